@@ -1,0 +1,166 @@
+package rbm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Scope is the OAuth 2.0 scope of every method of the API.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create#authorization-scopes
+const Scope = "https://www.googleapis.com/auth/rcsbusinessmessaging"
+
+// Config says who sends, with which credentials, and how patiently. Only AgentID
+// is required.
+type Config struct {
+	// AgentID is the agent that sends, with or without "@rbm.goog" at the end.
+	AgentID string
+
+	// Token returns an access token with [Scope]. It is asked before every
+	// attempt, so it should keep the token until shortly before it expires.
+	// Nil means that HTTPClient authorises its requests by itself, as the
+	// clients of golang.org/x/oauth2 do.
+	Token func(ctx context.Context) (string, error)
+
+	// HTTPClient carries the requests; nil means [http.DefaultClient]. Its
+	// CheckRedirect is not used: redirects are never followed, because the
+	// token would go wherever they point.
+	HTTPClient *http.Client
+
+	// Region selects the host; empty means the global one.
+	Region Region
+
+	// Endpoint is the base URL of another server, such as a simulator,
+	// and overrides the host of Region.
+	Endpoint string
+
+	// Retry says how failed calls are repeated.
+	Retry Retry
+
+	// UserAgent is the User-Agent header; empty means the name of this package.
+	UserAgent string
+
+	// Observe is called after each attempt of each call, from the goroutine of
+	// the call. Nil means nobody watches.
+	Observe func(Attempt)
+}
+
+// Retry says how a call is repeated after a failure that may pass: 429, 500, 502,
+// 503 and 504, a broken connection, an attempt that took too long. The zero value
+// means the defaults.
+type Retry struct {
+	// MaxAttempts counts the first attempt too; 0 means 4, 1 means no repetition.
+	MaxAttempts int
+
+	// BaseDelay bounds the pause before the second attempt; 0 means 250 ms. Each
+	// further bound is twice the one before. The pause is a random part of its
+	// bound, so that many clients do not come back at the same moment.
+	BaseDelay time.Duration
+
+	// MaxDelay is the largest bound; 0 means 4 s. A pause that the platform asks
+	// for with Retry-After is kept although it is longer.
+	MaxDelay time.Duration
+
+	// AttemptTimeout bounds one attempt, with asking for the token; 0 means 10 s.
+	AttemptTimeout time.Duration
+}
+
+// Attempt is one try of a call, as [Config.Observe] sees it.
+type Attempt struct {
+	Method     string        // name in the reference, such as phones.agentMessages.create
+	Number     int           // 1 for the first
+	StatusCode int           // 0 if no answer came
+	Err        error         // nil if the attempt succeeded
+	Duration   time.Duration // from asking for the token to the end of the answer
+}
+
+// Client calls the API for one agent. It is safe for concurrent use.
+type Client struct {
+	agentID   string
+	base      string
+	regional  bool
+	userAgent string
+	token     func(context.Context) (string, error)
+	http      http.Client
+	retry     Retry
+	observe   func(Attempt)
+}
+
+// New returns a client for c. It does no I/O and is cheap enough to be called for
+// every message.
+func New(c Config) (*Client, error) {
+	agent, err := checkAgentID(c.AgentID)
+	if err != nil {
+		return nil, err
+	}
+	base := c.Region.host()
+	if base == "" {
+		return nil, fmt.Errorf("rbm: unknown region %q: use us, europe, asia or leave it empty", c.Region)
+	}
+	if c.Endpoint != "" {
+		if base, err = checkEndpoint(c.Endpoint); err != nil {
+			return nil, err
+		}
+	}
+	client := &Client{
+		agentID:   agent,
+		base:      base,
+		regional:  c.Region != RegionGlobal || c.Endpoint != "",
+		userAgent: c.UserAgent,
+		token:     c.Token,
+		retry:     c.Retry.withDefaults(),
+		observe:   c.Observe,
+	}
+	if client.userAgent == "" {
+		client.userAgent = "rcshook-rbm"
+	}
+	if c.HTTPClient != nil {
+		client.http = *c.HTTPClient
+	}
+	client.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client, nil
+}
+
+// MaxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so
+// this is no rule of its own.
+const maxAgentID = 200
+
+func checkAgentID(id string) (string, error) {
+	id = strings.TrimSuffix(id, agentDomain)
+	if id == "" {
+		return "", errors.New("rbm: the agent ID is missing")
+	}
+	if len(id) > maxAgentID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", errors.New("rbm: the agent ID is malformed: it is a word such as my_brand_k3x9a1bc_agent")
+	}
+	return id, nil
+}
+
+func checkEndpoint(endpoint string) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("rbm: the endpoint is not a base URL such as http://localhost:8081")
+	}
+	return strings.TrimRight(endpoint, "/"), nil
+}
+
+func (r Retry) withDefaults() Retry {
+	if r.MaxAttempts <= 0 {
+		r.MaxAttempts = 4
+	}
+	if r.BaseDelay <= 0 {
+		r.BaseDelay = 250 * time.Millisecond
+	}
+	if r.MaxDelay <= 0 {
+		r.MaxDelay = 4 * time.Second
+	}
+	if r.AttemptTimeout <= 0 {
+		r.AttemptTimeout = 10 * time.Second
+	}
+	return r
+}

@@ -1,0 +1,24 @@
+package rbm
+
+import (
+	"net/http"
+	"time"
+)
+
+// NewTransport returns an HTTP transport with the settings that suit this API:
+// few HTTP/2 connections that carry many requests, watched by pings, so that a
+// burst opens no connection per request and a connection that died in silence,
+// as they do while a serverless process is frozen, is noticed within seconds.
+//
+// Callers over plain HTTP, as to a simulator, should lift MaxConnsPerHost: HTTP/1
+// carries one request at a time on each connection.
+func NewTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ForceAttemptHTTP2 = true
+	t.MaxConnsPerHost = 4
+	t.MaxIdleConnsPerHost = 64
+	t.IdleConnTimeout = 90 * time.Second
+	t.TLSHandshakeTimeout = 5 * time.Second
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	return t
+}
