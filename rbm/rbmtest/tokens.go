@@ -1,6 +1,7 @@
 package rbmtest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -84,7 +85,8 @@ func (s *TokenServer) Fail(status, times int) { s.outage.fail(status, times) }
 // with false or the caller gives up.
 func (s *TokenServer) Hang(on bool) { s.outage.hang(on) }
 
-// Requests returns how many token requests have arrived, refused ones included.
+// Requests returns how many token requests have arrived, refused ones and those
+// of a [MetadataServer] included.
 func (s *TokenServer) Requests() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,10 +145,7 @@ func (s *TokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	formErr := r.ParseForm()
 
-	s.mu.Lock()
-	s.requests++
-	s.mu.Unlock()
-	if status := s.outage.next(r.Context()); status != 0 {
+	if status := s.arrive(r.Context()); status != 0 {
 		outageRefusal(status).write(w)
 		return
 	}
@@ -162,6 +161,14 @@ func (s *TokenServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	token, lifetime := s.issue(grant)
 	writeToken(w, token, lifetime)
+}
+
+// arrive counts a request and returns the status that it must fail with, or 0.
+func (s *TokenServer) arrive(ctx context.Context) int {
+	s.mu.Lock()
+	s.requests++
+	s.mu.Unlock()
+	return s.outage.next(ctx)
 }
 
 // trade reads a token request. It returns either the grant asked for or why
