@@ -122,7 +122,7 @@ func (m *MetadataServer) serveAccount(w http.ResponseWriter, r *http.Request, wh
 }
 
 func (m *MetadataServer) serveToken(w http.ResponseWriter, r *http.Request) {
-	if status := m.Tokens.outage.next(r.Context()); status != 0 {
+	if status := m.Tokens.arrive(r.Context()); status != 0 {
 		http.Error(w, http.StatusText(status), status)
 		return
 	}
