@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// host is where dev listens: nothing outside this machine reaches a function
+// whose key everybody knows.
+const host = "127.0.0.1"
+
+// devKey is the API key of the function in dev.
+const devKey = "dev"
+
+const greeting = `rcshook runs on this machine. Nothing leaves it.
+
+  function   http://localhost:%[1]d/   key: %[3]s
+  simulator  http://localhost:%[2]d/
+
+Send a message:
+
+  curl -i http://localhost:%[1]d/ -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
+    -d '{"to": "+12025550123", "text": "Hello from rcshook", "buttons": ["Hi!", "Docs|https://example.com"]}'
+
+See what arrived:
+
+  curl http://localhost:%[2]d/_sim/messages
+
+Ctrl-C stops both.
+`
+
+// dev runs the function through the functions framework, as it is deployed, and
+// the simulator beside it, until ctx ends.
+func dev(ctx context.Context, args []string, stdout io.Writer) error {
+	port, simPort, err := devPorts(args)
+	if err != nil {
+		return err
+	}
+	simulator, err := listen(simPort, "-sim-port")
+	if err != nil {
+		return err
+	}
+	defer simulator.Close()
+	if err := probe(port, "-port"); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "rcshook-dev-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	sim := new(rbmtest.Simulator)
+	defer sim.Close()
+	if err := rehearse(sim, "http://"+simulator.Addr().String(), dir); err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	go func() { failed <- http.Serve(simulator, sim) }()
+	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(port)) }()
+	if err := await(ctx, port, failed); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, greeting, port, simPort, devKey)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(stdout, "\nstopped")
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// rehearse points the function at the simulator: the same settings, secrets and
+// credentials as in a deployment, of this process only.
+func rehearse(sim *rbmtest.Simulator, baseURL, dir string) error {
+	env := sim.Provision(baseURL)
+	adc := filepath.Join(dir, "application-default-credentials.json")
+	if err := os.WriteFile(adc, env.ApplicationDefaultCredentials, 0o600); err != nil {
+		return err
+	}
+	for name, value := range map[string]string{
+		"FUNCTION_TARGET":                "Send",
+		"GOOGLE_APPLICATION_CREDENTIALS": adc,
+		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
+		"RCSHOOK_CREDENTIALS":            env.CredentialsSecret,
+		"RCSHOOK_API_KEYS":               devKey,
+		"RCSHOOK_RBM_ENDPOINT":           baseURL,
+		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func devPorts(args []string) (port, simPort int, err error) {
+	fallback := 8080
+	if p := os.Getenv("PORT"); p != "" {
+		if fallback, err = strconv.Atoi(p); err != nil {
+			return 0, 0, usageError("the environment variable PORT is not a number")
+		}
+	}
+	flags := flag.NewFlagSet("rcshook dev", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the usage
+	flags.IntVar(&port, "port", fallback, "`port` of the function; the environment variable PORT sets it too")
+	flags.IntVar(&simPort, "sim-port", 8081, "`port` of the simulator")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0, 0, err
+		}
+		return 0, 0, usageError(err.Error())
+	}
+	switch {
+	case flags.NArg() > 0:
+		return 0, 0, usageError(fmt.Sprintf("dev takes no argument, and there is %q", flags.Arg(0)))
+	case port < 1 || port > 65535 || simPort < 1 || simPort > 65535:
+		return 0, 0, usageError("a port is a number from 1 to 65535")
+	case port == simPort:
+		return 0, 0, usageError(fmt.Sprintf("the function and the simulator cannot both have port %d", port))
+	}
+	return port, simPort, nil
+}
+
+func listen(port int, setting string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is taken by another program: stop it, or choose another port with %s", port, setting)
+	}
+	return l, err
+}
+
+// probe tells early whether the framework, which listens by itself, will get its port.
+func probe(port int, setting string) error {
+	l, err := listen(port, setting)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// await returns once the function answers.
+func await(ctx context.Context, port int, failed <-chan error) error {
+	for {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Second)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-failed:
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

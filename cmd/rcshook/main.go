@@ -1,0 +1,72 @@
+// Command rcshook runs the function on this machine, against a simulator of RCS
+// Business Messaging.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/rcshook/rcshook"
+)
+
+const usage = `rcshook turns webhooks into RCS messages.
+
+Usage:
+
+	rcshook [dev] [-port 8080] [-sim-port 8081]
+		run the function on this machine, with a simulator of RCS Business
+		Messaging beside it; needs no account and no network
+	rcshook version
+		print the version
+	rcshook help
+		print this
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	name := "dev"
+	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+		name, args = args[0], args[1:]
+	}
+	var err error
+	switch name {
+	case "dev":
+		err = dev(ctx, args, stdout)
+	case "version":
+		_, err = fmt.Fprintln(stdout, "rcshook", rcshook.Version())
+	case "help":
+		_, err = fmt.Fprint(stdout, usage)
+	default:
+		err = usageError(fmt.Sprintf("there is no command %q", name))
+	}
+	switch wrong := usageError(""); {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+		return 0
+	case errors.As(err, &wrong):
+		fmt.Fprintf(stderr, "rcshook: %s\n\n%s", wrong, usage)
+		return 2
+	default:
+		fmt.Fprintf(stderr, "rcshook: %v\n", err)
+		return 1
+	}
+}
+
+// usageError is a mistake in the command line.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }

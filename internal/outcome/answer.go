@@ -1,0 +1,208 @@
+package outcome
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/payload"
+)
+
+// Profile is how faults that no retry can cure are answered.
+type Profile string
+
+// The profiles.
+const (
+	// Strict answers such faults with a 4xx, for callers that read the answer.
+	Strict Profile = "strict"
+
+	// Soft acknowledges them with 200 and ok false, for senders that would
+	// retry for days or switch the webhook off.
+	Soft Profile = "soft"
+)
+
+// docs is where each code is explained, at a heading of its own.
+const docs = "https://github.com/rcshook/rcshook/blob/main/deploy/answers.md#"
+
+// Answer is the body of every answer, one flat JSON object. A failure is also a
+// problem document of RFC 9457.
+type Answer struct {
+	OK     bool  `json:"ok"`
+	Status int   `json:"status"`
+	Code   Code  `json:"code"`
+	Retry  Retry `json:"retry"`
+
+	Type   string          `json:"type,omitempty"`
+	Title  string          `json:"title,omitempty"`
+	Detail string          `json:"detail,omitempty"`
+	Action string          `json:"action,omitempty"`
+	Reason string          `json:"reason,omitempty"` // which of the causes behind a code
+	Errors []payload.Fault `json:"errors,omitempty"`
+
+	MessageID string     `json:"message_id,omitempty"`
+	To        string     `json:"to,omitempty"`
+	Agent     string     `json:"agent,omitempty"`
+	Name      string     `json:"name,omitempty"`
+	SendTime  *time.Time `json:"send_time,omitempty"`
+
+	// DuplicateRisk warns that the message may have got through although this
+	// says otherwise, and that it has a random ID: only a retry with MessageID
+	// cannot send it twice.
+	DuplicateRisk bool `json:"duplicate_risk,omitempty"`
+
+	Upstream *Upstream         `json:"upstream,omitempty"`
+	DryRun   *Preview          `json:"dry_run,omitempty"`
+	Warnings []compose.Warning `json:"warnings,omitempty"`
+	Results  []*Answer         `json:"results,omitempty"`
+
+	RequestID string `json:"request_id,omitempty"`
+
+	// The rest is for the header and the log.
+
+	RetryAfter time.Duration `json:"-"`
+	Allow      string        `json:"-"` // the methods of the path
+	Cause      error         `json:"-"`
+
+	page any // stands in the place of the answer
+}
+
+// Upstream is what RCS Business Messaging said.
+type Upstream struct {
+	Status  int    `json:"status"`
+	Reason  string `json:"reason,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Preview is the request that a dry run did not send.
+type Preview struct {
+	Method       string          `json:"method"`
+	URL          string          `json:"url"`
+	AgentMessage json.RawMessage `json:"agent_message"`
+	Bytes        int             `json:"bytes"`
+}
+
+// New returns an answer of the given code, with the words of the table.
+func New(code Code) *Answer {
+	a := &Answer{}
+	a.become(code)
+	return a
+}
+
+// become gives a the status, advice and words of code.
+func (a *Answer) become(code Code) {
+	r := table[code]
+	a.OK, a.Status, a.Code, a.Retry = r.strict < http.StatusMultipleChoices, r.strict, code, r.retry
+	if code == Mixed {
+		a.OK = false
+	}
+	if !a.OK {
+		a.Type, a.Title, a.Action = docs+string(code), r.title, r.action
+	}
+}
+
+// Apply turns the status into the one of the profile.
+func (a *Answer) Apply(p Profile) {
+	if r := table[a.Code]; p == Soft && r.soft != 0 {
+		a.Status = r.soft
+	}
+	for _, result := range a.Results {
+		result.Apply(p)
+	}
+}
+
+// Write sends the answer.
+func (a *Answer) Write(w http.ResponseWriter) error {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	if !a.OK {
+		h.Set("Content-Type", "application/problem+json")
+	}
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if a.RequestID != "" {
+		h.Set("X-Request-Id", a.RequestID)
+	}
+	if a.RetryAfter > 0 {
+		// Whole seconds, rounded up: senders differ on anything else.
+		h.Set("Retry-After", strconv.Itoa(int((a.RetryAfter+time.Second-1)/time.Second)))
+	}
+	if a.Allow != "" {
+		h.Set("Allow", a.Allow)
+	}
+	if a.Code == Unauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="rcshook"`)
+	}
+	if a.Code == Served && a.page == nil {
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	w.WriteHeader(a.Status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if a.page != nil {
+		return e.Encode(a.page)
+	}
+	return e.Encode(a)
+}
+
+// Level is how loud the answer is in the log: an error is something an operator
+// can mend, a warning something that did not arrive.
+func (a *Answer) Level() slog.Level {
+	switch {
+	case a.OK:
+		return slog.LevelInfo
+	case a.Retry == RetryAfterFix && table[a.Code].strict >= http.StatusInternalServerError, a.Code == Internal:
+		return slog.LevelError
+	default:
+		return slog.LevelWarn
+	}
+}
+
+// Attrs is what the log may know of the answer: neither texts nor secrets, and
+// the number masked.
+func (a *Answer) Attrs() []slog.Attr {
+	attrs := []slog.Attr{
+		slog.Int("status", a.Status),
+		slog.String("code", string(a.Code)),
+		slog.String("retry", string(a.Retry)),
+	}
+	add := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	add("agent", a.Agent)
+	add("to", Mask(a.To))
+	add("message_id", a.MessageID)
+	add("reason", a.Reason)
+	if a.Upstream != nil {
+		attrs = append(attrs, slog.Int("upstream_status", a.Upstream.Status))
+		add("upstream_reason", a.Upstream.Reason)
+	}
+	if len(a.Errors) > 0 {
+		attrs = append(attrs, slog.Int("faults", len(a.Errors)))
+	}
+	if len(a.Results) > 0 {
+		attrs = append(attrs, slog.Int("recipients", len(a.Results)))
+	}
+	if a.Cause != nil {
+		add("cause", a.Cause.Error())
+	}
+	return attrs
+}
+
+// Mask hides a phone number but for its first two digits and its last two.
+func Mask(phone string) string {
+	const head, tail = len("+12"), len("34")
+	if len(phone) <= head+tail {
+		return ""
+	}
+	masked := []byte(phone)
+	for i := head; i < len(masked)-tail; i++ {
+		masked[i] = '*'
+	}
+	return string(masked)
+}

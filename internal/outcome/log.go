@@ -1,0 +1,117 @@
+package outcome
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// NewLogger returns a logger whose lines Cloud Logging reads: JSON with the keys
+// severity and message.
+//
+// Cloud Logging docs: https://docs.cloud.google.com/logging/docs/structured-logging
+func NewLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) > 0 {
+				return a
+			}
+			switch a.Key {
+			case slog.LevelKey:
+				a.Key = "severity"
+				if a.Value.Any() == slog.LevelWarn {
+					a.Value = slog.StringValue("WARNING")
+				}
+			case slog.MessageKey:
+				a.Key = "message"
+			}
+			return a
+		},
+	}))
+}
+
+// Trip is what one request costs on its way: it ends as one log line.
+type Trip struct {
+	// ID is the trace ID that the platform gave the request, or a random one.
+	ID string
+
+	method, path string
+	trace        string
+	start        time.Time
+	attempts     atomic.Int64
+	upstream     atomic.Int64 // nanoseconds
+}
+
+// Begin starts the trip of r.
+func Begin(r *http.Request) *Trip {
+	t := &Trip{start: time.Now(), method: r.Method, path: place(r.URL.Path), trace: traceID(r.Header)}
+	if t.ID = t.trace; t.ID == "" {
+		t.ID = uuid.NewString()
+	}
+	return t
+}
+
+// Attempt counts one request to RCS Business Messaging; see [rbm.Config].
+func (t *Trip) Attempt(a rbm.Attempt) {
+	t.attempts.Add(1)
+	t.upstream.Add(int64(a.Duration))
+}
+
+// End writes the log line of a trip that ended with answer a. A write that failed
+// means that the caller was gone.
+func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error) {
+	attrs := []slog.Attr{
+		slog.String("request_id", t.ID),
+		slog.String("method", t.method),
+		slog.String("path", t.path),
+	}
+	if t.trace != "" {
+		attrs = append(attrs, slog.String("logging.googleapis.com/trace", t.trace))
+	}
+	attrs = append(attrs, a.Attrs()...)
+	if n := t.attempts.Load(); n > 0 {
+		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(t.upstream.Load()).Milliseconds()))
+	}
+	if write != nil {
+		attrs = append(attrs, slog.Bool("caller_gone", true))
+	}
+	attrs = append(attrs, slog.Int64("total_ms", time.Since(t.start).Milliseconds()))
+	log.LogAttrs(ctx, a.Level(), string(a.Code), attrs...)
+}
+
+// place keeps of a path what we named ourselves: the rest may hold anything.
+func place(path string) string {
+	first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch {
+	case path == "/":
+		return "/"
+	case more && (first == "messages" || first == "hooks"):
+		return "/" + first + "/*"
+	default:
+		return "other"
+	}
+}
+
+// traceID reads the trace headers that the platform sets: W3C Trace Context, and
+// the older one of Google.
+func traceID(h http.Header) string {
+	if parts := strings.Split(h.Get("Traceparent"), "-"); len(parts) >= 4 && isTraceID(parts[1]) {
+		return parts[1]
+	}
+	if id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/"); isTraceID(id) {
+		return id
+	}
+	return ""
+}
+
+func isTraceID(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
+}

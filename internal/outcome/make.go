@@ -1,0 +1,97 @@
+package outcome
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// Page answers with a document of its own.
+func Page(v any) *Answer {
+	a := New(Served)
+	a.page = v
+	return a
+}
+
+// OfSent answers for a message that the platform took.
+func OfSent(sent *rbm.AgentMessage) *Answer {
+	a := New(Accepted)
+	a.Name = sent.Name
+	if !sent.SendTime.IsZero() {
+		a.SendTime = &sent.SendTime
+	}
+	return a
+}
+
+// OfDryRun shows what would have been sent to url.
+func OfDryRun(url string, c *compose.Composed) *Answer {
+	a := New(DryRun)
+	a.DryRun = &Preview{Method: http.MethodPost, URL: url, AgentMessage: c.Encoded, Bytes: len(c.Encoded)}
+	return a
+}
+
+// Uncertain reports whether the platform may have taken the message although the
+// answer says that it failed.
+func (a *Answer) Uncertain() bool {
+	switch a.Code {
+	case UpstreamUnavailable, UpstreamTimeout, Internal:
+		return true
+	default:
+		return false
+	}
+}
+
+// ProfileOf reads the profile that a caller asks for with ?profile=.
+func ProfileOf(query url.Values) (Profile, error) {
+	switch p := Profile(query.Get("profile")); p {
+	case "", Strict:
+		return Strict, nil
+	case Soft:
+		return Soft, nil
+	default:
+		return Strict, payload.Faults{{Detail: "the query parameter profile is neither strict nor soft"}}
+	}
+}
+
+// NotServed is the answer to a path that is served with the methods in allow only,
+// or not at all.
+func NotServed(method string, allow []string) error {
+	if len(allow) == 0 {
+		return &Problem{Code: NotFound}
+	}
+	allow = append(allow, http.MethodOptions)
+	p := &Problem{Code: MethodNotAllowed, Allow: strings.Join(allow, ", ")}
+	if method == http.MethodOptions {
+		p.Code = Served
+	}
+	return p
+}
+
+// Hidden keeps the words of err from a caller who has not proved to be one; only
+// its code and the given words are shown.
+func Hidden(err error, detail string) error {
+	return &Problem{Code: Of(err).Code, Detail: detail, Err: err}
+}
+
+// Bug is the error of a panic with value v, to be called where it is recovered.
+// The value may hold anything, somebody's words among it; its type and the places
+// that were passed are enough to find the bug.
+func Bug(v any) error {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	var places []string
+	panicked := false
+	for frame, more := frames.Next(); more && len(places) < 5; frame, more = frames.Next() {
+		if panicked && !strings.HasPrefix(frame.Function, "runtime.") {
+			places = append(places, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		}
+		panicked = panicked || frame.Function == "runtime.gopanic"
+	}
+	return fmt.Errorf("panic with a %T at %s", v, strings.Join(places, " < "))
+}

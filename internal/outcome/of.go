@@ -1,0 +1,196 @@
+package outcome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// Waits that are advised where nobody upstream named one.
+const (
+	waitRate        = 30 * time.Second
+	waitUnavailable = 10 * time.Second
+	waitTimeout     = 1 * time.Second
+)
+
+// Of returns the answer to a request that ended with err; it is never nil.
+// The words come from the table; what only err knows is added to them.
+func Of(err error) *Answer {
+	var (
+		problem *Problem
+		body    *payload.BodyError
+		faults  payload.Faults
+		setting *config.Error
+		secret  *agent.SecretError
+		remote  *rbm.Error
+	)
+	switch {
+	case errors.As(err, &problem):
+		a := New(problem.Code)
+		a.Detail, a.Allow, a.Cause, a.Errors = problem.Detail, problem.Allow, problem.Err, problem.Errors
+		return a.wait(0)
+	case errors.As(err, &body):
+		return New(InvalidBody).because(body)
+	case errors.Is(err, payload.ErrContentType):
+		return New(UnsupportedMediaType).because(err)
+	case errors.As(err, &faults):
+		return ofFaults(faults)
+	case errors.As(err, &setting):
+		return ofSettings(setting)
+	case errors.Is(err, agent.ErrUnknownAgent):
+		return New(UnknownAgent)
+	case errors.As(err, &secret):
+		return ofSecret(secret)
+	case errors.As(err, &remote):
+		return ofRemote(err, remote)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return New(UpstreamTimeout).causedBy(err).wait(0)
+	case errors.Is(err, rbm.ErrUnavailable), errors.Is(err, agent.ErrTokenUnavailable):
+		return New(UpstreamUnavailable).causedBy(err).wait(0)
+	default:
+		return New(Internal).causedBy(err)
+	}
+}
+
+// A Problem is an error that knows its code already.
+type Problem struct {
+	Code   Code
+	Detail string          // for the caller
+	Errors []payload.Fault // for the caller
+	Allow  string          // the methods of the path, with [MethodNotAllowed]
+	Err    error           // for the log only
+}
+
+func (p *Problem) Error() string {
+	if p.Err != nil {
+		return fmt.Sprintf("%s: %v", p.Code, p.Err)
+	}
+	return string(p.Code)
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// ofFaults tells a payload whose only faults are in phone numbers from others.
+func ofFaults(faults payload.Faults) *Answer {
+	code := InvalidPhone
+	for _, f := range faults {
+		if !f.Phone {
+			code = InvalidPayload
+		}
+	}
+	a := New(code)
+	a.Errors = faults
+	a.Detail = "one fault"
+	if n := len(faults); n != 1 {
+		a.Detail = fmt.Sprintf("%d faults", n)
+	} else if f := faults[0]; f.Pointer != "" {
+		a.Detail = f.Pointer + ": " + f.Detail
+	} else {
+		a.Detail = f.Detail
+	}
+	return a
+}
+
+func ofSettings(e *config.Error) *Answer {
+	a := New(Misconfigured)
+	for _, f := range e.Faults {
+		a.Errors = append(a.Errors, payload.Fault{Pointer: "", Detail: f.Setting + ": " + f.Detail})
+	}
+	a.Cause = e
+	return a
+}
+
+func ofSecret(e *agent.SecretError) *Answer {
+	code := SecretInvalid
+	switch {
+	case errors.Is(e, agent.ErrSecretNotFound):
+		code = SecretNotFound
+	case errors.Is(e, agent.ErrSecretDenied):
+		code = SecretDenied
+	case errors.Is(e, agent.ErrSecretUnavailable):
+		code = SecretUnavailable
+	}
+	a := New(code).causedBy(e).wait(0)
+	a.Reason = e.Reason
+	if e.Action != "" {
+		a.Action = e.Action
+	}
+	return a
+}
+
+// ofRemote reads an error of RCS Business Messaging.
+func ofRemote(err error, e *rbm.Error) *Answer {
+	a := New(remoteCode(err)).causedBy(err).wait(e.RetryAfter)
+	if e.StatusCode != 0 {
+		a.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
+	}
+	return a
+}
+
+// remoteCode orders the errors of package rbm from the special to the general.
+func remoteCode(err error) Code {
+	for _, c := range []struct {
+		err  error
+		code Code
+	}{
+		{rbm.ErrAlreadyExists, Duplicate},
+		{rbm.ErrAlreadyDelivered, AlreadyDelivered},
+		{rbm.ErrNotLaunched, AgentNotLaunched},
+		{rbm.ErrNotTester, RecipientNotTester},
+		{rbm.ErrUnreachable, RecipientUnreachable},
+		{rbm.ErrFeatureUnsupported, FeatureUnsupported},
+		{rbm.ErrInvalidArgument, UpstreamRejected},
+		{rbm.ErrUnauthenticated, UpstreamAuthFailed},
+		{rbm.ErrPermissionDenied, UpstreamPermissionDenied},
+		{rbm.ErrRateLimited, RateLimited},
+		{context.DeadlineExceeded, UpstreamTimeout},
+		{context.Canceled, UpstreamTimeout},
+		{rbm.ErrUnavailable, UpstreamUnavailable},
+	} {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return UpstreamRejected
+}
+
+// because puts err before the caller; its text is made for that.
+func (a *Answer) because(err error) *Answer {
+	a.Detail = err.Error()
+	return a
+}
+
+// causedBy keeps err for the log.
+func (a *Answer) causedBy(err error) *Answer {
+	if !a.OK {
+		a.Cause = err
+	}
+	return a
+}
+
+// wait advises when to come back: after d, or what suits the code.
+func (a *Answer) wait(d time.Duration) *Answer {
+	if d <= 0 {
+		switch a.Code {
+		case RateLimited:
+			d = waitRate
+		case UpstreamUnavailable, SecretUnavailable:
+			d = waitUnavailable
+		case UpstreamTimeout:
+			d = waitTimeout
+		default:
+			return a
+		}
+	}
+	switch a.Code {
+	case RateLimited, UpstreamUnavailable, SecretUnavailable, UpstreamTimeout:
+		a.RetryAfter = d
+	}
+	return a
+}

@@ -1,0 +1,78 @@
+// Package source knows the senders: whether a request is authentic, and which
+// event it is about.
+package source
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// ErrUnauthorized means that a request carries no valid key. Its text says what
+// was found, never the key.
+var ErrUnauthorized = errors.New("unauthorized")
+
+// The ways in which a key can fail. Each is an [ErrUnauthorized].
+var (
+	ErrNoKey    = unauthorized("the request carries no key")
+	ErrWrongKey = unauthorized("the key is not one of this function")
+)
+
+type unauthorized string
+
+func (e unauthorized) Error() string        { return string(e) }
+func (e unauthorized) Is(target error) bool { return target == ErrUnauthorized }
+
+// Keys are the API keys of direct callers. Several may be valid at once, so that
+// one can be replaced without a gap.
+type Keys struct {
+	digests [][sha256.Size]byte
+}
+
+// ParseKeys reads keys separated by line breaks, commas or blanks.
+func ParseKeys(text []byte) Keys {
+	var k Keys
+	for key := range strings.FieldsFuncSeq(string(text), func(r rune) bool {
+		return r == '\n' || r == '\r' || r == ',' || r == ' ' || r == '\t' || r == '\uFEFF'
+	}) {
+		k.digests = append(k.digests, sha256.Sum256([]byte(key)))
+	}
+	return k
+}
+
+// Empty reports whether there is no key, so that nobody could be let in.
+func (k Keys) Empty() bool { return len(k.digests) == 0 }
+
+// Verify reports whether the request carries one of the keys, as a bearer token,
+// in X-API-Key or as the password of Basic authentication. Every key is compared
+// in full, so that the time taken tells nothing about them.
+func (k Keys) Verify(h http.Header) error {
+	presented, ok := presentedKey(h)
+	if !ok {
+		return ErrNoKey
+	}
+	digest, match := sha256.Sum256([]byte(presented)), 0
+	for _, d := range k.digests {
+		match |= subtle.ConstantTimeCompare(d[:], digest[:])
+	}
+	if match != 1 {
+		return ErrWrongKey
+	}
+	return nil
+}
+
+func presentedKey(h http.Header) (string, bool) {
+	if key := h.Get("X-API-Key"); key != "" {
+		return strings.TrimSpace(key), true
+	}
+	authorization := h.Get("Authorization")
+	scheme, rest, _ := strings.Cut(authorization, " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		key := strings.TrimSpace(rest)
+		return key, key != ""
+	}
+	_, password, ok := (&http.Request{Header: h}).BasicAuth()
+	return password, ok && password != ""
+}
