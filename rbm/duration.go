@@ -3,8 +3,8 @@ package rbm
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"regexp"
+	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -15,34 +15,47 @@ import (
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 type Duration time.Duration
 
-var errDuration = errors.New(`not a number of seconds with the suffix s, such as "600s"`)
+var errDuration = errors.New("must be a number of seconds with the suffix s, such as 600s")
 
-var durationForm = regexp.MustCompile(`^-?[0-9]{1,10}(\.[0-9]{1,9})?s$`)
-
-// ParseDuration reads the form that [Duration.String] writes.
+// ParseDuration reads the form that [Duration.String] writes: seconds, at most
+// nine decimals, the suffix s. What is too long for a Duration, some 292 years,
+// becomes the longest there is.
 func ParseDuration(s string) (Duration, error) {
-	if !durationForm.MatchString(s) {
+	number, ok := strings.CutSuffix(s, "s")
+	number, negative := strings.CutPrefix(number, "-")
+	whole, fraction, point := strings.Cut(number, ".")
+	if !ok || !digits(whole, 12) || point && !digits(fraction, 9) {
 		return 0, errDuration
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, errDuration
+	seconds, _ := strconv.ParseInt(whole, 10, 64)
+	nanos, _ := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+	d := Duration(math.MaxInt64)
+	if seconds < math.MaxInt64/int64(time.Second) {
+		d = Duration(seconds*int64(time.Second) + nanos)
 	}
-	return Duration(d), nil
+	if negative {
+		return -d, nil
+	}
+	return d, nil
+}
+
+// digits reports whether s consists of one to most decimal digits.
+func digits(s string, most int) bool {
+	return s != "" && len(s) <= most && strings.Trim(s, "0123456789") == ""
 }
 
 // String returns seconds with up to nine decimals and the suffix s.
 func (d Duration) String() string {
-	sign, n := "", int64(d)
-	if n < 0 {
+	sign, n := "", uint64(d)
+	if d < 0 {
 		sign, n = "-", -n
 	}
-	seconds, nanos := n/int64(time.Second), n%int64(time.Second)
-	if nanos == 0 {
-		return fmt.Sprintf("%s%ds", sign, seconds)
+	text := sign + strconv.FormatUint(n/uint64(time.Second), 10)
+	if nanos := n % uint64(time.Second); nanos != 0 {
+		fraction := strconv.FormatUint(nanos+uint64(time.Second), 10)[1:]
+		text += "." + strings.TrimRight(fraction, "0")
 	}
-	fraction := strings.TrimRight(fmt.Sprintf("%09d", nanos), "0")
-	return fmt.Sprintf("%s%d.%ss", sign, seconds, fraction)
+	return text + "s"
 }
 
 // MarshalJSON writes the string form.

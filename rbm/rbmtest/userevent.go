@@ -1,0 +1,50 @@
+package rbmtest
+
+import (
+	"crypto/rand"
+)
+
+// newID makes an ID as the platform and the users' clients do.
+func newID() string { return "Mx" + rand.Text()[:22] }
+
+// userEvent reports what happened to a message on the user's device. s.mu is held.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserEvent
+func (s *Simulator) userEvent(m *message, eventType string) {
+	s.pushUserEvent(m.To, m.AgentID, m.MessageID, eventType)
+}
+
+func (s *Simulator) pushUserEvent(phone, agent, messageID, eventType string) {
+	p := &node{kind: objectNode}
+	p.set("senderPhoneNumber", stringOf(phone))
+	p.set("eventType", stringOf(eventType))
+	p.set("eventId", stringOf(newID()))
+	if messageID != "" {
+		p.set("messageId", stringOf(messageID))
+	}
+	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
+	p.set("agentId", stringOf(agent+agentDomain))
+	s.publish(EventUserEvent, phone, agent, messageID, p, eventType)
+}
+
+// serverEvent reports the expiry of a message. s.mu is held.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/ServerEvent
+func (s *Simulator) serverEvent(m *message, eventType string) {
+	p := &node{kind: objectNode}
+	p.set("phoneNumber", stringOf(m.To))
+	p.set("messageId", stringOf(m.MessageID))
+	p.set("agentId", stringOf(m.AgentID+agentDomain))
+	p.set("eventType", stringOf(eventType))
+	p.set("eventId", stringOf(newID()))
+	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
+	s.publish(EventServerEvent, m.To, m.AgentID, m.MessageID, p, eventType)
+}
+
+// publish logs what the platform has to tell an agent, and queues it for the
+// agent's webhook. s.mu is held.
+func (s *Simulator) publish(kind EventKind, phone, agent, messageID string, payload *node, about string) {
+	data := payload.append(nil)
+	id := s.emit(Event{Kind: kind, Phone: phone, AgentID: agent, MessageID: messageID, Payload: data})
+	s.enqueue(&push{event: id, agent: agent, kind: kind, about: about, data: data})
+}
