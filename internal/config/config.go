@@ -1,0 +1,109 @@
+// Package config reads the settings of rcshook from the environment into one
+// checked struct, and reports everything that is wrong with them at once.
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// DefaultAgent is the name of the agent that the environment describes, and of
+// the one that sends when a request names none.
+const DefaultAgent = "default"
+
+// DefaultTimeout is the budget of a request when RCSHOOK_TIMEOUT says nothing.
+const DefaultTimeout = 20 * time.Second
+
+// Limits of the durations.
+const (
+	// MaxTTL is the longest lifetime of a message that the platform accepts.
+	MaxTTL = 15 * 24 * time.Hour
+
+	// MaxTimeout is the longest time that Cloud Run gives a request.
+	MaxTimeout = time.Hour
+)
+
+// Config is what rcshook is told by the people who run it.
+type Config struct {
+	// Agents are the RCS agents that can send, by name; at least one.
+	Agents map[string]Agent
+
+	// APIKeys are the keys of direct callers, or the secret that holds them.
+	// Empty only with AllowUnauthenticated.
+	APIKeys Secret
+
+	// AllowUnauthenticated lets callers in without a key.
+	AllowUnauthenticated bool
+
+	// Region, Traffic and TTL hold for agents that do not say otherwise; see [Agent].
+	Region  string
+	Traffic string
+	TTL     time.Duration
+
+	// Country is the ISO 3166 alpha-2 code, in upper case, of numbers in
+	// national form; empty means that such numbers are refused.
+	Country string
+
+	// Timeout is the budget of one request.
+	Timeout time.Duration
+
+	// RBMEndpoint and SecretManagerEndpoint are base URLs to use instead of
+	// Google's, without a slash at the end; empty means Google's.
+	RBMEndpoint           string
+	SecretManagerEndpoint string
+}
+
+// Agent is an RCS agent and how it sends by default.
+type Agent struct {
+	// ID is the agent ID, or the secret that holds it.
+	ID Secret
+
+	// Credentials is a service account key as JSON, or the secret that holds
+	// one; empty means Application Default Credentials.
+	Credentials Secret
+
+	// Region is us, europe or asia; empty means the region of [Config], and the
+	// global host if that is empty too.
+	Region string
+
+	// Traffic is the messageTrafficType of messages that name none, as the API
+	// spells it; empty everywhere leaves it to the platform.
+	Traffic string
+
+	// TTL is the lifetime of messages that name none; zero everywhere means no
+	// limit.
+	TTL time.Duration
+}
+
+// Error lists everything that is wrong with the settings.
+type Error struct {
+	Faults []Fault // never empty
+}
+
+// Fault is one missing or malformed setting.
+type Fault struct {
+	// Setting is the name of the environment variable.
+	Setting string
+
+	// Detail says what is wrong and what to write instead. It never holds the
+	// value: that may be a secret in the wrong place.
+	Detail string
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("config: ")
+	if n := len(e.Faults); n > 1 {
+		fmt.Fprintf(&b, "%d faults: ", n)
+	}
+	for i, f := range e.Faults {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(f.String())
+	}
+	return b.String()
+}
+
+func (f Fault) String() string { return f.Setting + " " + f.Detail }

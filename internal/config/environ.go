@@ -1,0 +1,143 @@
+package config
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// prefix begins the names of all settings.
+const prefix = "RCSHOOK_"
+
+// The environment variables.
+const (
+	envAgentID       = prefix + "AGENT_ID"
+	envCredentials   = prefix + "CREDENTIALS"
+	envAPIKeys       = prefix + "API_KEYS"
+	envAllow         = prefix + "ALLOW_UNAUTHENTICATED"
+	envRegion        = prefix + "REGION"
+	envCountry       = prefix + "COUNTRY"
+	envTraffic       = prefix + "TRAFFIC"
+	envTTL           = prefix + "TTL"
+	envTimeout       = prefix + "TIMEOUT"
+	envRBM           = prefix + "RBM_ENDPOINT"
+	envSecretManager = prefix + "SECRETMANAGER_ENDPOINT"
+)
+
+var settings = []string{
+	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
+	envTraffic, envTTL, envTimeout, envRBM, envSecretManager,
+}
+
+// FromEnviron reads the settings in environ, a list of NAME=value such as
+// [os.Environ] returns. A setting without a value counts as absent.
+//
+// The error is an [*Error] with a fault for every setting that is missing or
+// malformed, and for every variable that begins with RCSHOOK_ and is no setting: a
+// misspelt one would otherwise leave a door open, or shut, without a word.
+func FromEnviron(environ []string) (Config, error) {
+	r := reader{values: make(map[string]string)}
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if value = Trim(value); strings.HasPrefix(strings.ToUpper(name), prefix) && value != "" {
+			r.values[name] = value
+		}
+	}
+	cfg := r.config()
+	r.unknown()
+	if len(r.faults) > 0 {
+		return Config{}, &Error{r.faults}
+	}
+	return cfg, nil
+}
+
+// reader takes settings one by one and collects what is wrong with them.
+type reader struct {
+	values map[string]string
+	faults []Fault
+}
+
+func (r *reader) config() Config {
+	cfg := Config{
+		Agents:                map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials()}},
+		Region:                r.region(),
+		Traffic:               r.traffic(),
+		TTL:                   r.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days"),
+		Country:               r.country(),
+		Timeout:               r.duration(envTimeout, MaxTimeout, "Cloud Run ends a request after an hour"),
+		RBMEndpoint:           r.endpoint(envRBM),
+		SecretManagerEndpoint: r.endpoint(envSecretManager),
+	}
+	a := cfg.Agents[DefaultAgent]
+	a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
+	cfg.Agents[DefaultAgent] = a
+	cfg.APIKeys, cfg.AllowUnauthenticated = r.callers()
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	return cfg
+}
+
+func (r *reader) fault(setting, detail string) {
+	r.faults = append(r.faults, Fault{setting, detail})
+}
+
+// secret takes a setting that may be the name of a secret.
+func (r *reader) secret(setting string) Secret {
+	s := Secret(r.values[setting])
+	if err := s.check(); err != nil {
+		r.fault(setting, err.Error())
+		return ""
+	}
+	return s
+}
+
+func (r *reader) has(setting string) bool { return r.values[setting] != "" }
+
+// unknown finds the variables that look like settings and are none.
+func (r *reader) unknown() {
+	for _, name := range slices.Sorted(maps.Keys(r.values)) {
+		if slices.Contains(settings, name) {
+			continue
+		}
+		detail := "is not a setting of rcshook: remove it"
+		if near := nearest(name); near != "" {
+			detail = "is not a setting of rcshook: did you mean " + near + "?"
+		}
+		r.fault(name, detail)
+	}
+}
+
+// nearest returns the setting that name was probably meant to be, or "".
+func nearest(name string) string {
+	name = strings.TrimPrefix(strings.ToUpper(name), prefix)
+	best, least := "", len(name)/2+1
+	for _, setting := range settings {
+		if d := distance(name, strings.TrimPrefix(setting, prefix)); d < least {
+			best, least = setting, d
+		}
+	}
+	return best
+}
+
+// distance is the number of characters to insert, delete or replace to turn a
+// into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
