@@ -80,14 +80,14 @@ func (f *field) typeName() string {
 	}
 }
 
-func str(name string) field { return field{name: name, kind: kindString} }
+func str(name string) field                { return field{name: name, kind: kindString} }
 func msg(name string, d *descriptor) field { return field{name: name, kind: kindMessage, message: d} }
 
-func word(name string, e *enum) field             { return field{name: name, kind: kindEnum, enum: e} }
-func scalar(name string, kind fieldKind) field    { return field{name: name, kind: kind} }
-func in(oneof string, f field) field              { f.oneof = oneof; return f }
-func list(f field) field                          { f.repeated = true; return f }
-func output(f field) field                        { f.output = true; return f }
+func word(name string, e *enum) field              { return field{name: name, kind: kindEnum, enum: e} }
+func scalar(name string, kind fieldKind) field     { return field{name: name, kind: kind} }
+func in(oneof string, f field) field               { f.oneof = oneof; return f }
+func list(f field) field                           { f.repeated = true; return f }
+func output(f field) field                         { f.output = true; return f }
 func describe(name string, f ...field) *descriptor { return &descriptor{name, f} }
 
 // The request messages of the API.
