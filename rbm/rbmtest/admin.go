@@ -29,6 +29,13 @@ const maxAdminBody = 1 << 20
 //	GET  /_sim/secrets    names: {"secrets": [{"name", "versions"}]}
 //	POST /_sim/secrets    AddVersion: {"name": "projects/*/secrets/*", "value": "..."}
 //	POST /_sim/tick       Tick
+//	POST /_sim/user       Act: a UserAction; answers {"message_id": "..."}
+//	POST /_sim/tester     SetTester: {"agent_id", "phone", "status": "ACCEPTED"}
+//	GET  /_sim/webhooks   {"webhooks": [{"agent_id", "url"}], "waiting": 0}
+//	POST /_sim/webhooks   Connect: {"agent_id", "url", "client_token"};
+//	                      without a URL Disconnect
+//	GET  /_sim/state      all that a page needs to begin; see State
+//	GET  /_sim/files/ID   the content of the uploaded file files/ID
 //
 // An answer to POST is {} unless said otherwise. A request that makes no sense
 // gets {"error": "..."} with status 400.
@@ -67,6 +74,17 @@ func (s *Simulator) adminHandler() http.Handler {
 		return map[string]any{"secrets": s.secretNames()}, nil
 	}))
 	mux.Handle("POST /_sim/secrets", answerJSON(s.adminSecret))
+	mux.Handle("POST /_sim/user", answerJSON(s.adminUser))
+	mux.Handle("POST /_sim/tester", answerJSON(s.adminTester))
+	mux.Handle("GET /_sim/webhooks", answerJSON(func(*http.Request) (any, error) {
+		state := s.State()
+		return map[string]any{"webhooks": state.Webhooks, "waiting": state.Waiting}, nil
+	}))
+	mux.Handle("POST /_sim/webhooks", answerJSON(s.adminWebhook))
+	mux.Handle("GET /_sim/state", answerJSON(func(*http.Request) (any, error) {
+		return s.State(), nil
+	}))
+	mux.HandleFunc("GET /_sim/files/{id}", s.serveFile)
 	return mux
 }
 

@@ -23,22 +23,60 @@ type method struct {
 	rpc    string      // in the protocol buffers
 	verb   string      // HTTP method
 	id     string      // query parameter that holds an ID, if any
-	query  []string    // further query parameters, in snake_case
+	needID bool        // the ID must be there
+	query  string      // further query parameter, in snake_case
 	body   *descriptor // nil: takes no body
 	root   string      // field that the body stands for; empty: the whole request
 	handle func(*Simulator, *call) (*node, *apiError)
 }
 
-// The methods of the API, by the last part of their path.
+// The methods of the API, by the part of their path after the phone number, or
+// else after the version.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest
 var methods = map[string]*method{
-	"agentMessages": {
+	"phones/*/agentMessages": {
 		name: createName, rpc: "CreateAgentMessage", verb: http.MethodPost,
-		id: "message_id", query: []string{"agent_id"}, body: agentMessageSchema, root: "agent_message",
+		id: "message_id", needID: true, body: agentMessageSchema, root: "agent_message",
 		handle: (*Simulator).createMessage,
 	},
+	"phones/*/agentMessages/*": {
+		name: "phones.agentMessages.delete", rpc: "DeleteAgentMessage", verb: http.MethodDelete,
+		handle: (*Simulator).deleteMessage,
+	},
+	"phones/*/agentEvents": {
+		name: "phones.agentEvents.create", rpc: "CreateAgentEvent", verb: http.MethodPost,
+		id: "event_id", body: agentEventSchema, root: "agent_event",
+		handle: (*Simulator).createEvent,
+	},
+	"phones/*/capabilities": {
+		name: capabilitiesName, rpc: "GetCapabilities", verb: http.MethodGet,
+		id:     "request_id",
+		handle: (*Simulator).getCapabilities,
+	},
+	"phones/*/testers": {
+		name: "phones.testers.create", rpc: "CreateTester", verb: http.MethodPost,
+		body: testerSchema, root: "tester",
+		handle: (*Simulator).createTester,
+	},
+	"phones/*/dialogflowMessages": {
+		name: "phones.dialogflowMessages.create", rpc: "CreateDialogflowEvent", verb: http.MethodPost,
+		query: "message_id_prefix", body: dialogflowSchema, root: "dialogflow_message",
+		handle: (*Simulator).createDialogflowEvent,
+	},
+	"users:batchGet": {
+		name: "users.batchGet", rpc: "BatchGetUsers", verb: http.MethodPost,
+		body:   batchGetSchema,
+		handle: (*Simulator).batchGet,
+	},
+	"files": {
+		name: "files.create", rpc: "CreateFile", verb: http.MethodPost,
+		body:   fileSchema,
+		handle: (*Simulator).createFile,
+	},
 }
+
+const capabilitiesName = "phones.getCapabilities"
 
 const createName = "phones.agentMessages.create"
 
@@ -48,16 +86,18 @@ type call struct {
 	request *http.Request
 	query   url.Values // by the parameters' names in snake_case
 	phone   string
+	agentID string
 	agent   *Agent
 	id      string // from the query, or the name of a message in the path
 	raw     []byte // body as it was sent
 	sent    *node  // body as it was sent, parsed
 	body    *node  // body with every name and value in its usual form
+	ending  *Fault // what happens to the answer, if the number does that
 }
 
 // key identifies the call for duplicates and for faults that count per ID.
 func (c *call) key() idKey {
-	return idKey{agentName(c.query.Get("agent_id")), c.id}
+	return idKey{agentName(c.agentID), c.id}
 }
 
 // serveAPI answers a request for the RBM API. The checks run in this order, of
@@ -79,13 +119,18 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		errUnknownPath.write(w, r)
 		return
 	}
+	s.serveAs(w, r, c, s.serveCall)
+}
+
+// serveAs does steps 2 and 3 and leaves the rest to next.
+func (s *Simulator) serveAs(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
 	answer := &statusWriter{ResponseWriter: w}
 	defer func() { s.record(c, answer.status) }()
-	if refusal := s.authorize(c); refusal != nil {
+	if refusal := s.authorize(c); refusal != nil && !s.hasUpload(r) {
 		refusal.write(answer, r)
 		return
 	}
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serveCall(w, r, c) })
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next(w, r, c) })
 	if f := s.takeFault(c.name, c.phone, c.key(), true); f != nil {
 		s.suffer(answer, r, f, h)
 		return
@@ -100,22 +145,20 @@ func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call) {
 		refusal.write(w, r)
 		return
 	}
-	writeAPI(w, r, http.StatusOK, result)
+	s.end(w, r, c.ending, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeAPI(w, r, http.StatusOK, result)
+	}))
 }
 
 func (s *Simulator) carryOut(w http.ResponseWriter, c *call) (*node, *apiError) {
 	if refusal := c.read(w); refusal != nil {
 		return nil, refusal
 	}
-	agentID := c.query.Get("agent_id")
-	if agentID == "" && c.body != nil {
-		agentID = c.body.str("agentId")
+	if c.agentID == "" && c.body != nil {
+		c.agentID = c.body.str("agentId")
 	}
-	if agentID == "" {
-		return nil, unknownAgent("null")
-	}
-	if c.agent = s.agent(agentID); c.agent == nil {
-		return nil, unknownAgent(agentName(agentID))
+	if refusal := s.findAgent(c); refusal != nil {
+		return nil, refusal
 	}
 	if c.phone != "" && !e164.MatchString(c.phone) {
 		// Assumption: the wording.
@@ -125,6 +168,17 @@ func (s *Simulator) carryOut(w http.ResponseWriter, c *call) (*node, *apiError) 
 		return nil, refusal
 	}
 	return c.handle(s, c)
+}
+
+// findAgent looks up the agent of a call.
+func (s *Simulator) findAgent(c *call) *apiError {
+	if c.agentID == "" {
+		return unknownAgent("null")
+	}
+	if c.agent = s.agent(c.agentID); c.agent == nil {
+		return unknownAgent(agentName(c.agentID))
+	}
+	return nil
 }
 
 // e164 is the form of a phone number: a plus sign and 7 to 15 digits.
@@ -139,12 +193,12 @@ func (s *Simulator) checkID(c *call) *apiError {
 	}
 	name := (&field{name: c.method.id}).json()
 	switch {
-	case c.id == "" && s.Assume.AllowMissingID:
-		c.id = uuid.NewString()
-	case c.id == "" && c.verb != http.MethodGet:
+	case c.id == "" && c.needID && !s.Assume.AllowMissingID:
 		return invalidArgument("The %s is missing. It must be a UUID.", name)
 	case c.id != "" && s.Assume.RequireUUID && uuid.Validate(c.id) != nil:
 		return invalidArgument("The %s is not a valid UUID.", name)
+	case c.id == "":
+		c.id = uuid.NewString()
 	}
 	return nil
 }
@@ -153,29 +207,35 @@ func (s *Simulator) checkID(c *call) *apiError {
 func route(r *http.Request) *call {
 	c := &call{request: r, query: url.Values{}}
 	parts, ok := pathParts(r.URL)
-	if !ok {
+	if !ok || parts[0] != "v1" {
 		return nil
 	}
-	switch {
-	case len(parts) == 4 && parts[1] == "phones":
-		c.method, c.phone = methods[parts[3]], parts[2]
-	case len(parts) == 5 && parts[1] == "phones":
-		c.method, c.phone, c.id = methods[parts[3]+"/*"], parts[2], parts[4]
-	default:
-		c.method = methods[strings.Join(parts[1:], "/")]
+	parts = parts[1:]
+	if parts[0] == "phones" && len(parts) >= 3 {
+		c.phone, parts[1] = parts[1], "*"
+		if len(parts) == 4 {
+			c.id, parts[3] = parts[3], "*"
+		}
 	}
-	if c.method == nil || c.verb != r.Method || parts[0] != "v1" {
+	c.method = methods[strings.Join(parts, "/")]
+	if c.method == nil || c.verb != r.Method {
 		return nil
 	}
-	for name, values := range r.URL.Query() {
+	c.takeQuery()
+	return c
+}
+
+// takeQuery sorts the query into what belongs to the method.
+func (c *call) takeQuery() {
+	for name, values := range c.request.URL.Query() {
 		if known := c.parameter(name); known != "" {
 			c.query[known] = values
 		}
 	}
+	c.agentID = c.query.Get("agent_id")
 	if c.method.id != "" {
 		c.id = c.query.Get(c.method.id)
 	}
-	return c
 }
 
 // pathParts splits a path before decoding it, so that an encoded slash stays
@@ -195,7 +255,7 @@ func pathParts(u *url.URL) ([]string, bool) {
 // parameter returns the name in snake_case of a query parameter of the method
 // itself, or "".
 func (c *call) parameter(name string) string {
-	for _, known := range append(slices.Clone(c.method.query), c.method.id) {
+	for _, known := range []string{"agent_id", c.method.id, c.method.query} {
 		if known != "" && (name == known || name == (&field{name: known}).json()) {
 			return known
 		}

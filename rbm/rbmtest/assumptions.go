@@ -40,6 +40,11 @@ type Assumptions struct {
 	// the current reference has it.
 	RevokeAlwaysOK bool
 
+	// RevokeRace loses the race of a revocation: it is answered as a success,
+	// and the message is delivered all the same. The documents call it rare. By
+	// default revocations win.
+	RevokeRace bool
+
 	// RevokeUnknownOK answers the revocation of an ID that was never sent, or of
 	// a message that is revoked or expired, with 200. By default it is 404, which
 	// follows from the current meaning of that status.

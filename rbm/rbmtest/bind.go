@@ -98,7 +98,7 @@ func (n *node) isDefault(f *field) bool {
 	case numberNode:
 		return n.text == "0" || n.text == "-0"
 	case listNode:
-		return len(n.items) == 0
+		return len(n.list) == 0
 	default:
 		return false
 	}
@@ -114,7 +114,7 @@ func (b *binder) field(f *field, m member, parent string) *node {
 		}
 		return b.single(f, m.value, parent, path)
 	}
-	items := m.value.items
+	items := m.value.list
 	if m.value.kind != listNode {
 		// The front end takes a lone value for a list of one.
 		items = []*node{m.value}
@@ -127,7 +127,7 @@ func (b *binder) field(f *field, m member, parent string) *node {
 			continue
 		}
 		if v := b.single(f, item, parent, at); v != nil {
-			out.items = append(out.items, v)
+			out.list = append(out.list, v)
 		}
 	}
 	return out

@@ -29,16 +29,8 @@ func (s *Simulator) createMessage(c *call) (*node, *apiError) {
 
 // checkMessage applies the rules of the message and of the agent's use case.
 func (s *Simulator) checkMessage(c *call) (*rbm.AgentMessage, *apiError) {
-	if s.Assume.OutputFieldsIgnored {
-		c.body.members = slices.DeleteFunc(c.body.members, func(m member) bool {
-			return c.method.body.lookup(m.name).output
-		})
-	}
-	for _, m := range c.body.members {
-		if c.method.body.lookup(m.name).output {
-			// Assumption: the wording, and that they are refused at all.
-			return nil, invalidArgument("The field '%s' is set by the RBM platform and must not be sent.", m.name)
-		}
+	if refusal := s.refuseOutput(c); refusal != nil {
+		return nil, refusal
 	}
 	content, broken := rbm.ParseAgentMessage(c.body.append(nil))
 	if len(broken) == 0 {
@@ -55,7 +47,24 @@ func (s *Simulator) checkMessage(c *call) (*rbm.AgentMessage, *apiError) {
 	if len(broken) > 0 {
 		return nil, brokenRules(broken)
 	}
+	if refusal := s.checkFiles(content); refusal != nil {
+		return nil, refusal
+	}
 	return content, checkTraffic(c.agent, content.MessageTrafficType)
+}
+
+// refuseOutput refuses the fields that only the platform fills in, or drops them.
+//
+// Assumption: the wording, and that they are refused at all.
+func (s *Simulator) refuseOutput(c *call) *apiError {
+	output := func(m member) bool { return c.method.body.lookup(m.name).output }
+	if s.Assume.OutputFieldsIgnored {
+		c.body.members = slices.DeleteFunc(c.body.members, output)
+	}
+	if i := slices.IndexFunc(c.body.members, output); i >= 0 {
+		return invalidArgument("The field '%s' is set by the RBM platform and must not be sent.", c.body.members[i].name)
+	}
+	return nil
 }
 
 // checkTraffic applies the rules of the agent's use case.
@@ -92,56 +101,68 @@ func (s *Simulator) repeated(earlier *taken) (*node, *apiError) {
 	return earlier.answer, nil
 }
 
-// reach lets the number's fault happen, and tells why the platform would not
-// reach it. content is nil for calls that send no message.
-func (s *Simulator) reach(c *call, content *rbm.AgentMessage) *apiError {
+// strike lets the number's fault happen.
+func (s *Simulator) strike(c *call) *apiError {
 	s.mu.Lock()
-	b := s.behaviors[c.phone]
-	fault := b.Fault
+	fault := s.behaviors[c.phone].Fault
 	if fault != nil && fault.PerID && !s.countFailure(fault, c.key()) {
 		fault = nil
 	}
+	s.mu.Unlock()
+	if fault == nil {
+		return nil
+	}
+	if !s.wait(c.request.Context(), fault.Delay) || fault.Break == BreakBefore {
+		panic(http.ErrAbortHandler)
+	}
+	if fault.Status != 0 {
+		return trouble(fault.Status, fault.Message, fault.RetryAfter)
+	}
+	c.ending = fault
+	return nil
+}
+
+// reach lets the number's fault happen, and tells why the platform would not
+// reach it. content is nil for calls that send no message.
+func (s *Simulator) reach(c *call, content *rbm.AgentMessage) *apiError {
+	if refusal := s.strike(c); refusal != nil {
+		return refusal
+	}
+	s.mu.Lock()
+	b := s.behaviors[c.phone]
 	tester := !c.agent.Unlaunched || s.isTester(c.agent, c.phone)
 	s.mu.Unlock()
-
-	if fault != nil {
-		if !s.wait(c.request.Context(), fault.Delay) || fault.Break != NoBreak || fault.Truncate {
-			panic(http.ErrAbortHandler)
-		}
-		if fault.Status != 0 {
-			return trouble(fault.Status, fault.Message, fault.RetryAfter)
-		}
-	}
-	if b.Refusal == NotTester || !tester {
+	switch {
+	case b.Refusal == NotTester || !tester:
 		return s.notTester(c)
-	}
-	switch b.Refusal {
-	case Unreachable:
-		if s.Assume.EntityNotFound {
-			return errEntityNotFound
-		}
-		return errUnreachable
-	case NotLaunched:
+	case b.Refusal == Unreachable:
+		return s.unreachable()
+	case b.Refusal == NotLaunched:
 		refusal := *errNotLaunchedThere
 		if s.Assume.NotLaunchedForbidden {
 			refusal.status = http.StatusForbidden
 		}
 		return &refusal
-	}
-	if content == nil {
+	case content == nil:
 		return nil
-	}
-	switch {
 	case b.Refusal == TrafficLimit:
 		return errTrafficLimit
 	case b.Refusal == FeatureUnsupported, b.Features != nil && lacks(b.Features, content):
 		return errFeature
+	default:
+		return nil
 	}
-	return nil
+}
+
+func (s *Simulator) unreachable() *apiError {
+	if s.Assume.EntityNotFound {
+		return errEntityNotFound
+	}
+	return errUnreachable
 }
 
 func (s *Simulator) notTester(c *call) *apiError {
-	if c.name == "phones.getCapabilities" && !s.Assume.CapabilitiesForbidden {
+	if c.name == capabilitiesName && !s.Assume.CapabilitiesForbidden {
 		return errUnreachable
 	}
 	return errNotTester
@@ -174,9 +195,13 @@ func (s *Simulator) accept(c *call, content *rbm.AgentMessage) (*node, *apiError
 	m.Detail.Answer = answer.append(nil)
 	s.messages = append(s.messages, m)
 	s.ids[c.key()] = &taken{answer, m}
+	s.talked(c.phone, c.agent)
 	s.emitMessage(m)
 	if !s.behaviors[c.phone].Offline {
 		s.deliver(m)
+	}
+	if m.pending() {
+		s.expiring = append(s.expiring, m)
 	}
 	s.schedule()
 	return answer, nil

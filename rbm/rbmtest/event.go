@@ -36,6 +36,9 @@ const (
 	// EventRequest is a request for the API that was answered; Request is set.
 	EventRequest EventKind = "request"
 
+	// EventTester is an invitation; Payload is the Tester.
+	EventTester EventKind = "tester"
+
 	// EventPhone is a change in how a number behaves; Online is set.
 	EventPhone EventKind = "phone"
 

@@ -1,6 +1,9 @@
 package rbmtest
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Tick does what is due by the clock: messages expire, and pushes that failed are
 // tried again. It is for simulators with a clock of their own, after it was moved;
@@ -18,11 +21,12 @@ func (s *Simulator) Tick() {
 // in a state that is over. s.mu is held.
 func (s *Simulator) settle() {
 	now := s.now()
-	for _, m := range s.messages {
+	for _, m := range s.expiring {
 		if m.pending() && !now.Before(m.Detail.Expires) {
 			s.expire(m)
 		}
 	}
+	s.expiring = slices.DeleteFunc(s.expiring, func(m *message) bool { return !m.pending() })
 }
 
 // pending reports whether m may still expire.
@@ -58,7 +62,7 @@ func (s *Simulator) schedule() {
 		return
 	}
 	next, ok := s.nextPush()
-	for _, m := range s.messages {
+	for _, m := range s.expiring {
 		if m.pending() && (!ok || m.Detail.Expires.Before(next)) {
 			next, ok = m.Detail.Expires, true
 		}

@@ -249,10 +249,19 @@ func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Fault, h h
 		trouble(f.Status, f.Message, f.RetryAfter).write(w, r)
 	case f.Break == BreakBefore:
 		panic(http.ErrAbortHandler)
-	case f.Break == BreakAfter:
+	default:
+		s.end(w, r, f, h)
+	}
+}
+
+// end lets the part of f happen that comes after a request was carried out, by h or
+// before. f may be nil.
+func (s *Simulator) end(w http.ResponseWriter, r *http.Request, f *Fault, h http.Handler) {
+	switch {
+	case f != nil && f.Break == BreakAfter:
 		h.ServeHTTP(new(bufferedAnswer), r)
 		panic(http.ErrAbortHandler)
-	case f.Truncate:
+	case f != nil && f.Truncate:
 		truncate(w, r, h)
 	default:
 		h.ServeHTTP(w, r)

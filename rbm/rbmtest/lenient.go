@@ -31,7 +31,7 @@ type node struct {
 	kind    nodeKind
 	text    string // the string's value, or the literal of a number or boolean
 	members []member
-	items   []*node
+	list    []*node
 }
 
 type member struct {
@@ -90,7 +90,7 @@ func (n *node) append(dst []byte) []byte {
 		return append(dst, '}')
 	case listNode:
 		dst = append(dst, '[')
-		for i, item := range n.items {
+		for i, item := range n.list {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
@@ -265,7 +265,7 @@ func (p *lenientParser) list(key string, depth int) (*node, *apiError) {
 		if err != nil {
 			return nil, err
 		}
-		n.items = append(n.items, v)
+		n.list = append(n.list, v)
 		switch p.peek() {
 		case ',':
 			p.pos++

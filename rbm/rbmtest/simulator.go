@@ -40,6 +40,11 @@ type Simulator struct {
 	// Assume decides what no document does.
 	Assume Assumptions
 
+	// RegionOf tells the region of a phone number in E.164 form, which
+	// users.batchGet goes by. Nil means by the first digit: 1 and 5 are "us", 6, 8
+	// and 9 "asia", all others "europe". The real table is not published.
+	RegionOf func(phone string) rbm.Region
+
 	// AutoRead makes users read each message as soon as it is delivered, so that
 	// a READ event follows every DELIVERED. Without it messages are read by
 	// [Simulator.Read] only.
@@ -62,12 +67,14 @@ type Simulator struct {
 	once  sync.Once
 	admin http.Handler
 	life  context.Context // until Close
-	end   context.CancelFunc
+	kill  context.CancelFunc
 
 	mu        sync.Mutex
 	closed    bool
 	ids       map[idKey]*taken
 	messages  []*message
+	expiring  []*message        // those that may still expire
+	lastAgent map[string]string // with whom a phone number talked last
 	behaviors map[string]Behavior
 	failures  map[failureKey]int // refused so far, for faults that count per ID
 	faults    []*Fault
@@ -79,6 +86,11 @@ type Simulator struct {
 	pushes    []*push
 	pushing   chan struct{} // closed when the goroutine that pushes ends; nil: there is none
 	files     map[string]*file
+	fileNames []string // oldest first
+	fileBytes int64
+	uploads   map[string]*upload
+	invited   map[string][]time.Time // by agent
+	batches   []time.Time            // of the last minute
 
 	keyMu       sync.Mutex
 	keys        map[string][]byte // key files by token URI
@@ -128,7 +140,7 @@ const maxBody = 10 << 20
 
 func (s *Simulator) init() {
 	s.once.Do(func() {
-		s.life, s.end = context.WithCancel(context.Background())
+		s.life, s.kill = context.WithCancel(context.Background())
 		s.secrets.Authorize = func(token string) error {
 			_, err := s.tokens.Check(token, cloudPlatform)
 			return err
@@ -147,11 +159,16 @@ func (s *Simulator) init() {
 // tokens and secrets stay. s.mu is held.
 func (s *Simulator) reset() {
 	s.ids = map[idKey]*taken{}
-	s.messages = nil
+	s.messages, s.expiring = nil, nil
+	s.lastAgent = map[string]string{}
 	s.failures = map[failureKey]int{}
 	s.faults = nil
 	s.testers = map[testerKey]InviteStatus{}
 	s.files = map[string]*file{}
+	s.fileNames, s.fileBytes = nil, 0
+	s.uploads = map[string]*upload{}
+	s.invited = map[string][]time.Time{}
+	s.batches = nil
 	s.pushes = nil
 	s.requests = requestLog{attempts: map[idKey]int{}}
 	s.behaviors = map[string]Behavior{}
@@ -184,7 +201,7 @@ func (s *Simulator) Close() {
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.closed = true
-		s.end()
+		s.kill()
 		if s.timer != nil {
 			s.timer.Stop()
 		}
@@ -225,8 +242,10 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case under("/v1/projects/"):
 		s.faulty("secrets", &s.secrets).ServeHTTP(w, r)
-	case under("/v1/"), under("/upload/v1/"):
+	case under("/v1/"):
 		s.serveAPI(w, r)
+	case under("/upload/v1/"):
+		s.serveUpload(w, r)
 	case path == "/token":
 		s.faulty("token", &s.tokens).ServeHTTP(w, r)
 	case under("/computeMetadata/"), path == "/" && r.Header.Get(metadataHeader) == metadataFlavor:
