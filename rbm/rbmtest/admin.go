@@ -34,7 +34,7 @@ const maxAdminBody = 1 << 20
 //	GET  /_sim/webhooks   {"webhooks": [{"agent_id", "url"}], "waiting": 0}
 //	POST /_sim/webhooks   Connect: {"agent_id", "url", "client_token"};
 //	                      without a URL Disconnect
-//	GET  /_sim/state      all that a page needs to begin; see State
+//	GET  /_sim/state      all that a page needs to begin: a Snapshot
 //	GET  /_sim/files/ID   the content of the uploaded file files/ID
 //
 // An answer to POST is {} unless said otherwise. A request that makes no sense
@@ -77,12 +77,12 @@ func (s *Simulator) adminHandler() http.Handler {
 	mux.Handle("POST /_sim/user", answerJSON(s.adminUser))
 	mux.Handle("POST /_sim/tester", answerJSON(s.adminTester))
 	mux.Handle("GET /_sim/webhooks", answerJSON(func(*http.Request) (any, error) {
-		state := s.State()
+		state := s.Snapshot()
 		return map[string]any{"webhooks": state.Webhooks, "waiting": state.Waiting}, nil
 	}))
 	mux.Handle("POST /_sim/webhooks", answerJSON(s.adminWebhook))
 	mux.Handle("GET /_sim/state", answerJSON(func(*http.Request) (any, error) {
-		return s.State(), nil
+		return s.Snapshot(), nil
 	}))
 	mux.HandleFunc("GET /_sim/files/{id}", s.serveFile)
 	return mux

@@ -6,15 +6,15 @@ import (
 	"slices"
 )
 
-// State is how things stand, as GET /_sim/state answers it: enough for a page to
+// Snapshot is how things stand, as GET /_sim/state answers it: enough for a page to
 // begin with, and to go on from with the stream.
-type State struct {
+type Snapshot struct {
 	// LastEvent is the ID of the last event that is part of the state:
 	// /_sim/stream?after=LastEvent sends all later ones.
 	LastEvent int64 `json:"last_event"`
 
 	// Messages are all messages in the order of arrival.
-	Messages []StateMessage `json:"messages"`
+	Messages []SnapshotMessage `json:"messages"`
 
 	// Conversation are the events that belong to conversations and are not
 	// messages of agents: what users sent, and what agents let them see.
@@ -25,39 +25,39 @@ type State struct {
 
 	// Webhooks are those that are connected, without their tokens, and Waiting
 	// is how many events wait to be pushed to them.
-	Webhooks []StateWebhook `json:"webhooks"`
-	Waiting  int            `json:"waiting"`
+	Webhooks []SnapshotWebhook `json:"webhooks"`
+	Waiting  int               `json:"waiting"`
 }
 
-// StateMessage is a message with its details.
-type StateMessage struct {
+// SnapshotMessage is a message with its details.
+type SnapshotMessage struct {
 	Message
 	Detail Detail `json:"detail"`
 }
 
-// StateWebhook is a webhook without its token.
-type StateWebhook struct {
+// SnapshotWebhook is a webhook without its token.
+type SnapshotWebhook struct {
 	AgentID string `json:"agent_id"`
 	URL     string `json:"url"`
 }
 
-// State returns how things stand.
-func (s *Simulator) State() State {
+// Snapshot returns how things stand.
+func (s *Simulator) Snapshot() Snapshot {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.settle()
-	out := State{
+	out := Snapshot{
 		LastEvent:    s.log.last,
-		Messages:     []StateMessage{},
+		Messages:     []SnapshotMessage{},
 		Conversation: []Event{},
 		Numbers:      maps.Clone(s.behaviors),
-		Webhooks:     []StateWebhook{},
+		Webhooks:     []SnapshotWebhook{},
 		Waiting:      len(s.pushes),
 	}
 	for _, m := range s.messages {
 		c := m.copy()
-		out.Messages = append(out.Messages, StateMessage{c, c.Detail})
+		out.Messages = append(out.Messages, SnapshotMessage{c, c.Detail})
 	}
 	for _, e := range s.log.events {
 		switch e.Kind {
@@ -68,8 +68,8 @@ func (s *Simulator) State() State {
 		}
 	}
 	for _, hook := range s.hooks {
-		out.Webhooks = append(out.Webhooks, StateWebhook{hook.AgentID, withoutQuery(hook.URL)})
+		out.Webhooks = append(out.Webhooks, SnapshotWebhook{hook.AgentID, withoutQuery(hook.URL)})
 	}
-	slices.SortFunc(out.Webhooks, func(a, b StateWebhook) int { return cmp.Compare(a.AgentID, b.AgentID) })
+	slices.SortFunc(out.Webhooks, func(a, b SnapshotWebhook) int { return cmp.Compare(a.AgentID, b.AgentID) })
 	return out
 }
