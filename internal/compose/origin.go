@@ -1,0 +1,162 @@
+package compose
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// origin says that a part of the message came from a place of the payload.
+type origin struct {
+	pointer string // in the message
+	place   payload.Place
+	what    string // the part in the sender's words
+}
+
+// explain adds a fault for every violation, at the place where the sender wrote
+// what breaks the rule and in the words of the payload.
+func (c *composer) explain(violations []rbm.Violation) {
+	if len(violations) == 0 {
+		return
+	}
+	origins := c.origins()
+	for _, v := range violations {
+		o := locate(origins, v.Pointer)
+		if !o.place.Sent() || o.place.Flawed() && isMissing(v.Rule) {
+			continue // what is missing was sent, and is at fault itself
+		}
+		place := o.place
+		if v.Rule == rbm.RuleTooMany {
+			place = place.Excess(v.Limit)
+		}
+		f := place.Fault("%s", detail(o, v))
+		f.Limit, f.Actual = v.Limit, v.Actual
+		c.faults = append(c.faults, f)
+	}
+}
+
+func isMissing(r rbm.Rule) bool {
+	return r == rbm.RuleRequired || r == rbm.RuleTooFew || r == rbm.RuleUnion
+}
+
+// detail puts a violation into words.
+func detail(o origin, v rbm.Violation) string {
+	switch {
+	case v.Rule == rbm.RuleTooMany:
+		return fmt.Sprintf("%d %s, at most %d are allowed", v.Actual, o.what, v.Limit)
+	case v.Rule == rbm.RuleTooLong && v.Pointer == "":
+		return fmt.Sprintf("the whole message has %d bytes as JSON, at most %d are allowed", v.Actual, v.Limit)
+	case v.Rule == rbm.RuleTooLong:
+		return fmt.Sprintf("%s has %d characters, at most %d are allowed", o.what, v.Actual, v.Limit)
+	case v.Rule == rbm.RuleConflict && strings.HasSuffix(v.Pointer, "/media/height"):
+		return "tall media do not fit small cards: choose short or medium height, or card_width medium"
+	case v.Rule == rbm.RuleRequired && strings.Contains(v.Detail, "horizontal"):
+		return "a horizontal card needs a title, a text or buttons beside its media"
+	case v.Rule == rbm.RuleRequired && o.what == "the card":
+		return "a card needs a title, a text, an image or a video"
+	default:
+		return o.what + " " + v.Detail
+	}
+}
+
+// locate returns the origin of the smallest part that holds the pointer. Of two
+// records of one part the later counts.
+func locate(origins []origin, pointer string) origin {
+	for {
+		for _, o := range slices.Backward(origins) {
+			if o.pointer == pointer {
+				return o
+			}
+		}
+		i := strings.LastIndexByte(pointer, '/')
+		if i < 0 {
+			return origin{}
+		}
+		pointer = pointer[:i]
+	}
+}
+
+// origins composes the content once more, this time to record where its parts
+// came from. Messages without a fault, which are nearly all, need no record.
+func (c *composer) origins() []origin {
+	p := c.payload
+	again := composer{payload: p, record: true}
+	again.from("", p.Root, "the message")
+	if p.Raw.Sent() {
+		again.from("", p.Raw.Place, "the message")
+	} else {
+		again.content()
+	}
+	again.from("/ttl", p.TTL.Place, "the ttl")
+	again.from("/expireTime", p.ExpiresAt.Place, "the time")
+	return again.parts
+}
+
+// from records, if records are kept, that a part of the message came from a place.
+func (c *composer) from(pointer string, p payload.Place, what string) {
+	if c.record && p.Sent() {
+		c.parts = append(c.parts, origin{pointer, p, what})
+	}
+}
+
+// fromCard records the parts of a card.
+func (c *composer) fromCard(at string, card *payload.Card, file payload.Text) {
+	if !c.record {
+		return
+	}
+	c.from(at, card.Place, "the card")
+	c.from(at+"/title", card.Title.Place, "the title")
+	c.from(at+"/description", card.Description.Place, "the description")
+	c.from(at+"/description", card.Text.Place, "the text")
+	c.from(at+"/media", file.Place, "the media")
+	c.from(at+"/media/height", card.Height.Place, "the height")
+	c.from(at+"/media/contentDescription", card.Alt.Place, "the description")
+	c.fromSource(at+"/media", file, card.Thumbnail)
+}
+
+// fromSource records the parts of a file.
+func (c *composer) fromSource(at string, file, thumbnail payload.Text) {
+	if !c.record {
+		return
+	}
+	c.from(at+"/contentInfo/fileUrl", file.Place, "the URL")
+	c.from(at+"/contentInfo/thumbnailUrl", thumbnail.Place, "the URL")
+	c.from(at+"/uploadedRbmFile/fileName", file.Place, "the name of the upload")
+	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Place, "the name of the upload")
+}
+
+// fromButton records the parts of a button.
+func (c *composer) fromButton(at string, b *payload.Button) {
+	if !c.record {
+		return
+	}
+	c.from(at, b.Place, "the button")
+	for _, part := range []struct {
+		pointer string
+		place   payload.Place
+		what    string
+	}{
+		{"/reply/text", b.Label.Place, "the label"},
+		{"/reply/postbackData", b.Postback.Place, "the postback"},
+		{"/action/text", b.Label.Place, "the label"},
+		{"/action/postbackData", b.Postback.Place, "the postback"},
+		{"/action/fallbackUrl", b.FallbackURL.Place, "the fallback URL"},
+		{"/action/openUrlAction/url", b.URL.Place, "the URL"},
+		{"/action/openUrlAction/description", b.Description.Place, "the description"},
+		{"/action/dialAction", b.Phone.Place, "the number to dial"},
+		{"/action/viewLocationAction/latLong/latitude", b.Latitude.Place, "the latitude"},
+		{"/action/viewLocationAction/latLong/longitude", b.Longitude.Place, "the longitude"},
+		{"/action/viewLocationAction/label", b.Pin.Place, "the label of the place"},
+		{"/action/viewLocationAction/query", b.Query.Place, "the query"},
+		{"/action/createCalendarEventAction", b.Event.Place, "the event"},
+		{"/action/createCalendarEventAction/title", b.Event.Title.Place, "the title of the event"},
+		{"/action/createCalendarEventAction/description", b.Event.Description.Place, "the description of the event"},
+		{"/action/createCalendarEventAction/startTime", b.Event.Start.Place, "the start of the event"},
+		{"/action/createCalendarEventAction/endTime", b.Event.End.Place, "the end of the event"},
+	} {
+		c.from(at+part.pointer, part.place, part.what)
+	}
+}

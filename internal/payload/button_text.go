@@ -1,0 +1,258 @@
+package payload
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The text form of a button is its label, then after a bar what it does, then
+// after another bar and an equals sign its postback:
+//
+//	Yes
+//	Yes|=ORDER_YES
+//	Track|https://example.com/t
+//	Track|https://example.com/t|=TRACK
+//
+// What a URL has in bars and commas stays in it; a label has no bar.
+
+// buttonTexts reads all the buttons of one text.
+func (r *reader) buttonTexts(n *node) []Button {
+	var items []Button
+	for _, text := range splitButtons(n.text) {
+		items = r.buttonText(items, n, text)
+	}
+	return items
+}
+
+// splitButtons splits a text at its line breaks. A text of one line it splits at
+// commas: at all of them if there is no bar, else where a bar follows before
+// the next comma, so that commas in URLs and titles do no harm.
+func splitButtons(text string) []string {
+	text = strings.TrimSpace(text)
+	if strings.ContainsAny(text, "\r\n") {
+		return strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
+	}
+	parts := strings.Split(text, ",")
+	if !strings.Contains(text, "|") {
+		return parts
+	}
+	items := parts[:1]
+	for _, part := range parts[1:] {
+		if strings.Contains(part, "|") {
+			items = append(items, part)
+		} else {
+			items[len(items)-1] += "," + part
+		}
+	}
+	return items
+}
+
+// buttonText adds the button that a text describes, unless it is blank.
+func (r *reader) buttonText(items []Button, n *node, text string) []Button {
+	if text = strings.TrimSpace(text); text == "" {
+		return items
+	}
+	at := Place{n}
+	label, rest, more := strings.Cut(text, "|")
+	b := Button{Place: at, Label: Text{strings.TrimSpace(label), at}}
+	switch {
+	case b.Label.Value == "":
+		r.fault(n, "a button begins with its label, before the bar")
+		return items
+	case strings.ContainsAny(text, "\r\n"):
+		r.fault(n, "a line break in a button; an item of a list is one button")
+		return items
+	}
+	if more && !r.afterLabel(&b, n, strings.TrimSpace(rest)) {
+		return items
+	}
+	b.completePostback()
+	return append(items, b)
+}
+
+// afterLabel reads what follows the label and its bar.
+func (r *reader) afterLabel(b *Button, n *node, rest string) bool {
+	target := rest
+	if postback, ok := strings.CutPrefix(rest, "="); ok {
+		target, b.Postback = "", Text{strings.TrimSpace(postback), b.Place}
+	} else if i := strings.LastIndex(rest, "|="); i >= 0 {
+		target, b.Postback = strings.TrimSpace(rest[:i]), Text{strings.TrimSpace(rest[i+2:]), b.Place}
+	}
+	if target == "" {
+		if b.Postback.Sent() {
+			return true
+		}
+		r.fault(n, "nothing follows the bar of this button; without a bar it is a reply")
+		return false
+	}
+	if problem := r.target(b, target); problem != "" {
+		r.fault(n, "%s", problem)
+		return false
+	}
+	return true
+}
+
+// target reads what a button does and returns what is wrong with it.
+func (r *reader) target(b *Button, target string) (problem string) {
+	scheme, after, ok := strings.Cut(target, ":")
+	if !ok || !isScheme(scheme) {
+		return "after the bar of a button stands a link that begins with " + listSchemes() + ", or = and a postback"
+	}
+	after = strings.TrimSpace(after)
+	switch scheme = strings.ToLower(scheme); scheme {
+	case "http", "https":
+		b.Action, b.URL = OpenURL, Text{target, b.Place}
+	case "webview", "webview-half", "webview-tall":
+		return b.openWebview(scheme, after)
+	case "tel":
+		return b.dial(after, r.tree.plus && strings.HasPrefix(target[len("tel:"):], " "))
+	case "geo":
+		return b.place(after)
+	case "location":
+		if after != "" {
+			return "nothing follows location:"
+		}
+		b.Action = ShareLocation
+	case "cal":
+		return b.calendar(after)
+	default:
+		return unknownScheme(scheme)
+	}
+	return ""
+}
+
+// textSchemes are what may follow the bar.
+var textSchemes = []string{"https", "http", "webview", "webview-half", "webview-tall", "tel", "geo", "location", "cal"}
+
+func listSchemes() string { return strings.Join(textSchemes, ":, ") + ":" }
+
+// unknownScheme names the scheme that was probably meant.
+func unknownScheme(scheme string) string {
+	near, fewest := "", max(1, len(scheme)/3)+1
+	for _, s := range textSchemes {
+		if d := typos(scheme, s, fewest); d < fewest {
+			near, fewest = s, d
+		}
+	}
+	if near != "" {
+		return "no button does " + scheme + ":; did you mean " + near + ":?"
+	}
+	return "no button does " + scheme + ":; a link begins with " + listSchemes()
+}
+
+// isScheme reports whether s has the form of a URL scheme, and a length that
+// may be quoted.
+func isScheme(s string) bool {
+	if s == "" || len(s) > 20 {
+		return false
+	}
+	for i := range len(s) {
+		switch c := s[i] | 0x20; {
+		case c >= 'a' && c <= 'z':
+		case i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.'):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func (b *Button) openWebview(scheme, target string) string {
+	inner, _, _ := strings.Cut(target, ":")
+	if !strings.EqualFold(inner, "https") && !strings.EqualFold(inner, "http") {
+		return scheme + ": is followed by a URL, as in " + scheme + ":https://example.com"
+	}
+	mode := "full"
+	if _, after, ok := strings.Cut(scheme, "-"); ok {
+		mode = after
+	}
+	b.Action, b.URL, b.Webview = OpenURL, Text{target, b.Place}, Text{mode, b.Place}
+	return ""
+}
+
+func (b *Button) dial(target string, plus bool) string {
+	if plus {
+		target = " " + target
+	}
+	number, ok := dialable(target, plus)
+	if !ok {
+		return "tel: is followed by a phone number: digits, *, # and a leading +"
+	}
+	b.Action, b.Phone = Dial, Text{number, b.Place}
+	return ""
+}
+
+const geoForm = "geo: is followed by latitude and longitude, as in geo:37.42,-122.08 or geo:37.42,-122.08?q=Label, or by a search as in geo:0,0?q=Words"
+
+func (b *Button) place(target string) string {
+	position, q, asked := strings.Cut(target, "?")
+	if asked {
+		var ok bool
+		if q, ok = strings.CutPrefix(q, "q="); !ok {
+			return geoForm
+		}
+		q = strings.TrimSpace(decodeQuery(q))
+	}
+	latText, longText, _ := strings.Cut(position, ",")
+	lat, ok1 := parseNumber(latText)
+	long, ok2 := parseNumber(longText)
+	if !ok1 || !ok2 {
+		return geoForm
+	}
+	if lat == 0 && long == 0 && q != "" {
+		b.Action, b.Query = SearchPlace, Text{q, b.Place}
+		return ""
+	}
+	b.Action = ShowPlace
+	b.Latitude, b.Longitude = Value[float64]{lat, b.Place}, Value[float64]{long, b.Place}
+	if q != "" {
+		b.Pin = Text{q, b.Place}
+	}
+	return ""
+}
+
+// decodeQuery takes the words after q= as people and as programs write them: a
+// plus sign is a blank only where no real blank shows that nothing is encoded.
+func decodeQuery(q string) string {
+	plus := !strings.Contains(q, " ")
+	var b strings.Builder
+	for i := 0; i < len(q); i++ {
+		switch {
+		case q[i] == '+' && plus:
+			b.WriteByte(' ')
+		case q[i] == '%' && i+2 < len(q) && isHex(q[i+1]) && isHex(q[i+2]):
+			x, _ := strconv.ParseUint(q[i+1:i+3], 16, 8) // both are hex digits
+			b.WriteByte(byte(x))
+			i += 2
+		default:
+			b.WriteByte(q[i])
+		}
+	}
+	return strings.ToValidUTF8(b.String(), "\uFFFD")
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func (b *Button) calendar(target string) string {
+	start, rest, _ := strings.Cut(target, "/")
+	end, title, _ := strings.Cut(rest, "/")
+	from, ok1 := parseTime(start)
+	to, ok2 := parseTime(end)
+	if !ok1 || !ok2 {
+		return "cal: is followed by start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
+	}
+	b.Action = AddEvent
+	b.Event = Event{
+		Place: b.Place,
+		Title: Text{strings.TrimSpace(title), b.Place},
+		Start: Value[time.Time]{from, b.Place},
+		End:   Value[time.Time]{to, b.Place},
+	}
+	if b.Event.Title.Value == "" {
+		b.Event.Title = b.Label
+	}
+	return ""
+}

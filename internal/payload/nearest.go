@@ -1,0 +1,116 @@
+package payload
+
+import "strings"
+
+// unknown reports a member that is no field, with the field that was probably
+// meant: a typo must not send half a message.
+func (r *reader) unknown(level Level, c *node, name string) {
+	if len(r.faults) >= maxFaults {
+		c.mark()
+		return
+	}
+	id, near := nearest(level, name)
+	if near == "" {
+		r.fault(c, "unknown field; the fields here are %s", listFields(level))
+		return
+	}
+	if fields[id].Content {
+		r.out.ContentExplained = true
+	}
+	if id == fTo {
+		r.toExplained = true
+	}
+	r.fault(c, "unknown field; did you mean %q?", inFull(c, near))
+}
+
+// inFull completes a name that is the end of a flat key: title to card1_title.
+func inFull(c *node, name string) string {
+	if c.name == "" {
+		return name
+	}
+	start := len(c.key)
+	for left := len(c.name); left > 0 && start > 0; {
+		if start--; !separates(c.key[start]) {
+			left--
+		}
+	}
+	if strings.HasSuffix(c.key, "]") {
+		name += "]"
+	}
+	return c.key[:start] + name
+}
+
+// listFields returns the names of the fields of a level.
+func listFields(level Level) string {
+	var list []string
+	for _, f := range Fields(level) {
+		list = append(list, f.Name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// nearest returns the field of a level whose name or alias differs from name by
+// the fewest typos, as that name is documented; empty if none is near.
+func nearest(level Level, name string) (fieldID, string) {
+	if len(name) > maxNearLength {
+		return 0, ""
+	}
+	var found fieldID
+	near, fewest := "", max(1, len(name)/3)+1
+	consider := func(id fieldID, candidate string) {
+		if d := typos(name, fold(candidate), fewest); d < fewest {
+			found, near, fewest = id, candidate, d
+		}
+	}
+	for id, f := range fields {
+		if f.Level&level != 0 {
+			consider(fieldID(id), f.Name)
+			for _, alias := range f.Aliases {
+				consider(fieldID(id), alias)
+			}
+		}
+	}
+	for _, stem := range stems[level] {
+		if rest, ok := strings.CutPrefix(name, stem.text); ok && !stem.numbered && near == "" {
+			if _, inner := nearest(stem.level, rest); inner != "" {
+				return stem.id, stem.text + "_" + inner
+			}
+		}
+	}
+	return found, near
+}
+
+// maxNearLength is the length above which no name is looked for.
+const maxNearLength = 40
+
+// typos returns the number of letters that were added, left out, mistaken or
+// swapped with their neighbour between a and b. A number of limit or more is
+// returned as limit.
+func typos(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	var rows [3][maxNearLength + 1]int // the last, the one before, and the next
+	if len(b) > maxNearLength {
+		return limit
+	}
+	before, last, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return min(last[len(b)], limit)
+}
