@@ -50,9 +50,17 @@ type Config struct {
 	Observe func(Attempt)
 }
 
-// Retry says how a call is repeated after a failure that may pass: 429, 500, 502,
-// 503 and 504, a broken connection, an attempt that took too long. The zero value
+// Retry says how a call is repeated after a failure that may pass: 408, 429, 500,
+// 502, 503 and 504, a broken connection, an answer that cannot be read, an attempt
+// that took too long; and once after the 403 that says of itself that it may be
+// transient. No repetition is begun that the deadline of the context leaves no time
+// for: the call then ends at once with the failure that it has. The zero value
 // means the defaults.
+//
+// Which codes are worth a repetition is the usual reading; Google's own list is not
+// published.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/learn/best-practices
 type Retry struct {
 	// MaxAttempts counts the first attempt too; 0 means 4, 1 means no repetition.
 	MaxAttempts int
@@ -62,8 +70,9 @@ type Retry struct {
 	// bound, so that many clients do not come back at the same moment.
 	BaseDelay time.Duration
 
-	// MaxDelay is the largest bound; 0 means 4 s. A pause that the platform asks
-	// for with Retry-After is kept although it is longer.
+	// MaxDelay is the largest bound; 0 means 4 s. What the platform asks for with
+	// Retry-After comes on top. If that is more than a minute and the context has
+	// no deadline, the call is not repeated.
 	MaxDelay time.Duration
 
 	// AttemptTimeout bounds one attempt, with asking for the token; 0 means 10 s.
@@ -126,7 +135,7 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// MaxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so
+// maxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so
 // this is no rule of its own.
 const maxAgentID = 200
 
@@ -147,20 +156,4 @@ func checkEndpoint(endpoint string) (string, error) {
 		return "", errors.New("rbm: the endpoint is not a base URL such as http://localhost:8081")
 	}
 	return strings.TrimRight(endpoint, "/"), nil
-}
-
-func (r Retry) withDefaults() Retry {
-	if r.MaxAttempts <= 0 {
-		r.MaxAttempts = 4
-	}
-	if r.BaseDelay <= 0 {
-		r.BaseDelay = 250 * time.Millisecond
-	}
-	if r.MaxDelay <= 0 {
-		r.MaxDelay = 4 * time.Second
-	}
-	if r.AttemptTimeout <= 0 {
-		r.AttemptTimeout = 10 * time.Second
-	}
-	return r
 }

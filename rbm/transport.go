@@ -13,7 +13,10 @@ import (
 // Callers over plain HTTP, as to a simulator, should lift MaxConnsPerHost: HTTP/1
 // carries one request at a time on each connection.
 func NewTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = standard.Clone()
+	}
 	t.ForceAttemptHTTP2 = true
 	t.MaxConnsPerHost = 4
 	t.MaxIdleConnsPerHost = 64

@@ -1,0 +1,97 @@
+package rbm
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds what is read of an answer. The largest lists the reachable
+// ones of 10,000 users, twice.
+const maxAnswer = 1 << 20
+
+// readAnswer reads the rest of body, so that the connection can be used again,
+// as long as there is no more than an answer can have.
+func readAnswer(body io.ReadCloser) ([]byte, error) {
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err == nil && len(data) > maxAnswer {
+		err = errUnreadable
+	}
+	return data, err
+}
+
+// decodeAnswer fills the struct that dst points to. The platform is believed: what
+// is new or does not fit is passed over.
+func decodeAnswer(data []byte, dst any) error {
+	v, _, fault := scan(data)
+	if fault != "" || v.kind != kindObject {
+		return errUnreadable
+	}
+	d := decoder{answer: true}
+	d.object(new(path), v, reflect.ValueOf(dst).Elem())
+	return nil
+}
+
+// refusal is what every refusal of Google's APIs has in its member "error".
+type refusal struct {
+	Message string
+	Status  string
+	Errors  []struct{ Reason string } // in older answers
+	Details []struct {
+		Reason     string // of google.rpc.ErrorInfo
+		RetryDelay string // of google.rpc.RetryInfo
+	}
+}
+
+// errorOf reads a refusal.
+func errorOf(resp *http.Response, body []byte) *Error {
+	e := &Error{StatusCode: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	var envelope struct{ Error json.RawMessage }
+	if err := json.Unmarshal(body, &envelope); err != nil || !bytes.HasPrefix(envelope.Error, []byte("{")) {
+		e.Foreign = true
+		return e
+	}
+	var r refusal
+	_ = json.Unmarshal(envelope.Error, &r) // a field of another type is passed over
+	e.Message, e.Status = r.Message, word(r.Status)
+	for _, old := range r.Errors {
+		e.Reason = word(old.Reason)
+	}
+	for _, d := range r.Details {
+		if d.Reason != "" {
+			e.Reason = word(d.Reason)
+		}
+		if delay, err := ParseDuration(d.RetryDelay); err == nil && e.RetryAfter == 0 {
+			e.RetryAfter = max(0, time.Duration(delay))
+		}
+	}
+	return e
+}
+
+// word returns s if it is a word such as NOT_FOUND or forbidden, and so cannot
+// quote what was sent.
+func word(s string) string {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+	if len(s) > 64 || strings.Trim(s, letters) != "" {
+		return ""
+	}
+	return s
+}
+
+// retryAfter reads a Retry-After header: seconds, or a date.
+func retryAfter(header string) time.Duration {
+	const longest = 30 * 24 * time.Hour // keeps the arithmetic in bounds
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return min(time.Duration(seconds)*time.Second, longest)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return min(max(0, time.Until(at)), longest)
+	}
+	return 0
+}

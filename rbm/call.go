@@ -1,0 +1,156 @@
+package rbm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The methods, by their names in the reference.
+const (
+	methodSend         = "phones.agentMessages.create"
+	methodRevoke       = "phones.agentMessages.delete"
+	methodEvent        = "phones.agentEvents.create"
+	methodCapabilities = "phones.getCapabilities"
+	methodBatchGet     = "users.batchGet"
+	methodCreateFile   = "files.create"
+	methodTester       = "phones.testers.create"
+	methodDialogflow   = "phones.dialogflowMessages.create"
+)
+
+// A call is one call of a method, which may take several requests.
+type call struct {
+	method string
+	verb   string
+	url    string
+	body   []byte // JSON; nil for none
+
+	// fresh asks for a new request ID in the URL of each attempt. The platform
+	// ignores a request whose ID it knows, and does not say what it answers then.
+	fresh bool
+
+	// once says that a second request could do something twice.
+	once bool
+}
+
+// do makes the call and decodes the answer into dst, a pointer to a struct; nil
+// if only success matters.
+func (c *Client) do(ctx context.Context, k call, dst any) error {
+	for n := 1; ; n++ {
+		err := c.attempt(ctx, k, n, dst)
+		var failure *Error
+		if k.once || !errors.As(err, &failure) {
+			return err
+		}
+		pause, again := c.retry.pause(ctx, failure, n)
+		if !again {
+			return failure
+		}
+		if err := wait(ctx, pause); err != nil {
+			return &Error{Method: k.method, Attempts: n, Err: err}
+		}
+	}
+}
+
+func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {
+	ctx, cancel := context.WithTimeout(ctx, c.retry.AttemptTimeout)
+	defer cancel()
+	req, err := k.request(ctx)
+	if err != nil {
+		return err
+	}
+	return c.roundTrip(req, k.method, n, func(resp *http.Response, body []byte) error {
+		switch {
+		case resp.StatusCode < 200 || resp.StatusCode > 299:
+			return errorOf(resp, body)
+		case dst == nil:
+			return nil
+		}
+		return decodeAnswer(body, dst)
+	})
+}
+
+func (k *call) request(ctx context.Context) (*http.Request, error) {
+	target := k.url
+	if k.fresh {
+		target += "&requestId=" + uuid.NewString()
+	}
+	var body io.Reader
+	if k.body != nil {
+		body = bytes.NewReader(k.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, k.verb, target, body)
+	if err != nil {
+		return nil, fmt.Errorf("rbm: %s: the URL cannot be used", k.method)
+	}
+	if k.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if !k.once {
+		replayable(req)
+	}
+	return req, nil
+}
+
+// replayable lets net/http send req again by itself if the connection that it
+// chose from its pool turns out to be closed, as most are after a serverless
+// process was frozen. That is safe for what is safe to repeat: the platform ignores
+// a second message or event with the ID of the first. net/http looks for this key
+// and does not send a header without a value.
+func replayable(req *http.Request) { req.Header["Idempotency-Key"] = nil }
+
+// roundTrip makes attempt n of a method: it authorises req, sends it, and hands
+// the answer to accept, whose error it completes.
+func (c *Client) roundTrip(req *http.Request, method string, n int, accept func(*http.Response, []byte) error) error {
+	start := time.Now()
+	status, err := c.exchange(req, method, accept)
+	var failure *Error
+	if errors.As(err, &failure) {
+		failure.Method, failure.Attempts = method, n
+	}
+	if c.observe != nil {
+		c.observe(Attempt{Method: method, Number: n, StatusCode: status, Err: err, Duration: time.Since(start)})
+	}
+	return err
+}
+
+func (c *Client) exchange(req *http.Request, method string, accept func(*http.Response, []byte) error) (status int, err error) {
+	req.Header.Set("User-Agent", c.userAgent)
+	if c.token != nil {
+		token, err := c.token(req.Context())
+		if err != nil {
+			return 0, fmt.Errorf("rbm: %s: token: %w", method, err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, &Error{Err: withoutURL(err)}
+	}
+	body, err := readAnswer(resp.Body)
+	if err != nil && resp.StatusCode < 300 {
+		return resp.StatusCode, &Error{StatusCode: resp.StatusCode, Err: err}
+	}
+	err = accept(resp, body)
+	var failure *Error
+	if err != nil && !errors.As(err, &failure) {
+		err = &Error{StatusCode: resp.StatusCode, Err: err}
+	}
+	return resp.StatusCode, err
+}
+
+// withoutURL takes the URL off an error of an HTTP client: it holds a phone number.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

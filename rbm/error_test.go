@@ -1,0 +1,203 @@
+package rbm_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+var sentinels = []error{
+	rbm.ErrUnreachable, rbm.ErrAlreadyDelivered, rbm.ErrNotTester, rbm.ErrNotLaunched, rbm.ErrPermissionDenied,
+	rbm.ErrUnauthenticated, rbm.ErrFeatureUnsupported, rbm.ErrInvalidArgument, rbm.ErrAlreadyExists, rbm.ErrRateLimited,
+	rbm.ErrUnavailable, rbm.ErrTimeout, rbm.ErrInvalidPhone, rbm.ErrInvalidID, rbm.ErrNeedsRegion, context.DeadlineExceeded, context.Canceled,
+}
+
+// kinds returns the sentinels that err is.
+func kinds(err error) []string {
+	var got []string
+	for _, s := range sentinels {
+		if errors.Is(err, s) {
+			got = append(got, s.Error())
+		}
+	}
+	return got
+}
+
+func words(errs ...error) []string {
+	var s []string
+	for _, err := range errs {
+		s = append(s, err.Error())
+	}
+	return s
+}
+
+func TestErrorIs(t *testing.T) {
+	t.Parallel()
+	const (
+		create     = "phones.agentMessages.create"
+		notTester  = "This operation is blocked because the RBM agent has not launched and the recipient has not been invited and accepted the invitation to become a tester."
+		lookup     = "There was an error looking up the RBM agent (ID: null) that corresponds to the project. This may be a transient error, in which case a retry can help."
+		parserSays = `Invalid JSON payload received. Unknown name "device_feature_support" at 'agent_message': Cannot find field.`
+	)
+	tests := []struct {
+		name string
+		err  rbm.Error
+		want []error
+	}{
+		{"400", rbm.Error{StatusCode: 400, Message: "Within suggested reply, the provided text exceeds the maximum allowed length."}, []error{rbm.ErrInvalidArgument}},
+		{"400 of the parser", rbm.Error{StatusCode: 400, Message: parserSays}, []error{rbm.ErrInvalidArgument}},
+		{"400 feature", rbm.Error{StatusCode: 400, Message: "The message uses a feature that the device does not support."}, []error{rbm.ErrFeatureUnsupported}},
+		{"400 capability", rbm.Error{StatusCode: 400, Message: "User lacks the capability ACTION_DIAL."}, []error{rbm.ErrFeatureUnsupported}},
+		{"400 unsupported file", rbm.Error{StatusCode: 400, Message: "Unsupported media type."}, []error{rbm.ErrInvalidArgument}},
+		{"401", rbm.Error{StatusCode: 401}, []error{rbm.ErrUnauthenticated}},
+		{"403", rbm.Error{StatusCode: 403, Message: "The caller does not have permission"}, []error{rbm.ErrPermissionDenied}},
+		{"403 agent lookup", rbm.Error{StatusCode: 403, Message: lookup}, []error{rbm.ErrPermissionDenied}},
+		{"403 tester", rbm.Error{StatusCode: 403, Message: notTester}, []error{rbm.ErrNotTester}},
+		{"403 not launched", rbm.Error{StatusCode: 403, Message: "Agent is not LAUNCHED on the carrier."}, []error{rbm.ErrNotLaunched}},
+		{"404 create", rbm.Error{StatusCode: 404, Method: create}, []error{rbm.ErrUnreachable}},
+		{"404 event", rbm.Error{StatusCode: 404, Method: "phones.agentEvents.create"}, []error{rbm.ErrUnreachable}},
+		{"404 capabilities", rbm.Error{StatusCode: 404, Method: "phones.getCapabilities"}, []error{rbm.ErrUnreachable}},
+		{"404 delete", rbm.Error{StatusCode: 404, Method: "phones.agentMessages.delete"}, []error{rbm.ErrAlreadyDelivered}},
+		{"404 file", rbm.Error{StatusCode: 404, Method: "files.create"}, []error{rbm.ErrInvalidArgument}},
+		{"404 of a proxy", rbm.Error{StatusCode: 404, Method: create, Foreign: true}, []error{rbm.ErrUnavailable}},
+		{"405", rbm.Error{StatusCode: 405}, []error{rbm.ErrInvalidArgument}},
+		{"408", rbm.Error{StatusCode: 408}, []error{rbm.ErrUnavailable}},
+		{"409", rbm.Error{StatusCode: 409}, []error{rbm.ErrAlreadyExists}},
+		{"409 of a proxy", rbm.Error{StatusCode: 409, Foreign: true}, []error{rbm.ErrUnavailable}},
+		{"429", rbm.Error{StatusCode: 429}, []error{rbm.ErrRateLimited}},
+		{"302", rbm.Error{StatusCode: 302, Foreign: true}, []error{rbm.ErrUnavailable}},
+		{"500", rbm.Error{StatusCode: 500}, []error{rbm.ErrUnavailable}},
+		{"504", rbm.Error{StatusCode: 504}, []error{rbm.ErrUnavailable}},
+		{"connection", rbm.Error{Err: io.ErrUnexpectedEOF}, []error{rbm.ErrUnavailable}},
+		{"200 cut off", rbm.Error{StatusCode: 200, Err: io.ErrUnexpectedEOF}, []error{rbm.ErrUnavailable}},
+		{"deadline", rbm.Error{Err: context.DeadlineExceeded}, []error{rbm.ErrTimeout, context.DeadlineExceeded}},
+		{"time limit of a connection", rbm.Error{Err: os.ErrDeadlineExceeded}, []error{rbm.ErrTimeout, context.DeadlineExceeded}},
+		{"cancelled", rbm.Error{Err: context.Canceled}, []error{context.Canceled}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := fmt.Errorf("send: %w", &test.err)
+			if diff := cmp.Diff(words(test.want...), kinds(err)); diff != "" {
+				t.Errorf("errors.Is (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	t.Parallel()
+	const secret = "+12025550123 likes marzipan"
+	broken := func(err error) *rbm.Error { return &rbm.Error{Method: "users.batchGet", Err: err} }
+	tests := []struct {
+		err  *rbm.Error
+		want string
+	}{
+		{
+			&rbm.Error{Method: "phones.agentMessages.create", StatusCode: 404, Status: "NOT_FOUND", Message: secret, Attempts: 1},
+			"rbm: phones.agentMessages.create: 404 NOT_FOUND: the user cannot be reached by RCS from this agent",
+		},
+		{
+			&rbm.Error{Method: "files.create", StatusCode: 403, Status: "PERMISSION_DENIED", Reason: "SERVICE_DISABLED", Message: secret, Attempts: 2},
+			"rbm: files.create: 403 PERMISSION_DENIED (SERVICE_DISABLED): the credentials may not act for this agent, after 2 attempts",
+		},
+		{
+			&rbm.Error{Method: "files.create", StatusCode: 502, Foreign: true, Attempts: 4},
+			"rbm: files.create: 502: the answer is not in the form of the API: a proxy, or the wrong endpoint, after 4 attempts",
+		},
+		{&rbm.Error{Method: "files.create", StatusCode: 200, Err: io.ErrUnexpectedEOF}, "rbm: files.create: 200: the connection ended before the answer did"},
+		{broken(io.EOF), "rbm: users.batchGet: the connection ended before the answer did"},
+		{broken(context.DeadlineExceeded), "rbm: users.batchGet: no answer in time"},
+		{broken(context.Canceled), "rbm: users.batchGet: cancelled by the caller"},
+		{broken(&net.DNSError{Name: secret, Err: "no such host"}), "rbm: users.batchGet: the name of the host cannot be resolved"},
+		{broken(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), "rbm: users.batchGet: connection refused"},
+		{broken(&tls.CertificateVerificationError{Err: errors.New(secret)}), "rbm: users.batchGet: the certificate of the host is not trusted"},
+		{broken(tls.RecordHeaderError{Msg: secret}), "rbm: users.batchGet: no TLS connection to the host"},
+		{broken(errors.New(secret)), "rbm: users.batchGet: the connection broke"},
+	}
+	for _, test := range tests {
+		if got := test.err.Error(); got != test.want {
+			t.Errorf("Error() = %q, want %q", got, test.want)
+		}
+		if test.err.Err != nil && errors.Unwrap(test.err) != test.err.Err { //nolint:errorlint // identity is meant
+			t.Errorf("Unwrap() = %v, want %v", errors.Unwrap(test.err), test.err.Err)
+		}
+	}
+}
+
+// refusals are answers as the platform and others on the way give them.
+func TestErrorFromAnswer(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		status int
+		header http.Header
+		body   string
+		want   rbm.Error
+	}{
+		{
+			"envelope", 404, nil, `{"error":{"code":404,"message":"Requested entity was not found.","status":"NOT_FOUND"}}`,
+			rbm.Error{StatusCode: 404, Status: "NOT_FOUND", Message: "Requested entity was not found."},
+		},
+		{
+			"error info", 403, nil, `{"error":{"code":403,"message":"m","status":"PERMISSION_DENIED","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com"}]}}`,
+			rbm.Error{StatusCode: 403, Status: "PERMISSION_DENIED", Message: "m", Reason: "SERVICE_DISABLED"},
+		},
+		{
+			"old reasons", 403, nil, `{"error":{"code":403,"message":"m","errors":[{"message":"m","domain":"global","reason":"forbidden"}]}}`,
+			rbm.Error{StatusCode: 403, Message: "m", Reason: "forbidden"},
+		},
+		{
+			"words that are none", 400, nil, `{"error":{"message":"m","status":"+12025550123","details":[{"reason":"a b"}]}}`,
+			rbm.Error{StatusCode: 400, Message: "m"},
+		},
+		{
+			"fields of other types", 400, nil, `{"error":{"code":"400","status":7,"message":"m","details":{}}}`,
+			rbm.Error{StatusCode: 400, Message: "m"},
+		},
+		{"page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
+		{"error of an OAuth server", 401, nil, `{"error":"invalid_token"}`, rbm.Error{StatusCode: 401, Foreign: true}},
+		{"nothing", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},
+		{"seconds to wait", 400, http.Header{"Retry-After": {"120"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 120e9}},
+		{"a date gone by", 400, http.Header{"Retry-After": {"Sun, 06 Nov 1994 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"a date far ahead", 400, http.Header{"Retry-After": {"Fri, 06 Nov 2995 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9}},
+		{"nonsense to wait", 400, http.Header{"Retry-After": {"-1"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"ages to wait", 400, http.Header{"Retry-After": {"99999999999"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{
+			"retry info", 400, nil, `{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}`,
+			rbm.Error{StatusCode: 400, RetryAfter: 1500e6},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+				return answer(test.status, test.header, test.body), nil
+			})}})
+			_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+			var got *rbm.Error
+			if !errors.As(err, &got) {
+				t.Fatalf("error %v, want an rbm.Error", err)
+			}
+			test.want.Method, test.want.Attempts = "phones.agentMessages.create", got.Attempts
+			if diff := cmp.Diff(&test.want, got); diff != "" {
+				t.Errorf("error (-want +got):\n%s", diff)
+			}
+			if strings.Contains(err.Error(), "2025550123") {
+				t.Errorf("the text of the error quotes the answer: %v", err)
+			}
+		})
+	}
+}

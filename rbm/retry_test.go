@@ -1,0 +1,444 @@
+package rbm_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+const accepted = `{"name":"phones/+12025550123/agentMessages/1","contentMessage":{"text":"Hello"}}`
+
+// A script plays one answer after another, the last one for ever, and notes when
+// it was asked and for what.
+type script struct {
+	answers []func(*http.Request) (*http.Response, error)
+	start   time.Time
+	at      []time.Duration
+	urls    map[string]bool
+	bodies  map[string]bool
+}
+
+func play(answers ...func(*http.Request) (*http.Response, error)) *script {
+	return &script{answers: answers, start: time.Now(), urls: make(map[string]bool), bodies: make(map[string]bool)}
+}
+
+func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.at = append(s.at, time.Since(s.start))
+	s.urls[r.URL.String()] = true
+	if r.Body != nil {
+		body, _ := io.ReadAll(r.Body)
+		s.bodies[string(body)] = true
+	}
+	next := s.answers[min(len(s.at), len(s.answers))-1]
+	return next(r)
+}
+
+func says(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
+	h := http.Header{}
+	for i := 0; i < len(header); i += 2 {
+		h.Set(header[i], header[i+1])
+	}
+	return func(*http.Request) (*http.Response, error) { return answer(status, h, body), nil }
+}
+
+func fails(err error) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) { return nil, err }
+}
+
+// hangs does not answer until the request is given up.
+func hangs(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// breaks answers with a body that ends too early.
+func breaks(*http.Request) (*http.Response, error) {
+	resp := answer(200, nil, "")
+	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(accepted[:20]), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	return resp, nil
+}
+
+var unavailable = says(503, `{"error":{"code":503,"message":"The service is currently unavailable.","status":"UNAVAILABLE"}}`)
+
+const agentLookup = `{"error":{"code":403,"message":"There was an error looking up the RBM agent. This may be a transient error, in which case a retry can help.","status":"PERMISSION_DENIED"}}`
+
+// What is repeated, what is not, and how it ends; in virtual time.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	ok := says(200, accepted)
+	tests := []struct {
+		name     string
+		answers  *script
+		want     error // nil: success
+		attempts int
+	}{
+		{"at once", play(ok), nil, 1},
+		{"500", play(says(500, ""), ok), nil, 2},
+		{"502, 503, 504", play(says(502, "<html>"), unavailable, says(504, ""), ok), nil, 4},
+		{"429", play(says(429, ""), ok), nil, 2},
+		{"408", play(says(408, ""), ok), nil, 2},
+		{"connection", play(fails(io.EOF), fails(errors.New("http2: client connection lost")), ok), nil, 3},
+		{"answer cut off", play(breaks, ok), nil, 2},
+		{"answer that is no JSON", play(says(200, "<html>"), ok), nil, 2},
+		{"answer that is no object", play(says(200, "[]"), ok), nil, 2},
+		{"answer without end", play(says(200, "{"+strings.Repeat(" ", 1<<20)+"}"), ok), nil, 2},
+		{"attempt that hangs", play(hangs, ok), nil, 2},
+		{"agent lookup", play(says(403, agentLookup), ok), nil, 2},
+		{"agent lookup again", play(says(403, agentLookup)), rbm.ErrPermissionDenied, 2},
+		{"always 503", play(unavailable), rbm.ErrUnavailable, 4},
+		{"always broken", play(fails(io.EOF)), rbm.ErrUnavailable, 4},
+		{"always hanging", play(hangs), rbm.ErrTimeout, 4},
+		{"always 429", play(says(429, "")), rbm.ErrRateLimited, 4},
+		{"always cut off", play(breaks), rbm.ErrUnavailable, 4},
+		{"400", play(says(400, `{"error":{}}`)), rbm.ErrInvalidArgument, 1},
+		{"401", play(says(401, `{"error":{}}`)), rbm.ErrUnauthenticated, 1},
+		{"403", play(says(403, `{"error":{}}`)), rbm.ErrPermissionDenied, 1},
+		{"404", play(says(404, `{"error":{}}`)), rbm.ErrUnreachable, 1},
+		{"404 of a proxy", play(says(404, "not here")), rbm.ErrUnavailable, 1},
+		{"409", play(says(409, `{"error":{}}`)), rbm.ErrAlreadyExists, 1},
+		{"501", play(says(501, "")), rbm.ErrUnavailable, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var observed []rbm.Attempt
+				client := newClient(t, rbm.Config{
+					HTTPClient: &http.Client{Transport: test.answers},
+					Retry:      rbm.Retry{MaxAttempts: 4},
+					Observe:    func(a rbm.Attempt) { observed = append(observed, a) },
+				})
+				sent, err := client.SendMessage(t.Context(), phone, messageID, hello)
+				if !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				if test.want == nil && (sent == nil || sent.Name != "phones/+12025550123/agentMessages/1") {
+					t.Errorf("message %+v, want that of the answer", sent)
+				}
+				var failure *rbm.Error
+				if errors.As(err, &failure) && failure.Attempts != test.attempts {
+					t.Errorf("the error counts %d attempts, want %d", failure.Attempts, test.attempts)
+				}
+				if len(observed) != test.attempts || len(test.answers.at) != test.attempts {
+					t.Errorf("%d requests, %d attempts observed, want %d", len(test.answers.at), len(observed), test.attempts)
+				}
+				for i, a := range observed {
+					last := i == len(observed)-1
+					if a.Number != i+1 || a.Method != "phones.agentMessages.create" || (a.Err == nil) != (last && test.want == nil) {
+						t.Errorf("attempt %d observed as %+v", i+1, a)
+					}
+				}
+				if len(test.answers.urls) != 1 || len(test.answers.bodies) != 1 {
+					t.Errorf("the attempts differ: %v %v", test.answers.urls, test.answers.bodies)
+				}
+			})
+		})
+	}
+}
+
+func TestRetryPauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		distinct := make(map[time.Duration]bool)
+		for range 50 {
+			answers := play(unavailable)
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{MaxAttempts: 7}})
+			if _, err := client.SendMessage(t.Context(), phone, messageID, hello); !errors.Is(err, rbm.ErrUnavailable) {
+				t.Fatalf("error %v, want %v", err, rbm.ErrUnavailable)
+			}
+			bounds := []time.Duration{250e6, 500e6, 1e9, 2e9, 4e9, 4e9}
+			for i, bound := range bounds {
+				pause := answers.at[i+1] - answers.at[i]
+				if pause < 0 || pause > bound {
+					t.Errorf("pause %d lasts %v, want at most %v", i+1, pause, bound)
+				}
+				distinct[pause] = true
+			}
+		}
+		if len(distinct) < 200 {
+			t.Errorf("only %d different pauses of 300: not random", len(distinct))
+		}
+	})
+}
+
+func TestRetryAfterIsTheLeast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		inTenSeconds := time.Now().Add(10 * time.Second).UTC().Format(http.TimeFormat)
+		answers := play(
+			says(429, "", "Retry-After", "7"), says(503, "", "Retry-After", inTenSeconds),
+			says(503, "", "Retry-After", "0"), says(200, accepted),
+		)
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{BaseDelay: time.Second, MaxDelay: time.Second}})
+		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
+			t.Fatal(err)
+		}
+		if first := answers.at[1]; first < 7*time.Second || first > 8*time.Second {
+			t.Errorf("second attempt after %v, want 7 s to 8 s", first)
+		}
+		if second := answers.at[2]; second < 10*time.Second || second > 11*time.Second {
+			t.Errorf("third attempt at %v, want it at 10 s to 11 s", second)
+		}
+		if third := answers.at[3] - answers.at[2]; third > time.Second {
+			t.Errorf("fourth attempt after %v, want at most 1 s", third)
+		}
+	})
+}
+
+// A pause that leaves no time is not begun.
+func TestRetriesEndBeforeTheDeadline(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		budget   time.Duration // 0: none
+		retry    string
+		attempts int
+		took     time.Duration
+		after    time.Duration
+	}{
+		{"no time left for a long wait", 5 * time.Second, "10", 1, 0, 10 * time.Second},
+		{"no time left after the wait", 5 * time.Second, "5", 1, 0, 5 * time.Second},
+		{"just enough time", 5 * time.Second, "4", 2, 4 * time.Second, 4 * time.Second},
+		{"no deadline, a minute", 0, "60", 2, time.Minute, time.Minute},
+		{"no deadline, more than a minute", 0, "61", 1, 0, 61 * time.Second},
+		{"a deadline beyond a long wait", time.Hour, "1800", 2, 30 * time.Minute, 30 * time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx := t.Context()
+				if test.budget > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, test.budget)
+					defer cancel()
+				}
+				answers := play(says(429, `{"error":{}}`, "Retry-After", test.retry))
+				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{MaxAttempts: 2, BaseDelay: 1}})
+				_, err := client.SendMessage(ctx, phone, messageID, hello)
+				var failure *rbm.Error
+				if !errors.Is(err, rbm.ErrRateLimited) || !errors.As(err, &failure) {
+					t.Fatalf("error %v, want %v", err, rbm.ErrRateLimited)
+				}
+				if failure.Attempts != test.attempts || failure.RetryAfter != test.after {
+					t.Errorf("%d attempts, to be repeated after %v; want %d, %v", failure.Attempts, failure.RetryAfter, test.attempts, test.after)
+				}
+				if took := time.Since(answers.start).Truncate(time.Microsecond); took != test.took {
+					t.Errorf("it took %v, want %v", took, test.took)
+				}
+			})
+		})
+	}
+}
+
+// The random part shrinks to what the deadline leaves, so that time is used up
+// by attempts and not by a pause that is too long.
+func TestRetriesUseTheTimeThereIs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			answers := play(unavailable, says(200, accepted))
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{BaseDelay: time.Hour, MaxDelay: time.Hour}})
+			_, err := client.SendMessage(ctx, phone, messageID, hello)
+			cancel()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestBudgetEndsDuringAnAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		answers := play(unavailable, hangs)
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}})
+		_, err := client.SendMessage(ctx, phone, messageID, hello)
+		if diff := cmp.Diff(words(rbm.ErrTimeout, context.DeadlineExceeded), kinds(err)); diff != "" {
+			t.Errorf("error %v (-want +got):\n%s", err, diff)
+		}
+		if took := time.Since(answers.start); took != 3*time.Second {
+			t.Errorf("it took %v, want 3 s", took)
+		}
+	})
+}
+
+func TestCancellation(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answers *script
+	}{
+		{"during an attempt", play(hangs)},
+		{"during a pause", play(says(503, "", "Retry-After", "30"))},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Second, cancel)
+				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: test.answers}})
+				begin := time.Now()
+				_, err := client.SendMessage(ctx, phone, messageID, hello)
+				if diff := cmp.Diff(words(context.Canceled), kinds(err)); diff != "" {
+					t.Errorf("error %v (-want +got):\n%s", err, diff)
+				}
+				if took := time.Since(begin); took != time.Second || len(test.answers.at) != 1 {
+					t.Errorf("it took %v and %d attempts, want 1 s and 1", took, len(test.answers.at))
+				}
+			})
+		})
+	}
+}
+
+// An hour without an answer from the source of tokens ends with the attempt.
+func TestTokenThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(t, rbm.Config{
+			HTTPClient: &http.Client{Transport: play(says(200, accepted))},
+			Token: func(ctx context.Context) (string, error) {
+				<-ctx.Done()
+				return "", ctx.Err()
+			},
+		})
+		begin := time.Now()
+		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want %v", err, context.DeadlineExceeded)
+		}
+		if took := time.Since(begin); took != 10*time.Second {
+			t.Errorf("it took %v, want 10 s", took)
+		}
+	})
+}
+
+// Real connections that break in the middle of an answer, or before it.
+func TestBrokenConnections(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, raw string }{
+		{"closed without a word", ""},
+		{"closed in the head", "HTTP/1.1 200 OK\r\nContent-"},
+		{"closed in the body", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"name\":"},
+		{"closed in a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"},
+		{"not HTTP", "SSH-2.0-OpenSSH_9.9\r\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			client := serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
+				io.Copy(io.Discard, r.Body)
+				if requests.Add(1) > 3 {
+					reply200(w, accepted)
+					return
+				}
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				io.WriteString(conn, test.raw)
+				conn.Close()
+			})
+			if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
+				t.Errorf("error %v, want success in the end", err)
+			}
+		})
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	client := newClient(t, rbm.Config{Endpoint: server.URL})
+	_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+	const want = "rbm: phones.agentMessages.create: connection refused, after 4 attempts"
+	if !errors.Is(err, rbm.ErrUnavailable) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestUntrustedCertificate(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := newClient(t, rbm.Config{Endpoint: server.URL, HTTPClient: &http.Client{Transport: rbm.NewTransport()}, Retry: rbm.Retry{MaxAttempts: 1}})
+	_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+	const want = "rbm: phones.agentMessages.create: the certificate of the host is not trusted"
+	if !errors.Is(err, rbm.ErrUnavailable) || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// After a process was frozen its idle connections are dead. net/http itself must
+// then use a new one, without an attempt of ours.
+func TestDeadIdleConnectionsCostNoAttempt(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serveOnce(conn)
+		}
+	}()
+	attempts := 0
+	client := newClient(t, rbm.Config{
+		Endpoint:   "http://" + listener.Addr().String(),
+		HTTPClient: &http.Client{Transport: rbm.NewTransport()},
+		Observe:    func(rbm.Attempt) { attempts++ },
+	})
+	for range 3 {
+		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if attempts != 3 {
+		t.Errorf("%d attempts for 3 messages", attempts)
+	}
+}
+
+// serveOnce answers one request, keeps the connection, reads the next request and
+// closes without an answer, as a peer does that has given the connection up.
+func serveOnce(conn net.Conn) {
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for i := range 2 {
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		io.Copy(io.Discard, req.Body)
+		if i == 0 {
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+		}
+	}
+}
