@@ -111,6 +111,7 @@ func TestFromEnviron_faults(t *testing.T) {
 		{"no keys", enough("RCSHOOK_API_KEYS=, ,"), "RCSHOOK_API_KEYS", "holds no key"},
 		{"misspelt", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEY=k"}, "RCSHOOK_API_KEYS RCSHOOK_API_KEY", "is missing"},
 		{"misspelt beside", enough("RCSHOOK_CREDENTIAL=k"), "RCSHOOK_CREDENTIAL", "did you mean RCSHOOK_CREDENTIALS?"},
+		{"too long", enough("RCSHOOK_COUNTRY_CODE=US"), "RCSHOOK_COUNTRY_CODE", "did you mean RCSHOOK_COUNTRY?"},
 		{"lower case", enough("rcshook_region=us"), "rcshook_region", "did you mean RCSHOOK_REGION?"},
 		{"unlike any", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_AUDIENCE", "remove it"},
 		{"blank in ID", enough("RCSHOOK_AGENT_ID=my agent"), "RCSHOOK_AGENT_ID", "one word"},

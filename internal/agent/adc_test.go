@@ -1,0 +1,233 @@
+package agent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/compute/metadata"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// Application Default Credentials come from the environment, and the library
+// remembers for the life of a process whether there is a metadata server. So each
+// of these tests runs the agent in a process of its own, which is this test binary.
+
+// childMode is the variable that makes this binary such a process. It holds the
+// URL of the world.
+const childMode = "AGENT_TEST_CHILD"
+
+// childReport is what the process prints.
+type childReport struct {
+	ID, Token            string
+	Kind, Reason, Action string
+	Error                string
+	OnGoogle             bool
+}
+
+func runChild() int {
+	cfg := (&world{url: os.Getenv(childMode)}).config()
+	cfg.Agents["default"] = config.Agent{
+		ID:          config.Secret(os.Getenv("CHILD_ID")),
+		Credentials: config.Secret(os.Getenv("CHILD_CREDENTIALS")),
+	}
+	d := agent.New(cfg, agent.Options{})
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+
+	var report childReport
+	a, token, err := send(ctx, d)
+	if a != nil {
+		report.ID, report.Token = a.ID, token
+	}
+	if err != nil {
+		report.Error = err.Error()
+	}
+	if e := (*agent.SecretError)(nil); errors.As(err, &e) {
+		report.Kind, report.Reason, report.Action = e.Kind.String(), e.Reason, e.Action
+	}
+	report.OnGoogle = metadata.OnGCE()
+	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
+		return 1
+	}
+	return 0
+}
+
+// child runs an agent with only these environment variables.
+func child(t *testing.T, environ ...string) childReport {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append([]string{"HOME=" + home, "APPDATA=" + home}, environ...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("child process: %v\n%s", err, out)
+	}
+	var report childReport
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("child process: %v\n%s", err, out)
+	}
+	return report
+}
+
+func TestApplicationDefault(t *testing.T) {
+	t.Parallel()
+	const runAccount = "run@p-1"
+	w := loopback(t)
+	rbmKeyID := w.store()
+	var platform rbmtest.TokenServer // of the function's own account
+	w.secrets.Authorize = func(token string) error {
+		grant, err := platform.Check(token, ownScope)
+		if err == nil && grant.Email != runAccount {
+			t.Errorf("secrets are read by %s, want %s", grant.Email, runAccount)
+		}
+		return err
+	}
+
+	machine := httptest.NewServer(&rbmtest.MetadataServer{Tokens: &platform, ProjectID: "p-1", Email: runAccount})
+	t.Cleanup(machine.Close)
+	endpoint := httptest.NewServer(&platform)
+	t.Cleanup(endpoint.Close)
+	file := filepath.Join(t.TempDir(), "run.json")
+	if err := os.WriteFile(file, platform.KeyFile(rbmtest.KeyOptions{ClientEmail: runAccount, TokenURI: endpoint.URL}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	for name, environ := range map[string]string{
+		"key file":        "GOOGLE_APPLICATION_CREDENTIALS=" + file,
+		"metadata server": "GCE_METADATA_HOST=" + strings.TrimPrefix(machine.URL, "http://"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := child(t, childMode+"="+w.url, environ, "CHILD_ID="+idSecret, "CHILD_CREDENTIALS="+keySecret)
+			grant, err := w.tokens.Check(got.Token, rbmScope)
+			if got.Error != "" || got.ID != "brand_agent" || err != nil || grant.KeyID != rbmKeyID {
+				t.Errorf("with a credentials secret: %+v, a token of %+v, %v, want one of the key in the secret", got, grant, err)
+			}
+		})
+		t.Run(name+" alone", func(t *testing.T) {
+			t.Parallel()
+			got := child(t, childMode+"="+w.url, environ, "CHILD_ID="+idSecret)
+			grant, err := platform.Check(got.Token, rbmScope)
+			if got.Error != "" || got.ID != "brand_agent" || err != nil || grant.Email != runAccount {
+				t.Errorf("without a credentials secret: %+v, a token of %+v, %v, want one of %s for %s", got, grant, err, runAccount, rbmScope)
+			}
+		})
+	}
+}
+
+func TestApplicationDefault_faults(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	var platform rbmtest.TokenServer
+	endpoint := httptest.NewServer(&platform)
+	t.Cleanup(endpoint.Close)
+	bare := httptest.NewServer(new(rbmtest.MetadataServer))
+	t.Cleanup(bare.Close)
+	forbidding := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, marker, http.StatusForbidden)
+	}))
+	t.Cleanup(forbidding.Close)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return "GOOGLE_APPLICATION_CREDENTIALS=" + path
+	}
+	host := func(s *httptest.Server) string { return "GCE_METADATA_HOST=" + strings.TrimPrefix(s.URL, "http://") }
+	deleted := write("deleted.json", platform.KeyFile(rbmtest.KeyOptions{TokenURI: endpoint.URL}))
+	platform.RevokeAll()
+	lost := write("lost.json", platform.KeyFile(rbmtest.KeyOptions{TokenURI: closed.URL}))
+
+	tests := []struct {
+		name    string
+		environ string
+		secret  bool // the ID comes from a secret
+		kind    string
+		reason  string
+		action  string
+	}{
+		{"nothing", "X=", true, "denied", "no_adc", "--service-account=SERVICE_ACCOUNT"},
+		{"nothing for RBM", "X=", false, "invalid", "no_adc", "--service-account=SERVICE_ACCOUNT"},
+		{"no such file", "GOOGLE_APPLICATION_CREDENTIALS=" + dir + "/none", true, "denied", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"broken file", write("broken.json", []byte(`{"`+marker)), true, "denied", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"unknown type", write("unknown.json", []byte(`{"type": "`+marker+`"}`)), false, "invalid", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"deleted key", deleted, true, "denied", "invalid_grant", "service account"},
+		{"deleted key for RBM", deleted, false, "invalid", "invalid_grant", "service account"},
+		{"token endpoint away", lost, true, "unavailable", "adc_unavailable", "later"},
+		{"token endpoint away for RBM", lost, false, "", "", ""},
+		{"machine without an account", host(bare), true, "denied", "no_adc", "--service-account=SERVICE_ACCOUNT"},
+		{"machine without an account for RBM", host(bare), false, "invalid", "no_adc", "--service-account=SERVICE_ACCOUNT"},
+		{"machine that forbids", host(forbidding), true, "denied", "token_refused", "service account"},
+		{"machine away", host(closed), true, "unavailable", "adc_unavailable", "later"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			id := "brand_agent"
+			if tt.secret {
+				id = idSecret
+			}
+			got := child(t, childMode+"="+w.url, tt.environ, "CHILD_ID="+id)
+			if tt.environ == "X=" && got.OnGoogle {
+				t.Skip("this machine has a metadata server of Google Cloud, so there are credentials")
+			}
+			if got.Kind != tt.kind || got.Reason != tt.reason || !strings.Contains(got.Action, tt.action) || got.Token != "" {
+				t.Errorf("got %+v, want %s %s with an action that has %q", got, tt.kind, tt.reason, tt.action)
+			}
+			if tt.kind == "" && !strings.HasPrefix(got.Error, "agent: token endpoint unavailable: ") {
+				t.Errorf("error %q, want ErrTokenUnavailable", got.Error)
+			}
+			if strings.Contains(got.Error+got.Action, marker) {
+				t.Errorf("error or action shows %q: %+v", marker, got)
+			}
+		})
+	}
+}
+
+// People's own credentials name the project that pays.
+func TestApplicationDefault_quotaProject(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	var paying atomic.Value
+	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			paying.Store(r.Header.Get("X-Goog-User-Project"))
+		}
+		w.handler().ServeHTTP(rw, r)
+	}))
+	t.Cleanup(front.Close)
+	file := filepath.Join(t.TempDir(), "own.json")
+	if err := os.WriteFile(file, own.KeyFile(rbmtest.KeyOptions{TokenURI: front.URL + "/own/token"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := child(t, childMode+"="+front.URL, "GOOGLE_APPLICATION_CREDENTIALS="+file, "GOOGLE_CLOUD_QUOTA_PROJECT=p-pays", "CHILD_ID="+idSecret)
+	if got.ID != "brand_agent" || paying.Load() != "p-pays" {
+		t.Errorf("%+v, paid by %v, want p-pays", got, paying.Load())
+	}
+}

@@ -1,0 +1,191 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+const rbmScope = rbm.Scope
+
+func TestDirectory(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	keyID := w.store()
+	cfg := w.config()
+	cfg.Region = "us"
+	cfg.Agents["literal"] = config.Agent{ID: "other_agent@rbm.goog", Credentials: keySecret, Region: "asia"}
+	d := w.open(t, cfg, agent.Options{})
+
+	if diff := cmp.Diff([]string{"default", "literal"}, d.Names()); diff != "" {
+		t.Errorf("Names (-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]string{
+		"":                     "default brand_agent us",
+		"default":              "default brand_agent us",
+		"literal":              "literal other_agent asia",
+		"other_agent":          "literal other_agent asia",
+		"other_agent@rbm.goog": "literal other_agent asia",
+	} {
+		a, err := d.Agent(t.Context(), name)
+		if err != nil {
+			t.Fatalf("Agent(%q): %v", name, err)
+		}
+		if got := a.Name + " " + a.ID + " " + a.Region; got != want {
+			t.Errorf("Agent(%q) = %s, want %s", name, got, want)
+		}
+		token, err := a.Token(t.Context())
+		if err != nil {
+			t.Fatalf("Token of %q: %v", name, err)
+		}
+		grant, err := w.tokens.Check(token)
+		if err != nil || grant.KeyID != keyID || !cmp.Equal(grant.Scopes, []string{rbm.Scope}) {
+			t.Errorf("Token of %q = a token of %+v, %v, want one of key %s for %s", name, grant, err, keyID, rbm.Scope)
+		}
+		if again, err := d.Agent(t.Context(), name); again != a || err != nil {
+			t.Errorf("Agent(%q) again = %p, %v, want %p", name, again, err, a)
+		}
+	}
+	for _, name := range []string{"nobody", "Default", "brand_agent", idSecret, "other agent", "+12025550100"} {
+		if a, err := d.Agent(t.Context(), name); !errors.Is(err, agent.ErrUnknownAgent) {
+			t.Errorf("Agent(%q) = %v, %v, want ErrUnknownAgent", name, a, err)
+		} else if strings.Contains(err.Error(), name) {
+			t.Errorf("Agent(%q): the error shows the name: %v", name, err)
+		}
+	}
+	// One key serves both agents: it was read once and traded once.
+	if got := w.secrets.Accesses(keySecret); got != 1 {
+		t.Errorf("%d accesses of the key, want 1", got)
+	}
+	if got := w.tokens.Requests(); got != 1 {
+		t.Errorf("%d token requests, want 1", got)
+	}
+}
+
+func TestDirectory_lazy(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	requests := own.Requests()
+	w.open(t, w.config(), agent.Options{})
+	if got := w.secrets.Accesses(idSecret) + w.secrets.Accesses(keySecret) + w.tokens.Requests(); got != 0 {
+		t.Errorf("New made %d requests (own token requests so far: %d), want none", got, requests)
+	}
+}
+
+// A crowd at a cold instance costs one access per secret and one token.
+func TestDirectory_crowd(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	w.secrets.AddVersion("projects/p-1/secrets/api-keys", []byte("k"))
+	d := w.open(t, w.config(), agent.Options{})
+
+	var crowd sync.WaitGroup
+	for range 100 {
+		crowd.Go(func() {
+			if _, err := d.Secret(t.Context(), "projects/p-1/secrets/api-keys"); err != nil {
+				t.Errorf("Secret: %v", err)
+			}
+			if _, _, err := send(t.Context(), d); err != nil {
+				t.Errorf("Agent and Token: %v", err)
+			}
+		})
+	}
+	crowd.Wait()
+	for _, secret := range []string{idSecret, keySecret, "projects/p-1/secrets/api-keys"} {
+		if got := w.secrets.Accesses(secret); got != 1 {
+			t.Errorf("%d accesses of %s, want 1", got, secret)
+		}
+	}
+	if got := w.tokens.Requests(); got != 1 {
+		t.Errorf("%d token requests, want 1", got)
+	}
+}
+
+func TestDirectory_Secret(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.secrets.AddVersion("projects/p-1/secrets/s", []byte("one\n"))
+	w.secrets.AddVersion("projects/p-1/secrets/s", []byte("two\n"))
+	d := w.open(t, w.config(), agent.Options{})
+	for setting, want := range map[config.Secret]string{
+		"literal":                             "literal",
+		"projects/p-1/secrets/s":              "two\n",
+		"projects/p-1/secrets/s/versions/1":   "one\n",
+		"projects/p-1/secrets/s/versions/2":   "two\n",
+		"projects/p-1/secrets/s/versions/ 99": "",
+	} {
+		got, err := d.Secret(t.Context(), setting)
+		if string(got) != want || (err == nil) != (want != "") {
+			t.Errorf("Secret(%v) = %q, %v, want %q", setting, got, err, want)
+		}
+	}
+	_, err := d.Secret(t.Context(), "")
+	wantSecretError(t, err, agent.ErrSecretInvalid, "empty")
+}
+
+// Keys and IDs may stand in the configuration.
+func TestDirectory_literals(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	cfg := w.config()
+	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret("\ufeff" + string(w.keyFile()) + "\n\n")}
+	d := w.open(t, cfg, agent.Options{})
+	a, _ := mustSend(t, w, d)
+	if a.ID != "brand_agent" {
+		t.Errorf("ID = %q, want brand_agent", a.ID)
+	}
+	renewed, err := d.Renew(t.Context(), a)
+	if err != nil || renewed.ID != a.ID {
+		t.Errorf("Renew = %v, %v, want the same agent", renewed, err)
+	}
+	mustSend(t, w, d)
+
+	// A key that is not accepted any more is an error, there being no newer one.
+	w.tokens.RevokeAll()
+	renewed, err = d.Renew(t.Context(), renewed)
+	if err != nil {
+		t.Fatalf("Renew: %v", err)
+	}
+	_, err = renewed.Token(t.Context())
+	e := wantSecretError(t, err, agent.ErrSecretInvalid, "invalid_grant")
+	if e.Resource != "" || !strings.Contains(e.Action, "Secret Manager") {
+		t.Errorf("resource %q, action %q, want none, and advice to use Secret Manager", e.Resource, e.Action)
+	}
+}
+
+func TestAgent_print(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	a, token := mustSend(t, w, w.open(t, w.config(), agent.Options{}))
+	if got := fmt.Sprintf("%v %+v %s %v", a, a, a, a.LogValue()); got != "default default default default" || strings.Contains(got, token) {
+		t.Errorf("an agent prints as %s, want its name", got)
+	}
+}
+
+func TestDirectory_Close(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	d := agent.New(w.config(), agent.Options{})
+	if err := d.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if a, err := d.Agent(t.Context(), ""); err == nil || errors.Is(err, context.Canceled) {
+		t.Errorf("Agent after Close = %v, %v, want an error that says so", a, err)
+	}
+	if err := d.Close(); err != nil {
+		t.Errorf("Close again: %v", err)
+	}
+}
