@@ -1,0 +1,215 @@
+package rbmtest_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// broken makes a request that ends without a whole answer, and returns the status
+// that came, or 0.
+func (g *rig) broken(t *testing.T, req *http.Request) int {
+	t.Helper()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("reading the answer: %v, want it to end too early", err)
+	}
+	return resp.StatusCode
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	g := serve(t, new(rbmtest.Simulator))
+	path := "/v1/phones/" + phone + "/agentMessages?agentId=" + agent + "&messageId="
+
+	g.Fail(rbmtest.Fault{Status: 503, Count: 2, RetryAfter: 1500 * time.Millisecond, Message: "Come back."})
+	for range 2 {
+		a := g.create(t, phone, "counted", text)
+		equal(t, "status", a.status, 503)
+		equal(t, "message", a.message(t), "Come back.")
+		equal(t, "Retry-After", a.header.Get("Retry-After"), "2")
+	}
+	equal(t, "after the count", g.create(t, phone, "counted", text).status, 200)
+
+	g.Fail(rbmtest.Fault{Phone: "+12025550177", Method: "phones.agentMessages.create", Status: 500})
+	equal(t, "another phone", g.create(t, phone, "p", text).status, 200)
+	equal(t, "the phone", g.create(t, "+12025550177", "p2", text).status, 500)
+	equal(t, "another method", g.do(t, "GET", "/v1/phones/+12025550177/capabilities?agentId="+agent, "").status, 200)
+	g.ClearFaults()
+	equal(t, "cleared", g.create(t, "+12025550177", "p2", text).status, 200)
+
+	g.Fail(rbmtest.Fault{Break: rbmtest.BreakBefore, Count: 1})
+	equal(t, "broken before", g.broken(t, g.request(t, "POST", path+"before", text)), 0)
+	g.Fail(rbmtest.Fault{Break: rbmtest.BreakAfter, Count: 1})
+	equal(t, "broken after", g.broken(t, g.request(t, "POST", path+"after", text)), 0)
+	g.Fail(rbmtest.Fault{Truncate: true, Count: 1})
+	equal(t, "truncated", g.broken(t, g.request(t, "POST", path+"half", text)), 200)
+	equal(t, "messages", states(g.Simulator), []string{
+		"counted delivered", "p delivered", "p2 delivered", "after delivered", "half delivered",
+	})
+
+	g.Fail(rbmtest.Fault{Status: 503, Count: 1, PerID: true})
+	var got []int
+	for _, id := range []string{"i1", "i1", "i2", "i2"} {
+		got = append(got, g.create(t, phone, id, text).status)
+	}
+	equal(t, "per ID", got, []int{503, 200, 503, 200})
+}
+
+func TestBehaviorFaults(t *testing.T) {
+	t.Parallel()
+	g := serve(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{
+		"+12025550161": {Fault: &rbmtest.Fault{Break: rbmtest.BreakBefore}},
+		"+12025550162": {Fault: &rbmtest.Fault{Break: rbmtest.BreakAfter}},
+		"+12025550163": {Fault: &rbmtest.Fault{Truncate: true}},
+		"+12025550164": {Refusal: rbmtest.TrafficLimit},
+		"+12025550165": {Refusal: rbmtest.NotLaunched},
+	}})
+	path := func(to string) string {
+		return "/v1/phones/" + to + "/agentMessages?messageId=" + to[1:] + "&agentId=" + agent
+	}
+	equal(t, "before", g.broken(t, g.request(t, "POST", path("+12025550161"), text)), 0)
+	equal(t, "after", g.broken(t, g.request(t, "POST", path("+12025550162"), text)), 0)
+	equal(t, "half", g.broken(t, g.request(t, "POST", path("+12025550163"), text)), 200)
+	limit := g.create(t, "+12025550164", "x", text)
+	equal(t, "traffic limit", limit.status, 429)
+	equal(t, "its message", limit.message(t), "You have reached the allowed traffic limit for this agent on the user, your message will not be delivered")
+	equal(t, "not launched", g.create(t, "+12025550165", "x", text).status, 404)
+	equal(t, "a test number that is none here", g.create(t, "+12025550104", "y", text).status, 200)
+	equal(t, "messages", states(g.Simulator), []string{"12025550162 delivered", "12025550163 delivered", "y delivered"})
+
+	old := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{NotLaunchedForbidden: true, EntityNotFound: true}})
+	old.SetBehavior(phone, rbmtest.Behavior{Refusal: rbmtest.NotLaunched})
+	equal(t, "not launched, older", old.create(t, phone, "x", text).status, 403)
+	equal(t, "unreachable, other words", old.create(t, "+12025550104", "x", text).message(t), "Requested entity was not found.")
+	old.SetBehavior(phone, rbmtest.Behavior{})
+	equal(t, "back to normal", old.create(t, phone, "x", text).status, 200)
+}
+
+func TestFaultsOfOtherServices(t *testing.T) {
+	t.Parallel()
+	g := serve(t, new(rbmtest.Simulator))
+	paths := map[string]string{
+		"token":    "/token",
+		"secrets":  "/v1/projects/p/secrets/s/versions/latest:access",
+		"metadata": "/computeMetadata/v1/project/project-id",
+	}
+	g.Fail(rbmtest.Fault{Status: 502, Count: 1}) // is for the RBM API alone
+	for name, path := range paths {
+		g.Fail(rbmtest.Fault{Method: name, Status: 504, Count: 1})
+		equal(t, name, g.do(t, "GET", path, "").status, 504)
+		if got := g.do(t, "GET", path, "").status; got == 504 || got == 502 {
+			t.Errorf("%s: the fault happened again, status %d", name, got)
+		}
+	}
+	equal(t, "the RBM API", g.create(t, phone, "x", text).status, 502)
+	equal(t, "faults left", len(g.Faults()), 0)
+}
+
+func TestFaultJSON(t *testing.T) {
+	t.Parallel()
+	full := rbmtest.Fault{
+		Phone: phone, Method: "users.batchGet", Count: 3, PerID: true, Status: 503, Message: "m",
+		RetryAfter: 2 * time.Second, Delay: 1500 * time.Millisecond,
+	}
+	data, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "JSON", string(data), `{"phone":"+12025550123","method":"users.batchGet","count":3,"per_id":true,"status":503,"message":"m","retry_after":"2s","delay":"1.5s"}`)
+	var back rbmtest.Fault
+	if err := json.Unmarshal(data, &back); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "fault", back, full)
+
+	g := serve(t, new(rbmtest.Simulator))
+	tests := []struct{ body, want string }{
+		{`{"faults":[{"status":503,"retry_after":2.5}]}`, ""},
+		{`{"faults":[{"delay":"1s","break":"after"}]}`, ""},
+		{`{"faults":[{}]}`, "a fault needs one of"},
+		{`{"faults":[{"status":503,"truncate":true}]}`, "at most one of the three"},
+		{`{"faults":[{"status":200}]}`, "the status of a fault is 400 to 599, not 200"},
+		{`{"faults":[{"break":"during"}]}`, `a connection breaks "before" or "after", not "during"`},
+		{`{"faults":[{"status":500,"count":-1}]}`, "no negative numbers"},
+		{`{"faults":[{"delay":true}]}`, "a time is a string"},
+		{`{"faults":[{"delay":"soon"}]}`, "invalid duration"},
+		{`{"faults":[{"stat":500}]}`, `unknown field "stat"`},
+		{`{"faults":[]} {}`, "more than one JSON value"},
+	}
+	for _, tt := range tests {
+		a := g.do(t, "POST", "/_sim/faults", tt.body)
+		if tt.want == "" {
+			equal(t, tt.body, a.status, 200)
+			continue
+		}
+		equal(t, tt.body, a.status, 400)
+		if !strings.Contains(strings.ReplaceAll(a.body, `\"`, `"`), tt.want) {
+			t.Errorf("%s: %s, want %q in it", tt.body, a.body, tt.want)
+		}
+	}
+	equal(t, "faults", g.do(t, "GET", "/_sim/faults", "").body, "{\n  \"faults\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
+	g.do(t, "POST", "/_sim/faults", "")
+	equal(t, "cleared", len(g.Faults()), 0)
+}
+
+func TestFailPanics(t *testing.T) {
+	t.Parallel()
+	defer func() {
+		if recover() == nil {
+			t.Error("Fail took a fault that does nothing")
+		}
+	}()
+	new(rbmtest.Simulator).Fail(rbmtest.Fault{})
+}
+
+// TestSlowNumber runs on a clock of its own, where a minute is no time.
+func TestSlowNumber(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sim := new(rbmtest.Simulator)
+		defer sim.Close()
+		req := httptest.NewRequest("POST", "/v1/phones/+12025550154/agentMessages?messageId=1&agentId=a", strings.NewReader(text))
+		req.Header.Set("Authorization", "Bearer "+sim.Tokens().Issue(rbm.Scope))
+		began := time.Now()
+		w := httptest.NewRecorder()
+		sim.ServeHTTP(w, req)
+		equal(t, "status", w.Code, 200)
+		equal(t, "waited", time.Since(began), 60*time.Second)
+		equal(t, "messages", states(sim), []string{"1 delivered"})
+	})
+}
+
+// TestSlowNumberLetsGo would not end if a hung request kept the server from closing.
+func TestSlowNumberLetsGo(t *testing.T) {
+	t.Parallel()
+	sim := new(rbmtest.Simulator)
+	server := httptest.NewServer(sim)
+	g := &rig{sim, server.URL, sim.Tokens().Issue(rbm.Scope)}
+	hung := make(chan int)
+	for range 3 {
+		req := g.request(t, "POST", "/v1/phones/+12025550154/agentMessages?messageId=1&agentId=a", text)
+		go func() { hung <- g.broken(t, req) }()
+	}
+	sim.Close()
+	for range 3 {
+		equal(t, "status", <-hung, 0)
+	}
+	sim.Close()
+	equal(t, "a quick request to a closed simulator", g.create(t, phone, "2", text).status, 200)
+	server.Close()
+	equal(t, "messages", states(sim), []string{"2 delivered"})
+}
