@@ -17,6 +17,7 @@ package rcshook
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -33,6 +34,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/openapi"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/source"
@@ -147,7 +149,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.T
 // route is one line of the HTTP interface.
 type route struct {
 	method string
-	path   string // with the paths below it, if it ends in a slash
+	path   string // the path, or one level below it, if it ends in a slash
 	keyed  bool   // only for callers with a key
 	serve  func(*Handler, http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error)
 }
@@ -155,6 +157,7 @@ type route struct {
 var routes = []route{
 	{http.MethodGet, "/", false, (*Handler).about},
 	{http.MethodHead, "/", false, (*Handler).about},
+	{http.MethodGet, "/openapi.json", false, (*Handler).describe},
 	{http.MethodPost, "/", true, (*Handler).send},
 	{http.MethodDelete, "/messages/", true, (*Handler).revoke},
 }
@@ -163,7 +166,8 @@ func find(r *http.Request) (route, error) {
 	var allow []string
 	for _, to := range routes {
 		below, ok := strings.CutPrefix(r.URL.Path, to.path)
-		if !ok || (below == "") != (to.path == "/") || strings.Contains(below, "/") {
+		exact := to.path == "/" || !strings.HasSuffix(to.path, "/")
+		if !ok || exact != (below == "") || strings.Contains(below, "/") {
 			continue
 		}
 		if to.method == r.Method {
@@ -181,6 +185,11 @@ func (h *Handler) about(http.ResponseWriter, *http.Request, *outcome.Trip) (*out
 		Version string `json:"version"`
 		Ready   bool   `json:"ready"`
 	}{"rcshook", Version(), h.fault == nil}), nil
+}
+
+// describe serves the OpenAPI description of all this.
+func (h *Handler) describe(http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error) {
+	return outcome.Page(json.RawMessage(openapi.Document)), nil
 }
 
 // authenticate lets those through who carry a key.
@@ -213,12 +222,31 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	if err != nil {
 		return nil, err
 	}
-	a, err := h.agents.Agent(r.Context(), p.Agent)
+	a, err := h.agent(r.Context(), p.Agent, p.AgentPointer)
 	if err != nil {
 		return nil, err
 	}
-	d := delivery{Handler: h, agent: a, message: c, trip: trip, dryRun: p.DryRun, id: p.MessageID, key: cmp.Or(p.IdempotencyKey, key)}
+	key = cmp.Or(p.IdempotencyKey, key)
+	d := delivery{h, a, c, trip, p.DryRun, p.MessageID, key}
 	return d.toAll(r.Context(), p.To), nil
+}
+
+// agent finds the agent that is named at pointer.
+func (h *Handler) agent(ctx context.Context, name, pointer string) (*agent.Agent, error) {
+	a, err := h.agents.Agent(ctx, name)
+	if errors.Is(err, agent.ErrUnknownAgent) {
+		return nil, outcome.UnknownAgentAt(pointer, h.agents.Names())
+	}
+	return a, err
+}
+
+// defaults are the settings that hold for messages of the named agent.
+func (h *Handler) defaults(agent string) compose.Defaults {
+	a := h.cfg.Agents[cmp.Or(agent, config.DefaultAgent)]
+	return compose.Defaults{
+		Traffic: rbm.TrafficType(cmp.Or(a.Traffic, h.cfg.Traffic)),
+		TTL:     cmp.Or(a.TTL, h.cfg.TTL),
+	}
 }
 
 // A delivery is one message on its way to the recipients of one request.
@@ -266,12 +294,14 @@ func (d *delivery) to(ctx context.Context, phone string) (answer *outcome.Answer
 			answer = outcome.Of(outcome.Bug(v))
 		}
 		answer.Agent, answer.To, answer.MessageID = d.agent.Name, phone, id
-		answer.DuplicateRisk = random && answer.Uncertain()
 		answer.Warnings = d.message.Warnings
+		if random {
+			answer.Random()
+		}
 	}()
 	err := d.call(ctx, d.agent, d.trip, func(c *rbm.Client) (err error) {
 		if d.dryRun {
-			answer = outcome.OfDryRun(c.MessageURL(phone, id), d.message)
+			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, d.message)
 			return nil
 		}
 		sent, err := c.SendMessage(ctx, phone, id, d.message.Message)
@@ -293,7 +323,7 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 	if err != nil {
 		return nil, err
 	}
-	a, err := h.agents.Agent(r.Context(), query.Get("agent"))
+	a, err := h.agent(r.Context(), query.Get("agent"), "")
 	if err != nil {
 		return nil, err
 	}

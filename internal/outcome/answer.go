@@ -82,6 +82,9 @@ type Preview struct {
 	URL          string          `json:"url"`
 	AgentMessage json.RawMessage `json:"agent_message"`
 	Bytes        int             `json:"bytes"`
+
+	// Billing is how the message is billed in the US; nil for other numbers.
+	Billing *compose.Billing `json:"billing,omitempty"`
 }
 
 // New returns an answer of the given code, with the words of the table.
@@ -116,10 +119,6 @@ func (a *Answer) Apply(p Profile) {
 // Write sends the answer.
 func (a *Answer) Write(w http.ResponseWriter) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	if !a.OK {
-		h.Set("Content-Type", "application/problem+json")
-	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if a.RequestID != "" {
@@ -138,6 +137,10 @@ func (a *Answer) Write(w http.ResponseWriter) error {
 	if a.Code == Served && a.page == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
+	}
+	h.Set("Content-Type", "application/json")
+	if !a.OK {
+		h.Set("Content-Type", "application/problem+json")
 	}
 	w.WriteHeader(a.Status)
 	e := json.NewEncoder(w)

@@ -91,8 +91,8 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 func place(path string) string {
 	first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case path == "/":
-		return "/"
+	case path == "/", path == "/openapi.json":
+		return path
 	case more && (first == "messages" || first == "hooks"):
 		return "/" + first + "/*"
 	default:

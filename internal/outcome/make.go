@@ -30,21 +30,33 @@ func OfSent(sent *rbm.AgentMessage) *Answer {
 }
 
 // OfDryRun shows what would have been sent to url.
-func OfDryRun(url string, c *compose.Composed) *Answer {
+func OfDryRun(url, phone string, c *compose.Composed) *Answer {
 	a := New(DryRun)
 	a.DryRun = &Preview{Method: http.MethodPost, URL: url, AgentMessage: c.Encoded, Bytes: len(c.Encoded)}
+	if strings.HasPrefix(phone, "+1") {
+		a.DryRun.Billing = &c.Billing
+	}
 	return a
 }
 
-// Uncertain reports whether the platform may have taken the message although the
-// answer says that it failed.
-func (a *Answer) Uncertain() bool {
+// Random tells that the message has a random ID. If the platform may have taken it
+// although the answer says that it failed, only that ID makes a retry safe.
+func (a *Answer) Random() {
 	switch a.Code {
 	case UpstreamUnavailable, UpstreamTimeout, Internal:
-		return true
-	default:
-		return false
+		a.DuplicateRisk = true
+		a.Action = "Send again with the message_id of this answer, so that the message cannot arrive twice. An idempotency_key spares you this."
 	}
+}
+
+// UnknownAgentAt is the answer to a request for an agent that is none of names;
+// pointer is where it stands in the payload, if it does.
+func UnknownAgentAt(pointer string, names []string) error {
+	p := &Problem{Code: UnknownAgent, Detail: "the agents of this function are: " + strings.Join(names, ", ")}
+	if pointer != "" {
+		p.Errors = []payload.Fault{{Pointer: pointer, Detail: "no agent has this name"}}
+	}
+	return p
 }
 
 // ProfileOf reads the profile that a caller asks for with ?profile=.

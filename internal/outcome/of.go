@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -36,23 +38,27 @@ func Of(err error) *Answer {
 		a.Detail, a.Allow, a.Cause, a.Errors = problem.Detail, problem.Allow, problem.Err, problem.Errors
 		return a.wait(0)
 	case errors.As(err, &body):
-		return New(InvalidBody).because(body)
+		return New(InvalidBody).because(body.Detail)
 	case errors.Is(err, payload.ErrContentType):
-		return New(UnsupportedMediaType).because(err)
+		return New(UnsupportedMediaType).because(strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "))
+	case errors.Is(err, source.ErrIdempotencyKey):
+		return New(InvalidPayload).because(err.Error())
+	case errors.Is(err, source.ErrUnauthorized):
+		return New(Unauthorized).because(err.Error())
 	case errors.As(err, &faults):
 		return ofFaults(faults)
 	case errors.As(err, &setting):
 		return ofSettings(setting)
-	case errors.Is(err, agent.ErrUnknownAgent):
-		return New(UnknownAgent)
 	case errors.As(err, &secret):
 		return ofSecret(secret)
 	case errors.As(err, &remote):
 		return ofRemote(err, remote)
+	case errors.Is(err, agent.ErrTokenUnavailable):
+		return New(UpstreamUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return New(UpstreamTimeout).causedBy(err).wait(0)
-	case errors.Is(err, rbm.ErrUnavailable), errors.Is(err, agent.ErrTokenUnavailable):
-		return New(UpstreamUnavailable).causedBy(err).wait(0)
+	case errors.Is(err, rbm.ErrInvalidID):
+		return New(InvalidPayload).because("the message ID is not a UUID")
 	default:
 		return New(Internal).causedBy(err)
 	}
@@ -100,7 +106,7 @@ func ofFaults(faults payload.Faults) *Answer {
 func ofSettings(e *config.Error) *Answer {
 	a := New(Misconfigured)
 	for _, f := range e.Faults {
-		a.Errors = append(a.Errors, payload.Fault{Pointer: "", Detail: f.Setting + ": " + f.Detail})
+		a.Errors = append(a.Errors, payload.Fault{Pointer: "", Detail: f.String()})
 	}
 	a.Cause = e
 	return a
@@ -118,6 +124,9 @@ func ofSecret(e *agent.SecretError) *Answer {
 	}
 	a := New(code).causedBy(e).wait(0)
 	a.Reason = e.Reason
+	if e.Resource != "" {
+		a.Detail = e.Resource
+	}
 	if e.Action != "" {
 		a.Action = e.Action
 	}
@@ -149,7 +158,7 @@ func remoteCode(err error) Code {
 		{rbm.ErrUnauthenticated, UpstreamAuthFailed},
 		{rbm.ErrPermissionDenied, UpstreamPermissionDenied},
 		{rbm.ErrRateLimited, RateLimited},
-		{context.DeadlineExceeded, UpstreamTimeout},
+		{rbm.ErrTimeout, UpstreamTimeout},
 		{context.Canceled, UpstreamTimeout},
 		{rbm.ErrUnavailable, UpstreamUnavailable},
 	} {
@@ -160,9 +169,9 @@ func remoteCode(err error) Code {
 	return UpstreamRejected
 }
 
-// because puts err before the caller; its text is made for that.
-func (a *Answer) because(err error) *Answer {
-	a.Detail = err.Error()
+// because puts detail before the caller.
+func (a *Answer) because(detail string) *Answer {
+	a.Detail = detail
 	return a
 }
 

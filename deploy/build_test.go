@@ -1,0 +1,279 @@
+// Package deploy_test builds the function as the buildpack of Cloud Run functions
+// does, without an account, and runs what comes out.
+package deploy_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// TestDeployedFunction uploads, builds and starts the function, and sends one
+// message with it.
+func TestDeployedFunction(t *testing.T) {
+	t.Parallel()
+	function := build(t, upload(t, ".."))
+
+	sim := new(rbmtest.Simulator)
+	server := httptest.NewServer(sim)
+	t.Cleanup(func() { sim.Close(); server.Close() })
+	url := start(t, function, "Send", environment(t, sim, server.URL))
+
+	for _, test := range []struct {
+		name, key, body string
+		status          int
+		code            string
+	}{
+		{"a good message", "key", `{"to": "+12025550123", "text": "deployed"}`, 200, "accepted"},
+		{"a bad message", "key", `{"to": "+12025550123"}`, 422, "invalid_payload"},
+		{"a stranger", "guess", `{"to": "+12025550123", "text": "deployed"}`, 401, "unauthorized"},
+	} {
+		status, code := post(t, url, test.key, test.body)
+		if status != test.status || code != test.code {
+			t.Errorf("%s: got %d %q, want %d %q", test.name, status, code, test.status, test.code)
+		}
+	}
+	if got := sim.Messages(); len(got) != 1 || got[0].To != "+12025550123" {
+		t.Errorf("the simulator got %d messages, want the good one", len(got))
+	}
+}
+
+// TestWrongTarget holds us to the name that deployments use.
+func TestWrongTarget(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(t.Context(), build(t, upload(t, "..")))
+	cmd.Env = append(os.Environ(), "FUNCTION_TARGET=Sent", "PORT="+freePort(t))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("FUNCTION_TARGET=Sent: %v, want exit code 1\n%s", err, out)
+	}
+}
+
+// TestSecondPackageInRoot sees that the check of the root folder can fail.
+func TestSecondPackageInRoot(t *testing.T) {
+	t.Parallel()
+	dir := upload(t, "..")
+	write(t, filepath.Join(dir, "second.go"), "package rcshook_test\n")
+	if err := onePackage(dir); err == nil {
+		t.Error("two packages in the root folder passed")
+	}
+}
+
+// upload copies what gcloud would upload of the module in root, by .gcloudignore.
+func upload(t *testing.T, root string) string {
+	t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("needs git, to read .gcloudignore as gcloud does")
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, index := t.TempDir(), t.TempDir()
+	run(t, index, "git", "init", "-q", ".")
+	list := run(t, root, "git", "--git-dir", filepath.Join(index, ".git"), "--work-tree", root, "-c", "core.excludesFile=/dev/null",
+		"ls-files", "-z", "--others", "--exclude-from", ".gcloudignore")
+	for file := range strings.SplitSeq(strings.TrimRight(list, "\x00"), "\x00") {
+		data, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, file), string(data))
+	}
+	return dir
+}
+
+// build does what the buildpack does with an upload; it returns the program.
+//
+// Buildpack: https://github.com/GoogleCloudPlatform/buildpacks/tree/main/cmd/go/functions_framework
+func build(t *testing.T, dir string) string {
+	t.Helper()
+	if err := onePackage(dir); err != nil {
+		t.Fatal(err)
+	}
+	module := strings.TrimSpace(run(t, dir, "go", "list", "-m"))
+	if host, _, _ := strings.Cut(module, "/"); !strings.Contains(host, ".") {
+		t.Fatalf("the module path %q has no dot in its first element", module)
+	}
+	write(t, filepath.Join(dir, "functions.local", "app", "main.go"), fmt.Sprintf(`package main
+
+import (
+	"log"
+	"os"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+
+	_ %q
+)
+
+func main() {
+	if err := funcframework.Start(os.Getenv("PORT")); err != nil {
+		log.Fatal(err)
+	}
+}
+`, module))
+	if os.Getenv("RCSHOOK_TEST_NETWORK") != "" {
+		run(t, dir, "go", "mod", "tidy")
+	} else {
+		t.Log("go mod tidy is left out: it needs the network, and RCSHOOK_TEST_NETWORK is not set")
+	}
+	program := filepath.Join(dir, "main")
+	run(t, dir, "go", "build", "-o", program, "./functions.local/app")
+	return program
+}
+
+// onePackage is the check of the buildpack that every Go file in the root folder,
+// tests and ignored ones included, belongs to one package.
+func onePackage(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no Go file in the root folder: %w", err)
+	}
+	var name string
+	for _, file := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly)
+		if err != nil {
+			return err
+		}
+		if name == "" {
+			name = f.Name.Name
+		}
+		if f.Name.Name != name {
+			return fmt.Errorf("the root folder has the packages %s and %s", name, f.Name.Name)
+		}
+	}
+	return nil
+}
+
+// environment has the settings of a deployment, pointed at sim.
+func environment(t *testing.T, sim *rbmtest.Simulator, url string) []string {
+	t.Helper()
+	env := sim.Provision(url)
+	adc := filepath.Join(t.TempDir(), "adc.json")
+	write(t, adc, string(env.Credentials))
+	return append(os.Environ(),
+		"K_SERVICE=rcshook", "CLOUD_RUN_TIMEOUT_SECONDS=60",
+		"GOOGLE_APPLICATION_CREDENTIALS="+adc,
+		"RCSHOOK_AGENT_ID="+env.AgentIDSecret, "RCSHOOK_CREDENTIALS="+env.KeySecret, "RCSHOOK_API_KEYS=key",
+		"RCSHOOK_RBM_ENDPOINT="+url, "RCSHOOK_SECRETMANAGER_ENDPOINT="+url,
+	)
+}
+
+// start runs the program until the test ends, and sees that SIGTERM ends it.
+func start(t *testing.T, program, target string, env []string) (url string) {
+	t.Helper()
+	port := freePort(t)
+	cmd := exec.Command(program)
+	cmd.Env = append(env, "FUNCTION_TARGET="+target, "PORT="+port)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		cmd.Wait()
+		if t.Failed() {
+			t.Logf("the function logged:\n%s", &stderr)
+		}
+		for line := range bytes.Lines(stderr.Bytes()) {
+			if len(bytes.TrimSpace(line)) > 0 && !json.Valid(line) {
+				t.Errorf("this line of the log is no JSON: %s", line)
+			}
+		}
+	})
+	awaitPort(t, port)
+	return "http://127.0.0.1:" + port + "/"
+}
+
+func awaitPort(t *testing.T, port string) {
+	t.Helper()
+	for tick := time.NewTicker(10 * time.Millisecond); ; {
+		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			conn.Close()
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the function does not listen")
+		case <-tick.C:
+		}
+	}
+}
+
+func post(t *testing.T, url, key, body string) (status int, code string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+key)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer struct{ Code string }
+	if err := json.NewDecoder(bufio.NewReader(io.LimitReader(res.Body, 1<<20))).Decode(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, answer.Code
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+func run(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, &stderr)
+	}
+	return string(out)
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

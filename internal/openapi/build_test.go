@@ -1,0 +1,333 @@
+package openapi_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/payload"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// describe writes the whole description.
+func describe() object {
+	return object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title":       "rcshook",
+			"version":     "1",
+			"summary":     "Webhooks in, RCS messages out",
+			"description": "Sends RCS messages from a simple payload through Google's RCS Business Messaging.",
+			"license":     object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
+		},
+		"servers":  []any{object{"url": "/", "description": "this function"}},
+		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
+		"paths": object{
+			"/":                      object{"get": about(), "post": send()},
+			"/messages/{message_id}": object{"delete": revoke()},
+			"/openapi.json":          object{"get": description()},
+		},
+		"components": object{
+			"schemas": object{
+				"Payload": payloadSchema(),
+				"Form":    formSchema(),
+				"Card":    fieldsSchema(payload.OnCard, "One card."),
+				"Button":  buttonSchema(),
+				"Event":   fieldsSchema(payload.OnEvent, "A calendar event."),
+				"Answer":  answerSchema(),
+				"Fault":   faultSchema(),
+			},
+			"parameters": object{
+				"profile": object{
+					"name": "profile", "in": "query",
+					"description": "soft acknowledges with 200 what can never succeed, for senders that would retry it for days",
+					"schema":      object{"enum": []any{"strict", "soft"}, "default": "strict"},
+				},
+			},
+			"headers": object{
+				"RequestId":  object{"description": "Finds the request in the log.", "schema": object{"type": "string"}},
+				"RetryAfter": object{"description": "Whole seconds to wait before sending again.", "schema": object{"type": "integer", "minimum": 1}},
+			},
+			"securitySchemes": object{
+				"bearer": object{"type": "http", "scheme": "bearer"},
+				"key":    object{"type": "apiKey", "in": "header", "name": "X-API-Key"},
+				"basic":  object{"type": "http", "scheme": "basic", "description": "The key is the password; the user name does not matter."},
+			},
+		},
+	}
+}
+
+func about() object {
+	return object{
+		"operationId": "about",
+		"summary":     "Who is here",
+		"security":    []any{},
+		"responses": object{"200": object{
+			"description": "The function runs; ready says whether it is set up.",
+			"headers":     object{"X-Request-Id": ref("headers/RequestId")},
+			"content": object{"application/json": object{"schema": object{
+				"type": "object", "required": []any{"name", "version", "ready"}, "additionalProperties": false,
+				"properties": object{"name": object{"const": "rcshook"}, "version": object{"type": "string"}, "ready": object{"type": "boolean"}},
+			}}},
+		}},
+	}
+}
+
+func description() object {
+	return object{
+		"operationId": "describe",
+		"summary":     "This description",
+		"security":    []any{},
+		"responses": object{"200": object{
+			"description": "OpenAPI 3.1",
+			"content":     object{"application/json": object{"schema": object{"type": "object"}}},
+		}},
+	}
+}
+
+func send() object {
+	return object{
+		"operationId": "send",
+		"summary":     "Send a message",
+		"description": "One recipient is answered with one flat object, several with one for each in results. " +
+			"A request with an idempotency key may be repeated: it arrives once.",
+		"parameters": []any{
+			ref("parameters/profile"),
+			object{
+				"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string"},
+				"description": "The same as the field idempotency_key, which goes before it.",
+			},
+		},
+		"requestBody": object{"required": true, "content": object{
+			"application/json":                  object{"schema": ref("schemas/Payload")},
+			"application/x-www-form-urlencoded": object{"schema": ref("schemas/Form")},
+			"multipart/form-data":               object{"schema": ref("schemas/Form")},
+		}},
+		"responses": responses(),
+	}
+}
+
+func revoke() object {
+	text := object{"type": "string"}
+	return object{
+		"operationId": "revoke",
+		"summary":     "Take back a message that is not delivered yet",
+		"parameters": []any{
+			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "as the answer to the send had it"},
+			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "its recipient, with the plus sign written %2B"},
+			object{"name": "agent", "in": "query", "schema": text, "description": "the agent that sent it, if not the default one"},
+			object{"name": "country", "in": "query", "schema": text, "description": "country of a national number"},
+			ref("parameters/profile"),
+		},
+		"responses": responses(),
+	}
+}
+
+// responses has one entry for each status in the table of outcomes.
+func responses() object {
+	byStatus := map[int][]string{}
+	for _, code := range outcome.Codes() {
+		if status := outcome.New(code).Status; code != outcome.Served {
+			byStatus[status] = append(byStatus[status], string(code))
+		}
+	}
+	all := object{}
+	for status, codes := range byStatus {
+		slices.Sort(codes)
+		kind := "application/problem+json"
+		if status == http.StatusOK {
+			kind = "application/json"
+		}
+		headers := object{"X-Request-Id": ref("headers/RequestId")}
+		switch status {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			headers["Retry-After"] = ref("headers/RetryAfter")
+		}
+		content := object{kind: object{"schema": ref("schemas/Answer")}}
+		if status == http.StatusOK {
+			// The soft profile acknowledges failures.
+			content["application/problem+json"] = object{"schema": ref("schemas/Answer")}
+		}
+		all[strconv.Itoa(status)] = object{
+			"description": "code " + strings.Join(codes, ", "),
+			"headers":     headers,
+			"content":     content,
+		}
+	}
+	return all
+}
+
+// payloadSchema describes the fields by their names and aliases. Case and the
+// characters between words do not matter to the function, which JSON Schema cannot
+// say: so other names are let through here, and the function refuses the unknown.
+func payloadSchema() object {
+	s := fieldsSchema(payload.OnMessage, "The simplified payload. Names may be written in any case, with _, - or nothing between words.")
+	for _, f := range payload.Fields(payload.OnMessage) {
+		for _, alias := range f.Aliases {
+			s["properties"].(object)[alias] = aliasOf(f)
+		}
+	}
+	s["properties"].(object)["to"] = object{
+		"description": "who gets the message: E.164, or a national number together with country; at most 100",
+		"anyOf": []any{
+			object{"type": []any{"string", "integer"}},
+			object{"type": "array", "items": object{"type": []any{"string", "integer"}}, "minItems": 1},
+		},
+	}
+	s["examples"] = []any{
+		object{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": []any{"Track|https://example.com/t/1042"}},
+	}
+	// Zapier and others wrap the object into a list.
+	return object{"anyOf": []any{s, object{"type": "array", "items": s, "minItems": 1, "maxItems": 1}}}
+}
+
+func aliasOf(f payload.Field) object {
+	s := fieldSchema(f)
+	s["description"] = "the same as " + f.Name
+	return s
+}
+
+// formSchema is the payload in a form: every value is a text.
+func formSchema() object {
+	properties := object{}
+	for _, f := range payload.Fields(payload.OnMessage) {
+		properties[f.Name] = object{"type": "string", "description": f.Meaning}
+	}
+	return object{
+		"type":                 "object",
+		"description":          "The payload as form fields: lists and objects as JSON, or flat as card1_title, button1 and so on.",
+		"properties":           properties,
+		"additionalProperties": true,
+	}
+}
+
+func buttonSchema() object {
+	return object{
+		"description": "A button: a text such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
+		"anyOf":       []any{object{"type": "string"}, fieldsSchema(payload.OnButton, "")},
+	}
+}
+
+func fieldsSchema(on payload.Level, about string) object {
+	properties := object{}
+	for _, f := range payload.Fields(on) {
+		properties[f.Name] = fieldSchema(f)
+	}
+	s := object{"type": "object", "properties": properties}
+	if about != "" {
+		s["description"] = about
+	}
+	return s
+}
+
+// fieldSchema is what a field takes: its type, or a text that holds it.
+func fieldSchema(f payload.Field) object {
+	text := object{"type": "string"}
+	list := func(of string) object {
+		return object{"anyOf": []any{text, object{"type": "array", "items": ref("schemas/" + of)}, object{"type": "object"}}}
+	}
+	var s object
+	switch f.Type {
+	case payload.TypeBool:
+		s = object{"type": []any{"boolean", "string", "number"}}
+	case payload.TypeNumber, payload.TypeDuration, payload.TypePhones:
+		s = object{"type": []any{"number", "string"}}
+	case payload.TypeWord:
+		s = object{"type": []any{"string", "boolean"}}
+		var words []string
+		for _, synonyms := range f.Words {
+			words = append(words, synonyms[0])
+		}
+		s["examples"] = words
+	case payload.TypeButtons:
+		s = list("Button")
+	case payload.TypeCards:
+		s = list("Card")
+	case payload.TypeCard:
+		s = object{"anyOf": []any{text, ref("schemas/Card")}}
+	case payload.TypeEvent:
+		s = object{"anyOf": []any{text, ref("schemas/Event")}}
+	case payload.TypeRaw:
+		s = object{"type": []any{"object", "string"}}
+	default:
+		s = object{"type": []any{"string", "number", "boolean"}}
+	}
+	s["description"] = f.Meaning
+	if len(f.Aliases) > 0 {
+		s["description"] = fmt.Sprintf("%s (also: %s)", f.Meaning, strings.Join(f.Aliases, ", "))
+	}
+	return s
+}
+
+func answerSchema() object {
+	text := object{"type": "string"}
+	return object{
+		"type":                 "object",
+		"description":          "Every answer. A failure is a problem document of RFC 9457.",
+		"required":             []any{"ok", "status", "code", "retry"},
+		"additionalProperties": false,
+		"properties": object{
+			"ok":         object{"type": "boolean"},
+			"status":     object{"type": "integer"},
+			"code":       object{"enum": slices.Sorted(maps.Keys(codes()))},
+			"retry":      object{"enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
+			"type":       object{"type": "string", "format": "uri"},
+			"title":      text,
+			"detail":     text,
+			"action":     object{"type": "string", "description": "the next step"},
+			"reason":     object{"type": "string", "description": "which of the causes behind a code"},
+			"errors":     object{"type": "array", "items": ref("schemas/Fault")},
+			"message_id": text,
+			"to":         text,
+			"agent":      text,
+			"name":       object{"type": "string", "description": "the message's resource name at the platform"},
+			"send_time":  object{"type": "string", "format": "date-time"},
+			"duplicate_risk": object{
+				"type":        "boolean",
+				"description": "the message may have got through, and has a random ID: send again with message_id only",
+			},
+			"upstream": object{
+				"type": "object", "additionalProperties": false, "required": []any{"status"},
+				"properties": object{"status": object{"type": "integer"}, "reason": text, "message": text},
+			},
+			"dry_run": object{
+				"type": "object", "required": []any{"method", "url", "agent_message", "bytes"},
+				"properties": object{
+					"method": text, "url": text, "bytes": object{"type": "integer"},
+					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},
+				},
+			},
+			"warnings":   object{"type": "array", "items": ref("schemas/Fault")},
+			"results":    object{"type": "array", "items": ref("schemas/Answer")},
+			"request_id": text,
+		},
+	}
+}
+
+func codes() map[string]bool {
+	set := map[string]bool{}
+	for _, code := range outcome.Codes() {
+		set[string(code)] = true
+	}
+	return set
+}
+
+func faultSchema() object {
+	return object{
+		"type": "object", "required": []any{"detail"}, "additionalProperties": false,
+		"properties": object{
+			"pointer": object{"type": "string", "description": "JSON Pointer to the place in what was sent"},
+			"detail":  object{"type": "string"},
+			"limit":   object{"type": "integer"},
+			"actual":  object{"type": "integer"},
+		},
+	}
+}
+
+func ref(to string) object { return object{"$ref": "#/components/" + to} }

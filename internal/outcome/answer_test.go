@@ -1,0 +1,162 @@
+package outcome
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	for phone, want := range map[string]string{
+		"+12025550123":     "+12*******23",
+		"+4930123":         "+49***23",
+		"":                 "",
+		"+1202":            "",
+		"+491701234567890": "+49***********90",
+	} {
+		if got := Mask(phone); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", phone, got, want)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		answer *Answer
+		status int
+		header http.Header
+	}{
+		{"success", New(Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
+		{"failure", New(InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
+		{
+			"a part of a second is a whole one", &Answer{Status: 429, Code: RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,
+			http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"2"}},
+		},
+		{
+			"a stranger", New(Unauthorized), 401,
+			http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="rcshook"`}},
+		},
+		{
+			"another method", Of(NotServed("PUT", []string{"GET", "POST"})), 405,
+			http.Header{"Content-Type": {"application/problem+json"}, "Allow": {"GET, POST, OPTIONS"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			if err := test.answer.Write(w); err != nil {
+				t.Fatal(err)
+			}
+			test.header.Set("Cache-Control", "no-store")
+			test.header.Set("X-Content-Type-Options", "nosniff")
+			if diff := cmp.Diff(test.header, w.Header()); diff != "" {
+				t.Errorf("header (-want +got):\n%s", diff)
+			}
+			if w.Code != test.status {
+				t.Errorf("status %d, want %d", w.Code, test.status)
+			}
+			var got Answer
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Code != test.answer.Code || got.Status != test.status {
+				t.Errorf("body %s, %v", w.Body, err)
+			}
+		})
+	}
+}
+
+func TestAll(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		codes  []Code
+		want   Code
+		ok     bool
+		status int
+		soft   int
+	}{
+		{"all accepted", []Code{Accepted, Accepted}, Accepted, true, 200, 200},
+		{"some of them before", []Code{Accepted, Duplicate}, Accepted, true, 200, 200},
+		{"all unreachable", []Code{RecipientUnreachable, RecipientUnreachable}, RecipientUnreachable, false, 422, 200},
+		{"mixed", []Code{Accepted, RecipientUnreachable}, Mixed, false, 207, 200},
+		{"failed in two ways", []Code{RateLimited, UpstreamUnavailable}, Mixed, false, 207, 200},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var results []*Answer
+			for _, code := range test.codes {
+				results = append(results, New(code))
+			}
+			all := All(results)
+			if all.Code != test.want || all.OK != test.ok || all.Status != test.status {
+				t.Errorf("All(%v) = %s, ok %t, %d, want %s, ok %t, %d", test.codes, all.Code, all.OK, all.Status, test.want, test.ok, test.status)
+			}
+			if all.Apply(Soft); all.Status != test.soft {
+				t.Errorf("soft status %d, want %d", all.Status, test.soft)
+			}
+		})
+	}
+}
+
+// TestBug sees that a panic is found by its place and says nothing of its value.
+func TestBug(t *testing.T) {
+	t.Parallel()
+	err := func() (err error) {
+		defer func() { err = Bug(recover()) }()
+		panic(errors.New("+12025550123"))
+	}()
+	if text := err.Error(); !strings.Contains(text, "outcome.TestBug") || !strings.Contains(text, "*errors.errorString") || strings.Contains(text, "555") {
+		t.Errorf("Bug = %q, want the type and the place, without the value", text)
+	}
+	if a := Of(err); a.Code != Internal || a.Detail != "" {
+		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", a.Code, a.Detail)
+	}
+}
+
+func TestTraceID(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for _, test := range []struct{ name, value, want string }{
+		{"Traceparent", "00-" + id + "-00f067aa0ba902b7-01", id},
+		{"X-Cloud-Trace-Context", id + "/67667974448284343;o=1", id},
+		{"X-Cloud-Trace-Context", id, id},
+		{"Traceparent", "00-" + strings.Repeat("0", 32) + "-00f067aa0ba902b7-01", ""},
+		{"Traceparent", id, ""},
+		{"X-Cloud-Trace-Context", "+12025550123", ""},
+		{"X-Cloud-Trace-Context", strings.ToUpper(id), ""},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header.Set(test.name, test.value)
+		trip := Begin(r)
+		if got := trip.trace; got != test.want {
+			t.Errorf("trace of %s: %q is %q, want %q", test.name, test.value, got, test.want)
+		}
+		if trip.ID == "" || test.want != "" && trip.ID != test.want {
+			t.Errorf("request ID for %s: %q is %q", test.name, test.value, trip.ID)
+		}
+	}
+}
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/":                        "/",
+		"/messages/5a0c":           "/messages/*",
+		"/messages":                "other",
+		"/hooks/shop":              "/hooks/*",
+		"/+12025550123":            "other",
+		"/openapi.json":            "/openapi.json",
+		"/somebody@example.com/\n": "other",
+	} {
+		if got := place(path); got != want {
+			t.Errorf("place(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package outcome
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// TestTable holds the table against the promises of its columns.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	for code, r := range table {
+		if r.title == "" {
+			t.Errorf("%s has no title", code)
+		}
+		if r.soft != 0 && r.soft != http.StatusOK {
+			t.Errorf("%s: soft is %d; it is 200 or the same as strict", code, r.soft)
+		}
+		if r.soft == http.StatusOK && r.strict >= http.StatusInternalServerError {
+			t.Errorf("%s: a fault of the set-up is acknowledged, so that the event is lost", code)
+		}
+		if done := r.strict < 300 && code != Mixed; done != (r.retry == RetryNone) {
+			t.Errorf("%s: status %d with retry %q", code, r.strict, r.retry)
+		}
+		if r.strict == http.StatusGone || r.strict/100 == 3 {
+			t.Errorf("%s: senders switch the webhook off at status %d", code, r.strict)
+		}
+	}
+}
+
+// TestDocumented sees that each code has its heading in the documentation, with
+// its status below, and that no heading is left over.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../deploy/answers.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []Code
+	for _, m := range regexp.MustCompile(`(?m)^### (\w+)\n(\d+)(, soft (\d+))?`).FindAllStringSubmatch(string(page), -1) {
+		code := Code(m[1])
+		documented = append(documented, code)
+		r := table[code]
+		want := fmt.Sprint(r.strict)
+		if r.soft != 0 {
+			want += fmt.Sprintf(", soft %d", r.soft)
+		}
+		if got := m[2] + m[3]; got != want {
+			t.Errorf("%s is documented with status %q, want %q", code, got, want)
+		}
+	}
+	codes := Codes()
+	slices.Sort(documented)
+	slices.Sort(codes)
+	if !slices.Equal(documented, codes) {
+		t.Errorf("documented are\n%v, want\n%v", documented, codes)
+	}
+}

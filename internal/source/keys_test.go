@@ -1,0 +1,68 @@
+package source_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	keys := source.ParseKeys([]byte("\uFEFFold-key\r\nnew-key, third\n"))
+	for _, test := range []struct {
+		name   string
+		header http.Header
+		want   error
+	}{
+		{"bearer", header("Authorization", "Bearer new-key"), nil},
+		{"bearer in lower case, with blanks", header("Authorization", "bearer  old-key "), nil},
+		{"own header", header("X-API-Key", "third"), nil},
+		{"own header beside the platform's token", header("X-API-Key", "third", "Authorization", "Bearer id-token"), nil},
+		{"password of Basic", header("Authorization", "Basic YW55Om5ldy1rZXk="), nil}, // any:new-key
+		{"no header", header(), source.ErrNoKey},
+		{"empty bearer", header("Authorization", "Bearer "), source.ErrNoKey},
+		{"bare key", header("Authorization", "new-key"), source.ErrNoKey},
+		{"broken Basic", header("Authorization", "Basic !"), source.ErrNoKey},
+		{"user of Basic", header("Authorization", "Basic bmV3LWtleTo="), source.ErrNoKey}, // new-key:
+		{"wrong key", header("Authorization", "Bearer newkey"), source.ErrWrongKey},
+		{"part of a key", header("X-API-Key", "new"), source.ErrWrongKey},
+		{"two keys in one", header("X-API-Key", "old-key\nnew-key"), source.ErrWrongKey},
+		{"another case", header("X-API-Key", "NEW-KEY"), source.ErrWrongKey},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			err := keys.Verify(test.header)
+			if err != test.want { //nolint:errorlint // the very error, not one like it
+				t.Errorf("Verify(%v) = %v, want %v", test.header, err, test.want)
+			}
+			if err != nil && !errors.Is(err, source.ErrUnauthorized) {
+				t.Errorf("Verify(%v) = %v, which is no ErrUnauthorized", test.header, err)
+			}
+		})
+	}
+}
+
+func TestNoKeysLetNobodyIn(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\n", " , \r\n"} {
+		keys := source.ParseKeys([]byte(text))
+		if !keys.Empty() {
+			t.Errorf("ParseKeys(%q) is not empty", text)
+		}
+		for _, presented := range []string{"", " ", "\n"} {
+			if err := keys.Verify(header("X-API-Key", presented)); !errors.Is(err, source.ErrUnauthorized) {
+				t.Errorf("Verify with %q = %v, want ErrUnauthorized", presented, err)
+			}
+		}
+	}
+}
+
+func header(pairs ...string) http.Header {
+	h := http.Header{}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Set(pairs[i], pairs[i+1])
+	}
+	return h
+}
