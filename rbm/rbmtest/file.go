@@ -56,6 +56,8 @@ func (s *Simulator) createFile(c *call) (*node, *apiError) {
 			return nil, invalidArgument("The %s is not a valid URL.", name)
 		}
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.storeFile(&file{url: fileURL}), nil
 }
 
@@ -64,10 +66,8 @@ func isWebURL(s string) bool {
 	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// storeFile keeps a file and returns its resource.
+// storeFile keeps a file and returns its resource. s.mu is held.
 func (s *Simulator) storeFile(f *file) *node {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	f.created = s.now()
 	name := "files/" + rand.Text()[:24]
 	s.files[name] = f

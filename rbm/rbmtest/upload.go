@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -24,8 +25,9 @@ type upload struct {
 	done        *node // the answer, once it is complete
 }
 
-// maxUploads bounds the uploads that are begun and not finished.
-const maxUploads = 100
+// maxUploads bounds the uploads that are begun and not finished. Finished ones are
+// forgotten to make room.
+const maxUploads = 16
 
 var uploadMethod = &method{
 	name: "files.create", rpc: "CreateFile", verb: http.MethodPost,
@@ -102,15 +104,17 @@ func (s *Simulator) takeUpload(w http.ResponseWriter, r *http.Request, c *call) 
 	if meta.str("fileUrl") != "" {
 		return invalidArgument("The file_url must be left out of an upload.")
 	}
-	if form == "resumable" && contentType == "" {
-		contentType = "application/octet-stream" // told with the bytes at the latest
-	} else if refusal := checkFileType(contentType); refusal != nil {
-		return refusal
-	}
 	if form == "resumable" {
 		return s.beginUpload(w, r, contentType)
 	}
-	return s.finish(w, r, contentType, data)
+	if refusal := checkFile(contentType, data); refusal != nil {
+		return refusal
+	}
+	s.mu.Lock()
+	stored := s.storeFile(&file{contentType: contentType, size: int64(len(data)), data: data})
+	s.mu.Unlock()
+	writeAPI(w, r, http.StatusOK, stored)
+	return nil
 }
 
 func readUpload(w http.ResponseWriter, r *http.Request) ([]byte, *apiError) {
@@ -183,20 +187,14 @@ func splitMultipart(contentType string, data []byte) (meta *node, fileType strin
 	return meta, fileType, bodies[1], refusal
 }
 
-// finish stores a file and answers with its name.
-func (s *Simulator) finish(w http.ResponseWriter, r *http.Request, contentType string, data []byte) *apiError {
-	switch {
-	case len(data) == 0:
-		return invalidArgument("The file is empty.")
-	case len(data) > maxFile:
-		return fileTooLarge()
-	}
-	writeAPI(w, r, http.StatusOK, s.storeFile(&file{contentType: contentType, size: int64(len(data)), data: data}))
-	return nil
-}
-
 // beginUpload answers with the address to which the bytes are to be put.
 func (s *Simulator) beginUpload(w http.ResponseWriter, r *http.Request, contentType string) *apiError {
+	// The type may be told with the bytes.
+	if contentType != "" {
+		if refusal := checkFileType(contentType); refusal != nil {
+			return refusal
+		}
+	}
 	total := int64(-1)
 	if length := r.Header.Get("X-Upload-Content-Length"); length != "" {
 		n, err := strconv.ParseInt(length, 10, 64)
@@ -211,6 +209,9 @@ func (s *Simulator) beginUpload(w http.ResponseWriter, r *http.Request, contentT
 	id := rand.Text()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.uploads) >= maxUploads {
+		maps.DeleteFunc(s.uploads, func(_ string, u *upload) bool { return u.done != nil })
+	}
 	if len(s.uploads) >= maxUploads {
 		return trouble(http.StatusTooManyRequests, "", 0)
 	}
@@ -235,40 +236,41 @@ func (s *Simulator) resume(w http.ResponseWriter, r *http.Request, id string) *a
 		return refusal
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	u := s.uploads[id]
 	if u == nil {
-		s.mu.Unlock()
 		return errEntityNotFound
 	}
 	complete, refusal := u.add(r.Header, data)
-	done := u.done
-	contentType, all := u.contentType, u.data
-	s.mu.Unlock()
 	switch {
 	case refusal != nil:
 		return refusal
-	case done != nil:
-		writeAPI(w, r, http.StatusOK, done)
-		return nil
 	case !complete:
-		if len(all) > 0 {
-			w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", len(all)-1))
+		if len(u.data) > 0 {
+			w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", len(u.data)-1))
 		}
 		w.WriteHeader(http.StatusPermanentRedirect) // 308: resume incomplete
 		return nil
+	case u.done == nil:
+		if refusal := checkFile(u.contentType, u.data); refusal != nil {
+			return refusal
+		}
+		u.done, u.data = s.storeFile(&file{contentType: u.contentType, size: int64(len(u.data)), data: u.data}), nil
 	}
-	if refusal := checkFileType(contentType); refusal != nil {
-		return refusal
-	}
-	if len(all) == 0 {
-		return invalidArgument("The file is empty.")
-	}
-	done = s.storeFile(&file{contentType: contentType, size: int64(len(all)), data: all})
-	s.mu.Lock()
-	u.done, u.data = done, nil
-	s.mu.Unlock()
-	writeAPI(w, r, http.StatusOK, done)
+	writeAPI(w, r, http.StatusOK, u.done)
 	return nil
+}
+
+// checkFile checks a file that is complete.
+func checkFile(contentType string, data []byte) *apiError {
+	switch {
+	case len(data) == 0:
+		return invalidArgument("The file is empty.")
+	case len(data) > maxFile:
+		return fileTooLarge()
+	default:
+		return checkFileType(contentType)
+	}
 }
 
 // add takes in a part and reports whether the upload is complete.
@@ -276,7 +278,7 @@ func (u *upload) add(header http.Header, data []byte) (complete bool, refusal *a
 	if u.done != nil {
 		return true, nil
 	}
-	if t := header.Get("Content-Type"); t != "" && u.contentType == "application/octet-stream" {
+	if t := header.Get("Content-Type"); t != "" && u.contentType == "" {
 		u.contentType = t
 	}
 	from, to, total := int64(0), int64(len(data))-1, int64(len(data))
