@@ -29,13 +29,25 @@ func readAnswer(body io.ReadCloser) ([]byte, error) {
 // decodeAnswer fills the struct that dst points to. The platform is believed: what
 // is new or does not fit is passed over.
 func decodeAnswer(data []byte, dst any) error {
+	v, err := scanObject(data)
+	if err != nil {
+		return err
+	}
+	decodeObject(v, dst)
+	return nil
+}
+
+func scanObject(data []byte) (value, error) {
 	v, _, fault := scan(data)
 	if fault != "" || v.kind != kindObject {
-		return errUnreadable
+		return value{}, errUnreadable
 	}
+	return v, nil
+}
+
+func decodeObject(v value, dst any) {
 	d := decoder{answer: true}
 	d.object(new(path), v, reflect.ValueOf(dst).Elem())
-	return nil
 }
 
 // refusal is what every refusal of Google's APIs has in its member "error".

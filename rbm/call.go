@@ -2,6 +2,7 @@ package rbm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,9 @@ type call struct {
 	method string
 	verb   string
 	url    string
-	body   []byte // JSON; nil for none
+	body   []byte // nil for none
+	media  string // the type of body; empty means JSON
+	extra  time.Duration // for an attempt that takes longer than others
 
 	// fresh asks for a new request ID in the URL of each attempt. The platform
 	// ignores a request whose ID it knows, and does not say what it answers then.
@@ -43,10 +46,19 @@ type call struct {
 // do makes the call and decodes the answer into dst, a pointer to a struct; nil
 // if only success matters.
 func (c *Client) do(ctx context.Context, k call, dst any) error {
+	attempt := func(n int) error { return c.attempt(ctx, k, n, dst) }
+	if k.once {
+		return attempt(1)
+	}
+	return c.repeat(ctx, k.method, attempt)
+}
+
+// repeat makes attempts until one succeeds or there is no point in another.
+func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) error) error {
 	for n := 1; ; n++ {
-		err := c.attempt(ctx, k, n, dst)
+		err := attempt(n)
 		var failure *Error
-		if k.once || !errors.As(err, &failure) {
+		if !errors.As(err, &failure) {
 			return err
 		}
 		pause, again := c.retry.pause(ctx, failure, n)
@@ -54,13 +66,13 @@ func (c *Client) do(ctx context.Context, k call, dst any) error {
 			return failure
 		}
 		if err := wait(ctx, pause); err != nil {
-			return &Error{Method: k.method, Attempts: n, Err: err}
+			return &Error{Method: method, Attempts: n, Err: err}
 		}
 	}
 }
 
 func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.retry.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.retry.AttemptTimeout+k.extra)
 	defer cancel()
 	req, err := k.request(ctx)
 	if err != nil {
@@ -91,7 +103,7 @@ func (k *call) request(ctx context.Context) (*http.Request, error) {
 		return nil, fmt.Errorf("rbm: %s: the URL cannot be used", k.method)
 	}
 	if k.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(k.media, "application/json"))
 	}
 	if !k.once {
 		replayable(req)

@@ -9,8 +9,12 @@ import (
 	"syscall"
 )
 
-// errUnreadable stands for a success whose body is not the JSON it should be.
-var errUnreadable = errors.New("the answer is not a JSON object")
+// A complaint is what is wrong with an answer, in words of our own.
+type complaint string
+
+func (c complaint) Error() string { return string(c) }
+
+const errUnreadable complaint = "the answer is not a JSON object"
 
 // timedOut reports whether err is a time limit of any kind: of a context, of an
 // HTTP client, of a connection.
@@ -29,14 +33,15 @@ func describe(err error) string {
 		record      tls.RecordHeaderError
 		alert       tls.AlertError
 		number      syscall.Errno
+		own         complaint
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return "cancelled by the caller"
 	case timedOut(err):
 		return "no answer in time"
-	case errors.Is(err, errUnreadable):
-		return err.Error()
+	case errors.As(err, &own):
+		return own.Error()
 	case errors.As(err, &name):
 		return "the name of the host cannot be resolved"
 	case errors.As(err, &certificate):

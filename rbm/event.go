@@ -1,0 +1,166 @@
+package rbm
+
+import "time"
+
+// Event is what the platform reports to a webhook: a [*UserMessage], a
+// [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent].
+//
+// Events may come more than once, and in another order than they happened, such
+// as a user's READ before the DELIVERED.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
+type Event interface {
+	// ID is the same each time that the event comes.
+	ID() string
+}
+
+// UserMessage is something that a user wrote, sent or tapped: exactly one of Text,
+// UserFile, Location and SuggestionResponse, where Text may be empty.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserMessage
+type UserMessage struct {
+	SenderPhoneNumber string    `json:"senderPhoneNumber,omitempty"`
+	MessageID         string    `json:"messageId,omitempty"`
+	SendTime          time.Time `json:"sendTime,omitzero"`
+
+	// AgentID ends in "@rbm.goog".
+	AgentID string `json:"agentId,omitempty"`
+
+	Text               string              `json:"text,omitempty"`
+	UserFile           *UserFile           `json:"userFile,omitempty"`
+	Location           *LatLng             `json:"location,omitempty"` // not always where the user is
+	SuggestionResponse *SuggestionResponse `json:"suggestionResponse,omitempty"`
+
+	// RichMessageClassification and Carrier are there for US numbers only.
+	RichMessageClassification *RichMessageClassification `json:"richMessageClassification,omitempty"`
+	Carrier                   string                     `json:"carrier,omitempty"`
+}
+
+// UserFile is a file that a user sent.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserFile
+type UserFile struct {
+	Payload   *FileInfo `json:"payload,omitempty"`
+	Thumbnail *FileInfo `json:"thumbnail,omitempty"` // usual for images and videos
+}
+
+// FileInfo says where a file is and what it is. Nothing in it was checked: the
+// user's device says it.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserFile#FileInfo
+type FileInfo struct {
+	MimeType      string `json:"mimeType,omitempty"`
+	FileSizeBytes int64  `json:"fileSizeBytes,omitempty"`
+	FileName      string `json:"fileName,omitempty"`
+
+	// FileURI is a public link to the file.
+	FileURI string `json:"fileUri,omitempty"`
+}
+
+// SuggestionResponse is a reply or an action that a user tapped.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/SuggestionResponse
+type SuggestionResponse struct {
+	// PostbackData is that of the suggestion, byte for byte.
+	PostbackData string `json:"postbackData,omitempty"`
+
+	// Text is the label of the suggestion.
+	Text string `json:"text,omitempty"`
+
+	// Type is REPLY or ACTION.
+	//
+	// Assumption: both words are in use; the documents do not list them.
+	Type string `json:"type,omitempty"`
+}
+
+// UserEvent is something that a user or the user's device did.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserEvent
+type UserEvent struct {
+	SenderPhoneNumber string        `json:"senderPhoneNumber,omitempty"`
+	EventType         UserEventType `json:"eventType,omitempty"`
+	EventID           string        `json:"eventId,omitempty"`
+
+	// MessageID is the agent's message, for [UserDelivered] and [UserRead].
+	MessageID string `json:"messageId,omitempty"`
+
+	SendTime time.Time `json:"sendTime,omitzero"`
+	AgentID  string    `json:"agentId,omitempty"`
+}
+
+// UserEventType is what a user did. The list is open.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserEvent.EventType
+type UserEventType string
+
+// The events of users.
+const (
+	UserDelivered   UserEventType = "DELIVERED" // the device has the message
+	UserRead        UserEventType = "READ"      // the user has opened it
+	UserIsTyping    UserEventType = "IS_TYPING"
+	UserUnsubscribe UserEventType = "UNSUBSCRIBE" // wants no more messages
+	UserSubscribe   UserEventType = "SUBSCRIBE"   // wants messages again
+)
+
+// ServerEvent is the end of a message that expired.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/ServerEvent
+type ServerEvent struct {
+	PhoneNumber string          `json:"phoneNumber,omitempty"`
+	AgentID     string          `json:"agentId,omitempty"`
+	MessageID   string          `json:"messageId,omitempty"`
+	EventType   ServerEventType `json:"eventType,omitempty"`
+	EventID     string          `json:"eventId,omitempty"`
+	SendTime    time.Time       `json:"sendTime,omitzero"`
+}
+
+// ServerEventType is how a message that expired has ended. The list is open.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/ServerEvent.EventType
+type ServerEventType string
+
+// The ends of a message that expired.
+const (
+	// TTLExpirationRevoked means that the message was not delivered and will
+	// not be: it is safe to use another channel. Rarely a [UserDelivered] comes
+	// all the same, and is right.
+	TTLExpirationRevoked ServerEventType = "TTL_EXPIRATION_REVOKED"
+
+	// TTLExpirationRevokeFailed means that the message may yet be delivered.
+	TTLExpirationRevokeFailed ServerEventType = "TTL_EXPIRATION_REVOKE_FAILED"
+)
+
+// AgentLaunchEvent is a change in the launch of an agent.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
+type AgentLaunchEvent struct {
+	EventID          string `json:"eventId,omitempty"`
+	AgentID          string `json:"agentId,omitempty"`
+	BotDisplayName   string `json:"botDisplayName,omitempty"`
+	BrandID          string `json:"brandId,omitempty"`
+	BrandDisplayName string `json:"brandDisplayName,omitempty"`
+
+	// RegionID is the network, for example that of a carrier.
+	RegionID string `json:"regionId,omitempty"`
+
+	// OldLaunchState and NewLaunchState are words such as PENDING, LAUNCHED,
+	// REJECTED, SUSPENDED and UNLAUNCHED.
+	OldLaunchState string `json:"oldLaunchState,omitempty"`
+	NewLaunchState string `json:"newLaunchState,omitempty"`
+
+	ActingParty string    `json:"actingParty,omitempty"`
+	Comment     string    `json:"comment,omitempty"`
+	SendTime    time.Time `json:"sendTime,omitzero"`
+}
+
+// ID returns the message ID.
+func (m *UserMessage) ID() string { return m.MessageID }
+
+// ID returns the event ID.
+func (e *UserEvent) ID() string { return e.EventID }
+
+// ID returns the event ID.
+func (e *ServerEvent) ID() string { return e.EventID }
+
+// ID returns the event ID.
+func (e *AgentLaunchEvent) ID() string { return e.EventID }
