@@ -74,6 +74,13 @@ type Agent struct {
 	// TTL is the lifetime of messages that name none; zero everywhere means no
 	// limit.
 	TTL time.Duration
+
+	// Countries are the ISO 3166 alpha-2 codes of the only countries whose
+	// numbers may be sent to; empty means all.
+	Countries []string
+
+	// Fallback is who gets what RCS cannot deliver; nil means nobody.
+	Fallback *Fallback
 }
 
 // Error lists everything that is wrong with the settings.

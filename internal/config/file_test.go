@@ -1,0 +1,201 @@
+package config_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rcshook/rcshook/internal/config"
+)
+
+const wholeFile = `# Everything that a file can say.
+agents:
+  default:
+    id: projects/p/secrets/rcs-agent-id
+    credentials: projects/p/secrets/rcs-key
+    region: us
+    traffic: transaction
+    ttl: 4h
+    countries: [US, CA]
+  norway: {id: fjord_agent, countries: NO}
+sources:
+  shop:
+    preset: shopify
+    secret: [projects/p/secrets/shop-hook, 0123]
+    map: |
+      select(.phone)
+        | {to: .phone}
+    agent: norway
+    country: "no"
+    profile: strict
+    timeout: 3
+    fallback: {url: https://sms.example.com/in, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}
+  own:
+    scheme: {type: signature, header: X-Sig, encoding: hex, tolerance: 5m}
+    secret: s3cret
+    event_id: .id
+    cases: cases/own
+`
+
+func TestParseFile(t *testing.T) {
+	t.Parallel()
+	got, err := config.ParseFile("rcshook.yaml", []byte(wholeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config.File{
+		Agents: map[string]config.Agent{
+			"default": {
+				ID: "projects/p/secrets/rcs-agent-id", Credentials: "projects/p/secrets/rcs-key",
+				Region: "us", Traffic: "TRANSACTION", TTL: 4 * time.Hour, Countries: []string{"US", "CA"},
+			},
+			"norway": {ID: "fjord_agent", Countries: []string{"NO"}},
+		},
+		Sources: map[string]config.Source{
+			"shop": {
+				Name: "shop", Preset: "shopify", Secrets: []config.Secret{"projects/p/secrets/shop-hook", "0123"},
+				Map: config.Program{Text: "select(.phone)\n  | {to: .phone}\n"}, Agent: "norway", Country: "NO", Profile: "strict", Timeout: 3 * time.Second,
+				Fallback: &config.Fallback{URL: "https://sms.example.com/in", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+			},
+			"own": {
+				Name: "own", Secrets: []config.Secret{"s3cret"}, EventID: config.Program{Text: ".id"}, Cases: "cases/own",
+				Scheme: config.Scheme{Type: "signature", Header: []string{"X-Sig"}, Encoding: "hex", Tolerance: 5 * time.Minute},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(config.Places{}), cmpopts.EquateEmpty(), plainSecrets,
+		cmp.Comparer(func(a, b config.Program) bool { return a.Text == b.Text })); diff != "" {
+		t.Errorf("ParseFile (-want +got):\n%s", diff)
+	}
+}
+
+// plainSecrets makes differences of secrets show.
+var plainSecrets = cmp.Transformer("plain", func(s config.Secret) string { return string(s) })
+
+func TestParseFile_faults(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		text string
+		want []string
+	}{
+		{"nothing", "", nil},
+		{"only a comment", "# later\n", nil},
+		{"no YAML", "sources: [", []string{"f.yaml:1:10 is not YAML: sequence end token ']' not found"}},
+		{"list", "- a", []string{"f.yaml must have keys and values of its own, below it and indented"}},
+		{"text", "sources: none", []string{"f.yaml:1:1 sources must have keys and values of its own, below it and indented"}},
+		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:8 begins a second document: a file has one"}},
+		{
+			"everything at once",
+			"sorces: {}\nagents:\n  default: {id: a, regoin: us, ttl: soon}\n  other:\nsources:\n  shop:\n    preset: stripe\n    secrt: x\n    preset: github\n    timeout: 0\n    profile: hard\n",
+			[]string{
+				"f.yaml:1:1 sorces is not a key here: did you mean sources?",
+				"f.yaml:3:20 agents.default.regoin is not a key here: did you mean region?",
+				"f.yaml:9:5 sources.shop.preset is there twice",
+				"f.yaml:8:5 sources.shop.secrt is not a key here: did you mean secret?",
+				"f.yaml:10:5 sources.shop.timeout must be a length of time: write 10m, 90s, or a number of seconds",
+				"f.yaml:3:32 agents.default.ttl is not a length of time: write 10m, 90s, or a number of seconds",
+				"f.yaml agents.other.id is missing: set it to the agent's ID from the RCS for Business console, or to the secret that holds it, projects/PROJECT/secrets/SECRET",
+				"f.yaml:11:5 sources.shop.profile must be soft or strict",
+			},
+		},
+		{
+			"far from everything", "sources: {s: {preset: p, unimaginable: 1}}",
+			[]string{"f.yaml:1:26 sources.s.unimaginable is not a key here: the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, cases"},
+		},
+		{
+			"anchors", "sources:\n  a: &x {preset: p}\n  b: *x\n",
+			[]string{
+				"f.yaml:2:3 sources.a uses an anchor, an alias or a tag, which this file does not have: write the value out",
+				"f.yaml:3:3 sources.b uses an anchor, an alias or a tag, which this file does not have: write the value out",
+				"f.yaml sources.a.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
+				"f.yaml sources.b.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
+			},
+		},
+		{
+			"wrong kinds", "sources: {s: {preset: [a], secret: [projects/p/secret/x, \"\"], country: UK, countries: [], url: ftp://x, scheme: hmac}}",
+			[]string{
+				"f.yaml:1:15 sources.s.preset must be one value",
+				"f.yaml:1:37 sources.s.secret[0] is not the name of a secret: write projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER, PROJECT being the project's ID or number",
+				"f.yaml:1:105 sources.s.scheme must have keys and values of its own, below it and indented",
+				"f.yaml:1:15 sources.s.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
+				"f.yaml:1:28 sources.s.secret is empty (the value number 2)",
+				"f.yaml:1:91 sources.s.url must be a URL such as https://example.com/path",
+				"f.yaml:1:63 sources.s.country must be a code of ISO 3166: write GB",
+				"f.yaml:1:76 sources.s.countries is empty: name the countries that may be sent to, or leave it out to allow all",
+			},
+		},
+		{
+			"name that is no path", "sources: {a/b: {preset: p}}",
+			[]string{"f.yaml:1:11 sources.a/b is the end of an address, /hooks/NAME: use at most 64 letters, digits, - and _"},
+		},
+		{
+			"fallback", "sources: {s: {preset: p, fallback: {url: http://sms.example.com}}}",
+			[]string{
+				"f.yaml:1:37 sources.s.fallback.url must begin with https:// unless it is on this machine (localhost)",
+				"f.yaml:1:26 sources.s.fallback.secret is missing: the target proves with it that a request is ours; make one with " + `echo "whsec_$(openssl rand -base64 32)"`,
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.ParseFile("f.yaml", []byte(test.text))
+			var got []string
+			if e := (*config.Error)(nil); errors.As(err, &e) {
+				for _, f := range e.Faults {
+					got = append(got, f.String())
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("ParseFile(%q) faults (-want +got):\n%s", test.text, diff)
+			}
+		})
+	}
+}
+
+// Where a program is broken is found in the file, however it is written there.
+func TestProgram_At(t *testing.T) {
+	t.Parallel()
+	const broken = "HERE"
+	for _, test := range []struct {
+		name, text   string
+		line, column int
+	}{
+		{"block", "sources:\n  s:\n    map: |\n      .a\n        | HERE\n", 5, 11},
+		{"block after an empty line", "sources:\n  s:\n    map: |\n\n      .ä | HERE\n", 5, 12},
+		{"block in chomping form", "sources:\n  s:\n    map: |-\n      HERE\n", 4, 7},
+		{"plain", "sources: {s: {map: .a | HERE}}", 1, 25},
+		{"quoted", `sources: {s: {map: "HERE"}}`, 1, 21},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f, _ := config.ParseFile("f.yaml", []byte(test.text))
+			p := f.Sources["s"].Map
+			at := p.At(strings.Index(p.Text, broken))
+			if at.Line != test.line || at.Column != test.column || at.File != "f.yaml" || at.Path != "sources.s.map" {
+				t.Errorf("At = %+v, want line %d, column %d", at, test.line, test.column)
+			}
+		})
+	}
+}
+
+// No file makes the reader panic, and what it refuses it explains.
+func FuzzParseFile(f *testing.F) {
+	f.Add(wholeFile)
+	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := config.ParseFile("f.yaml", []byte(text))
+		for _, s := range parsed.Sources {
+			s.Map.At(len(s.Map.Text))
+		}
+		if e := (*config.Error)(nil); err != nil && (!errors.As(err, &e) || len(e.Faults) == 0) {
+			t.Errorf("ParseFile(%q) = %v, want an *Error with faults", text, err)
+		}
+	})
+}
