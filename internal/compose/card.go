@@ -2,6 +2,7 @@ package compose
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 func (c *composer) topCard() *rbm.AgentContentMessage {
 	card := c.payload.Top
 	card.Text = c.payload.Text
-	return c.standalone(&card)
+	return c.standalone(card)
 }
 
 // card composes the one card of an object. Fields at the top of the payload that
@@ -39,7 +40,7 @@ func (c *composer) complete(card payload.Card) *rbm.AgentContentMessage {
 		card.Buttons = p.Top.Buttons
 	}
 	inherit(&card, &p.Top)
-	return c.standalone(&card)
+	return c.standalone(card)
 }
 
 // inherit gives a card the looks that were set for the whole message.
@@ -68,13 +69,15 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 		CardWidth:    rbm.CardWidth(cmp.Or(strings.ToUpper(p.CardWidth.Value), string(rbm.WidthMedium))),
 		CardContents: make([]rbm.CardContent, len(p.Cards)),
 	}
-	for i, card := range p.Cards {
-		inherit(&card, &p.Top)
+	c.shown = slices.Clone(p.Cards)
+	for i := range c.shown {
+		card := &c.shown[i]
+		inherit(card, &p.Top)
 		if card.Layout.Value == "horizontal" {
 			c.fault(card.Layout.Place, "the cards of a carousel are vertical")
 		}
 		at := "/contentMessage/richCard/carouselCard/cardContents/" + strconv.Itoa(i)
-		carousel.CardContents[i] = c.cardContent(at, &card, true)
+		carousel.CardContents[i] = c.cardContent(at, card, true)
 	}
 	c.from("/contentMessage/richCard/carouselCard/cardContents", p.CardsAt, "cards")
 	return &rbm.AgentContentMessage{
@@ -83,7 +86,9 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 	}
 }
 
-func (c *composer) standalone(card *payload.Card) *rbm.AgentContentMessage {
+func (c *composer) standalone(shown payload.Card) *rbm.AgentContentMessage {
+	c.shown = []payload.Card{shown}
+	card := &c.shown[0]
 	s := &rbm.StandaloneCard{CardOrientation: rbm.Vertical}
 	if card.Layout.Value == "horizontal" {
 		s.CardOrientation = rbm.Horizontal

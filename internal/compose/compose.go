@@ -50,7 +50,7 @@ func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := warner{payload: p, message: m, size: len(encoded)}
+	w := warner{payload: p, message: m, cards: c.shown, size: len(encoded)}
 	return &Composed{Message: m, Encoded: encoded, Warnings: w.all(), Billing: billingOf(m)}, nil
 }
 
@@ -60,7 +60,8 @@ type composer struct {
 	now     time.Time
 	faults  payload.Faults
 
-	record bool // keep a record of the parts; see origins
+	shown  []payload.Card // the cards as composed
+	record bool           // keep a record of the parts; see origins
 	parts  []origin
 }
 

@@ -151,12 +151,15 @@ func (c *composer) fromButton(at string, b *payload.Button) {
 		{"/action/viewLocationAction/latLong/longitude", b.Longitude.Place, "the longitude"},
 		{"/action/viewLocationAction/label", b.Pin.Place, "the label of the place"},
 		{"/action/viewLocationAction/query", b.Query.Place, "the query"},
-		{"/action/createCalendarEventAction", b.Event.Place, "the event"},
-		{"/action/createCalendarEventAction/title", b.Event.Title.Place, "the title of the event"},
-		{"/action/createCalendarEventAction/description", b.Event.Description.Place, "the description of the event"},
-		{"/action/createCalendarEventAction/startTime", b.Event.Start.Place, "the start of the event"},
-		{"/action/createCalendarEventAction/endTime", b.Event.End.Place, "the end of the event"},
 	} {
 		c.from(at+part.pointer, part.place, part.what)
+	}
+	if e := b.Event; e != nil {
+		at += "/action/createCalendarEventAction"
+		c.from(at, e.Place, "the event")
+		c.from(at+"/title", e.Title.Place, "the title of the event")
+		c.from(at+"/description", e.Description.Place, "the description of the event")
+		c.from(at+"/startTime", e.Start.Place, "the start of the event")
+		c.from(at+"/endTime", e.End.Place, "the end of the event")
 	}
 }

@@ -39,7 +39,7 @@ type Button struct {
 	Pin                 Text // label of the place
 	Query               Text
 
-	Event Event
+	Event *Event
 
 	FallbackURL Text
 }
@@ -59,7 +59,7 @@ func (r *reader) buttons(n *node) Buttons {
 		return Buttons{}
 	}
 	if (n.kind == kindString || n.kind == kindNumber) && !holdsJSON(n.text) {
-		return Buttons{r.buttonTexts(n), Place{n}}
+		return Buttons{r.buttonTexts(n), n.place()}
 	}
 	if n = r.structured(n, kindList); n == nil {
 		return Buttons{}
@@ -70,21 +70,24 @@ func (r *reader) buttons(n *node) Buttons {
 			items = r.buttonItem(items, c)
 		}
 	}
-	return Buttons{items, Place{n}}
+	return Buttons{items, n.place()}
 }
 
 // holdsJSON reports whether a text is meant as JSON. A label may begin with a
-// bracket too.
+// bracket too, but hardly goes on like JSON.
 func holdsJSON(text string) bool {
 	text = strings.TrimSpace(text)
-	return strings.HasPrefix(text, "{") && strings.HasSuffix(text, "}") ||
-		strings.HasPrefix(text, "[") && strings.HasSuffix(text, "]")
+	if rest, ok := strings.CutPrefix(text, "["); ok {
+		rest = strings.TrimSpace(rest)
+		return rest != "" && strings.ContainsRune(`"{]`, rune(rest[0]))
+	}
+	return strings.HasPrefix(text, "{")
 }
 
 // buttonItem adds the button that one item of a list holds.
 func (r *reader) buttonItem(items []Button, n *node) []Button {
 	if (n.kind == kindString || n.kind == kindNumber) && !holdsJSON(n.text) {
-		return r.buttonText(items, n, n.text)
+		return r.buttonText(items, n.place(), n.text)
 	}
 	object := r.structured(n, kindObject)
 	if object == nil {
@@ -97,16 +100,16 @@ func (r *reader) buttonItem(items []Button, n *node) []Button {
 // button reads the object form.
 func (r *reader) button(f *record) Button {
 	b := Button{
-		Place:       Place{f.node},
+		Place:       f.node.place(),
 		Label:       r.line(f.get(fLabel)),
 		URL:         r.line(f.get(fURL)),
 		Description: r.text(f.get(fViewDescription)),
 		Phone:       r.line(f.get(fPhone)),
 		Latitude:    r.number(f.get(fLatitude)),
 		Longitude:   r.number(f.get(fLongitude)),
-		Query:       r.text(f.get(fQuery)),
-		Pin:         r.text(f.get(fPin)),
-		Postback:    r.text(f.get(fPostback)),
+		Query:       r.line(f.get(fQuery)),
+		Pin:         r.line(f.get(fPin)),
+		Postback:    r.line(f.get(fPostback)),
 		FallbackURL: r.line(f.get(fFallbackURL)),
 	}
 	r.webview(&b, f)
@@ -115,7 +118,7 @@ func (r *reader) button(f *record) Button {
 	if b.Phone.Sent() {
 		r.dialNumber(&b)
 	}
-	if !b.Label.Sent() && f.get(fLabel) == nil {
+	if f.lacks(fLabel) {
 		r.faults = append(r.faults, b.Missing("label", "missing: what the button says"))
 	}
 	b.completePostback()
@@ -131,7 +134,7 @@ func (r *reader) webview(b *Button, f *record) {
 			return
 		}
 		b.URL = r.line(n)
-		b.Webview = Text{"full", Place{n}}
+		b.Webview = Text{"full", n.place()}
 		return
 	}
 	b.Webview = r.word(f, fWebview)
@@ -143,9 +146,9 @@ func (r *reader) event(b *Button, n *node) {
 		return
 	}
 	f := r.fold(n, OnEvent)
-	b.Event = Event{
-		Place:       Place{n},
-		Title:       r.text(f.get(fEventTitle)),
+	b.Event = &Event{
+		Place:       n.place(),
+		Title:       r.line(f.get(fEventTitle)),
 		Description: r.text(f.get(fEventDescription)),
 		Start:       r.moment(f.get(fEventStart)),
 		End:         r.moment(f.get(fEventEnd)),
@@ -153,10 +156,10 @@ func (r *reader) event(b *Button, n *node) {
 	if !b.Event.Title.Sent() {
 		b.Event.Title = b.Label
 	}
-	if f.get(fEventStart) == nil {
+	if f.lacks(fEventStart) {
 		r.faults = append(r.faults, b.Event.Missing("start", "missing: when the event begins"))
 	}
-	if f.get(fEventEnd) == nil {
+	if f.lacks(fEventEnd) {
 		r.faults = append(r.faults, b.Event.Missing("end", "missing: when the event ends"))
 	}
 }
@@ -183,7 +186,7 @@ func (r *reader) action(b *Button, f *record) Action {
 		{Dial, b.Phone.Place},
 		{ShowPlace, position},
 		{SearchPlace, b.Query.Place},
-		{AddEvent, b.Event.Place},
+		{AddEvent, b.eventPlace()},
 		{ShareLocation, share.Place},
 		{Reply, r.replyPostback(b, f.get(fReply))},
 	} {
@@ -196,6 +199,13 @@ func (r *reader) action(b *Button, f *record) Action {
 		}
 	}
 	return chosen
+}
+
+func (b *Button) eventPlace() Place {
+	if b.Event == nil {
+		return Place{}
+	}
+	return b.Event.Place
 }
 
 // half reports a latitude without a longitude, or the other way round.
@@ -214,15 +224,15 @@ func (r *reader) replyPostback(b *Button, n *node) Place {
 	case n == nil || n.kind == kindFalse:
 		return Place{}
 	case n.kind == kindTrue || n.kind == kindString && strings.EqualFold(strings.TrimSpace(n.text), "true"):
-		return Place{n}
+		return n.place()
 	}
-	reply := r.text(n)
+	reply := r.line(n)
 	if b.Postback.Sent() && b.Postback.Value != reply.Value {
 		r.fault(n, "%q and %q both give the postback; send one of them", b.Postback.Name(), reply.Name())
 	} else {
 		b.Postback = reply
 	}
-	return Place{n}
+	return n.place()
 }
 
 // dialNumber drops the separators of the number to dial, which the API does not

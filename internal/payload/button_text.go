@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,9 +19,14 @@ import (
 
 // buttonTexts reads all the buttons of one text.
 func (r *reader) buttonTexts(n *node) []Button {
-	var items []Button
-	for _, text := range splitButtons(n.text) {
-		items = r.buttonText(items, n, text)
+	texts := splitButtons(n.text)
+	items := make([]Button, 0, len(texts))
+	for i, text := range texts {
+		at := n.place()
+		if len(texts) > 1 {
+			at.part = i + 1
+		}
+		items = r.buttonText(items, at, text)
 	}
 	return items
 }
@@ -30,41 +36,52 @@ func (r *reader) buttonTexts(n *node) []Button {
 // the next comma, so that commas in URLs and titles do no harm.
 func splitButtons(text string) []string {
 	text = strings.TrimSpace(text)
-	if strings.ContainsAny(text, "\r\n") {
-		return strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
+	switch {
+	case strings.ContainsAny(text, "\r\n"):
+		return parts(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }))
+	case !strings.Contains(text, ","):
+		return []string{text}
+	case !strings.Contains(text, "|"):
+		return parts(strings.Split(text, ","))
 	}
-	parts := strings.Split(text, ",")
-	if !strings.Contains(text, "|") {
-		return parts
-	}
-	items := parts[:1]
-	for _, part := range parts[1:] {
-		if strings.Contains(part, "|") {
-			items = append(items, part)
-		} else {
-			items[len(items)-1] += "," + part
+	var items []string
+	start := 0
+	for i := 0; i < len(text); {
+		comma := strings.IndexByte(text[i:], ',')
+		if comma < 0 {
+			break
+		}
+		i += comma + 1
+		next, _, _ := strings.Cut(text[i:], ",")
+		if strings.Contains(next, "|") {
+			items = append(items, text[start:i-1])
+			start = i
 		}
 	}
-	return items
+	return parts(append(items, text[start:]))
+}
+
+// parts drops the blank ones, which stand for fields that were left empty.
+func parts(items []string) []string {
+	return slices.DeleteFunc(items, func(s string) bool { return strings.TrimSpace(s) == "" })
 }
 
 // buttonText adds the button that a text describes, unless it is blank.
-func (r *reader) buttonText(items []Button, n *node, text string) []Button {
+func (r *reader) buttonText(items []Button, at Place, text string) []Button {
 	if text = strings.TrimSpace(text); text == "" {
 		return items
 	}
-	at := Place{n}
 	label, rest, more := strings.Cut(text, "|")
 	b := Button{Place: at, Label: Text{strings.TrimSpace(label), at}}
 	switch {
 	case b.Label.Value == "":
-		r.fault(n, "a button begins with its label, before the bar")
+		r.faultAt(at, "a button begins with its label, before the bar")
 		return items
 	case strings.ContainsAny(text, "\r\n"):
-		r.fault(n, "a line break in a button; an item of a list is one button")
+		r.faultAt(at, "a line break in a button; an item of a list is one button")
 		return items
 	}
-	if more && !r.afterLabel(&b, n, strings.TrimSpace(rest)) {
+	if more && !r.afterLabel(&b, strings.TrimSpace(rest)) {
 		return items
 	}
 	b.completePostback()
@@ -72,7 +89,7 @@ func (r *reader) buttonText(items []Button, n *node, text string) []Button {
 }
 
 // afterLabel reads what follows the label and its bar.
-func (r *reader) afterLabel(b *Button, n *node, rest string) bool {
+func (r *reader) afterLabel(b *Button, rest string) bool {
 	target := rest
 	if postback, ok := strings.CutPrefix(rest, "="); ok {
 		target, b.Postback = "", Text{strings.TrimSpace(postback), b.Place}
@@ -83,11 +100,11 @@ func (r *reader) afterLabel(b *Button, n *node, rest string) bool {
 		if b.Postback.Sent() {
 			return true
 		}
-		r.fault(n, "nothing follows the bar of this button; without a bar it is a reply")
+		r.faultAt(b.Place, "nothing follows the bar of this button; without a bar it is a reply")
 		return false
 	}
 	if problem := r.target(b, target); problem != "" {
-		r.fault(n, "%s", problem)
+		r.faultAt(b.Place, "%s", problem)
 		return false
 	}
 	return true
@@ -245,7 +262,7 @@ func (b *Button) calendar(target string) string {
 		return "cal: is followed by start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
 	}
 	b.Action = AddEvent
-	b.Event = Event{
+	b.Event = &Event{
 		Place: b.Place,
 		Title: Text{strings.TrimSpace(title), b.Place},
 		Start: Value[time.Time]{from, b.Place},

@@ -1,7 +1,5 @@
 package payload
 
-import "strings"
-
 // Level is where a field may stand.
 type Level uint8
 
@@ -12,6 +10,8 @@ const (
 	OnButton
 	OnEvent
 )
+
+var levels = [...]Level{OnMessage, OnCard, OnButton, OnEvent}
 
 // Type is what a field holds.
 type Type string
@@ -217,9 +217,9 @@ var fields = [fieldCount]Field{
 		Type: TypeWord, Level: OnMessage, Words: [][]string{
 			{"otp", "authentication"},
 			{"transaction", "transactional"},
-			{"promotion", "promotional", "marketing"},
+			{"promotion", "promotional", "promo", "marketing"},
 			{"service", "service_request"},
-			{"acknowledgement", "acknowledgment"},
+			{"acknowledgement", "acknowledgment", "ack"},
 		},
 		Meaning: "why the message is sent",
 	},
@@ -362,17 +362,24 @@ func Fields(on Level) []Field {
 	return list
 }
 
-// names finds a field by level and folded name.
-var names = func() map[Level]map[string]fieldID {
-	byLevel := map[Level]map[string]fieldID{OnMessage: {}, OnCard: {}, OnButton: {}, OnEvent: {}}
-	for level, byName := range byLevel {
+// lookup finds a field by its level and name in any spelling.
+func lookup(level Level, name string) (fieldID, bool) {
+	var buffer [maxKeyLength]byte
+	id, ok := names[level][string(appendFolded(buffer[:0], name))]
+	return id, ok
+}
+
+// names are the fields of each level by their folded names.
+var names = func() (byLevel [OnEvent + 1]map[string]fieldID) {
+	for _, level := range levels {
+		byLevel[level] = map[string]fieldID{}
 		for id, f := range fields {
 			if f.Level&level == 0 {
 				continue
 			}
-			byName[fold(f.Name)] = fieldID(id)
+			byLevel[level][fold(f.Name)] = fieldID(id)
 			for _, alias := range f.Aliases {
-				byName[fold(alias)] = fieldID(id)
+				byLevel[level][fold(alias)] = fieldID(id)
 			}
 		}
 	}
@@ -382,29 +389,21 @@ var names = func() map[Level]map[string]fieldID {
 // fold brings the spellings of a name together: case and everything that people
 // put between words are dropped, so that Card Width, card-width, cardWidth,
 // card[width] and card_width are one.
-func fold(key string) string {
-	plain := true
-	for i := range len(key) {
-		if c := key[i]; c >= 'A' && c <= 'Z' || separates(c) {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return key
-	}
-	var b strings.Builder
-	b.Grow(len(key))
-	for i := range len(key) {
-		switch c := key[i]; {
+func fold(name string) string {
+	return string(appendFolded(make([]byte, 0, len(name)), name))
+}
+
+func appendFolded(b []byte, name string) []byte {
+	for i := range len(name) {
+		switch c := name[i]; {
 		case separates(c):
 		case c >= 'A' && c <= 'Z':
-			b.WriteByte(c + 'a' - 'A')
+			b = append(b, c|0x20)
 		default:
-			b.WriteByte(c)
+			b = append(b, c)
 		}
 	}
-	return b.String()
+	return b
 }
 
 func separates(c byte) bool {

@@ -10,25 +10,35 @@ type reader struct {
 	tree    *tree
 	options Options
 	faults  Faults
-	out     *Payload
-
-	toExplained bool // a fault explains why there may be no recipient
 }
 
+// fault reports what is wrong at a node.
 func (r *reader) fault(n *node, format string, args ...any) {
+	r.faultAt(n.place(), format, args...)
+}
+
+func (r *reader) faultAt(p Place, format string, args ...any) {
 	if len(r.faults) >= maxFaults {
-		n.mark()
+		p.node.mark()
 		return
 	}
-	r.faults = append(r.faults, Place{n}.Fault(format, args...))
+	r.faults = append(r.faults, p.Fault(format, args...))
 }
+
+// place returns the place of n; that of no node is nowhere.
+func (n *node) place() Place { return Place{node: n} }
 
 // record is an object folded onto the fields of its level.
 type record struct {
 	at    [fieldCount]*node
+	meant [fieldCount]bool // an unknown member probably means this field
 	node  *node
 	level Level
 }
+
+// lacks reports whether a field was neither sent nor probably meant by a member
+// that is reported already.
+func (f *record) lacks(id fieldID) bool { return f.get(id) == nil && !f.meant[id] }
 
 // get returns the value of a field, or nil if it was not sent or is blank.
 func (f *record) get(id fieldID) *node {
@@ -45,24 +55,19 @@ func (r *reader) fold(n *node, level Level) record {
 	var next *node
 	for c := n.first; c != nil; c = next {
 		next = c.next // c may move to another list
-		name := c.folded()
-		if id, ok := names[level][name]; ok {
+		name := c.name
+		if name == "" {
+			name = c.key
+		}
+		if id, ok := lookup(level, name); ok {
 			r.set(&f, id, c)
-		} else if flat, ok := unflatten(level, name); ok {
+		} else if flat, ok := unflatten(level, fold(name)); ok {
 			r.gather(&f, flat, c)
 		} else {
-			r.unknown(level, c, name)
+			r.unknown(&f, c, fold(name))
 		}
 	}
 	return f
-}
-
-// folded returns the name under which a member is looked up.
-func (n *node) folded() string {
-	if n.name != "" {
-		return n.name
-	}
-	return fold(n.key)
 }
 
 // set puts c into a field. A field may be written twice if both say the same,
@@ -77,7 +82,7 @@ func (r *reader) set(f *record, id fieldID, c *node) {
 	case c.blank():
 	case was.blank():
 		f.at[id] = c
-	case was.key == c.key && repeats(fields[id].Type):
+	case r.tree.form && repeats(fields[id].Type) && sameName(was, c):
 		f.at[id] = r.list(was, c)
 	case !was.sameAs(c):
 		r.conflict(was, c)
@@ -92,7 +97,7 @@ func (r *reader) twice(was, c *node) bool {
 
 // conflict reports two spellings of one field.
 func (r *reader) conflict(was, c *node) {
-	first, second := Place{was}.Name(), Place{c}.Name()
+	first, second := was.place().Name(), c.place().Name()
 	if first == second {
 		r.fault(c, "sent twice with different values")
 		return
@@ -103,6 +108,15 @@ func (r *reader) conflict(was, c *node) {
 // repeats reports whether a form field that is sent several times is a list.
 func repeats(t Type) bool {
 	return t == TypePhones || t == TypeButtons || t == TypeCards
+}
+
+// sameName reports whether c repeats the name of was, or of the list that was
+// made of the same name before. PHP and its kin send to[] for a list.
+func sameName(was, c *node) bool {
+	if was.made {
+		was = was.last
+	}
+	return fold(was.key) == fold(c.key)
 }
 
 // list returns the list of a form field's values, of which was holds those
@@ -143,8 +157,12 @@ func unflatten(level Level, name string) (flat, bool) {
 			}
 			continue
 		}
-		rest := strings.TrimLeft(after, "0123456789")
-		index, err := strconv.Atoi(after[:len(after)-len(rest)])
+		digits := 0
+		for digits < len(after) && after[digits] >= '0' && after[digits] <= '9' {
+			digits++
+		}
+		index, err := strconv.Atoi(after[:digits])
+		rest := after[digits:]
 		if err != nil || index > maxNumber || rest != "" && stem.level == 0 {
 			continue
 		}
@@ -155,7 +173,7 @@ func unflatten(level Level, name string) (flat, bool) {
 
 // known reports whether name is a field of the level or a flat key of it.
 func known(level Level, name string) bool {
-	if _, ok := names[level][name]; ok {
+	if _, ok := lookup(level, name); ok {
 		return true
 	}
 	_, ok := unflatten(level, name)
@@ -171,9 +189,8 @@ type stem struct {
 }
 
 // stems are the beginnings of flat keys on each level.
-var stems = func() map[Level][]stem {
-	byLevel := map[Level][]stem{}
-	for _, level := range []Level{OnMessage, OnCard, OnButton, OnEvent} {
+var stems = func() (byLevel [OnEvent + 1][]stem) {
+	for _, level := range levels {
 		for id, f := range fields {
 			if f.Level&level == 0 {
 				continue
@@ -220,7 +237,7 @@ func (r *reader) gather(f *record, flat flat, c *node) {
 		f.at[flat.id] = container
 	case !container.made:
 		if !c.blank() {
-			r.fault(c, "%q says this already; send either", Place{container}.Name())
+			r.fault(c, "%q says this already; send either", container.place().Name())
 		}
 		return
 	}
@@ -256,7 +273,7 @@ func (r *reader) item(list *node, index int32, c *node) {
 func (r *reader) object(list *node, index int32, c *node) *node {
 	if was := list.numbered(index); was != nil {
 		if !was.made && !c.blank() {
-			r.fault(c, "%q says this already; send either", Place{was}.Name())
+			r.fault(c, "%q says this already; send either", was.place().Name())
 		}
 		if !was.made {
 			return nil

@@ -42,11 +42,11 @@ func (t *tree) parseMultipart(body []byte, boundary string) (*node, error) {
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && root.count > 0 {
 			return root, nil
 		}
 		if err != nil {
-			return nil, unreadable("broken multipart form: it breaks off, or its boundary is not the one of the Content-Type")
+			return nil, unreadable("broken multipart form: it breaks off or is empty, or its boundary is not the one of the Content-Type")
 		}
 		value, err := io.ReadAll(part) // bounded by the body
 		if err != nil {

@@ -28,10 +28,9 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 	if err != nil {
 		return nil, p.explain(err)
 	}
-	if dec.PeekKind(); dec.InputOffset() < int64(len(body)) {
-		if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
-			return nil, unreadable("more follows after the end of the JSON%s", p.where(dec.InputOffset()))
-		}
+	rest := strings.TrimLeft(p.text[dec.InputOffset():], " \t\r\n")
+	if rest != "" {
+		return nil, unreadable("more follows after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
 	}
 	return root, nil
 }
@@ -168,7 +167,7 @@ func hint(text string, offset int) string {
 		return ""
 	}
 	r, _ := utf8.DecodeRuneInString(text[offset:])
-	before := strings.TrimRight(text[:offset], " \t\r\n")
+	after := strings.TrimLeft(text[offset+1:], " \t\r\n")
 	switch {
 	case r == '\n' || r == '\r':
 		return `: a line break inside a text is written \n`
@@ -178,7 +177,7 @@ func hint(text string, offset int) string {
 		return ": names and texts stand in double quotes"
 	case r == '“' || r == '”' || r == '„':
 		return ": typographic quotes; JSON needs straight ones"
-	case (r == '}' || r == ']') && strings.HasSuffix(before, ","):
+	case r == ',' && (strings.HasPrefix(after, "}") || strings.HasPrefix(after, "]")):
 		return ": a comma before the closing bracket"
 	case r == '"' || r == '{' || r == '[':
 		return ": a comma is missing, or a quote inside a text is not written \\\""

@@ -10,8 +10,7 @@ const MaxIdempotencyKey = 256
 
 // payload reads the whole payload.
 func (r *reader) payload(root *node) *Payload {
-	p := &Payload{Root: Place{root}}
-	r.out = p
+	p := &Payload{Root: root.place()}
 	f := r.fold(root, OnMessage)
 
 	r.addressing(p, &f)
@@ -25,7 +24,7 @@ func (r *reader) payload(root *node) *Payload {
 // addressing reads who gets the message from whom, and how it is recognised
 // when it is sent again.
 func (r *reader) addressing(p *Payload, f *record) {
-	p.To = r.recipients(f, r.country(f.get(fCountry)))
+	p.To = r.recipients(f)
 	agent := r.line(f.get(fAgent))
 	p.Agent, p.AgentPointer = agent.Value, agent.Pointer()
 
@@ -81,7 +80,7 @@ func (r *reader) delivery(p *Payload, f *record) {
 	p.TTL = r.duration(f.get(fTTL))
 	p.ExpiresAt = r.moment(f.get(fExpiresAt))
 	if ttl, at := f.get(fTTL), f.get(fExpiresAt); ttl != nil && at != nil {
-		r.fault(at, "%q and %q both say when to give up; send one of them", Place{ttl}.Name(), Place{at}.Name())
+		r.fault(at, "%q and %q both say when to give up; send one of them", ttl.place().Name(), at.place().Name())
 	}
 	if p.TTL.Sent() && p.TTL.Value == 0 {
 		r.fault(p.TTL.node, "this must be more than zero; leave it out to try without a limit")
@@ -107,8 +106,9 @@ func (r *reader) content(p *Payload, f *record) {
 	p.CardWidth = r.word(f, fCardWidth)
 	p.Chips = r.buttons(f.get(fChips))
 	p.Raw = r.raw(f.get(fRaw))
-	if len(r.faults) > before {
-		p.ContentExplained = true
+	p.ContentExplained = len(r.faults) > before
+	for id := range fields {
+		p.ContentExplained = p.ContentExplained || f.meant[id] && fields[id].Content
 	}
 }
 
@@ -128,13 +128,13 @@ func (r *reader) cards(n *node) ([]Card, Place) {
 			cards = append(cards, r.card(&f))
 		}
 	}
-	return cards, Place{n}
+	return cards, n.place()
 }
 
 // card reads the card fields of a folded object.
 func (r *reader) card(f *record) Card {
 	return Card{
-		Place:        Place{f.node},
+		Place:        f.node.place(),
 		Title:        r.text(f.get(fTitle)),
 		Text:         r.cardText(f),
 		Description:  r.text(f.get(fDescription)),
@@ -174,7 +174,7 @@ func (r *reader) raw(n *node) Raw {
 		return Raw{}
 	}
 	content := sentAs == "contentmessage" && !n.has("contentmessage")
-	return Raw{JSON: n.src, Content: content, Place: Place{n}}
+	return Raw{JSON: n.src, Content: content, Place: n.place()}
 }
 
 // structured returns the list or object that n is or, as JSON, holds as a text.

@@ -4,23 +4,40 @@ import "strings"
 
 // unknown reports a member that is no field, with the field that was probably
 // meant: a typo must not send half a message.
-func (r *reader) unknown(level Level, c *node, name string) {
+func (r *reader) unknown(f *record, c *node, name string) {
 	if len(r.faults) >= maxFaults {
 		c.mark()
 		return
 	}
-	id, near := nearest(level, name)
-	if near == "" {
-		r.fault(c, "unknown field; the fields here are %s", listFields(level))
+	if home := homeOf(name, f.level); home != "" {
+		r.fault(c, "unknown field here; it belongs to %s", home)
 		return
 	}
-	if fields[id].Content {
-		r.out.ContentExplained = true
+	if f.level == OnMessage && strings.HasPrefix(name, "raw") {
+		f.meant[fRaw] = true
+		r.fault(c, "a raw message has no flat form; send raw as one JSON object, or as a text that holds it")
+		return
 	}
-	if id == fTo {
-		r.toExplained = true
+	id, near := nearest(f.level, name)
+	if near == "" {
+		r.fault(c, "unknown field; the fields here are %s", listFields(f.level))
+		return
 	}
+	f.meant[id] = true
 	r.fault(c, "unknown field; did you mean %q?", inFull(c, near))
+}
+
+// homeOf returns what a field belongs to if it is none of the level.
+func homeOf(name string, level Level) string {
+	for _, home := range []struct {
+		level Level
+		what  string
+	}{{OnMessage, "the message"}, {OnCard, "a card"}, {OnButton, "a button"}, {OnEvent, "the event of a button"}} {
+		if _, ok := lookup(home.level, name); ok && home.level != level {
+			return home.what
+		}
+	}
+	return ""
 }
 
 // inFull completes a name that is the end of a flat key: title to card1_title.

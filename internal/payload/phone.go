@@ -41,8 +41,10 @@ func parsePhone(text, country string) (e164, problem string) {
 			return phonenumbers.Format(n, phonenumbers.E164), ""
 		}
 	}
-	return "", "no country: write it with + and the country code, or send country"
+	return "", noCountry
 }
+
+const noCountry = "no country: write it with + and the country code, or send country"
 
 // cleanPhone returns the digits of a number without what people put between
 // them, and whether a plus sign led them. Letters come first among the

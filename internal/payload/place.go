@@ -8,7 +8,10 @@ import (
 
 // Place is where the sender wrote a value. The zero Place is nowhere: the value
 // was not sent.
-type Place struct{ node *node }
+type Place struct {
+	node *node
+	part int // which one of several in one text, from 1; zero if it is the only one
+}
 
 // Sent reports whether the place exists.
 func (p Place) Sent() bool { return p.node != nil }
@@ -60,7 +63,7 @@ func (p Place) Item(i int) Place {
 	}
 	for c := p.node.first; c != nil; c = c.next {
 		if i == 0 {
-			return Place{c}
+			return Place{node: c}
 		}
 		i--
 	}
@@ -70,6 +73,9 @@ func (p Place) Item(i int) Place {
 // FaultBelow returns a fault at a JSON Pointer below the place.
 func (p Place) FaultBelow(pointer, format string, args ...any) Fault {
 	f := Fault{Detail: fmt.Sprintf(format, args...)}
+	if p.part > 0 {
+		f.Detail = fmt.Sprintf("number %d of this text: %s", p.part, f.Detail)
+	}
 	p.node.mark()
 	f.order = p.node.order()
 	at, inside := p.node.pointer()

@@ -14,29 +14,38 @@ const MaxRecipients = 100
 // maxEntries bounds the numbers that are read to find the different ones.
 const maxEntries = 10 * MaxRecipients
 
-// country returns the country of national numbers.
-func (r *reader) country(n *node) string {
+// country returns the country of national numbers, and false if there is a fault
+// in it.
+func (r *reader) country(n *node) (country string, ok bool) {
 	if n == nil {
-		return strings.ToUpper(r.options.Country)
+		return strings.ToUpper(r.options.Country), true
 	}
-	country := strings.ToUpper(r.line(n).Value)
+	t := r.line(n)
+	if !t.Sent() {
+		return "", false
+	}
+	if country = strings.ToUpper(t.Value); country == "UK" {
+		country = "GB"
+	}
 	if !isCountry(country) {
 		r.fault(n, "this must be a country in two letters of ISO 3166, such as US or DE")
+		return "", false
 	}
-	return country
+	return country, true
 }
 
 // recipients reads who gets the message: one number, several in one text, or a
 // list of either.
-func (r *reader) recipients(f *record, country string) []Recipient {
+func (r *reader) recipients(f *record) []Recipient {
+	to := recipients{reader: r}
+	to.country, to.countryOK = r.country(f.get(fCountry))
 	n := f.get(fTo)
 	if n == nil {
-		if !r.toExplained {
-			r.faults = append(r.faults, Place{f.node}.Missing("to", "missing: who is to get the message, for instance +12025550123"))
+		if f.lacks(fTo) {
+			r.faults = append(r.faults, f.node.place().Missing("to", "missing: who is to get the message, for instance +12025550123"))
 		}
 		return nil
 	}
-	to := recipients{reader: r, country: country}
 	if n.kind == kindString && strings.HasPrefix(strings.TrimSpace(n.text), "[") {
 		if n = r.structured(n, kindList); n == nil {
 			return nil
@@ -49,9 +58,13 @@ func (r *reader) recipients(f *record, country string) []Recipient {
 	} else {
 		to.read(n)
 	}
-	if len(to.list) > MaxRecipients {
-		fault := Place{n}.Fault("%d recipients, at most %d are allowed", len(to.list), MaxRecipients)
-		fault.Limit, fault.Actual = MaxRecipients, len(to.list)
+	count := len(to.list)
+	if to.entries > maxEntries {
+		count = to.entries
+	}
+	if count > MaxRecipients {
+		fault := n.place().Excess(MaxRecipients).Fault("%d recipients, at most %d are allowed", count, MaxRecipients)
+		fault.Limit, fault.Actual = MaxRecipients, count
 		r.faults = append(r.faults, fault)
 	}
 	return to.list
@@ -60,9 +73,10 @@ func (r *reader) recipients(f *record, country string) []Recipient {
 // recipients collects different numbers in their order.
 type recipients struct {
 	*reader
-	country string
-	entries int
-	list    []Recipient
+	country   string
+	countryOK bool
+	entries   int
+	list      []Recipient
 }
 
 // read adds the numbers of one node.
@@ -74,35 +88,32 @@ func (to *recipients) read(n *node) {
 	case kindNumber:
 		digits, ok := integer(n.text)
 		if !ok {
-			to.refuse(n, "this number cannot be a phone number; send it as text")
+			to.refuse(n.place(), "this number cannot be a phone number; send it as text")
 			return
 		}
-		to.add(n, digits, "")
+		to.add(n.place(), digits)
 	default:
-		to.want(n, "a phone number, or a list of them")
-		to.faults[len(to.faults)-1].Phone = true
+		to.refuse(n.place(), "this must be a phone number, or a list of them, not "+kindNames[n.kind])
 	}
 }
 
 // readText adds the numbers of a text, between commas, semicolons or line breaks.
 func (to *recipients) readText(n *node) {
-	isBreak := func(r rune) bool { return r == ',' || r == ';' || r == '\n' }
-	if !strings.ContainsFunc(n.text, isBreak) {
-		to.add(n, n.text, "")
+	at := n.place()
+	if !strings.ContainsAny(n.text, ",;\n") {
+		to.add(at, n.text)
 		return
 	}
-	position := 0
-	for entry := range strings.FieldsFuncSeq(n.text, isBreak) {
-		if strings.TrimSpace(entry) == "" {
-			continue
+	for text := range strings.FieldsFuncSeq(n.text, func(r rune) bool { return r == ',' || r == ';' || r == '\n' }) {
+		if strings.TrimSpace(text) != "" {
+			at.part++
+			to.add(at, text)
 		}
-		position++
-		to.add(n, entry, "number "+strconv.Itoa(position)+": ")
 	}
 }
 
-// add reads one number; where says which one of a text it is.
-func (to *recipients) add(n *node, text, where string) {
+// add reads one number.
+func (to *recipients) add(at Place, text string) {
 	if strings.TrimSpace(text) == "" {
 		return
 	}
@@ -111,11 +122,13 @@ func (to *recipients) add(n *node, text, where string) {
 	}
 	number, problem := to.parse(text)
 	if problem != "" {
-		to.refuse(n, where+problem)
+		if to.countryOK || problem != noCountry {
+			to.refuse(at, problem)
+		}
 		return
 	}
 	if !slices.ContainsFunc(to.list, func(r Recipient) bool { return r.E164 == number }) {
-		to.list = append(to.list, Recipient{E164: number, Pointer: Place{n}.Pointer()})
+		to.list = append(to.list, Recipient{E164: number, Pointer: at.Pointer()})
 	}
 }
 
@@ -132,14 +145,12 @@ func (to *recipients) parse(text string) (number, problem string) {
 	return parsePhone(text, to.country)
 }
 
-func (to *recipients) refuse(n *node, problem string) {
-	if len(to.faults) >= maxFaults {
-		n.mark()
-		return
+func (to *recipients) refuse(at Place, problem string) {
+	before := len(to.faults)
+	to.faultAt(at, "%s", problem)
+	for i := range to.faults[before:] {
+		to.faults[before+i].Phone = true
 	}
-	fault := Place{n}.Fault("%s", problem)
-	fault.Phone = true
-	to.faults = append(to.faults, fault)
 }
 
 // integer returns the digits of a JSON number that is a whole one.

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ func (r *reader) text(n *node) Text {
 	}
 	switch n.kind {
 	case kindString, kindNumber:
-		return Text{n.text, Place{n}}
+		return Text{n.text, n.place()}
 	default:
 		r.want(n, "text")
 		return Text{}
@@ -47,15 +48,23 @@ func (r *reader) word(f *record, id fieldID) Text {
 		r.want(n, "one of "+Words(fields[id].Words))
 		return Text{}
 	}
-	folded := fold(strings.TrimSpace(n.scalar()))
+	sent := fold(n.scalar())
+	near, fewest := "", max(1, len(sent)/3)+1
 	for _, words := range fields[id].Words {
 		for _, word := range words {
-			if folded == fold(word) {
-				return Text{words[0], Place{n}}
+			known := fold(word)
+			if sent == known {
+				return Text{words[0], n.place()}
+			}
+			if d := typos(sent, known, fewest); d < fewest {
+				near, fewest = word, d
 			}
 		}
 	}
-	r.fault(n, "this must be one of %s", Words(fields[id].Words))
+	if near != "" {
+		near = fmt.Sprintf("; did you mean %q?", near)
+	}
+	r.fault(n, "this must be one of %s%s", Words(fields[id].Words), near)
 	return Text{}
 }
 
@@ -76,9 +85,9 @@ func (r *reader) flag(n *node) Value[bool] {
 	if n.kind < kindList {
 		switch strings.ToLower(strings.TrimSpace(n.scalar())) {
 		case "true", "yes", "on", "1", "y", "t":
-			return Value[bool]{true, Place{n}}
+			return Value[bool]{true, n.place()}
 		case "false", "no", "off", "0", "n", "f":
-			return Value[bool]{false, Place{n}}
+			return Value[bool]{false, n.place()}
 		}
 	}
 	r.want(n, "true or false")
@@ -92,7 +101,7 @@ func (r *reader) number(n *node) Value[float64] {
 	}
 	if n.kind == kindNumber || n.kind == kindString {
 		if x, ok := parseNumber(n.text); ok {
-			return Value[float64]{x, Place{n}}
+			return Value[float64]{x, n.place()}
 		}
 		r.fault(n, "this must be a decimal number such as 37.42")
 		return Value[float64]{}
@@ -125,7 +134,7 @@ func (r *reader) duration(n *node) Value[time.Duration] {
 		r.fault(n, `this must be a number of seconds or a time such as "10m", "1h30m" or "2d"`)
 		return Value[time.Duration]{}
 	}
-	return Value[time.Duration]{d, Place{n}}
+	return Value[time.Duration]{d, n.place()}
 }
 
 // units are the units of a length of time.
@@ -175,7 +184,7 @@ func (r *reader) moment(n *node) Value[time.Time] {
 	}
 	if n.kind == kindString {
 		if at, ok := parseTime(n.text); ok {
-			return Value[time.Time]{at, Place{n}}
+			return Value[time.Time]{at, n.place()}
 		}
 	}
 	r.fault(n, "this must be a time with its offset such as 2026-12-01T10:00:00Z or 2026-12-01T10:00+01:00")

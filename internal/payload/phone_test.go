@@ -1,0 +1,231 @@
+package payload_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nyaruka/phonenumbers"
+
+	"github.com/rcshook/rcshook/internal/payload"
+)
+
+func TestParsePhone(t *testing.T) {
+	t.Parallel()
+	const (
+		letters   = "this is no phone number: it has letters in it"
+		foreign   = "this is no phone number: only digits, a leading + and the separators - . / ( ) and blank belong into one"
+		noDigits  = "this is no phone number: it has no digits"
+		short     = "too short for a phone number"
+		long      = "too long for a phone number"
+		noCode    = "no country has this calling code"
+		noCountry = "no country: write it with + and the country code, or send country"
+	)
+	for _, tt := range []struct {
+		text, country string
+		want, problem string
+	}{
+		{"+12025550123", "", "+12025550123", ""},
+		{" +1 (202) 555-0123 ", "", "+12025550123", ""},
+		{"+1.202.555.0123", "", "+12025550123", ""},
+		{"+1/202/555/0123", "", "+12025550123", ""},
+		{"+1\u00a0202\u2011555\u20130123", "", "+12025550123", ""},
+		{"\u202a+1 202 555 0123\u202c", "", "+12025550123", ""},
+		{"＋１２０２５５５０１２３", "", "+12025550123", ""},
+		{"(+1) 202 555 0123", "", "+12025550123", ""},
+		{"tel:+1-202-555-0123", "", "+12025550123", ""},
+		{"TEL:+12025550123", "", "+12025550123", ""},
+		{"0012025550123", "", "+12025550123", ""},
+		{"00 44 20 7946 0018", "", "+442079460018", ""},
+		{"+44 (0)20 7946 0018", "", "+442079460018", ""},
+		{"+44 020 7946 0018", "", "+442079460018", ""},
+		{"+49 (0) 30 123456", "", "+4930123456", ""},
+		{"+39 06 698 12345", "", "+390669812345", ""},
+		{"+12025550100", "", "+12025550100", ""}, // fictional, but possible
+		{"+800 1234 5678", "", "+80012345678", ""},
+		{"12025550123", "", "+12025550123", ""},
+		{"491701234567", "", "+491701234567", ""},
+		{"12025550123", "US", "+12025550123", ""},
+		{"202-555-0123", "US", "+12025550123", ""},
+		{"202-555-0123", "us", "+12025550123", ""},
+		{"1 202 555 0123", "US", "+12025550123", ""},
+		{"011 44 20 7946 0018", "US", "+442079460018", ""},
+		{"0044 20 7946 0018", "US", "+442079460018", ""},
+		{"0170 1234567", "DE", "+491701234567", ""},
+		{"07400 123456", "GB", "+447400123456", ""},
+		{"06 698 12345", "IT", "+390669812345", ""},
+		{"+442079460018", "US", "+442079460018", ""},
+
+		{"+1202555CALL", "", "", letters},
+		{"+12025550123x5", "", "", letters},
+		{"hello", "US", "", letters},
+		{"tel:hello", "", "", letters},
+		{"+1 202 555 0123 ☎", "", "", foreign},
+		{"+1+2025550123", "", "", foreign},
+		{"2025550123+", "US", "", foreign},
+		{"*100#", "", "", foreign},
+		{"", "", "", noDigits},
+		{"+", "", "", noDigits},
+		{"()-", "", "", noDigits},
+		{"+1202555", "", "", short},
+		{"+1202555012", "", "", short},
+		{"+120255501234", "", "", long},
+		{"+1234567890123456", "", "", "too long for a phone number: more than 15 digits"},
+		{"+1" + strings.Repeat("2", 300), "", "", "too long for a phone number: more than 15 digits"},
+		{"+999 2025550123", "", "", noCode},
+		{"+0 2025550123", "", "", noCode},
+		{"+1", "", "", short},
+		{"+49", "", "", short},
+		{"2025550123", "", "", noCountry},
+		{"017012345678", "", "", noCountry},
+		{"13812345678", "", "", noCountry}, // Chinese, not +1 381
+		{"555 0123", "US", "", short + " of US; a number of another country needs + and the country code"},
+		{"442079460018", "US", "", long + " of US; a number of another country needs + and the country code"},
+		{"5", "US", "", "this is no phone number of US"},
+	} {
+		got, err := payload.ParsePhone(tt.text, payload.Options{Country: tt.country})
+		problem := ""
+		if f := payload.Faults(nil); errors.As(err, &f) && len(f) == 1 && f[0].Phone {
+			problem = f[0].Detail
+		} else if err != nil {
+			t.Errorf("ParsePhone(%q, %q): %v, want one fault in a phone number", tt.text, tt.country, err)
+		}
+		if got != tt.want || problem != tt.problem {
+			t.Errorf("ParsePhone(%q, %q) = %q, %q\nwant %q, %q", tt.text, tt.country, got, problem, tt.want, tt.problem)
+		}
+	}
+}
+
+// The example numbers of all countries pass, as international and as national
+// numbers.
+func TestParsePhone_everyCountry(t *testing.T) {
+	t.Parallel()
+	for region := range phonenumbers.GetSupportedRegions() {
+		for _, kind := range []phonenumbers.PhoneNumberType{phonenumbers.MOBILE, phonenumbers.FIXED_LINE} {
+			example := phonenumbers.GetExampleNumberForType(region, kind)
+			if example == nil {
+				continue
+			}
+			want := phonenumbers.Format(example, phonenumbers.E164)
+			for _, format := range []phonenumbers.PhoneNumberFormat{phonenumbers.E164, phonenumbers.INTERNATIONAL, phonenumbers.NATIONAL} {
+				if region == "AR" && format == phonenumbers.NATIONAL {
+					continue // the library writes its mobile numbers in a way that it does not read
+				}
+				text := phonenumbers.Format(example, format)
+				got, err := payload.ParsePhone(text, payload.Options{Country: region})
+				if err != nil || got != want {
+					t.Errorf("ParsePhone(%q, %s) = %q, %v, want %q", text, region, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+func TestDecode_recipients(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, contentType, to string
+		want                  []string
+	}{
+		{"one", asJSON, `"+12025550123"`, []string{"+12025550123 /to"}},
+		{"number", asJSON, `12025550123`, []string{"+12025550123 /to"}},
+		{"number with an exponent", asJSON, `1.2025550123e10`, []string{"+12025550123 /to"}},
+		{"number as floating point", asJSON, `12025550123.0`, []string{"+12025550123 /to"}},
+		{"list", asJSON, `["+12025550123", 12025550124, "+1 202 555 0123"]`, []string{"+12025550123 /to/0", "+12025550124 /to/1"}},
+		{"text with commas", asJSON, `"+12025550123, +12025550124;+12025550125\n+12025550124,"`, []string{"+12025550123 /to", "+12025550124 /to", "+12025550125 /to"}},
+		{"list in a text", asJSON, `"[\"+12025550123\"]"`, []string{"+12025550123 /to"}},
+		{"blanks in a list", asJSON, `["", null, "+12025550123", " "]`, []string{"+12025550123 /to/2"}},
+		{"text in a list", asJSON, `["+12025550123,+12025550124"]`, []string{"+12025550123 /to/0", "+12025550124 /to/0"}},
+		{"form", asForm, "%2B12025550123", []string{"+12025550123 /to"}},
+		{"plus sign not escaped", asForm, "+12025550123", []string{"+12025550123 /to"}},
+		{"plus signs not escaped", asForm, "+12025550123,+12025550124", []string{"+12025550123 /to", "+12025550124 /to"}},
+		{"repeated", asForm, "%2B12025550123&to=%2B12025550124", []string{"+12025550123 /to", "+12025550124 /to"}},
+		{"repeated with brackets", asForm, "%2B12025550123&to[]=%2B12025550124", []string{"+12025550123 /to", "+12025550124 /to[]"}},
+		{"numbered", asForm, "&to2=%2B12025550124&to1=%2B12025550123", []string{"+12025550123 /to1", "+12025550124 /to2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			body := `{"text": "a", "to": ` + tt.to + `}`
+			if tt.contentType == asForm {
+				body = "text=a&to=" + tt.to
+			}
+			p := decode(t, tt.contentType, body)
+			var got []string
+			for _, r := range p.To {
+				got = append(got, r.E164+" "+r.Pointer)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Faults) > 0 {
+				t.Errorf("recipients of %s (-want +got):\n%sfaults %v", body, diff, p.Faults)
+			}
+		})
+	}
+}
+
+func TestDecode_recipientFaults(t *testing.T) {
+	t.Parallel()
+	var many []string
+	for i := range 1200 {
+		many = append(many, fmt.Sprintf("+1202555%04d", i))
+	}
+	const letters = "this is no phone number: it has letters in it"
+	for _, tt := range []struct {
+		name, fields string
+		want         []string
+	}{
+		{"none", `"to": ""`, []string{"/to: missing: who is to get the message, for instance +12025550123"}},
+		{"empty list", `"to": []`, []string{"/to: missing: who is to get the message, for instance +12025550123"}},
+		{"one of a list", `"to": ["+12025550123", "abc"]`, []string{"/to/1: " + letters}},
+		{"one of a text", `"to": "+12025550123, abc"`, []string{"/to: number 2 of this text: " + letters}},
+		{"in a list in a text", `"to": "[\"+12025550123\",\"abc\"]"`, []string{"/to: in the JSON text, at /1: " + letters}},
+		{"alias", `"Phone Number": "abc"`, []string{"/Phone Number: " + letters}},
+		{"object", `"to": {"a": 1}`, []string{"/to: this must be a phone number, or a list of them, not an object"}},
+		{"boolean", `"to": true`, []string{"/to: this must be a phone number, or a list of them, not a boolean"}},
+		{"list in a list", `"to": [["+12025550123"]]`, []string{"/to/0: this must be a phone number, or a list of them, not a list"}},
+		{"fraction", `"to": 1.5`, []string{"/to: this number cannot be a phone number; send it as text"}},
+		{"negative", `"to": -12025550123`, []string{"/to: this number cannot be a phone number; send it as text"}},
+		{"huge", `"to": 1e400`, []string{"/to: this number cannot be a phone number; send it as text"}},
+		{"country", `"to": "2025550123", "country": "XX"`, []string{"/country: this must be a country in two letters of ISO 3166, such as US or DE"}},
+		{"country and letters", `"to": "abc", "country": 1`, []string{"/to: " + letters, "/country: this must be a country in two letters of ISO 3166, such as US or DE"}},
+		{"hundred", `"to": ["` + strings.Join(many[:100], `","`) + `","` + many[0] + `"]`, nil},
+		{"hundred and one", `"to": ["` + strings.Join(many[:101], `","`) + `"]`, []string{"/to: 101 recipients, at most 100 are allowed [101/100]"}},
+		{"hundred and one in a text", `"to": "` + strings.Join(many[:101], `,`) + `"`, []string{"/to: 101 recipients, at most 100 are allowed [101/100]"}},
+		{"many more", `"to": "` + strings.Join(many, `,`) + `"`, []string{"/to: 1200 recipients, at most 100 are allowed [1200/100]"}},
+		{"message ID and two", `"to": "+12025550123,+12025550124", "message_id": "00000000-0000-4000-8000-000000000000"`, []string{"/message_id: a message_id is for one recipient, and there are 2; use idempotency_key"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, faults(t, asJSON, `{"text": "a", `+tt.fields+`}`)); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Only faults in a recipient's number count as such.
+func TestFault_Phone(t *testing.T) {
+	t.Parallel()
+	for _, f := range decode(t, asJSON, `{"to": ["abc", true, 1.5], "ttl": "x"}`).Faults {
+		if want := strings.HasPrefix(f.Pointer, "/to/"); f.Phone != want {
+			t.Errorf("%s: Phone = %v, want %v", f.Pointer, f.Phone, want)
+		}
+	}
+}
+
+func TestDecode_country(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ option, field, to, want string }{
+		{"US", "", "202 555 0123", "+12025550123"},
+		{"us", "", "202 555 0123", "+12025550123"},
+		{"US", "GB", "020 7946 0018", "+442079460018"},
+		{"", "uk", "020 7946 0018", "+442079460018"},
+		{"DE", "", "+12025550123", "+12025550123"},
+	} {
+		body := `{"to": "` + tt.to + `", "country": "` + tt.field + `"}`
+		p, err := payload.Decode(asJSON, []byte(body), payload.Options{Country: tt.option})
+		if err != nil || len(p.Faults) > 1 || len(p.To) != 1 || p.To[0].E164 != tt.want {
+			t.Errorf("Decode(%s) with %q: %v, %v, %v", body, tt.option, p.To, p.Faults, err)
+		}
+	}
+}
