@@ -354,3 +354,22 @@ func TestTokenServer_method(t *testing.T) {
 		t.Errorf("broken form = %d %s, want 400 invalid_request", w.Code, body)
 	}
 }
+
+// Nothing but a signed assertion is worth a token.
+func FuzzTokenServer(f *testing.F) {
+	var server rbmtest.TokenServer
+	server.KeyFile(rbmtest.KeyOptions{})
+	f.Add("grant_type=" + url.QueryEscape(jwtBearer) + "&assertion=YQ.YQ.YQ")
+	f.Add("grant_type=" + url.QueryEscape(jwtBearer) + "&assertion=eyJhbGciOiJub25lIn0.e30.")
+	f.Add("grant_type=password")
+	f.Add("%zz")
+	f.Fuzz(func(t *testing.T, body string) {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/token", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if w.Code != 400 || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%q = %d %s, want a refusal", body, w.Code, w.Body)
+		}
+	})
+}
