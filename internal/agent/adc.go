@@ -126,7 +126,7 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		value, err := f()
+		value, err := guard(f)
 		done <- outcome{value, err}
 	}()
 	select {

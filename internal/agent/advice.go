@@ -31,7 +31,7 @@ func adviseAccess(resource, reason, version string) string {
 	case "bad_name":
 		return "Correct the name of the secret in the configuration: projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER"
 	case "rate_limited":
-		return "Wait; if it lasts, raise the quota of Secret Manager: gcloud services quota list is in gcloud alpha, the console has it under IAM, Quotas"
+		return "Send again later; if it lasts, ask for a higher quota of Secret Manager in the Cloud console, IAM & Admin, Quotas"
 	default: // unavailable, timeout, unreachable, checksum
 		return "Send again later: Secret Manager does not answer as it should. If it lasts, see status.cloud.google.com and the network of the function."
 	}

@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,10 +135,28 @@ func (c *cell[T]) start() {
 func (c *cell[T]) fly(ctx context.Context, f *flight[T]) {
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
-	value, lease, err := c.fetch(ctx)
-	f.value, f.err = value, err
-	c.land(f, lease)
+	var of lease
+	f.value, f.err = guard(func() (value T, err error) {
+		value, of, err = c.fetch(ctx)
+		return value, err
+	})
+	c.land(f, of)
 	close(f.done)
+}
+
+// guard runs f and makes an error of a panic: nobody else could recover it, and the
+// process serves many requests besides.
+func guard[T any](f func() (T, error)) (value T, err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = &bugError{v.Error()}
+		default:
+			err = &bugError{fmt.Sprintf("panic with a %T", v)} // it may hold anything
+		}
+	}()
+	return f()
 }
 
 // land keeps the outcome of a fetch, unless the cell was reset in the meantime.
@@ -154,7 +174,7 @@ func (c *cell[T]) land(f *flight[T], of lease) {
 	}
 	c.failures++
 	c.failedAt = c.now()
-	if h := c.held.Load(); h != nil && c.kept != nil {
+	if h := c.held.Load(); h != nil && h.usable(c.failedAt) && c.kept != nil {
 		c.held.Store(&held[T]{c.kept(f.err, h.lease), h.value})
 	}
 }

@@ -100,6 +100,11 @@ func (e *SecretError) Is(target error) bool { return target == kinds[e.Kind].sen
 // Unwrap returns e.Err.
 func (e *SecretError) Unwrap() error { return e.Err }
 
+// bugError is a panic.
+type bugError struct{ text string }
+
+func (e *bugError) Error() string { return "agent: bug: " + e.text }
+
 // waitError is how waiting for a fetch ends when the request ends first.
 type waitError struct{ err error }
 

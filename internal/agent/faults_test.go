@@ -68,7 +68,6 @@ func TestSecretError(t *testing.T) {
 		{"other type", payload(`{"type": "` + marker + `"}`), agent.ErrSecretInvalid, "wrong_key_type", add},
 		{"no type", payload(`{"client_email": "` + marker + `"}`), agent.ErrSecretInvalid, "missing_field", add},
 		{"no email", storeKey(func(f []byte) []byte { return edit(f, `"client_email"`, `"x"`) }), agent.ErrSecretInvalid, "missing_field", add},
-		{"no key ID", storeKey(func(f []byte) []byte { return edit(f, `"private_key_id"`, `"x"`) }), agent.ErrSecretInvalid, "missing_field", add},
 		{"no key", storeKey(func(f []byte) []byte { return edit(f, `"private_key"`, `"x"`) }), agent.ErrSecretInvalid, "missing_field", add},
 		{"cut key", storeKey(func(f []byte) []byte { return edit(f, `-----END PRIVATE KEY-----`, marker) }), agent.ErrSecretInvalid, "bad_private_key", add},
 		{"damaged key", storeKey(func(f []byte) []byte {

@@ -103,18 +103,20 @@ func (a *account) token(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token, err := k.tokens.get(ctx)
-	if err == nil || a.source == nil || !errors.Is(err, ErrSecretInvalid) {
-		return token, err
+	for {
+		token, err := k.tokens.get(ctx)
+		if err == nil || a.source == nil || !errors.Is(err, ErrSecretInvalid) {
+			return token, err
+		}
+		newer, lost := a.replacement(ctx, k)
+		if lost != nil {
+			return "", lost
+		}
+		if newer == k {
+			return "", err
+		}
+		k = newer // which may have been replaced, too, in the meantime
 	}
-	newer, nerr := a.replacement(ctx, k)
-	if nerr != nil {
-		return "", nerr
-	}
-	if newer == k {
-		return "", err
-	}
-	return newer.tokens.get(ctx)
 }
 
 // replacement looks for the key that has replaced k, which is not accepted any
@@ -124,14 +126,19 @@ func (a *account) replacement(ctx context.Context, k *key) (*key, error) {
 	if err != nil || current != k || a.source.resource() == "" {
 		return current, err
 	}
-	if !a.key.flying() && !a.refetches.take(a.directory.now()) {
-		return k, nil
+	// A fetch that runs already may have begun before the key was replaced. Then
+	// only a second one is sure to see it.
+	for joined := a.key.flying(); joined || a.refetches.take(a.directory.now()); joined = false {
+		err := a.key.renew(ctx)
+		if errors.Is(err, ErrSecretUnavailable) || errors.Is(err, ErrTokenUnavailable) || errors.As(err, new(*waitError)) {
+			return nil, err
+		}
+		current, err = a.key.get(ctx)
+		if err != nil || current != k || !joined {
+			return current, err
+		}
 	}
-	err = a.key.renew(ctx)
-	if errors.Is(err, ErrSecretUnavailable) || errors.Is(err, ErrTokenUnavailable) || errors.As(err, new(*waitError)) {
-		return nil, err
-	}
-	return a.key.get(ctx)
+	return k, nil
 }
 
 // parse checks a service account key. Only these are accepted from a secret, and
@@ -142,7 +149,6 @@ func (a *account) parse(payload []byte) (*jwt.Config, error) {
 	var file struct {
 		Type       string `json:"type"`
 		Email      string `json:"client_email"`
-		KeyID      string `json:"private_key_id"`
 		PrivateKey string `json:"private_key"`
 		TokenURI   string `json:"token_uri"`
 	}
@@ -159,8 +165,6 @@ func (a *account) parse(payload []byte) (*jwt.Config, error) {
 		return nil, a.source.invalid("wrong_key_type", typeError(file.Type))
 	case file.Email == "":
 		return nil, a.source.invalid("missing_field", errors.New("client_email is missing"))
-	case file.KeyID == "":
-		return nil, a.source.invalid("missing_field", errors.New("private_key_id is missing"))
 	case file.PrivateKey == "":
 		return nil, a.source.invalid("missing_field", errors.New("private_key is missing"))
 	case !isPrivateKey(file.PrivateKey):

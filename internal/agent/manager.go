@@ -88,7 +88,7 @@ func (d *Directory) accessOnce(ctx context.Context, resource string) (secretVers
 		return secretVersion{}, accessError(ctx, resource, err)
 	}
 	payload := answer.GetPayload()
-	if payload.DataCrc32C != nil && int64(crc32.Checksum(payload.GetData(), castagnoli)) != payload.GetDataCrc32C() {
+	if payload != nil && payload.DataCrc32C != nil && int64(crc32.Checksum(payload.GetData(), castagnoli)) != payload.GetDataCrc32C() {
 		return secretVersion{}, &SecretError{
 			Kind: Unavailable, Reason: "checksum", Resource: resource, Action: adviseAccess(resource, "checksum", ""),
 			Err: errors.New("the payload does not fit its checksum"),

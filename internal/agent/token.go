@@ -70,6 +70,9 @@ func tokenError(ctx context.Context, err error) error {
 	if no := (*refusal)(nil); errors.As(err, &no) {
 		return no
 	}
+	if errors.As(err, new(*bugError)) {
+		return err
+	}
 	answer := (*oauth2.RetrieveError)(nil)
 	if !errors.As(err, &answer) || answer.Response == nil {
 		return fmt.Errorf("%w: %w", ErrTokenUnavailable, exchangeError(ctx, err))

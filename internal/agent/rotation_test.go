@@ -1,0 +1,257 @@
+package agent_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/agent"
+)
+
+// Keys are replaced, and the old ones deleted, while requests run. None fails.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	keyID := w.store()
+	clock := newClock()
+	d := w.open(t, w.config(), agent.Options{Now: clock.Now})
+	mustSend(t, w, d)
+
+	const rotations, crowd = 5, 50
+	var requests sync.WaitGroup
+	var sent atomic.Int64
+	stop := make(chan struct{})
+	for range crowd {
+		requests.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, _, err := send(t.Context(), d); err != nil {
+					t.Errorf("Agent and Token: %v", err)
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	for range rotations {
+		old := keyID
+		keyID = w.storeKey()
+		w.tokens.RevokeKey(old)
+		// Every token has ended, and the key that was read is deleted.
+		clock.Advance(2 * time.Hour)
+		for seen := sent.Load(); sent.Load() < seen+2*crowd && !t.Failed(); {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(stop)
+	requests.Wait()
+
+	_, token := mustSend(t, w, d)
+	if grant, err := w.tokens.Check(token); err != nil || grant.KeyID != keyID {
+		t.Errorf("the last token is of key %s (%v), want %s", grant.KeyID, err, keyID)
+	}
+}
+
+// A new key is taken into use with a token in its hand.
+func TestRotation_background(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		d := w.enter(t, w.config())
+		_, first := mustSend(t, w, d)
+		keyID := w.storeKey()
+		time.Sleep(5 * time.Minute)
+
+		w.tokens.Hang(true)
+		if _, token := mustSend(t, w, d); token != first {
+			t.Error("the token changed before the new key was known")
+		}
+		settle()
+		if _, token := mustSend(t, w, d); token != first {
+			t.Error("the token changed before there was one of the new key")
+		}
+		w.tokens.Hang(false)
+		settle()
+		requests := w.tokens.Requests()
+		_, token := mustSend(t, w, d)
+		if grant, _ := w.tokens.Check(token); grant.KeyID != keyID {
+			t.Errorf("the token is of key %s, want the new one, %s", grant.KeyID, keyID)
+		}
+		if got := w.tokens.Requests(); got != requests {
+			t.Error("a request had to fetch the first token of the new key")
+		}
+	})
+}
+
+// A new key that does not work does not replace one that does.
+func TestRotation_badKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		good := w.store()
+		d := w.enter(t, w.config())
+		mustSend(t, w, d)
+		w.tokens.RevokeKey(w.storeKey())
+		for range 30 {
+			time.Sleep(5 * time.Minute)
+			_, token := mustSend(t, w, d)
+			if grant, _ := w.tokens.Check(token); grant.KeyID != good {
+				t.Fatalf("the token is of key %s, want the one that works, %s", grant.KeyID, good)
+			}
+			settle()
+		}
+		better := w.storeKey()
+		time.Sleep(5 * time.Minute)
+		mustSend(t, w, d)
+		settle()
+		_, token := mustSend(t, w, d)
+		if grant, _ := w.tokens.Check(token); grant.KeyID != better {
+			t.Errorf("the token is of key %s, want the newest, %s", grant.KeyID, better)
+		}
+	})
+}
+
+// The platform has answered 401 to a crowd. One renewal serves all of it.
+func TestRenew(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.store()
+	d := w.open(t, w.config(), agent.Options{})
+	old, first := mustSend(t, w, d)
+	w.tokens.RevokeAll()
+	keyID := w.storeKey()
+	w.secrets.AddVersion(idSecret, []byte("new_agent"))
+
+	var crowd sync.WaitGroup
+	for range 50 {
+		crowd.Go(func() {
+			a, err := d.Renew(t.Context(), old)
+			if err != nil {
+				t.Errorf("Renew: %v", err)
+				return
+			}
+			token, err := a.Token(t.Context())
+			if err != nil {
+				t.Errorf("Token: %v", err)
+			}
+			grant, err := w.tokens.Check(token)
+			if a.ID != "new_agent" || grant.KeyID != keyID || token == first {
+				t.Errorf("Renew = %s with a token of key %s (%v), want new_agent and key %s", a.ID, grant.KeyID, err, keyID)
+			}
+		})
+	}
+	crowd.Wait()
+	for _, secret := range []string{idSecret, keySecret} {
+		if got := w.secrets.Accesses(secret); got != 2 {
+			t.Errorf("%d accesses of %s, want 2", got, secret)
+		}
+	}
+	if got := w.tokens.Requests(); got != 2 {
+		t.Errorf("%d token requests, want 2", got)
+	}
+}
+
+// The token was revoked and the key is still good.
+func TestRenew_sameKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		d := w.enter(t, w.config())
+		old, first := mustSend(t, w, d)
+		w.tokens.RevokeTokens()
+		a, err := d.Renew(t.Context(), old)
+		if err != nil {
+			t.Fatalf("Renew: %v", err)
+		}
+		if a == old || a.ID != old.ID {
+			t.Errorf("Renew = %p %s, want another %s", a, a.ID, old.ID)
+		}
+		if _, token := mustSend(t, w, d); token == first {
+			t.Error("the revoked token is still in use")
+		}
+		// Who holds the old agent is late, and gets the renewed one.
+		accesses := w.secrets.Accesses(keySecret)
+		if again, err := d.Renew(t.Context(), old); again != a || err != nil {
+			t.Errorf("Renew of the old agent = %p, %v, want %p", again, err, a)
+		}
+		if got := w.secrets.Accesses(keySecret); got != accesses {
+			t.Errorf("%d accesses for who is late, want none", got-accesses)
+		}
+	})
+}
+
+// Where the platform answers 401 to everything, Secret Manager is not hammered.
+func TestRenew_often(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		d := w.enter(t, w.config())
+		a, _ := mustSend(t, w, d)
+		for range 60 {
+			for range 20 {
+				var err error
+				if a, err = d.Renew(t.Context(), a); err != nil {
+					t.Fatalf("Renew: %v", err)
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		if got := w.secrets.Accesses(keySecret); got > 40 {
+			t.Errorf("%d accesses in a minute, want at most one in two seconds", got)
+		}
+	})
+}
+
+// While Secret Manager is away, a renewal makes do with what there is.
+func TestRenew_secretManagerAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		d := w.enter(t, w.config())
+		a, first := mustSend(t, w, d)
+		w.tokens.RevokeTokens()
+		w.secrets.Away(true)
+		if _, err := d.Renew(t.Context(), a); err != nil {
+			t.Fatalf("Renew: %v", err)
+		}
+		if _, token := mustSend(t, w, d); token == first {
+			t.Error("the revoked token is still in use")
+		}
+	})
+}
+
+// Our own token, with which secrets are read, may be revoked too.
+func TestRotation_ownToken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		var revoked sync.Map
+		var last atomic.Value
+		w.secrets.Authorize = func(token string) error {
+			last.Store(token)
+			if _, bad := revoked.Load(token); bad {
+				return errRevoked
+			}
+			return nil
+		}
+		d := w.enter(t, w.config())
+		mustSend(t, w, d)
+		revoked.Store(last.Load(), true)
+		if _, err := d.Secret(t.Context(), idSecret); err != nil {
+			t.Errorf("Secret with a revoked token of our own: %v", err)
+		}
+	})
+}
+
+var errRevoked = errors.New("revoked")
