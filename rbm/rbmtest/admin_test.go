@@ -10,7 +10,7 @@ import (
 
 func TestAdminMessages(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	equal(t, "empty list", g.do(t, "GET", "/_sim/messages", "").body, "{\n  \"messages\": []\n}\n")
 	g.create(t, phone, "one", `{'contentMessage':{'text':'single quotes'}}`)
 	var got struct{ Messages []map[string]any }
@@ -31,7 +31,7 @@ func TestAdminMessages(t *testing.T) {
 
 func TestAdminIsForThisMachine(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{AdminHosts: []string{"sim.internal"}})
+	g := start(t, &rbmtest.Simulator{AdminHosts: []string{"sim.internal"}})
 	tests := []struct {
 		name   string
 		path   string

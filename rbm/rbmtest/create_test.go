@@ -13,7 +13,7 @@ import (
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"+442079460123", "%2B442079460123"} {
-		g := serve(t, new(rbmtest.Simulator))
+		g := start(t, new(rbmtest.Simulator))
 		a := g.create(t, path, "m-1", `{"content_message":{"text":"Hi","suggestions":null},"ttl":"600s","message_traffic_type":2}`)
 		if a.status != http.StatusOK {
 			t.Fatalf("create: %d\n%s", a.status, a.body)
@@ -61,7 +61,7 @@ func TestTestNumbers(t *testing.T) {
 		{"+12025550150", 500, "Internal error encountered.", "", []string{}},
 		{"+12025550153", 503, "The service is currently unavailable.", "", []string{}},
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, tt := range tests {
 		g.Reset()
 		a := g.create(t, tt.phone, "x", text)
@@ -76,7 +76,7 @@ func TestTestNumbers(t *testing.T) {
 
 func TestTwiceUnavailable(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	var got []int
 	for _, id := range []string{"a", "a", "b", "a", "b", "b"} {
 		got = append(got, g.create(t, "+12025550157", id, text).status)
@@ -88,7 +88,7 @@ func TestTwiceUnavailable(t *testing.T) {
 
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	first := g.create(t, phone, "one", text)
 	again := g.create(t, "+12025550199", "one", `{"contentMessage":{"text":"Other"}}`)
 	equal(t, "status", again.status, 200)
@@ -99,7 +99,7 @@ func TestDuplicates(t *testing.T) {
 	equal(t, "another agent's status", other.status, 200)
 	equal(t, "messages", len(g.Messages()), 2)
 
-	strict := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{DuplicateConflict: true}})
+	strict := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{DuplicateConflict: true}})
 	strict.create(t, phone, "one", text)
 	conflict := strict.create(t, phone, "one", text)
 	equal(t, "status", conflict.status, 409)
@@ -109,7 +109,7 @@ func TestDuplicates(t *testing.T) {
 
 func TestSameIDAtOnce(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	answers := make([]answer, 10)
 	var wg sync.WaitGroup
 	for i := range answers {

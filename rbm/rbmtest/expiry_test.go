@@ -37,7 +37,7 @@ func told(sim *rbmtest.Simulator) []string {
 
 func TestQueueAndDelivery(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, offline, "1", text)
 	g.create(t, offline, "2", text)
 	g.create(t, phone, "3", text)
@@ -56,7 +56,7 @@ func TestQueueAndDelivery(t *testing.T) {
 		t.Errorf("times of a message that was read: %+v", d)
 	}
 
-	auto := serve(t, &rbmtest.Simulator{AutoRead: true})
+	auto := start(t, &rbmtest.Simulator{AutoRead: true})
 	auto.create(t, phone, "1", text)
 	equal(t, "read by itself", states(auto.Simulator), []string{"1 read"})
 	equal(t, "told", told(auto.Simulator), []string{"1 DELIVERED", "1 READ"})
@@ -80,7 +80,7 @@ func TestExpiry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
-			g := serve(t, &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{Expiry: tt.expiry}})
+			g := start(t, &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{Expiry: tt.expiry}})
 			a := g.create(t, offline, "1", `{"contentMessage":{"text":"x"},"ttl":"60.5s"}`)
 			if !strings.Contains(a.body, `"expireTime": "2026-11-20T09:16:03.964Z"`) || !strings.Contains(a.body, `"sendTime": "2026-11-20T09:15:03.464Z"`) {
 				t.Errorf("times in the answer:\n%s", a.body)
@@ -102,7 +102,7 @@ func TestExpiry(t *testing.T) {
 func TestExpireTime(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now})
+	g := start(t, &rbmtest.Simulator{Now: c.Now})
 	body := `{"contentMessage":{"text":"x"},"expireTime":"2026-11-20T10:16:00+01:00"}`
 	if a := g.create(t, offline, "1", body); !strings.Contains(a.body, `"expireTime": "2026-11-20T09:16:00Z"`) {
 		t.Errorf("answer:\n%s", a.body)
@@ -177,7 +177,7 @@ func TestRevoke(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := newClock()
-			g := serve(t, &rbmtest.Simulator{Now: c.Now, Assume: tt.assume})
+			g := start(t, &rbmtest.Simulator{Now: c.Now, Assume: tt.assume})
 			g.create(t, offline, "queued", text)
 			g.create(t, phone, "delivered", text)
 			g.create(t, offline, "revoked", text)
@@ -205,7 +205,7 @@ func TestRevoke(t *testing.T) {
 			equal(t, "messages online", states(g.Simulator), tt.states)
 		})
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, offline, "1", text)
 	equal(t, "another agent", g.do(t, "DELETE", "/v1/phones/"+offline+"/agentMessages/1?agentId=other", "").status, 404)
 	equal(t, "another phone", g.do(t, "DELETE", "/v1/phones/"+phone+"/agentMessages/1?agentId="+agent, "").status, 404)

@@ -32,7 +32,7 @@ func (g *rig) broken(t *testing.T, req *http.Request) int {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	path := "/v1/phones/" + phone + "/agentMessages?agentId=" + agent + "&messageId="
 
 	g.Fail(rbmtest.Fault{Status: 503, Count: 2, RetryAfter: 1500 * time.Millisecond, Message: "Come back."})
@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 
 func TestBehaviorFaults(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{
+	g := start(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{
 		"+12025550161": {Fault: &rbmtest.Fault{Break: rbmtest.BreakBefore}},
 		"+12025550162": {Fault: &rbmtest.Fault{Break: rbmtest.BreakAfter}},
 		"+12025550163": {Fault: &rbmtest.Fault{Truncate: true}},
@@ -91,7 +91,7 @@ func TestBehaviorFaults(t *testing.T) {
 	equal(t, "a test number that is none here", g.create(t, "+12025550104", "y", text).status, 200)
 	equal(t, "messages", states(g.Simulator), []string{"12025550162 delivered", "12025550163 delivered", "y delivered"})
 
-	old := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{NotLaunchedForbidden: true, EntityNotFound: true}})
+	old := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{NotLaunchedForbidden: true, EntityNotFound: true}})
 	old.SetBehavior(phone, rbmtest.Behavior{Refusal: rbmtest.NotLaunched})
 	equal(t, "not launched, older", old.create(t, phone, "x", text).status, 403)
 	equal(t, "unreachable, other words", old.create(t, "+12025550104", "x", text).message(t), "Requested entity was not found.")
@@ -101,7 +101,7 @@ func TestBehaviorFaults(t *testing.T) {
 
 func TestFaultsOfOtherServices(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	paths := map[string]string{
 		"token":    "/token",
 		"secrets":  "/v1/projects/p/secrets/s/versions/latest:access",
@@ -136,7 +136,7 @@ func TestFaultJSON(t *testing.T) {
 	}
 	equal(t, "fault", back, full)
 
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ body, want string }{
 		{`{"faults":[{"status":503,"retry_after":2.5}]}`, ""},
 		{`{"faults":[{"delay":"1s","break":"after"}]}`, ""},

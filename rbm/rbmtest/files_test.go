@@ -33,7 +33,7 @@ func (g *rig) named(t *testing.T, a answer, contentType, want string) string {
 
 func TestFileByURL(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	create := func(query, body string) answer { return g.do(t, "POST", "/v1/files"+query, body) }
 	g.named(t, create("", `{"fileUrl":"https://example.com/a.png","thumbnailUrl":"http://example.com/b.png","agentId":"`+agent+`"}`), "", "")
 	g.named(t, create("?agentId="+agent, `{"file_url":"https://example.com/a.png","contentDescription":"A"}`), "", "")
@@ -45,7 +45,7 @@ func TestFileByURL(t *testing.T) {
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.named(t, g.upload(t, "", "image/png", "PNG"), "image/png", "PNG")
 	g.named(t, g.upload(t, "&uploadType=media", "application/pdf", "PDF"), "application/pdf", "PDF")
 
@@ -128,7 +128,7 @@ func (g *rig) begin(t *testing.T, header map[string]string, body string) answer 
 
 func TestResumableUpload(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	begun := g.begin(t, map[string]string{"X-Upload-Content-Type": "video/mp4", "X-Upload-Content-Length": "6"}, `{}`)
 	equal(t, "begin", begun.status, 200)
 	at := begun.header.Get("Location")
@@ -194,7 +194,7 @@ func at2(t *testing.T, g *rig) string {
 func TestFileNames(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{RefuseUnknownFiles: true}})
+	g := start(t, &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{RefuseUnknownFiles: true}})
 	name := g.named(t, g.upload(t, "", "image/png", "PNG"), "image/png", "PNG")
 	thumb := g.named(t, g.upload(t, "", "image/png", "P"), "image/png", "P")
 	card := func(media string) string {
@@ -225,7 +225,7 @@ func TestFileNames(t *testing.T) {
 // TestFilesAreBounded fills more than is kept: the first file loses its bytes only.
 func TestFilesAreBounded(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	big := strings.Repeat("x", 100<<20)
 	var names []string
 	for range 3 {

@@ -27,7 +27,7 @@ func (a answer) decoded(t *testing.T) map[string]any {
 func TestAgentEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now})
+	g := start(t, &rbmtest.Simulator{Now: c.Now})
 	event := func(to, id, body string) answer {
 		return g.do(t, "POST", "/v1/phones/"+to+"/agentEvents?eventId="+id+"&agentId="+agent, body)
 	}
@@ -68,7 +68,7 @@ func TestAgentEvents(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
 	ask := func(to, agentID string) answer {
 		return g.do(t, "GET", "/v1/phones/"+to+"/capabilities?requestId=1&agentId="+agentID, "")
 	}
@@ -83,7 +83,7 @@ func TestCapabilities(t *testing.T) {
 	equal(t, "no tester", ask(phone, "new").status, 404)
 	g.SetTester("new@rbm.goog", phone, rbmtest.Accepted)
 	equal(t, "tester", ask(phone, "new").status, 200)
-	forbid := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{CapabilitiesForbidden: true}})
+	forbid := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{CapabilitiesForbidden: true}})
 	equal(t, "no tester, older", forbid.do(t, "GET", "/v1/phones/+12025550103/capabilities?agentId=a", "").status, 403)
 
 	const dial = `{"contentMessage":{"text":"x","suggestions":[{"action":{"text":"a","postbackData":"b","dialAction":{"phoneNumber":"1"}}}]}}`
@@ -112,7 +112,7 @@ func TestNeededFeatures(t *testing.T) {
 		"RICHCARD_STANDALONE":          content(`"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL","cardContent":{"title":"t"}}}`),
 		"RICHCARD_CAROUSEL":            content(`"richCard":{"carouselCard":{"cardWidth":"SMALL","cardContents":[{"title":"t"},{"title":"u"}]}}`),
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	all := append(rbmtest.AllFeatures(), "ACTION_COMPOSE")
 	for feature, body := range need {
 		g.SetBehavior(phone, rbmtest.Behavior{Features: all})
@@ -150,7 +150,7 @@ func batchBody(t *testing.T, agentID string, users ...string) string {
 
 func TestBatchGet(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
 	ask := func(body string) answer { return g.do(t, "POST", "/v1/users:batchGet", body) }
 
 	few := ask(batchBody(t, agent, phone, "+12025550104", offline, phone))
@@ -185,13 +185,13 @@ func TestBatchGet(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.message)
 		}
 	}
-	minimum := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{BatchMinimum: true}})
+	minimum := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{BatchMinimum: true}})
 	equal(t, "too few", minimum.do(t, "POST", "/v1/users:batchGet", batchBody(t, agent, phone)).status, 400)
 }
 
 func TestBatchRegions(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	ask := func(host, user string) int {
 		req := g.request(t, "POST", "/v1/users:batchGet", batchBody(t, agent, user))
 		req.Host = host + "rcsbusinessmessaging.googleapis.com"
@@ -207,14 +207,14 @@ func TestBatchRegions(t *testing.T) {
 			equal(t, user+" at "+host, ask(host, user), want)
 		}
 	}
-	own := serve(t, &rbmtest.Simulator{RegionOf: func(string) rbm.Region { return rbm.RegionAsia }})
+	own := start(t, &rbmtest.Simulator{RegionOf: func(string) rbm.Region { return rbm.RegionAsia }})
 	equal(t, "own table", own.do(t, "POST", "/v1/users:batchGet", batchBody(t, agent, phone, "+442079460123")).status, 200)
 }
 
 func TestBatchQuota(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now})
+	g := start(t, &rbmtest.Simulator{Now: c.Now})
 	body := batchBody(t, agent, phone)
 	for range 600 {
 		if a := g.do(t, "POST", "/v1/users:batchGet", body); a.status != 200 {
@@ -229,7 +229,7 @@ func TestBatchQuota(t *testing.T) {
 func TestTesters(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now, Agents: []rbmtest.Agent{{ID: agent, Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Now: c.Now, Agents: []rbmtest.Agent{{ID: agent, Unlaunched: true}}})
 	invite := func(to, body string) answer {
 		return g.do(t, "POST", "/v1/phones/"+to+"/testers?agentId="+agent, body)
 	}
@@ -268,7 +268,7 @@ func TestTesters(t *testing.T) {
 
 func TestDialogflow(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{
 		{ID: agent, Dialogflow: map[string][]string{"RBM_WELCOME_EVENT": {"Welcome!", "How can we help?"}}},
 		{ID: "plain"},
 	}})
@@ -290,7 +290,7 @@ func TestDialogflow(t *testing.T) {
 	equal(t, "unreachable", fire("+12025550104", agent, "", welcome).status, 404)
 	equal(t, "not connected", fire(phone, "plain", "", welcome).message(t), "Dialogflow integration is not enabled for the RBM agent.")
 
-	conflict := serve(t, &rbmtest.Simulator{Agents: g.Agents, Assume: rbmtest.Assumptions{DuplicateConflict: true}})
+	conflict := start(t, &rbmtest.Simulator{Agents: g.Agents, Assume: rbmtest.Assumptions{DuplicateConflict: true}})
 	path := "/v1/phones/" + phone + "/dialogflowMessages?messageIdPrefix=w&agentId=" + agent
 	equal(t, "first", conflict.do(t, "POST", path, welcome).status, 200)
 	equal(t, "repeated", conflict.do(t, "POST", path, welcome).status, 409)
@@ -315,7 +315,7 @@ func TestUSFields(t *testing.T) {
 		{"share location", `"text":"x","suggestions":[{"action":{"text":"a","postbackData":"b","shareLocationAction":{}}}]`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbmtest.Billing{Class: rbmtest.BillingRichMedia}},
 		{"file", `"contentInfo":{"fileUrl":"https://example.com/a.png"}`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbmtest.Billing{Class: rbmtest.BillingRichMedia}},
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for i, tt := range tests {
 		us := g.create(t, phone, fmt.Sprint(i, "us"), content(tt.members)).decoded(t)
 		equal(t, tt.name+" class", us["richMessageClassification"], tt.class)

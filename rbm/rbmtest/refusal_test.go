@@ -63,7 +63,7 @@ func TestParserWords(t *testing.T) {
 		{"reply and action", suggestion(`{"reply":{"text":"a"},"action":{"text":"b"}}`), at + ".suggestions[0]", "Invalid value at '" + at + ".suggestions[0]' (oneof), oneof field 'option' is already set. Cannot set 'action'"},
 		{"two actions", suggestion(`{"action":{"text":"b","dialAction":{"phoneNumber":"1"},"shareLocationAction":{}}}`), at + ".suggestions[0].action", "Invalid value at '" + at + ".suggestions[0].action' (oneof), oneof field 'action' is already set. Cannot set 'shareLocationAction'"},
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, tt := range tests {
 		a := g.create(t, phone, "x", tt.body)
 		equal(t, tt.name+" status", a.status, 400)
@@ -118,7 +118,7 @@ func TestRules(t *testing.T) {
 		{"past", `{"contentMessage":{"text":"x"},"expireTime":"2001-01-01T00:00:00Z"}`, "agent_message.expire_time", "Invalid value at 'agent_message.expire_time': "},
 		{"too large", `{"contentMessage":{"text":"x"}` + strings.Repeat(" ", rbm.MaxMessageBytes) + `}`, "agent_message", "Invalid value at 'agent_message': "},
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, tt := range tests {
 		a := g.create(t, phone, "x", tt.body)
 		equal(t, tt.name+" status", a.status, 400)
@@ -131,7 +131,7 @@ func TestRules(t *testing.T) {
 	}
 	equal(t, "messages", states(g.Simulator), []string{})
 
-	ten := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{TenCardSuggestions: true}})
+	ten := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{TenCardSuggestions: true}})
 	equal(t, "five buttons of ten", ten.create(t, phone, "x", card(`"title":"t","suggestions":[`+five+`]`)).status, 200)
 	equal(t, "fifteen buttons of ten", ten.create(t, phone, "y", card(`"title":"t","suggestions":[`+five+`,`+five+`,`+five+`]`)).status, 400)
 }
@@ -139,14 +139,14 @@ func TestRules(t *testing.T) {
 func TestOutputFields(t *testing.T) {
 	t.Parallel()
 	body := `{"name":"phones/x","contentMessage":{"text":"x"},"carrier":"mine"}`
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	a := g.create(t, phone, "x", body)
 	equal(t, "status", a.status, 400)
 	equal(t, "message", a.message(t), "The field 'name' is set by the RBM platform and must not be sent.")
 	event := g.do(t, "POST", "/v1/phones/"+phone+"/agentEvents?eventId=1&agentId="+agent, `{"eventType":"IS_TYPING","send_time":"2026-01-01T00:00:00Z"}`)
 	equal(t, "event", event.message(t), "The field 'sendTime' is set by the RBM platform and must not be sent.")
 
-	lax := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{OutputFieldsIgnored: true}})
+	lax := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{OutputFieldsIgnored: true}})
 	got := lax.create(t, phone, "x", body)
 	equal(t, "status when ignored", got.status, 200)
 	if strings.Contains(got.body, "mine") {
@@ -157,7 +157,7 @@ func TestOutputFields(t *testing.T) {
 // TestRequests tells apart what is wrong with a request besides its body.
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{
+	g := start(t, &rbmtest.Simulator{
 		Agents: []rbmtest.Agent{{ID: agent + "@rbm.goog"}, {ID: "multi", UseCase: rbmtest.UseCaseMultiUse}, {ID: "otp", UseCase: rbmtest.UseCaseOTP}},
 		Assume: rbmtest.Assumptions{RequireUUID: true},
 	})
@@ -224,7 +224,7 @@ func TestRefusedRequests(t *testing.T) {
 
 func TestAllowMissingID(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{AllowMissingID: true}})
+	g := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{AllowMissingID: true}})
 	for range 2 {
 		equal(t, "status", g.do(t, "POST", "/v1/phones/"+phone+"/agentMessages?agentId="+agent, text).status, 200)
 	}
@@ -236,7 +236,7 @@ func TestAllowMissingID(t *testing.T) {
 
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	path := "/v1/phones/" + phone + "/agentMessages?messageId=1&agentId=" + agent
 	wrongScope := g.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform")
 	tests := []struct {

@@ -35,7 +35,7 @@ func accessAs(t *testing.T, client *http.Client, env rbmtest.Environment, secret
 // credentials, secrets, the RBM key, a message, and a rotation.
 func TestRehearsal(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	env := g.Provision(g.url)
 
 	adc, err := google.JWTConfigFromJSON(env.Credentials, "https://www.googleapis.com/auth/cloud-platform")

@@ -161,7 +161,7 @@ func (s sample) try(t *testing.T, base, token, agentID, phone string) {
 
 func TestSamples(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, s := range samples() {
 		t.Run(s.name, func(t *testing.T) { s.try(t, g.url, g.token, agent, phone) })
 	}

@@ -27,8 +27,8 @@ type rig struct {
 	token string
 }
 
-// serve puts a simulator behind a server on loopback.
-func serve(t *testing.T, sim *rbmtest.Simulator) *rig {
+// start puts a simulator behind a server on loopback.
+func start(t *testing.T, sim *rbmtest.Simulator) *rig {
 	t.Helper()
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() {

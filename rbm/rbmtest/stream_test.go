@@ -61,7 +61,7 @@ func (s stream) next() rbmtest.Event {
 
 func TestStream(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, phone, "before", text)
 	live := g.stream(t, "", "")
 	all := g.stream(t, "?after=0", "")
@@ -96,7 +96,7 @@ func TestStream(t *testing.T) {
 
 func TestEventsAreBounded(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, phone, "m1", text)
 	for range 10_001 {
 		if _, err := g.Act(rbmtest.UserAction{Action: "typing", Phone: phone}); err != nil {
@@ -114,7 +114,7 @@ func TestEventsAreBounded(t *testing.T) {
 
 func TestSnapshot(t *testing.T) {
 	t.Parallel()
-	g := serve(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{offline: {Offline: true}}})
+	g := start(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{offline: {Offline: true}}})
 	g.create(t, phone, "gone", text)
 	g.Reset()
 	g.create(t, phone, "m1", text)

@@ -40,7 +40,7 @@ const rich = `{"contentMessage":{
 func TestUserActions(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := serve(t, &rbmtest.Simulator{Now: c.Now})
+	g := start(t, &rbmtest.Simulator{Now: c.Now})
 	const gb = "+442079460123"
 	g.create(t, gb, "m1", rich)
 	common := func(more map[string]any) map[string]any {
@@ -92,7 +92,7 @@ func TestUserActions(t *testing.T) {
 
 func TestUserShortcuts(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, phone, "m1", `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL","cardContent":{"title":"t","suggestions":[{"reply":{"text":"Yes","postbackData":"y"}}]}}}}}`)
 	g.do(t, "POST", "/v1/phones/"+phone+"/agentMessages?messageId=m2&agentId=second", text)
 
@@ -117,7 +117,7 @@ func TestUserShortcuts(t *testing.T) {
 
 func TestUserErrors(t *testing.T) {
 	t.Parallel()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	g.create(t, phone, "m1", text)
 	g.SetBehavior("+12025550177", rbmtest.Behavior{Offline: true})
 	g.create(t, "+12025550177", "m2", text)

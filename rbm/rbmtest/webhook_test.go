@@ -83,7 +83,7 @@ func flush(t *testing.T, sim *rbmtest.Simulator) {
 func TestPush(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g, h := serve(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
+	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
 	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url + "/rbm?key=secret", ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestPush(t *testing.T) {
 func TestPushedEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g, h := serve(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
+	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
 	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestHandshake(t *testing.T) {
 		{"no token", "%s", "", false, "client token"},
 	}
 	for _, tt := range tests {
-		g, h := serve(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{LenientHandshake: tt.lenient}}), newHook(t)
+		g, h := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{LenientHandshake: tt.lenient}}), newHook(t)
 		h.proof = tt.proof
 		err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: tt.token})
 		if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
@@ -212,7 +212,7 @@ func TestHandshake(t *testing.T) {
 		}
 		equal(t, tt.name+": webhooks", len(g.Snapshot().Webhooks), map[bool]int{true: 1, false: 0}[err == nil])
 	}
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, url := range []string{"", "ftp://example.com", "/relative", "http://%zz"} {
 		if err := g.Connect(t.Context(), rbmtest.Webhook{URL: url, ClientToken: "x"}); err == nil {
 			t.Errorf("Connect took the URL %q", url)
@@ -230,7 +230,7 @@ func TestHandshake(t *testing.T) {
 func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g, h := serve(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
+	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
 	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
@@ -278,7 +278,7 @@ func TestRedelivery(t *testing.T) {
 
 func TestWebhookOfAnAgent(t *testing.T) {
 	t.Parallel()
-	g, partner, own := serve(t, new(rbmtest.Simulator)), newHook(t), newHook(t)
+	g, partner, own := start(t, new(rbmtest.Simulator)), newHook(t), newHook(t)
 	connect := func(body string) int { return g.do(t, "POST", "/_sim/webhooks", body).status }
 	equal(t, "partner", connect(`{"url":"`+partner.url+`?k=1","client_token":"`+clientToken+`"}`), 200)
 	equal(t, "agent", connect(`{"url":"`+own.url+`","client_token":"`+clientToken+`","agent_id":"`+agent+`@rbm.goog"}`), 200)
@@ -334,7 +334,7 @@ func TestPushToNobody(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	defer hang.Close()
-	g := serve(t, new(rbmtest.Simulator))
+	g := start(t, new(rbmtest.Simulator))
 	for _, path := range []string{"/break", "/hang"} {
 		if err := g.Connect(t.Context(), rbmtest.Webhook{URL: hang.URL + path, ClientToken: "x", AgentID: path[1:]}); err != nil {
 			t.Fatal(err)
@@ -357,7 +357,7 @@ func TestPushToNobody(t *testing.T) {
 func TestPushesAreBounded(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g, h := serve(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
+	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
 	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}

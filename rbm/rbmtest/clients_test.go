@@ -1,0 +1,130 @@
+package rbmtest_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// curl runs curl in the shapes of Google's shell samples, and returns the status and
+// the body.
+func curl(t *testing.T, args ...string) (status, body string) {
+	t.Helper()
+	path, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("NOT RUN with curl: it is not installed")
+	}
+	out, err := exec.CommandContext(t.Context(), path, append([]string{"-sS", "-w", "\n%{http_code}"}, args...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("curl: %v\n%s", err, out)
+	}
+	text := string(out)
+	i := strings.LastIndexByte(text, '\n')
+	return text[i+1:], text[:i]
+}
+
+func TestCurl(t *testing.T) {
+	t.Parallel()
+	g := start(t, new(rbmtest.Simulator))
+	headers := []string{"-H", "Content-Type: application/json", "-H", "User-Agent: curl/rcs-business-messaging", "-H", "Authorization: Bearer " + g.token}
+	run := func(args ...string) (string, string) { return curl(t, append(args, headers...)...) }
+	picture := filepath.Join(t.TempDir(), "picture.png")
+	if err := os.WriteFile(picture, []byte("\x89PNG"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		args []string
+		want string // part of the body
+	}{
+		{
+			"message with a number for an ID and JSON in single quotes",
+			[]string{"-X", "POST", g.url + "/v1/phones/" + phone + "/agentMessages?messageId=123456661&agentId=" + agent, "-d", "{\n  'contentMessage': {\n    'text': 'Hello, world!'\n  }\n}"},
+			`"name": "phones/` + phone + `/agentMessages/123456661"`,
+		},
+		{
+			"card",
+			[]string{"-X", "POST", g.url + "/v1/phones/" + phone + "/agentMessages?messageId=1234&agentId=" + agent, "-d", `{'contentMessage': {'richCard': {'standaloneCard': {'cardOrientation': 'VERTICAL', 'cardContent': {'title': 'Hi', 'suggestions': [{'reply': {'text': 'Yes', 'postbackData': 'suggestion_1'}}]}}}}}`},
+			`"postbackData": "suggestion_1"`,
+		},
+		{"capabilities, GET with a content type", []string{"-X", "GET", g.url + "/v1/phones/" + phone + "/capabilities?requestId=1234&agentId=" + agent}, `"RICHCARD_CAROUSEL"`},
+		{"event", []string{"-X", "POST", g.url + "/v1/phones/" + phone + "/agentEvents?eventId=4321&agentId=" + agent, "-d", "{'eventType': 'IS_TYPING'}"}, `"IS_TYPING"`},
+		{"batch, agent in the query", []string{"-X", "POST", g.url + "/v1/users:batchGet?agentId=" + agent, "-d", "{'users': ['" + phone + "']}"}, `"reachableUsers"`},
+		{"tester", []string{"-X", "POST", g.url + "/v1/phones/" + phone + "/testers?agentId=" + agent, "-d", "{'inviteStatus': 'PENDING'}"}, `"PENDING"`},
+		{"file by URL", []string{"-X", "POST", g.url + "/v1/files?agentId=" + agent, "-d", "{'fileUrl': 'https://example.com/a.png', 'thumbnailUrl': 'https://example.com/b.png'}"}, `"files/`},
+		{"revocation", []string{"-X", "DELETE", g.url + "/v1/phones/" + offline + "/agentMessages/77?agentId=" + agent}, `{}`},
+	}
+	g.create(t, offline, "77", text)
+	for _, tt := range tests {
+		status, body := run(tt.args...)
+		if status != "200" || !strings.Contains(body, tt.want) {
+			t.Errorf("%s: status %s, body %s; want 200 with %s", tt.name, status, body, tt.want)
+		}
+	}
+	// The options that curl takes for a file mean POST and PUT unless told otherwise.
+	for _, how := range [][]string{{"--data-binary", "@" + picture}, {"-X", "POST", "--upload-file", picture}} {
+		args := append(how, g.url+"/upload/v1/files?agentId="+agent, "-H", "Authorization: Bearer "+g.token, "-H", "Content-Type: image/png")
+		status, body := curl(t, args...)
+		if status != "200" || !strings.Contains(body, `"files/`) {
+			t.Errorf("%v: status %s, body %s", how[:1], status, body)
+		}
+	}
+}
+
+// TestGoogleAuthLibrary runs Google's own OAuth library for Node against the
+// simulator. Its folder is named by GOOGLE_AUTH_LIBRARY_DIR: where
+// "npm install google-auth-library" was run.
+func TestGoogleAuthLibrary(t *testing.T) {
+	t.Parallel()
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("NOT RUN with Node: it is not installed")
+	}
+	dir := os.Getenv("GOOGLE_AUTH_LIBRARY_DIR")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "google-auth-library")); dir == "" || err != nil {
+		t.Skip("NOT RUN with google-auth-library: run npm install google-auth-library and set GOOGLE_AUTH_LIBRARY_DIR to the folder")
+	}
+	script, err := filepath.Abs("testdata/node-client.cjs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, source := range []string{"metadata", "key"} {
+		t.Run(source, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, new(rbmtest.Simulator))
+			from := source
+			if source == "key" {
+				from = filepath.Join(t.TempDir(), "key.json")
+				if err := os.WriteFile(from, g.KeyFile(g.url), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.CommandContext(t.Context(), node, script, from, g.url, agent, phone)
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "GCE_METADATA_HOST="+strings.TrimPrefix(g.url, "http://"))
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			out, err := cmd.Output()
+			if err != nil && source == "key" && strings.Contains(stderr.String(), "Invalid JWT Signature") {
+				t.Skip("NOT RUN with a key file: the library sends no key ID, and TokenServer wants one")
+			}
+			if err != nil {
+				t.Fatalf("node: %v\n%s%s", err, out, stderr.String())
+			}
+			var got map[string]any
+			if err := json.Unmarshal(out, &got); err != nil {
+				t.Fatalf("%v in %s", err, out)
+			}
+			equal(t, "what Node saw", got, map[string]any{
+				"sent": "phones/" + phone + "/agentMessages/node-1", "features": true, "repeated": true,
+				"unreachable": []any{404.0, "The specified phone number cannot be reached by RBM at this time."},
+			})
+			equal(t, "messages", states(g.Simulator), []string{"node-1 delivered"})
+		})
+	}
+}
