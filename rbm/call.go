@@ -31,8 +31,8 @@ type call struct {
 	method string
 	verb   string
 	url    string
-	body   []byte // nil for none
-	media  string // the type of body; empty means JSON
+	body   []byte        // nil for none
+	media  string        // the type of body; empty means JSON
 	extra  time.Duration // for an attempt that takes longer than others
 
 	// fresh asks for a new request ID in the URL of each attempt. The platform
@@ -147,8 +147,8 @@ func (c *Client) exchange(req *http.Request, method string, accept func(*http.Re
 		return 0, &Error{Err: withoutURL(err)}
 	}
 	body, err := readAnswer(resp.Body)
-	if err != nil && resp.StatusCode < 300 {
-		return resp.StatusCode, &Error{StatusCode: resp.StatusCode, Err: err}
+	if err != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+		return resp.StatusCode, &Error{StatusCode: resp.StatusCode, Err: err} // half an answer is none
 	}
 	err = accept(resp, body)
 	var failure *Error

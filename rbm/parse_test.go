@@ -26,6 +26,15 @@ func messageFiles(t testing.TB) []string {
 	return files
 }
 
+func read(t testing.TB, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 // plain decodes a document and drops false, which is the same as absent.
 func plain(t *testing.T, data []byte) any {
 	t.Helper()
@@ -57,10 +66,7 @@ func TestMessagesRoundTrip(t *testing.T) {
 	for _, file := range messageFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			t.Parallel()
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			data := read(t, file)
 			m, violations := rbm.CheckAgentMessage(data, now)
 			if len(violations) > 0 {
 				t.Fatalf("CheckAgentMessage: %v, want no violation", violations)
@@ -187,6 +193,16 @@ func TestParseAgentMessageFaults(t *testing.T) {
 				{Pointer: "/expire_time", Rule: rbm.RuleUnion, Detail: "ttl is given already: only one of ttl, expireTime is possible"},
 			},
 		},
+		{"times of other types", `{"contentMessage":{"suggestions":[{"action":{"createCalendarEventAction":{"startTime":1,"endTime":{}}}}]}}`, []rbm.Violation{
+			{Pointer: "/contentMessage/suggestions/0/action/createCalendarEventAction/startTime", Rule: rbm.RuleType, Detail: "must be a string, not a number"},
+			{Pointer: "/contentMessage/suggestions/0/action/createCalendarEventAction/endTime", Rule: rbm.RuleType, Detail: "must be a string, not an object"},
+		}},
+		{"enum number that is none", `{"messageTrafficType":1.5}`, []rbm.Violation{
+			{Pointer: "/messageTrafficType", Rule: rbm.RuleEnum, Detail: "must be one of AUTHENTICATION, TRANSACTION, PROMOTION, SERVICEREQUEST, ACKNOWLEDGEMENT"},
+		}},
+		{"a very long name", `{"contentMessage":{"` + strings.Repeat("a", 65) + `":1}}`, []rbm.Violation{
+			{Pointer: "/contentMessage/" + strings.Repeat("a", 65), Rule: rbm.RuleUnknown, Detail: "is not a field; there are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions"},
+		}},
 		{"bool and object", `{"contentMessage":{"contentInfo":{"fileUrl":{},"forceRefresh":"true"}}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/contentInfo/fileUrl", Rule: rbm.RuleType, Detail: "must be a string, not an object"},
 			{Pointer: "/contentMessage/contentInfo/forceRefresh", Rule: rbm.RuleType, Detail: "must be true or false, not a string"},
@@ -370,11 +386,7 @@ func TestCheckAgentMessageLeavesOutConsequences(t *testing.T) {
 
 func FuzzParseAgentMessage(f *testing.F) {
 	for _, file := range messageFiles(f) {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
+		f.Add(read(f, file))
 	}
 	f.Add([]byte(`{'content_message':{"text":"\ud800","suggestions":[null,{"reply":{},"action":{}}]},"ttl":"-0.5s","x":[1e9,true]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

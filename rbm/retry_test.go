@@ -66,11 +66,13 @@ func hangs(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// breaks answers with a body that ends too early.
-func breaks(*http.Request) (*http.Response, error) {
-	resp := answer(200, nil, "")
-	resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(accepted[:20]), iotest.ErrReader(io.ErrUnexpectedEOF)))
-	return resp, nil
+// breaksWith answers with a body that ends too early.
+func breaksWith(status int) func(*http.Request) (*http.Response, error) {
+	return func(*http.Request) (*http.Response, error) {
+		resp := answer(status, nil, "")
+		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"error":{"status":"`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		return resp, nil
+	}
 }
 
 var unavailable = says(503, `{"error":{"code":503,"message":"The service is currently unavailable.","status":"UNAVAILABLE"}}`)
@@ -93,7 +95,9 @@ func TestRetries(t *testing.T) {
 		{"429", play(says(429, ""), ok), nil, 2},
 		{"408", play(says(408, ""), ok), nil, 2},
 		{"connection", play(fails(io.EOF), fails(errors.New("http2: client connection lost")), ok), nil, 3},
-		{"answer cut off", play(breaks, ok), nil, 2},
+		{"answer cut off", play(breaksWith(200), ok), nil, 2},
+		{"refusal cut off", play(breaksWith(409), breaksWith(404), ok), nil, 3},
+		{"always 429, cut off", play(breaksWith(429)), rbm.ErrRateLimited, 4},
 		{"answer that is no JSON", play(says(200, "<html>"), ok), nil, 2},
 		{"answer that is no object", play(says(200, "[]"), ok), nil, 2},
 		{"answer without end", play(says(200, "{"+strings.Repeat(" ", 1<<20)+"}"), ok), nil, 2},
@@ -104,7 +108,7 @@ func TestRetries(t *testing.T) {
 		{"always broken", play(fails(io.EOF)), rbm.ErrUnavailable, 4},
 		{"always hanging", play(hangs), rbm.ErrTimeout, 4},
 		{"always 429", play(says(429, "")), rbm.ErrRateLimited, 4},
-		{"always cut off", play(breaks), rbm.ErrUnavailable, 4},
+		{"always cut off", play(breaksWith(200)), rbm.ErrUnavailable, 4},
 		{"400", play(says(400, `{"error":{}}`)), rbm.ErrInvalidArgument, 1},
 		{"401", play(says(401, `{"error":{}}`)), rbm.ErrUnauthenticated, 1},
 		{"403", play(says(403, `{"error":{}}`)), rbm.ErrPermissionDenied, 1},

@@ -147,6 +147,7 @@ func (s *uploadSession) put(ctx context.Context, n int, data []byte, contentRang
 
 // accept reads the answer to a put: the file, or 308 and how far it has come.
 func (s *uploadSession) accept(resp *http.Response, body []byte) error {
+	before := s.confirmed
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
 		file := new(File)
@@ -164,7 +165,9 @@ func (s *uploadSession) accept(resp *http.Response, body []byte) error {
 	default:
 		return errorOf(resp, body)
 	}
-	s.upload.progress(s.confirmed)
+	if s.confirmed > before {
+		s.upload.progress(s.confirmed)
+	}
 	return nil
 }
 

@@ -1,5 +1,7 @@
 package rbm
 
+import "strconv"
+
 // A Violation is one rule of the platform that a message breaks.
 type Violation struct {
 	// Pointer is the JSON Pointer (RFC 6901) of the offending value in the
@@ -17,6 +19,18 @@ type Violation struct {
 	// Detail says what is wrong and what would be right, in a sentence
 	// fragment that quotes neither texts nor numbers of the message.
 	Detail string
+}
+
+// String returns the pointer and what is wrong there.
+func (v Violation) String() string {
+	text := v.Detail
+	if v.Pointer != "" {
+		text = v.Pointer + ": " + text
+	}
+	if v.Actual != 0 {
+		text += ", not " + strconv.Itoa(v.Actual)
+	}
+	return text
 }
 
 // Rule is the kind of a [Violation].

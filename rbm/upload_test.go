@@ -1,0 +1,223 @@
+package rbm_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const unit = 256 << 10
+
+// onlyReader hides everything but Read, the length above all.
+type onlyReader struct{ io.Reader }
+
+func bytesOf(size int) []byte {
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i * i >> 7)
+	}
+	return data
+}
+
+func TestUploadFile(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name      string
+		size      int
+		chunkSize int
+		described bool
+		progress  []int64
+		form      string // of the first request
+	}{
+		{"small", 10, 0, false, []int64{10}, ""},
+		{"small, described", 10, 0, true, []int64{10}, "multipart"},
+		{"one whole chunk", unit, unit, false, []int64{unit}, ""},
+		{"one byte more", unit + 1, unit, false, []int64{unit, unit + 1}, "resumable"},
+		{"two whole chunks", 2 * unit, 1, false, []int64{unit, 2 * unit}, "resumable"},
+		{"many chunks, described", 3*unit + 7, unit - 1, true, []int64{unit, 2 * unit, 3 * unit, 3*unit + 7}, "resumable"},
+	}
+	for _, test := range tests {
+		for _, hidden := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, length hidden %t", test.name, hidden), func(t *testing.T) {
+				t.Parallel()
+				sim := new(rbmtest.Simulator)
+				client, requests := record(t, sim)
+				content := bytesOf(test.size)
+				var progress []int64
+				upload := &rbm.Upload{
+					Content: bytes.NewReader(content), ContentType: "image/png", ChunkSize: test.chunkSize,
+					Progress: func(n int64) { progress = append(progress, n) },
+				}
+				if hidden {
+					upload.Content = onlyReader{upload.Content}
+				}
+				if test.described {
+					upload.ContentDescription, upload.ThumbnailURL = "A picture", "https://a.example/t.png"
+				}
+				file, err := client.UploadFile(t.Context(), upload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				mediaType, got, ok := sim.File(file.Name)
+				if !ok || mediaType != "image/png" || !bytes.Equal(got, content) {
+					t.Errorf("file %s is %s of %d bytes, %t; want image/png of %d", file.Name, mediaType, len(got), ok, len(content))
+				}
+				if diff := cmp.Diff(test.progress, progress); diff != "" {
+					t.Errorf("progress (-want +got):\n%s", diff)
+				}
+				_, form, _ := strings.Cut(requests.lines[0], "&uploadType=")
+				if form != test.form {
+					t.Errorf("first request %s, want upload type %q", requests.lines[0], test.form)
+				}
+			})
+		}
+	}
+}
+
+// An upload goes on where it broke off, whether or not the platform got the bytes.
+func TestUploadResumes(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []rbmtest.Fault{
+		{Status: 503}, {Break: rbmtest.BreakBefore}, {Break: rbmtest.BreakAfter}, {Truncate: true},
+	} {
+		t.Run(fmt.Sprintf("%+v", fault), func(t *testing.T) {
+			t.Parallel()
+			sim := new(rbmtest.Simulator)
+			client := simulate(t, sim, rbm.Config{})
+			content := bytesOf(4*unit + 9)
+			var confirmed int64
+			file, err := client.UploadFile(t.Context(), &rbm.Upload{
+				Content: bytes.NewReader(content), ContentType: "image/png", ChunkSize: unit,
+				Progress: func(n int64) {
+					if n < confirmed {
+						t.Errorf("progress goes back from %d to %d", confirmed, n)
+					}
+					if confirmed = n; n != int64(len(content)) && len(sim.Faults()) == 0 {
+						once := fault
+						once.Count = 1
+						sim.Fail(once)
+					}
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, got, _ := sim.File(file.Name); !bytes.Equal(got, content) {
+				t.Errorf("%d bytes arrived, and not those that were sent", len(got))
+			}
+		})
+	}
+}
+
+// resumable is a server of resumable uploads that says what a test wants.
+func resumable(t *testing.T, location string, put func(w http.ResponseWriter, r *http.Request)) *rbm.Client {
+	t.Helper()
+	return serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		if r.Method == http.MethodPost {
+			w.Header().Set("Location", location)
+			return
+		}
+		put(w, r)
+	})
+}
+
+func TestUploadTrustsNoAddress(t *testing.T) {
+	t.Parallel()
+	for _, location := range []string{
+		"", "?", "https://evil.example/upload?id=1", "//evil.example/upload?id=1", "http://user@127.0.0.1/?id=1",
+		"https://storage.googleapis.com/?id=1", "ftp://127.0.0.1/?id=1", "http://[::1", "/upload",
+	} {
+		client := resumable(t, location, func(_ http.ResponseWriter, r *http.Request) {
+			t.Errorf("%s: request %s %s", location, r.Method, r.RequestURI)
+		})
+		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
+		if !errors.Is(err, rbm.ErrUnavailable) || !strings.Contains(err.Error(), "the platform names no usable address for the upload") {
+			t.Errorf("%s: error %v", location, err)
+		}
+	}
+}
+
+func TestUploadAddressOfGoogle(t *testing.T) {
+	t.Parallel()
+	var hosts []string
+	client := newClient(t, rbm.Config{Region: rbm.RegionUS, HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		hosts = append(hosts, r.URL.Host)
+		if r.Method == http.MethodPost {
+			return answer(200, http.Header{"Location": {"https://storage.googleapis.com/upload?upload_id=1"}}, ""), nil
+		}
+		return answer(200, nil, `{"name":"files/1"}`), nil
+	})}})
+	file, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
+	if err != nil || file.Name != "files/1" {
+		t.Fatalf("UploadFile = %v, %v", file, err)
+	}
+	if diff := cmp.Diff([]string{"us-rcsbusinessmessaging.googleapis.com", "storage.googleapis.com"}, hosts); diff != "" {
+		t.Errorf("hosts (-want +got):\n%s", diff)
+	}
+}
+
+// A platform that confirms what cannot be does not make the client loop.
+func TestUploadEndsWithoutProgress(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"", "bytes=0-99999999", "bytes=7-9", "bytes=0-x", "nonsense"} {
+		client := resumable(t, "/upload?id=1", func(w http.ResponseWriter, _ *http.Request) {
+			if header != "" {
+				w.Header().Set("Range", header)
+			}
+			w.WriteHeader(http.StatusPermanentRedirect)
+		})
+		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
+		const want = "rbm: files.create: the platform has lost a part of the upload, after 4 attempts"
+		got := strings.Replace(fmt.Sprint(err), ": 308", "", 1)
+		if !errors.Is(err, rbm.ErrUnavailable) || got != want {
+			t.Errorf("Range %q: error %v, want %s", header, err, want)
+		}
+	}
+
+	// All is confirmed, but no file comes of it.
+	client := resumable(t, "/upload?id=1", func(w http.ResponseWriter, r *http.Request) {
+		var from, to int
+		fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d", &from, &to)
+		w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", to))
+		w.WriteHeader(http.StatusPermanentRedirect)
+	})
+	_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
+	if !errors.Is(err, rbm.ErrUnavailable) {
+		t.Errorf("error %v, want %v", err, rbm.ErrUnavailable)
+	}
+}
+
+func TestUploadRefused(t *testing.T) {
+	t.Parallel()
+	client := simulate(t, new(rbmtest.Simulator), rbm.Config{})
+	for _, size := range []int{10, unit + 1} {
+		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(size)), ContentType: "text/html", ChunkSize: unit})
+		var refusal *rbm.Error
+		if !errors.Is(err, rbm.ErrInvalidArgument) || !errors.As(err, &refusal) || refusal.Method != "files.create" {
+			t.Errorf("%d bytes: error %v, want %v of files.create", size, err, rbm.ErrInvalidArgument)
+		}
+	}
+}
+
+func TestUploadReadError(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk is gone")
+	for _, size := range []int{10, unit + 1} {
+		client := simulate(t, new(rbmtest.Simulator), rbm.Config{})
+		content := io.MultiReader(bytes.NewReader(bytesOf(size)), iotest.ErrReader(broken))
+		if _, err := client.UploadFile(t.Context(), &rbm.Upload{Content: content, ContentType: "image/png", ChunkSize: unit}); !errors.Is(err, broken) {
+			t.Errorf("after %d bytes: error %v, want %v", size, err, broken)
+		}
+	}
+}
