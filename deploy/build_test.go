@@ -188,11 +188,13 @@ func start(t *testing.T, program, target string, env []string) (url string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	ended := make(chan struct{})
+	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
-		cmd.Wait()
+		<-ended
 		if t.Failed() {
 			t.Logf("the function logged:\n%s", &stderr)
 		}
@@ -202,11 +204,12 @@ func start(t *testing.T, program, target string, env []string) (url string) {
 			}
 		}
 	})
-	awaitPort(t, port)
+	awaitPort(t, port, ended)
 	return "http://127.0.0.1:" + port + "/"
 }
 
-func awaitPort(t *testing.T, port string) {
+// awaitPort waits until the program listens or has ended.
+func awaitPort(t *testing.T, port string, ended <-chan struct{}) {
 	t.Helper()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
 		if conn, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
@@ -214,8 +217,8 @@ func awaitPort(t *testing.T, port string) {
 			return
 		}
 		select {
-		case <-t.Context().Done():
-			t.Fatal("the function does not listen")
+		case <-ended:
+			t.Fatal("the function ended before it listened")
 		case <-tick.C:
 		}
 	}
