@@ -1,0 +1,108 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"rcshook": main})
+}
+
+// TestScripts runs the files of testdata, each of which shows one thing that the
+// command does.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		Setup:               setPorts,
+		Cmds:                commands,
+	})
+}
+
+// TestReadme runs the commands that the README begins with.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(readme), "\n## See it work\n")
+	if !ok {
+		t.Fatal("the README has no section See it work")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	var script strings.Builder
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		command := strings.NewReplacer("\\\n", " ", "localhost:8080", "127.0.0.1:$PORT", "localhost:8081", "127.0.0.1:$SIM").Replace(block[1])
+		switch {
+		case strings.Contains(command, "go run ./cmd/rcshook"):
+			script.WriteString("exec rcshook -port $PORT -sim-port $SIM &dev&\nawait http://127.0.0.1:$PORT/\n")
+		case strings.HasPrefix(command, "curl"):
+			script.WriteString("exec sh -c '" + strings.ReplaceAll(strings.TrimSpace(command), "'", `''`) + "'\ncp stdout last\n")
+			script.WriteString("stdout '\"code\":\"accepted\"|\"state\": \"delivered\"'\n")
+		default:
+			t.Errorf("this command of the README is not tested: %s", block[1])
+		}
+	}
+	if strings.Count(script.String(), "curl") < 2 {
+		t.Fatalf("the README shows fewer than two curl lines:\n%s", section)
+	}
+	dir := t.TempDir()
+	script.WriteString("kill -INT dev\nwait dev\n")
+	if err := os.WriteFile(dir+"/readme.txtar", []byte("[!exec:curl] skip 'needs curl'\n"+script.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setPorts, Cmds: commands})
+}
+
+// setPorts gives each script two free ports, in PORT and SIM.
+func setPorts(env *testscript.Env) error {
+	for _, name := range []string{"PORT", "SIM"} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		env.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	return nil
+}
+
+var commands = map[string]func(*testscript.TestScript, bool, []string){
+	// await URL waits until the URL answers.
+	"await": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: await URL")
+		}
+		var err error
+		for range 500 {
+			var res *http.Response
+			if res, err = http.Get(args[0]); err == nil { //nolint:gosec // the script's own
+				res.Body.Close()
+				return
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+		ts.Fatalf("await: %v", err)
+	},
+
+	// occupy PORT listens on a port until the script ends.
+	"occupy": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 1 {
+			ts.Fatalf("usage: occupy PORT")
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+args[0])
+		ts.Check(err)
+		ts.Defer(func() { l.Close() })
+	},
+}
