@@ -90,14 +90,14 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 func rehearse(sim *rbmtest.Simulator, baseURL, dir string) error {
 	env := sim.Provision(baseURL)
 	adc := filepath.Join(dir, "application-default-credentials.json")
-	if err := os.WriteFile(adc, env.ApplicationDefaultCredentials, 0o600); err != nil {
+	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
 		return err
 	}
 	for name, value := range map[string]string{
 		"FUNCTION_TARGET":                "Send",
 		"GOOGLE_APPLICATION_CREDENTIALS": adc,
 		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
-		"RCSHOOK_CREDENTIALS":            env.CredentialsSecret,
+		"RCSHOOK_CREDENTIALS":            env.KeySecret,
 		"RCSHOOK_API_KEYS":               devKey,
 		"RCSHOOK_RBM_ENDPOINT":           baseURL,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
@@ -163,7 +163,7 @@ func await(ctx context.Context, port int, failed <-chan error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil // stopped while starting
 		case err := <-failed:
 			return err
 		case <-time.After(10 * time.Millisecond):
