@@ -138,6 +138,9 @@ func (r *reader) webview(b *Button, f *record) {
 		return
 	}
 	b.Webview = r.word(f, fWebview)
+	if b.Webview.Sent() && b.Webview.Value != "browser" && f.lacks(fURL) {
+		r.faults = append(r.faults, b.Missing("url", "missing: what the web view opens"))
+	}
 }
 
 // event reads a calendar event. Its title is the label where it has none.
@@ -170,12 +173,22 @@ func (r *reader) action(b *Button, f *record) Action {
 	if !share.Value {
 		share.Place = Place{}
 	}
-	if b.Latitude.Sent() != b.Longitude.Sent() {
-		r.half(b)
+	const bothNeeded = "missing: a place has a latitude and a longitude"
+	if b.Latitude.Sent() && f.lacks(fLongitude) {
+		r.faults = append(r.faults, b.Missing("longitude", bothNeeded))
+	}
+	if b.Longitude.Sent() && f.lacks(fLatitude) {
+		r.faults = append(r.faults, b.Missing("latitude", bothNeeded))
 	}
 	position := b.Latitude.Place
 	if !position.Sent() {
 		position = b.Longitude.Place
+	}
+	if b.Pin.Sent() && f.lacks(fLatitude) && f.lacks(fLongitude) {
+		r.fault(b.Pin.node, "this is the label of a pin at latitude and longitude; to search the map send query")
+	}
+	if b.Description.Sent() && f.lacks(fURL) && !b.URL.Sent() {
+		r.fault(b.Description.node, "this describes what a url opens, and there is none")
 	}
 	chosen, at := Reply, Place{}
 	for _, candidate := range [...]struct {
@@ -206,15 +219,6 @@ func (b *Button) eventPlace() Place {
 		return Place{}
 	}
 	return b.Event.Place
-}
-
-// half reports a latitude without a longitude, or the other way round.
-func (r *reader) half(b *Button) {
-	if b.Latitude.Sent() {
-		r.faults = append(r.faults, b.Missing("longitude", "missing: a place has a latitude and a longitude"))
-		return
-	}
-	r.faults = append(r.faults, b.Missing("latitude", "missing: a place has a latitude and a longitude"))
 }
 
 // replyPostback reads the field reply: the postback, or just true. It returns

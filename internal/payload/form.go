@@ -26,7 +26,7 @@ func (t *tree) parseForm(body []byte) (*node, error) {
 			if value, err = url.QueryUnescape(value); err != nil {
 				return nil, unreadable("a broken %%-escape in the field that begins at byte %d", offset+1)
 			}
-			if err := t.field(root, key, value); err != nil {
+			if err := t.field(root, kindString, key, value); err != nil {
 				return nil, err
 			}
 		}
@@ -55,15 +55,18 @@ func (t *tree) parseMultipart(body []byte, boundary string) (*node, error) {
 		if part.FormName() == "" {
 			return nil, unreadable("broken multipart form: a part without a name")
 		}
-		if err := t.field(root, part.FormName(), string(value)); err != nil {
+		k := kindString
+		if part.FileName() != "" {
+			k, value = kindFile, nil
+		}
+		if err := t.field(root, k, part.FormName(), string(value)); err != nil {
 			return nil, err
 		}
-		root.last.upload = part.FileName() != ""
 	}
 }
 
 // field adds one field of a form.
-func (t *tree) field(root *node, key, value string) error {
+func (t *tree) field(root *node, k kind, key, value string) error {
 	switch {
 	case t.count >= maxNodes:
 		return unreadable("more than %d fields", maxNodes)
@@ -72,7 +75,7 @@ func (t *tree) field(root *node, key, value string) error {
 	case !utf8.ValidString(key) || !utf8.ValidString(value):
 		return unreadable("field %d of the form is not UTF-8", root.count+1)
 	}
-	n := t.make(kindString)
+	n := t.make(k)
 	n.home, n.key, n.text, n.index = root, key, value, root.count
 	root.add(n)
 	return nil

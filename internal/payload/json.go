@@ -169,6 +169,8 @@ func hint(text string, offset int) string {
 	r, _ := utf8.DecodeRuneInString(text[offset:])
 	after := strings.TrimLeft(text[offset+1:], " \t\r\n")
 	switch {
+	case strings.HasPrefix(text[max(0, offset-2):], "{{") || strings.HasPrefix(text[max(0, offset-1):], "{{"):
+		return ": a template was not filled in"
 	case r == '\n' || r == '\r':
 		return `: a line break inside a text is written \n`
 	case r == '\t':

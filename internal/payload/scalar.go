@@ -31,7 +31,7 @@ func (r *reader) line(n *node) Text {
 
 // want reports a value of the wrong kind.
 func (r *reader) want(n *node, what string) {
-	if n.upload {
+	if n.kind == kindFile {
 		r.fault(n, "a file was uploaded here; send the URL of a file instead")
 		return
 	}

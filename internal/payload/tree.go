@@ -21,9 +21,10 @@ const (
 	kindString
 	kindList
 	kindObject
+	kindFile // uploaded in a form; its content is not kept
 )
 
-var kindNames = [...]string{"null", "a boolean", "a boolean", "a number", "text", "a list", "an object"}
+var kindNames = [...]string{"null", "a boolean", "a boolean", "a number", "text", "a list", "an object", "a file"}
 
 // node is one value of a body. Every encoding becomes a tree of them.
 //
@@ -48,7 +49,6 @@ type node struct {
 
 	made   bool // not sent: a container made for flat keys
 	inText bool // the root of JSON text that was sent inside a string, its home
-	upload bool // a file was uploaded in this field of a form
 	flawed bool // a fault was found here or below
 }
 

@@ -1,0 +1,195 @@
+package payload_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// withButtons is a payload with the JSON value of its buttons.
+func withButtons(value string) string {
+	return `{"to": "+12025550123", "text": "a", "buttons": ` + value + `}`
+}
+
+// One text holds many buttons: one a line, or between commas.
+func TestDecode_buttonsInOneText(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, text string
+		want       []string // the labels
+	}{
+		{"one", "Yes", []string{"Yes"}},
+		{"commas without bars", "Yes, No , Maybe", []string{"Yes", "No", "Maybe"}},
+		{"blank ones", ",Yes,, No,", []string{"Yes", "No"}},
+		{"lines", `Yes\nNo\r\n\nCall|tel:+12025550199`, []string{"Yes", "No", "Call"}},
+		{"a comma in a line", `Yes, please\nNo`, []string{"Yes, please", "No"}},
+		{"commas before bars", "Track|https://example.com/t,Call|tel:+12025550199,No|=N", []string{"Track", "Call", "No"}},
+		{"comma in a URL", "Track|https://example.com/?a=1,2,Call|tel:+12025550199", []string{"Track", "Call"}},
+		{"comma in a place", "Find us|geo:37.42,-122.08?q=Shop, first floor,Call|tel:+12025550199", []string{"Find us", "Call"}},
+		{"reply before a comma", "Yes,Call|tel:+12025550199", []string{"Yes", "Call"}},
+		{"replies stay one where a bar is", "Yes,No,Call|tel:+12025550199", []string{"Yes,No", "Call"}},
+		{"list in a text", `[\"Yes\", \"No\"]`, []string{"Yes", "No"}},
+		{"list of objects in a text", `[{\"label\": \"Yes\"}]`, []string{"Yes"}},
+		{"object in a text", `{\"label\": \"Yes\"}`, []string{"Yes"}},
+		{"label in brackets", `[Yes]`, []string{"[Yes]"}},
+	} {
+		p := decode(t, asJSON, withButtons(`"`+tt.text+`"`))
+		var got []string
+		for _, b := range p.Top.Buttons.Items {
+			got = append(got, b.Label.Value)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Faults) > 0 {
+			t.Errorf("%s: labels of %q (-want +got):\n%s%v", tt.name, tt.text, diff, faults(t, asJSON, withButtons(`"`+tt.text+`"`)))
+		}
+	}
+}
+
+func TestDecode_buttonFaults(t *testing.T) {
+	t.Parallel()
+	const (
+		schemes  = "https:, http:, webview:, webview-half:, webview-tall:, tel:, geo:, location:, cal:"
+		noScheme = "after the bar of a button stands a link that begins with " + schemes + ", or = and a postback"
+		place    = "geo: is followed by latitude and longitude, as in geo:37.42,-122.08 or geo:37.42,-122.08?q=Label, or by a search as in geo:0,0?q=Words"
+		event    = "cal: is followed by start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
+		dial     = "tel: is followed by a phone number: digits, *, # and a leading +"
+	)
+	for _, tt := range []struct {
+		text string
+		want string
+	}{
+		{"Go|javascript:alert(1)", "no button does javascript:; a link begins with " + schemes},
+		{"Go|JavaScript:alert(1)", "no button does javascript:; a link begins with " + schemes},
+		{"Go|data:text/html,x", "no button does data:; a link begins with " + schemes},
+		{"Go|mailto:a@b.c", "no button does mailto:; a link begins with " + schemes},
+		{"Go|htps://example.com", "no button does htps:; did you mean https:?"},
+		{"Go|htttp://example.com", "no button does htttp:; did you mean http:?"},
+		{"Go|web-view:https://example.com", "no button does web-view:; did you mean webview:?"},
+		{"Go|tell:+1", "no button does tell:; did you mean tel:?"},
+		{"Go|loc:", "no button does loc:; a link begins with " + schemes},
+		{"Go|www.example.com", noScheme},
+		{"Go|example.com/a:b", noScheme},
+		{"Go|ORDER_YES", noScheme},
+		{"Go|:x", noScheme},
+		{"Go|" + strings.Repeat("a", 21) + ":x", noScheme},
+		{"Go|1https://example.com", noScheme},
+		{"Go|", "nothing follows the bar of this button; without a bar it is a reply"},
+		{"Go| ", "nothing follows the bar of this button; without a bar it is a reply"},
+		{"|https://example.com", "a button begins with its label, before the bar"},
+		{"Go|webview:example.com", "webview: is followed by a URL, as in webview:https://example.com"},
+		{"Go|webview-half:tel:+1", "webview-half: is followed by a URL, as in webview-half:https://example.com"},
+		{"Go|tel:", dial},
+		{"Go|tel:1-800-FLOWERS", dial},
+		{"Go|tel:++1", dial},
+		{"Go|location:here", "nothing follows location:"},
+		{"Go|geo:", place},
+		{"Go|geo:37.42", place},
+		{"Go|geo:37.42,west", place},
+		{"Go|geo:0x10,1", place},
+		{"Go|geo:NaN,1", place},
+		{"Go|geo:1,2,3", place},
+		{"Go|geo:1,2?z=5", place},
+		{"Go|cal:", event},
+		{"Go|cal:2026-12-01T10:00Z", event},
+		{"Go|cal:2026-12-01T10:00/2026-12-01T11:00/No offset", event},
+		{"Go|cal:2026-12-01/2026-12-02/Days", event},
+	} {
+		if diff := cmp.Diff([]string{"/buttons/0: " + tt.want}, faults(t, asJSON, withButtons(`["`+tt.text+`"]`))); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tt.text, diff)
+		}
+	}
+}
+
+func TestDecode_buttonObjectFaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, value string
+		want        []string
+	}{
+		{"no label", `[{"url": "https://example.com"}]`, []string{"/buttons/0/label: missing: what the button says"}},
+		{"typo in the label", `[{"lable": "a", "url": "https://example.com"}]`, []string{`/buttons/0/lable: unknown field; did you mean "label"?`}},
+		{"two actions", `[{"label": "a", "url": "https://example.com", "phone": "+1"}]`, []string{`/buttons/0/phone: a button does one thing: send either "url" or "phone"`}},
+		{"reply and action", `[{"label": "a", "url": "https://example.com", "reply": true}]`, []string{`/buttons/0/reply: a button does one thing: send either "url" or "reply"`}},
+		{"three actions", `[{"label": "a", "query": "b", "share_location": true, "phone": "+1"}]`, []string{
+			`/buttons/0/query: a button does one thing: send either "phone" or "query"`,
+			`/buttons/0/share_location: a button does one thing: send either "phone" or "share_location"`,
+		}},
+		{"latitude only", `[{"label": "a", "latitude": 1}]`, []string{"/buttons/0/longitude: missing: a place has a latitude and a longitude"}},
+		{"longitude only", `[{"label": "a", "lng": "1"}]`, []string{"/buttons/0/latitude: missing: a place has a latitude and a longitude"}},
+		{"latitude in words", `[{"label": "a", "latitude": "north", "longitude": 1}]`, []string{"/buttons/0/latitude: this must be a decimal number such as 37.42"}},
+		{"event without times", `[{"label": "a", "event": {"title": "b"}}]`, []string{
+			"/buttons/0/event/start: missing: when the event begins",
+			"/buttons/0/event/end: missing: when the event ends",
+		}},
+		{"event with a typo", `[{"label": "a", "event": {"begin": "2026-12-01T10:00Z", "ende": "2026-12-01T10:00Z"}}]`, []string{
+			"/buttons/0/event/start: missing: when the event begins",
+			"/buttons/0/event/begin: unknown field; the fields here are title, description, start, end",
+			`/buttons/0/event/ende: unknown field; did you mean "end"?`,
+		}},
+		{"event as text", `[{"label": "a", "event": "tomorrow"}]`, []string{"/buttons/0/event: this must be an object, or a text that holds one as JSON, not text"}},
+		{"phone in letters", `[{"label": "a", "phone": "CALL"}]`, []string{"/buttons/0/phone: this must be a phone number: digits, *, # and a leading +"}},
+		{"two postbacks", `[{"label": "a", "reply": "b", "postback": "c"}]`, []string{`/buttons/0/reply: "postback" and "reply" both give the postback; send one of them`}},
+		{"two URLs", `[{"label": "a", "url": "https://example.com/1", "webview": "https://example.com/2"}]`, []string{`/buttons/0/webview: "url" and "webview" are the same field, with different values; send one of them`}},
+		{"view in a wrong word", `[{"label": "a", "url": "https://example.com/1", "webview": "huge"}]`, []string{`/buttons/0/webview: this must be one of full, half, tall, browser`}},
+		{"view without a URL", `[{"label": "a", "webview": "tall"}]`, []string{`/buttons/0/url: missing: what the web view opens`}},
+		{"place without a position", `[{"label": "a", "place": "Shop"}]`, []string{`/buttons/0/place: this is the label of a pin at latitude and longitude; to search the map send query`}},
+		{"description of nothing", `[{"label": "a", "description": "Shop"}]`, []string{`/buttons/0/description: this describes what a url opens, and there is none`}},
+		{"boolean", `[true]`, []string{"/buttons/0: this must be an object, or a text that holds one as JSON, not a boolean"}},
+		{"list", `[["a"]]`, []string{"/buttons/0: this must be an object, or a text that holds one as JSON, not a list"}},
+		{"two lines in one item", `["Yes\nNo"]`, []string{"/buttons/0: a line break in a button; an item of a list is one button"}},
+		{"broken JSON", `"[\"Yes\""`, []string{"/buttons: the text holds JSON that cannot be read: the JSON breaks off at line 1, column 7"}},
+		{"template that was not filled in", `"{{label}}"`, []string{"/buttons: the text holds JSON that cannot be read: broken JSON at line 1, column 3: a template was not filled in"}},
+		{"one of several in a text", `"Yes,No,Go|htps://example.com"`, []string{"/buttons: number 2 of this text: no button does htps:; did you mean https:?"}},
+		{"in JSON in a text", `"[{\"label\": \"a\", \"phone\": \"x\"}]"`, []string{"/buttons: in the JSON text, at /0/phone: this must be a phone number: digits, *, # and a leading +"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, faults(t, asJSON, withButtons(tt.value))); diff != "" {
+				t.Errorf("faults of %s (-want +got):\n%s", tt.value, diff)
+			}
+		})
+	}
+}
+
+// A plus sign that a form did not escape is still one.
+func TestDecode_dialInForms(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]string{
+		"buttons=Call|tel:+12025550199":      "+12025550199",
+		"buttons=Call|tel:%2B12025550199":    "+12025550199",
+		"buttons=Call|tel:+1+202+555+0199":   "+12025550199",
+		"buttons=Call|tel:12025550199":       "12025550199",
+		"buttons=Call|tel:*100%23":           "*100#",
+		"button1_label=a&button1_phone=+120": "120", // a short code
+	} {
+		p := decode(t, asForm, "to=%2B12025550123&text=a&"+body)
+		if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Phone.Value != want {
+			t.Errorf("%s: %+v, %v, want to dial %q", body, p.Top.Buttons.Items, p.Faults, want)
+		}
+	}
+}
+
+func TestButton_postback(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Yes":                           "Yes",
+		"Yes|=ORDER_YES":                "ORDER_YES",
+		"Yes|=a|=b":                     "a|=b",
+		"Yes|=":                         "Yes",
+		"Call us|tel:+1":                "call-us",
+		"  Call  us! |tel:+1":           "call-us",
+		"Größe 5 & mehr|tel:+1":         "größe-5-mehr",
+		"👍|tel:+1":                      "👍",
+		"नमस्ते|tel:+1":                 "नमस्ते",
+		"Go|https://example.com|=GO":    "GO",
+		"Go|https://example.com|=":      "go",
+		"Go|https://e.com/?a|=b|=GO":    "GO",
+		"Go|https://example.com| = GO":  "go",
+		"Go|https://example.com |= GO ": "GO",
+	} {
+		p := decode(t, asJSON, withButtons(`["`+text+`"]`))
+		if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Postback.Value != want {
+			t.Errorf("%q: %+v, %v, want the postback %q", text, p.Top.Buttons.Items, p.Faults, want)
+		}
+	}
+}
