@@ -29,6 +29,15 @@ type binder struct {
 	faults []fieldFault
 }
 
+// maxFaults is how many misfits are reported.
+const maxFaults = 100
+
+func (b *binder) fault(field, description string) {
+	if len(b.faults) < maxFaults {
+		b.faults = append(b.faults, fieldFault{field, description})
+	}
+}
+
 func (b *binder) refusal() *apiError {
 	if len(b.faults) == 0 {
 		return nil
@@ -45,11 +54,11 @@ func (b *binder) unknown(name, parent, why string) {
 	if parent != "" {
 		at = " at '" + parent + "'"
 	}
-	b.faults = append(b.faults, fieldFault{parent, invalidPayload + `Unknown name "` + name + `"` + at + ": " + why})
+	b.fault(parent, invalidPayload+`Unknown name "`+name+`"`+at+": "+why)
 }
 
 func (b *binder) invalid(path, typeName, why string) {
-	b.faults = append(b.faults, fieldFault{path, "Invalid value at '" + path + "' (" + typeName + "), " + why})
+	b.fault(path, "Invalid value at '"+path+"' ("+typeName+"), "+why)
 }
 
 func join(path, name string) string {

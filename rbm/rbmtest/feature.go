@@ -57,6 +57,7 @@ func suggestionFeatures(suggestions []rbm.Suggestion) []string {
 			need = append(need, "ACTION_SHARE_LOCATION")
 		case a.CreateCalendarEventAction != nil:
 			need = append(need, "ACTION_CREATE_CALENDAR_EVENT")
+		//lint:ignore SA1019 the platform still takes it, and so does the simulator
 		case a.ComposeAction != nil:
 			need = append(need, "ACTION_COMPOSE")
 		}

@@ -146,9 +146,11 @@ func fileNames(content *rbm.AgentContentMessage) []string {
 			names = append(names, name)
 		}
 	}
+	//lint:ignore SA1019 the platform still takes it, and so does the simulator
 	add(content.FileName, content.UploadedRBMFile)
 	for _, card := range cards(content) {
 		if card.Media != nil {
+			//lint:ignore SA1019 the platform still takes it, and so does the simulator
 			add(card.Media.FileName, card.Media.UploadedRBMFile)
 		}
 	}

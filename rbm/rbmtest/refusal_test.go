@@ -56,6 +56,13 @@ func TestParserWords(t *testing.T) {
 		{"null in a list", suggestion(`null`), at + ".suggestions[0]", "Invalid value at '" + at + ".suggestions[0]' (type.googleapis.com/google.communications.rcsbusinessmessaging.v1.Suggestion), List elements must be values of the field's type."},
 		{"enum word", `{"messageTrafficType":"SERVICE_REQUEST"}`, root + ".message_traffic_type", "Invalid value at 'agent_message.message_traffic_type' (type.googleapis.com/google.communications.rcsbusinessmessaging.v1.MessageTrafficType), \"SERVICE_REQUEST\""},
 		{"enum number", `{"messageTrafficType":99}`, root + ".message_traffic_type", "Invalid value at 'agent_message.message_traffic_type' (type.googleapis.com/google.communications.rcsbusinessmessaging.v1.MessageTrafficType), 99"},
+		{"word for an integer", `{"richMessageClassification":{"segmentCount":"many"}}`, root + ".rich_message_classification.segment_count", "Invalid value at 'agent_message.rich_message_classification.segment_count' (TYPE_INT32), \"many\""},
+		{"fraction", `{"richMessageClassification":{"segmentCount":1.5}}`, root + ".rich_message_classification.segment_count", "Invalid value at 'agent_message.rich_message_classification.segment_count' (TYPE_INT32), 1.5"},
+		{"more than 32 bits", `{"richMessageClassification":{"segmentCount":1e10}}`, root + ".rich_message_classification.segment_count", "Invalid value at 'agent_message.rich_message_classification.segment_count' (TYPE_INT32), 1e10"},
+		{"more than 64 bits", `{"totalPayloadSizeBytes":9223372036854775808}`, root + ".total_payload_size_bytes", "Invalid value at 'agent_message.total_payload_size_bytes' (TYPE_INT64), 9223372036854775808"},
+		{"boolean for an integer", `{"totalPayloadSizeBytes":true}`, root + ".total_payload_size_bytes", "Invalid value at 'agent_message.total_payload_size_bytes' (TYPE_INT64), true"},
+		{"boolean for a number", suggestion(`{"action":{"text":"a","viewLocationAction":{"latLong":{"latitude":true}}}}`), at + ".suggestions[0].action.view_location_action.lat_long.latitude", "Invalid value at '" + at + ".suggestions[0].action.view_location_action.lat_long.latitude' (TYPE_DOUBLE), true"},
+		{"infinity", suggestion(`{"action":{"text":"a","viewLocationAction":{"latLong":{"latitude":"Infinity"}}}}`), at + ".suggestions[0].action.view_location_action.lat_long.latitude", "Invalid value at '" + at + ".suggestions[0].action.view_location_action.lat_long.latitude' (TYPE_DOUBLE), \"Infinity\""},
 		{"ttl without unit", `{"ttl":"10"}`, root + ".ttl", "Invalid value at 'agent_message.ttl' (type.googleapis.com/google.protobuf.Duration), Field 'ttl', Illegal duration format; duration must end with 's'"},
 		{"ttl as a number", `{"ttl":10}`, root + ".ttl", "Invalid value at 'agent_message.ttl' (type.googleapis.com/google.protobuf.Duration), 10"},
 		{"time", `{"expireTime":"tomorrow"}`, root + ".expire_time", "Invalid value at 'agent_message.expire_time' (type.googleapis.com/google.protobuf.Timestamp), Field 'expireTime', Illegal timestamp format; timestamps must end with 'Z' or have a valid timezone offset."},
@@ -90,6 +97,8 @@ func TestParserWords(t *testing.T) {
 	}
 	equal(t, "messages", states(g.Simulator), []string{})
 
+	many := g.create(t, phone, "x", "{"+strings.Repeat(`"foo":1,`, 5000)+"}")
+	equal(t, "misfits reported", strings.Count(many.message(t), "Cannot find field."), 100)
 	both := g.create(t, phone, "x", `{"foo":1,"ttl":5}`)
 	equal(t, "two misfits", both.message(t), payload+"Unknown name \"foo\" at 'agent_message': Cannot find field.\n"+
 		"Invalid value at 'agent_message.ttl' (type.googleapis.com/google.protobuf.Duration), 5")
@@ -138,7 +147,7 @@ func TestRules(t *testing.T) {
 
 func TestOutputFields(t *testing.T) {
 	t.Parallel()
-	body := `{"name":"phones/x","contentMessage":{"text":"x"},"carrier":"mine"}`
+	body := `{"name":"phones/x","contentMessage":{"text":"x"},"carrier":"mine","total_payload_size_bytes":"7","richMessageClassification":{"segment_count":"2"}}`
 	g := start(t, new(rbmtest.Simulator))
 	a := g.create(t, phone, "x", body)
 	equal(t, "status", a.status, 400)
@@ -219,6 +228,29 @@ func TestRefusedRequests(t *testing.T) {
 			want = 403 // the admin's side, for which x is no loopback host
 		}
 		equal(t, path, w.Code, want)
+	}
+}
+
+// TestTrafficTypes tries every traffic type with every use case.
+func TestTrafficTypes(t *testing.T) {
+	t.Parallel()
+	const all = "AUTHENTICATION TRANSACTION PROMOTION SERVICEREQUEST ACKNOWLEDGEMENT"
+	allowed := map[rbmtest.UseCase]string{
+		"":                           all,
+		rbmtest.UseCaseOTP:           "AUTHENTICATION SERVICEREQUEST ACKNOWLEDGEMENT",
+		rbmtest.UseCaseTransactional: "TRANSACTION SERVICEREQUEST ACKNOWLEDGEMENT",
+		rbmtest.UseCasePromotional:   "PROMOTION SERVICEREQUEST ACKNOWLEDGEMENT",
+		rbmtest.UseCaseMultiUse:      "TRANSACTION PROMOTION SERVICEREQUEST ACKNOWLEDGEMENT",
+	}
+	for useCase, want := range allowed {
+		g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent, UseCase: useCase}}})
+		var got []string
+		for _, traffic := range strings.Fields(all) {
+			if g.create(t, phone, traffic, `{"contentMessage":{"text":"x"},"messageTrafficType":"`+traffic+`"}`).status == 200 {
+				got = append(got, traffic)
+			}
+		}
+		equal(t, string(useCase), strings.Join(got, " "), want)
 	}
 }
 

@@ -107,8 +107,8 @@ type Agent struct {
 	// Unlaunched agents reach only users who have agreed to be their testers.
 	Unlaunched bool
 
-	// UseCase decides which traffic types the agent may send, and which it sends
-	// if a message names none. Empty means that all are allowed.
+	// UseCase decides which traffic types the agent may send, and whether a
+	// message must name one. Empty means that all are allowed and none is needed.
 	UseCase UseCase
 
 	// Dialogflow are the texts with which the Dialogflow agent that is
@@ -279,28 +279,17 @@ func (s *Simulator) agent(id string) *Agent {
 	return nil
 }
 
-// defaultTraffic is what a message without a traffic type is taken for; empty if
-// the agent's use case does not say.
-func (u UseCase) defaultTraffic() rbm.TrafficType {
-	switch u {
-	case UseCaseOTP:
-		return rbm.TrafficAuthentication
-	case UseCaseTransactional:
-		return rbm.TrafficTransaction
-	case UseCasePromotional:
-		return rbm.TrafficPromotion
-	default:
-		return ""
-	}
-}
-
 // allows reports whether an agent of this use case may send t.
 func (u UseCase) allows(t rbm.TrafficType) bool {
 	if u == "" || t == rbm.TrafficServiceRequest || t == rbm.TrafficAcknowledgement {
 		return true
 	}
-	if u == UseCaseMultiUse {
-		return t == rbm.TrafficTransaction || t == rbm.TrafficPromotion
+	switch t {
+	case rbm.TrafficAuthentication:
+		return u == UseCaseOTP
+	case rbm.TrafficTransaction:
+		return u == UseCaseTransactional || u == UseCaseMultiUse
+	default:
+		return u == UseCasePromotional || u == UseCaseMultiUse
 	}
-	return t == u.defaultTraffic()
 }
