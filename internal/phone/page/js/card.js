@@ -1,0 +1,54 @@
+// Rich cards: one that stands alone, or several on a rail.
+
+import { h, list, obj, str } from "./dom.js";
+import { cardMedia } from "./media.js";
+import { rail } from "./rail.js";
+import { cardButtons } from "./suggestions.js";
+import { linkify } from "./url.js";
+
+/** Renders contentMessage.richCard. */
+export function richCard(richCard, tap) {
+  const carousel = obj(richCard.carouselCard);
+  const cards = list(carousel.cardContents);
+  const base = "/contentMessage/richCard";
+  if (richCard.carouselCard) {
+    const width = carousel.cardWidth === "SMALL" ? "small" : "medium";
+    const items = cards.map((c, i) => card(c, { pointer: `${base}/carouselCard/cardContents/${i}`, tap, label: `Card ${i + 1} of ${cards.length}` }));
+    return rail(`carousel carousel-${width}`, `Carousel of ${cards.length} cards`, items);
+  }
+  const alone = obj(richCard.standaloneCard);
+  return card(obj(alone.cardContent), {
+    pointer: `${base}/standaloneCard/cardContent`,
+    tap,
+    label: "Card",
+    horizontal: alone.cardOrientation === "HORIZONTAL",
+    side: alone.thumbnailImageAlignment === "LEFT" ? "left" : "right",
+  });
+}
+
+function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
+  const title = str(content.title);
+  const description = str(content.description);
+  const buttons = list(content.suggestions);
+  const words = title || description;
+  return h(
+    "article",
+    { class: "card", "aria-label": label, data: horizontal ? { layout: "horizontal", side } : { layout: "vertical" } },
+    content.media ? cardMedia(obj(content.media)) : null,
+    words || buttons.length > 0
+      ? h(
+          "div",
+          { class: "card-body" },
+          words
+            ? h(
+                "div",
+                { class: "card-text" },
+                title ? h("p", { class: "card-title", dir: "auto" }, title) : null,
+                description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null,
+              )
+            : null,
+          buttons.length > 0 ? h("div", { class: "card-buttons" }, cardButtons(buttons, pointer, tap)) : null,
+        )
+      : null,
+  );
+}

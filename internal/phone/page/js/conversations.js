@@ -1,0 +1,104 @@
+// The list of conversations, and the numbers that misbehave on purpose.
+
+import { byID, fill, h, setText } from "./dom.js";
+import { phoneNumber, shorten, timeOfDay } from "./format.js";
+import { icon } from "./icons.js";
+import { noticeWords } from "./message.js";
+import { agentLook } from "./setup.js";
+import { describe, queued, unread } from "./store.js";
+
+export class Conversations {
+  constructor(choose) {
+    this.root = byID("chat-list");
+    this.choose = choose;
+    this.entries = new Map();
+  }
+
+  render(store, selected) {
+    const sorted = store.sorted();
+    const agents = new Set(sorted.map((c) => c.agent));
+    byID("chats-empty").hidden = sorted.length > 0;
+    for (const [key, e] of this.entries) {
+      if (store.conversations.has(key)) continue;
+      e.el.remove();
+      this.entries.delete(key);
+    }
+    sorted.forEach((c, i) => {
+      let e = this.entries.get(c.key);
+      if (!e) {
+        e = this.entry(c.key);
+        this.entries.set(c.key, e);
+      }
+      this.update(e, c, store, c.key === selected, agents.size > 1);
+      // Moving an element takes its focus away, so it stays if its place is right.
+      if (this.root.children[i] !== e.el) this.root.insertBefore(e.el, this.root.children[i] ?? null);
+    });
+  }
+
+  entry(key) {
+    const e = {
+      number: h("span", { class: "chat-number" }),
+      time: h("span", { class: "chat-time" }),
+      last: h("span", { class: "chat-last", dir: "auto" }),
+      badge: h("span", { class: "chat-badge" }),
+    };
+    e.button = h("button", { type: "button", class: "chat", onclick: () => this.choose(key) }, e.number, e.time, e.last, e.badge);
+    e.el = h("li", null, e.button);
+    return e;
+  }
+
+  update(e, c, store, selected, several) {
+    const last = c.items.at(-1);
+    const news = unread(c);
+    const waiting = queued(c);
+    setText(e.number, phoneNumber(c.phone));
+    setText(e.time, last ? timeOfDay(last.at) : "");
+    setText(e.last, (several ? `${agentLook(c.agent).name}: ` : "") + (last ? shorten(words(last), 80) : ""));
+    const badge = `${news} ${waiting} ${store.isOnline(c.phone)}`;
+    if (e.badge.dataset.stamp !== badge) {
+      e.badge.dataset.stamp = badge;
+      fill(
+        e.badge,
+        store.isOnline(c.phone) ? null : h("span", { class: "badge quiet", title: "offline" }, icon("airplane"), h("span", { class: "unseen" }, "offline")),
+        waiting > 0 ? h("span", { class: "badge quiet", title: `${waiting} waiting` }, String(waiting)) : null,
+        news > 0 ? h("span", { class: "badge" }, String(news), h("span", { class: "unseen" }, " unread")) : null,
+      );
+    }
+    if (selected) e.button.setAttribute("aria-current", "true");
+    else e.button.removeAttribute("aria-current");
+  }
+}
+
+function words(item) {
+  if (item.kind === "agent") return describe(item.content);
+  if (item.kind === "notice") return noticeWords(item);
+  return { location: "You shared a location", file: "You sent a file", action: `You tapped ${item.text}` }[item.what] ?? `You: ${item.text}`;
+}
+
+const refusals = {
+  unreachable: "cannot be reached by RCS",
+  not_launched: "agent not launched on its network",
+  not_tester: "not a tester",
+  feature_unsupported: "device lacks a feature",
+  traffic_limit: "over its share of messages",
+};
+
+function behavior(b) {
+  const fault = b.fault ?? {};
+  if (b.offline) return "is offline";
+  if (b.refusal) return refusals[b.refusal] ?? b.refusal;
+  if (fault.status && fault.count) return `answers ${fault.status}, ${fault.count} times`;
+  if (fault.status) return `answers ${fault.status}`;
+  if (fault.delay) return "does not answer";
+  return "behaves differently";
+}
+
+/** Lists the numbers of /_sim/numbers; pick is called with one. */
+export function showNumbers(numbers, pick) {
+  const entries = Object.entries(numbers).filter(([, b]) => Object.keys(b).length > 0);
+  byID("odd").hidden = entries.length === 0;
+  fill(
+    byID("odd-list"),
+    entries.sort(([a], [b]) => a.localeCompare(b)).map(([phone, b]) => h("li", null, h("button", { type: "button", class: "odd-number", onclick: () => pick(phone) }, h("span", null, phoneNumber(phone)), h("span", { class: "odd-what" }, behavior(b))))),
+  );
+}

@@ -1,0 +1,117 @@
+// A text area for JSON with line numbers, colors, and marks where something is
+// wrong. The marks are in a layer behind the text, which is laid out in the same
+// way; the text area itself stays what browsers and screen readers know.
+
+import { fill, h } from "./dom.js";
+import { locate, placeOf, tokens } from "./json.js";
+
+export class Editor {
+  constructor(label, changed) {
+    this.marks = [];
+    this.layer = h("div", { class: "editor-layer", "aria-hidden": "true" });
+    this.area = h("textarea", {
+      class: "editor-text",
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      "aria-label": label,
+      oninput: () => {
+        this.marks = [];
+        this.paint();
+        changed();
+      },
+    });
+    this.el = h("div", { class: "editor" }, h("div", { class: "editor-sheet" }, this.layer, this.area));
+  }
+
+  get text() {
+    return this.area.value;
+  }
+
+  set text(text) {
+    this.area.value = text;
+    this.marks = [];
+    this.paint();
+  }
+
+  /** Marks faults, which have a pointer; returns the line of each. */
+  mark(faults) {
+    const { places } = locate(this.text);
+    this.marks = faults.map((f) => ({ ...placeOf(places, f.pointer), fault: f }));
+    this.area.setAttribute("aria-invalid", String(faults.length > 0));
+    this.paint();
+    return this.marks.map((m) => this.lineOf(m.from));
+  }
+
+  /** Marks the place where the text ceases to be JSON; returns its line. */
+  markBroken() {
+    const { error } = locate(this.text);
+    const from = Math.max(0, Math.min(error, this.text.length - 1));
+    this.marks = error < 0 ? [] : [{ from, to: from + 1 }];
+    this.area.setAttribute("aria-invalid", "true");
+    this.paint();
+    return this.lineOf(from);
+  }
+
+  lineOf(offset) {
+    return this.text.slice(0, offset).split("\n").length;
+  }
+
+  /** Puts the cursor on the n-th mark. */
+  goTo(n) {
+    const m = this.marks[n];
+    if (!m) return;
+    this.area.focus();
+    this.area.setSelectionRange(m.from, Math.min(m.to, this.endOfLine(m.from)));
+    this.layer.children[this.lineOf(m.from) - 1]?.scrollIntoView({ block: "nearest" });
+  }
+
+  endOfLine(offset) {
+    const end = this.text.indexOf("\n", offset);
+    return end < 0 ? this.text.length : end;
+  }
+
+  /** Draws the layer anew: one element per line, so that long lines break alike. */
+  paint() {
+    const text = this.text;
+    const all = tokens(text);
+    const lines = [];
+    let from = 0;
+    let next = 0;
+    for (const line of text.split("\n")) {
+      const to = from + line.length;
+      const spans = [];
+      let at = from;
+      while (next < all.length && all[next].from < to) {
+        const t = all[next++];
+        spans.push(...this.piece(at, t.from, ""), ...this.piece(t.from, t.to, t.class));
+        at = t.to;
+      }
+      spans.push(...this.piece(at, to, ""));
+      const wrong = this.marks.some((m) => this.onLine(m, from, to));
+      lines.push(h("div", { class: wrong ? "editor-line wrong" : "editor-line" }, spans.length > 0 ? spans : "\u200b"));
+      from = to + 1;
+    }
+    fill(this.layer, lines);
+  }
+
+  /** A mark begins on this line; what it covers of the following ones is not marked. */
+  onLine(mark, from, to) {
+    return mark.from >= from && mark.from <= to;
+  }
+
+  /** A piece of one token, cut where marks begin and end. */
+  piece(from, to, className) {
+    if (to <= from) return [];
+    const mark = this.marks.find((m) => m.from < to && Math.min(m.to, this.endOfLine(m.from)) > from);
+    if (!mark) return [this.span(this.text.slice(from, to), className)];
+    const a = Math.max(from, mark.from);
+    const b = Math.min(to, mark.to, this.endOfLine(mark.from));
+    return [this.span(this.text.slice(from, a), className), this.span(this.text.slice(a, b), `${className} fault`), this.span(this.text.slice(b, to), className)].filter(Boolean);
+  }
+
+  span(text, className) {
+    if (!text) return null;
+    return className ? h("span", { class: className }, text) : text;
+  }
+}

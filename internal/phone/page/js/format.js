@@ -1,0 +1,46 @@
+// How numbers and times are written.
+
+/** +12025550123 as +1 202 555 0123; numbers of other countries in threes. */
+export function phoneNumber(e164) {
+  const us = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(e164);
+  if (us) return `+1 ${us[1]} ${us[2]} ${us[3]}`;
+  return e164.replace(/^(\+\d{2})(\d+)$/, (_, code, rest) => `${code} ${rest.replace(/(\d{3})(?=\d)/g, "$1 ")}`);
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const precise = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", month: "long", day: "numeric" });
+const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+const written = (format, time) => (Number.isNaN(time.getTime()) ? "" : format.format(time));
+
+export const timeOfDay = (time) => written(clock, time);
+export const exactTime = (time) => written(precise, time);
+export const dateAndTime = (text) => written(moment, new Date(text));
+
+/** The day of a time, in words. */
+export function day(time) {
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(time).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return written(dayName, time);
+}
+
+export const count = (n) => new Intl.NumberFormat("en").format(n);
+
+/** 1 message, 2 messages. */
+export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
+
+/** How many characters the platform counts in a text. */
+export function characters(text) {
+  let n = 0;
+  for (const _ of text) n++;
+  return n;
+}
+
+/** The first words of a text, on one line. */
+export function shorten(text, max) {
+  const line = text.replace(/\s+/g, " ").trim();
+  const chars = [...line.slice(0, max * 2)];
+  return chars.length > max ? chars.slice(0, max - 1).join("") + "\u2026" : chars.join("");
+}

@@ -1,0 +1,114 @@
+// Pictures, films, sounds and documents. What is not loaded has a stand-in that says
+// what it is: nothing of another origin is asked for unless the user allows it.
+
+import { h, obj, str } from "./dom.js";
+import { icon } from "./icons.js";
+import { setup } from "./setup.js";
+import { fileNameOf, hostOf, image, outLink, webURL } from "./url.js";
+
+// Addresses on this host are those of the examples. The name is reserved (RFC 2606),
+// so there is no real picture that these could be taken for.
+const exampleHost = "pictures.example";
+const examplePictures = new Set(["ferry", "harbor", "island", "lighthouse", "deck"]);
+
+const endings = [
+  ["image", /\.(jpe?g|png|gif|webp|svg|avif)$/i],
+  ["video", /\.(mp4|m4v|mpe?g|mpeg4|webm|h263|3gp|mov)$/i],
+  ["audio", /\.(mp3|aac|m4a|ogg|oga|ogx|wav|amr|mpga)$/i],
+  ["pdf", /\.pdf$/i],
+];
+
+const nouns = { image: "Image", video: "Video", audio: "Audio", pdf: "PDF", file: "File" };
+
+/** What a content message or the media of a card shows. */
+export function readMedia(holder) {
+  const info = obj(holder.contentInfo);
+  const uploaded = obj(holder.uploadedRbmFile);
+  const name = str(uploaded.fileName) || str(holder.fileName);
+  const address = str(info.fileUrl);
+  return {
+    address: address || name,
+    thumbnail: str(info.thumbnailUrl) || str(uploaded.thumbnailName),
+    alt: str(holder.contentDescription),
+    kind: address ? (endings.find(([, re]) => re.test(webURL(address)?.pathname ?? ""))?.[0] ?? "file") : "uploaded",
+    name: fileNameOf(address) || name.replace(/^files\//, ""),
+    host: hostOf(address) || (name ? "uploaded" : ""),
+  };
+}
+
+/** From where the page may load an image, or "". */
+function source(address) {
+  const url = webURL(address);
+  if (!url) return /^files\/[\w-]+$/.test(address) ? `/_sim/${address}` : "";
+  const name = /^\/([a-z]+)\.\w+$/.exec(url.pathname)?.[1];
+  if (url.host === exampleHost && examplePictures.has(name)) return `/pictures/${name}.svg`;
+  return setup.images && url.protocol === "https:" ? url.href : "";
+}
+
+/** The picture of a file: itself if it is one, else its thumbnail. */
+function picture(media, inCard) {
+  const standIn = (why) => placeholder(media, why);
+  const isPicture = media.kind === "image" || media.kind === "uploaded" || (inCard && media.kind === "file");
+  const from = (isPicture && source(media.address)) || source(media.thumbnail);
+  if (!from) return standIn(setup.images ? "" : "not loaded");
+  return image(from, media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`, () => standIn("cannot be loaded"));
+}
+
+function placeholder(media, why) {
+  const el = h(
+    "div",
+    { class: "stand-in", role: "img", "aria-label": [media.alt || nouns[media.kind] || "Media", media.name, why].filter(Boolean).join(", ") },
+    icon(media.kind === "uploaded" || media.kind === "file" ? "image" : media.kind === "pdf" ? "file" : media.kind),
+    h("span", { class: "stand-in-name" }, media.name || "image"),
+    h("span", { class: "stand-in-why" }, [media.host, why].filter(Boolean).join(" \u00b7 ")),
+  );
+  el.style.setProperty("--hue", String(hue(media.address)));
+  return el;
+}
+
+/** A color of its own for every address, the same each time. */
+function hue(text) {
+  let n = 7;
+  for (let i = 0; i < text.length; i++) n = (n * 31 + text.charCodeAt(i)) % 360;
+  return n;
+}
+
+const playSign = () => h("span", { class: "play" }, icon("play"));
+
+/** The media of a card. */
+export function cardMedia(media) {
+  const m = readMedia(media);
+  return h("div", { class: "media", data: { kind: m.kind, height: str(media.height) || "SHORT" } }, picture(m, true), m.kind === "video" ? playSign() : null);
+}
+
+/** A file as a message of its own. */
+export function fileBubble(content) {
+  const m = readMedia(content);
+  if (m.kind === "audio") return soundBubble(m);
+  if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail)) return documentBubble(m);
+  return h("div", { class: "bubble file", data: { kind: m.kind } }, picture(m, false), m.kind === "video" ? playSign() : null);
+}
+
+function documentBubble(m) {
+  return h(
+    "div",
+    { class: "bubble document" },
+    m.thumbnail ? h("div", { class: "document-page" }, picture(m, false)) : null,
+    h("div", { class: "document-row" }, h("span", { class: "document-icon" }, m.kind === "pdf" ? "PDF" : icon("file")), h("div", { class: "document-text" }, h("span", { class: "document-name" }, outLink(m.address, m.name || "file")), h("span", { class: "document-host" }, m.host))),
+  );
+}
+
+function soundBubble(m) {
+  // The shape is an ornament, made of the address so that each sound has its own.
+  const bars = Array.from({ length: 28 }, (_, i) => {
+    const bar = h("i");
+    bar.style.setProperty("--bar", String(0.2 + ((hue(m.address) * (i + 3) * 37) % 80) / 100));
+    return bar;
+  });
+  return h(
+    "div",
+    { class: "bubble sound" },
+    h("span", { class: "sound-play" }, icon("play")),
+    h("div", { class: "sound-text" }, h("span", { class: "sound-wave", "aria-hidden": "true" }, bars), h("span", { class: "sound-name" }, outLink(m.address, m.name || "audio"))),
+  );
+}

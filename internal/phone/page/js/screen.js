@@ -1,0 +1,289 @@
+// The phone: the head of the conversation, its items, what is typed at its foot,
+// and the sheets that come up from below.
+
+import { mapBubble, body, view } from "./message.js";
+import { byID, copy, fill, h, setText } from "./dom.js";
+import { curl } from "./curl.js";
+import { day, phoneNumber, plural } from "./format.js";
+import { icon } from "./icons.js";
+import { rail } from "./rail.js";
+import { agentLook, setup } from "./setup.js";
+import { actionSheet, locationSheet } from "./sheet.js";
+import { chipsOf, queued } from "./store.js";
+import { chips } from "./suggestions.js";
+
+export class Screen {
+  /**
+   * actions are what a user can do: act(action) posts it, inspect(item) and
+   * selected() are about the inspector, pushed(item) tells what became of an event,
+   * receipts.get and receipts.set are about read receipts.
+   */
+  constructor(root, actions) {
+    this.root = root;
+    this.actions = { ...actions, tap: (item, pointer, about) => this.tap(item, pointer, about) };
+    this.key = undefined;
+    this.views = new Map();
+    root.addEventListener("keydown", (e) => {
+      if (e.key === "Escape") this.closeOverlays();
+    });
+    root.addEventListener("click", (e) => {
+      if (!this.menu || e.target.closest(".menu, .menu-button")) return;
+      this.closeMenu();
+    });
+  }
+
+  /** Shows a conversation, or an invitation to begin if there is none. */
+  render(conversation, online, preview) {
+    const key = conversation?.key ?? null;
+    if (key !== this.key) {
+      this.key = key;
+      this.conversation = conversation;
+      this.views.clear();
+      this.chipsOf = undefined;
+      this.preview = undefined;
+      if (conversation) this.build(conversation);
+      else this.invite();
+    }
+    if (!conversation) return;
+    this.conversation = conversation;
+    this.online = online;
+    this.items(conversation);
+    this.tail(conversation, preview);
+    this.status(conversation, online);
+  }
+
+  invite() {
+    const command = setup.function ? curl({ to: "+12025550123", text: "Hello from rcshook", buttons: ["Hi!", "Docs|https://example.com"] }) : "";
+    const button = h("button", { type: "button", class: "button", onclick: () => copy(button, command) }, "Copy the command");
+    fill(
+      this.root,
+      h("div", { class: "status-bar" }, h("span", null, "No messages yet"), icon("wifi")),
+      h(
+        "div",
+        { class: "invite" },
+        h("p", { class: "invite-title" }, "Waiting for the first message"),
+        h("p", null, command ? "Send one from a terminal, or pick an example in Compose." : "Whatever is sent to the simulator shows up here."),
+        command ? h("pre", { class: "invite-command", tabindex: "0" }, command) : null,
+        command ? button : null,
+      ),
+    );
+  }
+
+  build(c) {
+    const look = agentLook(c.agent);
+    this.root.style.setProperty("--agent", look.color);
+    this.signal = h("span", { class: "signal" });
+    this.rows = h("ol", { class: "rows" });
+    this.end = h("div", { class: "tail" });
+    this.banner = h("div", { class: "banner", hidden: true });
+    this.note = h("p", { class: "toast", role: "status" });
+    const menuButton = h("button", { type: "button", class: "round menu-button", "aria-label": "More", "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more"));
+    this.menuButton = menuButton;
+    this.input = h("input", { class: "typed", type: "text", placeholder: "RCS message", "aria-label": `Message to ${look.name}`, autocomplete: "off", maxlength: "3072" });
+    const typed = (e) => {
+      e.preventDefault();
+      this.sendTyped();
+    };
+    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Messages" }, h("div", { class: "thread" }, this.rows, this.end));
+    fill(
+      this.root,
+      h("div", { class: "status-bar" }, h("span", { class: "status-number" }, phoneNumber(c.phone)), this.signal),
+      h(
+        "div",
+        { class: "head" },
+        h("span", { class: "avatar", "aria-hidden": "true" }, look.initial),
+        h("div", { class: "head-text" }, h("h2", { class: "head-name" }, h("bdi", null, look.name), h("span", { class: "verified", title: "Verified" }, icon("verified"), h("span", { class: "unseen" }, "verified"))), h("p", { class: "head-id" }, c.agent || "no agent")),
+        menuButton,
+      ),
+      this.scroller,
+      this.banner,
+      h(
+        "form",
+        { class: "type-row", onsubmit: typed },
+        h("button", { type: "button", class: "round", "aria-label": "Share a location", onclick: () => this.shareLocation() }, icon("plus")),
+        this.input,
+        h("button", { type: "submit", class: "round send", "aria-label": "Send" }, icon("send")),
+      ),
+      this.note,
+    );
+  }
+
+  items(c) {
+    for (const [key, v] of this.views) {
+      if (c.byKey.get(key) !== v.item) {
+        v.el.remove();
+        this.views.delete(key);
+      }
+    }
+    let lastDay = this.views.size > 0 ? this.lastDay : "";
+    const fresh = document.createDocumentFragment();
+    for (const item of c.items) {
+      let v = this.views.get(item.key);
+      if (!v) {
+        v = view(item, this.actions);
+        v.item = item;
+        this.views.set(item.key, v);
+        const today = item.at.toDateString();
+        if (today !== lastDay) fresh.append(h("li", { class: "day" }, day(item.at)));
+        lastDay = today;
+        fresh.append(v.el);
+      }
+      const selected = this.actions.selected() === item;
+      const stamp = `${item.state} ${item.seen} ${item.requests.length} ${this.actions.pushed(item)} ${selected}`;
+      if (stamp !== v.stamp) {
+        v.stamp = stamp;
+        v.el.classList.toggle("selected", selected);
+        v.update();
+      }
+    }
+    this.lastDay = lastDay;
+    this.rows.append(fresh);
+  }
+
+  /** What is under the latest message: a preview, somebody typing, chips. */
+  tail(c, preview) {
+    const current = preview ? null : chipsOf(c);
+    const stamp = `${current?.item.key} ${c.typing} ${this.online}`;
+    if (stamp === this.chipsOf && preview === this.preview) return;
+    this.chipsOf = stamp;
+    this.preview = preview;
+    const parts = [];
+    if (preview) parts.push(...this.previewParts(preview));
+    if (c.typing) parts.push(h("div", { class: "bubble typing", role: "img", "aria-label": "The agent is typing" }, h("i"), h("i"), h("i")));
+    if (current) parts.push(rail("chips", "Suggestions", chips(current.suggestions, (pointer, about) => this.tap(current.item, pointer, about))));
+    fill(this.end, parts);
+    if (preview) this.scroller.scrollTop = 0;
+  }
+
+  previewParts(preview) {
+    const content = preview.content;
+    const tap = (_, about) => this.tapPreview(about);
+    const suggestions = Array.isArray(content.suggestions) ? content.suggestions : [];
+    return [
+      h("div", { class: "preview", role: "group", "aria-label": "Preview" }, h("div", { class: "preview-label" }, "Preview", h("span", null, "nothing is sent"), h("button", { type: "button", class: "preview-close", "aria-label": "Close the preview", onclick: () => this.actions.dropPreview() }, icon("close"))), h("div", { class: "frame" }, body(content, tap))),
+      suggestions.length > 0 ? rail("chips chips-preview", "Suggestions of the preview", chips(suggestions, tap)) : null,
+    ];
+  }
+
+  status(c, online) {
+    const waiting = queued(c);
+    const stamp = `${online} ${waiting}`;
+    if (this.statusStamp === stamp && this.banner.isConnected && this.banner.dataset.stamp === stamp) return;
+    this.statusStamp = stamp;
+    this.banner.dataset.stamp = stamp;
+    fill(this.signal, icon(online ? "wifi" : "airplane"), h("span", { class: "unseen" }, online ? "online" : "offline"));
+    this.root.classList.toggle("offline", !online);
+    this.banner.hidden = online;
+    this.input.disabled = !online;
+    if (online) return;
+    fill(
+      this.banner,
+      icon("airplane"),
+      h("span", { class: "banner-words" }, h("b", null, "Offline"), waiting > 0 ? `${plural(waiting, "message")} at the platform` : "Messages wait at the platform"),
+      h("button", { type: "button", class: "button small", onclick: () => this.actions.setOnline(c.phone, true) }, "Go online"),
+    );
+  }
+
+  /** Does something as the user, and says so if it cannot be done. */
+  async act(action) {
+    const c = this.conversation;
+    try {
+      await this.actions.act({ phone: c.phone, agent_id: c.agent, ...action });
+      return true;
+    } catch (e) {
+      this.say(e.message);
+      return false;
+    }
+  }
+
+  async sendTyped() {
+    const text = this.input.value.trim();
+    if (!text) return this.input.focus();
+    if (await this.act({ action: "text", text })) {
+      this.input.value = "";
+      this.scroller.scrollTop = 0;
+    }
+  }
+
+  shareLocation() {
+    this.open(locationSheet((location) => this.act({ action: "location", location }), mapBubble));
+  }
+
+  async tap(item, pointer, about) {
+    this.scroller.scrollTop = 0;
+    if (!(await this.act({ action: "tap", message_id: item.id, suggestion: pointer }))) return;
+    if (about.kind === "share") this.shareLocation();
+    else if (about.kind !== "reply") this.open(actionSheet(about));
+  }
+
+  tapPreview(about) {
+    if (about.kind === "reply" || about.kind === "share") this.say("This is a preview: the tap is not sent.");
+    else this.open(actionSheet(about));
+  }
+
+  /** Brings a sheet up from below. */
+  open(sheet) {
+    this.closeOverlays();
+    const before = document.activeElement;
+    const close = h("button", { type: "button", class: "round sheet-close", "aria-label": "Close", onclick: () => this.closeOverlays() }, icon("close"));
+    const el = h("div", { class: "sheet", role: "dialog", "aria-label": sheet.title, tabindex: "-1", data: { size: sheet.size ?? "" } }, h("div", { class: "sheet-head" }, h("span", { class: "sheet-title" }, sheet.title), close), sheet.body(() => this.closeOverlays()));
+    const shade = h("div", { class: "shade", onclick: () => this.closeOverlays() });
+    this.root.append(shade, el);
+    this.overlay = { close: () => (shade.remove(), el.remove(), before?.isConnected && before.focus()) };
+    (el.querySelector("[data-first]") ?? close).focus();
+  }
+
+  closeOverlays() {
+    this.overlay?.close();
+    this.overlay = undefined;
+    if (this.menu) {
+      this.closeMenu();
+      this.menuButton.focus();
+    }
+  }
+
+  closeMenu() {
+    this.menu?.remove();
+    this.menu = undefined;
+    this.menuButton.setAttribute("aria-expanded", "false");
+  }
+
+  toggleMenu() {
+    if (this.menu) return this.closeMenu();
+    const c = this.conversation;
+    const receipts = this.actions.receipts;
+    const entry = (label, act) => h("button", { type: "button", class: "menu-entry", onclick: () => (this.closeMenu(), this.menuButton.focus(), act()) }, label);
+    this.menu = h(
+      "div",
+      { class: "menu" },
+      entry(this.online ? "Go offline" : "Go online", () => this.actions.setOnline(c.phone, !this.online)),
+      entry(receipts.get() ? "Stop sending read receipts" : "Send read receipts", () => receipts.set(!receipts.get())),
+      entry("Share a location", () => this.shareLocation()),
+      entry("Begin to type", () => this.act({ action: "typing" })),
+      entry("Unsubscribe with STOP", () => this.act({ action: "unsubscribe" })),
+      entry("Subscribe with START", () => this.act({ action: "subscribe" })),
+    );
+    this.menuButton.after(this.menu);
+    this.menuButton.setAttribute("aria-expanded", "true");
+    this.menu.firstChild.focus();
+  }
+
+  say(words) {
+    setText(this.note, words.replace(/^rbmtest: /, ""));
+    this.note.classList.add("shown");
+    clearTimeout(this.said);
+    this.said = setTimeout(() => {
+      this.note.classList.remove("shown");
+      setText(this.note, "");
+    }, 4000);
+  }
+
+  /** Brings an item into view. */
+  reveal(item) {
+    this.views.get(item.key)?.el.scrollIntoView({ block: "nearest" });
+  }
+
+  focus() {
+    (this.input?.isConnected ? this.input : byID("phone")).focus();
+  }
+}

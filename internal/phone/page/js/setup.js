@@ -1,0 +1,46 @@
+// What the page works with, as /_dev/setup tells it.
+
+export const setup = {
+  boot: "",
+  function: "",
+  key: "",
+  webhook: "",
+  images: false,
+  agents: [],
+  limits: {},
+};
+
+/** The agent's name, color and initial. */
+export function agentLook(id) {
+  const known = setup.agents.find((a) => a.id === id);
+  const name = known?.name || nameOf(id);
+  return { name, color: readable(known?.color), initial: ([...name][0] ?? "?").toUpperCase() };
+}
+
+/** harborline_ferries_k3x9a1bc_agent is Harborline ferries. */
+function nameOf(id) {
+  const words = id.replace(/_agent$/, "").replace(/_[a-z0-9]{8}$/, "").replace(/[_-]+/g, " ").trim();
+  return words ? words[0].toUpperCase() + words.slice(1) : "Unknown agent";
+}
+
+const standard = "#0b57a4";
+
+/**
+ * The color, dark enough to be read on white. Google asks brands for a contrast of
+ * 4.5 to 1; a color that has less is darkened until it does.
+ */
+function readable(color) {
+  const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color ?? "");
+  if (!match) return standard;
+  let rgb = match.slice(1).map((x) => parseInt(x, 16));
+  while (1.05 / (luminance(rgb) + 0.05) < 4.6) rgb = rgb.map((x) => Math.floor(x * 0.94));
+  return "#" + rgb.map((x) => x.toString(16).padStart(2, "0")).join("");
+}
+
+function luminance(rgb) {
+  const [r, g, b] = rgb.map((x) => {
+    const c = x / 255;
+    return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}

@@ -1,0 +1,113 @@
+// What a phone does when an action is tapped, as far as a page can show it. Nothing
+// is opened by itself: the address in a message is only followed on purpose.
+
+import { h, obj, str } from "./dom.js";
+import { dateAndTime, phoneNumber } from "./format.js";
+import { icon } from "./icons.js";
+import { hostOf, link, webURL } from "./url.js";
+
+const row = (name, value) => (value ? h("div", { class: "sheet-row" }, h("dt", null, name), h("dd", { dir: "auto" }, value)) : null);
+
+/** The sheet for a suggestion that was read: {title, size, body(close)}. */
+export function actionSheet(s) {
+  return (sheets[s.kind] ?? sheets.file)(s.about, s);
+}
+
+const sheets = {
+  open: (about) => browser("Browser", "", about),
+  webview: (about) => browser("Web view", { HALF: "half", TALL: "tall" }[about.webviewViewMode] ?? "full", about),
+
+  dial: (about) => ({
+    title: "Dial",
+    body: () => h("div", { class: "sheet-body dialer" }, h("p", { class: "dialer-number" }, phoneNumber(str(about.phoneNumber))), h("p", { class: "sheet-note" }, "The phone opens its dialer with this number.")),
+  }),
+
+  place: (about) => {
+    const at = obj(about.latLong);
+    const where = about.latLong ? `${Number(at.latitude ?? 0)}, ${Number(at.longitude ?? 0)}` : "";
+    return {
+      title: "Map",
+      body: () => h("div", { class: "sheet-body" }, h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")), h("dl", null, row("Place", str(about.label)), row("Search", str(about.query)), row("Coordinates", where))),
+    };
+  },
+
+  calendar: (about) => ({
+    title: "New event",
+    body: () =>
+      h(
+        "dl",
+        { class: "sheet-body" },
+        row("Title", str(about.title)),
+        row("Starts", dateAndTime(str(about.startTime))),
+        row("Ends", dateAndTime(str(about.endTime))),
+        row("Notes", str(about.description)),
+      ),
+  }),
+
+  compose: (about) => {
+    const draft = obj(about.composeTextMessage);
+    const recording = obj(about.composeRecordingMessage);
+    return {
+      title: "New message",
+      body: () => h("dl", { class: "sheet-body" }, row("To", phoneNumber(str(draft.phoneNumber) || str(recording.phoneNumber))), row("Text", str(draft.text)), row("Recording", str(recording.type))),
+    };
+  },
+
+  file: (_, s) => ({ title: s.label, body: () => h("p", { class: "sheet-body sheet-note" }, "This page does not know the action.") }),
+};
+
+function browser(title, size, about) {
+  const address = str(about.url);
+  const open = webURL(address) ? link(address, "Open in a new tab", { class: "button", data: { first: "" } }) : null;
+  return {
+    title,
+    size,
+    body: () =>
+      h(
+        "div",
+        { class: "sheet-body" },
+        h("div", { class: "address" }, icon("open"), h("bdi", null, hostOf(address) || "not a web address")),
+        h("p", { class: "sheet-address" }, address),
+        about.description ? h("p", { class: "sheet-note", dir: "auto" }, str(about.description)) : null,
+        open,
+      ),
+  };
+}
+
+const places = [
+  ["Pier 2", 47.6026, -122.3393],
+  ["Amphitheatre Parkway", 37.422, -122.0841],
+  ["Null Island", 0, 0],
+];
+
+/** Asks for a location and hands it over. */
+export function locationSheet(send, map) {
+  const number = (label, value, limit) => h("input", { class: "field", type: "number", step: "any", min: String(-limit), max: String(limit), required: true, value: String(value), "aria-label": label });
+  const latitude = number("Latitude", places[0][1], 90);
+  const longitude = number("Longitude", places[0][2], 180);
+  return {
+    title: "Share a location",
+    body: (close) =>
+      h(
+        "form",
+        {
+          class: "sheet-body",
+          onsubmit: (e) => {
+            e.preventDefault();
+            close();
+            send({ latitude: latitude.valueAsNumber, longitude: longitude.valueAsNumber });
+          },
+        },
+        map({ latitude: "", longitude: "" }).firstChild,
+        h(
+          "div",
+          { class: "places" },
+          places.map(([name, lat, long]) =>
+            h("button", { type: "button", class: "chip", onclick: () => ((latitude.value = lat), (longitude.value = long)) }, icon("place"), name),
+          ),
+        ),
+        h("div", { class: "coordinates" }, latitude, longitude),
+        h("button", { type: "submit", class: "button", data: { first: "" } }, "Send this location"),
+      ),
+  };
+}

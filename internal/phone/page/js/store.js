@@ -1,0 +1,235 @@
+// What has happened, made of the events of the simulator: conversations, and in
+// them items in the order of arrival. Nothing here knows how it looks.
+//
+// An item is one of
+//   agent    a message of the agent
+//   user     something that the user sent or tapped
+//   notice   what has no bubble: a refused message, a change of subscription
+
+import { list, obj, str } from "./dom.js";
+
+export class Store {
+  /** changed is called with the key of a conversation, or null for all of them. */
+  constructor(changed) {
+    this.changed = changed;
+    this.clear();
+    this.offline = new Set();
+  }
+
+  clear() {
+    this.conversations = new Map();
+    this.pushes = new Map(); // attempts by the number of the event that is pushed
+    this.owners = new Map(); // keys of conversations by the number of an event
+    this.serial = 0;
+  }
+
+  isOnline(phone) {
+    return !this.offline.has(phone);
+  }
+
+  /** Takes over the numbers that behave differently, as /_sim/numbers has them. */
+  setNumbers(numbers) {
+    this.offline = new Set(Object.keys(numbers).filter((phone) => numbers[phone].offline));
+    this.changed(null);
+  }
+
+  apply(event) {
+    switch (event.kind) {
+      case "message":
+        return this.message(event);
+      case "request":
+        return this.request(event);
+      case "user_message":
+        return this.userMessage(event);
+      case "user_event":
+        return this.userEvent(event);
+      case "server_event":
+        return this.aboutMessage(event, str(event.payload?.eventType));
+      case "agent_event":
+        return this.agentEvent(event);
+      case "push":
+        return this.push(event);
+      case "phone":
+        this.offline[event.online ? "delete" : "add"](event.phone);
+        return this.changed(null);
+      case "reset":
+        this.clear();
+        return this.changed(null);
+    }
+  }
+
+  conversation(event) {
+    const key = `${event.phone} ${event.agent_id ?? ""}`;
+    let c = this.conversations.get(key);
+    if (!c) {
+      c = { key, phone: event.phone, agent: event.agent_id ?? "", items: [], byKey: new Map(), typing: false };
+      this.conversations.set(key, c);
+    }
+    this.owners.set(event.id, key);
+    return c;
+  }
+
+  /** Adds an item, or returns the one that is there. */
+  item(c, kind, id, time) {
+    const key = `${kind}:${id}`;
+    let item = c.byKey.get(key);
+    if (!item) {
+      item = { kind, key, id, at: new Date(time), serial: ++this.serial, requests: [], timeline: [] };
+      c.byKey.set(key, item);
+      c.items.push(item);
+    }
+    return item;
+  }
+
+  message(event) {
+    const c = this.conversation(event);
+    const item = this.item(c, "agent", event.message_id, event.message.received);
+    const known = item.state !== undefined;
+    item.message = event.message;
+    item.detail = event.detail;
+    item.state = event.message.state;
+    // The answer has the message in the names of the reference, however it was posted.
+    item.content = obj(obj(event.detail?.answer).contentMessage);
+    if (!known) {
+      this.absorbRefusals(c, item);
+      c.typing = false;
+      item.timeline.push({ at: item.at, label: "Accepted", event: event.id });
+    } else if (item.state === "revoked") {
+      item.timeline.push({ at: new Date(event.time), label: "Revoked before delivery", event: event.id });
+    }
+    this.changed(c.key);
+  }
+
+  /** What was refused before a message got through is part of its history. */
+  absorbRefusals(c, item) {
+    const refusal = c.byKey.get(`notice:${item.id}`);
+    if (!refusal) return;
+    item.requests.push(...refusal.requests);
+    item.timeline.push(...refusal.timeline);
+    c.byKey.delete(refusal.key);
+    c.items.splice(c.items.indexOf(refusal), 1);
+  }
+
+  request(event) {
+    const { method, status } = event.request;
+    const create = method === "phones.agentMessages.create";
+    if (!create && method !== "phones.agentMessages.delete") return;
+    const c = this.conversation(event);
+    let item = c.byKey.get(`agent:${event.message_id}`);
+    if (!item) {
+      if (!create || !event.phone) return;
+      item = this.item(c, "notice", event.message_id || `request-${event.id}`, event.time);
+      item.what = "refused";
+      item.status = status;
+    }
+    item.requests.push(event.request);
+    if (!create || status !== 200) {
+      const what = create ? "Send" : "Revoke";
+      item.timeline.push({ at: new Date(event.time), label: status ? `${what} answered ${status}` : `${what} got no answer`, event: event.id });
+    }
+    this.changed(c.key);
+  }
+
+  userMessage(event) {
+    const c = this.conversation(event);
+    const item = this.item(c, "user", event.message_id, event.time);
+    const payload = obj(event.payload);
+    item.payload = payload;
+    item.event = event.id;
+    const response = obj(payload.suggestionResponse);
+    if (payload.suggestionResponse) item.what = str(response.type) === "ACTION" ? "action" : "reply";
+    else if (payload.location) item.what = "location";
+    else if (payload.userFile) item.what = "file";
+    else item.what = "text";
+    item.text = item.what === "text" ? str(payload.text) : str(response.text);
+    this.changed(c.key);
+  }
+
+  userEvent(event) {
+    const type = str(event.payload?.eventType);
+    if (type === "SUBSCRIBE" || type === "UNSUBSCRIBE") {
+      const c = this.conversation(event);
+      const item = this.item(c, "notice", `event-${event.id}`, event.time);
+      item.what = type.toLowerCase();
+      item.payload = event.payload;
+      item.event = event.id;
+      return this.changed(c.key);
+    }
+    if (event.message_id) this.aboutMessage(event, type);
+  }
+
+  /** An event of the platform about a message of the agent. */
+  aboutMessage(event, label) {
+    const c = this.conversation(event);
+    const item = c.byKey.get(`agent:${event.message_id}`);
+    if (!item) return;
+    item.timeline.push({ at: new Date(event.time), label, event: event.id, payload: event.payload });
+    this.changed(c.key);
+  }
+
+  agentEvent(event) {
+    const c = this.conversation(event);
+    const type = str(event.payload?.eventType);
+    if (type === "IS_TYPING") c.typing = true;
+    const item = c.byKey.get(`user:${event.message_id}`);
+    if (type === "READ" && item) item.seen = true;
+    this.changed(c.key);
+  }
+
+  push(event) {
+    const attempts = this.pushes.get(event.push.event) ?? [];
+    attempts.push({ ...event.push, at: new Date(event.time) });
+    this.pushes.set(event.push.event, attempts);
+    const key = this.owners.get(event.push.event);
+    if (key) this.changed(key);
+  }
+
+  /** The conversations, the latest first. */
+  sorted() {
+    const last = (c) => c.items.at(-1)?.serial ?? 0;
+    return [...this.conversations.values()].filter((c) => c.items.length > 0).sort((a, b) => last(b) - last(a));
+  }
+}
+
+/** How many messages the user has not seen. */
+export const unread = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "delivered"), 0);
+
+/** How many messages wait at the platform. */
+export const queued = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "queued"), 0);
+
+/** The chips that the phone shows: those of its latest message only. */
+export function chipsOf(c) {
+  for (let i = c.items.length - 1; i >= 0; i--) {
+    const item = c.items[i];
+    if (item.kind === "user" && item.what !== "action") return null;
+    if (item.kind === "agent" && (item.state === "delivered" || item.state === "read")) {
+      const suggestions = list(item.content.suggestions);
+      return suggestions.length > 0 ? { item, suggestions } : null;
+    }
+  }
+  return null;
+}
+
+/** What an item is, in a few words. */
+export function describe(content) {
+  const card = obj(content.richCard);
+  if (content.text !== undefined) return str(content.text);
+  if (card.standaloneCard) {
+    const inner = obj(obj(card.standaloneCard).cardContent);
+    return str(inner.title) || str(inner.description) || "Card";
+  }
+  if (card.carouselCard) {
+    const cards = list(obj(card.carouselCard).cardContents);
+    return `${cards.length} cards: ${cards.map((c) => str(c.title)).filter(Boolean).join(", ")}`;
+  }
+  return "File";
+}
+
+/** The kind of an agent's content, by name. */
+export function kindOf(content) {
+  const card = obj(content.richCard);
+  if (content.text !== undefined) return "Text";
+  if (card.carouselCard) return "Carousel";
+  if (card.standaloneCard) return "Card";
+  return "File";
+}

@@ -1,0 +1,366 @@
+package phone_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// patience is how long a test waits for what must happen. It is only used up when
+// something is broken.
+const patience = 20 * time.Second
+
+const someone = "+12025550123"
+
+// rig is the function, the simulator with the page, and a tab that looks at it.
+type rig struct {
+	t    *testing.T
+	sim  *rbmtest.Simulator
+	url  string // of the simulator
+	call string // of the function
+	tab  context.Context
+
+	mu       sync.Mutex
+	requests []string // the addresses that the tab asked for
+	troubles []string // what the browser complained about
+}
+
+// serve starts the simulator with the page and the function, as dev does.
+func serve(t *testing.T, o phone.Options) *rig {
+	t.Helper()
+	sim := new(rbmtest.Simulator)
+	server := httptest.NewUnstartedServer(sim)
+	base := "http://" + server.Listener.Addr().String()
+	env := sim.Provision(base)
+	// Literal settings need no credentials of the process, so that tests may
+	// run side by side.
+	function, err := rcshook.New([]string{
+		"RCSHOOK_AGENT_ID=" + env.AgentID,
+		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
+		"RCSHOOK_API_KEYS=dev",
+		"RCSHOOK_RBM_ENDPOINT=" + base,
+		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + base,
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functionServer := httptest.NewServer(function)
+	o.FunctionURL, o.APIKey = functionServer.URL+"/", "dev"
+	o.Agents = append(o.Agents, phone.Demo(env.AgentID))
+	sim.Page = phone.New(o)
+	server.Start()
+	t.Cleanup(func() {
+		sim.Close()
+		server.Close()
+		functionServer.Close()
+		function.Close()
+	})
+	return &rig{t: t, sim: sim, url: server.URL, call: functionServer.URL + "/"}
+}
+
+// browser is the one that all tests share; each has a profile of its own in it.
+var browser = sync.OnceValues(func() (context.Context, error) {
+	path, err := findBrowser()
+	if err != nil {
+		return nil, err
+	}
+	options := append(
+		chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path),
+		chromedp.NoSandbox,
+		chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("hide-scrollbars", false),
+		chromedp.Flag("lang", "en-US"),
+		// Whatever a page may try, it finds nobody but this machine.
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+	)
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocator)
+	return ctx, chromedp.Do(ctx)
+})
+
+var errNoBrowser = errors.New("no Chromium was found in the PATH")
+
+func findBrowser() (string, error) {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errNoBrowser
+}
+
+// TestMain ends the browser, which outlives the tests that share it.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if ctx, err := browser(); err == nil {
+		_ = chromedp.Cancel(ctx) // there is nobody left to tell
+	}
+	os.Exit(code)
+}
+
+// open opens the page in a new tab, in a profile of its own, at a width and height.
+func (g *rig) open(width, height int64) *rig {
+	g.t.Helper()
+	parent, err := browser()
+	if errors.Is(err, errNoBrowser) && os.Getenv("RCSHOOK_TEST_BROWSER") == "" {
+		g.t.Skip("SKIPPED: this test needs Chromium (on Debian: apt-get install chromium)")
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(g.listen))
+	g.t.Cleanup(cancel)
+	g.tab = ctx
+	// The first step of all makes the tab, and must have no time limit.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
+		g.t.Fatal(err)
+	}
+	call(g, network.Enable, network.EnableParams{})
+	call(g, cdplog.Enable, cdp.Empty{})
+	g.do(chromedp.Navigate(g.url + "/"))
+	g.wait(`document.querySelector("#live").dataset.state === "live" && document.querySelector(".example")`)
+	return g
+}
+
+// listen notes what no test wants to see.
+func (g *rig) listen(event any) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		g.requests = append(g.requests, e.Request.URL)
+	case *page.EventJavascriptDialogOpening:
+		g.troubles = append(g.troubles, "dialog: "+e.Message)
+	case *runtime.EventExceptionThrown:
+		g.troubles = append(g.troubles, "exception: "+exception(e.ExceptionDetails))
+	case *cdplog.EventEntryAdded:
+		g.troubles = append(g.troubles, fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
+	}
+}
+
+func exception(d *runtime.ExceptionDetails) string {
+	if d.Exception != nil && d.Exception.Description != "" {
+		return d.Exception.Description
+	}
+	return fmt.Sprintf("%s at %s:%d", d.Text, d.URL, d.LineNumber+1)
+}
+
+// clean fails the test if the browser had anything to complain about, or asked
+// anybody else.
+func (g *rig) clean() {
+	g.t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, trouble := range g.troubles {
+		g.t.Errorf("the browser complains: %s", trouble)
+	}
+	for _, address := range g.requests {
+		if !strings.HasPrefix(address, g.url+"/") && !strings.HasPrefix(address, "data:") {
+			g.t.Errorf("the page asked for %s, and may ask %s only", address, g.url)
+		}
+	}
+}
+
+// do takes steps in the tab.
+func (g *rig) do(steps ...chromedp.Action[chromedp.Void]) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.tab, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// run takes a step that has a result.
+func run[T any](g *rig, step chromedp.Action[T]) T {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.tab, patience)
+	defer cancel()
+	out, err := chromedp.Run(ctx, step)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+// call sends a command of the protocol.
+func call[P, R any](g *rig, command cdp.Command[P, R], params P) R {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.tab, patience)
+	defer cancel()
+	out, err := chromedp.Call(ctx, command, params)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return out
+}
+
+// eval evaluates an expression in the page.
+func eval[T any](g *rig, expression string) T {
+	g.t.Helper()
+	return run(g, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+}
+
+// wait waits until an expression is true in the page. The expression is part of the
+// script and not evaluated by it: the page's policy allows no eval.
+func (g *rig) wait(expression string) {
+	g.t.Helper()
+	script := fmt.Sprintf(`new Promise((resolve) => {
+		const end = performance.now() + %d;
+		const look = () => {
+			let ok = false;
+			try { ok = Boolean(%s); } catch {}
+			if (ok || performance.now() > end) resolve(ok);
+			else setTimeout(look, 10);
+		};
+		look();
+	})`, patience.Milliseconds()/2, expression)
+	if !eval[bool](g, script) {
+		g.shot("failed")
+		g.t.Fatalf("it never came true that %s\nthe phone shows: %q\ncompose shows: %q", expression,
+			eval[string](g, `document.querySelector("#screen").innerText`), eval[string](g, `document.querySelector("#compose").innerText`))
+	}
+}
+
+// text is the text of the first element that a selector finds.
+func (g *rig) text(selector string) string {
+	g.t.Helper()
+	return eval[string](g, fmt.Sprintf(`document.querySelector(%s)?.innerText ?? "nothing matches"`, quoted(selector)))
+}
+
+// shows waits until an element has a text in it.
+func (g *rig) shows(selector, text string) {
+	g.t.Helper()
+	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.innerText.includes(%s))`, quoted(selector), quoted(text)))
+}
+
+// click clicks the element with a mouse, as a person would: it must be in view and
+// not covered.
+func (g *rig) click(selector string) {
+	g.t.Helper()
+	g.wait(fmt.Sprintf(`document.querySelector(%s)`, quoted(selector)))
+	g.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+}
+
+// write replaces the payload in the editor.
+func (g *rig) write(payload string) {
+	g.t.Helper()
+	eval[bool](g, fmt.Sprintf(`(() => {
+		const area = document.querySelector(".editor-text");
+		area.value = %s;
+		return area.dispatchEvent(new InputEvent("input", {bubbles: true}));
+	})()`, quoted(payload)))
+}
+
+// post sends a payload to the function as a caller would, and returns the answer.
+func (g *rig) post(payload string) map[string]any {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.call, strings.NewReader(payload))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer dev")
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		g.t.Fatal(err)
+	}
+	return answer
+}
+
+// scheme makes the browser prefer light or dark.
+func (g *rig) scheme(name string) {
+	g.t.Helper()
+	call(g, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: name},
+		{Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+}
+
+// artifacts is the folder for screenshots.
+func artifacts(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("RCSHOOK_SCREENSHOTS")
+	if dir == "" {
+		return t.ArtifactDir()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// shot writes what the tab shows as a PNG and returns the file.
+func (g *rig) shot(name string) string {
+	g.t.Helper()
+	png := run(g, chromedp.CaptureScreenshot())
+	file := filepath.Join(artifacts(g.t), strings.ReplaceAll(name, "/", "-")+".png")
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+	return file
+}
+
+// example is an entry of examples.json.
+type example struct {
+	Name    string          `json:"name"`
+	Label   string          `json:"label"`
+	About   string          `json:"about"`
+	Matters bool            `json:"to_matters"`
+	Payload json.RawMessage `json:"payload"`
+}
+
+func examples(t *testing.T) []example {
+	t.Helper()
+	data, err := os.ReadFile("page/examples.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	var list []example
+	if err := dec.Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// quoted writes a text as a literal of JavaScript.
+func quoted(text string) string {
+	data, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string can always be encoded
+	}
+	return string(data)
+}

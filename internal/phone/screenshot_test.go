@@ -1,0 +1,82 @@
+package phone_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/phone"
+)
+
+// TestScreenshots shows the page to people: at three widths, light and dark. Set
+// RCSHOOK_SCREENSHOTS to the folder that they are wanted in.
+func TestScreenshots(t *testing.T) {
+	t.Parallel()
+	sizes := []struct{ width, height int64 }{{360, 740}, {768, 1024}, {1440, 900}}
+	for _, size := range sizes {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(fmt.Sprintf("%d-%s", size.width, scheme), func(t *testing.T) {
+				t.Parallel()
+				g := serve(t, phone.Options{}).open(size.width, size.height)
+				g.scheme(scheme)
+				g.tour(size.width < 720)
+				g.clean()
+			})
+		}
+	}
+}
+
+// tour goes through the page and takes pictures of it.
+func (g *rig) tour(narrow bool) {
+	view := func(name string) {
+		if narrow {
+			g.click(`.views [data-view="` + name + `"]`)
+		} else if name == "compose" || name == "inspect" {
+			g.click("#tab-" + name)
+		}
+	}
+	name := func(part string) string { return g.t.Name()[len("TestScreenshots/"):] + "-" + part }
+	pick := func(example string) {
+		view("compose")
+		g.click(`[data-example="` + example + `"]`)
+	}
+
+	g.shot(name("1-empty"))
+	for _, e := range examples(g.t) {
+		if e.Name != "faults" && e.Name != "carousel" {
+			g.post(string(e.Payload))
+		}
+	}
+	g.post(`{"to": "+12025550104", "text": "Nobody is there"}`)
+	g.post(`{"to": "+12025550177", "text": "A second conversation"}`)
+	view("phone")
+	if !narrow {
+		g.shows(".chat-number", "+1 202 555 0177")
+		g.click(".chat-list li:nth-child(4) .chat")
+	} else {
+		view("chats")
+		g.shows(".chat-number", "+1 202 555 0177")
+		g.shot(name("2-chats"))
+		g.click(".chat-list li:nth-child(4) .chat")
+	}
+	g.shows("#screen", "Whatever the API can do")
+	g.wait(`document.querySelectorAll(".row-agent").length > 10 && [...document.images].every((i) => i.complete)`)
+	pick("carousel")
+	g.shows(".verdict", "Carousel")
+	g.wait(`[...document.images].every((i) => i.complete)`)
+	g.shot(name("3-compose"))
+	view("phone")
+	g.shows(".preview", "Orrin Island")
+	g.shot(name("4-preview"))
+	pick("carousel")
+	g.click("#send")
+	g.wait(`document.querySelector(".rows .carousel-medium") && !document.querySelector(".preview")`)
+	view("phone")
+	g.wait(`[...document.images].every((i) => i.complete)`)
+	g.shot(name("5-sent"))
+	view("inspect")
+	g.shows("#inspect", "Carousel")
+	g.shot(name("6-inspect"))
+	pick("faults")
+	g.shows(".faults", "titel")
+	g.shot(name("7-faults"))
+}
