@@ -7,7 +7,7 @@
 //	internal/payload  the body becomes a payload, or a list of every fault in it
 //	internal/compose  the payload becomes an AgentMessage within the platform's limits
 //	internal/agent    the agent's ID and credentials, from Secret Manager
-//	rbm               the message goes to RCS Business Messaging, once
+//	internal/deliver  the message goes to each recipient, once; rbm is the client for it
 //	internal/outcome  what happened becomes a status, a code and advice
 //
 // No station knows the next one. Settings come from the environment
@@ -29,11 +29,11 @@ import (
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/deliver"
 	"github.com/rcshook/rcshook/internal/openapi"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
@@ -41,14 +41,9 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-const (
-	// maxBody is the largest body that is read: the platform takes messages of
-	// up to 250 KB, and nothing else in a payload is large.
-	maxBody = 256 << 10
-
-	// maxParallel is how many recipients of one request are sent to at a time.
-	maxParallel = 10
-)
+// maxBody is the largest body that is read: the platform takes messages of up to
+// 250 KB, and nothing else in a payload is large.
+const maxBody = 256 << 10
 
 func init() {
 	functions.HTTP("Send", Send)
@@ -74,8 +69,7 @@ type Handler struct {
 	cfg    config.Config
 	fault  error // why nothing can be served
 	agents *agent.Directory
-	http   *http.Client
-	retry  rbm.Retry
+	sender *deliver.Sender
 	log    *slog.Logger
 	now    func() time.Time
 }
@@ -95,8 +89,13 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	if strings.HasPrefix(h.cfg.RBMEndpoint, "http://") {
 		transport.MaxConnsPerHost = 0 // a simulator, over HTTP/1
 	}
-	h.http = &http.Client{Transport: transport}
 	h.agents = agent.New(h.cfg, agent.Options{Transport: transport, Log: h.log})
+	h.sender = &deliver.Sender{
+		Agents:    h.agents,
+		HTTP:      &http.Client{Transport: transport},
+		Endpoint:  h.cfg.RBMEndpoint,
+		UserAgent: "rcshook/" + Version(),
+	}
 	return h, nil
 }
 
@@ -105,7 +104,7 @@ func (h *Handler) Close() error {
 	if h.agents == nil {
 		return nil
 	}
-	h.http.CloseIdleConnections()
+	h.sender.HTTP.CloseIdleConnections()
 	return h.agents.Close()
 }
 
@@ -201,7 +200,11 @@ func (h *Handler) authenticate(r *http.Request) error {
 	if err != nil {
 		return outcome.Hidden(err, "the API keys of this function cannot be read")
 	}
-	return source.ParseKeys(text).Verify(r.Header)
+	keys := source.ParseKeys(text)
+	if keys.Empty() {
+		return &outcome.Problem{Code: outcome.SecretInvalid, Detail: "the secret of the API keys holds no key"}
+	}
+	return keys.Verify(r.Header)
 }
 
 // send takes one request through the stations.
@@ -226,9 +229,14 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	if err != nil {
 		return nil, err
 	}
-	key = cmp.Or(p.IdempotencyKey, key)
-	d := delivery{h, a, c, trip, p.DryRun, p.MessageID, key}
-	return d.toAll(r.Context(), p.To), nil
+	return h.sender.Send(r.Context(), &deliver.Parcel{
+		Agent:   a,
+		Message: c,
+		To:      p.To,
+		ID:      p.MessageID,
+		Key:     cmp.Or(p.IdempotencyKey, key),
+		DryRun:  p.DryRun,
+	}, trip), nil
 }
 
 // agent finds the agent that is named at pointer.
@@ -249,73 +257,6 @@ func (h *Handler) defaults(agent string) compose.Defaults {
 	}
 }
 
-// A delivery is one message on its way to the recipients of one request.
-type delivery struct {
-	*Handler
-	agent   *agent.Agent
-	message *compose.Composed
-	trip    *outcome.Trip
-	dryRun  bool
-	id      string // chosen by the caller
-	key     string // what the message IDs derive from
-}
-
-func (d *delivery) toAll(ctx context.Context, to []payload.Recipient) *outcome.Answer {
-	if len(to) == 1 {
-		return d.to(ctx, to[0].E164)
-	}
-	results := make([]*outcome.Answer, len(to))
-	slots := make(chan struct{}, maxParallel)
-	var wg sync.WaitGroup
-	for i := range to {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			results[i] = d.to(ctx, to[i].E164)
-		})
-	}
-	wg.Wait()
-	return outcome.All(results)
-}
-
-// to sends the message to one number, with an ID under which it arrives once
-// however often it is sent.
-func (d *delivery) to(ctx context.Context, phone string) (answer *outcome.Answer) {
-	id, random := d.id, false
-	switch {
-	case id != "":
-	case d.key != "":
-		id = rbm.MessageID(d.agent.ID, phone, d.key)
-	default:
-		id, random = uuid.NewString(), true
-	}
-	defer func() {
-		if v := recover(); v != nil { // a bug must not take the other recipients along
-			answer = outcome.Of(outcome.Bug(v))
-		}
-		answer.Agent, answer.To, answer.MessageID = d.agent.Name, phone, id
-		answer.Warnings = d.message.Warnings
-		if random {
-			answer.Random()
-		}
-	}()
-	err := d.call(ctx, d.agent, d.trip, func(c *rbm.Client) (err error) {
-		if d.dryRun {
-			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, d.message)
-			return nil
-		}
-		sent, err := c.SendMessage(ctx, phone, id, d.message.Message)
-		if err == nil {
-			answer = outcome.OfSent(sent)
-		}
-		return err
-	})
-	if err != nil {
-		return outcome.Of(err)
-	}
-	return answer
-}
-
 // revoke takes back a message that is not delivered yet.
 func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
 	query := r.URL.Query()
@@ -328,39 +269,7 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 		return nil, err
 	}
 	id := strings.TrimPrefix(r.URL.Path, "/messages/")
-	err = h.call(r.Context(), a, trip, func(c *rbm.Client) error { return c.RevokeMessage(r.Context(), to, id) })
-	answer := outcome.New(outcome.Revoked)
-	if err != nil {
-		answer = outcome.Of(err)
-	}
-	answer.Agent, answer.To, answer.MessageID = a.Name, to, id
-	return answer, nil
-}
-
-// call runs f with a client of the agent, and once more with the secrets read anew
-// where the platform does not accept the credentials: they may have been replaced.
-func (h *Handler) call(ctx context.Context, a *agent.Agent, trip *outcome.Trip, f func(*rbm.Client) error) error {
-	for renewed := false; ; renewed = true {
-		client, err := rbm.New(rbm.Config{
-			AgentID:    a.ID,
-			Token:      a.Token,
-			HTTPClient: h.http,
-			Region:     rbm.Region(a.Region),
-			Endpoint:   h.cfg.RBMEndpoint,
-			Retry:      h.retry,
-			UserAgent:  "rcshook/" + Version(),
-			Observe:    trip.Attempt,
-		})
-		if err == nil {
-			err = f(client)
-		}
-		if renewed || !errors.Is(err, rbm.ErrUnauthenticated) {
-			return err
-		}
-		if a, err = h.agents.Renew(ctx, a); err != nil {
-			return err
-		}
-	}
+	return h.sender.Revoke(r.Context(), a, to, id, trip), nil
 }
 
 // readBody reads all of a body that is not too large, within the budget of the

@@ -131,7 +131,9 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *b
 	}
 	clock := s.clock
 	h.now = func() time.Time { return clock }
-	h.retry = rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond}
+	if h.sender != nil {
+		h.sender.Retry = rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond}
+	}
 	t.Cleanup(func() { h.Close() })
 	return h, log
 }

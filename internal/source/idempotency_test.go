@@ -44,7 +44,9 @@ func TestIdempotencyKey(t *testing.T) {
 			"not one idempotency key: the header Idempotency-Key has a quotation mark without its partner",
 		},
 		{
-			"twice", http.Header{"Idempotency-Key": {"a", "b"}}, "",
+			"twice",
+			http.Header{"Idempotency-Key": {"a", "b"}},
+			"",
 			"not one idempotency key: the header Idempotency-Key is there 2 times",
 		},
 	} {

@@ -1,0 +1,150 @@
+// Package deliver brings a message to its recipients: under an ID with which it
+// arrives once however often it is sent, to many at a time, and with credentials
+// that are read anew when the platform does not accept them.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// maxParallel is how many recipients of one message are sent to at a time.
+const maxParallel = 10
+
+// Sender is the way to the platform.
+type Sender struct {
+	// Agents renews credentials.
+	Agents *agent.Directory
+
+	// HTTP carries the requests.
+	HTTP *http.Client
+
+	// Endpoint is a base URL to use instead of Google's; may be empty.
+	Endpoint string
+
+	// UserAgent is what the platform gets to know about us.
+	UserAgent string
+
+	// Retry says how requests are repeated.
+	Retry rbm.Retry
+}
+
+// A Parcel is one message and who gets it.
+type Parcel struct {
+	Agent   *agent.Agent
+	Message *compose.Composed
+	To      []payload.Recipient
+
+	// ID is the message ID that the caller chose, Key what the IDs derive from
+	// otherwise. With neither the IDs are random.
+	ID, Key string
+
+	// DryRun shows what would be sent.
+	DryRun bool
+}
+
+// Send sends p and says what came of it. Trip counts the requests.
+func (s *Sender) Send(ctx context.Context, p *Parcel, trip *outcome.Trip) *outcome.Answer {
+	if len(p.To) == 1 {
+		return s.sendTo(ctx, p, p.To[0].E164, trip)
+	}
+	results := make([]*outcome.Answer, len(p.To))
+	slots := make(chan struct{}, maxParallel)
+	var wg sync.WaitGroup
+	for i := range p.To {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			results[i] = s.sendTo(ctx, p, p.To[i].E164, trip)
+		})
+	}
+	wg.Wait()
+	return outcome.All(results)
+}
+
+// sendTo always has an answer: a bug must not take the other recipients along.
+func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outcome.Trip) (answer *outcome.Answer) {
+	id, random := p.messageID(phone)
+	defer func() {
+		if v := recover(); v != nil {
+			answer = outcome.Of(outcome.Bug(v))
+		}
+		answer.Agent, answer.To, answer.MessageID = p.Agent.Name, phone, id
+		answer.Warnings = p.Message.Warnings
+		if random {
+			answer.Random()
+		}
+	}()
+	err := s.call(ctx, p.Agent, trip, func(c *rbm.Client) error {
+		if p.DryRun {
+			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
+			return nil
+		}
+		sent, err := c.SendMessage(ctx, phone, id, p.Message.Message)
+		if err == nil {
+			answer = outcome.OfSent(sent)
+		}
+		return err
+	})
+	if err != nil {
+		return outcome.Of(err)
+	}
+	return answer
+}
+
+func (p *Parcel) messageID(phone string) (id string, random bool) {
+	switch {
+	case p.ID != "":
+		return p.ID, false
+	case p.Key != "":
+		return rbm.MessageID(p.Agent.ID, phone, p.Key), false
+	default:
+		return uuid.NewString(), true
+	}
+}
+
+// Revoke takes back a message that is not delivered yet.
+func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *outcome.Trip) *outcome.Answer {
+	answer := outcome.New(outcome.Revoked)
+	if err := s.call(ctx, a, trip, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
+		answer = outcome.Of(err)
+	}
+	answer.Agent, answer.To, answer.MessageID = a.Name, phone, id
+	return answer
+}
+
+// call runs f with a client of the agent, and once more with the secrets read anew
+// where the platform does not accept the credentials: they may have been replaced.
+func (s *Sender) call(ctx context.Context, a *agent.Agent, trip *outcome.Trip, f func(*rbm.Client) error) error {
+	for renewed := false; ; renewed = true {
+		client, err := rbm.New(rbm.Config{
+			AgentID:    a.ID,
+			Token:      a.Token,
+			HTTPClient: s.HTTP,
+			Region:     rbm.Region(a.Region),
+			Endpoint:   s.Endpoint,
+			Retry:      s.Retry,
+			UserAgent:  s.UserAgent,
+			Observe:    trip.Attempt,
+		})
+		if err == nil {
+			err = f(client)
+		}
+		if renewed || !errors.Is(err, rbm.ErrUnauthenticated) {
+			return err
+		}
+		if a, err = s.Agents.Renew(ctx, a); err != nil {
+			return err
+		}
+	}
+}
