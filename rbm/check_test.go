@@ -230,6 +230,14 @@ func TestCheckGoValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	full := hi()
+	full.ContentMessage.Suggestions = []rbm.Suggestion{{Action: &rbm.SuggestedAction{Text: "Go", OpenURLAction: &rbm.OpenURLAction{URL: "https://a.example/"}}}}
+	frame, err := full.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const description = `,"description":""`
+	full.ContentMessage.Suggestions[0].Action.OpenURLAction.Description = strings.Repeat("a", rbm.MaxMessageBytes-len(frame)-len(description))
 	late := time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 	tests := []struct {
@@ -268,6 +276,7 @@ func TestCheckGoValues(t *testing.T) {
 		{"year that JSON cannot say", action(rbm.SuggestedAction{Text: "A", CreateCalendarEventAction: &rbm.CreateCalendarEventAction{
 			StartTime: late, EndTime: late, Title: "A",
 		}}), violations{{Rule: rbm.RuleFormat}}},
+		{"just 250 KB", full, nil},
 		{"more than 250 KB", big, violations{{"", rbm.RuleTooLong, 250_000, len(size), ""}}},
 	}
 	for _, test := range tests {

@@ -167,6 +167,14 @@ func TestErrorFromAnswer(t *testing.T) {
 			"fields of other types", 400, nil, `{"error":{"code":"400","status":7,"message":"m","details":{}}}`,
 			rbm.Error{StatusCode: 400, Message: "m"},
 		},
+		{
+			"retry info that is none", 400, nil, `{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":"-1s"}]}}`,
+			rbm.Error{StatusCode: 400},
+		},
+		{
+			"header before retry info", 400, http.Header{"Retry-After": {"3"}}, `{"error":{"details":[{"retryDelay":"1.5s"}]}}`,
+			rbm.Error{StatusCode: 400, RetryAfter: 3e9},
+		},
 		{"page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
 		{"error of an OAuth server", 401, nil, `{"error":"invalid_token"}`, rbm.Error{StatusCode: 401, Foreign: true}},
 		{"nothing", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},

@@ -100,7 +100,7 @@ func TestRetries(t *testing.T) {
 		{"always 429, cut off", play(breaksWith(429)), rbm.ErrRateLimited, 4},
 		{"answer that is no JSON", play(says(200, "<html>"), ok), nil, 2},
 		{"answer that is no object", play(says(200, "[]"), ok), nil, 2},
-		{"answer without end", play(says(200, "{"+strings.Repeat(" ", 1<<20)+"}"), ok), nil, 2},
+		{"answer without end", play(says(200, accepted+strings.Repeat(" ", 1<<20)), ok), nil, 2},
 		{"attempt that hangs", play(hangs, ok), nil, 2},
 		{"agent lookup", play(says(403, agentLookup), ok), nil, 2},
 		{"agent lookup again", play(says(403, agentLookup)), rbm.ErrPermissionDenied, 2},
