@@ -172,7 +172,9 @@ func TestErrorFromAnswer(t *testing.T) {
 			rbm.Error{StatusCode: 400},
 		},
 		{
-			"header before retry info", 400, http.Header{"Retry-After": {"3"}}, `{"error":{"details":[{"retryDelay":"1.5s"}]}}`,
+			"header before retry info", 400,
+			http.Header{"Retry-After": {"3"}},
+			`{"error":{"details":[{"retryDelay":"1.5s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 3e9},
 		},
 		{"page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
