@@ -1,0 +1,421 @@
+package source_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+// now is when the samples arrive.
+var now = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+
+const (
+	publicURL = "https://example.com/hooks/it"
+	audience  = "https://example.com/hooks/it"
+	robot     = "robot@example.iam.gserviceaccount.com"
+
+	// sendgridKey is a public key of SendGrid's tests.
+	sendgridKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+)
+
+// literal reads secrets that are written in the file.
+func literal(_ context.Context, s config.Secret) ([]byte, error) { return []byte(s.Literal()), nil }
+
+// open opens one source, with the fields that any preset could need.
+func open(t *testing.T, c config.Source, google http.Handler) *source.Source {
+	t.Helper()
+	c.Name = "it"
+	o := source.Options{Secrets: literal, Agents: []string{"default"}, Transport: direct{google}}
+	d, err := source.Open(map[string]config.Source{"it": c}, o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	s, err := d.Find("it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// rehearsal opens a source for a preset together with what signs as its sender.
+func rehearsal(t *testing.T, name string) (*source.Source, func(*source.Request, time.Time)) {
+	t.Helper()
+	c, err := source.Example(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch name {
+	case "twilio", "square", "hubspot":
+		c.URL = publicURL
+	}
+	switch name {
+	case "google-oidc", "pubsub", "cloud-tasks", "cloud-scheduler":
+		issuer := newIssuer(t)
+		c.Audience, c.Emails = []string{audience}, []string{robot}
+		return open(t, c, issuer), func(r *source.Request, now time.Time) {
+			r.Header.Set("Authorization", "Bearer "+issuer.Token(audience, robot, now))
+		}
+	}
+	c.Secrets = []config.Secret{"a:b"} // to know the scheme
+	switch name {
+	case "sendgrid":
+		c.Secrets = []config.Secret{sendgridKey}
+	case "standard-webhooks", "svix", "gitlab":
+		c.Secrets = []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+	}
+	receiver, sender := open(t, c, nil).Pair()
+	c.Secrets = []config.Secret{config.Secret(receiver)}
+	return open(t, c, nil), func(r *source.Request, now time.Time) {
+		s := open(t, c, nil)
+		if err := s.Sign(r, sender, now); err != nil {
+			t.Fatalf("Sign: %v", err)
+		}
+	}
+}
+
+// Every preset comes with a sample that it accepts, and whose messages can be sent.
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	for _, name := range source.Presets() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, sign := rehearsal(t, name)
+			if s.About() == "" {
+				t.Error("the preset does not say whose it is")
+			}
+			r := s.Sample("0001")
+			if r == nil {
+				t.Fatal("the preset has no sample")
+			}
+			sign(r, now)
+			received, err := s.Receive(t.Context(), r, now)
+			if err != nil {
+				t.Fatalf("Receive: %v", err)
+			}
+			if len(received.Messages) != 1 {
+				t.Fatalf("the sample becomes %d messages, want one", len(received.Messages))
+			}
+			m := received.Messages[0]
+			t.Logf("%s", m.Body)
+			p, err := payload.Decode(m.ContentType, m.Body, payload.Options{})
+			if err == nil {
+				_, err = compose.Message(p, compose.Defaults{}, now)
+			}
+			if err != nil {
+				t.Errorf("the message cannot be sent: %v\n%s", explain(err), m.Body)
+			}
+			switch generic := name == "bearer" || name == "basic" || name == "hmac" || name == "google-oidc"; {
+			case generic && m.Key != "":
+				t.Errorf("key %q of a sender that identifies nothing", m.Key)
+			case !generic && (!strings.HasPrefix(m.Key, "hook\nit\n") || len(m.Key) <= len("hook\nit\n")):
+				t.Errorf("key %q, want one of the event", m.Key)
+			}
+			if s.Timeout <= 0 || s.Timeout > 20*time.Second {
+				t.Errorf("a budget of %s", s.Timeout)
+			}
+		})
+	}
+}
+
+func explain(err error) string {
+	if faults := payload.Faults(nil); errors.As(err, &faults) {
+		text, _ := json.MarshalIndent(faults, "", "  ")
+		return string(text)
+	}
+	return err.Error()
+}
+
+// What was tampered with is refused, whoever the sender is.
+func TestPresets_tampered(t *testing.T) {
+	t.Parallel()
+	for _, name := range source.Presets() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, sign := rehearsal(t, name)
+			receive := func(r *source.Request, at time.Time) error {
+				_, err := s.Receive(t.Context(), r, at)
+				return err
+			}
+			signed := func() *source.Request {
+				r := s.Sample("0001")
+				sign(r, now)
+				return r
+			}
+			if err := receive(signed(), now); err != nil {
+				t.Fatalf("untouched: %v", err)
+			}
+			if err := receive(s.Sample("0001"), now); !errors.Is(err, source.ErrUnauthorized) {
+				t.Errorf("unsigned: %v, want ErrUnauthorized", err)
+			}
+			other, signOther := rehearsal(t, name)
+			r := other.Sample("0001")
+			if signOther(r, now); receive(r, now) == nil {
+				t.Error("signed with another secret: accepted")
+			}
+			proof := proofHeader(t, s.Sample("0001"), signed())
+			step := 1
+			if s.Google() {
+				step = 11 // these signatures take their time
+			}
+			for i := 0; i < len(signed().Header.Get(proof)); i += step {
+				r := signed()
+				value := []byte(r.Header.Get(proof))
+				value[i] ^= 1
+				if r.Header.Set(proof, string(value)); receive(r, now) == nil && !harmless(string(value), signed().Header.Get(proof)) {
+					t.Errorf("byte %d of the header %s flipped: accepted", i, proof)
+				}
+			}
+			r = signed()
+			if r.Header.Add(proof, "x"); receive(r, now) == nil {
+				t.Errorf("the header %s twice: accepted", proof)
+			}
+			if !covers[name] {
+				return
+			}
+			for i := range signed().Body {
+				r := signed()
+				if r.Body[i] ^= 1; receive(r, now) == nil {
+					t.Errorf("byte %d of the body flipped: accepted", i)
+				}
+				r = signed()
+				if r.Body = r.Body[:i]; receive(r, now) == nil {
+					t.Errorf("body cut after %d bytes: accepted", i)
+				}
+			}
+			if !stamps[name] {
+				return
+			}
+			for _, at := range []time.Time{now.Add(time.Hour), now.Add(-time.Hour)} {
+				if err := receive(signed(), at); !errors.Is(err, source.ErrStale) {
+					t.Errorf("at %s: %v, want ErrStale", at, err)
+				}
+			}
+			if err := receive(signed(), now.Add(2*time.Minute)); err != nil {
+				t.Errorf("two minutes late: %v", err)
+			}
+		})
+	}
+}
+
+// covers are the presets whose senders sign the body, stamps those that also sign
+// the time.
+var (
+	covers = set("hmac standard-webhooks svix stripe github gitlab shopify woocommerce slack typeform calendly hubspot twilio square intercom pagerduty sentry sendgrid")
+	stamps = set("standard-webhooks svix stripe gitlab slack calendly hubspot sendgrid")
+)
+
+func set(names string) map[string]bool {
+	m := make(map[string]bool)
+	for _, name := range strings.Fields(names) {
+		m[name] = true
+	}
+	return m
+}
+
+// harmless reports changes that leave a header what it was: the case of a scheme
+// and of hex, and the bits of a token's segment that carry nothing.
+func harmless(a, b string) bool {
+	segments := func(text string) (all []string) {
+		for segment := range strings.SplitSeq(text, ".") {
+			data, _ := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(segment, "Bearer "))
+			all = append(all, string(data))
+		}
+		return all
+	}
+	return strings.EqualFold(a, b) || strings.HasPrefix(a, "Bearer ey") && slices.Equal(segments(a), segments(b))
+}
+
+// proofHeader finds the header in which the signature or the token is.
+func proofHeader(t *testing.T, plain, signed *source.Request) string {
+	t.Helper()
+	for name := range signed.Header {
+		lower := strings.ToLower(name)
+		if plain.Header.Get(name) == "" && !strings.HasSuffix(lower, "timestamp") && lower != "webhook-id" {
+			return name
+		}
+	}
+	t.Fatal("signing adds no header")
+	return ""
+}
+
+type vector struct {
+	About  string            `yaml:"about"`
+	Secret string            `yaml:"secret"`
+	URL    string            `yaml:"url"`
+	Query  string            `yaml:"query"`
+	Time   string            `yaml:"time"`
+	Header map[string]string `yaml:"header"`
+	Body   string            `yaml:"body"`
+	Want   string            `yaml:"want"` // accepted, or signature, stale, unauthorized
+}
+
+// What the vendors published as signed is accepted.
+func TestVectors(t *testing.T) {
+	t.Parallel()
+	for name := range covers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join("testdata", "vectors", name+".yaml")
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all struct {
+				Vectors []vector `yaml:"vectors"`
+			}
+			if faults := config.DecodeYAML(file, data, &all); len(faults) > 0 || len(all.Vectors) == 0 {
+				t.Fatalf("%d vectors: %v", len(all.Vectors), faults)
+			}
+			for _, v := range all.Vectors {
+				t.Run(v.About, func(t *testing.T) { v.check(t, name) })
+			}
+		})
+	}
+	files, err := filepath.Glob("testdata/vectors/*")
+	if err != nil || len(files) != len(covers) {
+		t.Errorf("%d files of vectors, want %d", len(files), len(covers))
+	}
+}
+
+func (v vector) check(t *testing.T, preset string) {
+	s := open(t, config.Source{Preset: preset, Secrets: []config.Secret{config.Secret(v.Secret)}, URL: v.URL, Map: config.Program{Text: "empty"}}, nil)
+	r := &source.Request{Method: http.MethodPost, Query: v.Query, Header: http.Header{}, Body: []byte(v.Body)}
+	for name, value := range v.Header {
+		r.Header.Set(name, value)
+	}
+	at := now
+	if v.Time != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, v.Time); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]error{"signature": source.ErrSignature, "stale": source.ErrStale, "unauthorized": source.ErrUnauthorized}[v.Want]
+	err := source.Verify(t.Context(), s, r, at)
+	if !errors.Is(err, want) || want == nil && err != nil {
+		t.Errorf("verify: %v, want %v", err, want)
+	}
+}
+
+// Traps of single senders.
+func TestPresets_traps(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, preset string
+		header       map[string]string
+		body         string
+		unsigned     bool
+		messages     int
+		reply        string
+	}{
+		{name: "GitHub's ping", preset: "github", header: map[string]string{"X-GitHub-Event": "ping"}, body: `{"zen":"Keep it simple","hook_id":1}`},
+		{name: "Intercom's ping", preset: "intercom", body: `{"type":"notification_event","topic":"ping"}`},
+		{name: "PagerDuty's ping", preset: "pagerduty", body: `{"event":{"id":"1","event_type":"pagey.ping"}}`},
+		{name: "WooCommerce's ping", preset: "woocommerce", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "webhook_id=12", unsigned: true},
+		{name: "Slack's challenge", preset: "slack", body: `{"token":"t","challenge":"3eZbrw1a","type":"url_verification"}`, reply: `{"challenge":"3eZbrw1a"}`},
+		{name: "an event that the map has nothing to say to", preset: "stripe", body: `{"id":"evt_1","type":"invoice.paid","data":{"object":{}}}`},
+		{name: "HubSpot's batch of two numbers", preset: "hubspot", messages: 2, body: `[
+			{"eventId":1,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550123"},
+			{"eventId":2,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550124"}]`},
+		{name: "SendGrid's empty batch", preset: "sendgrid", body: "[]\r\n"},
+		{
+			name: "GitHub's form", preset: "github", messages: 1, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "X-GitHub-Event": "workflow_run"},
+			body: "payload=%7B%22action%22%3A%22completed%22%2C%22workflow_run%22%3A%7B%22conclusion%22%3A%22failure%22%2C%22head_branch%22%3A%22main%22%2C%22name%22%3A%22x%22%2C%22run_number%22%3A1%2C%22html_url%22%3A%22https%3A%2F%2Fexample.com%22%7D%2C%22repository%22%3A%7B%22full_name%22%3A%22a%2Fb%22%7D%7D",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s, sign := rehearsal(t, test.preset)
+			r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(test.body)}
+			for name, value := range test.header {
+				r.Header.Set(name, value)
+			}
+			if !test.unsigned {
+				if _, err := s.Receive(t.Context(), r, now); !errors.Is(err, source.ErrUnauthorized) {
+					t.Errorf("unsigned: %v, want ErrUnauthorized", err)
+				}
+				sign(r, now)
+			}
+			received, err := s.Receive(t.Context(), r, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(received.Messages) != test.messages || string(received.Reply) != test.reply {
+				t.Errorf("%d messages and reply %q, want %d and %q", len(received.Messages), received.Reply, test.messages, test.reply)
+			}
+		})
+	}
+}
+
+// Two events that arrive in one delivery, and one event that becomes two messages,
+// have keys of their own; the same event has the same whenever it comes.
+func TestKeys_ofEvents(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, preset, mapping, body string
+		header                      map[string]string
+		want                        []string
+	}{
+		{name: "one", preset: "stripe", mapping: "{to}", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1"}},
+		{name: "list of one", preset: "stripe", mapping: "[{to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0"}},
+		{name: "list", preset: "stripe", mapping: "[{to}, null, {to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
+		{name: "stream", preset: "stripe", mapping: "{to}, {to}", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
+		{name: "nothing", preset: "stripe", mapping: "null, empty, []", body: `{"id":"evt_1"}`, want: nil},
+		{name: "large number", preset: "square", mapping: "{to}", body: `{"event_id":9007199254740993}`, want: []string{"hook\nit\n9007199254740993"}},
+		{name: "batch", preset: "sendgrid", mapping: "{to}", body: `[{"sg_event_id":"a"},{"sg_event_id":"b"}]`, want: []string{"hook\nit\na", "hook\nit\nb"}},
+		{name: "batch without IDs", preset: "sendgrid", mapping: "{to}", body: `[{},{}]`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk\n0", "hook\nit\nk\n1"}},
+		{name: "given by the sender", preset: "bearer", mapping: "{to}", body: `{}`, header: map[string]string{"Idempotency-Key": `"k"`}, want: []string{"hook\nit\nk"}},
+		{name: "given, without a map", preset: "bearer", body: `{}`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk"}},
+		{name: "no sign of it", preset: "bearer", mapping: "{to}", body: `{}`, want: []string{""}},
+		{name: "digest", preset: "woocommerce", mapping: "{to}", body: `{}`, want: []string{"hook\nit\n44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := config.Source{Preset: test.preset, Map: config.Program{Text: test.mapping}, URL: publicURL, Secrets: []config.Secret{"s"}}
+			if test.preset == "sendgrid" {
+				c.Secrets = []config.Secret{sendgridKey}
+			}
+			r := &source.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(test.body)}
+			for name, value := range test.header {
+				r.Header.Set(name, value)
+			}
+			received, err := open(t, c, nil).Map(t.Context(), r, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range received.Messages {
+				got = append(got, m.Key)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("keys (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// direct is a transport to a handler in this process.
+type direct struct{ handler http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	if d.handler == nil {
+		return nil, fmt.Errorf("nothing is to be fetched here")
+	}
+	return serve(d.handler, r), nil
+}

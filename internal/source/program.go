@@ -1,0 +1,193 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/rcshook/rcshook/internal/config"
+)
+
+const (
+	// programTime is the deadline of one run of a program. Usual ones take
+	// microseconds.
+	programTime = 500 * time.Millisecond
+
+	// maxResults bounds what one run may yield.
+	maxResults = 1000
+)
+
+// program is a jq program, compiled. It sees the body as its input, $headers,
+// $query, and $digest, the SHA-256 of the body in hex. It can reach neither files
+// nor the environment, and its time is that of the request.
+type program struct {
+	code   *gojq.Code
+	digest bool // it uses $digest
+}
+
+const (
+	varHeaders = "$headers"
+	varQuery   = "$query"
+	varDigest  = "$digest"
+	varNow     = "$__now__" // what the function now becomes
+)
+
+var variables = []string{varHeaders, varQuery, varDigest, varNow}
+
+// forbidden are functions that could reach outside, and why there is nothing there.
+var forbidden = map[string]string{
+	"env":        "the environment is not for mappings: it may hold secrets",
+	"$ENV":       "the environment is not for mappings: it may hold secrets",
+	"input":      "there is one event, and it is the input already: write .",
+	"inputs":     "there is one event, and it is the input already: write .",
+	"modulemeta": "there are no modules",
+}
+
+// compile makes a program of its text. Country is the default of the function e164.
+// The faults say where in the file they are.
+func compile(p config.Program, country string) (*program, []config.Fault) {
+	query, err := gojq.Parse(p.Text)
+	if err != nil {
+		offset, words := len(p.Text), err.Error()
+		if e := (*gojq.ParseError)(nil); errors.As(err, &e) {
+			offset = e.Offset - len(e.Token)
+		}
+		if strings.TrimSpace(p.Text) == "" {
+			words = "it is empty"
+		}
+		return nil, []config.Fault{p.At(offset).Fault("is no jq program: %s", words)}
+	}
+	var faults []config.Fault
+	for _, i := range query.Imports {
+		faults = append(faults, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Fault("must not import: there are no modules"))
+	}
+	compiled := new(program)
+	eachFunction(reflect.ValueOf(query), func(f *gojq.Func) {
+		if why, ok := forbidden[f.Name]; ok {
+			faults = append(faults, p.At(locate(p.Text, f.Name)).Fault("must not use %s: %s", f.Name, why))
+		}
+		switch {
+		case f.Name == varDigest:
+			compiled.digest = true
+		case f.Name == "now" && len(f.Args) == 0:
+			f.Name = varNow
+		}
+	})
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	if compiled.code, err = gojq.Compile(query, options(country)...); err != nil {
+		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
+		name, _, _ = strings.Cut(name, "/")
+		return nil, []config.Fault{p.At(locate(p.Text, name)).Fault("is no jq program: %s", err)}
+	}
+	return compiled, nil
+}
+
+// eachFunction calls f for every function and variable that a program uses.
+func eachFunction(v reflect.Value, f func(*gojq.Func)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return
+		}
+		if function, ok := v.Interface().(*gojq.Func); ok {
+			f(function)
+		}
+		eachFunction(v.Elem(), f)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			eachFunction(v.Field(i), f)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachFunction(v.Index(i), f)
+		}
+	}
+}
+
+// locate finds a name in a program, as a word of its own and not as a field: the
+// compiler does not say where it stopped.
+func locate(text, name string) int {
+	found := regexp.MustCompile(`(?:^|[^\w$.])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
+	if found == nil {
+		return 0
+	}
+	return found[2]
+}
+
+// An input is what programs are run on.
+type input struct {
+	headers, query map[string]any
+	digest         func() string
+	now            time.Time
+}
+
+// run returns what the program yields, without nulls.
+func (p *program) run(ctx context.Context, value any, in *input) ([]any, error) {
+	ctx, cancel := context.WithTimeout(ctx, programTime)
+	defer cancel()
+	digest := ""
+	if p.digest {
+		digest = in.digest()
+	}
+	now := float64(in.now.UnixMilli()) / 1000
+	var results []any
+	for iter := p.code.RunWithContext(ctx, value, in.headers, in.query, digest, now); ; {
+		v, ok := iter.Next()
+		if !ok {
+			return results, nil
+		}
+		if err, ok := v.(error); ok {
+			return nil, p.failure(ctx, err)
+		}
+		if v == nil {
+			continue
+		}
+		if results = append(results, v); len(results) > maxResults {
+			return nil, &programError{fmt.Sprintf("yields more than %d results", maxResults), nil}
+		}
+	}
+}
+
+// failure words an error of a program without the values that it quotes: they may
+// be anybody's text or number.
+func (p *program) failure(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &programError{fmt.Sprintf("takes longer than %s", programTime), err}
+	}
+	if halt := (*gojq.HaltError)(nil); errors.As(err, &halt) {
+		return &programError{"calls halt", err}
+	}
+	if thrown, ok := err.(gojq.ValueError); ok { //nolint:errorlint // the error of the program itself
+		_ = thrown
+		return &programError{"calls error", err}
+	}
+	return &programError{"stops: " + withoutValues(err.Error()), err}
+}
+
+// withoutValues cuts an error of gojq where it begins to quote a value.
+func withoutValues(text string) string {
+	if i := strings.IndexAny(text, `("[{0123456789`); i >= 0 {
+		text = text[:i]
+	}
+	text = strings.TrimRight(text, " :")
+	for _, open := range []string{" cannot be applied to", " and", " by"} {
+		text = strings.TrimSuffix(text, open)
+	}
+	return text
+}
+
+// programError says why a program yields nothing. Its text quotes no value.
+type programError struct {
+	text string
+	err  error // as gojq words it, values and all
+}
+
+func (e *programError) Error() string { return e.text }
