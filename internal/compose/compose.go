@@ -8,6 +8,7 @@
 package compose
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/payload"
@@ -41,7 +42,7 @@ type Composed struct {
 // Message composes what p asks for. The error is of type [payload.Faults] and
 // holds everything that is wrong, also what was found while p was read.
 func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
-	c := composer{payload: p, now: now, faults: p.Faults}
+	c := composer{payload: p, now: now, faults: slices.Clip(p.Faults)}
 	m := c.message(d)
 	if len(c.faults) > 0 {
 		return nil, c.faults.Sorted()
@@ -66,6 +67,7 @@ type composer struct {
 }
 
 func (c *composer) fault(p payload.Place, format string, args ...any) {
+	p.Flaw()
 	c.faults = append(c.faults, p.Fault(format, args...))
 }
 

@@ -69,6 +69,7 @@ func (c *composer) single() []kind {
 func (c *composer) content() *rbm.AgentContentMessage {
 	kinds := c.single()
 	if len(kinds) == 0 {
+		c.payload.Root.Flaw()
 		if !c.payload.ContentExplained {
 			c.faults = append(c.faults, c.payload.Root.Missing("text",
 				"nothing to show: send text, or title or image for a card, or cards, file or raw"))

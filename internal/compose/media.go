@@ -19,14 +19,12 @@ func isUpload(t payload.Text) bool { return strings.HasPrefix(t.Value, uploadPre
 
 // source composes a file and its thumbnail, which are of one kind.
 func (c *composer) source(file, thumbnail payload.Text, refresh bool) source {
-	if isUpload(file) {
-		if thumbnail.Sent() && !isUpload(thumbnail) {
-			c.fault(thumbnail.Place, "the thumbnail of an upload is an upload too, files/...")
-		}
-		return source{uploaded: &rbm.UploadedRBMFile{FileName: file.Value, ThumbnailName: thumbnail.Value}}
+	if thumbnail.Sent() && isUpload(file) != isUpload(thumbnail) {
+		c.fault(thumbnail.Place, "a file and its thumbnail are either both URLs or both uploads, files/...")
+		thumbnail = payload.Text{}
 	}
-	if isUpload(thumbnail) {
-		c.fault(thumbnail.Place, "the thumbnail of a file with a URL has a URL too")
+	if isUpload(file) {
+		return source{uploaded: &rbm.UploadedRBMFile{FileName: file.Value, ThumbnailName: thumbnail.Value}}
 	}
 	return source{info: &rbm.ContentInfo{
 		FileURL:      webURL(file.Value),

@@ -29,8 +29,11 @@ func (c *composer) explain(violations []rbm.Violation) {
 			continue // what is missing was sent, and is at fault itself
 		}
 		place := o.place
-		if v.Rule == rbm.RuleTooMany {
+		switch {
+		case v.Rule == rbm.RuleTooMany:
 			place = place.Excess(v.Limit)
+		case isBareHorizontal(v):
+			place = c.shown[0].Layout.Place
 		}
 		f := place.Fault("%s", detail(o, v))
 		f.Limit, f.Actual = v.Limit, v.Actual
@@ -40,6 +43,12 @@ func (c *composer) explain(violations []rbm.Violation) {
 
 func isMissing(r rbm.Rule) bool {
 	return r == rbm.RuleRequired || r == rbm.RuleTooFew || r == rbm.RuleUnion
+}
+
+// isBareHorizontal reports whether v is about a horizontal card of nothing but
+// media.
+func isBareHorizontal(v rbm.Violation) bool {
+	return v.Rule == rbm.RuleRequired && strings.Contains(v.Detail, "horizontal")
 }
 
 // detail puts a violation into words.
@@ -53,7 +62,9 @@ func detail(o origin, v rbm.Violation) string {
 		return fmt.Sprintf("%s has %d characters, at most %d are allowed", o.what, v.Actual, v.Limit)
 	case v.Rule == rbm.RuleConflict && strings.HasSuffix(v.Pointer, "/media/height"):
 		return "tall media do not fit small cards: choose short or medium height, or card_width medium"
-	case v.Rule == rbm.RuleRequired && strings.Contains(v.Detail, "horizontal"):
+	case v.Rule == rbm.RuleRange && strings.HasSuffix(v.Pointer, "/endTime"):
+		return "the event must not end before it starts"
+	case isBareHorizontal(v):
 		return "a horizontal card needs a title, a text or buttons beside its media"
 	case v.Rule == rbm.RuleRequired && o.what == "the card":
 		return "a card needs a title, a text, an image or a video"
@@ -124,8 +135,8 @@ func (c *composer) fromSource(at string, file, thumbnail payload.Text) {
 	}
 	c.from(at+"/contentInfo/fileUrl", file.Place, "the URL")
 	c.from(at+"/contentInfo/thumbnailUrl", thumbnail.Place, "the URL")
-	c.from(at+"/uploadedRbmFile/fileName", file.Place, "the name of the upload")
-	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Place, "the name of the upload")
+	c.from(at+"/uploadedRbmFile/fileName", file.Place, "this")
+	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Place, "this")
 }
 
 // fromButton records the parts of a button.

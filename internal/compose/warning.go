@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"fmt"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -29,7 +28,8 @@ type warner struct {
 }
 
 func (w *warner) warn(p payload.Place, format string, args ...any) {
-	warning := Warning{Pointer: p.Pointer(), Detail: fmt.Sprintf(format, args...)}
+	f := p.Fault(format, args...)
+	warning := Warning{Pointer: f.Pointer, Detail: f.Detail}
 	if !slices.Contains(w.list, warning) {
 		w.list = append(w.list, warning)
 	}

@@ -119,7 +119,7 @@ func (r *reader) button(f *record) Button {
 		r.dialNumber(&b)
 	}
 	if f.lacks(fLabel) {
-		r.faults = append(r.faults, b.Missing("label", "missing: what the button says"))
+		r.missing(b.Place, "label", "missing: what the button says")
 	}
 	b.completePostback()
 	return b
@@ -139,7 +139,7 @@ func (r *reader) webview(b *Button, f *record) {
 	}
 	b.Webview = r.word(f, fWebview)
 	if b.Webview.Sent() && b.Webview.Value != "browser" && f.lacks(fURL) {
-		r.faults = append(r.faults, b.Missing("url", "missing: what the web view opens"))
+		r.missing(b.Place, "url", "missing: what the web view opens")
 	}
 }
 
@@ -160,10 +160,10 @@ func (r *reader) event(b *Button, n *node) {
 		b.Event.Title = b.Label
 	}
 	if f.lacks(fEventStart) {
-		r.faults = append(r.faults, b.Event.Missing("start", "missing: when the event begins"))
+		r.missing(b.Event.Place, "start", "missing: when the event begins")
 	}
 	if f.lacks(fEventEnd) {
-		r.faults = append(r.faults, b.Event.Missing("end", "missing: when the event ends"))
+		r.missing(b.Event.Place, "end", "missing: when the event ends")
 	}
 }
 
@@ -175,10 +175,10 @@ func (r *reader) action(b *Button, f *record) Action {
 	}
 	const bothNeeded = "missing: a place has a latitude and a longitude"
 	if b.Latitude.Sent() && f.lacks(fLongitude) {
-		r.faults = append(r.faults, b.Missing("longitude", bothNeeded))
+		r.missing(b.Place, "longitude", bothNeeded)
 	}
 	if b.Longitude.Sent() && f.lacks(fLatitude) {
-		r.faults = append(r.faults, b.Missing("latitude", bothNeeded))
+		r.missing(b.Place, "latitude", bothNeeded)
 	}
 	position := b.Latitude.Place
 	if !position.Sent() {

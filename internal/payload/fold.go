@@ -18,11 +18,19 @@ func (r *reader) fault(n *node, format string, args ...any) {
 }
 
 func (r *reader) faultAt(p Place, format string, args ...any) {
-	if len(r.faults) >= maxFaults {
-		p.node.mark()
-		return
+	r.report(p, p.Fault(format, args...))
+}
+
+// missing reports a member that the object at a place lacks.
+func (r *reader) missing(p Place, name, format string, args ...any) {
+	r.report(p, p.Missing(name, format, args...))
+}
+
+func (r *reader) report(p Place, f Fault) {
+	p.Flaw()
+	if len(r.faults) < maxFaults {
+		r.faults = append(r.faults, f)
 	}
-	r.faults = append(r.faults, p.Fault(format, args...))
 }
 
 // place returns the place of n; that of no node is nowhere.

@@ -50,7 +50,7 @@ func (r *reader) addressing(p *Payload, f *record) {
 func (r *reader) tooLong(p Place, limit, actual int) {
 	fault := p.Fault("%d characters, at most %d are allowed", actual, limit)
 	fault.Limit, fault.Actual = limit, actual
-	r.faults = append(r.faults, fault)
+	r.report(p, fault)
 }
 
 // isUUID reports whether s is a UUID in its canonical form, of either case.

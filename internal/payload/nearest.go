@@ -6,7 +6,7 @@ import "strings"
 // meant: a typo must not send half a message.
 func (r *reader) unknown(f *record, c *node, name string) {
 	if len(r.faults) >= maxFaults {
-		c.mark()
+		c.place().Flaw()
 		return
 	}
 	if home := homeOf(name, f.level); home != "" {

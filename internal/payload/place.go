@@ -32,7 +32,15 @@ func (p Place) Name() string {
 	return unescape(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// Flawed reports whether a fault was found here or in anything below.
+// Flaw notes that a fault was found here, for everything that this belongs to:
+// what seems to be missing there may just be at fault.
+func (p Place) Flaw() {
+	for n := p.node; n != nil && !n.flawed; n = n.up {
+		n.flawed = true
+	}
+}
+
+// Flawed reports whether a fault was noted here or in anything below.
 func (p Place) Flawed() bool { return p.node != nil && p.node.flawed }
 
 // Fault returns a fault at the place.
@@ -76,7 +84,6 @@ func (p Place) FaultBelow(pointer, format string, args ...any) Fault {
 	if p.part > 0 {
 		f.Detail = fmt.Sprintf("number %d of this text: %s", p.part, f.Detail)
 	}
-	p.node.mark()
 	f.order = p.node.order()
 	at, inside := p.node.pointer()
 	if f.Pointer = at; !p.node.embedded() {

@@ -42,7 +42,7 @@ func (r *reader) recipients(f *record) []Recipient {
 	n := f.get(fTo)
 	if n == nil {
 		if f.lacks(fTo) {
-			r.faults = append(r.faults, f.node.place().Missing("to", "missing: who is to get the message, for instance +12025550123"))
+			r.missing(f.node.place(), "to", "missing: who is to get the message, for instance +12025550123")
 		}
 		return nil
 	}
@@ -63,9 +63,10 @@ func (r *reader) recipients(f *record) []Recipient {
 		count = to.entries
 	}
 	if count > MaxRecipients {
-		fault := n.place().Excess(MaxRecipients).Fault("%d recipients, at most %d are allowed", count, MaxRecipients)
+		at := n.place().Excess(MaxRecipients)
+		fault := at.Fault("%d recipients, at most %d are allowed", count, MaxRecipients)
 		fault.Limit, fault.Actual = MaxRecipients, count
-		r.faults = append(r.faults, fault)
+		r.report(at, fault)
 	}
 	return to.list
 }
@@ -146,11 +147,9 @@ func (to *recipients) parse(text string) (number, problem string) {
 }
 
 func (to *recipients) refuse(at Place, problem string) {
-	before := len(to.faults)
-	to.faultAt(at, "%s", problem)
-	for i := range to.faults[before:] {
-		to.faults[before+i].Phone = true
-	}
+	fault := at.Fault("%s", problem)
+	fault.Phone = true
+	to.report(at, fault)
 }
 
 // integer returns the digits of a JSON number that is a whole one.

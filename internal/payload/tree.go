@@ -131,13 +131,6 @@ func (n *node) scalar() string {
 	}
 }
 
-// mark notes a fault at n for everything that n belongs to.
-func (n *node) mark() {
-	for ; n != nil && !n.flawed; n = n.up {
-		n.flawed = true
-	}
-}
-
 // pointer returns the JSON Pointer of n in what the sender wrote. For a node in
 // JSON text inside a string the pointer ends at the string; inside is then the
 // way from there. A container made for flat keys is found at the first of them.

@@ -1,0 +1,215 @@
+package compose_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMessage_faults(t *testing.T) {
+	t.Parallel()
+	const nothing = "/text: nothing to show: send text, or title or image for a card, or cards, file or raw"
+	for _, tt := range []struct {
+		name, fields string
+		want         []string
+	}{
+		{"nothing to show", `"ttl": 5`, []string{nothing}},
+		{"only buttons", `"buttons": "Yes"`, []string{nothing}},
+		{"blank text", `"text": " "`, []string{nothing}},
+		{"nothing, and a bad number", `"to2": "x"`, []string{"/to2: \"to\" says this already; send either", nothing}},
+		{"the typo explains it", `"txt": "a"`, []string{`/txt: unknown field; did you mean "text"?`}},
+		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: this must be text, not an object`}},
+		{"a far name does not", `"zzz": "a"`, []string{
+			"/zzz: unknown field; the fields here are to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
+			nothing,
+		}},
+
+		{"text and file", `"text": "a", "file": "https://example.com"`, []string{`/text: "file" and "text" are two kinds of message; send one of them`}},
+		{"file and image", `"image": "https://example.com", "file_url": "https://example.com"`, []string{`/file_url: "image" and "file_url" are two kinds of message; send one of them`}},
+		{"cards and title", `"title": "a", "cards": [{"title": "a"}, {"title": "b"}]`, []string{`/title: "cards" and "title" are two kinds of message; send one of them`}},
+		{"cards and card", `"card": {"title": "a"}, "cards": [{"title": "a"}, {"title": "b"}]`, []string{`/card: "cards" and "card" are two kinds of message; send one of them`}},
+		{"carousel and text", `"text": "a", "carousel": [{"title": "a"}, {"title": "b"}]`, []string{`/text: "carousel" and "text" are two kinds of message; send one of them`}},
+		{"flat carousel and file", `"card1_title": "a", "card2_title": "a", "file": "files/a"`, []string{`/file: "card1_title" and "file" are two kinds of message; send one of them`}},
+		{"raw and three others", `"raw": {"contentMessage": {"text": "a"}}, "text": "a", "cards": [{"title": "a"}], "file": "files/a", "chips": "a"`, []string{
+			`/text: "raw" and "text" are two kinds of message; send one of them`,
+			`/cards: "raw" and "cards" are two kinds of message; send one of them`,
+			`/file: "raw" and "file" are two kinds of message; send one of them`,
+			`/chips: "raw" is the whole message; put its suggestions into it`,
+		}},
+		{"text and description", `"title": "a", "text": "b", "subtitle": "c"`, []string{`/subtitle: "text" and "subtitle" are both the description of the card; send one of them`}},
+		{"image and video", `"image": "https://example.com/1", "video": "https://example.com/2"`, []string{`/video: a card has one media; send either "image" or "video"`}},
+		{"card and another text", `"card": {"text": "a"}, "text": "b"`, []string{`/text: the card has a text of its own; send either`}},
+		{"card and other buttons", `"card": {"title": "a", "buttons": "b"}, "buttons": "b"`, []string{`/buttons: the card has buttons of its own; send either, or chips for what stands under the card`}},
+		{"horizontal in a carousel", `"cards": [{"title": "a"}, {"title": "b", "layout": "horizontal"}]`, []string{`/cards/1/layout: the cards of a carousel are vertical`}},
+		{"horizontal carousel", `"cards": [{"title": "a"}, {"title": "b"}], "layout": "horizontal"`, []string{`/layout: the cards of a carousel are vertical`}},
+		{"thumbnail of an upload", `"file": "files/a", "thumbnail": "https://example.com"`, []string{`/thumbnail: a file and its thumbnail are either both URLs or both uploads, files/...`}},
+		{"uploaded thumbnail", `"image": "https://example.com", "thumbnail": "files/a"`, []string{`/thumbnail: a file and its thumbnail are either both URLs or both uploads, files/...`}},
+
+		{"buttons are no card", `"cards": [{"title": "a"}, {"buttons": "Yes"}]`, []string{`/cards/1: a card needs a title, a text, an image or a video`}},
+		{"flat buttons are no card", `"card1_title": "a", "card2_buttons": "Yes"`, []string{`/card2_buttons: a card needs a title, a text, an image or a video`}},
+		{"a typo in a card", `"cards": [{"title": "a"}, {"titl": "b"}]`, []string{`/cards/1/titl: unknown field; did you mean "title"?`}},
+		{"media alone, horizontal", `"image": "https://example.com", "layout": "horizontal"`, []string{`/layout: a horizontal card needs a title, a text or buttons beside its media`}},
+		{"media alone, horizontal, in a card", `"card": {"image": "https://example.com", "layout": "horizontal"}`, []string{`/card/layout: a horizontal card needs a title, a text or buttons beside its media`}},
+		{"tall and small", `"card_width": "small", "cards": [{"title": "a", "image": "https://example.com", "height": "tall"}, {"title": "b"}]`, []string{`/cards/0/height: tall media do not fit small cards: choose short or medium height, or card_width medium`}},
+		{"tall and small for all", `"card_width": "small", "height": "tall", "cards": [{"title": "a", "image": "https://example.com"}, {"title": "b"}]`, []string{`/height: tall media do not fit small cards: choose short or medium height, or card_width medium`}},
+
+		{"link of another scheme", `"text": "a", "buttons": [{"label": "a", "url": "mailto:a@b.c"}]`, []string{`/buttons/0/url: the URL must begin with https:// or http://`}},
+		{"link without a scheme", `"image": "example.com/a.png"`, []string{`/image: the URL must be a whole URL, such as https://example.com/`}},
+		{"fallback without a scheme", `"text": "a", "buttons": [{"label": "a", "phone": "1", "fallback_url": "b"}]`, []string{`/buttons/0/fallback_url: the fallback URL must be a whole URL, such as https://example.com/`}},
+		{"thumbnail without a scheme", `"file": "https://example.com", "thumbnail": "b"`, []string{`/thumbnail: the URL must be a whole URL, such as https://example.com/`}},
+		{"upload without an ID", `"file": "files/"`, []string{`/file: this must be the name of an upload, files/ and its ID`}},
+		{"latitude", `"text": "a", "buttons": ["a|geo:91,0"]`, []string{`/buttons/0: the latitude must be between -90 and 90 [0/90]`}},
+		{"longitude", `"text": "a", "buttons": [{"label": "a", "lat": 0, "lng": 181}]`, []string{`/buttons/0/lng: the longitude must be between -180 and 180 [0/180]`}},
+		{"event that ends before", `"text": "a", "buttons": ["a|cal:2026-12-01T10:00Z/2026-12-01T09:00Z/b"]`, []string{`/buttons/0: the event must not end before it starts`}},
+		{"expired", `"text": "a", "expires_at": "2026-11-22T12:00:00Z"`, []string{`/expires_at: the time must be in the future`}},
+		{"expired in one of many", `"raw": {"contentMessage": {"text": "a"}}, "expires_at": "2026-11-22T12:00:00Z"`, []string{`/expires_at: the time must be in the future`}},
+
+		{"raw", `"raw": {"content_message": {"text": "a", "rich_card": {}, "sugestions": []}, "ttl": "5m"}`, []string{
+			`/raw/content_message/rich_card: text is given already: only one of text, fileName, uploadedRbmFile, richCard, contentInfo is possible`,
+			`/raw/content_message/sugestions: is not a field; did you mean suggestions?`,
+			`/raw/ttl: must be a number of seconds with the suffix s, such as 600s`,
+		}},
+		{"raw without content", `"raw": {"ttl": "5s"}`, []string{`/raw/contentMessage: is missing`}},
+		{"limit in raw", `"agentMessage": {"contentMessage": {"text": "a", "suggestions": [{"reply": {"text": "` + strings.Repeat("a", 26) + `", "postbackData": "a"}}]}}`, []string{
+			`/agentMessage/contentMessage/suggestions/0/reply/text: must be at most 25 characters [26/25]`,
+		}},
+		{"limit in raw as text", `"raw": "{\"contentMessage\": {\"text\": 5}}"`, []string{`/raw: in the JSON text, at /contentMessage/text: must be a string, not a number`}},
+		{"content message", `"contentMessage": {"tekst": "a"}`, []string{
+			`/contentMessage/tekst: is not a field; there are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions`,
+			`/contentMessage: needs one of text, fileName, uploadedRbmFile, richCard, contentInfo`,
+		}},
+		{"raw has a ttl", `"raw": {"contentMessage": {"text": "a"}, "ttl": "5s"}, "ttl": 5`, []string{`/ttl: "raw" already says when to give up; send either`}},
+		{"raw has another traffic type", `"raw": {"contentMessage": {"text": "a"}, "messageTrafficType": "PROMOTION"}, "traffic": "otp"`, []string{`/traffic: "raw" has another traffic type; send either`}},
+		{"raw with a long ttl", `"raw": {"contentMessage": {"text": "a"}}, "ttl": "16d"`, []string{`/ttl: the ttl must be at most 15 days, 1296000s [1382400/1296000]`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, faults(t, tt.fields)); diff != "" {
+				t.Errorf("faults of %s (-want +got):\n%s", tt.fields, diff)
+			}
+		})
+	}
+}
+
+// Each limit at its edge and one past it.
+func TestMessage_limits(t *testing.T) {
+	t.Parallel()
+	text := func(field string) func(int) string {
+		return func(n int) string { return fmt.Sprintf(`"title": "a", %q: %q`, field, strings.Repeat("ä", n)) }
+	}
+	label := func(unit string) func(int) string {
+		return func(n int) string {
+			return fmt.Sprintf(`"text": "a", "buttons": ["Yes", "%s"]`, strings.Repeat(unit, n))
+		}
+	}
+	list := func(format string) func(int) string {
+		return func(n int) string {
+			return fmt.Sprintf(format, strings.TrimSuffix(strings.Repeat(`"a", `, n), ", "))
+		}
+	}
+	numbered := func(before, format string) func(int) string {
+		return func(n int) string {
+			fields := before
+			for i := range n {
+				fields += fmt.Sprintf(format, i+1)
+			}
+			return strings.TrimPrefix(fields, ", ")
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		fields func(int) string
+		limit  int
+		want   string
+	}{
+		{"text", func(n int) string { return `"text": "` + strings.Repeat("ä", n) + `"` }, 3072, "/text: the text has %d characters, at most 3072 are allowed"},
+		{"title", func(n int) string { return `"title": "` + strings.Repeat("ä", n) + `"` }, 200, "/title: the title has %d characters, at most 200 are allowed"},
+		{"description", text("description"), 2000, "/description: the description has %d characters, at most 2000 are allowed"},
+		{"text of a card", text("text"), 2000, "/text: the text has %d characters, at most 2000 are allowed"},
+		{"flat title", func(n int) string { return `"card2_title": "` + strings.Repeat("a", n) + `", "card1_title": "b"` }, 200, "/card2_title: the title has %d characters, at most 200 are allowed"},
+		{"label", label("a"), 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
+		{"label of emoji", label("🚢"), 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
+		{"label of combining characters", func(n int) string { return label("x")(n - 2)[:len(label("x")(n-2))-2] + `e\u0301"]` }, 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
+		{"label in one text", func(n int) string { return `"text": "a", "buttons": "Yes,` + strings.Repeat("a", n) + `"` }, 25, "/buttons: number 2 of this text: the label has %d characters, at most 25 are allowed"},
+		{"label of a flat button", func(n int) string {
+			return `"text": "a", "button1_url": "https://example.com", "button1_label": "` + strings.Repeat("a", n) + `"`
+		}, 25, "/button1_label: the label has %d characters, at most 25 are allowed"},
+		{"flat label", func(n int) string {
+			return `"card1_title": "a", "card2_title": "b", "card2_buttons": "` + strings.Repeat("a", n) + `"`
+		}, 25, "/card2_buttons: the label has %d characters, at most 25 are allowed"},
+		{"postback", func(n int) string { return `"text": "a", "buttons": ["Yes|=` + strings.Repeat("a", n) + `"]` }, 2048, "/buttons/0: the postback has %d characters, at most 2048 are allowed"},
+		{"link", func(n int) string {
+			return `"text": "a", "buttons": ["Yes|https://example.com/` + strings.Repeat("a", n-20) + `"]`
+		}, 2048, "/buttons/0: the URL has %d characters, at most 2048 are allowed"},
+		{"event title", func(n int) string {
+			return `"text": "a", "buttons": ["Yes|cal:2026-12-01T10:00Z/2026-12-01T11:00Z/` + strings.Repeat("a", n) + `"]`
+		}, 100, "/buttons/0: the title of the event has %d characters, at most 100 are allowed"},
+		{"event description", func(n int) string {
+			return `"text": "a", "buttons": [{"label": "a", "event": {"start": "2026-12-01T10:00Z", "end": "2026-12-01T11:00Z", "description": "` + strings.Repeat("a", n) + `"}}]`
+		}, 500, "/buttons/0/event/description: the description of the event has %d characters, at most 500 are allowed"},
+		{"chips", list(`"text": "a", "chips": [%s]`), 11, "/chips: %d chips, at most 11 are allowed"},
+		{"buttons of a text", list(`"text": "a", "buttons": [%s]`), 11, "/buttons: %d chips, at most 11 are allowed"},
+		{"buttons of a card", list(`"title": "a", "actions": [%s]`), 4, "/actions: %d buttons, at most 4 are allowed"},
+		{"flat buttons", numbered(`"text": "a"`, `, "button%d": "a"`), 11, "/button12: %d chips, at most 11 are allowed"},
+		{"buttons of a flat card", numbered(`"card1_title": "a", "card2_title": "b"`, `, "card1_button%d": "a"`), 4, "/card1_button5: %d buttons, at most 4 are allowed"},
+		{"cards", func(n int) string {
+			return `"cards": [` + strings.TrimSuffix(strings.Repeat(`{"title": "a"},`, n), ",") + `]`
+		}, 10, "/cards: %d cards, at most 10 are allowed"},
+		{"flat cards", numbered("", `, "card%d_title": "a"`), 10, "/card11_title: %d cards, at most 10 are allowed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if got := faults(t, tt.fields(tt.limit)); got != nil {
+				t.Errorf("at the limit: %q", got)
+			}
+			want := []string{fmt.Sprintf(tt.want, tt.limit+1) + fmt.Sprintf(" [%d/%d]", tt.limit+1, tt.limit)}
+			if diff := cmp.Diff(want, faults(t, tt.fields(tt.limit+1))); diff != "" {
+				t.Errorf("one past the limit (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A message of many long URLs passes every other limit before that of its size.
+func TestMessage_size(t *testing.T) {
+	t.Parallel()
+	sized := func(thumbnail int) string {
+		var cards []string
+		for i := range 10 {
+			cards = append(cards, fmt.Sprintf(`{"title": "a", "image": "https://example.com/%d?%s"}`, i, strings.Repeat("a", 24_000)))
+		}
+		return `"cards": [` + strings.Join(cards, ",") + `], "chips": [{"label": "a", "postback": "` + strings.Repeat("b", thumbnail) + `"}]`
+	}
+	if got := faults(t, sized(100)); got != nil {
+		t.Errorf("under the limit: %q", got)
+	}
+	got := strings.Join(faults(t, strings.Replace(sized(100), `"title": "a"`, `"title": "a", "thumbnail": "https://example.com/`+strings.Repeat("t", 12_000)+`"`, 1)), "\n")
+	if !strings.HasPrefix(got, ": the whole message has 25") || !strings.HasSuffix(got, "/250000]") {
+		t.Errorf("over the limit: %q", got)
+	}
+}
+
+// Ten faults in one payload are ten entries, each where the sender wrote it.
+func TestMessage_tenFaults(t *testing.T) {
+	t.Parallel()
+	got := faults(t, `"ttl": "16d", "traffic": "spam", "titel": "a",
+		"card1_title": "`+strings.Repeat("a", 201)+`", "card1_image": "ftp://example.com/1", "card1_buttons": "`+strings.Repeat("b", 26)+`|https://example.com",
+		"card2_title": "b", "card2_buttons": "a,b,c,d,e", "card2_height": "huge", "card3_buttons": "Go|htps://example.com", "idempotency_key": "`+strings.Repeat("k", 257)+`"`)
+	want := []string{
+		"/ttl: the ttl must be at most 15 days, 1296000s [1382400/1296000]",
+		"/traffic: this must be one of otp, transaction, promotion, service, acknowledgement",
+		`/titel: unknown field; did you mean "title"?`,
+		"/card1_title: the title has 201 characters, at most 200 are allowed [201/200]",
+		"/card1_image: the URL must begin with https:// or http://",
+		"/card1_buttons: the label has 26 characters, at most 25 are allowed [26/25]",
+		"/card2_buttons: 5 buttons, at most 4 are allowed [5/4]",
+		"/card2_height: this must be one of short, medium, tall",
+		"/card3_buttons: no button does htps:; did you mean https:?",
+		"/idempotency_key: 257 characters, at most 256 are allowed [257/256]",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,276 @@
+package compose_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime/multipart"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// FuzzMessage holds for every body in every encoding: it is unreadable, or has
+// faults that point into it, or becomes a message that keeps all rules.
+func FuzzMessage(f *testing.F) {
+	for _, seed := range []string{
+		`{"to": "+12025550123", "text": "hi", "buttons": ["Track|https://example.com/t", "Call us|tel:+12025550199", "Thanks"]}`,
+		`[{"To": 12025550123, "card1_title": "a", "card[2][image]": "https://example.com/2", "card2.buttons": "[{\"label\":\"x\",\"lat\":1,\"lng\":\"2\"}]"}]`,
+		`{"to": ["abc", "+1"], "cards": [{"titel": "a"}, {"buttons": "Go|htps://x"}], "ttl": "16d", "otp": true, "traffic": "x"}`,
+		`{"to": "202 555 0123", "country": "US", "raw": {"content_message": {"rich_card": {}}}, "ttl": 5}`,
+		`{"contentMessage": {"text": 5}, "raw": "{\"a\": [", "chips": "A|cal:2026-12-01T10:00Z/2026-12-01T11:00Z/x,B|geo:0,0?q=%41+b|=C"}`,
+		`to=+12025550123&text=hi&buttons=Yes&buttons=No&card=%7B%22title%22%3A1%7D`,
+		`to[]=1&to[]=2&button1_label=Go&button1_event[start]=2026-12-01T10:00Z`,
+		"--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+12025550123\r\n--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\xff\r\n--X--\r\n",
+		`{"to": "+12025550123", "title": "a", "image": "files/a", "layout": "horizontal", "thumbnail": "http://bit.ly/x", "traffic": "promotion"}`,
+	} {
+		f.Add(asJSON, seed)
+		f.Add(asForm, seed)
+		f.Add("multipart/form-data; boundary=X", seed)
+		f.Add("", seed)
+	}
+	f.Fuzz(func(t *testing.T, contentType, body string) {
+		p, err := payload.Decode(contentType, []byte(body), payload.Options{Country: "DE"})
+		if err != nil {
+			if unreadable := (*payload.BodyError)(nil); !errors.As(err, &unreadable) && !errors.Is(err, payload.ErrContentType) {
+				t.Fatalf("Decode: %v, of no known kind", err)
+			}
+			return
+		}
+		c, err := compose.Message(p, compose.Defaults{}, now)
+		if err != nil {
+			checkFaults(t, body, err)
+			return
+		}
+		checkMessage(t, p, c)
+	})
+}
+
+// checkFaults checks that every fault points to something in the body, or to a
+// member that an object in it lacks.
+func checkFaults(t *testing.T, body string, err error) {
+	t.Helper()
+	var faults payload.Faults
+	if !errors.As(err, &faults) || len(faults) == 0 {
+		t.Fatalf("Message: %v, want faults", err)
+	}
+	var document any
+	body = strings.TrimSpace(strings.TrimPrefix(body, "\ufeff"))
+	if !strings.HasPrefix(body, "{") && !strings.HasPrefix(body, "[") || json.Unmarshal([]byte(body), &document) != nil {
+		return // a form: a pointer is one token
+	}
+	for _, f := range faults {
+		if !resolves(document, f.Pointer) {
+			t.Errorf("%s points nowhere: %s", f.Pointer, f.Detail)
+		}
+		if f.Detail == "" || !utf8.ValidString(f.Detail) {
+			t.Errorf("%s: detail %q", f.Pointer, f.Detail)
+		}
+	}
+}
+
+func resolves(v any, pointer string) bool {
+	if pointer == "" {
+		return true
+	}
+	token, rest, more := strings.Cut(pointer[1:], "/")
+	token = strings.NewReplacer("~1", "/", "~0", "~").Replace(token)
+	if more {
+		rest = "/" + rest
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		member, ok := v[token]
+		// Of a name that stands twice this parser keeps one value only.
+		return !ok && !more || ok && (resolves(member, rest) || member != nil)
+	case []any:
+		i, err := strconv.Atoi(token)
+		return err == nil && i < len(v) && resolves(v[i], rest)
+	default:
+		return false
+	}
+}
+
+// checkMessage checks that a message keeps all rules, also when it is read back,
+// and comes out the same once more.
+func checkMessage(t *testing.T, p *payload.Payload, c *compose.Composed) {
+	t.Helper()
+	if len(p.To) == 0 {
+		t.Error("a message without a recipient")
+	}
+	for _, r := range p.To {
+		if strings.Trim(r.E164[1:], "0123456789") != "" || r.E164[0] != '+' || len(r.E164) > 16 || r.Pointer == "" {
+			t.Errorf("recipient %+v", r)
+		}
+	}
+	again, violations := rbm.CheckAgentMessage(c.Encoded, now)
+	if len(violations) > 0 {
+		t.Fatalf("%s breaks rules: %+v", c.Encoded, violations)
+	}
+	encoded, err := again.Encode()
+	if err != nil || !bytes.Equal(encoded, c.Encoded) {
+		t.Errorf("%s\nreads as %s, %v", c.Encoded, encoded, err)
+	}
+	second, err := compose.Message(p, compose.Defaults{}, now)
+	if err != nil || !bytes.Equal(second.Encoded, c.Encoded) {
+		t.Errorf("%s\nbecomes %+v, %v", c.Encoded, second, err)
+	}
+}
+
+// FuzzButton holds for every button: its text form and its object form are the
+// same button.
+func FuzzButton(f *testing.F) {
+	for _, seed := range []string{
+		"Yes", "Yes|=ORDER_YES", "Track|https://example.com/t|=TRACK", "Track|webview-half:http://e.com/?a|=b", "Call|tel:+1 202 555 0199",
+		"Find|geo:37.42,-122.08?q=Our shop", "Find|geo:0,0?q=C%2B%2B+100%25", "Where?|location:", "Add|cal:2026-12-01T10:00:00.5+01:00/2026-12-01T11:00Z/a/b",
+		"Add|cal:2026-12-01T10:00Z/2026-12-01T11:00Z|=x", "👍|geo:0,0", "a|https://x||=b|", "a|geo:1e3,2?q=a|b",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.HasPrefix(strings.TrimSpace(text), "{") || !utf8.ValidString(text) {
+			return
+		}
+		b, ok := oneButton(t, text)
+		if !ok {
+			return
+		}
+		object, ok := oneButton(t, objectOf(b))
+		if !ok {
+			t.Fatalf("%q is a button, but %v is none", text, objectOf(b))
+		}
+		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, object)); diff != "" {
+			t.Errorf("%q and its object form (-text +object):\n%s", text, diff)
+		}
+		line, ok := object.Line()
+		if !ok {
+			t.Fatalf("%q has no text form any more", text)
+		}
+		back, ok := oneButton(t, line)
+		if !ok {
+			t.Fatalf("%q became %q, which is no button", text, line)
+		}
+		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, back)); diff != "" {
+			t.Errorf("%q and its text form %q (-first +second):\n%s", text, line, diff)
+		}
+		if again, _ := back.Line(); again != line {
+			t.Errorf("%q is %q, and that is %q", text, line, again)
+		}
+	})
+}
+
+// oneButton reads a button from its text or object form.
+func oneButton(t *testing.T, form any) (payload.Button, bool) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"to": "+12025550123", "text": "a", "buttons": []any{form}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := payload.Decode(asJSON, body, payload.Options{})
+	if err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 {
+		return payload.Button{}, false
+	}
+	return p.Top.Buttons.Items[0], true
+}
+
+// suggestionOf returns what a button becomes, whether or not it keeps the limits.
+func suggestionOf(t *testing.T, b payload.Button) []string {
+	t.Helper()
+	parts := []string{strconv.Itoa(int(b.Action)), b.Label.Value, b.Postback.Value, b.URL.Value, b.Webview.Value, b.Phone.Value, b.Query.Value, b.Pin.Value}
+	for _, x := range []float64{b.Latitude.Value, b.Longitude.Value} {
+		parts = append(parts, strconv.FormatFloat(x, 'g', -1, 64))
+	}
+	if e := b.Event; e != nil {
+		parts = append(parts, e.Title.Value, e.Start.Value.Format(time.RFC3339Nano), e.End.Value.Format(time.RFC3339Nano))
+	}
+	return parts
+}
+
+// objectOf returns the object form of a button.
+func objectOf(b payload.Button) map[string]any {
+	o := map[string]any{"label": b.Label.Value, "postback": b.Postback.Value}
+	switch b.Action {
+	case payload.OpenURL:
+		o["url"] = b.URL.Value
+		if b.Webview.Value != "" {
+			o["webview"] = b.Webview.Value
+		}
+	case payload.Dial:
+		o["phone"] = b.Phone.Value
+	case payload.ShowPlace:
+		o["latitude"], o["longitude"] = b.Latitude.Value, b.Longitude.Value
+		if b.Pin.Sent() {
+			o["place"] = b.Pin.Value
+		}
+	case payload.SearchPlace:
+		o["query"] = b.Query.Value
+	case payload.ShareLocation:
+		o["share_location"] = true
+	case payload.AddEvent:
+		o["event"] = map[string]any{"title": b.Event.Title.Value, "start": b.Event.Start.Value, "end": b.Event.End.Value}
+	}
+	return o
+}
+
+// FuzzEncodings holds for every carousel: as JSON, as an urlencoded and as a
+// multipart form it is the same message, or has the same faults.
+func FuzzEncodings(f *testing.F) {
+	f.Add("a", "b", "https://example.com/a.png", "Yes,No", "10m")
+	f.Add("", "", "x", "Go|htps://example.com\nCall|tel:+1 202", "soon")
+	f.Add("ä & b = c + d", " ", "files/a", "[{\"label\": \"x\"}]", " 5 ")
+	f.Fuzz(func(t *testing.T, title, text, image, buttons, ttl string) {
+		fields := [][2]string{
+			{"to", "+12025550123"},
+			{"card1_title", title},
+			{"card1_text", text},
+			{"card2_image", image},
+			{"card2_buttons", buttons},
+			{"ttl", ttl},
+		}
+		var members, form []string
+		var parts bytes.Buffer
+		w := multipart.NewWriter(&parts)
+		for _, field := range fields {
+			value, err := json.Marshal(field[1])
+			if err != nil || !utf8.ValidString(field[1]) || strings.Contains(strings.ToLower(field[1]), "tel: ") {
+				return // a blank after tel: may have been a plus sign in a form only
+			}
+			members = append(members, strconv.Quote(field[0])+":"+string(value))
+			form = append(form, field[0]+"="+url.QueryEscape(field[1]))
+			if err := w.WriteField(field[0], field[1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		want := outcome(t, asJSON, "{"+strings.Join(members, ",")+"}")
+		for contentType, body := range map[string]string{asForm: strings.Join(form, "&"), w.FormDataContentType(): parts.String()} {
+			if diff := cmp.Diff(want, outcome(t, contentType, body)); diff != "" {
+				t.Errorf("%s (-JSON +form):\n%s", contentType, diff)
+			}
+		}
+	})
+}
+
+// outcome returns the message or its faults.
+func outcome(t *testing.T, contentType, body string) []string {
+	t.Helper()
+	c, err := composeBody(t, contentType, body)
+	if err != nil {
+		return lines(err)
+	}
+	return []string{string(c.Encoded)}
+}
