@@ -53,6 +53,19 @@ type Event struct {
 	Start, End  Value[time.Time]
 }
 
+// maxButtons bounds the buttons that are read of one list. No message has a tenth
+// of them.
+const maxButtons = 100
+
+// tooManyButtons reports a list that is not read at all.
+func (r *reader) tooManyButtons(n *node, count int) bool {
+	if count <= maxButtons {
+		return false
+	}
+	r.fault(n, "%d buttons are far more than any message has", count)
+	return true
+}
+
 // buttons reads a list of buttons, or all of them in one text.
 func (r *reader) buttons(n *node) Buttons {
 	if n == nil {
@@ -62,6 +75,9 @@ func (r *reader) buttons(n *node) Buttons {
 		return Buttons{r.buttonTexts(n), n.place()}
 	}
 	if n = r.structured(n, kindList); n == nil {
+		return Buttons{}
+	}
+	if r.tooManyButtons(n, int(n.count)) {
 		return Buttons{}
 	}
 	items := make([]Button, 0, n.count)

@@ -134,6 +134,8 @@ func TestDecode_buttonObjectFaults(t *testing.T) {
 		{"view without a URL", `[{"label": "a", "webview": "tall"}]`, []string{`/buttons/0/url: missing: what the web view opens`}},
 		{"place without a position", `[{"label": "a", "place": "Shop"}]`, []string{`/buttons/0/place: this is the label of a pin at latitude and longitude; to search the map send query`}},
 		{"description of nothing", `[{"label": "a", "description": "Shop"}]`, []string{`/buttons/0/description: this describes what a url opens, and there is none`}},
+		{"very many", `"` + strings.Repeat("a,", 101) + `"`, []string{"/buttons: 101 buttons are far more than any message has"}},
+		{"very many in a list", `[` + strings.Repeat(`"a",`, 100) + `"a"]`, []string{"/buttons: 101 buttons are far more than any message has"}},
 		{"boolean", `[true]`, []string{"/buttons/0: this must be an object, or a text that holds one as JSON, not a boolean"}},
 		{"list", `[["a"]]`, []string{"/buttons/0: this must be an object, or a text that holds one as JSON, not a list"}},
 		{"two lines in one item", `["Yes\nNo"]`, []string{"/buttons/0: a line break in a button; an item of a list is one button"}},

@@ -20,6 +20,9 @@ import (
 // buttonTexts reads all the buttons of one text.
 func (r *reader) buttonTexts(n *node) []Button {
 	texts := splitButtons(n.text)
+	if r.tooManyButtons(n, len(texts)) {
+		return nil
+	}
 	items := make([]Button, 0, len(texts))
 	for i, text := range texts {
 		at := n.place()

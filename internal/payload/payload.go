@@ -4,7 +4,7 @@
 // A body takes three steps. It becomes a tree of nodes that know where they were
 // written (json.go, form.go, tree.go). The tree is folded onto the known fields:
 // spellings and aliases are resolved, flat keys gathered, unknown and
-// conflicting ones found (field.go, fold.go). The fields are read into a typed
+// conflicting ones found (fields.go, fold.go, unflatten.go). The fields are read into a typed
 // [Payload] (message.go and its neighbours), whose values keep their [Place], so that
 // whatever turns out wrong later can still be explained where it was written.
 package payload

@@ -45,7 +45,7 @@ func (r *reader) word(f *record, id fieldID) Text {
 		return Text{}
 	}
 	if n.kind >= kindList {
-		r.want(n, "one of "+Words(fields[id].Words))
+		r.want(n, "one of "+listWords(fields[id].Words))
 		return Text{}
 	}
 	sent := fold(n.scalar())
@@ -64,12 +64,12 @@ func (r *reader) word(f *record, id fieldID) Text {
 	if near != "" {
 		near = fmt.Sprintf("; did you mean %q?", near)
 	}
-	r.fault(n, "this must be one of %s%s", Words(fields[id].Words), near)
+	r.fault(n, "this must be one of %s%s", listWords(fields[id].Words), near)
 	return Text{}
 }
 
-// Words lists the words of a field without their synonyms.
-func Words(words [][]string) string {
+// listWords lists the words of a field without their synonyms.
+func listWords(words [][]string) string {
 	list := make([]string, len(words))
 	for i := range words {
 		list[i] = words[i][0]

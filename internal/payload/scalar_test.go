@@ -1,7 +1,6 @@
 package payload_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -140,7 +139,7 @@ func TestDecode_idempotencyKey(t *testing.T) {
 	if got := faults(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`"}`); got != nil {
 		t.Errorf("key of 256 characters: %q", got)
 	}
-	want := []string{fmt.Sprintf("/idempotency_key: 257 characters, at most 256 are allowed [257/256]")}
+	want := []string{"/idempotency_key: 257 characters, at most 256 are allowed [257/256]"}
 	if diff := cmp.Diff(want, faults(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`a"}`)); diff != "" {
 		t.Errorf("key of 257 characters (-want +got):\n%s", diff)
 	}
