@@ -24,8 +24,9 @@ func (g *rig) broken(t *testing.T, req *http.Request) int {
 		return 0
 	}
 	defer resp.Body.Close()
-	if _, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("reading the answer: %v, want it to end too early", err)
+	body, err := io.ReadAll(resp.Body)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || int64(len(body)) != resp.ContentLength/2 {
+		t.Errorf("reading the answer: %v after %d of %d bytes, want it to end in the middle", err, len(body), resp.ContentLength)
 	}
 	return resp.StatusCode
 }
@@ -67,6 +68,9 @@ func TestFaults(t *testing.T) {
 		got = append(got, g.create(t, phone, id, text).status)
 	}
 	equal(t, "per ID", got, []int{503, 200, 503, 200})
+	equal(t, "faults that count per ID stay", len(g.Faults()), 1)
+	g.Reset()
+	equal(t, "after a reset", g.create(t, phone, "i3", text).status, 200)
 }
 
 func TestBehaviorFaults(t *testing.T) {

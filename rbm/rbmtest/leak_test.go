@@ -41,6 +41,12 @@ func TestNoGoroutineStays(t *testing.T) {
 		time.Sleep(20 * time.Second) // the streams say that they are alive
 		synctest.Wait()
 		leave()
+		synctest.Wait()
+		var ended []string
+		for _, r := range sim.Requests() {
+			ended = append(ended, r.ID)
+		}
+		equal(t, "requests that have ended", ended, []string{"ttl", "left"})
 		sim.Close()
 		synctest.Wait()
 		equal(t, "messages", states(sim), []string{"ttl queued"})

@@ -44,6 +44,9 @@ func TestAgentEvents(t *testing.T) {
 		t.Errorf("name %q, want one with a made-up UUID", name)
 	}
 
+	g.SetBehavior(offline, rbmtest.Behavior{Refusal: rbmtest.Unreachable})
+	equal(t, "repeated when unreachable", event(offline, "e1", `{"eventType":"IS_TYPING"}`).body, first.body)
+
 	// Messages and events share their IDs.
 	equal(t, "a message with the ID of an event", g.create(t, phone, "e1", text).body, first.body)
 	g.create(t, phone, "m1", text)

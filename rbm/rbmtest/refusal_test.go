@@ -42,6 +42,7 @@ func TestParserWords(t *testing.T) {
 		{"two dots", `{"a":1.2.3}`, "", payload + "Unable to parse number.\n{\"a\":1.2.3}\n     ^"},
 		{"two values", `{} {}`, "", payload + "Parsing terminated before end of input.\n{} {}\n   ^"},
 		{"long line", `{"contentMessage":{"text":"` + strings.Repeat("ä", 30) + `" 1`, "", payload + "Expected , or } after key:value pair.\n" + strings.Repeat("ä", 9) + "\" 1\n" + strings.Repeat(" ", 20) + "^"},
+		{"in the middle of a letter", `{"contentMessage":{"text":"` + strings.Repeat("ä", 30) + `"  1`, "", payload + "Expected , or } after key:value pair.\n" + strings.Repeat("ä", 8) + "\"  1\n" + strings.Repeat(" ", 19) + "^"},
 		{"not UTF-8", "{\"a\":\"\xff\"}", "", payload + "Encountered non UTF-8 code points."},
 		{"too deep", `{"a":` + strings.Repeat("[", 101), "", payload + "Message too deep. Max recursion depth reached for key 'a'\n[[[[[[[[[[[[[[[[[[[[[[\n                    ^"},
 		{"list", `[1]`, root, payload + `Unknown name "" at 'agent_message': Root element must be a message.`},

@@ -252,7 +252,14 @@ func TestTokenServer_RevokeKey(t *testing.T) {
 	t.Parallel()
 	var server rbmtest.TokenServer
 	first := parseKey(t, server.KeyFile(rbmtest.KeyOptions{}))
-	second := parseKey(t, server.KeyFile(rbmtest.KeyOptions{ProjectID: "p", ClientEmail: "e@p"}))
+	own, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := parseKey(t, server.KeyFile(rbmtest.KeyOptions{ProjectID: "p", ClientEmail: "e@p", PrivateKey: own}))
+	if !second.private(t).Equal(own) {
+		t.Error("the key file holds another key than it was given")
+	}
 	if first.PrivateKeyID == second.PrivateKeyID {
 		t.Fatal("two keys have one ID")
 	}

@@ -1,6 +1,7 @@
 package rbmtest_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha512"
 	"encoding/base64"
@@ -351,6 +352,8 @@ func TestPushToNobody(t *testing.T) {
 	<-arrived
 	g.Close()
 	flush(t, g.Simulator)
+	events = g.Events()
+	equal(t, "end of the hanging push", events[len(events)-1].Push.Error, context.Canceled.Error())
 }
 
 // TestPushesAreBounded queues more than is kept while the webhook is in trouble.
