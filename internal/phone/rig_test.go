@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,17 +45,24 @@ type rig struct {
 	call string // of the function
 	tab  context.Context
 
+	server  *httptest.Server
+	handler atomic.Pointer[rbmtest.Simulator]
+	gate    atomic.Bool // the simulator cannot be reached by the page
+	options phone.Options
+
 	mu       sync.Mutex
 	requests []string // the addresses that the tab asked for
 	troubles []string // what the browser complained about
+	sent     int
 }
 
 // serve starts the simulator with the page and the function, as dev does.
 func serve(t *testing.T, o phone.Options) *rig {
 	t.Helper()
-	sim := new(rbmtest.Simulator)
-	server := httptest.NewUnstartedServer(sim)
+	g := &rig{t: t}
+	server := httptest.NewUnstartedServer(g)
 	base := "http://" + server.Listener.Addr().String()
+	sim := new(rbmtest.Simulator)
 	env := sim.Provision(base)
 	// Literal settings need no credentials of the process, so that tests may
 	// run side by side.
@@ -72,14 +80,33 @@ func serve(t *testing.T, o phone.Options) *rig {
 	o.FunctionURL, o.APIKey = functionServer.URL+"/", "dev"
 	o.Agents = append(o.Agents, phone.Demo(env.AgentID))
 	sim.Page = phone.New(o)
+	g.sim, g.options, g.server, g.call = sim, o, server, o.FunctionURL
+	g.handler.Store(sim)
 	server.Start()
+	g.url = server.URL
 	t.Cleanup(func() {
+		g.handler.Load().Close()
 		sim.Close()
 		server.Close()
 		functionServer.Close()
 		function.Close()
 	})
-	return &rig{t: t, sim: sim, url: server.URL, call: functionServer.URL + "/"}
+	return g
+}
+
+// ServeHTTP is the simulator, unless the gate is shut for the page.
+func (g *rig) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.gate.Load() && !strings.HasPrefix(r.URL.Path, "/v1/") && r.URL.Path != "/token" {
+		panic(http.ErrAbortHandler)
+	}
+	g.handler.Load().ServeHTTP(w, r)
+}
+
+// replace puts a new simulator in the place of the old one, as if the process had
+// been started again.
+func (g *rig) replace() {
+	sim := &rbmtest.Simulator{Page: phone.New(g.options)}
+	g.handler.Swap(sim).Close()
 }
 
 // browser is the one that all tests share; each has a profile of its own in it.
@@ -241,7 +268,16 @@ func (g *rig) wait(expression string) {
 		};
 		look();
 	})`, patience.Milliseconds()/2, expression)
-	if !eval[bool](g, script) {
+	ctx, cancel := context.WithTimeout(g.tab, patience)
+	defer cancel()
+	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+	for err != nil && strings.Contains(err.Error(), "navigated") { // the page was loaded anew meanwhile
+		ok, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
+	}
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if !ok {
 		g.shot("failed")
 		g.t.Fatalf("it never came true that %s\nthe phone shows: %q\ncompose shows: %q", expression,
 			eval[string](g, `document.querySelector("#screen").innerText`), eval[string](g, `document.querySelector("#compose").innerText`))
@@ -257,7 +293,7 @@ func (g *rig) text(selector string) string {
 // shows waits until an element has a text in it.
 func (g *rig) shows(selector, text string) {
 	g.t.Helper()
-	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.innerText.includes(%s))`, quoted(selector), quoted(text)))
+	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`, quoted(selector), quoted(text)))
 }
 
 // click clicks the element with a mouse, as a person would: it must be in view and

@@ -72,9 +72,9 @@ const compose = new Compose(byID("compose"), {
 let awaited = ""; // the number that was just sent to, if it has no conversation yet
 
 function choose(key) {
+  chosen = true;
   if (key === selectedKey) return;
   selectedKey = key;
-  chosen = true;
   inspected = null;
   if (preview && preview.key !== key) preview = null;
   sessionStorage.setItem("rcshook.conversation", key);
@@ -125,8 +125,10 @@ function render() {
 
 /** A conversation in which nothing has been said, for a preview. */
 function empty(p) {
-  return { key: p.key, phone: p.phone, agent: p.agent, items: [], byKey: new Map(), typing: false };
+  if (blank?.key !== p.key) blank = { key: p.key, phone: p.phone, agent: p.agent, items: [], byKey: new Map(), typing: false };
+  return blank;
 }
+let blank = null;
 
 let shown = ""; // what the inspector shows, to leave it alone if that is unchanged
 
@@ -211,6 +213,9 @@ byID("images").addEventListener("click", async () => {
 
 document.addEventListener("visibilitychange", refresh);
 
+// Who handles a phone has chosen it.
+for (const type of ["pointerdown", "keydown"]) byID("screen").addEventListener(type, () => (chosen = true), { passive: true });
+
 theme();
 if (sessionStorage.getItem("rcshook.tab") === "inspect") showTab("inspect");
 
@@ -235,6 +240,7 @@ follow({
     const button = byID("images");
     button.setAttribute("aria-pressed", String(setup.images));
     button.querySelector(".tool-state").textContent = setup.images ? "on" : "off";
+    setText(byID("endpoint"), setup.function && `POST ${setup.function}`);
     await compose.begin();
     refresh();
   },

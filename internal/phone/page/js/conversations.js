@@ -42,7 +42,7 @@ export class Conversations {
       last: h("span", { class: "chat-last", dir: "auto" }),
       badge: h("span", { class: "chat-badge" }),
     };
-    e.button = h("button", { type: "button", class: "chat", onclick: () => this.choose(key) }, e.number, e.time, e.last, e.badge);
+    e.button = h("button", { type: "button", class: "chat", data: { phone: key.split(" ")[0] }, onclick: () => this.choose(key) }, e.number, e.time, e.last, e.badge);
     e.el = h("li", null, e.button);
     return e;
   }

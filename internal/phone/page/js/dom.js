@@ -23,13 +23,16 @@ export function h(tag, props, ...children) {
       el.setAttribute(name, String(value));
     }
   }
-  el.append(...children.flat().filter((c) => c != null && c !== false));
+  el.append(...solid(children));
   return el;
 }
 
-/** Replaces what el holds, if that makes a difference to its text or elements. */
+/** What is there of a nested list: null and false are left out. */
+const solid = (children) => children.flat(Infinity).filter((c) => c != null && c !== false);
+
+/** Replaces what el holds. */
 export function fill(el, ...children) {
-  el.replaceChildren(...children.flat().filter((c) => c != null && c !== false));
+  el.replaceChildren(...solid(children));
   return el;
 }
 

@@ -102,7 +102,7 @@ function soundBubble(m) {
   // The shape is an ornament, made of the address so that each sound has its own.
   const bars = Array.from({ length: 28 }, (_, i) => {
     const bar = h("i");
-    bar.style.setProperty("--bar", String(0.2 + ((hue(m.address) * (i + 3) * 37) % 80) / 100));
+    bar.style.setProperty("--peak", String(0.2 + ((hue(m.address) * (i + 3) * 37) % 80) / 100));
     return bar;
   });
   return h(

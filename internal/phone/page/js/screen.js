@@ -2,7 +2,7 @@
 // and the sheets that come up from below.
 
 import { mapBubble, body, view } from "./message.js";
-import { byID, copy, fill, h, setText } from "./dom.js";
+import { copy, fill, h, setText } from "./dom.js";
 import { curl } from "./curl.js";
 import { day, phoneNumber, plural } from "./format.js";
 import { icon } from "./icons.js";
@@ -21,7 +21,7 @@ export class Screen {
   constructor(root, actions) {
     this.root = root;
     this.actions = { ...actions, tap: (item, pointer, about) => this.tap(item, pointer, about) };
-    this.key = undefined;
+    this.conversation = undefined;
     this.views = new Map();
     root.addEventListener("keydown", (e) => {
       if (e.key === "Escape") this.closeOverlays();
@@ -34,9 +34,7 @@ export class Screen {
 
   /** Shows a conversation, or an invitation to begin if there is none. */
   render(conversation, online, preview) {
-    const key = conversation?.key ?? null;
-    if (key !== this.key) {
-      this.key = key;
+    if (conversation !== this.conversation) {
       this.conversation = conversation;
       this.views.clear();
       this.chipsOf = undefined;
@@ -45,7 +43,6 @@ export class Screen {
       else this.invite();
     }
     if (!conversation) return;
-    this.conversation = conversation;
     this.online = online;
     this.items(conversation);
     this.tail(conversation, preview);
@@ -84,7 +81,8 @@ export class Screen {
       e.preventDefault();
       this.sendTyped();
     };
-    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Messages" }, h("div", { class: "thread" }, this.rows, this.end));
+    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Messages", onscroll: () => this.look() }, h("div", { class: "thread" }, this.rows, this.end));
+    this.toEnd = h("button", { type: "button", class: "to-end", "aria-label": "To the latest message", hidden: true, onclick: () => this.scroller.scrollTo({ top: 0 }) }, icon("down"));
     fill(
       this.root,
       h("div", { class: "status-bar" }, h("span", { class: "status-number" }, phoneNumber(c.phone)), this.signal),
@@ -95,7 +93,7 @@ export class Screen {
         h("div", { class: "head-text" }, h("h2", { class: "head-name" }, h("bdi", null, look.name), h("span", { class: "verified", title: "Verified" }, icon("verified"), h("span", { class: "unseen" }, "verified"))), h("p", { class: "head-id" }, c.agent || "no agent")),
         menuButton,
       ),
-      this.scroller,
+      h("div", { class: "scroll-frame" }, this.scroller, this.toEnd),
       this.banner,
       h(
         "form",
@@ -278,12 +276,8 @@ export class Screen {
     }, 4000);
   }
 
-  /** Brings an item into view. */
-  reveal(item) {
-    this.views.get(item.key)?.el.scrollIntoView({ block: "nearest" });
-  }
-
-  focus() {
-    (this.input?.isConnected ? this.input : byID("phone")).focus();
+  /** Offers the way back to those who have scrolled up. The row is reversed, so its end is 0. */
+  look() {
+    this.toEnd.hidden = this.scroller.scrollTop > -240;
   }
 }

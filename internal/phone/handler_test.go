@@ -1,0 +1,249 @@
+package phone_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/phone"
+)
+
+func ask(t *testing.T, h http.Handler, method, path, body string, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	h := phone.New(phone.Options{})
+	tests := []struct {
+		path   string
+		status int
+		kind   string
+	}{
+		{"/", 200, "text/html; charset=utf-8"},
+		{"/js/app.js", 200, "text/javascript; charset=utf-8"},
+		{"/css/base.css", 200, "text/css; charset=utf-8"},
+		{"/examples.json", 200, "application/json"},
+		{"/favicon.svg", 200, "image/svg+xml"},
+		{"/index.html", 404, ""},
+		{"/js/", 404, ""},
+		{"/js/none.js", 404, ""},
+		{"/phone.go", 404, ""},
+		{"/css/..%2f..%2fphone.go", 404, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.path, func(t *testing.T) {
+			t.Parallel()
+			w := ask(t, h, "GET", tt.path, "", nil)
+			if w.Code != tt.status {
+				t.Fatalf("GET %s: status %d, want %d", tt.path, w.Code, tt.status)
+			}
+			if tt.status == 200 && w.Header().Get("Content-Type") != tt.kind {
+				t.Errorf("GET %s: Content-Type %q, want %q", tt.path, w.Header().Get("Content-Type"), tt.kind)
+			}
+			header := map[string]string{
+				"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; " +
+					"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'; img-src 'self'",
+				"X-Content-Type-Options":       "nosniff",
+				"X-Frame-Options":              "DENY",
+				"Referrer-Policy":              "no-referrer",
+				"Cross-Origin-Opener-Policy":   "same-origin",
+				"Cross-Origin-Resource-Policy": "same-origin",
+			}
+			for name, want := range header {
+				if got := w.Header().Get(name); got != want {
+					t.Errorf("GET %s: %s = %q, want %q", tt.path, name, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNotModified(t *testing.T) {
+	t.Parallel()
+	h := phone.New(phone.Options{})
+	tag := ask(t, h, "GET", "/js/app.js", "", nil).Header().Get("ETag")
+	w := ask(t, h, "GET", "/js/app.js", "", http.Header{"If-None-Match": {tag}})
+	if w.Code != http.StatusNotModified || w.Body.Len() != 0 {
+		t.Errorf("with its ETag: status %d and %d bytes, want 304 and none", w.Code, w.Body.Len())
+	}
+	if other := ask(t, h, "GET", "/js/dom.js", "", nil).Header().Get("ETag"); other == tag {
+		t.Errorf("two files have the ETag %s", tag)
+	}
+}
+
+func TestSetup(t *testing.T) {
+	t.Parallel()
+	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Webhook: "http://localhost:9/", Agents: []phone.Agent{phone.Demo("a")}}
+	h := phone.New(o)
+	var got map[string]any
+	if err := json.Unmarshal(ask(t, h, "GET", "/_dev/setup", "", nil).Body.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["boot"] == "" {
+		t.Error("boot is empty")
+	}
+	delete(got, "boot")
+	limits, _ := got["limits"].(map[string]any)
+	if limits["text"] != 3072.0 {
+		t.Errorf("limits = %v, want that of a text", limits)
+	}
+	delete(got, "limits")
+	want := map[string]any{
+		"function": "http://localhost:8080/", "key": "dev", "webhook": "http://localhost:9/", "images": false,
+		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("setup (-want +got):\n%s", diff)
+	}
+}
+
+func TestImagesSwitch(t *testing.T) {
+	t.Parallel()
+	h := phone.New(phone.Options{})
+	imgs := func() string {
+		_, src, _ := strings.Cut(ask(t, h, "GET", "/", "", nil).Header().Get("Content-Security-Policy"), "img-src ")
+		return src
+	}
+	tests := []struct {
+		body   string
+		status int
+		want   string
+	}{
+		{`{"on": true}`, 200, "'self' https:"},
+		{`{}`, 400, "'self' https:"},
+		{`on`, 400, "'self' https:"},
+		{`{"on": false}`, 200, "'self'"},
+	}
+	for _, tt := range tests {
+		if w := ask(t, h, "POST", "/_dev/images", tt.body, nil); w.Code != tt.status {
+			t.Errorf("POST %s: status %d, want %d", tt.body, w.Code, tt.status)
+		}
+		if got := imgs(); got != tt.want {
+			t.Errorf("after %s: img-src %s, want %s", tt.body, got, tt.want)
+		}
+	}
+}
+
+// TestForeignPosts lets no other page switch or send anything, wherever it is mounted.
+func TestForeignPosts(t *testing.T) {
+	t.Parallel()
+	h := phone.New(phone.Options{FunctionURL: "http://127.0.0.1:1/"})
+	for _, path := range []string{"/_dev/images", "/_dev/send"} {
+		for _, header := range []http.Header{
+			{"Sec-Fetch-Site": {"cross-site"}},
+			{"Sec-Fetch-Site": {"same-site"}},
+			{"Origin": {"https://evil.example"}},
+			{"Origin": {"null"}},
+		} {
+			if w := ask(t, h, "POST", path, `{"on": true}`, header); w.Code != http.StatusForbidden {
+				t.Errorf("POST %s with %v: status %d, want 403", path, header, w.Code)
+			}
+		}
+	}
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("Authorization") != "Bearer dev" || r.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("the function was asked %s %s with %v: %v", r.Method, r.URL, r.Header, err)
+		}
+		switch string(body) {
+		case "redirect":
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		case "break off":
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "{")
+		default:
+			w.Header().Set("Retry-After", "2")
+			w.WriteHeader(http.StatusTooManyRequests)
+			io.WriteString(w, `{"code": "rate_limited"}`)
+		}
+	}))
+	t.Cleanup(function.Close)
+	here := phone.New(phone.Options{FunctionURL: function.URL + "/", APIKey: "dev"})
+	gone := phone.New(phone.Options{FunctionURL: "http://127.0.0.1:1/"})
+	tests := []struct {
+		name    string
+		handler http.Handler
+		body    string
+		status  int
+		want    map[string]any
+	}{
+		{"answer", here, "{}", 200, map[string]any{"status": 429.0, "retry_after": "2", "body": `{"code": "rate_limited"}`}},
+		{"redirect", here, "redirect", 200, map[string]any{"status": 302.0, "retry_after": "", "body": ""}},
+		{"breaks off", here, "break off", 502, map[string]any{"error": "the function's answer broke off: unexpected EOF"}},
+		{"too large", here, strings.Repeat("x", 1<<20+1), 400, map[string]any{"error": "the payload did not arrive in full, or has more than 1 MiB"}},
+		{"no function", phone.New(phone.Options{}), "{}", 502, map[string]any{"error": "the simulator runs without a function"}},
+		{"function away", gone, "{}", 502, map[string]any{"error": "the function did not answer: dial tcp 127.0.0.1:1: connect: connection refused"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := ask(t, tt.handler, "POST", "/_dev/send", tt.body, nil)
+			var got map[string]any
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatalf("%v: %s", err, w.Body)
+			}
+			delete(got, "milliseconds")
+			if w.Code != tt.status {
+				t.Errorf("status %d, want %d", w.Code, tt.status)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestSources reads the page as its reviewer would: nothing inline, nothing from
+// elsewhere, nothing that turns text into markup, and not much of it.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	forbidden := map[string]*regexp.Regexp{
+		".js":   regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|setAttribute\("(on|style|href|src)`),
+		".html": regexp.MustCompile(`<style|<script>|\son\w+=|\sstyle=|(?:src|href)="(?:https?:)?//`),
+		".css":  regexp.MustCompile(`@import|url\("?(?:https?:)?//`),
+	}
+	total, seen := int64(0), 0
+	err := filepath.WalkDir("page", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		seen++
+		total += int64(len(data))
+		if re := forbidden[filepath.Ext(path)]; re != nil {
+			if bad := re.Find(data); bad != nil {
+				t.Errorf("%s contains %q", path, bad)
+			}
+		}
+		return nil
+	})
+	if err != nil || seen < 20 {
+		t.Fatalf("%d files were read, want all of the page: %v", seen, err)
+	}
+	if most := int64(180 << 10); total > most {
+		t.Errorf("the page has %d bytes, want at most %d", total, most)
+	}
+}
