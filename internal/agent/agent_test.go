@@ -139,7 +139,8 @@ func TestDirectory_literals(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	cfg := w.config()
-	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret("\ufeff" + string(w.keyFile()) + "\n\n")}
+	key := edit(w.keyFile(), `"project_id"`, `"audience": "https://example.com", "project_id"`) // which is not for us
+	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret("\ufeff" + string(key) + "\n\n")}
 	d := w.open(t, cfg, agent.Options{})
 	a, _ := mustSend(t, w, d)
 	if a.ID != "brand_agent" {

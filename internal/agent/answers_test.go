@@ -114,7 +114,7 @@ func TestToken_answers(t *testing.T) {
 			t.Parallel()
 			w := loopback(t)
 			cfg := w.config()
-			key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: tt.url})
+			key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: tt.url, PrivateKey: firstKey()})
 			cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
 			_, token, err := send(t.Context(), w.open(t, cfg, agent.Options{}))
 			switch {
@@ -140,7 +140,7 @@ func TestToken_unsaid(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	cfg := w.config()
-	key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: answering(t, 200, `{"access_token": "forever"}`)})
+	key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: answering(t, 200, `{"access_token": "forever"}`), PrivateKey: firstKey()})
 	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
 	if _, token, err := send(t.Context(), w.open(t, cfg, agent.Options{})); token != "forever" || err != nil {
 		t.Errorf("Token = %q, %v, want forever", token, err)

@@ -74,7 +74,7 @@ func TestSecretError(t *testing.T) {
 			return edit(f, `-----BEGIN PRIVATE KEY-----\nMII`, `-----BEGIN PRIVATE KEY-----\nMIX`)
 		}), agent.ErrSecretInvalid, "bad_private_key", add},
 		{"foreign token_uri", func(w *world) {
-			w.secrets.AddVersion(keySecret, w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: "https://" + marker + ".example.com/token"}))
+			w.secrets.AddVersion(keySecret, w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: "https://" + marker + ".example.com/token", PrivateKey: firstKey()}))
 		}, agent.ErrSecretInvalid, "bad_token_uri", "https://oauth2.googleapis.com/token"},
 		{"deleted key", func(w *world) { w.tokens.RevokeAll() }, agent.ErrSecretInvalid, "invalid_grant", "Make a new key"},
 		{"client refused", func(w *world) { w.tokens.Fail(401, -1) }, agent.ErrSecretInvalid, "internal_failure", add},
@@ -115,7 +115,7 @@ func TestSecretError_tokenURI(t *testing.T) {
 		w.url + "/token", "http://oauth2.googleapis.com/token", "https://oauth2.googleapis.com/token/../x",
 		"https://oauth2.googleapis.com.example.com/token", "https://oauth2.googleapis.com@example.com/token", "file:///token", "/token",
 	} {
-		key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: uri})
+		key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: uri, PrivateKey: firstKey()})
 		d := w.open(t, config.Config{
 			Agents: map[string]config.Agent{"default": {ID: "brand_agent", Credentials: config.Secret(key)}},
 		}, agent.Options{})

@@ -2,6 +2,8 @@ package agent_test
 
 import (
 	"errors"
+	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -186,6 +188,88 @@ func TestRenew_sameKey(t *testing.T) {
 			t.Errorf("%d accesses for who is late, want none", got-accesses)
 		}
 	})
+}
+
+// A token that was on its way when it was revoked is not kept.
+func TestRenew_late(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		holding := &holding{inProcess: inProcess{w.handler()}}
+		d := w.open(t, w.config(), agent.Options{Transport: holding})
+		a, _ := mustSend(t, w, d)
+		time.Sleep(45 * time.Minute)
+		release := holding.hold("/token")
+		mustSend(t, w, d) // begins to replace the token
+		settle()
+		w.tokens.RevokeTokens()
+		holding.hold("")
+		if _, err := d.Renew(t.Context(), a); err != nil {
+			t.Fatalf("Renew: %v", err)
+		}
+		mustSend(t, w, d)
+		close(release)
+		settle()
+		mustSend(t, w, d)
+	})
+}
+
+// The secret was being read when the key was replaced and deleted.
+func TestRotation_late(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		keyID := w.store()
+		holding := &holding{inProcess: inProcess{w.handler()}}
+		d := w.open(t, w.config(), agent.Options{Transport: holding})
+		mustSend(t, w, d)
+		time.Sleep(2 * time.Hour)
+		if _, err := d.Secret(t.Context(), idSecret); err != nil { // for a token of our own
+			t.Fatalf("Secret: %v", err)
+		}
+		release := holding.hold("/v1/" + keySecret)
+		if _, err := d.Agent(t.Context(), ""); err != nil { // begins to read the key again
+			t.Fatalf("Agent: %v", err)
+		}
+		settle()
+		w.storeKey()
+		w.tokens.RevokeKey(keyID)
+		holding.hold("")
+		var request sync.WaitGroup
+		request.Go(func() { mustSend(t, w, d) })
+		settle()
+		close(release)
+		request.Wait()
+	})
+}
+
+// holding keeps answers back.
+type holding struct {
+	inProcess
+	mu      sync.Mutex
+	path    string
+	release chan struct{}
+}
+
+// hold keeps back the answers to requests from now on whose path begins with
+// path, until the channel is closed. "" ends the holding for new requests.
+func (h *holding) hold(path string) (release chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.path, h.release = path, make(chan struct{})
+	return h.release
+}
+
+func (h *holding) RoundTrip(r *http.Request) (*http.Response, error) {
+	h.mu.Lock()
+	path, release := h.path, h.release
+	h.mu.Unlock()
+	answer, err := h.inProcess.RoundTrip(r)
+	if path != "" && strings.HasPrefix(r.URL.Path, path) {
+		<-release
+	}
+	return answer, err
 }
 
 // Where the platform answers 401 to everything, Secret Manager is not hammered.

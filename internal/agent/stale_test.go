@@ -49,6 +49,20 @@ func TestStale_secretManagerAway(t *testing.T) {
 		if a, _ := mustSend(t, w, d); a.ID != "new_agent" {
 			t.Errorf("ID after the outage = %q, want new_agent", a.ID)
 		}
+
+		// The long outage is forgotten: a short one is over as soon as it can be.
+		w.secrets.Away(true)
+		time.Sleep(5 * time.Minute)
+		mustSend(t, w, d)
+		time.Sleep(200 * time.Millisecond) // for both attempts
+		w.secrets.Away(false)
+		w.secrets.AddVersion(idSecret, []byte("third_agent"))
+		time.Sleep(time.Second)
+		mustSend(t, w, d)
+		settle()
+		if a, _ := mustSend(t, w, d); a.ID != "third_agent" {
+			t.Errorf("ID after a short outage = %q, want third_agent", a.ID)
+		}
 	})
 }
 
@@ -175,6 +189,39 @@ func TestStale_failure(t *testing.T) {
 		}
 		w.secrets.AddVersion(idSecret, []byte("brand_agent"))
 		mustSend(t, w, d)
+	})
+}
+
+// A clock that is set back does not prolong a failure.
+func TestStale_clockSetBack(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	w.storeKey()
+	clock := newClock()
+	d := w.open(t, w.config(), agent.Options{Now: clock.Now})
+	_, _, err := send(t.Context(), d)
+	wantSecretError(t, err, agent.ErrSecretNotFound, "not_found")
+	w.secrets.AddVersion(idSecret, []byte("brand_agent"))
+	clock.Advance(-time.Hour)
+	mustSend(t, w, d)
+}
+
+// A cold instance asks for both secrets side by side.
+func TestStale_sideBySide(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		w.store()
+		w.secrets.Hang(true)
+		d := w.enter(t, w.config())
+		var request sync.WaitGroup
+		request.Go(func() { mustSend(t, w, d) })
+		settle()
+		if id, key := w.secrets.Accesses(idSecret), w.secrets.Accesses(keySecret); id != 1 || key != 1 {
+			t.Errorf("%d accesses of the ID and %d of the key so far, want one of each", id, key)
+		}
+		w.secrets.Hang(false)
+		request.Wait()
 	})
 }
 

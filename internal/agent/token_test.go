@@ -68,6 +68,9 @@ func TestToken_endpointAway(t *testing.T) {
 		if !errors.Is(err, agent.ErrTokenUnavailable) || errors.As(err, new(*agent.SecretError)) {
 			t.Fatalf("at the end of the token: %v, want ErrTokenUnavailable", err)
 		}
+		if kept := strings.Count(w.logged(), "access token not renewed"); kept != (w.tokens.Requests()-requests)/2-1 {
+			t.Errorf("%d log lines say that the token stays in use, want one per failure before its end", kept)
+		}
 		if a == nil || !strings.Contains(err.Error(), "HTTP 503") {
 			t.Errorf("agent %v, error %v, want the agent, and the status in the error", a, err)
 		}

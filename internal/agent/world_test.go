@@ -2,6 +2,8 @@ package agent_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,19 +90,32 @@ func (w *world) handler() http.Handler {
 	return mux
 }
 
-// keyFile is a new key that this world's token endpoint accepts.
+// firstKey is the first key of every world: making one takes time.
+var firstKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// keyFile is a key that this world's token endpoint accepts.
 func (w *world) keyFile() []byte {
-	return w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: w.url + "/token"})
+	return w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: w.url + "/token", PrivateKey: firstKey()})
 }
 
 // store fills both secrets with something good, and returns the ID of the key.
 func (w *world) store() (keyID string) {
 	w.secrets.AddVersion(idSecret, []byte("brand_agent\n"))
-	return w.storeKey()
+	return w.add(w.keyFile())
 }
 
+// storeKey stores a new key, and returns its ID.
 func (w *world) storeKey() (keyID string) {
-	file := w.keyFile()
+	return w.add(w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: w.url + "/token"}))
+}
+
+func (w *world) add(file []byte) (keyID string) {
 	w.secrets.AddVersion(keySecret, file)
 	return keyIDOf(file)
 }
