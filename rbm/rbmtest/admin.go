@@ -11,34 +11,7 @@ import (
 // maxAdminBody bounds a request to the admin paths.
 const maxAdminBody = 1 << 20
 
-// adminHandler serves the admin paths. They are for people and tests on the same
-// machine; what each does is written beside the method that it calls.
-//
-//	GET  /_sim/messages   Messages: {"messages": [...]}
-//	GET  /_sim/requests   Requests: {"requests": [...]}
-//	GET  /_sim/events     Events: {"events": [...]}
-//	GET  /_sim/stream     the same, live; see serveStream
-//	GET  /_sim/key        KeyFile for the host that was asked
-//	POST /_sim/reset      Reset
-//	POST /_sim/online     SetOnline: {"phone": "+1...", "online": true}
-//	GET  /_sim/numbers    the behaviors: {"numbers": {"+1...": {...}}}
-//	POST /_sim/numbers    SetBehavior: {"phone": "+1...", "behavior": {...}}
-//	GET  /_sim/faults     Faults: {"faults": [...]}
-//	POST /_sim/faults     ClearFaults, then Fail for each: {"faults": [...]}
-//	POST /_sim/rotate     Rotate: {"revoke": true}
-//	GET  /_sim/secrets    names: {"secrets": [{"name", "versions"}]}
-//	POST /_sim/secrets    AddVersion: {"name": "projects/*/secrets/*", "value": "..."}
-//	POST /_sim/tick       Tick
-//	POST /_sim/user       Act: a UserAction; answers {"message_id": "..."}
-//	POST /_sim/tester     SetTester: {"agent_id", "phone", "status": "ACCEPTED"}
-//	GET  /_sim/webhooks   {"webhooks": [{"agent_id", "url"}], "waiting": 0}
-//	POST /_sim/webhooks   Connect: {"agent_id", "url", "client_token"};
-//	                      without a URL Disconnect
-//	GET  /_sim/state      all that a page needs to begin: a Snapshot
-//	GET  /_sim/files/ID   the content of the uploaded file files/ID
-//
-// An answer to POST is {} unless said otherwise. A request that makes no sense
-// gets {"error": "..."} with status 400.
+// adminHandler serves the admin paths, which the package comment lists.
 func (s *Simulator) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /_sim/messages", answerJSON(func(*http.Request) (any, error) {

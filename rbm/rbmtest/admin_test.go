@@ -124,7 +124,7 @@ func TestAdminArranges(t *testing.T) {
 	post("numbers", `{"phone":"`+phone+`","behavior":{"refusal":"unreachable","carrier":"c","features":[],"fault":{"delay":"1ns"}}}`)
 	equal(t, "behavior", g.create(t, phone, "1", text).status, 404)
 	numbers, _ := g.do(t, "GET", "/_sim/numbers", "").decoded(t)["numbers"].(map[string]any)
-	equal(t, "numbers", numbers[phone], any(map[string]any{"refusal": "unreachable", "carrier": "c", "fault": map[string]any{"delay": "1ns"}}))
+	equal(t, "numbers", numbers[phone], any(map[string]any{"refusal": "unreachable", "carrier": "c", "features": []any{}, "fault": map[string]any{"delay": "1ns"}}))
 	equal(t, "test number", numbers["+12025550129"], any(map[string]any{"fault": map[string]any{"status": 429.0, "retry_after": "2s"}}))
 	post("numbers", `{"phone":"`+phone+`"}`)
 	equal(t, "no behavior", g.create(t, phone, "1", text).status, 200)

@@ -12,6 +12,44 @@
 // address. [Simulator.Provision] arranges all that a program needs to run
 // against it unchanged.
 //
+// # Over HTTP
+//
+// For people and tests on the same machine the simulator answers under /_sim/. A
+// request must name a loopback host and must not come from another site's page;
+// see [Simulator.AdminHosts]. What each path does is written beside the method
+// that stands after it.
+//
+//	GET  /_sim/messages   Messages: {"messages": [...]}
+//	GET  /_sim/requests   Requests: {"requests": [...]}
+//	GET  /_sim/events     Events: {"events": [...]}
+//	GET  /_sim/stream     the same, live, as server-sent events: ?after=ID or
+//	                      Last-Event-ID resumes, ?after=0 begins at the start
+//	GET  /_sim/key        KeyFile for the host that was asked
+//	POST /_sim/reset      Reset
+//	POST /_sim/online     SetOnline: {"phone": "+1...", "online": true}
+//	GET  /_sim/numbers    the behaviors: {"numbers": {"+1...": {...}}}
+//	POST /_sim/numbers    SetBehavior: {"phone": "+1...", "behavior": {...}}
+//	GET  /_sim/faults     Faults: {"faults": [...]}
+//	POST /_sim/faults     ClearFaults, then Fail for each: {"faults": [...]}
+//	POST /_sim/rotate     Rotate: {"revoke": true}
+//	GET  /_sim/secrets    names: {"secrets": [{"name", "versions"}]}
+//	POST /_sim/secrets    AddVersion: {"name": "projects/*/secrets/*", "value": "..."}
+//	POST /_sim/tick       Tick
+//	POST /_sim/user       Act: a UserAction; answers {"message_id": "..."}
+//	POST /_sim/tester     SetTester: {"agent_id", "phone", "status": "ACCEPTED"}
+//	GET  /_sim/webhooks   {"webhooks": [{"agent_id", "url"}], "waiting": 0}
+//	POST /_sim/webhooks   Connect: {"agent_id", "url", "client_token"};
+//	                      without a URL Disconnect
+//	GET  /_sim/state      all that a page needs to begin: a Snapshot
+//	GET  /_sim/files/ID   the content of the uploaded file files/ID
+//
+// The bodies are JSON. An answer to POST is {} unless said otherwise; a request that
+// makes no sense gets {"error": "..."} with status 400. The stream sends each
+// [Event] as JSON with its ID as the id, and no event type, so that onmessage gets
+// them all.
+//
+// # Open questions
+//
 // Where the documents are silent or contradict each other, [Assumptions] selects
 // the answer.
 //
@@ -37,6 +75,9 @@
 //     platform does not stop sending to those who have unsubscribed.
 //   - Pub/Sub as a transport of events is missing; webhooks are there.
 //   - Secret Manager reads, over REST; see [SecretManager].
+//   - The token endpoint wants to be told the key ID in the assertion, which
+//     Google's does not need and google-auth-library for Node does not send; see
+//     [TokenServer]. With the metadata server that library works.
 //
 // # Assumptions
 //

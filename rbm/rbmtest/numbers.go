@@ -17,7 +17,7 @@ type Behavior struct {
 
 	// Features are what the device supports, in the words of [AllFeatures].
 	// Nil means all of them; an empty list means plain text and files only.
-	Features []string `json:"features,omitempty"`
+	Features []string `json:"features,omitzero"`
 
 	// Carrier is the network of a number that starts with +1; empty means
 	// "example-us".

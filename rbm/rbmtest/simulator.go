@@ -16,7 +16,7 @@ import (
 //	/token                the token endpoint, a [TokenServer]
 //	/v1/projects/...      Secret Manager, a [SecretManager]
 //	/computeMetadata/     the metadata server, a [MetadataServer]
-//	/_sim/                what people and tests ask and arrange, see [Simulator.Admin]
+//	/_sim/                what people and tests ask and arrange, see the package comment
 //	/                     a page that says so, or the handler Page
 //
 // The zero value is ready. The fields are set before the first request and not
@@ -189,6 +189,7 @@ func (s *Simulator) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reset()
+	s.log.events = nil
 	s.emit(Event{Kind: EventReset})
 }
 

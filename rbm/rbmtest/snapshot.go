@@ -61,8 +61,6 @@ func (s *Simulator) Snapshot() Snapshot {
 	}
 	for _, e := range s.log.events {
 		switch e.Kind {
-		case EventReset:
-			out.Conversation = []Event{}
 		case EventUserMessage, EventUserEvent, EventServerEvent, EventAgentEvent, EventTester:
 			out.Conversation = append(out.Conversation, e)
 		}
