@@ -1,17 +1,18 @@
 // Package rcshook turns webhooks into RCS messages: one HTTP function for Cloud
 // Run functions.
 //
-// A request passes these stations, and [Handler.send] reads like the list:
+// A request passes these stations, and [Handler.send] and [Handler.hook] read like
+// the list:
 //
-//	internal/source   who calls, and may they?
+//	internal/source   who calls, and may they? what do their events mean?
 //	internal/payload  the body becomes a payload, or a list of every fault in it
 //	internal/compose  the payload becomes an AgentMessage within the platform's limits
 //	internal/agent    the agent's ID and credentials, from Secret Manager
 //	internal/deliver  the message goes to each recipient, once; rbm is the client for it
 //	internal/outcome  what happened becomes a status, a code and advice
 //
-// No station knows the next one. Settings come from the environment
-// (internal/config); importing the package only registers the function.
+// No station knows the next one. Settings come from the environment and from
+// rcshook.yaml (internal/config); importing the package only registers the function.
 package rcshook
 
 import (
@@ -22,7 +23,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -54,78 +54,61 @@ func Send(w http.ResponseWriter, r *http.Request) {
 	fromEnvironment().ServeHTTP(w, r)
 }
 
-// fromEnvironment builds the handler on the first request, so that importing the
-// package has no effects.
-var fromEnvironment = sync.OnceValue(func() *Handler {
-	h, err := New(os.Environ(), os.Stderr)
-	if err != nil {
-		h.log.Error("rcshook is not set up", slog.Any("cause", err))
-	}
-	return h
-})
-
 // Handler serves the HTTP interface of rcshook.
 type Handler struct {
-	cfg    config.Config
-	fault  error // why nothing can be served
-	agents *agent.Directory
-	sender *deliver.Sender
-	log    *slog.Logger
-	now    func() time.Time
-}
-
-// New returns a handler with the settings in environ, a list of NAME=value such as
-// [os.Environ] returns, that logs to w. It does no I/O: secrets are read when
-// they are first needed.
-//
-// If settings are missing or malformed, the error names all of them, and the
-// handler answers every request with it.
-func New(environ []string, w io.Writer) (*Handler, error) {
-	h := &Handler{log: outcome.NewLogger(w), now: time.Now}
-	if h.cfg, h.fault = config.FromEnviron(environ); h.fault != nil {
-		return h, h.fault
-	}
-	transport := rbm.NewTransport()
-	if strings.HasPrefix(h.cfg.RBMEndpoint, "http://") {
-		transport.MaxConnsPerHost = 0 // a simulator, over HTTP/1
-	}
-	h.agents = agent.New(h.cfg, agent.Options{Transport: transport, Log: h.log})
-	h.sender = &deliver.Sender{
-		Agents:    h.agents,
-		HTTP:      &http.Client{Transport: transport},
-		Endpoint:  h.cfg.RBMEndpoint,
-		UserAgent: "rcshook/" + Version(),
-	}
-	return h, nil
-}
-
-// Close ends what the handler does in the background.
-func (h *Handler) Close() error {
-	if h.agents == nil {
-		return nil
-	}
-	h.sender.HTTP.CloseIdleConnections()
-	return h.agents.Close()
+	cfg     config.Config
+	fault   error // why nothing can be served
+	agents  *agent.Directory
+	sources *source.Directory
+	tokens  *source.GoogleTokens // nil if none are taken
+	sender  *deliver.Sender
+	log     *slog.Logger
+	now     func() time.Time
 }
 
 // ServeHTTP answers one request and writes one log line about it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	trip := outcome.Begin(r)
-	ctx, cancel := context.WithTimeout(r.Context(), cmp.Or(h.cfg.Timeout, config.DefaultTimeout))
+	caller := h.callerOf(r)
+	ctx, cancel := context.WithTimeout(r.Context(), caller.budget)
 	defer cancel()
-	answer := h.answer(w, r.WithContext(ctx), trip)
+	answer := h.answer(w, r.WithContext(ctx), trip, &caller)
 	answer.RequestID = trip.ID
 	trip.End(ctx, h.log, answer, answer.Write(w))
 }
 
+// A caller is what an answer has to suit.
+type caller struct {
+	budget  time.Duration
+	profile outcome.Profile
+	source  *source.Source // nil unless a third party calls
+}
+
+// callerOf tells from the path who calls, or says to.
+func (h *Handler) callerOf(r *http.Request) caller {
+	c := caller{budget: cmp.Or(h.cfg.Timeout, config.DefaultTimeout), profile: outcome.Strict}
+	if name, ok := strings.CutPrefix(r.URL.Path, hooksPath); ok {
+		c.profile = outcome.Soft
+		if s, err := h.sources.Find(name); err == nil {
+			c.source = s
+			c.budget = min(c.budget, s.Timeout)
+			c.profile = cmp.Or(outcome.Profile(s.Config.Profile), outcome.Soft)
+		}
+	}
+	return c
+}
+
 // answer always has one: whatever goes wrong, a bug included, becomes an answer.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.Trip) (answer *outcome.Answer) {
-	profile := outcome.Strict
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.Trip, c *caller) (answer *outcome.Answer) {
 	defer func() {
 		if v := recover(); v != nil {
 			answer = outcome.Of(outcome.Bug(v))
 		}
-		answer.Apply(profile)
+		answer.Apply(c.profile)
+		if c.source != nil {
+			answer.From(c.source.Name)
+			answer.Restate(c.source.Status)
+		}
 	}()
 	to, err := find(r)
 	if err != nil {
@@ -135,7 +118,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.T
 		if err := h.authenticate(r); err != nil {
 			return outcome.Of(err)
 		}
-		if profile, err = outcome.ProfileOf(r.URL.Query()); err != nil {
+		if c.profile, err = outcome.ProfileOf(r.URL.Query()); err != nil {
 			return outcome.Of(err)
 		}
 	}
@@ -158,8 +141,13 @@ var routes = []route{
 	{http.MethodHead, "/", false, (*Handler).about},
 	{http.MethodGet, "/openapi.json", false, (*Handler).describe},
 	{http.MethodPost, "/", true, (*Handler).send},
+	{http.MethodPost, hooksPath, false, (*Handler).hook},
+	{http.MethodOptions, hooksPath, false, (*Handler).handshake},
 	{http.MethodDelete, "/messages/", true, (*Handler).revoke},
 }
+
+// hooksPath is above the addresses of the sources.
+const hooksPath = "/hooks/"
 
 func find(r *http.Request) (route, error) {
 	var allow []string
@@ -191,10 +179,13 @@ func (h *Handler) describe(http.ResponseWriter, *http.Request, *outcome.Trip) (*
 	return outcome.Page(json.RawMessage(openapi.Document)), nil
 }
 
-// authenticate lets those through who carry a key.
+// authenticate lets those through who carry a key, or a token of Google.
 func (h *Handler) authenticate(r *http.Request) error {
 	if h.fault != nil || h.cfg.AllowUnauthenticated {
 		return h.fault
+	}
+	if h.tokens != nil && (h.cfg.APIKeys == "" || source.IsToken(r.Header)) {
+		return h.tokens.Verify(r.Context(), r.Header, h.now())
 	}
 	text, err := h.agents.Secret(r.Context(), h.cfg.APIKeys)
 	if err != nil {
@@ -217,26 +208,93 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	if err != nil {
 		return nil, err
 	}
-	p, err := payload.Decode(r.Header.Get("Content-Type"), body, payload.Options{Country: h.cfg.Country})
+	p, err := h.pack(r.Context(), source.Message{ContentType: r.Header.Get("Content-Type"), Body: body, Key: key}, config.Source{})
 	if err != nil {
 		return nil, err
 	}
+	return h.sender.Send(r.Context(), p, trip), nil
+}
+
+// hook takes the webhook of a third party through the stations. It may become
+// several messages; what is wrong with one does not stop the others.
+func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
+	if h.fault != nil {
+		return nil, h.fault
+	}
+	from, err := h.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath))
+	if err != nil {
+		return nil, &outcome.Problem{Code: outcome.NotFound, Detail: err.Error()}
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	request := &source.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body}
+	received, err := from.Receive(r.Context(), request, h.now())
+	switch secret := (*source.SecretError)(nil); {
+	case errors.As(err, &secret):
+		return nil, outcome.Hidden(err, "the secret of this source cannot be used")
+	case err != nil:
+		return nil, err
+	case received.Reply != nil:
+		return outcome.Page(json.RawMessage(received.Reply)), nil
+	case len(received.Messages) == 0:
+		return outcome.New(outcome.Ignored), nil
+	}
+	var parcels []*deliver.Parcel
+	var faults []*outcome.Answer
+	for _, m := range received.Messages {
+		p, err := h.pack(r.Context(), m, from.Config)
+		if err != nil {
+			faults = append(faults, outcome.Of(err))
+			continue
+		}
+		parcels = append(parcels, p)
+	}
+	return h.sender.SendAll(r.Context(), parcels, faults, trip), nil
+}
+
+// handshake lets those senders begin that ask first, by the abuse protection of
+// CloudEvents.
+func (h *Handler) handshake(_ http.ResponseWriter, r *http.Request, _ *outcome.Trip) (*outcome.Answer, error) {
+	from, err := h.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath))
+	if err != nil || !from.Handshake() || r.Header.Get("WebHook-Request-Origin") == "" {
+		return nil, outcome.NotServed(http.MethodOptions, []string{http.MethodPost})
+	}
+	return outcome.Handshake(), nil
+}
+
+// pack makes a parcel of a payload: decoded, composed, and with its agent.
+func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source) (*deliver.Parcel, error) {
+	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: cmp.Or(from.Country, h.cfg.Country)})
+	if err != nil {
+		return nil, err
+	}
+	p.Agent = cmp.Or(p.Agent, from.Agent)
 	c, err := compose.Message(p, h.defaults(p.Agent), h.now())
 	if err != nil {
 		return nil, err
 	}
-	a, err := h.agent(r.Context(), p.Agent, p.AgentPointer)
+	a, err := h.agent(ctx, p.Agent, p.AgentPointer)
 	if err != nil {
 		return nil, err
 	}
-	return h.sender.Send(r.Context(), &deliver.Parcel{
-		Agent:   a,
-		Message: c,
-		To:      p.To,
-		ID:      p.MessageID,
-		Key:     cmp.Or(p.IdempotencyKey, key),
-		DryRun:  p.DryRun,
-	}, trip), nil
+	for _, countries := range [][]string{from.Countries, h.cfg.Agents[a.Name].Countries} {
+		if faults := payload.Outside(p.To, countries); countries != nil && len(faults) > 0 {
+			return nil, &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
+		}
+	}
+	return &deliver.Parcel{
+		Agent:    a,
+		Message:  c,
+		To:       p.To,
+		ID:       p.MessageID,
+		Key:      cmp.Or(p.IdempotencyKey, m.Key),
+		DryRun:   p.DryRun,
+		Fallback: cmp.Or(from.Fallback, h.cfg.Agents[a.Name].Fallback),
+		Payload:  m.Body,
+		Source:   from.Name,
+	}, nil
 }
 
 // agent finds the agent that is named at pointer.

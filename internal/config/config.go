@@ -29,9 +29,20 @@ type Config struct {
 	// Agents are the RCS agents that can send, by name; at least one.
 	Agents map[string]Agent
 
+	// Sources are the third parties whose webhooks become messages, by name; they
+	// come from the file.
+	Sources map[string]Source
+
+	// File is the path of rcshook.yaml, or the secret that holds it; may be empty.
+	File Secret
+
 	// APIKeys are the keys of direct callers, or the secret that holds them.
-	// Empty only with AllowUnauthenticated.
+	// Empty only with AllowUnauthenticated, or where tokens are taken.
 	APIKeys Secret
+
+	// Audience and Emails are what ID tokens of Google must say to be as good as a
+	// key; both empty or neither.
+	Audience, Emails []string
 
 	// AllowUnauthenticated lets callers in without a key.
 	AllowUnauthenticated bool
@@ -52,6 +63,9 @@ type Config struct {
 	// Google's, without a slash at the end; empty means Google's.
 	RBMEndpoint           string
 	SecretManagerEndpoint string
+
+	// OIDCEndpoint is the same for the public keys of Google's tokens.
+	OIDCEndpoint string
 }
 
 // Agent is an RCS agent and how it sends by default.
@@ -90,7 +104,7 @@ type Error struct {
 
 // Fault is one missing or malformed setting.
 type Fault struct {
-	// Setting is the name of the environment variable.
+	// Setting is the name of the environment variable, or the place in the file.
 	Setting string
 
 	// Detail says what is wrong and what to write instead. It never holds the

@@ -22,11 +22,15 @@ const (
 	envTimeout       = prefix + "TIMEOUT"
 	envRBM           = prefix + "RBM_ENDPOINT"
 	envSecretManager = prefix + "SECRETMANAGER_ENDPOINT"
+	envConfig        = prefix + "CONFIG"
+	envAudience      = prefix + "OIDC_AUDIENCE"
+	envEmails        = prefix + "OIDC_EMAILS"
+	envOIDC          = prefix + "OIDC_ENDPOINT"
 )
 
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
-	envTraffic, envTTL, envTimeout, envRBM, envSecretManager,
+	envTraffic, envTTL, envTimeout, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
@@ -59,7 +63,7 @@ type reader struct {
 
 func (r *reader) config() Config {
 	cfg := Config{
-		Agents:                map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials()}},
+		Agents:                r.agents(),
 		Region:                r.region(),
 		Traffic:               r.traffic(),
 		TTL:                   r.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days"),
@@ -67,10 +71,14 @@ func (r *reader) config() Config {
 		Timeout:               r.duration(envTimeout, MaxTimeout, "Cloud Run ends a request after an hour"),
 		RBMEndpoint:           r.endpoint(envRBM),
 		SecretManagerEndpoint: r.endpoint(envSecretManager),
+		OIDCEndpoint:          r.endpoint(envOIDC),
+		File:                  r.secret(envConfig),
 	}
-	a := cfg.Agents[DefaultAgent]
-	a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
-	cfg.Agents[DefaultAgent] = a
+	if a, ok := cfg.Agents[DefaultAgent]; ok {
+		a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
+		cfg.Agents[DefaultAgent] = a
+	}
+	cfg.Audience, cfg.Emails = r.tokens()
 	cfg.APIKeys, cfg.AllowUnauthenticated = r.callers()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout

@@ -51,6 +51,17 @@ func TestFromEnviron(t *testing.T) {
 			},
 		},
 		{
+			"tokens of Google and a file",
+			[]string{
+				"RCSHOOK_CONFIG=rcshook.yaml", "RCSHOOK_OIDC_AUDIENCE=https://a.example.com, https://b.example.com",
+				"RCSHOOK_OIDC_EMAILS=robot@p.iam.gserviceaccount.com", "RCSHOOK_OIDC_ENDPOINT=http://localhost:8081/",
+			},
+			config.Config{
+				Agents: map[string]config.Agent{}, File: "rcshook.yaml", Timeout: 20 * time.Second, OIDCEndpoint: "http://localhost:8081",
+				Audience: []string{"https://a.example.com", "https://b.example.com"}, Emails: []string{"robot@p.iam.gserviceaccount.com"},
+			},
+		},
+		{
 			"open",
 			[]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=TRUE"},
 			config.Config{Agents: agent(config.Agent{ID: "a"}), AllowUnauthenticated: true, Timeout: 20 * time.Second},
@@ -113,7 +124,14 @@ func TestFromEnviron_faults(t *testing.T) {
 		{"misspelt beside", enough("RCSHOOK_CREDENTIAL=k"), "RCSHOOK_CREDENTIAL", "did you mean RCSHOOK_CREDENTIALS?"},
 		{"too long", enough("RCSHOOK_COUNTRY_CODE=US"), "RCSHOOK_COUNTRY_CODE", "did you mean RCSHOOK_COUNTRY?"},
 		{"lower case", enough("rcshook_region=us"), "rcshook_region", "did you mean RCSHOOK_REGION?"},
-		{"unlike any", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_AUDIENCE", "remove it"},
+		{"unlike any", enough("RCSHOOK_QQQQ_WWWWWWWW=x"), "RCSHOOK_QQQQ_WWWWWWWW", "remove it"},
+		{"audience of anybody", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_EMAILS", "any account"},
+		{"emails without audience", enough("RCSHOOK_OIDC_EMAILS=x"), "RCSHOOK_OIDC_AUDIENCE", "the address of this function"},
+		{
+			"tokens and an open door", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_OIDC_AUDIENCE=x", "RCSHOOK_OIDC_EMAILS=y", "RCSHOOK_ALLOW_UNAUTHENTICATED=1"},
+			"RCSHOOK_ALLOW_UNAUTHENTICATED", "keep one of the two",
+		},
+		{"half an agent beside the file", []string{"RCSHOOK_CONFIG=f", "RCSHOOK_CREDENTIALS={}", "RCSHOOK_API_KEYS=k"}, "RCSHOOK_CREDENTIALS", "set both, or none"},
 		{"blank in ID", enough("RCSHOOK_AGENT_ID=my agent"), "RCSHOOK_AGENT_ID", "one word"},
 		{"swapped", enough(`RCSHOOK_AGENT_ID={"type":"service_account"}`), "RCSHOOK_AGENT_ID", "swapped with RCSHOOK_CREDENTIALS"},
 		{"no secret", enough("RCSHOOK_AGENT_ID=projects/p/secret/s"), "RCSHOOK_AGENT_ID", "is not the name of a secret"},

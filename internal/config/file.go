@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -144,6 +145,26 @@ func ParseFile(name string, data []byte) (File, error) {
 	return f, nil
 }
 
+// With returns c with what the file says. The error is an [*Error].
+func (c Config) With(name string, f File) (Config, error) {
+	var faults []Fault
+	agents := maps.Clone(c.Agents)
+	for key, a := range f.Agents {
+		if _, ok := agents[key]; ok {
+			faults = append(faults, Place{File: name, Path: "agents." + key}.Fault("is described by %s too: keep one of the two", envAgentID))
+		}
+		agents[key] = a
+	}
+	if _, ok := agents[DefaultAgent]; !ok {
+		faults = append(faults, Place{File: name, Path: "agents"}.Fault("has no agent called %s: describe it here, or set %s", DefaultAgent, envAgentID))
+	}
+	if len(faults) > 0 {
+		return c, &Error{faults}
+	}
+	c.Agents, c.Sources = agents, f.Sources
+	return c, nil
+}
+
 type fileReader struct{ faults []Fault }
 
 func (r *fileReader) fault(at Place, format string, args ...any) {
@@ -265,3 +286,26 @@ func checkURL(text string) string {
 
 // String names the source, and no more: printing it shows no secret.
 func (s Source) String() string { return fmt.Sprintf("source %s", s.Name) }
+
+// Join makes one error of several: of the faults of all, where they have any, and
+// else of the errors themselves.
+func Join(errs ...error) error {
+	var faults []Fault
+	var collect func(error)
+	collect = func(err error) {
+		switch e := err.(type) { //nolint:errorlint // each is unwrapped below
+		case nil:
+		case *Error:
+			faults = append(faults, e.Faults...)
+		case interface{ Unwrap() []error }:
+			for _, inner := range e.Unwrap() {
+				collect(inner)
+			}
+		}
+	}
+	joined := errors.Join(errs...)
+	if collect(joined); len(faults) > 0 {
+		return &Error{faults}
+	}
+	return joined
+}

@@ -11,6 +11,18 @@ import (
 	"time"
 )
 
+// agents reads the agent that the environment describes. With a file there may be
+// none: the file has them then.
+func (r *reader) agents() map[string]Agent {
+	if r.has(envConfig) && !r.has(envAgentID) {
+		if r.has(envCredentials) {
+			r.fault(envCredentials, "is set without "+envAgentID+": set both, or none and describe the agents in the file")
+		}
+		return map[string]Agent{}
+	}
+	return map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials()}}
+}
+
 func (r *reader) agentID() Secret {
 	if !r.has(envAgentID) {
 		r.fault(envAgentID, "is missing: set it to the agent's ID from the RCS for Business console, or to the secret that holds it, projects/PROJECT/secrets/SECRET")
@@ -42,7 +54,29 @@ func (r *reader) credentials() Secret {
 	return s
 }
 
-// callers reads who may call. Exactly one of the two ways must be chosen.
+// tokens reads whose ID tokens of Google are taken. One setting without the other
+// would let in nobody, or anybody with a service account.
+func (r *reader) tokens() (audience, emails []string) {
+	audience, emails = r.list(envAudience), r.list(envEmails)
+	switch {
+	case len(audience) > 0 && len(emails) == 0:
+		r.fault(envEmails, "is missing: name the service accounts whose tokens are taken; any account can have a token for an audience")
+	case len(audience) == 0 && len(emails) > 0:
+		r.fault(envAudience, "is missing: it is the address of this function, unless the tokens are made for something else")
+	}
+	return audience, emails
+}
+
+// list takes values with commas or blanks between them.
+func (r *reader) list(setting string) []string {
+	if !r.has(setting) {
+		return nil
+	}
+	return strings.FieldsFunc(r.values[setting], func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
+}
+
+// callers reads who may call. At least one way must be chosen, and an open door is
+// the only one.
 func (r *reader) callers() (keys Secret, allow bool) {
 	keys = r.secret(envAPIKeys)
 	if value := keys.Literal(); value != "" && strings.Trim(value, ", \t\r\n") == "" {
@@ -56,10 +90,13 @@ func (r *reader) callers() (keys Secret, allow bool) {
 		r.fault(envAllow, "must be true or false")
 		return keys, false
 	}
+	tokens := r.has(envAudience) || r.has(envEmails)
 	switch {
+	case allow && tokens:
+		r.fault(envAllow, "is true while "+envAudience+" is set, so tokens would not be checked: keep one of the two")
 	case allow && r.has(envAPIKeys):
 		r.fault(envAllow, "is true while "+envAPIKeys+" is set, so the keys would not be checked: keep one of the two")
-	case !allow && !r.has(envAPIKeys):
+	case !allow && !tokens && !r.has(envAPIKeys):
 		r.fault(envAPIKeys, "is missing, so nobody may call: set it to a key, or to the secret that holds the keys, projects/PROJECT/secrets/SECRET; to let everybody call, as behind Cloud Run IAM, set "+envAllow+"=true")
 	}
 	return keys, allow

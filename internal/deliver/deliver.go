@@ -8,11 +8,13 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
@@ -37,6 +39,11 @@ type Sender struct {
 
 	// Retry says how requests are repeated.
 	Retry rbm.Retry
+
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+
+	given given
 }
 
 // A Parcel is one message and who gets it.
@@ -51,24 +58,46 @@ type Parcel struct {
 
 	// DryRun shows what would be sent.
 	DryRun bool
+
+	// Fallback gets what RCS cannot deliver; nil means nobody does. Payload is
+	// what the sender asked for, Source whose webhook it was, if it was one.
+	Fallback *config.Fallback
+	Payload  []byte
+	Source   string
 }
 
 // Send sends p and says what came of it. Trip counts the requests.
 func (s *Sender) Send(ctx context.Context, p *Parcel, trip *outcome.Trip) *outcome.Answer {
-	if len(p.To) == 1 {
-		return s.sendTo(ctx, p, p.To[0].E164, trip)
+	return s.SendAll(ctx, []*Parcel{p}, nil, trip)
+}
+
+// SendAll sends several messages and joins what came of them with what came of
+// others before.
+func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outcome.Answer, trip *outcome.Trip) *outcome.Answer {
+	results := before
+	for _, p := range parcels {
+		results = append(results, make([]*outcome.Answer, len(p.To))...)
 	}
-	results := make([]*outcome.Answer, len(p.To))
+	next := len(before)
 	slots := make(chan struct{}, maxParallel)
 	var wg sync.WaitGroup
-	for i := range p.To {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			results[i] = s.sendTo(ctx, p, p.To[i].E164, trip)
-		})
+	for _, p := range parcels {
+		for _, to := range p.To {
+			at := next
+			if next++; len(results) == 1 {
+				return s.sendTo(ctx, p, to.E164, trip)
+			}
+			slots <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				results[at] = s.sendTo(ctx, p, to.E164, trip)
+			})
+		}
 	}
 	wg.Wait()
+	if len(results) == 1 {
+		return results[0]
+	}
 	return outcome.All(results)
 }
 
@@ -97,7 +126,10 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 		return err
 	})
 	if err != nil {
-		return outcome.Of(err)
+		answer = outcome.Of(err)
+		if p.Fallback != nil && undeliverable[answer.Code] {
+			answer = s.fallBack(ctx, p, phone, id, answer)
+		}
 	}
 	return answer
 }

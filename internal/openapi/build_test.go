@@ -30,6 +30,7 @@ func describe() object {
 		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
 		"paths": object{
 			"/":                      object{"get": about(), "post": send()},
+			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
 			"/messages/{message_id}": object{"delete": revoke()},
 			"/openapi.json":          object{"get": description()},
 		},
@@ -111,6 +112,46 @@ func send() object {
 		}},
 		"responses": responses(),
 	}
+}
+
+func hook() object {
+	answers := responses()
+	ok := answers["200"].(object)["content"].(object)
+	ok["application/json"] = object{"schema": object{
+		"description": "an answer, or what the sender asked for, such as a challenge",
+		"anyOf":       []any{ref("schemas/Answer"), object{"type": "object"}},
+	}}
+	answers["204"] = object{"description": "The same as 200, for senders that take a body for a reply."}
+	return object{
+		"operationId": "hook",
+		"summary":     "Receive the webhook of a third party",
+		"description": "The sender proves itself in its own way, as the configuration of the source says; a mapping makes messages of " +
+			"its event. What can never succeed is acknowledged with 200 and ok false.",
+		"security":    []any{},
+		"parameters":  []any{sourceParameter()},
+		"requestBody": object{"content": object{"*/*": object{}}},
+		"responses":   answers,
+	}
+}
+
+func handshake() object {
+	return object{
+		"operationId": "handshake",
+		"summary":     "Ask whether events may be sent, by the abuse protection of CloudEvents",
+		"security":    []any{},
+		"parameters":  []any{sourceParameter()},
+		"responses": object{
+			"200": object{
+				"description": "They may; WebHook-Allowed-Origin says from where.",
+				"content":     object{"application/json": object{"schema": object{"type": "object"}}},
+			},
+			"204": object{"description": "This source needs no handshake."},
+		},
+	}
+}
+
+func sourceParameter() object {
+	return object{"name": "source", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "name of the source in the configuration"}
 }
 
 func revoke() object {
@@ -283,6 +324,7 @@ func answerSchema() object {
 			"action":     object{"type": "string", "description": "the next step"},
 			"reason":     object{"type": "string", "description": "which of the causes behind a code"},
 			"errors":     object{"type": "array", "items": ref("schemas/Fault")},
+			"source":     object{"type": "string", "description": "whose webhook it was"},
 			"message_id": text,
 			"to":         text,
 			"agent":      text,

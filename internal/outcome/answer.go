@@ -42,6 +42,7 @@ type Answer struct {
 	Reason string          `json:"reason,omitempty"` // which of the causes behind a code
 	Errors []payload.Fault `json:"errors,omitempty"`
 
+	Source    string     `json:"source,omitempty"` // whose webhook it was
 	MessageID string     `json:"message_id,omitempty"`
 	To        string     `json:"to,omitempty"`
 	Agent     string     `json:"agent,omitempty"`
@@ -62,9 +63,10 @@ type Answer struct {
 
 	// The rest is for the header and the log.
 
-	RetryAfter time.Duration `json:"-"`
-	Allow      string        `json:"-"` // the methods of the path
-	Cause      error         `json:"-"`
+	RetryAfter time.Duration     `json:"-"`
+	Allow      string            `json:"-"` // the methods of the path
+	Header     map[string]string `json:"-"`
+	Cause      error             `json:"-"`
 
 	page any // stands in the place of the answer
 }
@@ -116,6 +118,22 @@ func (a *Answer) Apply(p Profile) {
 	}
 }
 
+// From names the source that the request was for.
+func (a *Answer) From(source string) {
+	a.Source = source
+	if a.Code == Unauthorized {
+		a.Title = "The webhook does not prove who sent it"
+		a.Action = "Set the secret of this source at the sender, in the way that its preset expects."
+	}
+}
+
+// Restate replaces statuses that the sender would take the wrong way.
+func (a *Answer) Restate(statuses map[int]int) {
+	if status, ok := statuses[a.Status]; ok {
+		a.Status = status
+	}
+}
+
 // Write sends the answer.
 func (a *Answer) Write(w http.ResponseWriter) error {
 	h := w.Header()
@@ -134,7 +152,10 @@ func (a *Answer) Write(w http.ResponseWriter) error {
 	if a.Code == Unauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="rcshook"`)
 	}
-	if a.Code == Served && a.page == nil {
+	for name, value := range a.Header {
+		h.Set(name, value)
+	}
+	if a.Code == Served && a.page == nil || a.Status == http.StatusNoContent {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -177,6 +198,7 @@ func (a *Answer) Attrs() []slog.Attr {
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
+	add("source", a.Source)
 	add("agent", a.Agent)
 	add("to", Mask(a.To))
 	add("message_id", a.MessageID)

@@ -85,6 +85,15 @@ func NotServed(method string, allow []string) error {
 	return p
 }
 
+// Handshake is the answer to a sender of CloudEvents that asks whether it may
+// begin: anybody may, at any pace, since each event has to prove where it is from.
+func Handshake() *Answer {
+	a := New(Served)
+	a.Header = map[string]string{"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
+	a.page = struct{}{}
+	return a
+}
+
 // Hidden keeps the words of err from a caller who has not proved to be one; only
 // its code and the given words are shown.
 func Hidden(err error, detail string) error {

@@ -31,6 +31,8 @@ func Of(err error) *Answer {
 		setting *config.Error
 		secret  *agent.SecretError
 		remote  *rbm.Error
+		mapping *source.MappingError
+		shared  *source.SecretError
 	)
 	switch {
 	case errors.As(err, &problem):
@@ -45,6 +47,14 @@ func Of(err error) *Answer {
 		return New(InvalidPayload).because(err.Error())
 	case errors.Is(err, source.ErrUnauthorized):
 		return New(Unauthorized).because(err.Error())
+	case errors.Is(err, source.ErrSignature):
+		return New(BadSignature).because(err.Error())
+	case errors.Is(err, source.ErrStale):
+		return New(StaleSignature).because(err.Error())
+	case errors.Is(err, source.ErrKeys):
+		return New(SecretUnavailable).because(err.Error()).wait(0)
+	case errors.As(err, &mapping):
+		return New(InvalidPayload).because(mapping.Detail)
 	case errors.As(err, &faults):
 		return ofFaults(faults)
 	case errors.As(err, &setting):
@@ -57,6 +67,8 @@ func Of(err error) *Answer {
 		return New(UpstreamUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return New(UpstreamTimeout).causedBy(err).wait(0)
+	case errors.As(err, &shared):
+		return New(SecretInvalid).causedBy(err)
 	case errors.Is(err, rbm.ErrInvalidID):
 		return New(InvalidPayload).because("the message ID is not a UUID")
 	default:
@@ -189,7 +201,7 @@ func (a *Answer) wait(d time.Duration) *Answer {
 		switch a.Code {
 		case RateLimited:
 			d = waitRate
-		case UpstreamUnavailable, SecretUnavailable:
+		case UpstreamUnavailable, SecretUnavailable, FallbackUnavailable:
 			d = waitUnavailable
 		case UpstreamTimeout:
 			d = waitTimeout
@@ -198,7 +210,7 @@ func (a *Answer) wait(d time.Duration) *Answer {
 		}
 	}
 	switch a.Code {
-	case RateLimited, UpstreamUnavailable, SecretUnavailable, UpstreamTimeout:
+	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, UpstreamTimeout:
 		a.RetryAfter = d
 	}
 	return a

@@ -16,6 +16,8 @@ const (
 	Revoked   Code = "revoked"
 	Mixed     Code = "mixed"  // several recipients fared differently
 	Served    Code = "served" // a document, not an answer
+	Ignored   Code = "ignored"
+	Fallback  Code = "fallback"
 )
 
 // The codes of requests that failed.
@@ -45,6 +47,10 @@ const (
 	SecretUnavailable        Code = "secret_unavailable"
 	AlreadyDelivered         Code = "already_delivered"
 	Misconfigured            Code = "misconfigured"
+	BadSignature             Code = "bad_signature"
+	StaleSignature           Code = "stale_signature"
+	ForbiddenDestination     Code = "forbidden_destination"
+	FallbackUnavailable      Code = "fallback_unavailable"
 	Internal                 Code = "internal"
 )
 
@@ -79,6 +85,8 @@ var table = map[Code]row{
 	DryRun:    {http.StatusOK, 0, RetryNone, "Checked, not sent", ""},
 	Revoked:   {http.StatusOK, 0, RetryNone, "Revoked", ""},
 	Served:    {http.StatusOK, 0, RetryNone, "Served", ""},
+	Ignored:   {http.StatusOK, 0, RetryNone, "Nothing to send", ""},
+	Fallback:  {http.StatusOK, 0, RetryNone, "Given to the fallback", ""},
 	Mixed: {
 		http.StatusMultiStatus, http.StatusOK, RetryPerItem, "Not every recipient got the message",
 		"Look at each of the results. Sending the whole request again with the same idempotency_key reaches nobody twice.",
@@ -111,6 +119,18 @@ var table = map[Code]row{
 	Unauthorized: {
 		http.StatusUnauthorized, 0, RetryNever, "The caller's key is missing or wrong",
 		"Send a key of this function as Authorization: Bearer KEY, as X-API-Key: KEY, or as the password of Basic authentication.",
+	},
+	BadSignature: {
+		http.StatusUnauthorized, 0, RetryNever, "The signature of the webhook is wrong",
+		"Compare the secret of the source with the one at the sender, and see that nothing in between changes the body.",
+	},
+	StaleSignature: {
+		http.StatusUnauthorized, 0, RetryNever, "The signature of the webhook is too old",
+		"Let the sender deliver the event again: it signs each delivery anew. If all are stale, set the clocks.",
+	},
+	ForbiddenDestination: {
+		http.StatusUnprocessableEntity, http.StatusOK, RetryNever, "Numbers of this country are not sent to",
+		"Send to a country of the allow-list, or add this one to countries in the configuration.",
 	},
 	NotFound: {
 		http.StatusNotFound, 0, RetryNever, "There is nothing at this path",
@@ -160,6 +180,10 @@ var table = map[Code]row{
 	UpstreamTimeout: {
 		http.StatusGatewayTimeout, 0, RetryNow, "RCS Business Messaging did not answer in time",
 		"Send again with the same idempotency_key: the message arrives once, whether or not this attempt got through.",
+	},
+	FallbackUnavailable: {
+		http.StatusServiceUnavailable, 0, RetryLater, "RCS cannot deliver the message, and the fallback did not take it",
+		"Send again after the time in Retry-After, with the same idempotency_key.",
 	},
 	AlreadyDelivered: {
 		http.StatusConflict, 0, RetryNever, "The message is delivered already, or was never sent",

@@ -50,6 +50,13 @@ func (g *GoogleTokens) Verify(ctx context.Context, h http.Header, now time.Time)
 	return (&google{g.keys, g.audience, g.emails}).verify(ctx, &Request{Header: h}, nil, now)
 }
 
+// IsToken reports whether the bearer token of h has the form of an ID token, so
+// that it is no API key.
+func IsToken(h http.Header) bool {
+	_, raw, _ := strings.Cut(h.Get("Authorization"), " ")
+	return strings.HasPrefix(raw, "ey") && strings.Count(raw, ".") == 2
+}
+
 // google is the scheme of Cloud Tasks, Cloud Scheduler and Pub/Sub.
 type google struct {
 	keys     *googleKeys

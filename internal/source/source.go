@@ -243,7 +243,7 @@ type Message struct {
 
 // Receive checks who sent r and makes payloads of it.
 //
-// The error is that of reading a secret, [ErrUnauthorized], [ErrSignature],
+// The error is a [*SecretError], [ErrUnauthorized], [ErrSignature],
 // [ErrStale], [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a
 // [*MappingError], or that of ctx.
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
@@ -261,7 +261,7 @@ func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 	for _, setting := range s.Config.Secrets {
 		secret, err := s.secrets(ctx, setting)
 		if err != nil {
-			return err
+			return &SecretError{s.Name, err}
 		}
 		secret = []byte(config.Trim(string(secret)))
 		if err := s.scheme.usable(secret); err != nil {
@@ -272,14 +272,15 @@ func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 	return s.scheme.verify(ctx, r, secrets, now)
 }
 
-// SecretError means that a secret of a source is not what its scheme needs.
+// SecretError means that a secret of a source cannot be read, or is not what its
+// scheme needs. It is not for the sender to see.
 type SecretError struct {
 	Source string
 	Err    error
 }
 
 func (e *SecretError) Error() string {
-	return fmt.Sprintf("the secret of source %s %v", e.Source, e.Err)
+	return fmt.Sprintf("the secret of source %s: %v", e.Source, e.Err)
 }
 
 func (e *SecretError) Unwrap() error { return e.Err }
