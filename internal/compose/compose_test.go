@@ -109,6 +109,8 @@ func TestMessage(t *testing.T) {
 		{"card", `"card": {"heading": "a", "body": "b"}`, card + `{"title":"a","description":"b"}}}}}`},
 		{"card as text", `"card": "{\"title\": \"a\"}"`, card + `{"title":"a"}}}}}`},
 		{"card and text", `"card": {"title": "a"}, "text": "b", "buttons": "Yes"`, card + `{"title":"a","description":"b","suggestions":[{"reply":{"text":"Yes","postbackData":"Yes"}}]}}}}}`},
+		{"card and looks", `"card": {"image": "files/a"}, "height": "tall"`, card + `{"media":{"height":"TALL","uploadedRbmFile":{"fileName":"files/a"}}}}}}}`},
+		{"card with its own looks", `"card": {"image": "files/a", "height": "short"}, "height": "tall"`, card + `{"media":{"height":"SHORT","uploadedRbmFile":{"fileName":"files/a"}}}}}}}`},
 		{"one of cards", `"cards": [{"title": "a"}, {}], "text": "b"`, card + `{"title":"a","description":"b"}}}}}`},
 		{"one card instead of a list", `"cards": {"title": "a"}`, card + `{"title":"a"}}}}}`},
 		{"one flat card", `"card1_title": "a", "card2_title": ""`, card + `{"title":"a"}}}}}`},

@@ -191,6 +191,20 @@ func TestMessage_size(t *testing.T) {
 	}
 }
 
+// A raw message may be within the limit only without what the payload adds.
+func TestMessage_sizeOfRaw(t *testing.T) {
+	t.Parallel()
+	const around = len(`{"contentMessage":{"contentInfo":{"fileUrl":"https://example.com/"}}}`)
+	raw := `"raw": {"contentMessage": {"contentInfo": {"fileUrl": "https://example.com/` + strings.Repeat("a", 250_000-around) + `"}}}`
+	if got := faults(t, raw); got != nil {
+		t.Errorf("at the limit: %q", got)
+	}
+	want := []string{"/raw: the whole message has 250011 bytes as JSON, at most 250000 are allowed [250011/250000]"}
+	if diff := cmp.Diff(want, faults(t, raw+`, "ttl": 5`)); diff != "" {
+		t.Errorf("with a ttl (-want +got):\n%s", diff)
+	}
+}
+
 // Ten faults in one payload are ten entries, each where the sender wrote it.
 func TestMessage_tenFaults(t *testing.T) {
 	t.Parallel()

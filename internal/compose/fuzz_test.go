@@ -132,7 +132,7 @@ func FuzzButton(f *testing.F) {
 	for _, seed := range []string{
 		"Yes", "Yes|=ORDER_YES", "Track|https://example.com/t|=TRACK", "Track|webview-half:http://e.com/?a|=b", "Call|tel:+1 202 555 0199",
 		"Find|geo:37.42,-122.08?q=Our shop", "Find|geo:0,0?q=C%2B%2B+100%25", "Where?|location:", "Add|cal:2026-12-01T10:00:00.5+01:00/2026-12-01T11:00Z/a/b",
-		"Add|cal:2026-12-01T10:00Z/2026-12-01T11:00Z|=x", "👍|geo:0,0", "a|https://x||=b|", "a|geo:1e3,2?q=a|b",
+		"Add|cal:2026-12-01T10:00Z/2026-12-01T11:00Z|=x", "👍|geo:0,0", "a|https://x||=b|", "a|geo:1e3,2?q=a|b", "Go|https://e.com/?a|=b|=go",
 	} {
 		f.Add(seed)
 	}

@@ -2,7 +2,6 @@ package compose
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/payload"
@@ -25,7 +24,7 @@ func (c *composer) explain(violations []rbm.Violation) {
 	origins := c.origins()
 	for _, v := range violations {
 		o := locate(origins, v.Pointer)
-		if !o.place.Sent() || o.place.Flawed() && isMissing(v.Rule) {
+		if o.place.Flawed() && isMissing(v.Rule) {
 			continue // what is missing was sent, and is at fault itself
 		}
 		place := o.place
@@ -73,11 +72,10 @@ func detail(o origin, v rbm.Violation) string {
 	}
 }
 
-// locate returns the origin of the smallest part that holds the pointer. Of two
-// records of one part the later counts.
+// locate returns the origin of the smallest part that holds the pointer.
 func locate(origins []origin, pointer string) origin {
 	for {
-		for _, o := range slices.Backward(origins) {
+		for _, o := range origins {
 			if o.pointer == pointer {
 				return o
 			}
@@ -95,10 +93,10 @@ func locate(origins []origin, pointer string) origin {
 func (c *composer) origins() []origin {
 	p := c.payload
 	again := composer{payload: p, record: true}
-	again.from("", p.Root, "the message")
 	if p.Raw.Sent() {
 		again.from("", p.Raw.Place, "the message")
 	} else {
+		again.from("", p.Root, "the message")
 		again.content()
 	}
 	again.from("/ttl", p.TTL.Place, "the ttl")
@@ -120,8 +118,11 @@ func (c *composer) fromCard(at string, card *payload.Card, file payload.Text) {
 	}
 	c.from(at, card.Place, "the card")
 	c.from(at+"/title", card.Title.Place, "the title")
-	c.from(at+"/description", card.Description.Place, "the description")
-	c.from(at+"/description", card.Text.Place, "the text")
+	if card.Text.Sent() {
+		c.from(at+"/description", card.Text.Place, "the text")
+	} else {
+		c.from(at+"/description", card.Description.Place, "the description")
+	}
 	c.from(at+"/media", file.Place, "the media")
 	c.from(at+"/media/height", card.Height.Place, "the height")
 	c.from(at+"/media/contentDescription", card.Alt.Place, "the description")

@@ -255,6 +255,13 @@ func TestFaults_Sorted(t *testing.T) {
 	if diff := cmp.Diff([]string{"/ttl", "/zz", "/otp", "/alt", "/cards/0/title", "/height", "/to"}, pointers); diff != "" {
 		t.Errorf("pointers (-want +got):\n%s", diff)
 	}
+	want := []string{
+		"/card: in the JSON text, at /titl: unknown field; did you mean \"title\"?",
+		"/heigth: unknown field; did you mean \"height\"?",
+	}
+	if diff := cmp.Diff(want, faults(t, asJSON, `{"to": "+12025550123", "card": "{\"titl\": 1}", "heigth": 1}`)); diff != "" {
+		t.Errorf("faults in JSON in a text (-want +got):\n%s", diff)
+	}
 	if got := faults(t, asJSON, `{"to": "x"`+strings.Repeat(`, "zz": 1`, 5000)+`}`); len(got) > 100 {
 		t.Errorf("%d faults, want at most 100", len(got))
 	}

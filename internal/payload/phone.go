@@ -61,10 +61,6 @@ func cleanPhone(text string) (digits string, plus bool, problem string) {
 		return "", false, "this is no phone number: it has letters in it"
 	}
 	s, international := strings.CutPrefix(trimNoise(s), "+")
-	if international {
-		// The trunk prefix in +44 (0)20 is for callers inside the country.
-		s = strings.Replace(s, "(0)", "", 1)
-	}
 	var b strings.Builder
 	for _, r := range s {
 		switch {
@@ -136,7 +132,8 @@ func international(digits string) (e164, problem string) {
 			return "+" + digits, ""
 		}
 	}
-	// A zero may be a part of the number, as in Italy, or a trunk prefix.
+	// A zero may be a part of the number, as in Italy, or a trunk prefix that is
+	// for callers inside the country, as in +44 (0)20.
 	n, err := phonenumbers.Parse("+"+digits, "")
 	if err != nil {
 		return "", "too short for a phone number"

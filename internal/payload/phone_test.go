@@ -40,6 +40,7 @@ func TestParsePhone(t *testing.T) {
 		{"0012025550123", "", "+12025550123", ""},
 		{"00 44 20 7946 0018", "", "+442079460018", ""},
 		{"+44 (0)20 7946 0018", "", "+442079460018", ""},
+		{"+39 (0)6 698 12345", "", "+390669812345", ""},
 		{"+44 020 7946 0018", "", "+442079460018", ""},
 		{"+49 (0) 30 123456", "", "+4930123456", ""},
 		{"+39 06 698 12345", "", "+390669812345", ""},
@@ -80,6 +81,7 @@ func TestParsePhone(t *testing.T) {
 		{"+49", "", "", short},
 		{"2025550123", "", "", noCountry},
 		{"017012345678", "", "", noCountry},
+		{"6591234567", "", "", noCountry},  // a number of Singapore, and one of Missouri
 		{"13812345678", "", "", noCountry}, // Chinese, not +1 381
 		{"555 0123", "US", "", short + " of US; a number of another country needs + and the country code"},
 		{"442079460018", "US", "", long + " of US; a number of another country needs + and the country code"},
@@ -140,6 +142,7 @@ func TestDecode_recipients(t *testing.T) {
 		{"text in a list", asJSON, `["+12025550123,+12025550124"]`, []string{"+12025550123 /to/0", "+12025550124 /to/0"}},
 		{"form", asForm, "%2B12025550123", []string{"+12025550123 /to"}},
 		{"plus sign not escaped", asForm, "+12025550123", []string{"+12025550123 /to"}},
+		{"plus sign of a short number not escaped", asForm, "+6591234567", []string{"+6591234567 /to"}},
 		{"plus signs not escaped", asForm, "+12025550123,+12025550124", []string{"+12025550123 /to", "+12025550124 /to"}},
 		{"repeated", asForm, "%2B12025550123&to=%2B12025550124", []string{"+12025550123 /to", "+12025550124 /to"}},
 		{"repeated with brackets", asForm, "%2B12025550123&to[]=%2B12025550124", []string{"+12025550123 /to", "+12025550124 /to[]"}},
