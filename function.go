@@ -280,7 +280,7 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 		return nil, err
 	}
 	for _, countries := range [][]string{from.Countries, h.cfg.Agents[a.Name].Countries} {
-		if faults := payload.Outside(p.To, countries); countries != nil && len(faults) > 0 {
+		if faults := payload.Outside(p.To, countries); len(countries) > 0 && len(faults) > 0 {
 			return nil, &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
 		}
 	}
@@ -337,16 +337,20 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
 	}
 	control := http.NewResponseController(w)
-	if deadline, ok := r.Context().Deadline(); ok && control.SetReadDeadline(deadline) == nil {
-		defer control.SetReadDeadline(time.Time{})
-	}
+	deadline, _ := r.Context().Deadline()
+	control.SetReadDeadline(deadline) //nolint:errcheck // without it the body may be slow
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		// The server would wait for the rest of the body before it answers.
+		w.Header().Set("Connection", "close")
+	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: "the body has more than 256 KiB"}
 	}
 	if err != nil {
 		return nil, &outcome.Problem{Code: outcome.InvalidBody, Detail: "the body did not arrive in full", Err: err}
 	}
+	control.SetReadDeadline(time.Time{}) //nolint:errcheck // the connection is kept for the next request
 	return body, nil
 }
 
