@@ -136,7 +136,7 @@ func (c *Client) UploadFile(ctx context.Context, u *Upload) (*File, error) {
 	if u == nil || u.Content == nil || u.ContentType == "" {
 		return nil, errors.New("rbm: there is no file to upload, or it has no content type")
 	}
-	chunks := &chunkReader{source: bufio.NewReader(u.Content), buffer: make([]byte, u.chunkSize())}
+	chunks := &chunkReader{source: bufio.NewReader(u.Content), size: u.chunkSize()}
 	first, last, err := chunks.next()
 	if err != nil {
 		return nil, err
@@ -204,20 +204,22 @@ func related(metadata []byte, contentType string, content []byte) (body []byte, 
 // A chunkReader cuts a file into chunks and knows which is the last.
 type chunkReader struct {
 	source *bufio.Reader
-	buffer []byte
+	size   int
 }
 
-// next returns a chunk that is good until the next call.
+// next returns a chunk of its own: after an early answer net/http may still be
+// reading the one before.
 func (r *chunkReader) next() (chunk []byte, last bool, err error) {
-	n, err := io.ReadFull(r.source, r.buffer)
+	chunk = make([]byte, r.size)
+	n, err := io.ReadFull(r.source, chunk)
 	if err == nil {
 		_, err = r.source.Peek(1)
 	}
 	switch {
 	case err == nil:
-		return r.buffer[:n], false, nil
+		return chunk[:n], false, nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return r.buffer[:n], true, nil
+		return chunk[:n], true, nil
 	}
 	return nil, false, fmt.Errorf("rbm: read file: %w", err)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"testing"
@@ -119,13 +120,56 @@ func TestUploadResumes(t *testing.T) {
 	}
 }
 
-// resumable is a server of resumable uploads that says what a test wants.
+// What there is to say about a file travels with it.
+func TestUploadMetadata(t *testing.T) {
+	t.Parallel()
+	type request struct{ Target, Type, MediaType, Body string }
+	var got []request
+	client := serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		mediaType, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		text := string(body)
+		if boundary := params["boundary"]; boundary != "" {
+			text = strings.ReplaceAll(text, boundary, "BOUNDARY")
+		}
+		if r.Method == http.MethodPost {
+			got = append(got, request{
+				r.RequestURI, mediaType, r.Header.Get("X-Upload-Content-Type"),
+				text,
+			})
+		}
+		w.Header().Set("Location", "/put?upload_id=1")
+		reply200(w, `{"name":"files/1"}`)
+	})
+	for _, size := range []int{2, unit + 1} {
+		for _, description := range []string{"", "A & B"} {
+			upload := &rbm.Upload{Content: strings.NewReader(strings.Repeat("x", size)), ContentType: "image/png", ContentDescription: description, ChunkSize: unit}
+			if _, err := client.UploadFile(t.Context(), upload); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const target = "/base/upload/v1/files?agentId=" + agentID
+	want := []request{
+		{target, "image/png", "", "xx"},
+		{target + "&uploadType=multipart", "multipart/related", "", "--BOUNDARY\r\nContent-Type: application/json\r\n\r\n" +
+			`{"contentDescription":"A & B"}` + "\r\n--BOUNDARY\r\nContent-Type: image/png\r\n\r\nxx\r\n--BOUNDARY--\r\n"},
+		{target + "&uploadType=resumable", "application/json", "image/png", "{}"},
+		{target + "&uploadType=resumable", "application/json", "image/png", `{"contentDescription":"A & B"}`},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+// resumable is a server of resumable uploads that says what a test wants. HOST in
+// the location stands for its own.
 func resumable(t *testing.T, location string, put func(w http.ResponseWriter, r *http.Request)) *rbm.Client {
 	t.Helper()
 	return serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		if r.Method == http.MethodPost {
-			w.Header().Set("Location", location)
+			w.Header().Set("Location", strings.Replace(location, "HOST", r.Host, 1))
 			return
 		}
 		put(w, r)
@@ -135,8 +179,8 @@ func resumable(t *testing.T, location string, put func(w http.ResponseWriter, r 
 func TestUploadTrustsNoAddress(t *testing.T) {
 	t.Parallel()
 	for _, location := range []string{
-		"", "?", "https://evil.example/upload?id=1", "//evil.example/upload?id=1", "http://user@127.0.0.1/?id=1",
-		"https://storage.googleapis.com/?id=1", "ftp://127.0.0.1/?id=1", "http://[::1", "/upload",
+		"", "?", "https://evil.example/upload?id=1", "//evil.example/upload?id=1", "http://user@HOST/?id=1",
+		"http://storage.googleapis.com/?id=1", "https://HOST/?id=1", "http://HOST.evil.example/?id=1", "http://[::1", "/upload",
 	} {
 		client := resumable(t, location, func(_ http.ResponseWriter, r *http.Request) {
 			t.Errorf("%s: request %s %s", location, r.Method, r.RequestURI)
