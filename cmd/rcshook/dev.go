@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +27,7 @@ const devKey = "dev"
 
 const greeting = `rcshook runs on this machine. Nothing leaves it.
 
+  phone      http://localhost:%[2]d/   open it in a browser
   function   http://localhost:%[1]d/   key: %[3]s
   simulator  http://localhost:%[2]d/
 
@@ -46,16 +46,16 @@ Ctrl-C stops both.
 // dev runs the function through the functions framework, as it is deployed, and
 // the simulator beside it, until ctx ends.
 func dev(ctx context.Context, args []string, stdout io.Writer) error {
-	port, simPort, err := devPorts(args)
+	o, err := devFlags(args)
 	if err != nil {
 		return err
 	}
-	simulator, err := listen(simPort, "-sim-port")
+	simulator, err := listen(o.simPort, "-sim-port")
 	if err != nil {
 		return err
 	}
 	defer simulator.Close()
-	if err := probe(port, "-port"); err != nil {
+	if err := probe(o.port, "-port"); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "rcshook-dev-")
@@ -66,16 +66,21 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 
 	sim := new(rbmtest.Simulator)
 	defer sim.Close()
-	if err := rehearse(sim, "http://"+simulator.Addr().String(), dir); err != nil {
+	agentID, err := rehearse(sim, "http://"+simulator.Addr().String(), dir)
+	if err != nil {
+		return err
+	}
+	sim.Page = o.page(agentID)
+	if err := o.connect(ctx, sim); err != nil {
 		return err
 	}
 	failed := make(chan error, 2)
 	go func() { failed <- http.Serve(simulator, sim) }()
-	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(port)) }()
-	if err := await(ctx, port, failed); err != nil {
+	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
+	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, greeting, port, simPort, devKey)
+	fmt.Fprintf(stdout, greeting, o.port, o.simPort, devKey)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nstopped")
@@ -86,12 +91,12 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 }
 
 // rehearse points the function at the simulator: the same settings, secrets and
-// credentials as in a deployment, of this process only.
-func rehearse(sim *rbmtest.Simulator, baseURL, dir string) error {
+// credentials as in a deployment, of this process only. It returns the ID of the agent.
+func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err error) {
 	env := sim.Provision(baseURL)
 	adc := filepath.Join(dir, "application-default-credentials.json")
 	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
-		return err
+		return "", err
 	}
 	for name, value := range map[string]string{
 		"FUNCTION_TARGET":                "Send",
@@ -103,38 +108,10 @@ func rehearse(sim *rbmtest.Simulator, baseURL, dir string) error {
 		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
 	} {
 		if err := os.Setenv(name, value); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
-}
-
-func devPorts(args []string) (port, simPort int, err error) {
-	fallback := 8080
-	if p := os.Getenv("PORT"); p != "" {
-		if fallback, err = strconv.Atoi(p); err != nil {
-			return 0, 0, usageError("the environment variable PORT is not a number")
-		}
-	}
-	flags := flag.NewFlagSet("rcshook dev", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run prints the usage
-	flags.IntVar(&port, "port", fallback, "`port` of the function; the environment variable PORT sets it too")
-	flags.IntVar(&simPort, "sim-port", 8081, "`port` of the simulator")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0, 0, err
-		}
-		return 0, 0, usageError(err.Error())
-	}
-	switch {
-	case flags.NArg() > 0:
-		return 0, 0, usageError(fmt.Sprintf("dev takes no argument, and there is %q", flags.Arg(0)))
-	case port < 1 || port > 65535 || simPort < 1 || simPort > 65535:
-		return 0, 0, usageError("a port is a number from 1 to 65535")
-	case port == simPort:
-		return 0, 0, usageError(fmt.Sprintf("the function and the simulator cannot both have port %d", port))
-	}
-	return port, simPort, nil
+	return env.AgentID, nil
 }
 
 func listen(port int, setting string) (net.Listener, error) {

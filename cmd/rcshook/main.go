@@ -21,7 +21,15 @@ Usage:
 
 	rcshook [dev] [-port 8080] [-sim-port 8081]
 		run the function on this machine, with a simulator of RCS Business
-		Messaging beside it; needs no account and no network
+		Messaging beside it and a phone to look at in a browser; needs no
+		account and no network
+
+		-agent-name NAME, -agent-color #RRGGBB
+			how the phone shows the agent
+		-images
+			let the phone load the images in messages from where they are
+		-webhook URL, -webhook-token TOKEN
+			push what is done on the phone to an agent's webhook
 	rcshook version
 		print the version
 	rcshook help

@@ -260,9 +260,9 @@ func (g *rig) wait(expression string) {
 	g.t.Helper()
 	script := fmt.Sprintf(`new Promise((resolve) => {
 		const end = performance.now() + %d;
-		const look = () => {
+		const look = async () => {
 			let ok = false;
-			try { ok = Boolean(%s); } catch {}
+			try { ok = Boolean(await (%s)); } catch {}
 			if (ok || performance.now() > end) resolve(ok);
 			else setTimeout(look, 10);
 		};
@@ -296,12 +296,28 @@ func (g *rig) shows(selector, text string) {
 	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`, quoted(selector), quoted(text)))
 }
 
-// click clicks the element with a mouse, as a person would: it must be in view and
-// not covered.
+// click clicks the element with a mouse, as a person would: it must be there, stand
+// still, and not be covered.
 func (g *rig) click(selector string) {
 	g.t.Helper()
-	g.wait(fmt.Sprintf(`document.querySelector(%s)`, quoted(selector)))
-	g.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+	at := fmt.Sprintf(`(async () => {
+		const e = document.querySelector(%s);
+		if (!e || document.getAnimations().length > 0) return null;
+		const place = () => (({left, top, width, height}) => [left + width / 2, top + height / 2])(e.getBoundingClientRect());
+		const frame = () => new Promise((r) => requestAnimationFrame(r));
+		e.scrollIntoView({block: "nearest", inline: "nearest", behavior: "instant"});
+		await frame();
+		const before = place();
+		await frame();
+		const [x, y] = place();
+		return x === before[0] && y === before[1] && e.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
+	})()`, quoted(selector))
+	g.wait(at)
+	point := eval[[]float64](g, at)
+	if len(point) != 2 {
+		g.t.Fatalf("%s was to be clicked, and is gone", selector)
+	}
+	g.do(chromedp.MouseClickXY(point[0], point[1]))
 }
 
 // write replaces the payload in the editor.

@@ -26,11 +26,23 @@ export function richCard(richCard, tap) {
   });
 }
 
+// Shorter texts fit into any card.
+const long = 200;
+
+/** Marks a text that does not fit into its card: a phone cuts it too. */
+function watchCut(text) {
+  new ResizeObserver(() => text.classList.toggle("cut", text.scrollHeight > text.clientHeight + 2)).observe(text);
+}
+
 function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
   const title = str(content.title);
   const description = str(content.description);
   const buttons = list(content.suggestions);
   const words = title || description;
+  const text = words
+    ? h("div", { class: "card-text" }, title ? h("p", { class: "card-title", dir: "auto" }, title) : null, description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null)
+    : null;
+  if (description.length > long) watchCut(text);
   return h(
     "article",
     { class: "card", "aria-label": label, data: horizontal ? { layout: "horizontal", side } : { layout: "vertical" } },
@@ -39,14 +51,7 @@ function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
       ? h(
           "div",
           { class: "card-body" },
-          words
-            ? h(
-                "div",
-                { class: "card-text" },
-                title ? h("p", { class: "card-title", dir: "auto" }, title) : null,
-                description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null,
-              )
-            : null,
+          text,
           buttons.length > 0 ? h("div", { class: "card-buttons" }, cardButtons(buttons, pointer, tap)) : null,
         )
       : null,

@@ -64,8 +64,13 @@ export class Conversations {
         news > 0 ? h("span", { class: "badge" }, String(news), h("span", { class: "unseen" }, " unread")) : null,
       );
     }
-    if (selected) e.button.setAttribute("aria-current", "true");
-    else e.button.removeAttribute("aria-current");
+    if (selected === e.button.hasAttribute("aria-current")) return;
+    if (selected) {
+      e.button.setAttribute("aria-current", "true");
+      e.button.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else {
+      e.button.removeAttribute("aria-current");
+    }
   }
 }
 
@@ -97,6 +102,8 @@ function behavior(b) {
 export function showNumbers(numbers, pick) {
   const entries = Object.entries(numbers).filter(([, b]) => Object.keys(b).length > 0);
   byID("odd").hidden = entries.length === 0;
+  // On a wide screen there is room for them at once, until somebody closes them.
+  if (byID("odd-list").childElementCount === 0) byID("odd").open = matchMedia("(min-width: 1120px)").matches;
   fill(
     byID("odd-list"),
     entries.sort(([a], [b]) => a.localeCompare(b)).map(([phone, b]) => h("li", null, h("button", { type: "button", class: "odd-number", onclick: () => pick(phone) }, h("span", null, phoneNumber(phone)), h("span", { class: "odd-what" }, behavior(b))))),

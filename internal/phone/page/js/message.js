@@ -96,7 +96,7 @@ export function noticeWords(item) {
   return status ? `Refused with ${status}${tries}: nothing arrives` : `The platform did not answer${tries}`;
 }
 
-export function mapBubble(location) {
+function mapBubble(location) {
   const where = `${location.latitude}, ${location.longitude}`;
   return h("div", { class: "bubble map" }, h("div", { class: "map-view", "aria-hidden": "true" }, icon("place")), h("span", { class: "map-where" }, where));
 }

@@ -1,7 +1,7 @@
 // The phone: the head of the conversation, its items, what is typed at its foot,
 // and the sheets that come up from below.
 
-import { mapBubble, body, view } from "./message.js";
+import { body, view } from "./message.js";
 import { copy, fill, h, setText } from "./dom.js";
 import { curl } from "./curl.js";
 import { day, phoneNumber, plural } from "./format.js";
@@ -158,8 +158,7 @@ export class Screen {
     const tap = (_, about) => this.tapPreview(about);
     const suggestions = Array.isArray(content.suggestions) ? content.suggestions : [];
     return [
-      h("div", { class: "preview", role: "group", "aria-label": "Preview" }, h("div", { class: "preview-label" }, "Preview", h("span", null, "nothing is sent"), h("button", { type: "button", class: "preview-close", "aria-label": "Close the preview", onclick: () => this.actions.dropPreview() }, icon("close"))), h("div", { class: "frame" }, body(content, tap))),
-      suggestions.length > 0 ? rail("chips chips-preview", "Suggestions of the preview", chips(suggestions, tap)) : null,
+      h("div", { class: "preview", role: "group", "aria-label": "Preview" }, h("div", { class: "preview-label" }, "Preview", h("span", null, "nothing is sent"), h("button", { type: "button", class: "preview-close", "aria-label": "Close the preview", onclick: () => this.actions.dropPreview() }, icon("close"))), h("div", { class: "frame" }, body(content, tap)), suggestions.length > 0 ? rail("chips", "Suggestions of the preview", chips(suggestions, tap)) : null),
     ];
   }
 
@@ -204,7 +203,7 @@ export class Screen {
   }
 
   shareLocation() {
-    this.open(locationSheet((location) => this.act({ action: "location", location }), mapBubble));
+    this.open(locationSheet((location) => this.act({ action: "location", location })));
   }
 
   async tap(item, pointer, about) {

@@ -68,6 +68,7 @@ function browser(title, size, about) {
         { class: "sheet-body" },
         h("div", { class: "address" }, icon("open"), h("bdi", null, hostOf(address) || "not a web address")),
         h("p", { class: "sheet-address" }, address),
+        h("p", { class: "sheet-note" }, title === "Browser" ? "The phone leaves the conversation for its browser." : "The page opens here, over the conversation."),
         about.description ? h("p", { class: "sheet-note", dir: "auto" }, str(about.description)) : null,
         open,
       ),
@@ -81,7 +82,7 @@ const places = [
 ];
 
 /** Asks for a location and hands it over. */
-export function locationSheet(send, map) {
+export function locationSheet(send) {
   const number = (label, value, limit) => h("input", { class: "field", type: "number", step: "any", min: String(-limit), max: String(limit), required: true, value: String(value), "aria-label": label });
   const latitude = number("Latitude", places[0][1], 90);
   const longitude = number("Longitude", places[0][2], 180);
@@ -98,7 +99,7 @@ export function locationSheet(send, map) {
             send({ latitude: latitude.valueAsNumber, longitude: longitude.valueAsNumber });
           },
         },
-        map({ latitude: "", longitude: "" }).firstChild,
+        h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")),
         h(
           "div",
           { class: "places" },

@@ -7,6 +7,7 @@
 //   notice   what has no bubble: a refused message, a change of subscription
 
 import { list, obj, str } from "./dom.js";
+import { fileNameOf } from "./url.js";
 
 export class Store {
   /** changed is called with the key of a conversation, or null for all of them. */
@@ -222,7 +223,7 @@ export function describe(content) {
     const cards = list(obj(card.carouselCard).cardContents);
     return `${cards.length} cards: ${cards.map((c) => str(c.title)).filter(Boolean).join(", ")}`;
   }
-  return "File";
+  return fileNameOf(str(obj(content.contentInfo).fileUrl)) || "File";
 }
 
 /** The kind of an agent's content, by name. */

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"strconv"
+
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// devOptions are the flags of dev.
+type devOptions struct {
+	port, simPort int
+
+	agent  phone.Agent // how the phone shows the agent, but for its ID
+	images bool
+
+	webhook      string // where the simulator pushes what users do
+	webhookToken string
+}
+
+func devFlags(args []string) (o devOptions, err error) {
+	port := 8080
+	if p := os.Getenv("PORT"); p != "" {
+		if port, err = strconv.Atoi(p); err != nil {
+			return o, usageError("the environment variable PORT is not a number")
+		}
+	}
+	demo := phone.Demo("")
+	flags := flag.NewFlagSet("rcshook dev", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the usage
+	flags.IntVar(&o.port, "port", port, "`port` of the function; the environment variable PORT sets it too")
+	flags.IntVar(&o.simPort, "sim-port", 8081, "`port` of the simulator")
+	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "`name` of the agent on the phone")
+	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "`color` of the agent on the phone, #rrggbb")
+	flags.BoolVar(&o.images, "images", false, "let the phone load images from where they are")
+	flags.StringVar(&o.webhook, "webhook", "", "`URL` of the agent's webhook, which gets what users do")
+	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "client `token` of the webhook")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, usageError(err.Error())
+	}
+	switch {
+	case flags.NArg() > 0:
+		err = usageError(fmt.Sprintf("dev takes no argument, and there is %q", flags.Arg(0)))
+	case o.port < 1 || o.port > 65535 || o.simPort < 1 || o.simPort > 65535:
+		err = usageError("a port is a number from 1 to 65535")
+	case o.port == o.simPort:
+		err = usageError(fmt.Sprintf("the function and the simulator cannot both have port %d", o.port))
+	case !hexColor.MatchString(o.agent.Color):
+		err = usageError("-agent-color must be of the form #0b5c7a")
+	}
+	return o, err
+}
+
+var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+// page is the phone, on which one agent has a name.
+func (o *devOptions) page(agentID string) http.Handler {
+	agent := o.agent
+	agent.ID = agentID
+	return phone.New(phone.Options{
+		FunctionURL: fmt.Sprintf("http://localhost:%d/", o.port),
+		APIKey:      devKey,
+		Agents:      []phone.Agent{agent},
+		Webhook:     o.webhook,
+		Images:      o.images,
+	})
+}
+
+// connect begins to push to the webhook, if there is one.
+func (o *devOptions) connect(ctx context.Context, sim *rbmtest.Simulator) error {
+	if o.webhook == "" {
+		return nil
+	}
+	if err := sim.Connect(ctx, rbmtest.Webhook{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
+		return fmt.Errorf("the webhook cannot be used: %w", err)
+	}
+	return nil
+}
