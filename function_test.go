@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -62,6 +63,10 @@ type setup struct {
 
 	// Times is how often each request is made, at once; its answers must be alike.
 	Times int `json:"times"`
+
+	// Fallback are the statuses with which the fallback of a source answers, one
+	// after the other; then it answers 200.
+	Fallback []int `json:"fallback"`
 }
 
 func readSetup(t *testing.T, folder string) setup {
@@ -81,10 +86,12 @@ func readSetup(t *testing.T, folder string) setup {
 
 // A stage is a simulator with everything that a function needs to run against it.
 type stage struct {
-	sim   *rbmtest.Simulator
-	url   string
-	env   map[string]string
-	clock time.Time
+	sim      *rbmtest.Simulator
+	url      string
+	env      map[string]string
+	clock    time.Time
+	google   *source.Issuer
+	fallback *fallback
 }
 
 func newStage(t *testing.T) *stage {
@@ -94,6 +101,13 @@ func newStage(t *testing.T) *stage {
 	server := httptest.NewServer(s.sim)
 	t.Cleanup(func() { s.sim.Close(); server.Close() })
 	s.url = server.URL
+	var err error
+	if s.google, err = source.NewIssuer(); err != nil {
+		t.Fatal(err)
+	}
+	google := httptest.NewServer(s.google)
+	t.Cleanup(google.Close)
+	s.fallback = newFallback(t)
 	env := s.sim.Provision(s.url)
 	adc := filepath.Join(t.TempDir(), "adc.json")
 	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
@@ -106,6 +120,7 @@ func newStage(t *testing.T) *stage {
 		"RCSHOOK_API_KEYS":               "dev",
 		"RCSHOOK_RBM_ENDPOINT":           s.url,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT": s.url,
+		"RCSHOOK_OIDC_ENDPOINT":          google.URL,
 	}
 	return s
 }
@@ -157,19 +172,22 @@ func (s *stage) play(t *testing.T, folder string) {
 	for _, step := range setup.Simulator {
 		s.arrange(t, step.Post, step.Body)
 	}
-	h, log := s.handler(t, setup.Environment)
+	s.fallback.begin(setup.Fallback)
+	h, log := s.handler(t, s.withFile(t, folder, setup.Environment))
 	server := httptest.NewServer(h)
 	defer server.Close()
 
 	requests := readRequests(t, filepath.Join(folder, "request.http"))
 	var answers []string
 	for _, request := range requests {
+		s.sign(t, h, &request)
 		answers = append(answers, request.make(t, server.URL, setup.Times))
 	}
 	checkLog(t, log.Bytes(), len(requests)*setup.Times)
 	v := variable{s.url, requests}
 	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(answers, "\n###\n\n")))
 	compare(t, filepath.Join(folder, "sent.json"), v.hide(s.sent(t)))
+	compare(t, filepath.Join(folder, "fallback.json"), v.hide(s.fallback.received(t)))
 }
 
 // checkLog sees that the log has one line for each request, and nothing in it that
@@ -207,7 +225,7 @@ func checkFiles(t *testing.T, folder string) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		if !slices.Contains([]string{"request.http", "sent.json", "response.http", "setup.json"}, entry.Name()) {
+		if !slices.Contains([]string{"request.http", "sent.json", "response.http", "setup.json", "rcshook.yaml", "fallback.json"}, entry.Name()) {
 			t.Errorf("%s is no file of a case", filepath.Join(folder, entry.Name()))
 		}
 	}

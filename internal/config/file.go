@@ -235,9 +235,9 @@ func (r *fileReader) countries(list []string, at Place) []string {
 	if list != nil && len(list) == 0 {
 		r.fault(at, "is empty: name the countries that may be sent to, or leave it out to allow all")
 	}
-	checked := make([]string, len(list))
-	for i, c := range list {
-		checked[i] = r.country(c, at)
+	var checked []string
+	for _, c := range list {
+		checked = append(checked, r.country(c, at))
 	}
 	return checked
 }

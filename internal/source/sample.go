@@ -58,3 +58,13 @@ func Example(name string) (config.Source, error) {
 	}
 	return config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}, nil
 }
+
+// PairOf makes keys for an algorithm: the public one and the private one, or the
+// same secret twice.
+func PairOf(name string) (receiver, sender []byte) {
+	a, ok := newAlgorithm(name, false)
+	if !ok {
+		panic("source: there is no algorithm " + name)
+	}
+	return a.pair()
+}
