@@ -147,13 +147,12 @@ func (s *TokenServer) verify(assertion string) (Grant, *tokenRefusal) {
 		return Grant{}, refuseGrant("Bad Request")
 	}
 
-	s.mu.Lock()
-	key := s.keys[header.KeyID]
-	s.mu.Unlock()
-	switch {
-	case header.Algorithm != "RS256" || (header.Type != "" && header.Type != "JWT"):
+	if header.Algorithm != "RS256" || (header.Type != "" && header.Type != "JWT") {
 		return Grant{}, refuseGrant("Invalid JWT: unsupported algorithm or type")
-	case key == nil || !key.signed(head+"."+body, signature):
+	}
+	id, key := s.signer(header.KeyID, claims.Issuer, head+"."+body, signature)
+	switch {
+	case key == nil:
 		return Grant{}, refuseGrant("Invalid JWT Signature.")
 	case claims.Issuer != key.email:
 		return Grant{}, refuseGrant("Invalid grant: account not found")
@@ -168,7 +167,29 @@ func (s *TokenServer) verify(assertion string) (Grant, *tokenRefusal) {
 	if len(scopes) == 0 {
 		return Grant{}, refuse("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
 	}
-	return Grant{Email: key.email, KeyID: header.KeyID, Scopes: scopes}, nil
+	return Grant{Email: key.email, KeyID: id, Scopes: scopes}, nil
+}
+
+// signer finds the key that signed an assertion: the one that its header names, or
+// any of the issuer's if it names none.
+//
+// Assumption: an assertion need not name its key, since Google's own library for
+// Node never does.
+func (s *TokenServer) signer(id, issuer, signed string, signature []byte) (string, *serviceKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id != "" {
+		if key := s.keys[id]; key != nil && key.signed(signed, signature) {
+			return id, key
+		}
+		return "", nil
+	}
+	for id, key := range s.keys {
+		if key.email == issuer && key.signed(signed, signature) {
+			return id, key
+		}
+	}
+	return "", nil
 }
 
 // splitAssertion returns the encoded header and claims, and the decoded

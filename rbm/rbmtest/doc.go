@@ -75,9 +75,6 @@
 //     platform does not stop sending to those who have unsubscribed.
 //   - Pub/Sub as a transport of events is missing; webhooks are there.
 //   - Secret Manager reads, over REST; see [SecretManager].
-//   - The token endpoint wants to be told the key ID in the assertion, which
-//     Google's does not need and google-auth-library for Node does not send; see
-//     [TokenServer]. With the metadata server that library works.
 //
 // # Assumptions
 //

@@ -38,9 +38,8 @@ const defaultTokenLifetime = 3599 * time.Second
 // one of its own key files for an access token, as oauth2.googleapis.com/token
 // does. The zero value is ready; it may be used by several goroutines.
 //
-// It is strict: the grant type, the RS256 signature, the key ID, the issuer, the
-// audience, the times and the scope must all be right. Unlike Google's it does
-// not try other keys when the key ID is missing.
+// It is strict: the grant type, the RS256 signature, the key ID if there is one, the
+// issuer, the audience, the times and the scope must all be right.
 //
 // Google docs: https://developers.google.com/identity/protocols/oauth2/service-account
 type TokenServer struct {
