@@ -81,8 +81,8 @@ type Upload struct {
 	ThumbnailURL       string
 	ContentDescription string
 
-	// ChunkSize is how many bytes are held in memory and sent at once; 0 means
-	// 8 MiB, others are rounded up to a multiple of 256 KiB.
+	// ChunkSize is how many bytes are sent at once, and about half of what is
+	// held in memory; 0 means 8 MiB, others are rounded up to a multiple of 256 KiB.
 	ChunkSize int
 
 	// Progress is called whenever the platform has confirmed more of the file,
