@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 )
 
 // Headers of the calls that the platform makes to a webhook.
@@ -126,10 +127,8 @@ func ParseWebhook(body []byte) (Event, error) {
 
 // eventOf tells the kinds of events by the fields that only they have.
 func eventOf(v value) Event {
-	for _, content := range []string{"text", "userFile", "location", "suggestionResponse"} {
-		if v.has(content) {
-			return new(UserMessage)
-		}
+	if slices.ContainsFunc([]string{"text", "userFile", "location", "suggestionResponse"}, v.has) {
+		return new(UserMessage)
 	}
 	switch {
 	case v.has("newLaunchState"):
