@@ -130,6 +130,7 @@ func (r *reader) button(f *record) Button {
 	}
 	r.webview(&b, f)
 	r.event(&b, f.get(fEvent))
+	r.incomplete(&b, f)
 	b.Action = r.action(&b, f)
 	if b.Phone.Sent() {
 		r.dialNumber(&b)
@@ -189,22 +190,9 @@ func (r *reader) action(b *Button, f *record) Action {
 	if !share.Value {
 		share.Place = Place{}
 	}
-	const bothNeeded = "missing: a place has a latitude and a longitude"
-	if b.Latitude.Sent() && f.lacks(fLongitude) {
-		r.missing(b.Place, "longitude", bothNeeded)
-	}
-	if b.Longitude.Sent() && f.lacks(fLatitude) {
-		r.missing(b.Place, "latitude", bothNeeded)
-	}
 	position := b.Latitude.Place
 	if !position.Sent() {
 		position = b.Longitude.Place
-	}
-	if b.Pin.Sent() && f.lacks(fLatitude) && f.lacks(fLongitude) {
-		r.fault(b.Pin.node, "this is the label of a pin at latitude and longitude; to search the map send query")
-	}
-	if b.Description.Sent() && f.lacks(fURL) && !b.URL.Sent() {
-		r.fault(b.Description.node, "this describes what a url opens, and there is none")
 	}
 	chosen, at := Reply, Place{}
 	for _, candidate := range [...]struct {
@@ -230,6 +218,23 @@ func (r *reader) action(b *Button, f *record) Action {
 	return chosen
 }
 
+// incomplete reports values that need another one to mean something.
+func (r *reader) incomplete(b *Button, f *record) {
+	const bothNeeded = "missing: a place has a latitude and a longitude"
+	if b.Latitude.Sent() && f.lacks(fLongitude) {
+		r.missing(b.Place, "longitude", bothNeeded)
+	}
+	if b.Longitude.Sent() && f.lacks(fLatitude) {
+		r.missing(b.Place, "latitude", bothNeeded)
+	}
+	if b.Pin.Sent() && f.lacks(fLatitude) && f.lacks(fLongitude) {
+		r.fault(b.Pin.node, "this is the label of a pin at latitude and longitude; to search the map send query")
+	}
+	if b.Description.Sent() && f.lacks(fURL) && !b.URL.Sent() {
+		r.fault(b.Description.node, "this describes what a url opens, and there is none")
+	}
+}
+
 func (b *Button) eventPlace() Place {
 	if b.Event == nil {
 		return Place{}
@@ -240,11 +245,14 @@ func (b *Button) eventPlace() Place {
 // replyPostback reads the field reply: the postback, or just true. It returns
 // where it was sent.
 func (r *reader) replyPostback(b *Button, n *node) Place {
-	switch {
-	case n == nil || n.kind == kindFalse:
+	if n == nil {
 		return Place{}
-	case n.kind == kindTrue || n.kind == kindString && strings.EqualFold(strings.TrimSpace(n.text), "true"):
+	}
+	switch strings.ToLower(strings.TrimSpace(n.scalar())) {
+	case "true":
 		return n.place()
+	case "false":
+		return Place{}
 	}
 	reply := r.line(n)
 	if b.Postback.Sent() && b.Postback.Value != reply.Value {
