@@ -1,7 +1,6 @@
 package rcshook
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
@@ -18,8 +17,8 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// withFile adds the rcshook.yaml of a case, with the address of its fallback, to the
-// environment.
+// withFile adds the rcshook.yaml of a case to the environment. [fallback] in it is
+// the address of the fallback, [key] the secret with the service-account key.
 func (s *stage) withFile(t *testing.T, folder string, environment map[string]*string) map[string]*string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "rcshook.yaml"))
@@ -30,7 +29,8 @@ func (s *stage) withFile(t *testing.T, folder string, environment map[string]*st
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
-	if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte("[fallback]"), []byte(s.fallback.url)), 0o600); err != nil {
+	known := strings.NewReplacer("[fallback]", s.fallback.url, "[key]", s.env["RCSHOOK_CREDENTIALS"])
+	if err := os.WriteFile(file, []byte(known.Replace(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	environment = maps.Clone(environment)
@@ -74,6 +74,9 @@ func (s *stage) sign(t *testing.T, h *Handler, r *request) {
 			t.Fatal(err)
 		}
 		return
+	}
+	if h.fault != nil {
+		t.Fatalf("nothing can be signed for a function that is not set up: %v", h.fault)
 	}
 	if err == nil {
 		audience, emails = from.Config.Audience, from.Config.Emails

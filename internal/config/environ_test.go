@@ -128,7 +128,8 @@ func TestFromEnviron_faults(t *testing.T) {
 		{"audience of anybody", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_EMAILS", "any account"},
 		{"emails without audience", enough("RCSHOOK_OIDC_EMAILS=x"), "RCSHOOK_OIDC_AUDIENCE", "the address of this function"},
 		{
-			"tokens and an open door", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_OIDC_AUDIENCE=x", "RCSHOOK_OIDC_EMAILS=y", "RCSHOOK_ALLOW_UNAUTHENTICATED=1"},
+			"tokens and an open door",
+			[]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_OIDC_AUDIENCE=x", "RCSHOOK_OIDC_EMAILS=y", "RCSHOOK_ALLOW_UNAUTHENTICATED=1"},
 			"RCSHOOK_ALLOW_UNAUTHENTICATED", "keep one of the two",
 		},
 		{"half an agent beside the file", []string{"RCSHOOK_CONFIG=f", "RCSHOOK_CREDENTIALS={}", "RCSHOOK_API_KEYS=k"}, "RCSHOOK_CREDENTIALS", "set both, or none"},

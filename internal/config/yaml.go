@@ -231,15 +231,15 @@ func (d *yamlDecoder) object(n ast.Node, v reflect.Value, at Place) {
 }
 
 func (d *yamlDecoder) unknown(at Place, name string, known []string) {
-	if near := closest(name, known); near != "" {
+	if near := Closest(name, known); near != "" {
 		d.fault(at, "is not a key here: did you mean %s?", near)
 		return
 	}
 	d.fault(at, "is not a key here: the keys are %s", strings.Join(known, ", "))
 }
 
-// closest returns the candidate that name was probably meant to be, or "".
-func closest(name string, candidates []string) string {
+// Closest returns the candidate that name was probably meant to be, or "".
+func Closest(name string, candidates []string) string {
 	const longest = 40
 	best, least := "", min(len(name)/2, 4)+1
 	if len(name) > longest {

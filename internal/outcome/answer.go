@@ -108,13 +108,17 @@ func (a *Answer) become(code Code) {
 	}
 }
 
-// Apply turns the status into the one of the profile.
+// Apply turns the status into the one of the profile. Soft acknowledges a mixed
+// result only if nothing in it is worth a retry: who does not read results would
+// lose a message otherwise, and what has arrived does not arrive again.
 func (a *Answer) Apply(p Profile) {
 	if r := table[a.Code]; p == Soft && r.soft != 0 {
 		a.Status = r.soft
 	}
 	for _, result := range a.Results {
-		result.Apply(p)
+		if result.Apply(p); p == Soft && a.Code == Mixed && result.Status >= http.StatusTooManyRequests {
+			a.Status = max(a.Status, result.Status)
+		}
 	}
 }
 

@@ -86,7 +86,8 @@ func TestAll(t *testing.T) {
 		{"some of them before", []Code{Accepted, Duplicate}, Accepted, true, 200, 200},
 		{"all unreachable", []Code{RecipientUnreachable, RecipientUnreachable}, RecipientUnreachable, false, 422, 200},
 		{"mixed", []Code{Accepted, RecipientUnreachable}, Mixed, false, 207, 200},
-		{"failed in two ways", []Code{RateLimited, UpstreamUnavailable}, Mixed, false, 207, 200},
+		{"failed in two ways", []Code{RateLimited, UpstreamUnavailable}, Mixed, false, 207, 503},
+		{"one to be sent again", []Code{Accepted, UpstreamUnavailable, RateLimited}, Mixed, false, 207, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

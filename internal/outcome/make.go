@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/compose"
@@ -77,7 +78,9 @@ func NotServed(method string, allow []string) error {
 	if len(allow) == 0 {
 		return &Problem{Code: NotFound}
 	}
-	allow = append(allow, http.MethodOptions)
+	if !slices.Contains(allow, http.MethodOptions) {
+		allow = append(allow, http.MethodOptions)
+	}
 	p := &Problem{Code: MethodNotAllowed, Allow: strings.Join(allow, ", ")}
 	if method == http.MethodOptions {
 		p.Code = Served

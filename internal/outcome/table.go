@@ -121,12 +121,12 @@ var table = map[Code]row{
 		"Send a key of this function as Authorization: Bearer KEY, as X-API-Key: KEY, or as the password of Basic authentication.",
 	},
 	BadSignature: {
-		http.StatusUnauthorized, 0, RetryNever, "The signature of the webhook is wrong",
-		"Compare the secret of the source with the one at the sender, and see that nothing in between changes the body.",
+		http.StatusUnauthorized, 0, RetryNever, "The signature is wrong",
+		"Compare the secret with the one at the sender, and see that nothing in between changes the body.",
 	},
 	StaleSignature: {
-		http.StatusUnauthorized, 0, RetryNever, "The signature of the webhook is too old",
-		"Let the sender deliver the event again: it signs each delivery anew. If all are stale, set the clocks.",
+		http.StatusUnauthorized, 0, RetryNever, "The signature is too old",
+		"Send again, signed anew. If all signatures are too old, set the clocks.",
 	},
 	ForbiddenDestination: {
 		http.StatusUnprocessableEntity, http.StatusOK, RetryNever, "Numbers of this country are not sent to",

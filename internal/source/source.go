@@ -120,6 +120,10 @@ func open(c config.Source, o Options, keys func() *googleKeys) (*Source, []confi
 	var err error
 	switch s.preset, err = loadPreset(c.Preset); {
 	case errors.Is(err, errNoPreset):
+		if near := config.Closest(c.Preset, Presets()); near != "" {
+			fault("preset", "is not known: did you mean %s?", near)
+			return s, faults
+		}
 		fault("preset", "is not known: the presets are %s; any other sender is one with a scheme of its own, see preset hmac", strings.Join(Presets(), ", "))
 		return s, faults
 	case err != nil:
