@@ -30,6 +30,10 @@ Usage:
 			let the phone load the images in messages from where they are
 		-webhook URL, -webhook-token TOKEN
 			push what is done on the phone to an agent's webhook
+	rcshook check [-update] [rcshook.yaml]
+		find every fault in the file, and run the cases of its sources: events in
+		cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that
+		they become in NAME.want.json; -update writes those
 	rcshook version
 		print the version
 	rcshook help
@@ -52,6 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch name {
 	case "dev":
 		err = dev(ctx, args, stdout)
+	case "check":
+		err = check(ctx, args, stdout)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "rcshook", rcshook.Version())
 	case "help":

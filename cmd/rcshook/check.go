@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// checkTime is the moment of all cases, so that they are the same tomorrow.
+var checkTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// errDiffers means that some case did not come out as it should.
+var errDiffers = errors.New("not all cases are as they should be")
+
+// check reads rcshook.yaml and runs its cases. No secret is read, and nothing sent.
+func check(ctx context.Context, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("rcshook check", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the usage
+	update := flags.Bool("update", false, "write what comes of each event into its .want.json")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return usageError(err.Error())
+	}
+	name := "rcshook.yaml"
+	switch flags.NArg() {
+	case 0:
+	case 1:
+		name = flags.Arg(0)
+	default:
+		return usageError("check takes one file")
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	file, err := config.ParseFile(name, data)
+	agents := append(slices.Sorted(maps.Keys(file.Agents)), config.DefaultAgent) // that of the environment
+	sources, wrong := source.Open(file.Sources, source.Options{Agents: agents})
+	if err := config.Join(err, wrong); err != nil {
+		if faults := (*config.Error)(nil); errors.As(err, &faults) {
+			for _, f := range faults.Faults {
+				fmt.Fprintln(stdout, f)
+			}
+			return fmt.Errorf("%s has %s", name, count(len(faults.Faults), "fault"))
+		}
+		return err
+	}
+	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: stdout}
+	for _, s := range sources.All() {
+		if err := c.source(ctx, s); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
+	if c.failed > 0 {
+		return fmt.Errorf("%w: %d of %d", errDiffers, c.failed, c.cases)
+	}
+	return nil
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// checker runs the cases of sources: NAME.json or NAME.http is an event,
+// NAME.want.json the messages that it becomes.
+type checker struct {
+	file   config.File
+	dir    string
+	update bool
+	out    io.Writer
+
+	cases, failed int
+}
+
+func (c *checker) source(ctx context.Context, s *source.Source) error {
+	folder, chosen := filepath.Join("cases", s.Name), false
+	if s.Config.Cases != "" {
+		folder, chosen = s.Config.Cases, true
+	}
+	if !filepath.IsAbs(folder) {
+		folder = filepath.Join(c.dir, folder)
+	}
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, os.ErrNotExist) && !chosen {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ran := 0
+	for _, e := range entries {
+		name, kind, _ := strings.Cut(e.Name(), ".")
+		switch kind {
+		case "json", "http":
+			ran++
+			if err := c.event(ctx, s, folder, name, kind); err != nil {
+				return err
+			}
+		case "want.json":
+		default:
+			return fmt.Errorf("%s is neither an event, NAME.json or NAME.http, nor what comes of one, NAME.want.json", filepath.Join(folder, e.Name()))
+		}
+	}
+	if chosen && ran == 0 {
+		return fmt.Errorf("%s has no event in it: add one as NAME.json, or with headers as NAME.http", folder)
+	}
+	return nil
+}
+
+func (c *checker) event(ctx context.Context, s *source.Source, folder, name, kind string) error {
+	c.cases++
+	fail := func(format string, args ...any) error {
+		c.failed++
+		fmt.Fprintf(c.out, "FAIL %s/%s: %s\n", s.Name, name, fmt.Sprintf(format, args...))
+		return nil
+	}
+	event, err := os.ReadFile(filepath.Join(folder, name+"."+kind))
+	if err != nil {
+		return err
+	}
+	got, err := c.messages(ctx, s, event, kind)
+	if err != nil {
+		return fail("%v", err)
+	}
+	wanted := filepath.Join(folder, name+".want.json")
+	if c.update {
+		return os.WriteFile(wanted, got, 0o644) //nolint:gosec // not a secret
+	}
+	want, err := os.ReadFile(wanted)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fail("there is no %s; -update writes it:\n%s", filepath.Base(wanted), got)
+	case err != nil:
+		return err
+	}
+	if difference := diff(indent(want), got); difference != "" {
+		return fail("(- wanted, + got)\n%s", difference)
+	}
+	fmt.Fprintf(c.out, "ok   %s/%s\n", s.Name, name)
+	return nil
+}
+
+// message is one message in a .want.json.
+type message struct {
+	To      []string        `json:"to"`
+	Agent   string          `json:"agent,omitempty"`
+	Message json.RawMessage `json:"message"`
+}
+
+// messages returns what comes of an event, as indented JSON.
+func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, kind string) ([]byte, error) {
+	r, err := parseEvent(event, kind)
+	if err != nil {
+		return nil, err
+	}
+	received, err := s.Map(ctx, r, checkTime)
+	if mapping := (*source.MappingError)(nil); errors.As(err, &mapping) && mapping.Err != nil {
+		return nil, fmt.Errorf("%s: %w", mapping.Detail, mapping.Err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if received.Reply != nil {
+		return indent(received.Reply), nil
+	}
+	all := []message{}
+	for _, m := range received.Messages {
+		made, err := c.compose(s, m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, made)
+	}
+	text, err := json.Marshal(all)
+	return indent(text), err
+}
+
+func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
+	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: s.Config.Country})
+	if err != nil {
+		return message{}, err
+	}
+	if p.Agent == "" {
+		p.Agent = s.Config.Agent
+	}
+	name := p.Agent
+	if name == "" {
+		name = config.DefaultAgent
+	}
+	agent := c.file.Agents[name]
+	composed, err := compose.Message(p, compose.Defaults{Traffic: rbm.TrafficType(agent.Traffic), TTL: agent.TTL}, checkTime)
+	faults := payload.Faults(nil)
+	for _, countries := range [][]string{s.Config.Countries, agent.Countries} {
+		if len(countries) > 0 {
+			faults = append(faults, payload.Outside(p.To, countries)...)
+		}
+	}
+	if more := (payload.Faults)(nil); errors.As(err, &more) {
+		faults = append(faults, more...)
+	} else if err != nil {
+		return message{}, err
+	}
+	if len(faults) > 0 {
+		text := "the payload has faults:"
+		for _, f := range faults {
+			text += "\n  " + f.Pointer + ": " + f.Detail
+		}
+		return message{}, fmt.Errorf("%s\n%s", text, indent(m.Body))
+	}
+	made := message{Agent: p.Agent, Message: composed.Encoded}
+	for _, to := range p.To {
+		made.To = append(made.To, to.E164)
+	}
+	return made, nil
+}
+
+// parseEvent reads an event: JSON alone, or lines of headers, an empty line, and a
+// body of any kind.
+func parseEvent(event []byte, kind string) (*source.Request, error) {
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: event}
+	if kind == "json" {
+		return r, nil
+	}
+	head, body, ok := strings.Cut(strings.ReplaceAll(string(event), "\r\n", "\n"), "\n\n")
+	if !ok {
+		return nil, errors.New("it has no empty line between the headers and the body")
+	}
+	for line := range strings.SplitSeq(head, "\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("%q is no header, such as Content-Type: application/json", line)
+		}
+		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	r.Body = []byte(body)
+	return r, nil
+}
+
+// indent makes JSON comparable, and leaves what is none.
+func indent(text []byte) []byte {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(text))
+	if d.UseNumber(); d.Decode(&v) != nil {
+		return text
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if e.Encode(v) != nil {
+		return text
+	}
+	return b.Bytes()
+}
