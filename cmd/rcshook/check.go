@@ -218,7 +218,7 @@ func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
 			faults = append(faults, payload.Outside(p.To, countries)...)
 		}
 	}
-	if more := (payload.Faults)(nil); errors.As(err, &more) {
+	if more := payload.Faults(nil); errors.As(err, &more) {
 		faults = append(faults, more...)
 	} else if err != nil {
 		return message{}, err

@@ -70,17 +70,22 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	sim.Page = o.page(agentID)
+	file, err := o.rehearseFile(sim, "http://"+simulator.Addr().String(), dir)
+	if err != nil {
+		return err
+	}
+	sim.Page = o.page(agentID, file.samples())
 	if err := o.connect(ctx, sim); err != nil {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, sim) }()
+	go func() { failed <- http.Serve(simulator, file.beside(sim, stdout)) }()
 	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
 	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
 	fmt.Fprintf(stdout, greeting, o.port, o.simPort, devKey)
+	file.greet(stdout)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nstopped")

@@ -22,6 +22,8 @@ type devOptions struct {
 	agent  phone.Agent // how the phone shows the agent, but for its ID
 	images bool
 
+	config string // rcshook.yaml
+
 	webhook      string // where the simulator pushes what users do
 	webhookToken string
 }
@@ -40,6 +42,7 @@ func devFlags(args []string) (o devOptions, err error) {
 	flags.IntVar(&o.simPort, "sim-port", 8081, "`port` of the simulator")
 	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "`name` of the agent on the phone")
 	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "`color` of the agent on the phone, #rrggbb")
+	flags.StringVar(&o.config, "config", "", "`file` with sources and agents, such as rcshook.yaml")
 	flags.BoolVar(&o.images, "images", false, "let the phone load images from where they are")
 	flags.StringVar(&o.webhook, "webhook", "", "`URL` of the agent's webhook, which gets what users do")
 	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "client `token` of the webhook")
@@ -65,7 +68,7 @@ func devFlags(args []string) (o devOptions, err error) {
 var hexColor = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
 // page is the phone, on which one agent has a name.
-func (o *devOptions) page(agentID string) http.Handler {
+func (o *devOptions) page(agentID string, sources []phone.Source) http.Handler {
 	agent := o.agent
 	agent.ID = agentID
 	return phone.New(phone.Options{
@@ -74,6 +77,7 @@ func (o *devOptions) page(agentID string) http.Handler {
 		Agents:      []phone.Agent{agent},
 		Webhook:     o.webhook,
 		Images:      o.images,
+		Sources:     sources,
 	})
 }
 

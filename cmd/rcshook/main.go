@@ -19,11 +19,14 @@ const usage = `rcshook turns webhooks into RCS messages.
 
 Usage:
 
-	rcshook [dev] [-port 8080] [-sim-port 8081]
+	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml]
 		run the function on this machine, with a simulator of RCS Business
 		Messaging beside it and a phone to look at in a browser; needs no
 		account and no network
 
+		-config rcshook.yaml
+			serve the sources of the file too, with secrets made up for the
+			rehearsal; the phone can send a sample event of each
 		-agent-name NAME, -agent-color #RRGGBB
 			how the phone shows the agent
 		-images

@@ -105,7 +105,8 @@ func TestSetup(t *testing.T) {
 	}
 	delete(got, "limits")
 	want := map[string]any{
-		"function": "http://localhost:8080/", "key": "dev", "webhook": "http://localhost:9/", "images": false,
+		"function": "http://localhost:8080/", "key": "dev", "sources": []any{},
+		"webhook": "http://localhost:9/", "images": false,
 		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

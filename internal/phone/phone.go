@@ -50,6 +50,9 @@ type Options struct {
 	// only shown; empty means that there is none.
 	Webhook string
 
+	// Sources are third parties whose sample events can be sent.
+	Sources []Source
+
 	// Images lets the page load the images in messages from the start, from
 	// wherever they are. It can be switched on the page. An image tells
 	// its host that, when and where a message is looked at.
@@ -68,6 +71,18 @@ type Agent struct {
 
 	// Color is the brand's color as #rrggbb.
 	Color string `json:"color,omitempty"`
+}
+
+// Source is a third party whose webhooks the function takes.
+type Source struct {
+	// Name is that of the source in the configuration.
+	Name string `json:"name"`
+
+	// About says in a few words who the sender is.
+	About string `json:"about"`
+
+	// Sample makes a request with a sample event, signed as the sender would.
+	Sample func() (*http.Request, error) `json:"-"`
 }
 
 //go:embed page
@@ -102,6 +117,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /_dev/setup", p.setup)
 	mux.HandleFunc("POST /_dev/images", p.setImages)
 	mux.HandleFunc("POST /_dev/send", p.send)
+	mux.HandleFunc("POST /_dev/hook", p.hook)
 	// Nobody else's page may post, even if the mounting forgets to see to it.
 	return p.secure(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -178,6 +194,7 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"key":      p.APIKey,
 		"agents":   append([]Agent{}, p.Agents...),
 		"webhook":  p.Webhook,
+		"sources":  append([]Source{}, p.Sources...),
 		"images":   p.images.Load(),
 		"limits":   limits,
 	})

@@ -2,10 +2,12 @@ package phone
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -56,6 +58,31 @@ func (p *page) send(w http.ResponseWriter, r *http.Request) {
 	if p.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+p.APIKey)
 	}
+	p.pass(w, req)
+}
+
+// hook sends the sample event of the source that the body names, and wraps the
+// answer as send does.
+func (p *page) hook(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Source string `json:"source"`
+	}
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&asked)
+	i := slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == asked.Source })
+	if err != nil || i < 0 {
+		answer(w, http.StatusBadRequest, map[string]string{"error": `the body must name a source: {"source": "..."}`})
+		return
+	}
+	req, err := p.Sources[i].Sample()
+	if err != nil {
+		answer(w, http.StatusBadGateway, map[string]string{"error": err.Error()})
+		return
+	}
+	p.pass(w, req.WithContext(r.Context()))
+}
+
+// pass makes a request to the function and wraps its answer.
+func (p *page) pass(w http.ResponseWriter, req *http.Request) {
 	start := time.Now()
 	resp, err := p.client.Do(req)
 	if err != nil {

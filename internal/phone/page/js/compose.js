@@ -26,6 +26,7 @@ export class Compose {
       }
     });
     this.picker = h("div", { class: "examples", role: "group", "aria-label": "Examples" });
+    this.sources = h("div", { class: "examples", id: "sources", role: "group", "aria-label": "Sample events of the sources" });
     this.verdict = h("p", { class: "verdict", role: "status" });
     this.faults = h("ol", { class: "faults", "aria-label": "Faults" });
     this.sendButton = h("button", { type: "button", class: "button primary", id: "send", title: "Ctrl+Enter", onclick: () => this.send() }, "Send");
@@ -42,9 +43,14 @@ export class Compose {
     fill(
       this.root,
       this.picker,
+      setup.sources.length > 0 ? this.sources : null,
       h("div", { class: "editor-frame" }, this.editor.el, this.faults),
       h("div", { class: "compose-foot" }, this.verdict, this.curlButton, this.sendButton),
       this.answer,
+    );
+    fill(
+      this.sources,
+      setup.sources.map((s) => h("button", { type: "button", class: "example", title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) }, `/hooks/${s.name}`)),
     );
     const examples = await ask("/examples.json");
     fill(
@@ -98,13 +104,22 @@ export class Compose {
     }
   }
 
-  async send() {
+  send() {
+    return this.post("/_dev/send", this.editor.text);
+  }
+
+  /** Sends the sample event of a source, signed as its sender would. */
+  hook(source) {
+    return this.post("/_dev/hook", { source });
+  }
+
+  async post(path, body) {
     clearTimeout(this.timer);
     this.trying?.abort();
     this.sendButton.disabled = true;
     this.tell("", "Sending");
     try {
-      const reply = await ask("/_dev/send", this.editor.text);
+      const reply = await ask(path, body);
       const answer = this.show(reply, false);
       const arrived = [answer, ...list(answer.results)].filter((a) => a.ok && a.to);
       if (arrived.length > 0) this.sent(arrived[0]);

@@ -7,6 +7,7 @@ export const setup = {
   webhook: "",
   images: false,
   agents: [],
+  sources: [],
   limits: {},
 };
 
