@@ -112,6 +112,7 @@ func checkMessage(t *testing.T, p *payload.Payload, c *compose.Composed) {
 			t.Errorf("recipient %+v", r)
 		}
 	}
+	checkSchema(t, c.Encoded)
 	again, violations := rbm.CheckAgentMessage(c.Encoded, now)
 	if len(violations) > 0 {
 		t.Fatalf("%s breaks rules: %+v", c.Encoded, violations)
