@@ -91,7 +91,7 @@ func decodeMultipart(body []byte, boundary string) (any, error) {
 	r := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := r.NextPart()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // one that is wrapped means that the body breaks off
 			return formValue(form), nil
 		}
 		if err != nil {

@@ -1,8 +1,6 @@
 package source
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +39,7 @@ func e164(v any, args []any, country string) any {
 	if len(args) > 0 && args[0] != nil {
 		name, ok := args[0].(string)
 		if name = strings.ToUpper(name); !ok || name != "" && phonenumbers.GetCountryCodeForRegion(name) == 0 {
-			return errors.New("e164 needs a country such as US or DE")
+			return functionError("e164 needs a country such as US or DE")
 		}
 		country = name
 	}
@@ -77,19 +75,19 @@ func date(v any, args []any) any {
 	}
 	format, ok := args[0].(string)
 	if !ok {
-		return errors.New("date needs a format such as \"%d %b %Y, %H:%M\"")
+		return functionError("date needs a format such as \"%d %b %Y, %H:%M\"")
 	}
 	zone := time.UTC
 	if len(args) > 1 && args[1] != nil {
 		name, ok := args[1].(string)
 		var err error
 		if zone, err = time.LoadLocation(name); !ok || err != nil || name == "Local" {
-			return errors.New("date needs a time zone such as Europe/Berlin")
+			return functionError("date needs a time zone such as Europe/Berlin")
 		}
 	}
 	at, ok := asTime(v, zone)
 	if !ok {
-		return errors.New("date needs a time: RFC 3339, or seconds or milliseconds since 1970")
+		return functionError("date needs a time: RFC 3339, or seconds or milliseconds since 1970")
 	}
 	return timefmt.Format(at.In(zone), format)
 }
@@ -129,7 +127,7 @@ func truncate(v, limit any) any {
 	text, ok := asText(v)
 	n, number := gojq.ToInt(limit)
 	if !ok || !number || n < 1 {
-		return fmt.Errorf("truncate needs a text and a length of at least 1")
+		return functionError("truncate needs a text and a length of at least 1")
 	}
 	runes := []rune(text)
 	if len(runes) <= n {
@@ -163,3 +161,8 @@ func joins(before, after rune) bool {
 		after >= 0x1F3FB && after <= 0x1F3FF || // skin tones
 		after >= 0x1F1E6 && after <= 0x1F1FF && before >= 0x1F1E6 && before <= 0x1F1FF // flags
 }
+
+// functionError is what one of our functions finds wrong. It quotes nothing.
+type functionError string
+
+func (e functionError) Error() string { return string(e) }

@@ -2,7 +2,6 @@ package source
 
 import (
 	"encoding/json"
-	"errors"
 	"math"
 	"math/big"
 	"regexp"
@@ -39,11 +38,11 @@ var currencyCode = regexp.MustCompile(`^[A-Z]{3}$`)
 func money(amount, currency any, minor bool) any {
 	name, ok := currency.(string)
 	if name = strings.ToUpper(name); !ok || !currencyCode.MatchString(name) {
-		return errors.New("money needs a currency such as USD")
+		return functionError("money needs a currency such as USD")
 	}
 	text, ok := asText(amount)
 	if !ok || !plainDecimal.MatchString(text) {
-		return errors.New("money needs an amount such as 19.90")
+		return functionError("money needs an amount such as 19.90")
 	}
 	digits, ok := decimals[name]
 	if !ok {

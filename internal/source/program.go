@@ -52,14 +52,14 @@ var forbidden = map[string]string{
 // compile makes a program of its text. Country is the default of the function e164.
 // The faults say where in the file they are.
 func compile(p config.Program, country string) (*program, []config.Fault) {
+	if strings.TrimSpace(p.Text) == "" {
+		return nil, []config.Fault{p.At(0).Fault("is no jq program: it is empty")}
+	}
 	query, err := gojq.Parse(p.Text)
 	if err != nil {
 		offset, words := len(p.Text), err.Error()
 		if e := (*gojq.ParseError)(nil); errors.As(err, &e) {
 			offset = e.Offset - len(e.Token)
-		}
-		if strings.TrimSpace(p.Text) == "" {
-			words = "it is empty"
 		}
 		return nil, []config.Fault{p.At(offset).Fault("is no jq program: %s", words)}
 	}
@@ -165,8 +165,10 @@ func (p *program) failure(ctx context.Context, err error) error {
 	if halt := (*gojq.HaltError)(nil); errors.As(err, &halt) {
 		return &programError{"calls halt", err}
 	}
-	if thrown, ok := err.(gojq.ValueError); ok { //nolint:errorlint // the error of the program itself
-		_ = thrown
+	if own := functionError(""); errors.As(err, &own) {
+		return &programError{"stops: " + string(own), err}
+	}
+	if thrown := gojq.ValueError(nil); errors.As(err, &thrown) {
 		return &programError{"calls error", err}
 	}
 	return &programError{"stops: " + withoutValues(err.Error()), err}
