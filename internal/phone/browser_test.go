@@ -1,6 +1,8 @@
 package phone_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,11 +10,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -317,6 +321,121 @@ func TestFaults(t *testing.T) {
 	g.clean()
 }
 
+// TestWarnings shows what is allowed but hardly meant, at its line, and sends it
+// all the same.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	g.write("{\n  \"to\": \"+12025550123\",\n  \"text\": \"Your code is 1234\",\n  \"ttl\": 5\n}")
+	g.shows(".faults li[data-tone=wait]", "Line 4")
+	g.wait(`document.querySelectorAll(".editor-line")[3].classList.contains("mild") && document.querySelector(".editor-text").getAttribute("aria-invalid") === "false"`)
+	g.shows(".preview", "Your code is 1234")
+	g.click("#send")
+	g.shows(".rows .bubble", "Your code is 1234")
+	g.clean()
+}
+
+// TestUploads shows files that were uploaded to the platform, by their type.
+func TestUploads(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	picture, err := base64.StdEncoding.DecodeString("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := g.upload("image/png", picture)
+	g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": image}})
+	g.wait(`[...document.querySelectorAll(".file img")].some((i) => i.getAttribute("src") === "/_sim/` + image + `" && i.naturalWidth === 1)`)
+	g.create(t, map[string]any{"richCard": map[string]any{"standaloneCard": map[string]any{"cardOrientation": "VERTICAL", "cardContent": map[string]any{
+		"media": map[string]any{"height": "SHORT", "uploadedRbmFile": map[string]any{"fileName": image}},
+	}}}})
+	g.wait(`document.querySelector(".card .media img")?.naturalWidth === 1`)
+	for _, tt := range []struct{ kind, want string }{
+		{"application/pdf", ".document"},
+		{"audio/mpeg", ".sound"},
+		{"video/mp4", ".file .play"},
+	} {
+		g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": g.upload(tt.kind, []byte("x"))}})
+		g.wait(`document.querySelector("` + tt.want + `")`)
+	}
+	g.clean()
+}
+
+func (g *rig) upload(contentType string, data []byte) string {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.url+"/upload/v1/files?agentId=rcshook_demo_k3x9a1bc_agent", bytes.NewReader(data))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+g.token())
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var file struct{ Name string }
+	if err := json.NewDecoder(resp.Body).Decode(&file); err != nil || file.Name == "" {
+		g.t.Fatalf("upload: status %d, name %q: %v", resp.StatusCode, file.Name, err)
+	}
+	return file.Name
+}
+
+// TestPushFails says so when the webhook does not take an event.
+func TestPushFails(t *testing.T) {
+	t.Parallel()
+	hook := newHook(t)
+	g := serve(t, phone.Options{Webhook: hook.url})
+	if err := g.sim.Connect(t.Context(), rbmtest.Webhook{URL: hook.url, ClientToken: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	hook.refuse.Store(true)
+	g.open(1440, 900)
+	g.post(`{"to": "` + someone + `", "text": "x", "buttons": ["Yes"]}`)
+	g.click(".chip")
+	g.shows(".row-user .meta", "webhook 500")
+	g.click(".row-user .meta")
+	g.shows("#inspect .pushed[data-tone=bad]", "500")
+}
+
+// TestAgentEvents shows the agent typing, and that it has read.
+func TestAgentEvents(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	g.post(`{"to": "` + someone + `", "text": "Which pier?"}`)
+	g.shows(".bubble", "Which pier?")
+	id, err := g.sim.UserSends(someone, "Two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.agentEvent(`{"eventType": "READ", "messageId": "` + id + `"}`)
+	g.shows(".row-user[data-state=read] .meta", "Read by the agent")
+	g.agentEvent(`{"eventType": "IS_TYPING"}`)
+	g.wait(`document.querySelector(".typing")`)
+	g.post(`{"to": "` + someone + `", "text": "Thank you"}`)
+	g.shows(".bubble", "Thank you")
+	g.wait(`!document.querySelector(".typing")`)
+	g.clean()
+}
+
+func (g *rig) agentEvent(event string) {
+	g.t.Helper()
+	address := g.url + "/v1/phones/" + someone + "/agentEvents?agentId=rcshook_demo_k3x9a1bc_agent&eventId=" + uuid.NewString()
+	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, address, strings.NewReader(event))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+g.token())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		g.t.Fatalf("agent event: status %d, want 200", resp.StatusCode)
+	}
+}
+
 // TestDryRun types payloads that try to get themselves sent.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
@@ -343,7 +462,7 @@ func TestDryRun(t *testing.T) {
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.write(`{"to": "+12025550123", "text": "It's $HOME ` + "`date`" + `"}`)
+	g.write(`{"to": "+12025550123", "text": "It's John's $HOME ` + "`date`" + `"}`)
 	eval[bool](g, `(() => {
 		navigator.clipboard.writeText = async (text) => { window.copied = text; };
 		return true;
@@ -352,7 +471,7 @@ func TestCurl(t *testing.T) {
 	g.shows("#curl", "Copied")
 	got := eval[string](g, `window.copied`)
 	want := "curl -i '" + g.call + "' \\\n  -H 'Authorization: Bearer dev' \\\n  -H 'Content-Type: application/json' \\\n" +
-		"  -d '{\"to\": \"+12025550123\", \"text\": \"It'\\''s $HOME `date`\"}'"
+		"  -d '{\"to\": \"+12025550123\", \"text\": \"It'\\''s John'\\''s $HOME `date`\"}'"
 	if got != want {
 		t.Errorf("copied:\n%s\nwant:\n%s", got, want)
 	}
@@ -395,7 +514,8 @@ func TestReconnect(t *testing.T) {
 
 // hook is a webhook that remembers what is pushed to it.
 type hook struct {
-	url string
+	url    string
+	refuse atomic.Bool
 
 	mu       sync.Mutex
 	payloads []map[string]any
@@ -415,6 +535,10 @@ func newHook(t *testing.T) *hook {
 		}
 		if body.Secret != "" {
 			io.WriteString(w, body.Secret)
+			return
+		}
+		if h.refuse.Load() {
+			http.Error(w, "not now", http.StatusInternalServerError)
 			return
 		}
 		var payload map[string]any

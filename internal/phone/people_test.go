@@ -153,9 +153,9 @@ func TestKeyboard(t *testing.T) {
 	for range 60 {
 		g.do(chromedp.KeyEvent("\t"))
 		at := eval[string](g, `(() => {
-			const e = document.activeElement, s = getComputedStyle(e);
-			const shown = s.outlineStyle !== "none" || e.matches(".editor-text");
-			return ["`+strings.Join(want, `", "`)+`"].find((x) => e.matches(x)) + (shown ? "" : " without a ring");
+			const e = document.activeElement;
+			const shown = getComputedStyle(e.closest(".editor-frame") ?? e).outlineStyle !== "none";
+			return ["`+strings.Join(want, `", "`)+`", ".rail-row"].find((x) => e.matches(x)) + (shown ? "" : " without a ring");
 		})()`)
 		if strings.HasSuffix(at, "without a ring") {
 			t.Errorf("the focus cannot be seen on %s", at)

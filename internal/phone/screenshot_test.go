@@ -1,11 +1,58 @@
 package phone_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"testing"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/phone"
 )
+
+var update = flag.Bool("update", false, "write the picture of the README into the folder .github")
+
+// TestReadmePicture makes the picture that the README begins with.
+func TestReadmePicture(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1360, 860)
+	g.scheme("light")
+	for _, e := range examples(t) {
+		if e.Name == "replies" || e.Name == "offline" {
+			g.post(string(e.Payload))
+		}
+	}
+	g.click(`[data-phone="` + someone + `"]`)
+	g.click(`.chip:nth-child(2)`)
+	g.shows(".row-user", "Take the 18:00")
+	g.post(`{"to": "+12025550177", "text": "Your season ticket is ready"}`)
+	g.post(`{"to": "+12025550104", "text": "Nobody is there"}`)
+	g.shows(".chat", "Refused with 404")
+	g.click(`[data-example="carousel"]`)
+	g.shows(".preview", "Orrin Island")
+	g.click("#send")
+	g.shows("#answer .pill", "200 accepted")
+	g.wait(`document.querySelector(".rows .carousel") && !document.querySelector(".preview")`)
+	g.shows(".row-agent:last-child .meta", "Read")
+	eval[bool](g, `(document.activeElement.blur(), true)`)
+	g.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
+	// The ports of dev instead of those of the test.
+	eval[string](g, `document.querySelector("#endpoint").textContent = "POST http://localhost:8080/"`)
+	g.pictures()
+	file := g.shot("readme")
+	if !*update {
+		return
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("../../.github/phone.png", data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // TestScreenshots shows the page to people: at three widths, light and dark. Set
 // RCSHOOK_SCREENSHOTS to the folder that they are wanted in.

@@ -146,13 +146,22 @@ function renderInspector(c) {
 /** Who looks at messages has read them. */
 function readMessages(c) {
   const looking = document.visibilityState === "visible" && !(narrow.matches && desk.dataset.view !== "phone");
-  if (!receipts || !looking || !c || unread(c) === 0 || reading) return;
+  if (!receipts || !looking || !c || unread(c) === 0) return;
+  if (reading) {
+    readAgain = true;
+    return;
+  }
   reading = true;
   ask("/_sim/user", { action: "read", phone: c.phone, agent_id: c.agent })
     .catch(() => {}) // a user who has gone offline sends no receipts
-    .finally(() => (reading = false));
+    .finally(() => {
+      reading = false;
+      if (readAgain) refresh();
+      readAgain = false;
+    });
 }
 let reading = false;
+let readAgain = false; // something came while the last receipts were on their way
 
 function announce(event) {
   if (event.kind !== "message" || Date.parse(event.time) < opened) return;

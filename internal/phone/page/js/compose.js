@@ -167,14 +167,15 @@ export class Compose {
   }
 
   showFaults(answer) {
-    const faults = list(answer.errors);
+    const warnings = list(answer.warnings ?? list(answer.results)[0]?.warnings).map((w) => ({ ...w, mild: true }));
+    const faults = [...list(answer.errors), ...warnings];
     const broken = answer.code === "invalid_body";
     const lines = broken ? [this.editor.markBroken()] : this.editor.mark(faults);
     const shown = broken ? [{ pointer: "", detail: str(answer.detail).replace(/^payload: unreadable body: /, "") }] : faults;
     fill(
       this.faults,
       shown.map((f, i) =>
-        h("li", null, h("button", { type: "button", class: "fault-entry", onclick: () => this.editor.goTo(i) }, h("span", { class: "fault-line" }, `Line ${lines[i]}`), h("span", { class: "fault-words" }, f.pointer ? h("code", null, f.pointer) : null, " ", f.detail))),
+        h("li", { data: f.mild ? { tone: "wait" } : {} }, h("button", { type: "button", class: "fault-entry", onclick: () => this.editor.goTo(i) }, h("span", { class: "fault-line" }, `Line ${lines[i]}`), h("span", { class: "fault-words" }, f.pointer ? h("code", null, f.pointer) : null, " ", f.detail))),
       ),
     );
   }

@@ -34,11 +34,11 @@ export class Editor {
     this.paint();
   }
 
-  /** Marks faults, which have a pointer; returns the line of each. */
+  /** Marks faults, which have a pointer, and mild ones that are only advice; returns the line of each. */
   mark(faults) {
     const { places } = locate(this.text);
     this.marks = faults.map((f) => ({ ...placeOf(places, f.pointer), fault: f }));
-    this.area.setAttribute("aria-invalid", String(faults.length > 0));
+    this.area.setAttribute("aria-invalid", String(faults.some((f) => !f.mild)));
     this.paint();
     return this.marks.map((m) => this.lineOf(m.from));
   }
@@ -88,26 +88,22 @@ export class Editor {
         at = t.to;
       }
       spans.push(...this.piece(at, to, ""));
-      const wrong = this.marks.some((m) => this.onLine(m, from, to));
-      lines.push(h("div", { class: wrong ? "editor-line wrong" : "editor-line" }, spans.length > 0 ? spans : "\u200b"));
+      const marks = this.marks.filter((m) => m.from >= from && m.from <= to);
+      const tone = marks.length === 0 ? "" : marks.every((m) => m.fault?.mild) ? " mild" : " wrong";
+      lines.push(h("div", { class: `editor-line${tone}` }, spans.length > 0 ? spans : "\u200b"));
       from = to + 1;
     }
     fill(this.layer, lines);
   }
 
-  /** A mark begins on this line; what it covers of the following ones is not marked. */
-  onLine(mark, from, to) {
-    return mark.from >= from && mark.from <= to;
-  }
-
-  /** A piece of one token, cut where marks begin and end. */
+  /** A piece of one token, cut where a mark begins and ends: at the end of its first line, at the latest. */
   piece(from, to, className) {
     if (to <= from) return [];
     const mark = this.marks.find((m) => m.from < to && Math.min(m.to, this.endOfLine(m.from)) > from);
     if (!mark) return [this.span(this.text.slice(from, to), className)];
     const a = Math.max(from, mark.from);
     const b = Math.min(to, mark.to, this.endOfLine(mark.from));
-    return [this.span(this.text.slice(from, a), className), this.span(this.text.slice(a, b), `${className} fault`), this.span(this.text.slice(b, to), className)].filter(Boolean);
+    return [this.span(this.text.slice(from, a), className), this.span(this.text.slice(a, b), `${className} fault${mark.fault?.mild ? " mild" : ""}`), this.span(this.text.slice(b, to), className)].filter(Boolean);
   }
 
   span(text, className) {

@@ -48,9 +48,9 @@ function source(address) {
 /** The picture of a file: itself if it is one, else its thumbnail. */
 function picture(media, inCard) {
   const standIn = (why) => placeholder(media, why);
-  const isPicture = media.kind === "image" || media.kind === "uploaded" || (inCard && media.kind === "file");
-  const from = (isPicture && source(media.address)) || source(media.thumbnail);
-  if (!from) return standIn(setup.images ? "" : "not loaded");
+  const isPicture = media.kind === "image" || (inCard && media.kind === "file");
+  const from = media.unknown ? "" : (isPicture && source(media.address)) || source(media.thumbnail);
+  if (!from) return standIn(setup.images || media.unknown ? "" : "not loaded");
   return image(from, media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`, () => standIn("cannot be loaded"));
 }
 
@@ -58,7 +58,7 @@ function placeholder(media, why) {
   const el = h(
     "div",
     { class: "stand-in", role: "img", "aria-label": [media.alt || nouns[media.kind] || "Media", media.name, why].filter(Boolean).join(", ") },
-    icon(media.kind === "uploaded" || media.kind === "file" ? "image" : media.kind === "pdf" ? "file" : media.kind),
+    icon(media.kind === "file" ? "image" : media.kind === "pdf" ? "file" : media.kind),
     h("span", { class: "stand-in-name" }, media.name || "image"),
     h("span", { class: "stand-in-why" }, [media.host, why].filter(Boolean).join(" \u00b7 ")),
   );
@@ -75,17 +75,39 @@ function hue(text) {
 
 const playSign = () => h("span", { class: "play" }, icon("play"));
 
+/**
+ * Makes what shows a medium, which for an upload depends on a type that only the
+ * simulator knows: until it has told, a stand-in is shown.
+ */
+function whenKnown(media, make) {
+  if (media.kind !== "uploaded") return make(media);
+  const first = make({ ...media, kind: "file", unknown: true });
+  if (!source(media.address)) return first;
+  fetch(source(media.address), { method: "HEAD" })
+    .then((r) => first.replaceWith(make({ ...media, kind: r.ok ? kindOfType(r.headers.get("Content-Type") ?? "") : "image" })))
+    .catch(() => {}); // the stand-in stays
+  return first;
+}
+
+const kindOfType = (type) => (type === "application/pdf" ? "pdf" : /^(image|video|audio)\//.exec(type)?.[1] ?? (type.endsWith("ogg") ? "audio" : "file"));
+
 /** The media of a card. */
 export function cardMedia(media) {
-  const m = readMedia(media);
-  return h("div", { class: "media", data: { kind: m.kind, height: str(media.height) || "SHORT" } }, picture(m, true), m.kind === "video" ? playSign() : null);
+  return whenKnown(readMedia(media), (m) => mediaBox(m, str(media.height) || "SHORT"));
+}
+
+function mediaBox(m, height) {
+  return h("div", { class: "media", data: { kind: m.kind, height } }, picture(m, true), m.kind === "video" ? playSign() : null);
 }
 
 /** A file as a message of its own. */
 export function fileBubble(content) {
-  const m = readMedia(content);
+  return whenKnown(readMedia(content), fileBox);
+}
+
+function fileBox(m) {
   if (m.kind === "audio") return soundBubble(m);
-  if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail)) return documentBubble(m);
+  if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail && !m.unknown)) return documentBubble(m);
   return h("div", { class: "bubble file", data: { kind: m.kind } }, picture(m, false), m.kind === "video" ? playSign() : null);
 }
 

@@ -9,6 +9,9 @@
 import { list, obj, str } from "./dom.js";
 import { fileNameOf } from "./url.js";
 
+// Assumption: how long a phone shows that somebody types, in milliseconds.
+const typingLasts = 20_000;
+
 export class Store {
   /** changed is called with the key of a conversation, or null for all of them. */
   constructor(changed) {
@@ -171,10 +174,21 @@ export class Store {
   agentEvent(event) {
     const c = this.conversation(event);
     const type = str(event.payload?.eventType);
-    if (type === "IS_TYPING") c.typing = true;
+    if (type === "IS_TYPING") this.startTyping(c, Date.parse(event.time) + typingLasts - Date.now());
     const item = c.byKey.get(`user:${event.message_id}`);
     if (type === "READ" && item) item.seen = true;
     this.changed(c.key);
+  }
+
+  /** Shows the agent typing until it writes, or for as long as is left. */
+  startTyping(c, left) {
+    clearTimeout(c.timer);
+    c.typing = left > 0;
+    if (!c.typing) return;
+    c.timer = setTimeout(() => {
+      c.typing = false;
+      this.changed(c.key);
+    }, left);
   }
 
   push(event) {
