@@ -285,7 +285,7 @@ func fieldSchema(f payload.Field) object {
 	case payload.TypePhones:
 		s = object{"anyOf": []any{types("number", "string"), object{"type": "array", "items": types("number", "string")}}}
 	case payload.TypeWord:
-		s = types("string", "boolean")
+		s = types("string", "number", "boolean")
 		var words []string
 		for _, synonyms := range f.Words {
 			words = append(words, synonyms[0])
