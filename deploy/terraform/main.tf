@@ -1,0 +1,120 @@
+# rcshook as a function on Cloud Run, with a service account of its own that can
+# read the secrets it needs and nothing else. Keys never pass through here: the
+# secrets are created empty, and gcloud fills them (output "fill_secrets").
+
+locals {
+  queued = var.queue != null
+
+  # What is in the environment, by setting. With a queue and keys, rcshook takes the
+  # tokens of the queue as well.
+  named_secrets = merge(
+    {
+      RCSHOOK_AGENT_ID    = var.agent_id_secret
+      RCSHOOK_CREDENTIALS = var.credentials_secret
+    },
+    var.access == "keys" ? { RCSHOOK_API_KEYS = var.api_keys_secret } : {},
+    var.config_secret == "" ? {} : { RCSHOOK_CONFIG = var.config_secret },
+  )
+  secrets = setunion(values(local.named_secrets), var.source_secrets)
+
+  # The audience of the queue's tokens.
+  audience = "https://${var.name}.${var.project_id}"
+
+  environment = merge(
+    var.settings,
+    { for setting, secret in local.named_secrets : setting => join("", [
+      "projects/${var.project_id}/secrets/${secret}",
+      contains(keys(var.secret_versions), secret) ? "/versions/${var.secret_versions[secret]}" : "",
+    ]) },
+    var.rcs_region == "" ? {} : { RCSHOOK_REGION = var.rcs_region },
+    var.access == "iam" ? { RCSHOOK_ALLOW_UNAUTHENTICATED = "true" } : {},
+    var.access == "keys" && local.queued ? {
+      RCSHOOK_OIDC_AUDIENCE = local.audience
+      RCSHOOK_OIDC_EMAILS   = "${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"
+    } : {},
+  )
+
+  image      = "${var.region}-docker.pkg.dev/${var.project_id}/${var.name}/${var.name}"
+  base_image = "${var.region}-docker.pkg.dev/serverless-runtimes/google-24/runtimes/${var.runtime}"
+}
+
+resource "google_project_service" "api" {
+  for_each = toset(concat(
+    ["run.googleapis.com", "cloudbuild.googleapis.com", "artifactregistry.googleapis.com", "secretmanager.googleapis.com"],
+    local.queued ? ["cloudtasks.googleapis.com"] : [],
+  ))
+  project            = var.project_id
+  service            = each.value
+  disable_on_destroy = false
+}
+
+resource "google_cloud_run_v2_service" "function" {
+  project             = var.project_id
+  name                = var.name
+  location            = var.region
+  ingress             = "INGRESS_TRAFFIC_ALL"
+  deletion_protection = false
+  custom_audiences    = local.queued ? [local.audience] : null
+
+  build_config {
+    function_target          = "Send"
+    source_location          = "gs://${google_storage_bucket.source.name}/${google_storage_bucket_object.source.name}"
+    base_image               = local.base_image
+    image_uri                = local.image
+    enable_automatic_updates = true
+    service_account          = google_service_account.build.id
+    environment_variables    = { GOOGLE_GOLDFLAGS = "-s -w" }
+  }
+
+  template {
+    service_account                  = google_service_account.run.email
+    max_instance_request_concurrency = var.concurrency
+    timeout                          = "${var.timeout}s"
+
+    scaling {
+      min_instance_count = var.min_instances
+      max_instance_count = var.max_instances
+    }
+
+    containers {
+      image          = local.image
+      base_image_uri = local.base_image
+
+      resources {
+        limits            = { cpu = tostring(var.cpu), memory = var.memory }
+        cpu_idle          = true
+        startup_cpu_boost = true
+      }
+
+      dynamic "env" {
+        for_each = local.environment
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+    }
+  }
+
+  depends_on = [
+    google_project_service.api,
+    google_secret_manager_secret_iam_member.run,
+    google_artifact_registry_repository_iam_member.build,
+    google_storage_bucket_iam_member.build,
+    google_project_iam_member.build_log,
+  ]
+}
+
+# Who may call. With keys the address is public, and rcshook looks at the caller.
+resource "google_cloud_run_v2_service_iam_member" "invoker" {
+  for_each = var.access == "keys" ? toset(["allUsers"]) : setunion(
+    var.invokers,
+    local.queued ? ["serviceAccount:${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"] : [],
+  )
+  project    = var.project_id
+  location   = var.region
+  name       = google_cloud_run_v2_service.function.name
+  role       = "roles/run.invoker"
+  member     = each.value
+  depends_on = [google_service_account.queue]
+}

@@ -1,0 +1,258 @@
+# Runs without an account: terraform init && terraform test
+
+mock_provider "google" {
+  mock_resource "google_service_account" {
+    defaults = {
+      email = "account@rcshook-test.iam.gserviceaccount.com"
+    }
+  }
+}
+
+mock_provider "archive" {}
+
+variables {
+  project_id = "rcshook-test"
+}
+
+run "the_function" {
+  command = apply
+
+  assert {
+    condition     = google_cloud_run_v2_service.function.build_config[0].function_target == "Send"
+    error_message = "the entry point is Send"
+  }
+  assert {
+    condition     = endswith(google_cloud_run_v2_service.function.build_config[0].base_image, "/google-24/runtimes/go126") && google_cloud_run_v2_service.function.template[0].containers[0].base_image_uri == google_cloud_run_v2_service.function.build_config[0].base_image
+    error_message = "it is built with and runs on the current Go runtime"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.template[0].max_instance_request_concurrency == 250
+    error_message = "one instance takes 250 requests at once"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.template[0].containers[0].resources[0].startup_cpu_boost
+    error_message = "it starts with the CPU boost"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "256Mi" })
+    error_message = "one vCPU: less would mean one request at a time"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.template[0].timeout == "60s"
+    error_message = "Cloud Run waits longer than rcshook"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.template[0].service_account == google_service_account.run.email
+    error_message = "it runs as its own account, not as the default one"
+  }
+}
+
+run "least_privilege" {
+  command = apply
+
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret_iam_member.run)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials"
+    error_message = "access to the secrets it reads, and to no other"
+  }
+  assert {
+    condition     = alltrue([for m in google_secret_manager_secret_iam_member.run : m.role == "roles/secretmanager.secretAccessor" && m.member == "serviceAccount:${google_service_account.run.email}"])
+    error_message = "the account of the function may read secrets, and do nothing else with them"
+  }
+  assert {
+    condition     = google_project_iam_member.build_log.role == "roles/logging.logWriter"
+    error_message = "the one role on the project lets the build write its log"
+  }
+  assert {
+    condition     = google_storage_bucket_iam_member.build.role == "roles/storage.objectViewer" && google_artifact_registry_repository_iam_member.build.role == "roles/artifactregistry.writer"
+    error_message = "the build reads its source and writes its image"
+  }
+  assert {
+    condition     = google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.uniform_bucket_level_access
+    error_message = "the source is not public"
+  }
+}
+
+run "secrets_are_created_empty" {
+  command = apply
+
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials"
+    error_message = "the three secrets are created"
+  }
+  assert {
+    condition     = [for e in google_cloud_run_v2_service.function.template[0].containers[0].env : e.value if e.name == "RCSHOOK_CREDENTIALS"] == ["projects/rcshook-test/secrets/rcshook-credentials"]
+    error_message = "the function gets the name of a secret, never what is in it"
+  }
+  assert {
+    condition     = alltrue([for e in google_cloud_run_v2_service.function.template[0].containers[0].env : length(e.value_source) == 0])
+    error_message = "no secret is in the environment of the function"
+  }
+  assert {
+    condition     = length(output.fill_secrets) == 3 && output.fill_secrets[0] == "gcloud secrets versions add rcshook-agent-id --project=rcshook-test --data-file=FILE"
+    error_message = "one command for each secret"
+  }
+}
+
+run "existing_secrets_and_versions" {
+  command = apply
+  variables {
+    existing_secrets = ["rcshook-credentials"]
+    secret_versions  = { rcshook-credentials = "3" }
+  }
+
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys"
+    error_message = "a secret that exists is not created"
+  }
+  assert {
+    condition     = contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-credentials")
+    error_message = "but it may be read"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_CREDENTIALS == "projects/rcshook-test/secrets/rcshook-credentials/versions/3" && local.environment.RCSHOOK_AGENT_ID == "projects/rcshook-test/secrets/rcshook-agent-id"
+    error_message = "only that one stays at a version"
+  }
+}
+
+run "public_with_keys" {
+  command = apply
+
+  assert {
+    condition     = join(" ", keys(google_cloud_run_v2_service_iam_member.invoker)) == "allUsers"
+    error_message = "the address is public"
+  }
+  assert {
+    condition     = contains(keys(local.environment), "RCSHOOK_API_KEYS") && !contains(keys(local.environment), "RCSHOOK_ALLOW_UNAUTHENTICATED")
+    error_message = "and rcshook checks keys"
+  }
+  assert {
+    condition     = length(google_cloud_tasks_queue.messages) == 0 && length(google_service_account.queue) == 0 && output.queue == null
+    error_message = "no queue unless asked for"
+  }
+}
+
+run "private_with_iam" {
+  command = apply
+  variables {
+    access = "iam"
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0
+    error_message = "nobody may call unless listed"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_ALLOW_UNAUTHENTICATED == "true" && !contains(keys(local.environment), "RCSHOOK_API_KEYS")
+    error_message = "rcshook leaves the callers to IAM"
+  }
+  assert {
+    condition     = !contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-api-keys")
+    error_message = "no access to a secret that is not used"
+  }
+}
+
+run "private_with_invokers_and_queue" {
+  command = apply
+  variables {
+    access   = "iam"
+    invokers = ["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com"]
+    queue    = {}
+  }
+
+  assert {
+    condition     = join(" ", keys(google_cloud_run_v2_service_iam_member.invoker)) == "serviceAccount:rcshook-queue@rcshook-test.iam.gserviceaccount.com serviceAccount:shop@rcshook-test.iam.gserviceaccount.com"
+    error_message = "those listed and the queue may call"
+  }
+  assert {
+    condition     = alltrue([for m in google_cloud_run_v2_service_iam_member.invoker : m.role == "roles/run.invoker"])
+    error_message = "and do nothing else"
+  }
+  assert {
+    condition     = !contains(keys(local.environment), "RCSHOOK_OIDC_AUDIENCE")
+    error_message = "IAM checks the tokens of the queue"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.custom_audiences == tolist(["https://rcshook.rcshook-test"])
+    error_message = "for the audience that they have"
+  }
+}
+
+# The example, as it stands.
+run "example" {
+  command = apply
+  module {
+    source = "./example"
+  }
+
+  assert {
+    condition     = length(output.fill_secrets) == 5
+    error_message = "three secrets, rcshook.yaml and the sender's"
+  }
+}
+
+run "queue_with_keys" {
+  command = apply
+  variables {
+    queue = { rate = 20, producers = ["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com"] }
+  }
+
+  assert {
+    condition     = google_cloud_tasks_queue.messages[0].rate_limits[0].max_dispatches_per_second == 20
+    error_message = "the queue sends at the rate that was asked for"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_OIDC_AUDIENCE == output.queue.audience && local.environment.RCSHOOK_OIDC_EMAILS == "rcshook-queue@rcshook-test.iam.gserviceaccount.com"
+    error_message = "rcshook takes the tokens of the queue's account"
+  }
+  assert {
+    condition     = [for m in google_cloud_tasks_queue_iam_member.producer : m.role] == ["roles/cloudtasks.enqueuer"]
+    error_message = "a producer may enqueue"
+  }
+}
+
+# What is refused before anything is made.
+
+run "refuses_everybody_with_iam" {
+  command = plan
+  variables {
+    access   = "iam"
+    invokers = ["allUsers"]
+  }
+  expect_failures = [var.invokers]
+}
+
+run "refuses_invokers_with_keys" {
+  command = plan
+  variables {
+    invokers = ["user:ann@example.com"]
+  }
+  expect_failures = [var.invokers]
+}
+
+run "refuses_numbers_out_of_range" {
+  command = plan
+  variables {
+    concurrency     = 1001
+    cpu             = 0.5
+    memory          = "lots"
+    min_instances   = 11
+    timeout         = 10
+    secret_versions = { rcshook-credentials = "latest" }
+  }
+  expect_failures = [var.concurrency, var.cpu, var.memory, var.min_instances, var.timeout, var.secret_versions]
+}
+
+run "refuses_unknown_words" {
+  command = plan
+  variables {
+    project_id = "12345"
+    region     = "Frankfurt"
+    name       = "x"
+    access     = "open"
+    rcs_region = "eu"
+    runtime    = "go125"
+    settings   = { RCSHOOK_API_KEYS = "key" }
+    queue      = { rate = 0 }
+  }
+  expect_failures = [var.project_id, var.region, var.name, var.access, var.rcs_region, var.runtime, var.settings, var.queue]
+}

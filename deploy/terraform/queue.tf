@@ -1,0 +1,50 @@
+# An optional queue of Cloud Tasks. Who enqueues needs no key: the queue proves
+# itself with a token of its own account. Give every payload an idempotency_key:
+# a task may run twice.
+
+resource "google_service_account" "queue" {
+  count        = local.queued ? 1 : 0
+  project      = var.project_id
+  account_id   = "${var.name}-queue"
+  display_name = "Calls ${var.name} from its queue"
+  depends_on   = [google_project_service.api]
+}
+
+resource "google_cloud_tasks_queue" "messages" {
+  count    = local.queued ? 1 : 0
+  project  = var.project_id
+  name     = var.name
+  location = var.region
+
+  rate_limits {
+    max_dispatches_per_second = var.queue.rate
+    max_concurrent_dispatches = var.concurrency
+  }
+
+  retry_config {
+    max_attempts       = var.queue.max_attempts
+    max_retry_duration = var.queue.max_age
+    min_backoff        = "2s"
+    max_backoff        = "300s"
+    max_doublings      = 7
+  }
+  depends_on = [google_project_service.api]
+}
+
+resource "google_cloud_tasks_queue_iam_member" "producer" {
+  for_each = local.queued ? var.queue.producers : toset([])
+  project  = var.project_id
+  location = var.region
+  name     = google_cloud_tasks_queue.messages[0].name
+  role     = "roles/cloudtasks.enqueuer"
+  member   = each.value
+}
+
+# To make a task that carries the token of the queue's account, a producer must be
+# allowed to act as that account. It can do nothing but call the function.
+resource "google_service_account_iam_member" "producer" {
+  for_each           = local.queued ? var.queue.producers : toset([])
+  service_account_id = google_service_account.queue[0].name
+  role               = "roles/iam.serviceAccountUser"
+  member             = each.value
+}
