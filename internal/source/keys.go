@@ -16,8 +16,10 @@ var ErrUnauthorized = errors.New("unauthorized")
 
 // The ways in which a key can fail. Each is an [ErrUnauthorized].
 var (
-	ErrNoKey    = unauthorized("the request carries no key")
-	ErrWrongKey = unauthorized("the key is not one of this function")
+	ErrNoKey     = unauthorized("the request carries no key")
+	ErrWrongKey  = unauthorized("the key is not one of this function")
+	ErrKeyAsUser = unauthorized("the key stands as the user name of Basic authentication; it belongs after the colon, as the password")
+	ErrBareKey   = unauthorized("the header Authorization has no scheme; write Bearer before the key")
 )
 
 type unauthorized string
@@ -49,9 +51,9 @@ func (k Keys) Empty() bool { return len(k.digests) == 0 }
 // in X-API-Key or as the password of Basic authentication. Every key is compared
 // in full, so that the time taken tells nothing about them.
 func (k Keys) Verify(h http.Header) error {
-	presented, ok := presentedKey(h)
-	if !ok {
-		return ErrNoKey
+	presented, err := presentedKey(h)
+	if err != nil {
+		return err
 	}
 	digest, match := sha256.Sum256([]byte(presented)), 0
 	for _, d := range k.digests {
@@ -63,16 +65,23 @@ func (k Keys) Verify(h http.Header) error {
 	return nil
 }
 
-func presentedKey(h http.Header) (string, bool) {
-	if key := h.Get("X-API-Key"); key != "" {
-		return strings.TrimSpace(key), true
+func presentedKey(h http.Header) (string, error) {
+	if key := strings.TrimSpace(h.Get("X-API-Key")); key != "" {
+		return key, nil
 	}
-	authorization := h.Get("Authorization")
-	scheme, rest, _ := strings.Cut(authorization, " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		key := strings.TrimSpace(rest)
-		return key, key != ""
+	authorization := strings.TrimSpace(h.Get("Authorization"))
+	scheme, rest, found := strings.Cut(authorization, " ")
+	user, password, basic := (&http.Request{Header: h}).BasicAuth()
+	switch key := strings.TrimSpace(rest); {
+	case strings.EqualFold(scheme, "Bearer") && key != "":
+		return key, nil
+	case basic && password != "":
+		return password, nil
+	case basic && user != "":
+		return "", ErrKeyAsUser
+	case authorization != "" && !found && !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "Basic"):
+		return "", ErrBareKey
+	default:
+		return "", ErrNoKey
 	}
-	_, password, ok := (&http.Request{Header: h}).BasicAuth()
-	return password, ok && password != ""
 }

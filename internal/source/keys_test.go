@@ -23,9 +23,10 @@ func TestKeys(t *testing.T) {
 		{"password of Basic", header("Authorization", "Basic YW55Om5ldy1rZXk="), nil}, // any:new-key
 		{"no header", header(), source.ErrNoKey},
 		{"empty bearer", header("Authorization", "Bearer "), source.ErrNoKey},
-		{"bare key", header("Authorization", "new-key"), source.ErrNoKey},
+		{"bare key", header("Authorization", "new-key"), source.ErrBareKey},
+		{"bare scheme", header("Authorization", "Bearer"), source.ErrNoKey},
 		{"broken Basic", header("Authorization", "Basic !"), source.ErrNoKey},
-		{"user of Basic", header("Authorization", "Basic bmV3LWtleTo="), source.ErrNoKey}, // new-key:
+		{"user of Basic", header("Authorization", "Basic bmV3LWtleTo="), source.ErrKeyAsUser}, // new-key:
 		{"wrong key", header("Authorization", "Bearer newkey"), source.ErrWrongKey},
 		{"part of a key", header("X-API-Key", "new"), source.ErrWrongKey},
 		{"two keys in one", header("X-API-Key", "old-key\nnew-key"), source.ErrWrongKey},

@@ -1,0 +1,117 @@
+// Signs webhooks with the vendors' own libraries, and checks with them those that
+// were signed elsewhere:
+//
+//   stdin   [{preset, secret, url, query, headers, body}]
+//   stdout  {"signed": [the same shape], "verified": {preset: true or why not}}
+//
+// Header names on stdin are in lower case. Bodies are texts.
+
+import { createHash } from "node:crypto";
+import { text } from "node:stream/consumers";
+
+import { Signature } from "@hubspot/api-client";
+import { sign as octokitSign, verify as octokitVerify } from "@octokit/webhooks-methods";
+import "@shopify/shopify-api/adapters/node";
+import { LogSeverity, shopifyApi } from "@shopify/shopify-api";
+import bolt from "@slack/bolt";
+import { Webhook } from "standardwebhooks";
+import Stripe from "stripe";
+import { Webhook as Svix } from "svix";
+import twilio from "twilio";
+
+// Not one of the exports; a path of its own is no export.
+const { createSHA256HMAC } = await import("./node_modules/@shopify/shopify-api/dist/esm/runtime/crypto/utils.mjs");
+
+const now = new Date();
+const seconds = Math.floor(now.getTime() / 1000);
+const json = { "content-type": "application/json" };
+const form = { "content-type": "application/x-www-form-urlencoded" };
+
+const body = JSON.stringify({ id: 9007199254740993n.toString(), price: 19.9, text: "Größe 👟 <a&b>\u2028", list: [] });
+const secret = "s3cret-Größe";
+const standardSecret = "whsec_" + Buffer.from("0123456789abcdef0123456789abcdef").toString("base64");
+const url = "https://example.com/hooks/it";
+
+const stripe = new Stripe("sk_test_none");
+const shopify = shopifyApi({
+  apiKey: "none", apiSecretKey: secret, hostName: "example.com", apiVersion: "2026-01", isEmbeddedApp: false,
+  logger: { level: LogSeverity.Error, log: () => {} },
+});
+
+function standard(library, prefix) {
+  const id = `msg_${seconds}`;
+  return {
+    ...json, [`${prefix}-id`]: id, [`${prefix}-timestamp`]: String(seconds),
+    [`${prefix}-signature`]: new library(standardSecret).sign(id, now, body),
+  };
+}
+
+async function signed() {
+  const stripeSecret = "whsec_" + secret; // used as it is
+  const params = { From: "+12025550123", Body: "Größe 👟", MessageSid: "SM1", AccountSid: "AC1" };
+  const hash = `bodySHA256=${createHash("sha256").update(body).digest("hex")}`;
+  const millis = now.getTime();
+  return [
+    {
+      preset: "stripe", secret: stripeSecret, body,
+      headers: { ...json, "stripe-signature": stripe.webhooks.generateTestHeaderString({ payload: body, secret: stripeSecret }) },
+    },
+    { preset: "github", secret, body, headers: { ...json, "x-hub-signature-256": await octokitSign(secret, body) } },
+    { preset: "standard-webhooks", secret: standardSecret, body, headers: standard(Webhook, "webhook") },
+    { preset: "svix", secret: standardSecret, body, headers: standard(Svix, "svix") },
+    { preset: "shopify", secret, body, headers: { ...json, "x-shopify-hmac-sha256": await createSHA256HMAC(secret, body) } },
+    {
+      preset: "twilio", secret, url, body: new URLSearchParams(params).toString(),
+      headers: { ...form, "x-twilio-signature": twilio.getExpectedTwilioSignature(secret, url, params) },
+    },
+    {
+      preset: "twilio", secret, url, query: hash, body,
+      headers: { ...json, "x-twilio-signature": twilio.getExpectedTwilioSignature(secret, `${url}?${hash}`, {}) },
+    },
+    {
+      preset: "hubspot", secret, url, query: "a=1", body,
+      headers: {
+        ...json, "x-hubspot-request-timestamp": String(millis),
+        "x-hubspot-signature-v3": Signature.getSignature("POST", "v3", { method: "POST", clientSecret: secret, requestBody: body, url: `${url}?a=1`, timestamp: millis }),
+      },
+    },
+  ];
+}
+
+const address = (r) => (r.query ? `${r.url}?${r.query}` : r.url);
+
+const checks = {
+  stripe: (r) => Boolean(stripe.webhooks.constructEvent(r.body, r.headers["stripe-signature"], r.secret)),
+  github: (r) => octokitVerify(r.secret, r.body, r.headers["x-hub-signature-256"]),
+  "standard-webhooks": (r) => Boolean(new Webhook(r.secret).verify(r.body, r.headers)),
+  svix: (r) => Boolean(new Svix(r.secret).verify(r.body, r.headers)),
+  slack: (r) => {
+    bolt.verifySlackRequest({ signingSecret: r.secret, body: r.body, headers: r.headers });
+    return true;
+  },
+  shopify: async (r) => {
+    const own = shopifyApi({
+      apiKey: "none", apiSecretKey: r.secret, hostName: "example.com", apiVersion: "2026-01", isEmbeddedApp: false,
+      logger: { level: LogSeverity.Error, log: () => {} },
+    });
+    const rawRequest = { method: "POST", url: "/", headers: { ...r.headers, "x-shopify-api-version": "2026-01", "x-shopify-topic": "orders/paid", "x-shopify-shop-domain": "example.myshopify.com", "x-shopify-webhook-id": "1" } };
+    const result = await own.webhooks.validate({ rawBody: r.body, rawRequest, rawResponse: {} });
+    return result.valid || JSON.stringify(result);
+  },
+  twilio: (r) => twilio.validateRequest(r.secret, r.headers["x-twilio-signature"], address(r), Object.fromEntries(new URLSearchParams(r.body))),
+  hubspot: (r) =>
+    Signature.isValid({
+      signatureVersion: "v3", signature: r.headers["x-hubspot-signature-v3"], method: "POST", clientSecret: r.secret,
+      requestBody: r.body, url: address(r), timestamp: Number(r.headers["x-hubspot-request-timestamp"]),
+    }),
+};
+
+const verified = {};
+for (const r of JSON.parse(await text(process.stdin))) {
+  try {
+    verified[r.preset] = await checks[r.preset](r);
+  } catch (e) {
+    verified[r.preset] = String(e);
+  }
+}
+console.log(JSON.stringify({ signed: await signed(), verified }));
