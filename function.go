@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -118,7 +119,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.T
 		if err := h.authenticate(r); err != nil {
 			return outcome.Of(err)
 		}
-		if c.profile, err = outcome.ProfileOf(r.URL.Query()); err != nil {
+		if c.profile, err = outcome.ProfileOf(r.URL.Query(), to.query); err != nil {
 			return outcome.Of(err)
 		}
 	}
@@ -133,17 +134,18 @@ type route struct {
 	method string
 	path   string // the path, or one level below it, if it ends in a slash
 	keyed  bool   // only for callers with a key
+	query  string // the parameters that are read, with a blank between
 	serve  func(*Handler, http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error)
 }
 
 var routes = []route{
-	{http.MethodGet, "/", false, (*Handler).about},
-	{http.MethodHead, "/", false, (*Handler).about},
-	{http.MethodGet, "/openapi.json", false, (*Handler).describe},
-	{http.MethodPost, "/", true, (*Handler).send},
-	{http.MethodPost, hooksPath, false, (*Handler).hook},
-	{http.MethodOptions, hooksPath, false, (*Handler).handshake},
-	{http.MethodDelete, "/messages/", true, (*Handler).revoke},
+	{http.MethodGet, "/", false, "", (*Handler).about},
+	{http.MethodHead, "/", false, "", (*Handler).about},
+	{http.MethodGet, "/openapi.json", false, "", (*Handler).describe},
+	{http.MethodPost, "/", true, "profile", (*Handler).send},
+	{http.MethodPost, hooksPath, false, "", (*Handler).hook},
+	{http.MethodOptions, hooksPath, false, "", (*Handler).handshake},
+	{http.MethodDelete, "/messages/", true, "to agent country profile", (*Handler).revoke},
 }
 
 // hooksPath is above the addresses of the sources.
@@ -165,13 +167,44 @@ func find(r *http.Request) (route, error) {
 	return route{}, outcome.NotServed(r.Method, allow)
 }
 
-// about tells who is here, without a secret and without reading one.
-func (h *Handler) about(http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error) {
-	return outcome.Page(struct {
+// readyTime is how long a look at the secrets may take that nobody is waiting for.
+const readyTime = 5 * time.Second
+
+// about tells who is here and whether a message could be sent now. What is in the
+// way is for the log: anybody may ask.
+func (h *Handler) about(_ http.ResponseWriter, r *http.Request, _ *outcome.Trip) (*outcome.Answer, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+	defer cancel()
+	err := h.ready(ctx)
+	answer := outcome.Page(struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 		Ready   bool   `json:"ready"`
-	}{"rcshook", Version(), h.fault == nil}), nil
+	}{"rcshook", Version(), err == nil})
+	answer.Cause = err
+	return answer, nil
+}
+
+// ready reads what a request would need, which is kept for it.
+func (h *Handler) ready(ctx context.Context) error {
+	if h.fault != nil {
+		return h.fault
+	}
+	if h.cfg.APIKeys != "" {
+		if _, err := h.agents.Secret(ctx, h.cfg.APIKeys); err != nil {
+			return err
+		}
+	}
+	for _, name := range h.agents.Names() {
+		a, err := h.agents.Agent(ctx, name)
+		if err == nil {
+			_, err = a.Token(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("agent %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // describe serves the OpenAPI description of all this.
@@ -318,6 +351,9 @@ func (h *Handler) defaults(agent string) compose.Defaults {
 // revoke takes back a message that is not delivered yet.
 func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
 	query := r.URL.Query()
+	if query.Get("to") == "" {
+		return nil, payload.Faults{{Detail: "the query parameter to is missing, the number that the message was sent to: /messages/ID?to=%2B12025550123"}}
+	}
 	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), h.cfg.Country)})
 	if err != nil {
 		return nil, err

@@ -311,7 +311,7 @@ func readRequests(t *testing.T, file string) []request {
 	}
 	var requests []request
 	for text := range strings.SplitSeq(lengthen(string(data)), "\n###\n") {
-		head, body, _ := strings.Cut(strings.TrimPrefix(text, "\n"), "\n\n")
+		head, body := cutHead(strings.TrimPrefix(text, "\n"))
 		lines := strings.Split(strings.TrimSuffix(head, "\n"), "\n")
 		method, path, ok := strings.Cut(lines[0], " ")
 		if !ok {
@@ -320,14 +320,24 @@ func readRequests(t *testing.T, file string) []request {
 		r := request{method, path, http.Header{}, []byte(strings.TrimSuffix(body, "\n"))}
 		for _, line := range lines[1:] {
 			name, value, ok := strings.Cut(line, ":")
-			if !ok {
-				t.Fatalf("%s: %q is no header", file, line)
+			if !ok || strings.ContainsAny(name, " {\"") {
+				t.Fatalf("%s: %q is no header; an empty line stands before the body", file, line)
 			}
 			r.header.Add(name, strings.TrimSpace(value))
 		}
 		requests = append(requests, r)
 	}
 	return requests
+}
+
+// cutHead separates the head of a request from its body at the first empty line.
+// In the head, line ends may be those of Windows; the body is taken as it is.
+func cutHead(text string) (head, body string) {
+	head, body, _ = strings.Cut(text, "\n\n")
+	if h, b, ok := strings.Cut(text, "\n\r\n"); ok && len(h) < len(head) {
+		head, body = h, b
+	}
+	return strings.ReplaceAll(head, "\r", ""), body
 }
 
 // make makes the request several times at once and renders the answer, which must

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -60,16 +61,27 @@ func UnknownAgentAt(pointer string, names []string) error {
 	return p
 }
 
-// ProfileOf reads the profile that a caller asks for with ?profile=.
-func ProfileOf(query url.Values) (Profile, error) {
-	switch p := Profile(query.Get("profile")); p {
-	case "", Strict:
-		return Strict, nil
-	case Soft:
-		return Soft, nil
-	default:
-		return Strict, payload.Faults{{Detail: "the query parameter profile is neither strict nor soft"}}
+// ProfileOf reads the profile that a caller asks for with ?profile=. Parameters
+// that are not among known, which has a blank between the names, are faults: what
+// somebody meant with them would not happen.
+func ProfileOf(query url.Values, known string) (Profile, error) {
+	profile := Profile(cmp.Or(query.Get("profile"), string(Strict)))
+	var faults payload.Faults
+	if profile != Strict && profile != Soft {
+		faults = append(faults, payload.Fault{Detail: "the query parameter profile is neither strict nor soft"})
+		profile = Strict
 	}
+	names := strings.Fields(known)
+	for name := range query {
+		if !slices.Contains(names, name) {
+			faults = append(faults, payload.Fault{Detail: "there is an unknown query parameter; the fields of the payload stand in the body, and read from the query are: " + strings.Join(names, ", ")})
+			break
+		}
+	}
+	if len(faults) > 0 {
+		return profile, faults
+	}
+	return profile, nil
 }
 
 // NotServed is the answer to a path that is served with the methods in allow only,

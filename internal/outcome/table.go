@@ -155,7 +155,7 @@ var table = map[Code]row{
 	},
 	FeatureUnsupported: {
 		http.StatusUnprocessableEntity, http.StatusOK, RetryNever, "The device of this number lacks a feature of the message",
-		"Send a plainer message, for instance text without actions.",
+		"Send a plainer message, without cards, files and actions, or an SMS.",
 	},
 	UpstreamRejected: {
 		http.StatusUnprocessableEntity, http.StatusOK, RetryNever, "RCS Business Messaging refused the message",
@@ -171,7 +171,7 @@ var table = map[Code]row{
 	},
 	RateLimited: {
 		http.StatusTooManyRequests, 0, RetryLater, "The limit of this agent or this user is reached",
-		"Send again after the time in Retry-After, with the same idempotency_key.",
+		"Send again after the time in Retry-After, with the same idempotency_key if there was one.",
 	},
 	UpstreamUnavailable: {
 		http.StatusServiceUnavailable, 0, RetryLater, "RCS Business Messaging is not available",

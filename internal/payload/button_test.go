@@ -50,6 +50,8 @@ func TestDecode_buttonFaults(t *testing.T) {
 	const (
 		schemes  = "https:, http:, webview:, webview-half:, webview-tall:, tel:, geo:, location:, cal:"
 		noScheme = "after the bar of a button stands a link that begins with " + schemes + ", or = and a postback"
+		noHTTPS  = "a link begins with https://, as in Track|https://example.com"
+		noTel    = "a number to dial begins with tel:, as in Call us|tel:+12025550199"
 		place    = "geo: is followed by latitude and longitude, as in geo:37.42,-122.08 or geo:37.42,-122.08?q=Label, or by a search as in geo:0,0?q=Words"
 		event    = "cal: is followed by start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
 		dial     = "tel: is followed by a phone number: digits, *, # and a leading +"
@@ -67,12 +69,15 @@ func TestDecode_buttonFaults(t *testing.T) {
 		{"Go|web-view:https://example.com", "no button does web-view:; did you mean webview:?"},
 		{"Go|tell:+1", "no button does tell:; did you mean tel:?"},
 		{"Go|loc:", "no button does loc:; a link begins with " + schemes},
-		{"Go|www.example.com", noScheme},
-		{"Go|example.com/a:b", noScheme},
+		{"Go|www.example.com", noHTTPS},
+		{"Go|example.com/a:b", noHTTPS},
+		{"Go|see example.com", noScheme},
+		{"Call|+1 (202) 555-0199", noTel},
+		{"Call|1011", noTel},
 		{"Go|ORDER_YES", noScheme},
 		{"Go|:x", noScheme},
 		{"Go|" + strings.Repeat("a", 21) + ":x", noScheme},
-		{"Go|1https://example.com", noScheme},
+		{"Go|1https://example.com", noHTTPS},
 		{"Go|", "nothing follows the bar of this button; without a bar it is a reply"},
 		{"Go| ", "nothing follows the bar of this button; without a bar it is a reply"},
 		{"|https://example.com", "a button begins with its label, before the bar"},

@@ -117,7 +117,7 @@ func (r *reader) afterLabel(b *Button, rest string) bool {
 func (r *reader) target(b *Button, target string) (problem string) {
 	scheme, after, ok := strings.Cut(target, ":")
 	if !ok || !isScheme(scheme) {
-		return "after the bar of a button stands a link that begins with " + listSchemes() + ", or = and a postback"
+		return withoutScheme(target)
 	}
 	after = strings.TrimSpace(after)
 	switch scheme = strings.ToLower(scheme); scheme {
@@ -140,6 +140,18 @@ func (r *reader) target(b *Button, target string) (problem string) {
 		return unknownScheme(scheme)
 	}
 	return ""
+}
+
+// withoutScheme tells what was probably forgotten.
+func withoutScheme(target string) string {
+	switch {
+	case strings.Trim(target, "+0123456789 -()/") == "":
+		return "a number to dial begins with tel:, as in Call us|tel:+12025550199"
+	case strings.Contains(target, ".") && !strings.Contains(target, " "):
+		return "a link begins with https://, as in Track|https://example.com"
+	default:
+		return "after the bar of a button stands a link that begins with " + listSchemes() + ", or = and a postback"
+	}
 }
 
 // textSchemes are what may follow the bar.
