@@ -1,0 +1,241 @@
+package rcshook
+
+import (
+	"bytes"
+	"fmt"
+	"mime/multipart"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// page is a Markdown file, or a section of one.
+type page string
+
+func readPage(t *testing.T, file string) page {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return page(data)
+}
+
+// section returns what stands under a heading up to the next one of any level.
+func (p page) section(t *testing.T, heading string) page {
+	t.Helper()
+	_, after, ok := strings.Cut(string(p), "\n"+heading+"\n")
+	if !ok {
+		t.Fatalf("there is no heading %s", heading)
+	}
+	section, _, _ := strings.Cut(after, "\n#")
+	return page(section)
+}
+
+// blocks returns the fenced blocks of a language.
+func (p page) blocks(language string) []string {
+	var blocks []string
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(string(p), -1) {
+		blocks = append(blocks, match[1])
+	}
+	return blocks
+}
+
+var bar = regexp.MustCompile(`([^\\])\|`)
+
+// rows returns the cells of the tables, without their heads.
+func (p page) rows() [][]string {
+	var rows [][]string
+	body := false
+	for line := range strings.Lines(string(p)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			body = false
+		case strings.HasPrefix(line, "| ---"):
+			body = true
+		case body:
+			cells := strings.Split(bar.ReplaceAllString(line, "$1\x00"), "\x00")
+			for i := range cells {
+				cells[i] = strings.ReplaceAll(strings.Trim(cells[i], "| "), `\|`, "|")
+			}
+			rows = append(rows, cells)
+		}
+	}
+	return rows
+}
+
+var code = regexp.MustCompile("`([^`]+)`")
+
+// quoted returns what stands in backticks.
+func quoted(text string) []string {
+	var all []string
+	for _, match := range code.FindAllStringSubmatch(text, -1) {
+		all = append(all, match[1])
+	}
+	return all
+}
+
+// composed returns the message of a body that has no faults.
+func composed(t *testing.T, contentType, body string) string {
+	t.Helper()
+	p, err := payload.Decode(contentType, []byte(body), payload.Options{})
+	if err != nil {
+		t.Errorf("%s: %v", body, err)
+		return ""
+	}
+	c, err := compose.Message(p, compose.Defaults{}, caseTime)
+	if err != nil {
+		t.Errorf("%s: %+v", body, err)
+		return ""
+	}
+	return string(c.Encoded)
+}
+
+// TestReadmeFields sees that the table of the README has every field of the message
+// exactly once, and nothing else, and that its payloads are good.
+func TestReadmeFields(t *testing.T) {
+	t.Parallel()
+	section := readPage(t, "README.md").section(t, "## What you can send")
+	var got, want []string
+	for _, row := range section.rows() {
+		got = append(got, quoted(row[0])...)
+	}
+	for _, f := range payload.Fields(payload.OnMessage) {
+		want = append(want, f.Name)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the fields in the README (-want +got):\n%s", diff)
+	}
+	checkPayloads(t, section)
+}
+
+// checkPayloads composes the JSON payloads of a page. What has no recipient is an
+// answer.
+func checkPayloads(t *testing.T, p page) {
+	t.Helper()
+	payloads := 0
+	for _, block := range p.blocks("json") {
+		if strings.HasPrefix(block, `{"to"`) {
+			payloads++
+			composed(t, "application/json", block)
+		}
+	}
+	if payloads == 0 {
+		t.Error("there is no payload on this page")
+	}
+}
+
+// TestPayloadPage sees that deploy/payload.md has all fields with all their aliases,
+// the true limits, and payloads that are good.
+func TestPayloadPage(t *testing.T) {
+	t.Parallel()
+	doc := readPage(t, filepath.Join("deploy", "payload.md"))
+	for heading, level := range map[string]payload.Level{
+		"## Fields of the message": payload.OnMessage,
+		"## Fields of a card":      payload.OnCard,
+		"### Fields of a button":   payload.OnButton,
+		"### Fields of an event":   payload.OnEvent,
+	} {
+		var got, want []string
+		for _, row := range doc.section(t, heading).rows() {
+			got = append(got, fmt.Sprint(quoted(row[0]), quoted(row[1])))
+		}
+		for _, f := range payload.Fields(level) {
+			want = append(want, fmt.Sprint([]string{f.Name}, f.Aliases))
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", heading, diff)
+		}
+	}
+	checkPayloads(t, doc)
+	checkButtons(t, doc.section(t, "## Buttons"))
+	checkForms(t, doc.section(t, "## Flat"))
+	checkLimits(t, doc.section(t, "## Limits"))
+}
+
+// checkButtons reads the text forms of buttons.
+func checkButtons(t *testing.T, section page) {
+	t.Helper()
+	rows := section.rows()
+	if len(rows) < 10 {
+		t.Errorf("%d forms of buttons, want all", len(rows))
+	}
+	for _, row := range rows {
+		composed(t, "application/json", fmt.Sprintf(`{"to": "+12025550123", "text": "a", "chips": [%q]}`, quoted(row[0])[0]))
+	}
+}
+
+var curlField = regexp.MustCompile(`-F '(\w+)=([^']*)'`)
+
+// checkForms sees that the flat carousel is the same message in JSON, as a form and
+// as fields of curl.
+func checkForms(t *testing.T, section page) {
+	t.Helper()
+	var forms []string
+	for _, block := range section.blocks("http") {
+		_, body, _ := strings.Cut(strings.TrimSpace(block), "\n\n")
+		forms = append(forms, composed(t, "application/x-www-form-urlencoded", body))
+	}
+	var body bytes.Buffer
+	w := multipart.NewWriter(&body)
+	for _, field := range curlField.FindAllStringSubmatch(section.blocks("sh")[0], -1) {
+		if err := w.WriteField(field[1], field[2]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	flat := composed(t, "application/json", section.blocks("json")[0])
+	if len(forms) == 0 || forms[0] != flat {
+		t.Errorf("the form becomes %v, and the JSON %s", forms, flat)
+	}
+	if got := composed(t, w.FormDataContentType(), body.String()); got != flat {
+		t.Errorf("the fields of curl become %s, and the JSON %s", got, flat)
+	}
+}
+
+// checkLimits compares the table of limits with the rules.
+func checkLimits(t *testing.T, section page) {
+	t.Helper()
+	want := map[string]int{
+		"`text` of a message":             rbm.MaxText,
+		"title of a card":                 rbm.MaxCardTitle,
+		"description of a card":           rbm.MaxCardDescription,
+		"label of a button":               rbm.MaxSuggestionText,
+		"postback":                        rbm.MaxPostback,
+		"URL of a button, `fallback_url`": rbm.MaxURL,
+		"title of an event":               rbm.MaxCalendarTitle,
+		"description of an event":         rbm.MaxCalendarDescription,
+		"chips under a message":           rbm.MaxSuggestions,
+		"buttons of a card":               rbm.MaxCardSuggestions,
+		"cards of a carousel":             rbm.MaxCarouselCards,
+		"recipients":                      payload.MaxRecipients,
+		"`idempotency_key`":               payload.MaxIdempotencyKey,
+		"the whole message as JSON":       rbm.MaxMessageBytes,
+		"`ttl`":                           int(rbm.MaxLifetime.Seconds()),
+	}
+	got := map[string]int{}
+	for _, row := range section.rows() {
+		var n int
+		if _, err := fmt.Sscan(row[1], &n); err != nil {
+			t.Errorf("%s: %v", row[0], err)
+		}
+		got[row[0]] = n
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+}
