@@ -1,0 +1,191 @@
+package deploy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// A recipe is a page with boxes in it:
+//
+//	yaml          a whole rcshook.yaml, with one source
+//	json payload  what is posted to the function
+//	json event    what the sender of the source posts
+//	json message  what comes of the box before it
+type box struct{ kind, text string }
+
+var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json message)\n(.*?)```")
+
+// TestRecipes runs what the recipes show: payloads and events are sent to the
+// function, the latter signed as their senders would.
+func TestRecipes(t *testing.T) {
+	pages, err := filepath.Glob("recipes/*.md")
+	if err != nil || len(pages) != 11 {
+		t.Fatalf("%d pages, want ten recipes and their list: %v", len(pages), err)
+	}
+	list, err := os.ReadFile("recipes/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		name := filepath.Base(page)
+		if name == "README.md" {
+			continue
+		}
+		if !bytes.Contains(list, []byte("("+name+")")) {
+			t.Errorf("%s is not in the list of recipes", name)
+		}
+		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) { tryRecipe(t, page) })
+	}
+}
+
+func tryRecipe(t *testing.T, page string) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kitchen{t: t, sim: new(rbmtest.Simulator)}
+	server := httptest.NewServer(k.sim)
+	t.Cleanup(func() { k.sim.Close(); server.Close() })
+	k.environ = environ(t, k.sim, server.URL)
+	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "projects/PROJECT/", "projects/example/"), -1) {
+		k.try(box{b[1], b[2]})
+	}
+	if k.sent == 0 {
+		t.Error("the recipe sends nothing")
+	}
+}
+
+// environ are the settings of a function against the simulator.
+func environ(t *testing.T, sim *rbmtest.Simulator, url string) []string {
+	t.Helper()
+	env := sim.Provision(url)
+	adc := filepath.Join(t.TempDir(), "adc.json")
+	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
+	return []string{
+		"RCSHOOK_AGENT_ID=" + env.AgentIDSecret, "RCSHOOK_CREDENTIALS=" + env.KeySecret, "RCSHOOK_API_KEYS=KEY",
+		"RCSHOOK_RBM_ENDPOINT=" + url, "RCSHOOK_SECRETMANAGER_ENDPOINT=" + url,
+	}
+}
+
+// kitchen is where one recipe is tried.
+type kitchen struct {
+	t       *testing.T
+	sim     *rbmtest.Simulator
+	environ []string
+	source  *source.Source // of the file
+	secret  []byte         // what its sender signs with
+	google  *source.Issuer
+	sent    int
+}
+
+func (k *kitchen) try(b box) {
+	k.t.Helper()
+	switch b.kind {
+	case "yaml":
+		k.file(b.text)
+	case "json payload":
+		k.post("/", http.Header{"Authorization": {"Bearer KEY"}, "Content-Type": {"application/json"}}, b.text)
+	case "json event":
+		r := k.source.Sample("0001")
+		r.Body = []byte(b.text)
+		if k.source.Google() {
+			r.Header.Set("Authorization", "Bearer "+k.google.Token(k.source.Config.Audience[0], k.source.Config.Emails[0], time.Now()))
+		} else if err := k.source.Sign(r, k.secret, time.Now()); err != nil {
+			k.t.Fatal(err)
+		}
+		k.post("/hooks/"+k.source.Name, r.Header, b.text)
+	case "json message":
+		k.message(b.text)
+	}
+}
+
+// file takes rcshook.yaml, and puts the secret of its source into the simulator.
+func (k *kitchen) file(text string) {
+	k.t.Helper()
+	parsed, err := config.ParseFile("rcshook.yaml", []byte(text))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	sources, err := source.Open(parsed.Sources, source.Options{})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	all := sources.All()
+	if len(all) != 1 {
+		k.t.Fatalf("the file has %d sources, want one", len(all))
+	}
+	k.source = all[0]
+	for _, s := range k.source.Config.Secrets {
+		name, _ := s.Resource()
+		secret, _, _ := strings.Cut(name, "/versions/")
+		var receiver []byte
+		receiver, k.secret = k.source.Pair()
+		k.sim.Secrets().AddVersion(secret, receiver)
+	}
+	if k.google, err = source.NewIssuer(); err != nil {
+		k.t.Fatal(err)
+	}
+	google := httptest.NewServer(k.google)
+	k.t.Cleanup(google.Close)
+	path := filepath.Join(k.t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		k.t.Fatal(err)
+	}
+	k.environ = append(k.environ, "RCSHOOK_CONFIG="+path, "RCSHOOK_OIDC_ENDPOINT="+google.URL)
+}
+
+func (k *kitchen) post(path string, header http.Header, body string) {
+	k.t.Helper()
+	h, err := rcshook.New(k.environ, io.Discard)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer h.Close()
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
+	r.Header = header
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if !strings.Contains(w.Body.String(), `"code":"accepted"`) {
+		k.t.Errorf("POST %s: %d %s\n%s", path, w.Code, w.Body, body)
+	}
+	if k.sent++; len(k.sim.Messages()) != k.sent {
+		k.t.Errorf("%d messages arrived, want %d", len(k.sim.Messages()), k.sent)
+	}
+}
+
+func (k *kitchen) message(want string) {
+	k.t.Helper()
+	messages := k.sim.Messages()
+	if len(messages) == 0 {
+		k.t.Fatal("no message arrived")
+	}
+	var wanted, got any
+	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+		k.t.Fatalf("%v in\n%s", err, want)
+	}
+	if err := json.Unmarshal(messages[len(messages)-1].AgentMessage, &got); err != nil {
+		k.t.Fatal(err)
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		k.t.Errorf("message (-want +got):\n%s", diff)
+	}
+}
