@@ -189,3 +189,37 @@ func (k *kitchen) message(want string) {
 		k.t.Errorf("message (-want +got):\n%s", diff)
 	}
 }
+
+var yamlBoxes = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// The files that the documentation shows have no faults, and it lists every preset.
+func TestDocumentedFiles(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"../README.md", "sources.md"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := yamlBoxes.FindAllSubmatch(text, -1)
+		if len(files) == 0 {
+			t.Errorf("%s shows no file", page)
+		}
+		for _, file := range files {
+			parsed, err := config.ParseFile(page, file[1])
+			_, wrong := source.Open(parsed.Sources, source.Options{Agents: []string{"default"}})
+			if err := config.Join(err, wrong); err != nil {
+				t.Errorf("%v in\n%s", err, file[1])
+			}
+		}
+		if page != "sources.md" {
+			continue
+		}
+		var listed []string
+		for _, row := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| .* \\| .*`(secret|audience)`").FindAllSubmatch(text, -1) {
+			listed = append(listed, string(row[1]))
+		}
+		if diff := cmp.Diff(source.Presets(), listed); diff != "" {
+			t.Errorf("presets in %s (-want +got):\n%s", page, diff)
+		}
+	}
+}
