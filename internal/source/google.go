@@ -17,7 +17,7 @@ import (
 
 // ErrKeys means that Google's public keys cannot be had, so that a token can be
 // neither believed nor refused.
-var ErrKeys = errors.New("Google's public keys cannot be fetched") //nolint:staticcheck // a name
+var ErrKeys = errors.New("the public keys of Google cannot be fetched")
 
 const (
 	googleIssuer = "https://accounts.google.com"
