@@ -350,13 +350,13 @@ func TestUploads(t *testing.T) {
 		"media": map[string]any{"height": "SHORT", "uploadedRbmFile": map[string]any{"fileName": image}},
 	}}}})
 	g.wait(`document.querySelector(".card .media img")?.naturalWidth === 1`)
-	for _, tt := range []struct{ kind, want string }{
-		{"application/pdf", ".document"},
-		{"audio/mpeg", ".sound"},
-		{"video/mp4", ".file .play"},
+	for _, tt := range []struct{ kind, selector, text string }{
+		{"application/pdf", ".document-icon", "PDF"},
+		{"audio/mpeg", ".sound", ""},
+		{"video/mp4", ".file:has(.play)", ""},
 	} {
 		g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": g.upload(tt.kind, []byte("x"))}})
-		g.wait(`document.querySelector("` + tt.want + `")`)
+		g.shows(tt.selector, tt.text)
 	}
 	g.clean()
 }
@@ -396,6 +396,9 @@ func TestPushFails(t *testing.T) {
 	g.shows(".row-user .meta", "webhook 500")
 	g.click(".row-user .meta")
 	g.shows("#inspect .pushed[data-tone=bad]", "500")
+	hook.refuse.Store(false) // the platform tries again by itself
+	g.shows(".row-user .meta", "webhook 200, ")
+	g.shows("#inspect .pushed[data-tone=good]", "200")
 }
 
 // TestAgentEvents shows the agent typing, and that it has read.

@@ -212,6 +212,9 @@ func TestNarrow(t *testing.T) {
 	}
 	g.wait(`document.querySelectorAll(".row-agent").length === 4`)
 	fits("phone")
+	if cut := eval[[]string](g, `[...document.querySelectorAll(".bubble, .card-text")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)`); len(cut) > 0 {
+		t.Errorf("texts are wider than what they are in: %q", cut)
+	}
 	g.click(`.views [data-view=compose]`)
 	g.click(`[data-example=faults]`)
 	g.shows(".faults", "titel")

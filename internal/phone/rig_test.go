@@ -314,8 +314,9 @@ func (g *rig) click(selector string) {
 	})()`, quoted(selector))
 	g.wait(at)
 	point := eval[[]float64](g, at)
-	if len(point) != 2 {
-		g.t.Fatalf("%s was to be clicked, and is gone", selector)
+	for len(point) != 2 { // it has moved again meanwhile
+		g.wait(at)
+		point = eval[[]float64](g, at)
 	}
 	g.do(chromedp.MouseClickXY(point[0], point[1]))
 }

@@ -101,6 +101,7 @@ func (g *rig) tour(narrow bool) {
 		g.shows(".chat-number", "+1 202 555 0177")
 		g.shot(name("2-chats"))
 	}
+	g.shows(".chat", "A second conversation")
 	g.click(`[data-phone="` + someone + `"]`)
 	g.shows("#screen", "Whatever the API can do")
 	g.wait(`document.querySelectorAll(".row-agent").length > 10`)

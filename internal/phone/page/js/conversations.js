@@ -31,8 +31,15 @@ export class Conversations {
       }
       this.update(e, c, store, c.key === selected, agents.size > 1);
       // Moving an element takes its focus away, so it stays if its place is right.
-      if (this.root.children[i] !== e.el) this.root.insertBefore(e.el, this.root.children[i] ?? null);
+      if (this.root.children[i] === e.el) return;
+      this.root.insertBefore(e.el, this.root.children[i] ?? null);
+      if (c.key === selected) this.show(e);
     });
+  }
+
+  /** Scrolls an entry into view: the list is a row on narrow screens. */
+  show(e) {
+    e.button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   entry(key) {
@@ -67,7 +74,7 @@ export class Conversations {
     if (selected === e.button.hasAttribute("aria-current")) return;
     if (selected) {
       e.button.setAttribute("aria-current", "true");
-      e.button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      this.show(e);
     } else {
       e.button.removeAttribute("aria-current");
     }

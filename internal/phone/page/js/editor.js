@@ -3,7 +3,7 @@
 // way; the text area itself stays what browsers and screen readers know.
 
 import { fill, h } from "./dom.js";
-import { locate, placeOf, tokens } from "./json.js";
+import { colored, locate, placeOf, tokens } from "./json.js";
 
 export class Editor {
   constructor(label, changed) {
@@ -74,7 +74,7 @@ export class Editor {
   /** Draws the layer anew: one element per line, so that long lines break alike. */
   paint() {
     const text = this.text;
-    const all = tokens(text);
+    const all = text.length > colored ? [] : tokens(text);
     const lines = [];
     let from = 0;
     let next = 0;

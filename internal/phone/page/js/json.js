@@ -16,7 +16,7 @@ export function tokens(text) {
 }
 
 // Coloring is for people; nobody reads more than this.
-const colored = 60_000;
+export const colored = 60_000;
 
 /** A value as an element, indented and colored. */
 export function jsonView(value, label) {

@@ -38,9 +38,9 @@ export function follow({ start, event, state }) {
     try {
       const setup = await ask("/_dev/setup");
       if (setup.boot !== boot) {
-        boot = setup.boot;
         last = 0;
         await start(setup);
+        boot = setup.boot;
       }
     } catch {
       return again();
