@@ -24,12 +24,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/compose"
@@ -214,7 +216,10 @@ func (h *Handler) describe(http.ResponseWriter, *http.Request, *outcome.Trip) (*
 
 // authenticate lets those through who carry a key, or a token of Google.
 func (h *Handler) authenticate(r *http.Request) error {
-	if h.fault != nil || h.cfg.AllowUnauthenticated {
+	switch secret := (*agent.SecretError)(nil); {
+	case errors.As(h.fault, &secret):
+		return outcome.Hidden(h.fault, "rcshook.yaml cannot be read")
+	case h.fault != nil || h.cfg.AllowUnauthenticated:
 		return h.fault
 	}
 	if h.tokens != nil && (h.cfg.APIKeys == "" || source.IsToken(r.Header)) {
@@ -305,6 +310,9 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 	}
 	p.Agent = cmp.Or(p.Agent, from.Agent)
 	c, err := compose.Message(p, h.defaults(p.Agent), h.now())
+	if faults := payload.Faults(nil); errors.As(err, &faults) && !h.agents.Has(p.Agent) {
+		err = append(faults, payload.Fault{Pointer: p.AgentPointer, Detail: "no agent has this name"})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -363,6 +371,9 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 		return nil, err
 	}
 	id := strings.TrimPrefix(r.URL.Path, "/messages/")
+	if uuid.Validate(id) != nil {
+		return nil, payload.Faults{{Detail: "the message ID in the path is not a UUID; take it from the answer to the send"}}
+	}
 	return h.sender.Revoke(r.Context(), a, to, id, trip), nil
 }
 
@@ -382,6 +393,9 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: "the body has more than 256 KiB"}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &outcome.Problem{Code: outcome.BodyTimeout, Err: err}
 	}
 	if err != nil {
 		return nil, &outcome.Problem{Code: outcome.InvalidBody, Detail: "the body did not arrive in full", Err: err}

@@ -33,7 +33,7 @@ func TestSlowBody(t *testing.T) {
 		t.Fatalf("no answer: %v", err)
 	}
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusBadRequest || !strings.Contains(string(body), `"code":"invalid_body"`) {
+	if err != nil || res.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), `"code":"body_timeout"`) {
 		t.Errorf("the answer is %s, %v\n%s", res.Status, err, body)
 	}
 	if _, err := in.ReadByte(); err != io.EOF { //nolint:errorlint // the very error

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -34,8 +33,8 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 		return h, h.fault
 	}
 	transport := rbm.NewTransport()
-	if strings.HasPrefix(h.cfg.RBMEndpoint, "http://") {
-		transport.MaxConnsPerHost = 0 // a simulator, over HTTP/1
+	if h.cfg.RBMEndpoint != "" {
+		transport.MaxConnsPerHost = 0 // a simulator or a proxy, which may speak HTTP/1 only
 	}
 	if h.fault = h.readFile(transport); h.fault != nil {
 		return h, h.fault

@@ -15,6 +15,7 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
+	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -74,6 +75,11 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	h, err := rcshook.New(os.Environ(), io.Discard)
+	if err != nil {
+		return err
+	}
+	h.Close()
 	sim.Page = o.page(agentID, file.samples())
 	if err := o.connect(ctx, sim); err != nil {
 		return err
@@ -102,6 +108,13 @@ func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err 
 	adc := filepath.Join(dir, "application-default-credentials.json")
 	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
 		return "", err
+	}
+	for _, name := range []string{
+		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
+	} {
+		if err := os.Unsetenv(name); err != nil { // those of a deployment would be in the way
+			return "", err
+		}
 	}
 	for name, value := range map[string]string{
 		"FUNCTION_TARGET":                "Send",

@@ -139,6 +139,12 @@ func (d *Directory) Agent(ctx context.Context, name string) (*Agent, error) {
 	return e.agent(ctx)
 }
 
+// Has reports whether there is an agent of that name, as [Directory.Agent] takes it.
+func (d *Directory) Has(name string) bool {
+	_, err := d.find(name)
+	return err == nil
+}
+
 func (d *Directory) find(name string) (*entry, error) {
 	if name == "" {
 		name = config.DefaultAgent

@@ -105,8 +105,15 @@ type bugError struct{ text string }
 
 func (e *bugError) Error() string { return "agent: bug: " + e.text }
 
+// ErrWaiting means that a request ended while its secrets or its token were still
+// being fetched. Such an error is also that of the request's context.
+var ErrWaiting = errors.New("agent: secrets or token not there yet")
+
 // waitError is how waiting for a fetch ends when the request ends first.
 type waitError struct{ err error }
+
+// Is reports whether target is [ErrWaiting].
+func (e *waitError) Is(target error) bool { return target == ErrWaiting }
 
 func (e *waitError) Error() string { return "agent: wait for secrets or a token: " + e.err.Error() }
 func (e *waitError) Unwrap() error { return e.err }

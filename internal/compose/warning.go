@@ -114,6 +114,9 @@ func (w *warner) buttons(buttons payload.Buttons) {
 		if slices.ContainsFunc(buttons.Items[:i], func(other payload.Button) bool { return other.Label.Value == b.Label.Value }) {
 			w.warn(b.Label.Place, "another button has the same label")
 		}
+		if b.Action == payload.Reply {
+			w.useless("a reply opens nothing that could fail", b.FallbackURL.Place)
+		}
 		if b.Action == payload.SearchPlace {
 			w.warn(b.Query.Place, "only Google Messages on Android searches the map; coordinates work everywhere")
 		}

@@ -104,6 +104,11 @@ func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outco
 // sendTo always has an answer: a bug must not take the other recipients along.
 func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outcome.Trip) (answer *outcome.Answer) {
 	id, random := p.messageID(phone)
+	unsure := false
+	observe := func(a rbm.Attempt) {
+		trip.Attempt(a)
+		unsure = unsure || mayHaveArrived(a)
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			answer = outcome.Of(outcome.Bug(v))
@@ -111,10 +116,10 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 		answer.Agent, answer.To, answer.MessageID = p.Agent.Name, phone, id
 		answer.Warnings = p.Message.Warnings
 		if random {
-			answer.Random()
+			answer.Random(unsure)
 		}
 	}()
-	err := s.call(ctx, p.Agent, trip, func(c *rbm.Client) error {
+	err := s.call(ctx, p.Agent, observe, func(c *rbm.Client) error {
 		if p.DryRun {
 			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
 			return nil
@@ -134,6 +139,12 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 	return answer
 }
 
+// mayHaveArrived reports whether the platform may have taken the message although
+// the attempt failed: whatever comes of later attempts, that remains.
+func mayHaveArrived(a rbm.Attempt) bool {
+	return a.Err != nil && (a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500)
+}
+
 func (p *Parcel) messageID(phone string) (id string, random bool) {
 	switch {
 	case p.ID != "":
@@ -148,7 +159,7 @@ func (p *Parcel) messageID(phone string) (id string, random bool) {
 // Revoke takes back a message that is not delivered yet.
 func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *outcome.Trip) *outcome.Answer {
 	answer := outcome.New(outcome.Revoked)
-	if err := s.call(ctx, a, trip, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
+	if err := s.call(ctx, a, trip.Attempt, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
 		answer = outcome.Of(err)
 	}
 	answer.Agent, answer.To, answer.MessageID = a.Name, phone, id
@@ -157,7 +168,7 @@ func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, t
 
 // call runs f with a client of the agent, and once more with the secrets read anew
 // where the platform does not accept the credentials: they may have been replaced.
-func (s *Sender) call(ctx context.Context, a *agent.Agent, trip *outcome.Trip, f func(*rbm.Client) error) error {
+func (s *Sender) call(ctx context.Context, a *agent.Agent, observe func(rbm.Attempt), f func(*rbm.Client) error) error {
 	for renewed := false; ; renewed = true {
 		client, err := rbm.New(rbm.Config{
 			AgentID:    a.ID,
@@ -167,7 +178,7 @@ func (s *Sender) call(ctx context.Context, a *agent.Agent, trip *outcome.Trip, f
 			Endpoint:   s.Endpoint,
 			Retry:      s.Retry,
 			UserAgent:  s.UserAgent,
-			Observe:    trip.Attempt,
+			Observe:    observe,
 		})
 		if err == nil {
 			err = f(client)

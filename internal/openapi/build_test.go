@@ -345,7 +345,8 @@ func answerSchema() object {
 				"properties": object{"status": object{"type": "integer"}, "reason": text, "message": text},
 			},
 			"dry_run": object{
-				"type": "object", "required": []any{"method", "url", "agent_message", "bytes"},
+				"type":        "object",
+				"description": "the request that was not sent; of several recipients, each result has its URL, and the message stands here",
 				"properties": object{
 					"method": text, "url": text, "bytes": object{"type": "integer"},
 					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},

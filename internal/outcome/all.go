@@ -7,12 +7,37 @@ func All(results []*Answer) *Answer {
 	for _, r := range results {
 		a.RetryAfter = max(a.RetryAfter, r.RetryAfter)
 		a.DuplicateRisk = a.DuplicateRisk || r.DuplicateRisk
+		a.random = a.random || r.random
 		if a.Cause == nil {
 			a.Cause = r.Cause
 		}
 	}
+	if a.random && !a.OK {
+		// Some may have got it, and would get another one.
+		a.DuplicateRisk = a.DuplicateRisk || a.Code == Mixed
+		a.Action = "Send again only to those whose result is not ok, to each with the message_id of its result. An idempotency_key spares you this."
+	}
+	a.shareMessage(results)
 	a.Results = results
 	return a
+}
+
+// shareMessage shows the message of a dry run once instead of for each recipient.
+func (a *Answer) shareMessage(results []*Answer) {
+	for _, r := range results {
+		if r.DryRun == nil || len(r.DryRun.AgentMessage) == 0 {
+			return
+		}
+		if first := results[0].DryRun; &r.DryRun.AgentMessage[0] != &first.AgentMessage[0] {
+			return
+		}
+	}
+	first := results[0]
+	a.DryRun = &Preview{AgentMessage: first.DryRun.AgentMessage, Bytes: first.DryRun.Bytes}
+	a.Warnings = first.Warnings
+	for _, r := range results {
+		r.DryRun.AgentMessage, r.DryRun.Bytes, r.Warnings = nil, 0, nil
+	}
 }
 
 func common(results []*Answer) Code {

@@ -68,7 +68,8 @@ type Answer struct {
 	Header     map[string]string `json:"-"`
 	Cause      error             `json:"-"`
 
-	page any // stands in the place of the answer
+	page   any  // stands in the place of the answer
+	random bool // the message ID is one
 }
 
 // Upstream is what RCS Business Messaging said.
@@ -80,10 +81,12 @@ type Upstream struct {
 
 // Preview is the request that a dry run did not send.
 type Preview struct {
-	Method       string          `json:"method"`
-	URL          string          `json:"url"`
-	AgentMessage json.RawMessage `json:"agent_message"`
-	Bytes        int             `json:"bytes"`
+	Method string `json:"method,omitempty"`
+	URL    string `json:"url,omitempty"`
+
+	// AgentMessage stands once for all recipients that would get the same.
+	AgentMessage json.RawMessage `json:"agent_message,omitempty"`
+	Bytes        int             `json:"bytes,omitempty"`
 
 	// Billing is how the message is billed in the US; nil for other numbers.
 	Billing *compose.Billing `json:"billing,omitempty"`

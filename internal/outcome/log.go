@@ -52,7 +52,7 @@ type Trip struct {
 
 // Begin starts the trip of r.
 func Begin(r *http.Request) *Trip {
-	t := &Trip{start: time.Now(), method: r.Method, path: place(r.URL.Path), trace: traceID(r.Header)}
+	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), trace: traceID(r.Header)}
 	if t.ID = t.trace; t.ID == "" {
 		t.ID = uuid.NewString()
 	}
@@ -85,6 +85,16 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 	}
 	attrs = append(attrs, slog.Int64("total_ms", time.Since(t.start).Milliseconds()))
 	log.LogAttrs(ctx, a.Level(), string(a.Code), attrs...)
+}
+
+// knownMethod keeps a method that HTTP has: another one may hold anything.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	default:
+		return "other"
+	}
 }
 
 // place keeps of a path what we named ourselves: the rest may hold anything.

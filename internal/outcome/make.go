@@ -41,13 +41,24 @@ func OfDryRun(url, phone string, c *compose.Composed) *Answer {
 	return a
 }
 
-// Random tells that the message has a random ID. If the platform may have taken it
-// although the answer says that it failed, only that ID makes a retry safe.
-func (a *Answer) Random() {
+// Random tells that the message has a random ID, and whether some attempt may have
+// got through. Then only the same ID makes a retry safe.
+func (a *Answer) Random(unsure bool) {
+	a.random = true
+	if a.OK {
+		return
+	}
 	switch a.Code {
-	case UpstreamUnavailable, UpstreamTimeout, Internal:
-		a.DuplicateRisk = true
-		a.Action = "Send again with the message_id of this answer, so that the message cannot arrive twice. An idempotency_key spares you this."
+	case UpstreamUnavailable, UpstreamTimeout, FallbackUnavailable, Internal:
+		unsure = true
+	}
+	a.DuplicateRisk = unsure
+	const same = "with the message_id of this answer, so that the message cannot arrive twice. An idempotency_key spares you this."
+	switch {
+	case a.Retry == RetryNow, a.Retry == RetryLater:
+		a.Action = "Send again " + same
+	case unsure:
+		a.Action = strings.TrimSpace(a.Action + " If you send again, do it " + same)
 	}
 }
 

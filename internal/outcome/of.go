@@ -63,6 +63,8 @@ func Of(err error) *Answer {
 		return ofSecret(secret)
 	case errors.As(err, &remote):
 		return ofRemote(err, remote)
+	case errors.Is(err, agent.ErrWaiting):
+		return New(SecretUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, agent.ErrTokenUnavailable):
 		return New(UpstreamUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

@@ -23,6 +23,7 @@ const (
 // The codes of requests that failed.
 const (
 	InvalidBody              Code = "invalid_body"
+	BodyTimeout              Code = "body_timeout"
 	UnsupportedMediaType     Code = "unsupported_media_type"
 	PayloadTooLarge          Code = "payload_too_large"
 	InvalidPayload           Code = "invalid_payload"
@@ -95,6 +96,10 @@ var table = map[Code]row{
 	InvalidBody: {
 		http.StatusBadRequest, 0, RetryNever, "The body cannot be read",
 		`Send one JSON object, such as {"to": "+12025550123", "text": "Hello"}, or a form with those fields.`,
+	},
+	BodyTimeout: {
+		http.StatusRequestTimeout, 0, RetryNow, "The body did not arrive in time",
+		"Send it again.",
 	},
 	UnsupportedMediaType: {
 		http.StatusUnsupportedMediaType, 0, RetryNever, "This content type cannot be read",

@@ -42,7 +42,7 @@ type Fault struct {
 	// Phone says that a recipient's number is at fault.
 	Phone bool `json:"-"`
 
-	order int32 // of the place in the document; zero comes last
+	order int64 // of the place in the document; zero comes last
 }
 
 // Faults is everything that is wrong with a payload, in the order of the document.
@@ -65,7 +65,7 @@ const maxFaults = 100
 func (f Faults) Sorted() Faults {
 	sorted := slices.Clone(f)
 	slices.SortStableFunc(sorted, func(a, b Fault) int {
-		return cmp.Compare(uint32(a.order-1), uint32(b.order-1)) // zero wraps to the end
+		return cmp.Compare(uint64(a.order-1), uint64(b.order-1)) // zero wraps to the end
 	})
 	sorted = slices.CompactFunc(sorted, func(a, b Fault) bool {
 		return a.Pointer == b.Pointer && a.Detail == b.Detail

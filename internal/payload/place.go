@@ -84,7 +84,7 @@ func (p Place) FaultBelow(pointer, format string, args ...any) Fault {
 	if p.part > 0 {
 		f.Detail = fmt.Sprintf("number %d of this text: %s", p.part, f.Detail)
 	}
-	f.order = p.node.order()
+	f.order = int64(p.node.order())<<16 + int64(p.part)
 	at, inside := p.node.pointer()
 	if f.Pointer = at; !p.node.embedded() {
 		f.Pointer += pointer

@@ -58,6 +58,9 @@ func (r *reader) recipients(f *record) []Recipient {
 	} else {
 		to.read(n)
 	}
+	if to.entries == 0 && !to.refused {
+		r.fault(n, "missing: who is to get the message, for instance +12025550123")
+	}
 	count := len(to.list)
 	if to.entries > maxEntries {
 		count = to.entries
@@ -77,6 +80,7 @@ type recipients struct {
 	country   string
 	countryOK bool
 	entries   int
+	refused   bool // something that is no text and no number
 	list      []Recipient
 }
 
@@ -147,6 +151,7 @@ func (to *recipients) parse(text string) (number, problem string) {
 }
 
 func (to *recipients) refuse(at Place, problem string) {
+	to.refused = true
 	fault := at.Fault("%s", problem)
 	fault.Phone = true
 	to.report(at, fault)

@@ -99,7 +99,7 @@ func (t Type) inside() Level {
 func (r *reader) gather(f *record, flat flat, c *node) {
 	container := f.at[flat.id]
 	switch {
-	case container == nil || container.blank() && !container.made:
+	case container == nil || !container.made && container.blank():
 		k := kindList
 		if flat.index < 0 {
 			k = kindObject

@@ -105,7 +105,9 @@ func (n *node) isDefault(f *field) bool {
 	case boolNode:
 		return n.text == "false"
 	case numberNode:
-		return n.text == "0" || n.text == "-0"
+		// A coordinate of zero is a place: the message is read once more from
+		// here, by rules that want both coordinates.
+		return f.kind != kindDouble && (n.text == "0" || n.text == "-0")
 	case listNode:
 		return len(n.list) == 0
 	default:
