@@ -118,17 +118,29 @@ func (k *call) request(ctx context.Context) (*http.Request, error) {
 // and does not send a header without a value.
 func replayable(req *http.Request) { req.Header["Idempotency-Key"] = nil }
 
+// noteResent makes note of net/http sending req again by itself: it then asks for
+// the body once more.
+func noteResent(req *http.Request, resent *bool) {
+	if again := req.GetBody; again != nil {
+		req.GetBody = func() (io.ReadCloser, error) {
+			*resent = true
+			return again()
+		}
+	}
+}
+
 // roundTrip makes attempt n of a method: it authorises req, sends it, and hands
 // the answer to accept, whose error it completes.
 func (c *Client) roundTrip(req *http.Request, method string, n int, accept func(*http.Response, []byte) error) error {
-	start := time.Now()
+	start, resent := time.Now(), false
+	noteResent(req, &resent)
 	status, err := c.exchange(req, method, accept)
 	var failure *Error
 	if errors.As(err, &failure) {
 		failure.Method, failure.Attempts = method, n
 	}
 	if c.observe != nil {
-		c.observe(Attempt{Method: method, Number: n, StatusCode: status, Err: err, Duration: time.Since(start)})
+		c.observe(Attempt{Method: method, Number: n, StatusCode: status, Err: err, Duration: time.Since(start), Resent: resent})
 	}
 	return err
 }

@@ -86,6 +86,11 @@ type Attempt struct {
 	StatusCode int           // 0 if no answer came
 	Err        error         // nil if the attempt succeeded
 	Duration   time.Duration // from asking for the token to the end of the answer
+
+	// Resent says that net/http sent the request more than once, because a
+	// connection broke: an earlier copy may have arrived, whatever the answer to
+	// the last one.
+	Resent bool
 }
 
 // Client calls the API for one agent. It is safe for concurrent use.

@@ -397,7 +397,7 @@ func TestUntrustedCertificate(t *testing.T) {
 }
 
 // After a process was frozen its idle connections are dead. net/http itself must
-// then use a new one, without an attempt of ours.
+// then use a new one, without an attempt of ours, but not without our notice.
 func TestDeadIdleConnectionsCostNoAttempt(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -414,19 +414,19 @@ func TestDeadIdleConnectionsCostNoAttempt(t *testing.T) {
 			go serveOnce(conn)
 		}
 	}()
-	attempts := 0
+	var resent []bool
 	client := newClient(t, rbm.Config{
 		Endpoint:   "http://" + listener.Addr().String(),
 		HTTPClient: &http.Client{Transport: rbm.NewTransport()},
-		Observe:    func(rbm.Attempt) { attempts++ },
+		Observe:    func(a rbm.Attempt) { resent = append(resent, a.Resent) },
 	})
 	for range 3 {
 		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if attempts != 3 {
-		t.Errorf("%d attempts for 3 messages", attempts)
+	if diff := cmp.Diff([]bool{false, true, true}, resent); diff != "" {
+		t.Errorf("Resent of an attempt for each of 3 messages (-want +got):\n%s", diff)
 	}
 }
 

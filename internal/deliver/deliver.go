@@ -142,7 +142,7 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 // mayHaveArrived reports whether the platform may have taken the message although
 // the attempt failed: whatever comes of later attempts, that remains.
 func mayHaveArrived(a rbm.Attempt) bool {
-	return a.Err != nil && (a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500)
+	return a.Err != nil && (a.Resent || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500)
 }
 
 func (p *Parcel) messageID(phone string) (id string, random bool) {
