@@ -130,10 +130,10 @@ func main() {
 	}
 }
 `, module))
-	if os.Getenv("RCSHOOK_TEST_NETWORK") != "" {
+	if os.Getenv("RCSHOOKTEST_NETWORK") != "" {
 		run(t, dir, "go", "mod", "tidy")
 	} else {
-		t.Log("go mod tidy is left out: it needs the network, and RCSHOOK_TEST_NETWORK is not set")
+		t.Log("go mod tidy is left out: it needs the network, and RCSHOOKTEST_NETWORK is not set")
 	}
 	program := filepath.Join(dir, "main")
 	run(t, dir, "go", "build", "-o", program, "./functions.local/app")

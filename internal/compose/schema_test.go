@@ -21,7 +21,7 @@ import (
 // schemaVariable names a file with a JSON Schema of the AgentMessage. Whoever
 // wrote it knew nothing of the rules in package rbm, so that the two check each
 // other; messages are held against it where there is one.
-const schemaVariable = "RCSHOOK_AGENT_MESSAGE_SCHEMA"
+const schemaVariable = "RCSHOOKTEST_SCHEMA"
 
 var agentMessageSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	file := os.Getenv(schemaVariable)

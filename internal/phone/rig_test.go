@@ -364,7 +364,7 @@ func (g *rig) scheme(name string) {
 // artifacts is the folder for screenshots.
 func artifacts(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("RCSHOOK_SCREENSHOTS")
+	dir := os.Getenv("RCSHOOKTEST_SCREENSHOTS")
 	if dir == "" {
 		return t.ArtifactDir()
 	}

@@ -55,7 +55,7 @@ func TestReadmePicture(t *testing.T) {
 }
 
 // TestScreenshots shows the page to people: at three widths, light and dark. Set
-// RCSHOOK_SCREENSHOTS to the folder that they are wanted in.
+// RCSHOOKTEST_SCREENSHOTS to the folder that they are wanted in.
 func TestScreenshots(t *testing.T) {
 	t.Parallel()
 	sizes := []struct{ width, height int64 }{{360, 740}, {768, 1024}, {1440, 900}}

@@ -22,8 +22,8 @@ import (
 //
 //	cp -r internal/source/testdata/vendors /tmp/vendors
 //	npm ci --prefix /tmp/vendors --ignore-scripts
-//	RCSHOOK_VENDORS=/tmp/vendors go test -run TestVendors ./internal/source
-const vendorsFolder = "RCSHOOK_VENDORS"
+//	RCSHOOKTEST_VENDORS=/tmp/vendors go test -run TestVendors ./internal/source
+const vendorsFolder = "RCSHOOKTEST_VENDORS"
 
 type vendorRequest struct {
 	Preset  string            `json:"preset"`
