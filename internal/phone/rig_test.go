@@ -155,7 +155,7 @@ func TestMain(m *testing.M) {
 func (g *rig) open(width, height int64) *rig {
 	g.t.Helper()
 	parent, err := browser()
-	if errors.Is(err, errNoBrowser) && os.Getenv("RCSHOOK_TEST_BROWSER") == "" {
+	if errors.Is(err, errNoBrowser) && os.Getenv("RCSHOOKTEST_BROWSER") == "" {
 		g.t.Skip("SKIPPED: this test needs Chromium (on Debian: apt-get install chromium)")
 	}
 	if err != nil {
