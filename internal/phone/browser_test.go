@@ -335,6 +335,38 @@ func TestWarnings(t *testing.T) {
 	g.clean()
 }
 
+// TestSources sends the sample event of a source. What the function finds wrong with
+// it is not wrong with the text in the editor.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	function := ""
+	sample := func(payload string) func() (*http.Request, error) {
+		return func() (*http.Request, error) {
+			req, err := http.NewRequest(http.MethodPost, function, strings.NewReader(payload)) //nolint:noctx // the page adds its own
+			if err == nil {
+				req.Header.Set("Authorization", "Bearer dev")
+				req.Header.Set("Content-Type", "application/json")
+			}
+			return req, err
+		}
+	}
+	g := serve(t, phone.Options{Sources: []phone.Source{
+		{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + someone + `", "text": "Order 1042 has shipped"}`)},
+		{Name: "broken", About: "a mapping with a fault", Sample: sample(`{"to": "` + someone + `", "txt": "x"}`)},
+	}})
+	function = g.call
+	g.open(1440, 900)
+	g.click(`[data-source="shop"]`)
+	g.shows("#answer .pill", "200 accepted")
+	g.shows(".rows .bubble", "Order 1042 has shipped")
+	g.click(`[data-source="broken"]`)
+	g.shows("#answer .pill", "422 invalid_payload")
+	g.shows("#answer h3", "Answer to /hooks/broken")
+	g.wait(`!document.querySelector(".faults li, .editor-line.wrong")`)
+	g.shot("sources")
+	g.clean()
+}
+
 // TestUploads shows files that were uploaded to the platform, by their type.
 func TestUploads(t *testing.T) {
 	t.Parallel()

@@ -214,9 +214,9 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestSources reads the page as its reviewer would: nothing inline, nothing from
+// TestPageSources reads the page as its reviewer would: nothing inline, nothing from
 // elsewhere, nothing that turns text into markup, and not much of it.
-func TestSources(t *testing.T) {
+func TestPageSources(t *testing.T) {
 	t.Parallel()
 	forbidden := map[string]*regexp.Regexp{
 		".js":   regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|setAttribute\("(on|style|href|src)`),

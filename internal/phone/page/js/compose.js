@@ -5,6 +5,7 @@ import { copy, fill, h, list, obj, str } from "./dom.js";
 import { curl } from "./curl.js";
 import { Editor } from "./editor.js";
 import { count, phoneNumber } from "./format.js";
+import { icon } from "./icons.js";
 import { jsonView } from "./json.js";
 import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
@@ -50,7 +51,8 @@ export class Compose {
     );
     fill(
       this.sources,
-      setup.sources.map((s) => h("button", { type: "button", class: "example", title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) }, `/hooks/${s.name}`)),
+      h("span", { class: "caption" }, "Send a sample event"),
+      setup.sources.map((s) => h("button", { type: "button", class: "example", title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) }, icon("send"), s.name)),
     );
     const examples = await ask("/examples.json");
     fill(
@@ -110,17 +112,17 @@ export class Compose {
 
   /** Sends the sample event of a source, signed as its sender would. */
   hook(source) {
-    return this.post("/_dev/hook", { source });
+    return this.post("/_dev/hook", { source }, source);
   }
 
-  async post(path, body) {
+  async post(path, body, source = "") {
     clearTimeout(this.timer);
     this.trying?.abort();
     this.sendButton.disabled = true;
     this.tell("", "Sending");
     try {
       const reply = await ask(path, body);
-      const answer = this.show(reply, false);
+      const answer = this.show(reply, false, source);
       const arrived = [answer, ...list(answer.results)].filter((a) => a.ok && a.to);
       if (arrived.length > 0) this.sent(arrived[0]);
       else if (answer.to) this.sent(answer);
@@ -141,15 +143,16 @@ export class Compose {
     fill(this.verdict, words);
   }
 
-  /** Shows the answer of the function; returns it. */
-  show(reply, dry) {
+  /** Shows the answer of the function, to the text in the editor or to an event of a source; returns it. */
+  show(reply, dry, source = "") {
     let answer = {};
     try {
       answer = obj(JSON.parse(reply.body));
     } catch {
       // Shown as it is.
     }
-    this.showFaults(answer);
+    if (source) this.editor.mark([]);
+    fill(this.faults, source ? [] : this.faultsOf(answer));
     const plan = [answer, ...list(answer.results)].map((a) => obj(a.dry_run)).find((d) => d.agent_message);
     if (plan) {
       const content = obj(obj(plan.agent_message).contentMessage);
@@ -162,25 +165,24 @@ export class Compose {
       if (answer.ok) this.tell("good", dry ? "Nothing to send" : `Sent: ${answer.code}`);
       else this.tell("bad", str(answer.title) || `The function answered ${reply.status}`);
     }
-    this.showAnswer(reply, answer, dry);
+    this.showAnswer(reply, answer, dry ? "Dry run" : source ? `Answer to /hooks/${source}` : "Answer");
     return answer;
   }
 
-  showFaults(answer) {
+  /** Marks what is wrong in the editor, and lists it with its lines. */
+  faultsOf(answer) {
     const warnings = list(answer.warnings ?? list(answer.results)[0]?.warnings).map((w) => ({ ...w, mild: true }));
     const faults = [...list(answer.errors), ...warnings];
     const broken = answer.code === "invalid_body";
     const lines = broken ? [this.editor.markBroken()] : this.editor.mark(faults);
     const shown = broken ? [{ pointer: "", detail: str(answer.detail).replace(/^payload: unreadable body: /, "") }] : faults;
-    fill(
-      this.faults,
-      shown.map((f, i) =>
-        h("li", { data: f.mild ? { tone: "wait" } : {} }, h("button", { type: "button", class: "fault-entry", onclick: () => this.editor.goTo(i) }, h("span", { class: "fault-line" }, `Line ${lines[i]}`), h("span", { class: "fault-words" }, f.pointer ? h("code", null, f.pointer) : null, " ", f.detail))),
-      ),
-    );
+    return shown.map((f, i) => {
+      const words = h("span", { class: "fault-words" }, f.pointer ? h("code", null, f.pointer) : null, " ", f.detail);
+      return h("li", { data: f.mild ? { tone: "wait" } : {} }, h("button", { type: "button", class: "fault-entry", onclick: () => this.editor.goTo(i) }, h("span", { class: "fault-line" }, `Line ${lines[i]}`), words));
+    });
   }
 
-  showAnswer(reply, answer, dry) {
+  showAnswer(reply, answer, title) {
     this.answer.hidden = false;
     const ok = reply.status < 300 && answer.ok !== false;
     fill(
@@ -188,7 +190,7 @@ export class Compose {
       h(
         "div",
         { class: "answer-head" },
-        h("h3", { class: "caption" }, dry ? "Dry run" : "Answer"),
+        h("h3", { class: "caption" }, title),
         h("span", { class: "pill", data: { tone: ok ? "good" : "bad", status: String(reply.status) } }, `${reply.status} ${str(answer.code)}`),
         h("span", { class: "answer-time" }, [`${reply.milliseconds} ms`, reply.retry_after ? `Retry-After ${reply.retry_after}` : ""].filter(Boolean).join(", ")),
       ),
