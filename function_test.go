@@ -125,10 +125,8 @@ func newStage(t *testing.T) *stage {
 	return s
 }
 
-// handler returns a function with the settings of the stage and those in override.
-// Its retries do not wait.
-func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *bytes.Buffer) {
-	t.Helper()
+// environ are the settings of the stage and those in override, where null removes one.
+func (s *stage) environ(override map[string]*string) []string {
 	env := maps.Clone(s.env)
 	for name, value := range override {
 		if delete(env, name); value != nil {
@@ -139,8 +137,15 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *b
 	for name, value := range env {
 		environ = append(environ, name+"="+value)
 	}
+	return environ
+}
+
+// handler returns a function with the settings of the stage and those in override.
+// Its retries do not wait.
+func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *bytes.Buffer) {
+	t.Helper()
 	log := new(bytes.Buffer)
-	h, err := New(environ, &lockedWriter{w: log})
+	h, err := New(s.environ(override), &lockedWriter{w: log})
 	if err != nil && h.fault == nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package rcshook
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -159,6 +161,42 @@ func (f *fallback) received(t *testing.T) string {
 	}
 	return string(text) + "\n"
 }
+
+// The file may be a secret, with the agents in it. Until it can be read every answer
+// says why.
+func TestFileInSecretManager(t *testing.T) {
+	s := newStage(t)
+	const secret = "projects/rcshook-sim/secrets/rcshook-yaml"
+	override := map[string]*string{"RCSHOOK_AGENT_ID": nil, "RCSHOOK_CREDENTIALS": nil, "RCSHOOK_CONFIG": pointer(secret)}
+	environ := s.environ(override)
+	h, err := New(environ, io.Discard)
+	if want := (*agent.SecretError)(nil); !errors.As(err, &want) {
+		t.Fatalf("New without the secret = %v, want a SecretError", err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader("{}")))
+	if !strings.Contains(w.Body.String(), `"code":"secret_not_found"`) {
+		t.Errorf("answer %s, want secret_not_found", w.Body)
+	}
+	s.sim.Secrets().AddVersion(secret, []byte(strings.ReplaceAll(`
+agents:
+  default: {id: file_agent, credentials: "[key]"}
+sources:
+  it: {preset: bearer, secret: s3cret}
+`, "[key]", s.env["RCSHOOK_CREDENTIALS"])))
+	if h, err = New(environ, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	r := httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader(`{"to": "+12025550123", "text": "x"}`))
+	r.Header.Set("Authorization", "Bearer s3cret")
+	w = httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(s.sim.Messages()) != 1 || s.sim.Messages()[0].AgentID != "file_agent" {
+		t.Errorf("answer %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
+	}
+}
+
+func pointer(s string) *string { return &s }
 
 // A source of which ten deliveries of one event arrive at once sends one message,
 // whatever preset it has.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -198,11 +197,14 @@ func (r *fileReader) agent(e agentEntry) Agent {
 	return a
 }
 
-// sourceName is what may stand in a path and in a log.
-var sourceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+// sourceName reports whether a name may stand in a path and in a log.
+func sourceName(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	return name != "" && len(name) <= 64 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"-_") == ""
+}
 
 func (r *fileReader) source(s Source) Source {
-	if !sourceName.MatchString(s.Name) {
+	if !sourceName(s.Name) {
 		r.fault(s.At[""], "is the end of an address, /hooks/NAME: use at most 64 letters, digits, - and _")
 	}
 	if s.Preset == "" && s.Scheme.Type == "" {

@@ -3,6 +3,7 @@ package source
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // the image that the function runs in may have none
 	"unicode"
@@ -80,8 +81,7 @@ func date(v any, args []any) any {
 	zone := time.UTC
 	if len(args) > 1 && args[1] != nil {
 		name, ok := args[1].(string)
-		var err error
-		if zone, err = time.LoadLocation(name); !ok || err != nil || name == "Local" {
+		if zone = zoneOf(name); !ok || zone == nil {
 			return functionError("date needs a time zone such as Europe/Berlin")
 		}
 	}
@@ -90,6 +90,23 @@ func date(v any, args []any) any {
 		return functionError("date needs a time: RFC 3339, or seconds or milliseconds since 1970")
 	}
 	return timefmt.Format(at.In(zone), format)
+}
+
+// zones are those that were used before: reading one takes longer than the rest of
+// a mapping. There are some six hundred of them.
+var zones sync.Map
+
+// zoneOf returns the time zone of that name, or nil.
+func zoneOf(name string) *time.Location {
+	if zone, ok := zones.Load(name); ok {
+		return zone.(*time.Location)
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		return nil
+	}
+	zones.Store(name, zone)
+	return zone
 }
 
 // asTime reads a time. One without an offset is in zone.
