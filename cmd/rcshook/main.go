@@ -37,6 +37,10 @@ Usage:
 		find every fault in the file, and run the cases of its sources: events in
 		cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that
 		they become in NAME.want.json; -update writes those
+	rcshook serve [-listen :8080] [-max-requests 250]
+		run the function as a plain server, as in a container, with the settings
+		in the environment; SIGTERM ends it once what is in flight is finished.
+		The environment variable PORT sets the port too
 	rcshook version
 		print the version
 	rcshook help
@@ -61,6 +65,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = dev(ctx, args, stdout)
 	case "check":
 		err = check(ctx, args, stdout)
+	case "serve":
+		err = serve(ctx, args, stderr)
 	case "version":
 		_, err = fmt.Fprintln(stdout, "rcshook", rcshook.Version())
 	case "help":

@@ -65,9 +65,9 @@ func TestReadme(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setPorts, Cmds: commands})
 }
 
-// setPorts gives each script two free ports, in PORT and SIM.
+// setPorts gives each script three free ports, in PORT, SIM and SERVE.
 func setPorts(env *testscript.Env) error {
-	for _, name := range []string{"PORT", "SIM"} {
+	for _, name := range []string{"PORT", "SIM", "SERVE"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/outcome"
+)
+
+// Limits of the server. What a request may take of the function itself is
+// RCSHOOK_TIMEOUT.
+const (
+	headerPatience = 10 * time.Second
+	bodyPatience   = 30 * time.Second
+	writePatience  = 10 * time.Second
+	slotPatience   = 5 * time.Second
+	idlePatience   = 2 * time.Minute
+	maxHeader      = 32 << 10
+)
+
+// serve runs the function as a plain server, with the settings of the environment,
+// until ctx ends; what is in flight then is finished.
+func serve(ctx context.Context, args []string, stderr io.Writer) error {
+	address, most, err := serveFlags(args)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.FromEnviron(os.Environ())
+	if err != nil {
+		return err
+	}
+	handler, err := rcshook.New(os.Environ(), stderr)
+	if err != nil {
+		return err
+	}
+	defer handler.Close()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	log := outcome.NewLogger(stderr)
+	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", rcshook.Version()))
+	err = serveOn(ctx, listener, bound(handler, most, cfg.Timeout), cfg.Timeout, log)
+	log.Info("stopped")
+	return err
+}
+
+func serveFlags(args []string) (address string, most int, err error) {
+	port := "8080"
+	if p := os.Getenv("PORT"); p != "" {
+		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+			return "", 0, usageError("the environment variable PORT is not a number from 0 to 65535")
+		}
+		port = p
+	}
+	flags := flag.NewFlagSet("rcshook serve", flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // run prints the usage
+	flags.StringVar(&address, "listen", ":"+port, "`address` to listen on")
+	flags.IntVar(&most, "max-requests", 250, "the most `requests` at once")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return "", 0, err
+		}
+		return "", 0, usageError(err.Error())
+	}
+	switch {
+	case flags.NArg() > 0:
+		err = usageError(fmt.Sprintf("serve takes no argument, and there is %q", flags.Arg(0)))
+	case most < 1:
+		err = usageError("-max-requests must be at least 1")
+	}
+	return address, most, err
+}
+
+// serveOn serves until ctx ends, and then as long as a request may take.
+func serveOn(ctx context.Context, l net.Listener, h http.Handler, budget time.Duration, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerPatience,
+		ReadTimeout:       bodyPatience,
+		IdleTimeout:       idlePatience,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping: what is in flight is finished first")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), slotPatience+budget+writePatience)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		server.Close()
+		return fmt.Errorf("some requests were cut off: %w", err)
+	}
+	return nil
+}
+
+// bound lets at most so many requests through to h at once. One more waits for a
+// while, and is then told to come again.
+func bound(h http.Handler, most int, budget time.Duration) http.Handler {
+	slots := make(chan struct{}, most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		wait := time.NewTimer(slotPatience)
+		defer wait.Stop()
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-wait.C:
+			refuse(w)
+			return
+		}
+		// From here on, because waiting must not take away the time of the answer. The
+		// error only means that there is no connection to be slow.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(budget + bodyPatience + writePatience))
+		h.ServeHTTP(w, r)
+	})
+}
+
+// refuse answers in the shape of the function, which has not seen the request.
+func refuse(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", "1")
+	w.Header().Set("Connection", "close")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	io.WriteString(w, `{"ok":false,"status":503,"code":"overloaded","retry":"later","type":"about:blank",`+
+		`"title":"Too many requests at once","action":"Send again later; nothing was done."}`+"\n")
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestServeFinishes ends the server while a request is in flight.
+func TestServeFinishes(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(arrived)
+		<-proceed
+		io.WriteString(w, "finished")
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serveOn(ctx, l, bound(h, 1, time.Minute), time.Minute, slog.New(slog.DiscardHandler))
+	}()
+	got := make(chan string, 1)
+	go func() {
+		res, err := http.Get("http://" + l.Addr().String())
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer res.Body.Close()
+		body, _ := io.ReadAll(res.Body)
+		got <- string(body)
+	}()
+	<-arrived
+	stop()
+	for { // until nobody listens any more: the shutdown has begun
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			break
+		}
+		conn.Close()
+	}
+	select {
+	case err := <-ended:
+		t.Fatalf("the server ended with a request in flight: %v", err)
+	default:
+	}
+	close(proceed)
+	if body := <-got; body != "finished" {
+		t.Errorf("the request in flight got %q", body)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// TestBound holds more requests at once than there are slots.
+func TestBound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		proceed := make(chan struct{})
+		served := 0
+		h := bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			served++
+			<-proceed
+		}), 1, time.Minute)
+		request := func() *httptest.ResponseRecorder {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+			return w
+		}
+		go request()
+		synctest.Wait()
+
+		start := time.Now()
+		w := request()
+		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":"overloaded"`) {
+			t.Errorf("one request too many got %d %s", w.Code, w.Body)
+		}
+		if waited := time.Since(start); waited != slotPatience {
+			t.Errorf("it waited %v for a slot, want %v", waited, slotPatience)
+		}
+
+		done := make(chan int)
+		go func() { done <- request().Code }()
+		synctest.Wait()
+		if served != 1 {
+			t.Errorf("%d requests were let through at once, want 1", served)
+		}
+		close(proceed)
+		if code := <-done; code != http.StatusOK {
+			t.Errorf("a request that waited for a slot got %d", code)
+		}
+	})
+}
+
+// TestServeAddress tells that an address cannot be had.
+func TestServeAddress(t *testing.T) {
+	t.Parallel()
+	var stderr strings.Builder
+	if got := run(t.Context(), []string{"serve", "-max-requests", "0"}, io.Discard, &stderr); got != 2 {
+		t.Errorf("no requests at all: exit code %d, want 2\n%s", got, &stderr)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := serveOn(t.Context(), l, nil, time.Second, slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("serving on a closed listener: %v, want %v", err, net.ErrClosed)
+	}
+}

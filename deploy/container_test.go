@@ -1,0 +1,98 @@
+package deploy_test
+
+import (
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/config"
+)
+
+// TestContainerBuild runs the command with which the Dockerfile builds the program,
+// and sees that what comes out needs nothing of the base image.
+func TestContainerBuild(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("a container runs Linux")
+	}
+	m := regexp.MustCompile(`(?m)^RUN (.*go build .*) -o /rcshook (.*)$`).FindStringSubmatch(read(t, "Dockerfile"))
+	if m == nil {
+		t.Fatal("the Dockerfile builds nothing")
+	}
+	program := filepath.Join(t.TempDir(), "rcshook")
+	run(t, "..", "sh", "-c", m[1]+" -buildvcs=false -o "+program+" "+m[2])
+
+	file, err := elf.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			t.Error("the program is not static: it asks for a loader")
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), program, "version").Output()
+	if err != nil || !strings.HasPrefix(string(out), "rcshook ") {
+		t.Errorf("the program says %q, %v", out, err)
+	}
+	endByTerm(t, program)
+}
+
+// endByTerm serves with the program, and ends it as a platform does.
+func endByTerm(t *testing.T, program string) {
+	t.Helper()
+	port := freePort(t)
+	cmd := exec.CommandContext(t.Context(), program, "serve")
+	cmd.Env = append(os.Environ(), "PORT="+port, "RCSHOOK_AGENT_ID=shop_agent", "RCSHOOK_API_KEYS=key")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended, wait := make(chan struct{}), make(chan error, 1)
+	go func() { wait <- cmd.Wait(); close(ended) }()
+	awaitPort(t, port, ended)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wait; err != nil {
+		t.Errorf("SIGTERM ended serve with %v, want exit code 0", err)
+	}
+}
+
+// TestContainer sees that the image serves, as nobody in particular.
+func TestContainer(t *testing.T) {
+	t.Parallel()
+	file := read(t, "Dockerfile")
+	_, last, _ := strings.Cut(file, "\nFROM gcr.io/distroless/static")
+	for _, want := range []string{"USER 65532:65532", `ENTRYPOINT ["/rcshook"]`, `CMD ["serve"]`} {
+		if !strings.Contains(last, want) {
+			t.Errorf("the image lacks %s", want)
+		}
+	}
+	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "../go.mod"))
+	if version == nil || !strings.Contains(file, "FROM golang:"+version[1]+" ") {
+		t.Error("the image is not built with the Go version of go.mod")
+	}
+}
+
+// TestServiceSettings holds the settings of service.yaml to what rcshook takes.
+func TestServiceSettings(t *testing.T) {
+	t.Parallel()
+	var environ []string
+	service := strings.ReplaceAll(read(t, "service.yaml"), "PROJECT", "my-project")
+	for _, m := range regexp.MustCompile(`- name: (RCSHOOK_\w+)\n +value: (\S+)`).FindAllStringSubmatch(service, -1) {
+		environ = append(environ, m[1]+"="+m[2])
+	}
+	if len(environ) == 0 {
+		t.Fatal("service.yaml has no settings")
+	}
+	if _, err := config.FromEnviron(environ); err != nil {
+		t.Error(err)
+	}
+}
