@@ -362,7 +362,7 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 	if query.Get("to") == "" {
 		return nil, payload.Faults{{Detail: "the query parameter to is missing, the number that the message was sent to: /messages/ID?to=%2B12025550123"}}
 	}
-	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), h.cfg.Country)})
+	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), h.cfg.Country), Query: true})
 	if err != nil {
 		return nil, err
 	}

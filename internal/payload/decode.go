@@ -12,6 +12,10 @@ type Options struct {
 	// Country is the default country of national numbers, ISO 3166 alpha-2. A
 	// payload's own country comes first.
 	Country string
+
+	// Query says that a phone number stood in the query of a URL, where a plus
+	// sign that was not escaped has become a blank.
+	Query bool
 }
 
 // Accepted lists the content types that Decode reads.

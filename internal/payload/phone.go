@@ -214,13 +214,11 @@ func isCountry(country string) bool {
 	return len(country) == 2 && phonenumbers.GetSupportedRegions()[country]
 }
 
-// ParsePhone reads one phone number that was sent in a query, where a plus sign
-// that was not escaped has become a blank. The error is of type [Faults].
+// ParsePhone reads one phone number that was sent outside a payload. The error is
+// of type [Faults].
 func ParsePhone(text string, o Options) (e164 string, err error) {
-	if digits := strings.TrimLeft(text, " "); digits != text {
-		text = "+" + strings.TrimLeft(digits, "+")
-	}
-	number, problem := parsePhone(text, strings.ToUpper(o.Country))
+	to := recipients{reader: &reader{tree: &tree{plus: o.Query}}, country: strings.ToUpper(o.Country)}
+	number, problem := to.parse(text)
 	if problem != "" {
 		return "", Faults{{Detail: problem, Phone: true}}
 	}

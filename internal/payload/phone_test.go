@@ -100,6 +100,27 @@ func TestParsePhone(t *testing.T) {
 	}
 }
 
+// A blank before a number is a plus sign that a query has lost, and else a blank.
+func TestParsePhone_blank(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text    string
+		options payload.Options
+		want    string
+	}{
+		{" 4930123456", payload.Options{Query: true}, "+4930123456"},
+		{" 4930123456", payload.Options{}, ""},
+		{" 2025550123", payload.Options{Country: "US"}, "+12025550123"},
+		{" (202) 555-0123", payload.Options{Country: "US", Query: true}, "+12025550123"},
+		{" +12025550123", payload.Options{Query: true}, "+12025550123"},
+		{" ", payload.Options{Query: true}, ""},
+	} {
+		if got, _ := payload.ParsePhone(tt.text, tt.options); got != tt.want {
+			t.Errorf("ParsePhone(%q, %+v) = %q, want %q", tt.text, tt.options, got, tt.want)
+		}
+	}
+}
+
 // The example numbers of all countries pass, as international and as national
 // numbers.
 func TestParsePhone_everyCountry(t *testing.T) {

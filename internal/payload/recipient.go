@@ -141,7 +141,7 @@ func (to *recipients) add(at Place, text string) {
 // escaped has become a blank.
 func (to *recipients) parse(text string) (number, problem string) {
 	if to.tree.plus {
-		if digits := strings.TrimLeft(text, " "); digits != text && digits[0] >= '0' && digits[0] <= '9' {
+		if digits := strings.TrimLeft(text, " "); digits != text && digits != "" && digits[0] >= '0' && digits[0] <= '9' {
 			if number, problem := parsePhone("+"+digits, to.country); problem == "" {
 				return number, ""
 			}
