@@ -139,6 +139,9 @@ func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		request.problem = verifyStandard(r.Header, body)
 	}
 	f.requests = append(f.requests, request)
+	if request.Answer/100 == 3 {
+		w.Header().Set("Location", f.url+"/elsewhere")
+	}
 	w.WriteHeader(request.Answer)
 }
 
