@@ -321,7 +321,10 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 		return nil, err
 	}
 	for _, countries := range [][]string{from.Countries, h.cfg.Agents[a.Name].Countries} {
-		if faults := payload.Outside(p.To, countries); len(countries) > 0 && len(faults) > 0 {
+		if len(countries) == 0 {
+			continue // and no number is looked up
+		}
+		if faults := payload.Outside(p.To, countries); len(faults) > 0 {
 			return nil, &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
 		}
 	}
