@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -196,6 +197,26 @@ sources:
 	w = httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(s.sim.Messages()) != 1 || s.sim.Messages()[0].AgentID != "file_agent" {
 		t.Errorf("answer %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
+	}
+}
+
+// A webhook has the budget that suits its sender, and never more than the function.
+func TestCallerOf(t *testing.T) {
+	s := newStage(t)
+	for preset, want := range map[string]time.Duration{"sentry": 800 * time.Millisecond, "shopify": 4 * time.Second, "bearer": 4 * time.Second, "woocommerce": 20 * time.Second} {
+		c, err := source.Example(preset)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _ := s.rehearse(t, preset, c.Map.Text)
+		r := httptest.NewRequest(http.MethodPost, hooksPath+"it", nil)
+		if got := h.callerOf(r); got.budget != want || got.profile != outcome.Soft {
+			t.Errorf("%s: %s, %s, want %s, soft", preset, got.budget, got.profile, want)
+		}
+		h.cfg.Timeout = 10 * time.Millisecond
+		if got := h.callerOf(r).budget; got != h.cfg.Timeout {
+			t.Errorf("%s: %s, want the function's own %s", preset, got, h.cfg.Timeout)
+		}
 	}
 }
 
