@@ -142,10 +142,10 @@ func (s *stage) environ(override map[string]*string) []string {
 
 // handler returns a function with the settings of the stage and those in override.
 // Its retries do not wait.
-func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *bytes.Buffer) {
+func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *logged) {
 	t.Helper()
-	log := new(bytes.Buffer)
-	h, err := New(s.environ(override), &lockedWriter{w: log})
+	log := new(logged)
+	h, err := New(s.environ(override), log)
 	if err != nil && h.fault == nil {
 		t.Fatal(err)
 	}
@@ -158,15 +158,23 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *b
 	return h, log
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
+// logged keeps what a function logs. It may be read while the function, which
+// fetches secrets in the background, goes on.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.w.Write(p)
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func (s *stage) play(t *testing.T, folder string) {
@@ -188,7 +196,7 @@ func (s *stage) play(t *testing.T, folder string) {
 		s.sign(t, h, &request)
 		answers = append(answers, request.make(t, server.URL, setup.Times))
 	}
-	checkLog(t, log.Bytes(), len(requests)*setup.Times)
+	checkLog(t, []byte(log.String()), len(requests)*setup.Times)
 	v := variable{s.url, requests}
 	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(answers, "\n###\n\n")))
 	compare(t, filepath.Join(folder, "sent.json"), v.hide(s.sent(t)))
