@@ -72,6 +72,7 @@ type Handler struct {
 // ServeHTTP answers one request and writes one log line about it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	trip := outcome.Begin(r)
+	trip.Project = h.cfg.Project
 	caller := h.callerOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), caller.budget)
 	defer cancel()

@@ -131,12 +131,11 @@ func bound(h http.Handler, most int, budget time.Duration) http.Handler {
 	})
 }
 
-// refuse answers in the shape of the function, which has not seen the request.
+// refuse answers for the function, which has not seen the request.
 func refuse(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Retry-After", "1")
 	w.Header().Set("Connection", "close")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	io.WriteString(w, `{"ok":false,"status":503,"code":"overloaded","retry":"later","type":"about:blank",`+
-		`"title":"Too many requests at once","action":"Send again later; nothing was done."}`+"\n")
+	answer := outcome.New(outcome.Overloaded)
+	answer.RetryAfter = time.Second
+	// The error only means that the caller is gone.
+	_ = answer.Write(w)
 }

@@ -59,6 +59,10 @@ type Config struct {
 	// Timeout is the budget of one request.
 	Timeout time.Duration
 
+	// Project is the Google Cloud project that log lines are joined to traces in;
+	// empty means that they are not.
+	Project string
+
 	// RBMEndpoint and SecretManagerEndpoint are base URLs to use instead of
 	// Google's, without a slash at the end; empty means Google's.
 	RBMEndpoint           string

@@ -28,6 +28,9 @@ const (
 	envOIDC          = prefix + "OIDC_ENDPOINT"
 )
 
+// envProject is the name that Google's own libraries read.
+const envProject = "GOOGLE_CLOUD_PROJECT"
+
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
 	envTraffic, envTTL, envTimeout, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
@@ -41,13 +44,18 @@ var settings = []string{
 // misspelt one would otherwise leave a door open, or shut, without a word.
 func FromEnviron(environ []string) (Config, error) {
 	r := reader{values: make(map[string]string)}
+	project := ""
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
+		if name == envProject {
+			project = value
+		}
 		if value = Trim(value); strings.HasPrefix(strings.ToUpper(name), prefix) && value != "" {
 			r.values[name] = value
 		}
 	}
 	cfg := r.config()
+	cfg.Project = project
 	r.unknown()
 	if len(r.faults) > 0 {
 		return Config{}, &Error{r.faults}

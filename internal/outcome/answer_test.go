@@ -145,6 +145,27 @@ func TestTraceID(t *testing.T) {
 	}
 }
 
+// TestTraceInLog sees that a log line is joined to its trace where the project is
+// known: the bare ID means nothing to Cloud Logging.
+func TestTraceInLog(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for project, want := range map[string]string{
+		"":    "",
+		"p-1": `"logging.googleapis.com/trace":"projects/p-1/traces/` + id + `"`,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header.Set("Traceparent", "00-"+id+"-00f067aa0ba902b7-01")
+		trip := Begin(r)
+		trip.Project = project
+		var log strings.Builder
+		trip.End(t.Context(), NewLogger(&log), New(Accepted), nil)
+		if line := log.String(); want == "" && strings.Contains(line, "/trace") || !strings.Contains(line, want) || !strings.Contains(line, `"request_id":"`+id+`"`) {
+			t.Errorf("with project %q the log says %s", project, line)
+		}
+	}
+}
+
 func TestPlace(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{

@@ -43,6 +43,10 @@ type Trip struct {
 	// ID is the trace ID that the platform gave the request, or a random one.
 	ID string
 
+	// Project is the Google Cloud project; without it the log line cannot be
+	// joined to its trace.
+	Project string
+
 	method, path string
 	trace        string
 	start        time.Time
@@ -73,8 +77,8 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 		slog.String("method", t.method),
 		slog.String("path", t.path),
 	}
-	if t.trace != "" {
-		attrs = append(attrs, slog.String("logging.googleapis.com/trace", t.trace))
+	if t.trace != "" && t.Project != "" {
+		attrs = append(attrs, slog.String("logging.googleapis.com/trace", "projects/"+t.Project+"/traces/"+t.trace))
 	}
 	attrs = append(attrs, a.Attrs()...)
 	if n := t.attempts.Load(); n > 0 {

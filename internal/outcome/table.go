@@ -52,6 +52,7 @@ const (
 	StaleSignature           Code = "stale_signature"
 	ForbiddenDestination     Code = "forbidden_destination"
 	FallbackUnavailable      Code = "fallback_unavailable"
+	Overloaded               Code = "overloaded"
 	Internal                 Code = "internal"
 )
 
@@ -202,6 +203,10 @@ var table = map[Code]row{
 	Misconfigured: {
 		http.StatusInternalServerError, 0, RetryAfterFix, "This function is not set up",
 		"Set what errors lists and deploy again.",
+	},
+	Overloaded: {
+		http.StatusServiceUnavailable, 0, RetryLater, "Too many requests at once",
+		"Send again after the time in Retry-After; nothing was done.",
 	},
 	Internal: {
 		http.StatusInternalServerError, 0, RetryLater, "Something went wrong inside rcshook",
