@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -29,16 +28,29 @@ var checkTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // errDiffers means that some case did not come out as it should.
 var errDiffers = errors.New("not all cases are as they should be")
 
+var checkCommand = command{
+	name:  "check",
+	brief: "find every fault in rcshook.yaml, and run the cases of its sources",
+	usage: `Usage:
+
+	rcshook check [-update] [rcshook.yaml]
+
+Finds every fault in the file, and runs the cases of its sources: events in
+cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
+become in NAME.want.json. No secret is read, and nothing sent.
+
+	-update
+		write what comes of each event into its .want.json
+`,
+	run: check,
+}
+
 // check reads rcshook.yaml and runs its cases. No secret is read, and nothing sent.
-func check(ctx context.Context, args []string, stdout io.Writer) error {
-	flags := flag.NewFlagSet("rcshook check", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run prints the usage
+func check(ctx context.Context, args []string, ends streams) error {
+	flags := newFlags("check")
 	update := flags.Bool("update", false, "write what comes of each event into its .want.json")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return usageError(err.Error())
+	if err := parse(flags, args); err != nil {
+		return err
 	}
 	name := "rcshook.yaml"
 	switch flags.NArg() {
@@ -58,19 +70,19 @@ func check(ctx context.Context, args []string, stdout io.Writer) error {
 	if err := config.Join(err, wrong); err != nil {
 		if faults := (*config.Error)(nil); errors.As(err, &faults) {
 			for _, f := range faults.Faults {
-				fmt.Fprintln(stdout, f)
+				fmt.Fprintln(ends.out, f)
 			}
 			return fmt.Errorf("%s has %s", name, count(len(faults.Faults), "fault"))
 		}
 		return err
 	}
-	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: stdout}
+	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: ends.out}
 	for _, s := range sources.All() {
 		if err := c.source(ctx, s); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
+	fmt.Fprintf(ends.out, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
 	if c.failed > 0 {
 		return fmt.Errorf("%w: %d of %d", errDiffers, c.failed, c.cases)
 	}

@@ -44,9 +44,32 @@ See what arrived:
 Ctrl-C stops both.
 `
 
+var devCommand = command{
+	name:  "dev",
+	brief: "run the function on this machine, with a simulator and a phone to look at",
+	usage: `Usage:
+
+	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml]
+
+Runs the function on this machine, with a simulator of RCS Business Messaging
+beside it and a phone to look at in a browser. It needs no account and no network.
+
+	-config rcshook.yaml
+		serve the sources of the file too, with secrets made up for the
+		rehearsal; the phone can send a sample event of each
+	-agent-name NAME, -agent-color #RRGGBB
+		how the phone shows the agent
+	-images
+		let the phone load the images in messages from where they are
+	-webhook URL, -webhook-token TOKEN
+		push what is done on the phone to an agent's webhook
+`,
+	run: dev,
+}
+
 // dev runs the function through the functions framework, as it is deployed, and
 // the simulator beside it, until ctx ends.
-func dev(ctx context.Context, args []string, stdout io.Writer) error {
+func dev(ctx context.Context, args []string, ends streams) error {
 	o, err := devFlags(args)
 	if err != nil {
 		return err
@@ -85,16 +108,16 @@ func dev(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, file.beside(sim, stdout)) }()
+	go func() { failed <- http.Serve(simulator, file.beside(sim, ends.out)) }()
 	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
 	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, greeting, o.port, o.simPort, devKey)
-	file.greet(stdout)
+	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey)
+	file.greet(ends.out)
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(stdout, "\nstopped")
+		fmt.Fprintln(ends.out, "\nstopped")
 		return nil
 	case err := <-failed:
 		return err

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -36,8 +33,7 @@ func devFlags(args []string) (o devOptions, err error) {
 		}
 	}
 	demo := phone.Demo("")
-	flags := flag.NewFlagSet("rcshook dev", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run prints the usage
+	flags := newFlags("dev")
 	flags.IntVar(&o.port, "port", port, "`port` of the function; the environment variable PORT sets it too")
 	flags.IntVar(&o.simPort, "sim-port", 8081, "`port` of the simulator")
 	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "`name` of the agent on the phone")
@@ -46,11 +42,8 @@ func devFlags(args []string) (o devOptions, err error) {
 	flags.BoolVar(&o.images, "images", false, "let the phone load images from where they are")
 	flags.StringVar(&o.webhook, "webhook", "", "`URL` of the agent's webhook, which gets what users do")
 	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "client `token` of the webhook")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return o, err
-		}
-		return o, usageError(err.Error())
+	if err := parse(flags, args); err != nil {
+		return o, err
 	}
 	switch {
 	case flags.NArg() > 0:

@@ -1,5 +1,5 @@
 // Command rcshook runs the function on this machine, against a simulator of RCS
-// Business Messaging.
+// Business Messaging, and helps to set it up and to use it.
 package main
 
 import (
@@ -10,86 +10,134 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/rcshook/rcshook"
 )
 
-const usage = `rcshook turns webhooks into RCS messages.
+// A command is what the first argument names.
+type command struct {
+	name  string
+	brief string // what it does, in one line
+	usage string // the whole of "rcshook help NAME"
+	run   func(ctx context.Context, args []string, ends streams) error
+}
 
-Usage:
+// streams are the ends that a command talks through.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
 
-	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml]
-		run the function on this machine, with a simulator of RCS Business
-		Messaging beside it and a phone to look at in a browser; needs no
-		account and no network
+// commands in the order of a newcomer's way. The first is meant when none is named.
+var commands = []command{devCommand, checkCommand, serveCommand}
 
-		-config rcshook.yaml
-			serve the sources of the file too, with secrets made up for the
-			rehearsal; the phone can send a sample event of each
-		-agent-name NAME, -agent-color #RRGGBB
-			how the phone shows the agent
-		-images
-			let the phone load the images in messages from where they are
-		-webhook URL, -webhook-token TOKEN
-			push what is done on the phone to an agent's webhook
-	rcshook check [-update] [rcshook.yaml]
-		find every fault in the file, and run the cases of its sources: events in
-		cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that
-		they become in NAME.want.json; -update writes those
-	rcshook serve [-listen :8080] [-max-requests 250]
-		run the function as a plain server, as in a container, with the settings
-		in the environment; SIGTERM ends it once what is in flight is finished.
-		The environment variable PORT sets the port too
-	rcshook version
-		print the version
-	rcshook help
-		print this
-`
+const (
+	greetingUsage = "rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\n"
+	moreUsage     = "\nrcshook help COMMAND tells more about each. Without a command it is dev.\n"
+)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	name := "dev"
+// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or
+// what an [exitError] says.
+func run(ctx context.Context, args []string, ends streams) int {
+	name := commands[0].name
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		name, args = args[0], args[1:]
 	}
+	help := overview()
 	var err error
-	switch name {
-	case "dev":
-		err = dev(ctx, args, stdout)
-	case "check":
-		err = check(ctx, args, stdout)
-	case "serve":
-		err = serve(ctx, args, stderr)
-	case "version":
-		_, err = fmt.Fprintln(stdout, "rcshook", rcshook.Version())
-	case "help":
-		_, err = fmt.Fprint(stdout, usage)
+	switch c, ok := find(name); {
+	case ok:
+		help = c.usage
+		err = c.run(ctx, args, ends)
+	case name == "version":
+		_, err = fmt.Fprintln(ends.out, "rcshook", rcshook.Version())
+	case name == "help":
+		err = helpWith(args, ends.out)
 	default:
 		err = usageError(fmt.Sprintf("there is no command %q", name))
 	}
+	exit := (*exitError)(nil)
 	switch wrong := usageError(""); {
 	case err == nil:
 		return 0
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
+		fmt.Fprint(ends.out, help)
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintf(stderr, "rcshook: %s\n\n%s", wrong, usage)
+		fmt.Fprintf(ends.err, "rcshook: %s\n\n%s", wrong, help)
 		return 2
+	case errors.As(err, &exit):
+		return exit.code // all is said
 	default:
-		fmt.Fprintf(stderr, "rcshook: %v\n", err)
+		fmt.Fprintf(ends.err, "rcshook: %v\n", err)
 		return 1
 	}
+}
+
+func find(name string) (command, bool) {
+	for _, c := range commands {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return command{}, false
+}
+
+// overview lists the commands, a line each.
+func overview() string {
+	var b strings.Builder
+	b.WriteString(greetingUsage)
+	for _, c := range append(commands[:len(commands):len(commands)], command{name: "version", brief: "print the version"}) {
+		fmt.Fprintf(&b, "\t%-10s%s\n", c.name, c.brief)
+	}
+	b.WriteString(moreUsage)
+	return b.String()
+}
+
+func helpWith(args []string, out io.Writer) error {
+	text := overview()
+	if len(args) > 0 {
+		c, ok := find(args[0])
+		if !ok {
+			return usageError(fmt.Sprintf("there is no command %q", args[0]))
+		}
+		text = c.usage
+	}
+	_, err := fmt.Fprint(out, text)
+	return err
+}
+
+// newFlags are the flags of a command. What is wrong with them is told by [run], with
+// the usage.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet("rcshook "+name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+// parse reads the flags; the arguments after them are flags.Args.
+func parse(flags *flag.FlagSet, args []string) error {
+	err := flags.Parse(args)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		return usageError(err.Error())
+	}
+	return err
 }
 
 // usageError is a mistake in the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
+
+// exitError ends the program with a code of its own, after everything was said.
+type exitError struct{ code int }
+
+func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }

@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup:               setPorts,
-		Cmds:                commands,
+		Cmds:                scriptCommands,
 	})
 }
 
@@ -62,7 +62,7 @@ func TestReadme(t *testing.T) {
 	if err := os.WriteFile(dir+"/readme.txtar", []byte("[!exec:curl] skip 'needs curl'\n"+script.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setPorts, Cmds: commands})
+	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setPorts, Cmds: scriptCommands})
 }
 
 // setPorts gives each script three free ports, in PORT, SIM and SERVE.
@@ -78,7 +78,7 @@ func setPorts(env *testscript.Env) error {
 	return nil
 }
 
-var commands = map[string]func(*testscript.TestScript, bool, []string){
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	// await URL waits until the URL answers.
 	"await": func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) != 1 {

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,9 +26,23 @@ const (
 	maxHeader      = 32 << 10
 )
 
+var serveCommand = command{
+	name:  "serve",
+	brief: "run the function as a plain server, as in a container",
+	usage: `Usage:
+
+	rcshook serve [-listen :8080] [-max-requests 250]
+
+Runs the function as a plain server, as in a container, with the settings in the
+environment. SIGTERM ends it once what is in flight is finished. The environment
+variable PORT sets the port too.
+`,
+	run: serve,
+}
+
 // serve runs the function as a plain server, with the settings of the environment,
 // until ctx ends; what is in flight then is finished.
-func serve(ctx context.Context, args []string, stderr io.Writer) error {
+func serve(ctx context.Context, args []string, ends streams) error {
 	address, most, err := serveFlags(args)
 	if err != nil {
 		return err
@@ -40,7 +51,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	handler, err := rcshook.New(os.Environ(), stderr)
+	handler, err := rcshook.New(os.Environ(), ends.err)
 	if err != nil {
 		return err
 	}
@@ -49,7 +60,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	log := outcome.NewLogger(stderr)
+	log := outcome.NewLogger(ends.err)
 	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", rcshook.Version()))
 	err = serveOn(ctx, listener, bound(handler, most, cfg.Timeout), cfg.Timeout, log)
 	log.Info("stopped")
@@ -64,15 +75,11 @@ func serveFlags(args []string) (address string, most int, err error) {
 		}
 		port = p
 	}
-	flags := flag.NewFlagSet("rcshook serve", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // run prints the usage
+	flags := newFlags("serve")
 	flags.StringVar(&address, "listen", ":"+port, "`address` to listen on")
 	flags.IntVar(&most, "max-requests", 250, "the most `requests` at once")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return "", 0, err
-		}
-		return "", 0, usageError(err.Error())
+	if err := parse(flags, args); err != nil {
+		return "", 0, err
 	}
 	switch {
 	case flags.NArg() > 0:

@@ -110,7 +110,7 @@ func TestBound(t *testing.T) {
 func TestServeAddress(t *testing.T) {
 	t.Parallel()
 	var stderr strings.Builder
-	if got := run(t.Context(), []string{"serve", "-max-requests", "0"}, io.Discard, &stderr); got != 2 {
+	if got := run(t.Context(), []string{"serve", "-max-requests", "0"}, streams{out: io.Discard, err: &stderr}); got != 2 {
 		t.Errorf("no requests at all: exit code %d, want 2\n%s", got, &stderr)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
