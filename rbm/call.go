@@ -154,7 +154,7 @@ func (c *Client) exchange(req *http.Request, method string, accept func(*http.Re
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	resp, err := c.http.Do(req)
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return 0, &Error{Err: withoutURL(err)}
 	}

@@ -24,6 +24,18 @@ import (
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 func (m *AgentMessage) Check(now time.Time) []Violation {
+	encoded, err := m.Encode()
+	return m.check(now, len(encoded), err)
+}
+
+// CheckEncoded is [AgentMessage.Check] for those who have the result of
+// [AgentMessage.Encode] already: most of the work of Check is to find out how long
+// that is.
+func (m *AgentMessage) CheckEncoded(now time.Time, encoded []byte) []Violation {
+	return m.check(now, len(encoded), nil)
+}
+
+func (m *AgentMessage) check(now time.Time, size int, encoding error) []Violation {
 	c := new(checker)
 	root := new(path)
 	if m.ContentMessage == nil {
@@ -34,7 +46,7 @@ func (m *AgentMessage) Check(now time.Time) []Violation {
 	checkWord(c, root.at("messageTrafficType"), m.MessageTrafficType)
 	c.expiration(root, m, now)
 	c.readOnly(root, m)
-	c.size(root, m)
+	c.size(root, size, encoding)
 	return c.faults
 }
 
@@ -104,16 +116,12 @@ func (c *checker) readOnly(root *path, m *AgentMessage) {
 	}
 }
 
-func (c *checker) size(root *path, m *AgentMessage) {
-	data, err := m.Encode()
-	if err != nil {
-		if len(c.faults) == 0 { // else the cause is among them
-			c.fault(root, RuleFormat, "cannot be written as JSON")
-		}
-		return
-	}
-	if len(data) > MaxMessageBytes {
-		c.number(root, RuleTooLong, MaxMessageBytes, len(data),
+func (c *checker) size(root *path, size int, encoding error) {
+	switch {
+	case encoding != nil && len(c.faults) == 0: // else the cause is among them
+		c.fault(root, RuleFormat, "cannot be written as JSON")
+	case size > MaxMessageBytes:
+		c.number(root, RuleTooLong, MaxMessageBytes, size,
 			fmt.Sprintf("must be at most %d bytes of JSON in all", MaxMessageBytes))
 	}
 }

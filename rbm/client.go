@@ -27,9 +27,10 @@ type Config struct {
 	// clients of golang.org/x/oauth2 do.
 	Token func(ctx context.Context) (string, error)
 
-	// HTTPClient carries the requests; nil means [http.DefaultClient]. Its
-	// CheckRedirect is not used: redirects are never followed, because the
-	// token would go wherever they point.
+	// HTTPClient carries the requests; nil means [http.DefaultClient]. Only its
+	// Transport and its Timeout, of one attempt, are used: redirects are never
+	// followed, because the token would go wherever they point, and the API has no
+	// cookies.
 	HTTPClient *http.Client
 
 	// Region selects the host; empty means the global one.
@@ -100,7 +101,7 @@ type Client struct {
 	regional  bool
 	userAgent string
 	token     func(context.Context) (string, error)
-	http      http.Client
+	transport http.RoundTripper
 	retry     Retry
 	observe   func(Attempt)
 }
@@ -133,11 +134,21 @@ func New(c Config) (*Client, error) {
 	if client.userAgent == "" {
 		client.userAgent = "rcshook-rbm"
 	}
-	if c.HTTPClient != nil {
-		client.http = *c.HTTPClient
-	}
-	client.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.carry(c.HTTPClient)
 	return client, nil
+}
+
+// carry has the requests carried by the transport of h.
+func (c *Client) carry(h *http.Client) {
+	if h == nil {
+		h = http.DefaultClient
+	}
+	if c.transport = h.Transport; c.transport == nil {
+		c.transport = http.DefaultTransport
+	}
+	if h.Timeout > 0 {
+		c.retry.AttemptTimeout = min(c.retry.AttemptTimeout, h.Timeout)
+	}
 }
 
 // maxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so

@@ -35,9 +35,6 @@ import (
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *AgentMessage) (*AgentMessage, error) {
-	if err := checkAddress(phone, messageID); err != nil {
-		return nil, err
-	}
 	if m == nil {
 		return nil, errors.New("rbm: there is no message to send")
 	}
@@ -45,8 +42,18 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 	if err != nil {
 		return nil, fmt.Errorf("rbm: encode message: %w", err)
 	}
+	return c.SendEncoded(ctx, phone, messageID, body)
+}
+
+// SendEncoded is [Client.SendMessage] for a message that is JSON already, as
+// [AgentMessage.Encode] returns it: one that goes to many users, or was kept. It is
+// not modified.
+func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*AgentMessage, error) {
+	if err := checkAddress(phone, messageID); err != nil {
+		return nil, err
+	}
 	sent := new(AgentMessage)
-	k := call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: body}
+	k := call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message}
 	if err := c.do(ctx, k, sent); err != nil {
 		return nil, err
 	}

@@ -47,12 +47,8 @@ func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 	if len(c.faults) > 0 {
 		return nil, c.faults.Sorted()
 	}
-	encoded, err := m.Encode()
-	if err != nil {
-		return nil, err
-	}
-	w := warner{payload: p, message: m, cards: c.shown, size: len(encoded)}
-	return &Composed{Message: m, Encoded: encoded, Warnings: w.all(), Billing: billingOf(m)}, nil
+	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded)}
+	return &Composed{Message: m, Encoded: c.encoded, Warnings: w.all(), Billing: billingOf(m)}, nil
 }
 
 // composer builds one message and collects what is wrong with it.
@@ -60,6 +56,7 @@ type composer struct {
 	payload *payload.Payload
 	now     time.Time
 	faults  payload.Faults
+	encoded []byte // the message, once it was held against the rules
 
 	shown  []payload.Card // the cards as composed
 	record bool           // keep a record of the parts; see origins
@@ -82,8 +79,20 @@ func (c *composer) message(d Defaults) *rbm.AgentMessage {
 	}
 	m := &rbm.AgentMessage{ContentMessage: content}
 	c.delivery(m, d)
-	c.explain(m.Check(c.now))
+	c.hold(m)
 	return m
+}
+
+// hold holds the message against the rules, and keeps its JSON, which was needed to
+// measure it.
+func (c *composer) hold(m *rbm.AgentMessage) {
+	encoded, err := m.Encode()
+	if err != nil {
+		c.explain(m.Check(c.now)) // which names the cause
+		return
+	}
+	c.encoded = encoded
+	c.explain(m.CheckEncoded(c.now, encoded))
 }
 
 // otpTTL is how long a one-time password is tried to be delivered.

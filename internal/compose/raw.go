@@ -36,7 +36,7 @@ func (c *composer) raw(d Defaults) *rbm.AgentMessage {
 	}
 	c.delivery(m, d)
 	if len(violations) == 0 {
-		c.explain(m.Check(c.now)) // what the payload added
+		c.hold(m) // with what the payload added
 	}
 	return m
 }

@@ -124,7 +124,7 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
 			return nil
 		}
-		sent, err := c.SendMessage(ctx, phone, id, p.Message.Message)
+		sent, err := c.SendEncoded(ctx, phone, id, p.Message.Encoded)
 		if err == nil {
 			answer = outcome.OfSent(sent)
 		}
