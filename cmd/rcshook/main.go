@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // A command is what the first argument names.
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, ends streams) int {
 	case name == "help":
 		err = helpWith(args, ends.out)
 	default:
-		err = usageError(fmt.Sprintf("there is no command %q", name))
+		err = unknownCommand(name)
 	}
 	exit := (*exitError)(nil)
 	switch wrong := usageError(""); {
@@ -91,6 +92,18 @@ func find(name string) (command, bool) {
 	return command{}, false
 }
 
+func unknownCommand(name string) error {
+	known := []string{"version", "help"}
+	for _, c := range commands {
+		known = append(known, c.name)
+	}
+	text := fmt.Sprintf("there is no command %q", name)
+	if near := typo.Nearest(name, known, 3); near != "" {
+		text += fmt.Sprintf("; did you mean %s?", near)
+	}
+	return usageError(text)
+}
+
 // overview lists the commands, a line each.
 func overview() string {
 	var b strings.Builder
@@ -107,7 +120,7 @@ func helpWith(args []string, out io.Writer) error {
 	if len(args) > 0 {
 		c, ok := find(args[0])
 		if !ok {
-			return usageError(fmt.Sprintf("there is no command %q", args[0]))
+			return unknownCommand(args[0])
 		}
 		text = c.usage
 	}

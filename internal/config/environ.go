@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // prefix begins the names of all settings.
@@ -129,31 +131,9 @@ func nearest(name string) string {
 	name = strings.TrimPrefix(strings.ToUpper(name), prefix)
 	best, least := "", len(name)/2+1
 	for _, setting := range settings {
-		if d := distance(name, strings.TrimPrefix(setting, prefix)); d < least {
-			best, least = setting, d
+		if n := typo.Count(name, strings.TrimPrefix(setting, prefix), least); n < least {
+			best, least = setting, n
 		}
 	}
 	return best
-}
-
-// distance is the number of characters to insert, delete or replace to turn a
-// into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // Place is where something was written in a file, and its path there, such as
@@ -240,17 +242,7 @@ func (d *yamlDecoder) unknown(at Place, name string, known []string) {
 
 // Closest returns the candidate that name was probably meant to be, or "".
 func Closest(name string, candidates []string) string {
-	const longest = 40
-	best, least := "", min(len(name)/2, 4)+1
-	if len(name) > longest {
-		return ""
-	}
-	for _, c := range candidates {
-		if n := distance(strings.ToLower(name), c); n < least {
-			best, least = c, n
-		}
-	}
-	return best
+	return typo.Nearest(strings.ToLower(name), candidates, min(len(name)/2, 4)+1)
 }
 
 // table reads a mapping whose keys are names that the file chooses.

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // The text form of a button is its label, then after a bar what it does, then
@@ -161,13 +163,7 @@ func listSchemes() string { return strings.Join(textSchemes, ":, ") + ":" }
 
 // unknownScheme names the scheme that was probably meant.
 func unknownScheme(scheme string) string {
-	near, fewest := "", max(1, len(scheme)/3)+1
-	for _, s := range textSchemes {
-		if d := typos(scheme, s, fewest); d < fewest {
-			near, fewest = s, d
-		}
-	}
-	if near != "" {
+	if near := typo.Nearest(scheme, textSchemes, max(1, len(scheme)/3)+1); near != "" {
 		return "no button does " + scheme + ":; did you mean " + near + ":?"
 	}
 	return "no button does " + scheme + ":; a link begins with " + listSchemes()

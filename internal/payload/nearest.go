@@ -1,6 +1,10 @@
 package payload
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/typo"
+)
 
 // unknown reports a member that is no field, with the field that was probably
 // meant: a typo must not send half a message.
@@ -69,13 +73,13 @@ func listFields(level Level) string {
 // nearest returns the field of a level whose name or alias differs from name by
 // the fewest typos, as that name is documented; empty if none is near.
 func nearest(level Level, name string) (fieldID, string) {
-	if len(name) > maxNearLength {
+	if len(name) > typo.MaxLength {
 		return 0, ""
 	}
 	var found fieldID
 	near, fewest := "", max(1, len(name)/3)+1
 	consider := func(id fieldID, candidate string) {
-		if d := typos(name, fold(candidate), fewest); d < fewest {
+		if d := typo.Count(name, fold(candidate), fewest); d < fewest {
 			found, near, fewest = id, candidate, d
 		}
 	}
@@ -95,39 +99,4 @@ func nearest(level Level, name string) (fieldID, string) {
 		}
 	}
 	return found, near
-}
-
-// maxNearLength is the length above which no name is looked for.
-const maxNearLength = 40
-
-// typos returns the number of letters that were added, left out, mistaken or
-// swapped with their neighbour between a and b. A number of limit or more is
-// returned as limit.
-func typos(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	var rows [3][maxNearLength + 1]int // the last, the one before, and the next
-	if len(b) > maxNearLength {
-		return limit
-	}
-	before, last, row := &rows[0], &rows[1], &rows[2]
-	for j := range len(b) + 1 {
-		last[j] = j
-	}
-	for i := range len(a) {
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
-			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return min(last[len(b)], limit)
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // text reads a text. A number will do: no-code tools send an order number as one.
@@ -56,7 +58,7 @@ func (r *reader) word(f *record, id fieldID) Text {
 			if sent == known {
 				return Text{words[0], n.place()}
 			}
-			if d := typos(sent, known, fewest); d < fewest {
+			if d := typo.Count(sent, known, fewest); d < fewest {
 				near, fewest = word, d
 			}
 		}
