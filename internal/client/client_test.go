@@ -1,0 +1,310 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// function serves rcshook, with a simulator behind it and the key "a key".
+func function(t *testing.T) (url string, sim *rbmtest.Simulator) {
+	t.Helper()
+	sim = new(rbmtest.Simulator)
+	t.Cleanup(func() { sim.Close() })
+	platform := httptest.NewServer(sim)
+	t.Cleanup(platform.Close)
+	env := sim.Provision(platform.URL)
+	h, err := rcshook.New([]string{
+		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=secret-key",
+		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server.URL, sim
+}
+
+func TestSend(t *testing.T) {
+	t.Parallel()
+	url, sim := function(t)
+	for _, tt := range []struct {
+		name   string
+		client client.Client
+		body   string
+		want   outcome.Code
+		retry  outcome.Retry
+	}{
+		{"accepted", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
+		{"again", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
+		{"with a token of IAM", client.Client{Key: "secret-key", Token: "eyJ.eyJ.SIG"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
+		{"a failure is an answer", client.Client{Key: "secret-key"}, `{"to": "+12025550104", "text": "Hi"}`, outcome.RecipientUnreachable, outcome.RetryNever},
+		{"faults", client.Client{Key: "secret-key"}, `{"txt": 1}`, outcome.InvalidPayload, outcome.RetryNever},
+		{"no key", client.Client{}, `{}`, outcome.Unauthorized, outcome.RetryNever},
+	} {
+		c := tt.client
+		c.URL = url
+		a, err := c.Send(t.Context(), []byte(tt.body), "application/json", `the "same"\ key`)
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if a.Code != tt.want || a.Retry != tt.retry || !strings.Contains(string(a.Body), string(tt.want)) {
+			t.Errorf("%s: %s", tt.name, a.Body)
+		}
+	}
+	if got := len(sim.Messages()); got != 1 {
+		t.Errorf("%d messages arrived with one key", got)
+	}
+}
+
+// TestRetryAfter takes the wait from the header.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]time.Duration{
+		"": 0, "7": 7 * time.Second, "-1": 0, "1.5": 0, "soon": 0, "99999999999999999999": 0,
+		"Mon, 02 Jan 2006 15:04:05 GMT": 0,
+	} {
+		a, err := sendTo(t, client.Client{}, func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", value)
+			w.WriteHeader(http.StatusTooManyRequests)
+			io.WriteString(w, `{"ok": false, "status": 429, "code": "rate_limited", "retry": "later"}`)
+		})
+		if err != nil || a.RetryAfter != want {
+			t.Errorf("%q: %v, %v, want %v", value, a, err, want)
+		}
+	}
+}
+
+// sendTo sends to a server that answers so.
+func sendTo(t *testing.T, c client.Client, serve func(http.ResponseWriter)) (*client.Answer, error) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		serve(w)
+	}))
+	defer server.Close()
+	c.URL = server.URL
+	return c.Send(t.Context(), []byte("{}"), "application/json", "")
+}
+
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	const forbidden = "<html><title>403 Forbidden</title><h1>Error: Forbidden</h1>\n<h2>Your client does not have permission to get URL <code>/</code> from this server.</h2>"
+	for _, tt := range []struct {
+		name   string
+		client client.Client
+		status int
+		header string
+		body   string
+		want   client.Error
+	}{
+		{
+			"IAM, no token", client.Client{}, 403, "", forbidden,
+			client.Error{
+				Status: 403, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (403)",
+				Action: "Send an ID token of an account with the role roles/run.invoker, as gcloud auth print-identity-token prints it.",
+			},
+		},
+		{
+			"IAM, a token without the role", client.Client{Token: "t"}, 401, "Server: Google Frontend", "<html>",
+			client.Error{
+				Status: 401, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (401)",
+				Action: "Grant the account of the ID token the role roles/run.invoker on the function, or make a new token: one is good for an hour.",
+			},
+		},
+		{
+			"a page to log in", client.Client{}, 302, "Location: https://login.example.com/", "",
+			client.Error{
+				Status: 302, Retry: outcome.RetryAfterFix, Detail: "the address answers with a redirect (302), and the function makes none",
+				Action: "Use the address of the function itself, with https://.",
+			},
+		},
+		{
+			"no instance", client.Client{}, 429, "Retry-After: 3", "Rate exceeded.",
+			client.Error{
+				Status: 429, Retry: outcome.RetryLater, RetryAfter: 3 * time.Second, Detail: "something in front of the function answered 429 Too Many Requests",
+				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
+			},
+		},
+		{
+			"the instance died", client.Client{}, 503, "", "upstream connect error",
+			client.Error{
+				Status: 503, Retry: outcome.RetryLater, Unsure: true, Detail: "something in front of the function answered 503 Service Unavailable",
+				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
+			},
+		},
+		{
+			"JSON of somebody else", client.Client{}, 200, "", `{"code": 200, "status": "OK"}`,
+			client.Error{
+				Status: 200, Retry: outcome.RetryAfterFix, Detail: "what answers at the address (200 OK) is not rcshook",
+				Action: `Check the address: GET on it answers {"name":"rcshook",...}.`,
+			},
+		},
+	} {
+		_, err := sendTo(t, tt.client, func(w http.ResponseWriter) {
+			if name, value, ok := strings.Cut(tt.header, ": "); ok {
+				w.Header().Set(name, value)
+			}
+			w.WriteHeader(tt.status)
+			io.WriteString(w, tt.body)
+		})
+		var got *client.Error
+		if !errors.As(err, &got) {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if diff := cmp.Diff(tt.want, *got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// TestRedirect sees that the key goes nowhere else.
+func TestRedirect(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	defer elsewhere.Close()
+	for _, own := range []*http.Client{nil, {}} {
+		_, err := sendTo(t, client.Client{Key: "k", HTTP: own}, func(w http.ResponseWriter) {
+			w.Header().Set("Location", elsewhere.URL)
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		})
+		if fault := (*client.Error)(nil); !errors.As(err, &fault) || fault.Status != http.StatusTemporaryRedirect {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLost tells what was certainly not sent from what may have been.
+func TestLost(t *testing.T) {
+	t.Parallel()
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	release := make(chan struct{})
+	reached := make(chan struct{}, 1)
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		reached <- struct{}{}
+		<-release
+	}))
+	defer silent.Close()
+	defer close(release)
+	rude, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rude.Close()
+	go func() {
+		for conn, err := rude.Accept(); err == nil; conn, err = rude.Accept() {
+			conn.Read(make([]byte, 1<<12))
+			conn.Close()
+		}
+	}()
+
+	for _, tt := range []struct {
+		name   string
+		url    string
+		stop   bool
+		unsure bool
+		want   string
+	}{
+		{"nothing listens", closed.URL, false, false, "the function cannot be reached"},
+		{"stopped", silent.URL, true, true, "stopped before the function answered"},
+		{"the connection breaks", "http://" + rude.Addr().String(), false, true, "the connection broke before the function answered"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if tt.stop {
+			go func() { <-reached; cancel() }()
+		}
+		c := client.Client{URL: tt.url, Key: "k", HTTP: &http.Client{Transport: &http.Transport{}}}
+		_, err := c.Send(ctx, []byte("{}"), "application/json", "key")
+		cancel()
+		var got *client.Error
+		if !errors.As(err, &got) || got.Detail != tt.want || got.Unsure != tt.unsure || got.Retry != outcome.RetryLater {
+			t.Errorf("%s: %+v", tt.name, err)
+		}
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), 1)
+	defer cancel()
+	c := client.Client{URL: closed.URL}
+	var got *client.Error
+	if _, err := c.Send(ctx, nil, "application/json", ""); !errors.As(err, &got) || got.Detail != "the function did not answer in time" || got.Unsure {
+		t.Errorf("out of time: %+v", err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	const blank = "the key or token has a blank or line break in it"
+	for _, tt := range []struct {
+		client client.Client
+		want   string
+	}{
+		{client.Client{}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
+		{client.Client{URL: "rcshook.example.com"}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
+		{client.Client{URL: "ftp://rcshook.example.com"}, "the address of the function must begin with https://"},
+		{client.Client{URL: "https://x:secret@rcshook.example.com"}, "the address of the function must not hold a name or password: give the key apart from it"},
+		{client.Client{URL: "https://rcshook.example.com/?key=secret"}, "the address of the function must end with the path, without ? and #"},
+		{client.Client{URL: "http://rcshook.example.com", Key: "secret"}, "the address of the function must begin with https://, or anybody on the way could read the key"},
+		{client.Client{URL: "http://127.0.0.1:1", Key: "secret key"}, blank},
+		{client.Client{URL: "http://127.0.0.1:1", Key: "secret\n"}, blank},
+		{client.Client{URL: "http://127.0.0.1:1", Token: "Bearer secret"}, blank},
+	} {
+		_, err := tt.client.Send(t.Context(), nil, "application/json", "")
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%q: %v, want %s", tt.client.URL, err, tt.want)
+		}
+	}
+	for _, url := range []string{"http://localhost:8080", "http://10.1.2.3/", "http://[::1]:1/", "http://rcshook:8080/x", "https://rcshook.example.com"} {
+		if err := (&client.Client{URL: url, Key: "k"}).Check(); err != nil {
+			t.Errorf("%s: %v", url, err)
+		}
+	}
+}
+
+// FuzzForeign sees that nothing of a stranger's answer is believed or repeated.
+func FuzzForeign(f *testing.F) {
+	f.Add(200, "", "<html>SECRET")
+	f.Add(302, "SECRET", "")
+	f.Add(500, "99999", `{"code":"accepted","SECRET":1}`)
+	f.Fuzz(func(t *testing.T, status int, retry, body string) {
+		c := client.Client{URL: "http://localhost/", HTTP: &http.Client{Transport: answers{status, retry, body}}}
+		a, err := c.Send(t.Context(), nil, "application/json", "")
+		if err == nil && a.Code != "" && a.RetryAfter >= 0 {
+			return // as good as one of the function
+		}
+		fault := (*client.Error)(nil)
+		if !errors.As(err, &fault) || strings.Contains(fault.Error()+fault.Action, "SECRET") || fault.RetryAfter < 0 {
+			t.Errorf("%+v", err)
+		}
+	})
+}
+
+type answers struct {
+	status int
+	retry  string
+	body   string
+}
+
+func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: a.status, Header: http.Header{"Retry-After": {a.retry}}, Body: io.NopCloser(strings.NewReader(a.body)), Request: r,
+	}, nil
+}
