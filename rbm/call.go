@@ -48,6 +48,9 @@ type call struct {
 func (c *Client) do(ctx context.Context, k call, dst any) error {
 	attempt := func(n int) error { return c.attempt(ctx, k, n, dst) }
 	if k.once {
+		if err := c.hold(ctx, k.method); err != nil {
+			return err
+		}
 		return attempt(1)
 	}
 	return c.repeat(ctx, k.method, attempt)
@@ -55,9 +58,14 @@ func (c *Client) do(ctx context.Context, k call, dst any) error {
 
 // repeat makes attempts until one succeeds or there is no point in another.
 func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) error) error {
+	var failure *Error
 	for n := 1; ; n++ {
+		if err := c.hold(ctx, method); err != nil && failure != nil {
+			return failure
+		} else if err != nil {
+			return err
+		}
 		err := attempt(n)
-		var failure *Error
 		if !errors.As(err, &failure) {
 			return err
 		}
@@ -69,6 +77,17 @@ func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) 
 			return &Error{Method: method, Attempts: n, Err: err}
 		}
 	}
+}
+
+// hold waits until an attempt may begin.
+func (c *Client) hold(ctx context.Context, method string) error {
+	if c.wait == nil {
+		return nil
+	}
+	if err := c.wait(ctx); err != nil {
+		return fmt.Errorf("rbm: %s: wait: %w", method, err)
+	}
+	return nil
 }
 
 func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {

@@ -46,6 +46,13 @@ type Config struct {
 	// UserAgent is the User-Agent header; empty means the name of this package.
 	UserAgent string
 
+	// Wait is called before each attempt of each call, with the context of the
+	// call, and holds the attempt back until it returns: to keep below a rate, for
+	// example. If it fails before the first attempt, the call ends with its error,
+	// wrapped, and nothing was sent; before a repetition, the call ends with the
+	// failure that it has. Nil means that nothing holds attempts back.
+	Wait func(ctx context.Context) error
+
 	// Observe is called after each attempt of each call, from the goroutine of
 	// the call. Nil means nobody watches.
 	Observe func(Attempt)
@@ -103,6 +110,7 @@ type Client struct {
 	token     func(context.Context) (string, error)
 	transport http.RoundTripper
 	retry     Retry
+	wait      func(context.Context) error
 	observe   func(Attempt)
 }
 
@@ -129,6 +137,7 @@ func New(c Config) (*Client, error) {
 		userAgent: c.UserAgent,
 		token:     c.Token,
 		retry:     c.Retry.withDefaults(),
+		wait:      c.Wait,
 		observe:   c.Observe,
 	}
 	if client.userAgent == "" {

@@ -446,3 +446,41 @@ func serveOnce(conn net.Conn) {
 		}
 	}
 }
+
+// A wait that fails ends the call before the first attempt, and leaves the failure
+// that there is after it.
+func TestWait(t *testing.T) {
+	t.Parallel()
+	late := errors.New("late")
+	for _, test := range []struct {
+		name     string
+		waits    []error // then none fails
+		answers  []func(*http.Request) (*http.Response, error)
+		want     error
+		requests int
+	}{
+		{"none fails", nil, []func(*http.Request) (*http.Response, error){unavailable, says(200, accepted)}, nil, 2},
+		{"the first", []error{late}, []func(*http.Request) (*http.Response, error){says(200, accepted)}, late, 0},
+		{"the second", []error{nil, late}, []func(*http.Request) (*http.Response, error){unavailable, says(200, accepted)}, rbm.ErrUnavailable, 1},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			answers, waits := play(test.answers...), test.waits
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Wait: func(context.Context) error {
+				if len(waits) == 0 {
+					return nil
+				}
+				err := waits[0]
+				waits = waits[1:]
+				return err
+			}})
+			_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+			if !errors.Is(err, test.want) || len(answers.at) != test.requests {
+				t.Errorf("%s fails: error %v after %d requests, want %v after %d", test.name, err, len(answers.at), test.want, test.requests)
+			}
+		})
+	}
+	client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: play(says(200, "{}"))}, Wait: func(context.Context) error { return late }})
+	if _, err := client.InviteTester(t.Context(), phone); !errors.Is(err, late) {
+		t.Errorf("a call without repetitions: error %v, want %v", err, late)
+	}
+}
