@@ -48,6 +48,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 		HTTP:      &http.Client{Transport: transport},
 		Endpoint:  h.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
+		Paces:     deliver.NewPaces(h.cfg.Agents),
 		Now:       func() time.Time { return h.now() },
 	}
 	return h, nil

@@ -132,7 +132,7 @@ check_options() {
     [[ $value == *:* ]] || misuse '--invoker is as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
   done
   for value in ${settings[@]+"${settings[@]}"}; do
-    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT)=[^,]*$ ]] || misuse '--set takes RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL or RCSHOOK_TIMEOUT, each =VALUE; the others have options'
+    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND)=[^,]*$ ]] || misuse '--set takes RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT or RCSHOOK_MESSAGES_PER_SECOND, each =VALUE; the others have options'
   done
   for value in "$concurrency" "$min_instances" "$max_instances"; do
     [[ $value =~ ^[0-9]+$ ]] || misuse '--concurrency, --min-instances and --max-instances are numbers'

@@ -124,8 +124,8 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.settings) : contains(["RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", "RCSHOOK_TIMEOUT"], name)])
-    error_message = "Only RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL and RCSHOOK_TIMEOUT: the others have variables of this module."
+    condition     = alltrue([for name in keys(var.settings) : contains(["RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", "RCSHOOK_TIMEOUT", "RCSHOOK_MESSAGES_PER_SECOND"], name)])
+    error_message = "Only RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT and RCSHOOK_MESSAGES_PER_SECOND: the others have variables of this module."
   }
 }
 

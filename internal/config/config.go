@@ -93,6 +93,10 @@ type Agent struct {
 	// limit.
 	TTL time.Duration
 
+	// MessagesPerSecond is the pace at which one process sends; zero means that
+	// nothing holds messages back.
+	MessagesPerSecond float64
+
 	// Countries are the ISO 3166 alpha-2 codes of the only countries whose
 	// numbers may be sent to; empty means all.
 	Countries []string

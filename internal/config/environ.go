@@ -22,6 +22,7 @@ const (
 	envTraffic       = prefix + "TRAFFIC"
 	envTTL           = prefix + "TTL"
 	envTimeout       = prefix + "TIMEOUT"
+	envPace          = prefix + "MESSAGES_PER_SECOND"
 	envRBM           = prefix + "RBM_ENDPOINT"
 	envSecretManager = prefix + "SECRETMANAGER_ENDPOINT"
 	envConfig        = prefix + "CONFIG"
@@ -35,7 +36,7 @@ const envProject = "GOOGLE_CLOUD_PROJECT"
 
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
-	envTraffic, envTTL, envTimeout, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
+	envTraffic, envTTL, envTimeout, envPace, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as

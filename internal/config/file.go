@@ -113,6 +113,7 @@ type agentEntry struct {
 	Region      string    `yaml:"region"`
 	Traffic     string    `yaml:"traffic"`
 	TTL         string    `yaml:"ttl"`
+	Pace        string    `yaml:"messages_per_second"`
 	Countries   []string  `yaml:"countries"`
 	Fallback    *Fallback `yaml:"fallback"`
 
@@ -175,9 +176,11 @@ func (r *fileReader) fault(at Place, format string, args ...any) {
 func (r *fileReader) agent(e agentEntry) Agent {
 	names := map[string]string{
 		envAgentID: "id", envCredentials: "credentials", envRegion: "region", envTraffic: "traffic", envTTL: "ttl",
+		envPace: "messages_per_second",
 	}
 	settings := reader{values: map[string]string{
 		envAgentID: string(e.ID), envCredentials: string(e.Credentials), envRegion: e.Region, envTraffic: e.Traffic, envTTL: e.TTL,
+		envPace: e.Pace,
 	}}
 	a := Agent{
 		ID:          settings.agentID(),
@@ -185,6 +188,8 @@ func (r *fileReader) agent(e agentEntry) Agent {
 		Region:      settings.region(),
 		Traffic:     settings.traffic(),
 		TTL:         settings.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days"),
+
+		MessagesPerSecond: settings.pace(),
 	}
 	for _, f := range settings.faults {
 		for long, short := range names {

@@ -21,6 +21,7 @@ agents:
     traffic: transaction
     ttl: 4h
     countries: [US, CA]
+    messages_per_second: 12.5
   norway: {id: fjord_agent, countries: NO}
 sources:
   shop:
@@ -51,7 +52,7 @@ func TestParseFile(t *testing.T) {
 		Agents: map[string]config.Agent{
 			"default": {
 				ID: "projects/p/secrets/rcs-agent-id", Credentials: "projects/p/secrets/rcs-key",
-				Region: "us", Traffic: "TRANSACTION", TTL: 4 * time.Hour, Countries: []string{"US", "CA"},
+				Region: "us", Traffic: "TRANSACTION", TTL: 4 * time.Hour, Countries: []string{"US", "CA"}, MessagesPerSecond: 12.5,
 			},
 			"norway": {ID: "fjord_agent", Countries: []string{"NO"}},
 		},
@@ -132,6 +133,14 @@ func TestParseFile_faults(t *testing.T) {
 		{
 			"name that is no path", "sources: {a/b: {preset: p}}",
 			[]string{"f.yaml:1:11 sources.a/b is the end of an address, /hooks/NAME: use at most 64 letters, digits, - and _"},
+		},
+		{
+			"pace", "agents: {a: {id: a, messages_per_second: 0}, b: {id: b, messages_per_seconds: 5}, c: {id: c, messages_per_second: fast}}",
+			[]string{
+				"f.yaml:1:57 agents.b.messages_per_seconds is not a key here: did you mean messages_per_second?",
+				"f.yaml:1:21 agents.a.messages_per_second must be more than zero; leave it out to hold nothing back",
+				"f.yaml:1:94 agents.c.messages_per_second is not a number of messages a second: write 5, or 0.5 for one in two seconds",
+			},
 		},
 		{
 			"fallback", "sources: {s: {preset: p, fallback: {url: http://sms.example.com}}}",

@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -18,9 +20,12 @@ func (r *reader) agents() map[string]Agent {
 		if r.has(envCredentials) {
 			r.fault(envCredentials, "is set without "+envAgentID+": set both, or none and describe the agents in the file")
 		}
+		if r.has(envPace) {
+			r.fault(envPace, "is the pace of the agent that "+envAgentID+" names, and there is none: write messages_per_second at the agents of the file")
+		}
 		return map[string]Agent{}
 	}
-	return map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials()}}
+	return map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials(), MessagesPerSecond: r.pace()}}
 }
 
 func (r *reader) agentID() Secret {
@@ -170,6 +175,32 @@ func (r *reader) duration(setting string, limit time.Duration, why string) time.
 		r.fault(setting, "is too long: "+why)
 	}
 	return d
+}
+
+// slowest and fastest are no limits of the platform: they tell a pace from a slip
+// of the hand.
+const (
+	slowest = 1.0 / 3600
+	fastest = 1000
+)
+
+// pace takes a number of messages a second, which may be a fraction.
+func (r *reader) pace() float64 {
+	if !r.has(envPace) {
+		return 0
+	}
+	perSecond, err := strconv.ParseFloat(r.values[envPace], 64)
+	switch {
+	case err != nil || math.IsNaN(perSecond):
+		r.fault(envPace, "is not a number of messages a second: write 5, or 0.5 for one in two seconds")
+	case perSecond <= 0:
+		r.fault(envPace, "must be more than zero; leave it out to hold nothing back")
+	case perSecond < slowest:
+		r.fault(envPace, "is less than one message an hour")
+	case perSecond > fastest:
+		r.fault(envPace, fmt.Sprintf("is more than %d messages a second: leave it out to hold nothing back", fastest))
+	}
+	return perSecond
 }
 
 func parseDuration(text string) (time.Duration, error) {

@@ -37,6 +37,9 @@ type Sender struct {
 	// UserAgent is what the platform gets to know about us.
 	UserAgent string
 
+	// Paces hold back the messages of agents, by their names.
+	Paces map[string]*Pace
+
 	// Retry says how requests are repeated.
 	Retry rbm.Retry
 
@@ -119,14 +122,22 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 			answer.Random(unsure)
 		}
 	}()
-	err := s.call(ctx, p.Agent, observe, func(c *rbm.Client) error {
+	pace := s.Paces[p.Agent.Name]
+	err := s.call(ctx, p.Agent, hooks{pace.wait, observe}, func(c *rbm.Client) error {
 		if p.DryRun {
 			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
+			return nil
+		}
+		if pace.has(phone, id) {
+			answer = outcome.New(outcome.Duplicate)
 			return nil
 		}
 		sent, err := c.SendEncoded(ctx, phone, id, p.Message.Encoded)
 		if err == nil {
 			answer = outcome.OfSent(sent)
+		}
+		if err == nil || errors.Is(err, rbm.ErrAlreadyExists) {
+			pace.note(phone, id)
 		}
 		return err
 	})
@@ -159,16 +170,22 @@ func (p *Parcel) messageID(phone string) (id string, random bool) {
 // Revoke takes back a message that is not delivered yet.
 func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *outcome.Trip) *outcome.Answer {
 	answer := outcome.New(outcome.Revoked)
-	if err := s.call(ctx, a, trip.Attempt, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
+	if err := s.call(ctx, a, hooks{observe: trip.Attempt}, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
 		answer = outcome.Of(err)
 	}
 	answer.Agent, answer.To, answer.MessageID = a.Name, phone, id
 	return answer
 }
 
+// hooks are what happens before and after each request to the platform.
+type hooks struct {
+	wait    func(context.Context) error // nil if nothing holds it back
+	observe func(rbm.Attempt)
+}
+
 // call runs f with a client of the agent, and once more with the secrets read anew
 // where the platform does not accept the credentials: they may have been replaced.
-func (s *Sender) call(ctx context.Context, a *agent.Agent, observe func(rbm.Attempt), f func(*rbm.Client) error) error {
+func (s *Sender) call(ctx context.Context, a *agent.Agent, around hooks, f func(*rbm.Client) error) error {
 	for renewed := false; ; renewed = true {
 		client, err := rbm.New(rbm.Config{
 			AgentID:    a.ID,
@@ -178,7 +195,8 @@ func (s *Sender) call(ctx context.Context, a *agent.Agent, observe func(rbm.Atte
 			Endpoint:   s.Endpoint,
 			Retry:      s.Retry,
 			UserAgent:  s.UserAgent,
-			Observe:    observe,
+			Wait:       around.wait,
+			Observe:    around.observe,
 		})
 		if err == nil {
 			err = f(client)
@@ -189,5 +207,6 @@ func (s *Sender) call(ctx context.Context, a *agent.Agent, observe func(rbm.Atte
 		if a, err = s.Agents.Renew(ctx, a); err != nil {
 			return err
 		}
+		around.wait = nil // it had its turn
 	}
 }

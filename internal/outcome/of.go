@@ -38,7 +38,8 @@ func Of(err error) *Answer {
 	case errors.As(err, &problem):
 		a := New(problem.Code)
 		a.Detail, a.Allow, a.Cause, a.Errors = problem.Detail, problem.Allow, problem.Err, problem.Errors
-		return a.wait(0)
+		a.Reason = problem.Reason
+		return a.wait(problem.RetryAfter)
 	case errors.As(err, &body):
 		return New(InvalidBody).because(body.Detail)
 	case errors.Is(err, payload.ErrContentType):
@@ -81,10 +82,14 @@ func Of(err error) *Answer {
 // A Problem is an error that knows its code already.
 type Problem struct {
 	Code   Code
+	Reason string          // which of the causes behind the code
 	Detail string          // for the caller
 	Errors []payload.Fault // for the caller
 	Allow  string          // the methods of the path, with [MethodNotAllowed]
 	Err    error           // for the log only
+
+	// RetryAfter is when to come back; zero means what suits the code.
+	RetryAfter time.Duration
 }
 
 func (p *Problem) Error() string {
