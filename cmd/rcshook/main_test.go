@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -94,6 +96,22 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 			<-time.After(20 * time.Millisecond)
 		}
 		ts.Fatalf("await: %v", err)
+	},
+
+	// exitcode N COMMAND... sees that the command ends with the code.
+	"exitcode": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: exitcode N COMMAND...")
+		}
+		got, exit := 0, (*exec.ExitError)(nil)
+		if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+			got = exit.ExitCode()
+		} else if err != nil {
+			ts.Fatalf("exitcode: %v", err)
+		}
+		if want := args[0]; strconv.Itoa(got) != want {
+			ts.Fatalf("exit code %d, want %s", got, want)
+		}
 	},
 
 	// occupy PORT listens on a port until the script ends.

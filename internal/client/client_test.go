@@ -115,42 +115,54 @@ func TestForeign(t *testing.T) {
 		want   client.Error
 	}{
 		{
-			"IAM, no token", client.Client{}, 403, "", forbidden,
+			"IAM, no token",
+			client.Client{},
+			403, "", forbidden,
 			client.Error{
 				Status: 403, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (403)",
 				Action: "Send an ID token of an account with the role roles/run.invoker, as gcloud auth print-identity-token prints it.",
 			},
 		},
 		{
-			"IAM, a token without the role", client.Client{Token: "t"}, 401, "Server: Google Frontend", "<html>",
+			"IAM, a token without the role",
+			client.Client{Token: "t"},
+			401, "Server: Google Frontend", "<html>",
 			client.Error{
 				Status: 401, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (401)",
 				Action: "Grant the account of the ID token the role roles/run.invoker on the function, or make a new token: one is good for an hour.",
 			},
 		},
 		{
-			"a page to log in", client.Client{}, 302, "Location: https://login.example.com/", "",
+			"a page to log in",
+			client.Client{},
+			302, "Location: https://login.example.com/", "",
 			client.Error{
 				Status: 302, Retry: outcome.RetryAfterFix, Detail: "the address answers with a redirect (302), and the function makes none",
 				Action: "Use the address of the function itself, with https://.",
 			},
 		},
 		{
-			"no instance", client.Client{}, 429, "Retry-After: 3", "Rate exceeded.",
+			"no instance",
+			client.Client{},
+			429, "Retry-After: 3", "Rate exceeded.",
 			client.Error{
 				Status: 429, Retry: outcome.RetryLater, RetryAfter: 3 * time.Second, Detail: "something in front of the function answered 429 Too Many Requests",
 				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
 			},
 		},
 		{
-			"the instance died", client.Client{}, 503, "", "upstream connect error",
+			"the instance died",
+			client.Client{},
+			503, "", "upstream connect error",
 			client.Error{
 				Status: 503, Retry: outcome.RetryLater, Unsure: true, Detail: "something in front of the function answered 503 Service Unavailable",
 				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
 			},
 		},
 		{
-			"JSON of somebody else", client.Client{}, 200, "", `{"code": 200, "status": "OK"}`,
+			"JSON of somebody else",
+			client.Client{},
+			200, "", `{"code": 200, "status": "OK"}`,
 			client.Error{
 				Status: 200, Retry: outcome.RetryAfterFix, Detail: "what answers at the address (200 OK) is not rcshook",
 				Action: `Check the address: GET on it answers {"name":"rcshook",...}.`,

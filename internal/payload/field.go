@@ -69,6 +69,20 @@ func Fields(on Level) []Field {
 	return list
 }
 
+// Find returns the field of the message that a key is about, in any spelling.
+// Part is which part of it, for a flat key such as card1_title, and empty if the key
+// is about the whole field.
+func Find(key string) (f Field, part string, ok bool) {
+	if id, ok := lookup(OnMessage, key); ok {
+		return fields[id], "", true
+	}
+	name := fold(key)
+	if flat, ok := unflatten(OnMessage, name); ok {
+		return fields[flat.id], name, true
+	}
+	return Field{}, "", false
+}
+
 // lookup finds a field by its level and name in any spelling.
 func lookup(level Level, name string) (fieldID, bool) {
 	var buffer [maxKeyLength]byte
