@@ -122,16 +122,21 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 	s.serveAs(w, r, c, s.serveCall)
 }
 
-// serveAs does steps 2 and 3 and leaves the rest to next.
+// serveAs does steps 2 and 3 and leaves the rest to next. The page of a proxy comes
+// before them.
 func (s *Simulator) serveAs(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
 	answer := &statusWriter{ResponseWriter: w}
 	defer func() { s.record(c, answer.status) }()
+	if f := s.takeFault(c.name, c.phone, c.key(), true, true); f != nil {
+		s.suffer(answer, r, f, nil)
+		return
+	}
 	if refusal := s.authorize(c); refusal != nil && !s.hasUpload(r) {
 		refusal.write(answer, r)
 		return
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next(w, r, c) })
-	if f := s.takeFault(c.name, c.phone, c.key(), true); f != nil {
+	if f := s.takeFault(c.name, c.phone, c.key(), true, false); f != nil {
 		s.suffer(answer, r, f, h)
 		return
 	}

@@ -2,7 +2,6 @@ package rbmtest
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -171,7 +170,11 @@ func (e *apiError) write(w http.ResponseWriter, r *http.Request) {
 	if e.html {
 		w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 		w.WriteHeader(e.status)
-		io.WriteString(w, "<!DOCTYPE html>\n<html lang=en>\n<title>Error 404 (Not Found)</title>\n<p><b>404.</b> There is nothing at this URL.\n")
+		title, text := "Error 404 (Not Found)", "There is nothing at this URL."
+		if e != errUnknownPath {
+			title, text = http.StatusText(e.status), "This page comes from a proxy."
+		}
+		fmt.Fprintf(w, "<!DOCTYPE html>\n<html lang=en>\n<title>%s</title>\n<p><b>%d.</b> %s\n", title, e.status, text)
 		return
 	}
 	type envelope struct {

@@ -116,7 +116,7 @@ func (s *Simulator) strike(c *call) *apiError {
 		panic(http.ErrAbortHandler)
 	}
 	if fault.Status != 0 {
-		return trouble(fault.Status, fault.Message, fault.RetryAfter)
+		return fault.refusal()
 	}
 	c.ending = fault
 	return nil

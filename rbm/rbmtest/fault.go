@@ -38,6 +38,16 @@ type Fault struct {
 	// Message is the message in the envelope; empty means the usual one.
 	Message string
 
+	// Reason is that of a google.rpc.ErrorInfo in the details of the error answer,
+	// such as SERVICE_DISABLED or ACCESS_TOKEN_SCOPE_INSUFFICIENT; empty means
+	// that there is none.
+	Reason string
+
+	// Page answers Status, which may be any from 200 then, with a page for people
+	// instead of Google's envelope, as a proxy on the way does: before anybody
+	// has looked at the token.
+	Page bool
+
 	// RetryAfter, rounded up to seconds, is the Retry-After header of the error
 	// answer.
 	RetryAfter time.Duration
@@ -76,7 +86,9 @@ func (f *Fault) check() error {
 	switch {
 	case kinds > 1, kinds == 0 && f.Delay <= 0:
 		return errFault
-	case f.Status != 0 && (f.Status < 400 || f.Status > 599):
+	case f.Page && (f.Status < 200 || f.Status > 599):
+		return fmt.Errorf("rbmtest: the status of a page is 200 to 599, not %d", f.Status)
+	case !f.Page && f.Status != 0 && (f.Status < 400 || f.Status > 599):
 		return fmt.Errorf("rbmtest: the status of a fault is 400 to 599, not %d", f.Status)
 	case f.Break != NoBreak && f.Break != BreakBefore && f.Break != BreakAfter:
 		return fmt.Errorf("rbmtest: a connection breaks %q or %q, not %q", BreakBefore, BreakAfter, f.Break)
@@ -95,6 +107,8 @@ type faultJSON struct {
 	PerID      bool       `json:"per_id,omitempty"`
 	Status     int        `json:"status,omitempty"`
 	Message    string     `json:"message,omitempty"`
+	Reason     string     `json:"reason,omitempty"`
+	Page       bool       `json:"page,omitempty"`
 	RetryAfter jsonTime   `json:"retry_after,omitzero"`
 	Delay      jsonTime   `json:"delay,omitzero"`
 	Break      BreakPoint `json:"break,omitempty"`
@@ -104,7 +118,7 @@ type faultJSON struct {
 // MarshalJSON writes a fault with lower-case names and times such as "1.5s".
 func (f Fault) MarshalJSON() ([]byte, error) {
 	return json.Marshal(faultJSON{
-		f.Phone, f.Method, f.Count, f.PerID, f.Status, f.Message,
+		f.Phone, f.Method, f.Count, f.PerID, f.Status, f.Message, f.Reason, f.Page,
 		jsonTime(f.RetryAfter), jsonTime(f.Delay), f.Break, f.Truncate,
 	})
 }
@@ -119,7 +133,7 @@ func (f *Fault) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*f = Fault{
-		j.Phone, j.Method, j.Count, j.PerID, j.Status, j.Message,
+		j.Phone, j.Method, j.Count, j.PerID, j.Status, j.Message, j.Reason, j.Page,
 		time.Duration(j.RetryAfter), time.Duration(j.Delay), j.Break, j.Truncate,
 	}
 	return f.check()
@@ -179,12 +193,13 @@ func (s *Simulator) Faults() []Fault {
 }
 
 // takeFault returns the arranged fault that happens to a request, or nil. rbm
-// says whether method belongs to the RBM API.
-func (s *Simulator) takeFault(method, phone string, key idKey, rbmAPI bool) *Fault {
+// says whether method belongs to the RBM API, page whether those with a Page are
+// meant, or the others.
+func (s *Simulator) takeFault(method, phone string, key idKey, rbmAPI, page bool) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
-		if f.Phone != "" && f.Phone != phone || f.Method != method && (f.Method != "" || !rbmAPI) {
+		if f.Page != page || f.Phone != "" && f.Phone != phone || f.Method != method && (f.Method != "" || !rbmAPI) {
 			continue
 		}
 		if f.PerID {
@@ -239,6 +254,20 @@ func (s *Simulator) wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// refusal is the error answer of a fault with a status.
+func (f *Fault) refusal() *apiError {
+	if f.Page {
+		return &apiError{status: f.Status, html: true}
+	}
+	e := trouble(f.Status, f.Message, f.RetryAfter)
+	if f.Reason != "" {
+		e.details = []any{map[string]any{
+			"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": f.Reason, "domain": "googleapis.com",
+		}}
+	}
+	return e
+}
+
 // suffer lets f happen to a request that h would answer.
 func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Fault, h http.Handler) {
 	if !s.wait(r.Context(), f.Delay) {
@@ -246,7 +275,7 @@ func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Fault, h h
 	}
 	switch {
 	case f.Status != 0:
-		trouble(f.Status, f.Message, f.RetryAfter).write(w, r)
+		f.refusal().write(w, r)
 	case f.Break == BreakBefore:
 		panic(http.ErrAbortHandler)
 	default:
@@ -308,9 +337,11 @@ func (b *bufferedAnswer) Write(p []byte) (int, error) { return b.body.Write(p) }
 // faulty lets arranged faults happen to a service other than the RBM API.
 func (s *Simulator) faulty(name string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if f := s.takeFault(name, "", idKey{}, false); f != nil {
-			s.suffer(w, r, f, h)
-			return
+		for _, page := range []bool{true, false} {
+			if f := s.takeFault(name, "", idKey{}, false, page); f != nil {
+				s.suffer(w, r, f, h)
+				return
+			}
 		}
 		h.ServeHTTP(w, r)
 	})

@@ -73,6 +73,35 @@ func TestFaults(t *testing.T) {
 	equal(t, "after a reset", g.create(t, phone, "i3", text).status, 200)
 }
 
+// A refusal may carry Google's reason, and a proxy's page comes whatever the token is.
+func TestFaultAnswers(t *testing.T) {
+	t.Parallel()
+	g := start(t, new(rbmtest.Simulator))
+	g.Fail(rbmtest.Fault{Status: 403, Reason: "SERVICE_DISABLED", Count: 1})
+	a := g.create(t, phone, "disabled", text)
+	equal(t, "status", a.status, 403)
+	equal(t, "reason", strings.Contains(a.body, `"reason": "SERVICE_DISABLED"`), true)
+
+	g.Fail(rbmtest.Fault{Status: 302, Page: true})
+	res, err := http.Get(g.url + "/v1/phones/" + phone + "/capabilities")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	equal(t, "status of the page", res.StatusCode, 302)
+	equal(t, "type of the page", res.Header.Get("Content-Type"), "text/html; charset=UTF-8")
+	g.ClearFaults()
+	equal(t, "without the proxy", g.create(t, phone, "p", text).status, 200)
+}
+
+// A clock of its own shows in the header Date.
+func TestDate(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := start(t, &rbmtest.Simulator{Now: func() time.Time { return at }})
+	equal(t, "Date", g.create(t, phone, "p", text).header.Get("Date"), "Sun, 01 Mar 2026 12:00:00 GMT")
+}
+
 func TestBehaviorFaults(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{

@@ -31,8 +31,9 @@ type Simulator struct {
 	// means [TestNumbers]; an empty map means that all numbers are alike.
 	Numbers map[string]Behavior
 
-	// Now is the clock; nil means [time.Now]. With a clock of its own a test
-	// calls [Simulator.Tick] after moving it. Access tokens are not subject to
+	// Now is the clock; nil means [time.Now]. With a clock of its own, which the
+	// header Date of all answers shows too, a test calls [Simulator.Tick] after
+	// moving it. Access tokens are not subject to
 	// it, because the clients that ask for them read the real time; see
 	// [TokenServer.Now].
 	Now func() time.Time
@@ -238,6 +239,9 @@ func (s *Simulator) now() time.Time {
 // ServeHTTP answers a request for any of the services.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.init()
+	if s.Now != nil {
+		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
+	}
 	path := r.URL.Path
 	under := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
 	switch {
