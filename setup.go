@@ -3,12 +3,10 @@ package rcshook
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -60,7 +58,7 @@ func (h *Handler) readFile(transport http.RoundTripper) error {
 	if h.cfg.File == "" {
 		return nil
 	}
-	name, data, err := h.file(transport)
+	name, data, err := agent.ReadFile(context.Background(), h.cfg, agent.Options{Transport: transport, Log: h.log})
 	if err != nil {
 		return err
 	}
@@ -80,39 +78,6 @@ func (h *Handler) readFile(transport http.RoundTripper) error {
 		Transport:      transport,
 	})
 	return config.Join(all, err)
-}
-
-// sourceFolder is where the build of a function puts the files that it is
-// deployed with.
-const sourceFolder = "serverless_function_source_code"
-
-// file reads rcshook.yaml: a file, or a secret of Secret Manager.
-func (h *Handler) file(transport http.RoundTripper) (name string, data []byte, err error) {
-	if !h.cfg.File.IsResource() {
-		name = h.cfg.File.Literal()
-		data, err = os.ReadFile(name)
-		if errors.Is(err, os.ErrNotExist) && !filepath.IsAbs(name) {
-			data, err = os.ReadFile(filepath.Join(sourceFolder, name))
-		}
-		if err != nil {
-			reason := "it cannot be read"
-			if errors.Is(err, os.ErrNotExist) {
-				reason = "there is no such file; if it is in the folder that was deployed, look for it in .gcloudignore"
-			}
-			return name, nil, &config.Error{Faults: []config.Fault{{Setting: "RCSHOOK_CONFIG", Detail: "names a file, and " + reason}}}
-		}
-		return filepath.Base(name), data, nil
-	}
-	// The agents are in the file, so this directory knows none yet.
-	directory := agent.New(h.cfg, agent.Options{Transport: transport, Log: h.log})
-	defer directory.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), config.DefaultTimeout)
-	defer cancel()
-	data, err = directory.Secret(ctx, h.cfg.File)
-	if err != nil {
-		return "", nil, fmt.Errorf("read rcshook.yaml: %w", err)
-	}
-	return h.cfg.File.String(), data, nil
 }
 
 // environment keeps the handler of the deployed function.

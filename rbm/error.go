@@ -240,11 +240,14 @@ func (e *Error) temporary() bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return e.agentLookup()
+	return e.UnknownAgent()
 }
 
-// agentLookup recognises a refusal that calls itself possibly transient: the
-// platform did not find the agent.
-func (e *Error) agentLookup() bool {
+// UnknownAgent reports whether the platform did not find the agent for the
+// credentials: there is no such agent, or it is another partner's. The platform
+// says the same of both.
+//
+// The refusal calls itself possibly transient, so the call was made twice.
+func (e *Error) UnknownAgent() bool {
 	return e.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "transient")
 }

@@ -40,7 +40,7 @@ func (r Retry) pause(ctx context.Context, e *Error, n int) (time.Duration, bool)
 	if n >= r.MaxAttempts || !e.temporary() || ctx.Err() != nil {
 		return 0, false
 	}
-	if e.agentLookup() && n > 1 {
+	if e.UnknownAgent() && n > 1 {
 		return 0, false // transient once, or not transient
 	}
 	bound := r.BaseDelay

@@ -74,6 +74,9 @@ type SecretError struct {
 	// in the configuration or Application Default Credentials are meant.
 	Resource string
 
+	// Version is the number of that version, where Secret Manager names it.
+	Version string
+
 	// Action is what to do next, for people, with the command where there is one.
 	Action string
 

@@ -102,16 +102,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // accessError reads an error of the client of Secret Manager.
 func accessError(ctx context.Context, resource string, err error) *SecretError {
 	e := &SecretError{Resource: resource}
-	var version string
 	switch answer := (*googleapi.Error)(nil); {
 	case errors.As(err, &answer):
-		e.Kind, e.Reason, version, e.Err = readAnswer(answer)
+		e.Kind, e.Reason, e.Version, e.Err = readAnswer(answer)
 	case ctx.Err() != nil:
 		e.Kind, e.Reason, e.Err = Unavailable, "timeout", errors.New("no answer in time")
 	default:
 		e.Kind, e.Reason, e.Err = Unavailable, "unreachable", transportError(err)
 	}
-	e.Action = adviseAccess(resource, e.Reason, version)
+	e.Action = adviseAccess(resource, e.Reason, e.Version)
 	return e
 }
 

@@ -47,6 +47,9 @@ func ParseKeys(text []byte) Keys {
 // Empty reports whether there is no key, so that nobody could be let in.
 func (k Keys) Empty() bool { return len(k.digests) == 0 }
 
+// Len is the number of keys.
+func (k Keys) Len() int { return len(k.digests) }
+
 // Verify reports whether the request carries one of the keys, as a bearer token,
 // in X-API-Key or as the password of Basic authentication. Every key is compared
 // in full, so that the time taken tells nothing about them.

@@ -260,6 +260,12 @@ func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Recei
 	return s.Map(ctx, r, now)
 }
 
+// CheckSecret tells what is wrong with a secret for the way in which the sender
+// proves who it is, without it.
+func (s *Source) CheckSecret(secret []byte) error {
+	return s.scheme.usable([]byte(config.Trim(string(secret))))
+}
+
 func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 	secrets := make([][]byte, 0, len(s.Config.Secrets))
 	for _, setting := range s.Config.Secrets {
