@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -40,6 +41,10 @@ Send a message:
 See what arrived:
 
   curl http://localhost:%[2]d/_sim/messages
+
+Examine the set-up, as it is done where something is wrong:
+
+  rcshook doctor -env http://localhost:%[2]d%[4]s
 
 Ctrl-C stops both.
 `
@@ -108,12 +113,12 @@ func dev(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, file.beside(sim, ends.out)) }()
+	go func() { failed <- http.Serve(simulator, withEnv(file.beside(sim, ends.out))) }()
 	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
 	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
-	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey)
+	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey, envPath)
 	file.greet(ends.out)
 	select {
 	case <-ctx.Done():
@@ -153,6 +158,26 @@ func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err 
 		}
 	}
 	return env.AgentID, nil
+}
+
+// envPath is where the settings of the function can be read, for "rcshook doctor".
+const envPath = "/_dev/env"
+
+// withEnv serves them beside h. They name secrets and a file, and the key that
+// everybody knows.
+func withEnv(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || r.URL.Path != envPath {
+			h.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		for _, entry := range os.Environ() {
+			if strings.HasPrefix(entry, "RCSHOOK_") || strings.HasPrefix(entry, "GOOGLE_APPLICATION_CREDENTIALS=") {
+				fmt.Fprintln(w, entry)
+			}
+		}
+	})
 }
 
 func listen(port int, setting string) (net.Listener, error) {
