@@ -41,6 +41,7 @@ import (
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -76,7 +77,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller := h.callerOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), caller.budget)
 	defer cancel()
-	answer := h.answer(w, r.WithContext(ctx), trip, &caller)
+	answer := h.answer(w, r.WithContext(trace.With(ctx, trip.Trace)), trip, &caller)
 	answer.RequestID = trip.ID
 	trip.End(ctx, h.log, answer, answer.Write(w))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rcshook/rcshook/internal/deliver"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -43,7 +44,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	}
 	h.sender = &deliver.Sender{
 		Agents:    h.agents,
-		HTTP:      &http.Client{Transport: transport},
+		HTTP:      &http.Client{Transport: trace.Transport{Base: transport}},
 		Endpoint:  h.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
 		Paces:     deliver.NewPaces(h.cfg.Agents),

@@ -68,8 +68,9 @@ const withdrawnAfter = 3
 // away, and while the newest version cannot be used, the old value stays for good.
 // If the secret is gone, disabled or denied, it stays for a while.
 func (s *source) kept(err error, of lease) lease {
+	age := s.directory.now().Sub(of.since)
 	s.directory.log.LogAttrs(context.Background(), slog.LevelWarn, "secret not renewed, the last value stays in use",
-		slog.String("secret", s.resource()), slog.Any("cause", err))
+		slog.String("secret", s.resource()), slog.Int64("age_s", int64(age.Seconds())), slog.Any("cause", err))
 	if withdrawn(err) && !of.since.IsZero() {
 		of.end = of.since.Add(withdrawnAfter * s.directory.refresh)
 	}

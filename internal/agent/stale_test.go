@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,9 @@ func TestStale_secretManagerAway(t *testing.T) {
 		}
 		if !strings.Contains(w.logged(), "secret not renewed") {
 			t.Errorf("log %s, want it to tell of the outage", w.logged())
+		}
+		if !regexp.MustCompile(`age_s"?[:=](89|90)\d{3}\b`).MatchString(w.logged()) {
+			t.Errorf("log %s, want it to tell how old the value is after a day", w.logged())
 		}
 
 		w.secrets.Away(false)

@@ -193,7 +193,8 @@ func (a *Answer) Level() slog.Level {
 }
 
 // Attrs is what the log may know of the answer: neither texts nor secrets, and
-// the number masked.
+// the number masked. What lines are counted by are labels of Cloud Logging too,
+// which are indexed.
 func (a *Answer) Attrs() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.Int("status", a.Status),
@@ -207,6 +208,7 @@ func (a *Answer) Attrs() []slog.Attr {
 	}
 	add("source", a.Source)
 	add("agent", a.Agent)
+	attrs = append(attrs, a.labels())
 	add("to", Mask(a.To))
 	add("message_id", a.MessageID)
 	add("reason", a.Reason)
@@ -224,6 +226,17 @@ func (a *Answer) Attrs() []slog.Attr {
 		add("cause", a.Cause.Error())
 	}
 	return attrs
+}
+
+func (a *Answer) labels() slog.Attr {
+	labels := []any{slog.String("code", string(a.Code))}
+	if a.Source != "" {
+		labels = append(labels, slog.String("source", a.Source))
+	}
+	if a.Agent != "" {
+		labels = append(labels, slog.String("agent", a.Agent))
+	}
+	return slog.Group("logging.googleapis.com/labels", labels...)
 }
 
 // Mask hides a phone number but for its first two digits and its last two.

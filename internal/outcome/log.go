@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -47,8 +48,10 @@ type Trip struct {
 	// joined to its trace.
 	Project string
 
+	// Trace is the one that the request belongs to.
+	Trace trace.Trace
+
 	method, path string
-	trace        string
 	start        time.Time
 	attempts     atomic.Int64
 	upstream     atomic.Int64 // nanoseconds
@@ -56,8 +59,8 @@ type Trip struct {
 
 // Begin starts the trip of r.
 func Begin(r *http.Request) *Trip {
-	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), trace: traceID(r.Header)}
-	if t.ID = t.trace; t.ID == "" {
+	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), Trace: trace.Of(r.Header)}
+	if t.ID = t.Trace.ID; t.ID == "" {
 		t.ID = uuid.NewString()
 	}
 	return t
@@ -77,9 +80,7 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 		slog.String("method", t.method),
 		slog.String("path", t.path),
 	}
-	if t.trace != "" && t.Project != "" {
-		attrs = append(attrs, slog.String("logging.googleapis.com/trace", "projects/"+t.Project+"/traces/"+t.trace))
-	}
+	attrs = append(attrs, t.correlate()...)
 	attrs = append(attrs, a.Attrs()...)
 	if n := t.attempts.Load(); n > 0 {
 		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(t.upstream.Load()).Milliseconds()))
@@ -89,6 +90,24 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 	}
 	attrs = append(attrs, slog.Int64("total_ms", time.Since(t.start).Milliseconds()))
 	log.LogAttrs(ctx, a.Level(), string(a.Code), attrs...)
+}
+
+// correlate joins the line to the request's own line, which Cloud Run writes, and to
+// its trace. There is no httpRequest here: that line has it.
+//
+// Cloud Logging docs: https://docs.cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
+func (t *Trip) correlate() []slog.Attr {
+	if t.Trace.ID == "" || t.Project == "" {
+		return nil
+	}
+	attrs := []slog.Attr{
+		slog.String("logging.googleapis.com/trace", "projects/"+t.Project+"/traces/"+t.Trace.ID),
+		slog.Bool("logging.googleapis.com/trace_sampled", t.Trace.Sampled),
+	}
+	if t.Trace.Span != "" {
+		attrs = append(attrs, slog.String("logging.googleapis.com/spanId", t.Trace.Span))
+	}
+	return attrs
 }
 
 // knownMethod keeps a method that HTTP has: another one may hold anything.
@@ -112,20 +131,4 @@ func place(path string) string {
 	default:
 		return "other"
 	}
-}
-
-// traceID reads the trace headers that the platform sets: W3C Trace Context, and
-// the older one of Google.
-func traceID(h http.Header) string {
-	if parts := strings.Split(h.Get("Traceparent"), "-"); len(parts) >= 4 && isTraceID(parts[1]) {
-		return parts[1]
-	}
-	if id, _, _ := strings.Cut(h.Get("X-Cloud-Trace-Context"), "/"); isTraceID(id) {
-		return id
-	}
-	return ""
-}
-
-func isTraceID(s string) bool {
-	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
 }
