@@ -8,6 +8,7 @@
 //	internal/payload  the body becomes a payload, or a list of every fault in it
 //	internal/compose  the payload becomes an AgentMessage within the platform's limits
 //	internal/agent    the agent's ID and credentials, from Secret Manager
+//	internal/queue    where there is a queue, the message waits there; [Handler.task] goes on with it
 //	internal/deliver  the message goes to each recipient, once; rbm is the client for it
 //	internal/outcome  what happened becomes a status, a code and advice
 //
@@ -40,6 +41,7 @@ import (
 	"github.com/rcshook/rcshook/internal/openapi"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
@@ -64,7 +66,8 @@ type Handler struct {
 	fault   error // why nothing can be served
 	agents  *agent.Directory
 	sources *source.Directory
-	tokens  *source.GoogleTokens // nil if none are taken
+	tokens  *source.GoogleTokens // of callers; nil if none are taken
+	tasks   *source.GoogleTokens // of our own tasks; nil if there are none
 	sender  *deliver.Sender
 	log     *slog.Logger
 	now     func() time.Time
@@ -92,6 +95,9 @@ type caller struct {
 // callerOf tells from the path who calls, or says to.
 func (h *Handler) callerOf(r *http.Request) caller {
 	c := caller{budget: cmp.Or(h.cfg.Timeout, config.DefaultTimeout), profile: outcome.Strict}
+	if strings.HasPrefix(r.URL.Path, queue.Path) {
+		c.profile = outcome.Soft // the queue repeats whatever is not acknowledged
+	}
 	if name, ok := strings.CutPrefix(r.URL.Path, hooksPath); ok {
 		c.profile = outcome.Soft
 		if s, err := h.sources.Find(name); err == nil {
@@ -149,6 +155,7 @@ var routes = []route{
 	{http.MethodPost, "/", true, "profile", (*Handler).send},
 	{http.MethodPost, hooksPath, false, "", (*Handler).hook},
 	{http.MethodOptions, hooksPath, false, "", (*Handler).handshake},
+	{http.MethodPost, queue.Path, false, "", (*Handler).task},
 	{http.MethodDelete, "/messages/", true, "to agent country profile", (*Handler).revoke},
 }
 
@@ -311,7 +318,11 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 		return nil, err
 	}
 	p.Agent = cmp.Or(p.Agent, from.Agent)
-	c, err := compose.Message(p, h.defaults(p.Agent), h.now())
+	defaults, line := h.defaults(p.Agent), h.queueOf(from)
+	if line != "" {
+		defaults.MaxDelay = queue.MaxDelay
+	}
+	c, err := compose.Message(p, defaults, h.now())
 	if faults := payload.Faults(nil); errors.As(err, &faults) && !h.agents.Has(p.Agent) {
 		err = append(faults, payload.Fault{Pointer: p.AgentPointer, Detail: "no agent has this name"})
 	}
@@ -336,8 +347,9 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 		To:       p.To,
 		ID:       p.MessageID,
 		Key:      cmp.Or(p.IdempotencyKey, m.Key),
+		Queue:    line,
 		DryRun:   p.DryRun,
-		Fallback: cmp.Or(from.Fallback, h.cfg.Agents[a.Name].Fallback),
+		Fallback: h.fallbackOf(from, a),
 		Payload:  m.Body,
 		Source:   from.Name,
 	}, nil
@@ -385,19 +397,23 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 // readBody reads all of a body that is not too large, within the budget of the
 // request: the framework sets no time limit.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	return readAll(w, r, maxBody)
+}
+
+func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
 	}
 	control := http.NewResponseController(w)
 	deadline, _ := r.Context().Deadline()
 	control.SetReadDeadline(deadline) //nolint:errcheck // without it the body may be slow
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if err != nil {
 		// The server would wait for the rest of the body before it answers.
 		w.Header().Set("Connection", "close")
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: "the body has more than 256 KiB"}
+		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, &outcome.Problem{Code: outcome.BodyTimeout, Err: err}

@@ -14,6 +14,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/deliver"
 	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
@@ -42,8 +43,15 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	if len(h.cfg.Audience) > 0 {
 		h.tokens = source.NewGoogleTokens(h.cfg.OIDCEndpoint, transport, h.cfg.Audience, h.cfg.Emails)
 	}
+	if h.cfg.QueueAccount != "" {
+		h.tasks = source.NewGoogleTokens(h.cfg.OIDCEndpoint, transport, []string{h.cfg.URL}, []string{h.cfg.QueueAccount})
+	}
 	h.sender = &deliver.Sender{
-		Agents:    h.agents,
+		Agents: h.agents,
+		Queue: queue.New(queue.Options{
+			Platform: h.agents.Platform(), Endpoint: h.cfg.TasksEndpoint,
+			URL: h.cfg.URL, Account: h.cfg.QueueAccount, Timeout: h.cfg.Timeout,
+		}),
 		HTTP:      &http.Client{Transport: trace.Transport{Base: transport}},
 		Endpoint:  h.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),

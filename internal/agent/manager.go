@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strings"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -21,7 +18,7 @@ import (
 // than gRPC.
 func (d *Directory) newManager(endpoint string) (*secretmanager.Client, error) {
 	opts := []option.ClientOption{
-		option.WithHTTPClient(&http.Client{Transport: &platformTransport{d}}),
+		option.WithHTTPClient(&http.Client{Transport: d.Platform()}),
 		// The library can be told by an environment variable to log answers,
 		// which are secrets.
 		option.WithLogger(slog.New(slog.DiscardHandler)),
@@ -35,22 +32,6 @@ func (d *Directory) newManager(endpoint string) (*secretmanager.Client, error) {
 	}
 	client.CallOptions.AccessSecretVersion = nil // pauses of up to 2 s between attempts, and a minute in all
 	return client, nil
-}
-
-// platformTransport adds our own access token to requests to Secret Manager.
-type platformTransport struct{ d *Directory }
-
-func (t *platformTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := t.d.platform.get(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+token.value)
-	if token.quotaProject != "" {
-		r.Header.Set("X-Goog-User-Project", token.quotaProject)
-	}
-	return t.d.transport.RoundTrip(r)
 }
 
 type secretVersion struct {
@@ -70,8 +51,7 @@ func (d *Directory) access(ctx context.Context, resource string) (payload []byte
 	v, err := again(ctx, func(ctx context.Context) (secretVersion, error) {
 		v, err := d.accessOnce(ctx, resource)
 		if e := (*SecretError)(nil); errors.As(err, &e) && e.Reason == "unauthenticated" {
-			d.platform.reset() // the token may have been revoked
-			v, err = d.accessOnce(ctx, resource)
+			v, err = d.accessOnce(ctx, resource) // with another token
 		}
 		return v, err
 	})
@@ -108,7 +88,7 @@ func accessError(ctx context.Context, resource string, err error) *SecretError {
 	case ctx.Err() != nil:
 		e.Kind, e.Reason, e.Err = Unavailable, "timeout", errors.New("no answer in time")
 	default:
-		e.Kind, e.Reason, e.Err = Unavailable, "unreachable", transportError(err)
+		e.Kind, e.Reason, e.Err = Unavailable, "unreachable", TransportError(err)
 	}
 	e.Action = adviseAccess(resource, e.Reason, e.Version)
 	return e
@@ -118,26 +98,9 @@ func accessError(ctx context.Context, resource string, err error) *SecretError {
 // be trusted: it is derived from the HTTP status, which is 400 for a disabled
 // version and for a malformed name alike. The body knows.
 func readAnswer(answer *googleapi.Error) (kind Kind, reason, version string, err error) {
-	var body struct {
-		Error struct {
-			Status  string `json:"status"`
-			Message string `json:"message"`
-			Details []struct {
-				Reason string `json:"reason"`
-			} `json:"details"`
-		} `json:"error"`
-	}
-	if json.Unmarshal([]byte(answer.Body), &body) != nil || body.Error.Status == "" {
-		// Not Google's envelope: a proxy's page, or a wrong endpoint.
-		return Unavailable, "unavailable", "", fmt.Errorf("HTTP %d without an error of Google's", answer.Code)
-	}
-	status, message := body.Error.Status, body.Error.Message
-	err = fmt.Errorf("HTTP %d %s: %s", answer.Code, status, shorten(message))
-	detail := ""
-	for _, d := range body.Error.Details {
-		detail = detail + " " + d.Reason
-	}
-	switch status {
+	refused := ReadRefusal(answer)
+	detail, message, err := refused.Details, refused.Message, refused.Err
+	switch refused.Status {
 	case "NOT_FOUND":
 		return NotFound, "not_found", "", err
 	case "PERMISSION_DENIED":
@@ -160,8 +123,9 @@ func readAnswer(answer *googleapi.Error) (kind Kind, reason, version string, err
 		return Invalid, "bad_name", "", err
 	case "RESOURCE_EXHAUSTED":
 		return Unavailable, "rate_limited", "", err
+	default: // or none: a proxy's page, or a wrong endpoint
+		return Unavailable, "unavailable", "", err
 	}
-	return Unavailable, "unavailable", "", err
 }
 
 // versionNumber finds the number of a version in a message that names it, as in
@@ -173,22 +137,4 @@ func versionNumber(message string) string {
 		return ""
 	}
 	return number
-}
-
-// shorten keeps the beginning of a message that somebody else has written.
-func shorten(message string) string {
-	message = strings.ToValidUTF8(message, "")
-	if runes := []rune(message); len(runes) > 300 {
-		return string(runes[:300]) + "..."
-	}
-	return message
-}
-
-// transportError keeps of a failed exchange what is sure to be no part of an
-// answer.
-func transportError(err error) error {
-	if exchange := (*url.Error)(nil); errors.As(err, &exchange) {
-		return fmt.Errorf("%s: %v", exchange.Op, exchange.Err)
-	}
-	return errors.New("the answer is not what it should be")
 }

@@ -22,6 +22,10 @@ type Defaults struct {
 
 	// TTL is how long delivery is tried; zero means without a limit.
 	TTL time.Duration
+
+	// MaxDelay is how far ahead a message can be scheduled; zero means that it
+	// cannot, because there is nothing that it could wait in.
+	MaxDelay time.Duration
 }
 
 // Composed is a message that keeps all rules.
@@ -31,6 +35,9 @@ type Composed struct {
 
 	// Encoded is Message as JSON.
 	Encoded []byte
+
+	// At is when the message is to be sent; zero means now.
+	At time.Time
 
 	// Warnings are about what is allowed but hardly meant.
 	Warnings []Warning
@@ -43,18 +50,19 @@ type Composed struct {
 // holds everything that is wrong, also what was found while p was read.
 func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 	c := composer{payload: p, now: now, faults: slices.Clip(p.Faults)}
+	at := c.schedule(d)
 	m := c.message(d)
 	if len(c.faults) > 0 {
 		return nil, c.faults.Sorted()
 	}
-	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded)}
-	return &Composed{Message: m, Encoded: c.encoded, Warnings: w.all(), Billing: billingOf(m)}, nil
+	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now}
+	return &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: billingOf(m)}, nil
 }
 
 // composer builds one message and collects what is wrong with it.
 type composer struct {
 	payload *payload.Payload
-	now     time.Time
+	now     time.Time // when the message is to be sent
 	faults  payload.Faults
 	encoded []byte // the message, once it was held against the rules
 
@@ -128,7 +136,9 @@ func (c *composer) delivery(m *rbm.AgentMessage, d Defaults) {
 			c.fault(asked, "%q already says when to give up; send either", p.Raw.Name())
 			return
 		}
-		m.TTL, m.ExpireTime = rbm.Duration(p.TTL.Value), p.ExpiresAt.Value
+		if m.TTL = rbm.Duration(p.TTL.Value); c.outlives(p.ExpiresAt) {
+			m.ExpireTime = p.ExpiresAt.Value
+		}
 	case limited:
 	case p.OTP.Value:
 		m.TTL = rbm.Duration(otpTTL)

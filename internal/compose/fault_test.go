@@ -22,7 +22,7 @@ func TestMessage_faults(t *testing.T) {
 		{"the typo explains it", `"txt": "a"`, []string{`/txt: unknown field; did you mean "text"?`}},
 		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: this must be text, not an object`}},
 		{"a far name does not", `"zzz": "a"`, []string{
-			"/zzz: unknown field; the fields here are to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
+			"/zzz: unknown field; the fields here are to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
 			nothing,
 		}},
 

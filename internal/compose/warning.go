@@ -24,6 +24,7 @@ type warner struct {
 	message *rbm.AgentMessage
 	cards   []payload.Card // as composed
 	size    int            // of the message as JSON
+	now     time.Time
 	list    []Warning
 }
 
@@ -69,6 +70,9 @@ const shortLife = 10 * time.Second
 // lifetime warns about messages that arrive when nobody wants them any more.
 func (w *warner) lifetime() {
 	m, p := w.message, w.payload
+	if p.ScheduleAt.Sent() && p.ScheduleAt.Value.Before(w.now) {
+		w.warn(p.ScheduleAt.Place, "this is in the past, so the message is sent at once")
+	}
 	if m.MessageTrafficType == rbm.TrafficPromotion && m.TTL == 0 && m.ExpireTime.IsZero() {
 		at := p.Root
 		if p.Traffic.Sent() {

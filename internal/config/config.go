@@ -59,6 +59,17 @@ type Config struct {
 	// Timeout is the budget of one request.
 	Timeout time.Duration
 
+	// Queue is the queue of Cloud Tasks through which messages are sent,
+	// projects/*/locations/*/queues/*; empty means that they are sent at once.
+	Queue string
+
+	// QueueAccount is the service account whose ID tokens the tasks carry.
+	QueueAccount string
+
+	// URL is the function's own public address, without a slash at the end. Tasks
+	// are sent to it, and their tokens are made for it.
+	URL string
+
 	// Project is the Google Cloud project that log lines are joined to traces in;
 	// empty means that they are not.
 	Project string
@@ -67,6 +78,9 @@ type Config struct {
 	// Google's, without a slash at the end; empty means Google's.
 	RBMEndpoint           string
 	SecretManagerEndpoint string
+
+	// TasksEndpoint is the same for Cloud Tasks.
+	TasksEndpoint string
 
 	// OIDCEndpoint is the same for the public keys of Google's tokens.
 	OIDCEndpoint string

@@ -29,6 +29,10 @@ const (
 	envAudience      = prefix + "OIDC_AUDIENCE"
 	envEmails        = prefix + "OIDC_EMAILS"
 	envOIDC          = prefix + "OIDC_ENDPOINT"
+	envQueue         = prefix + "QUEUE"
+	envQueueAccount  = prefix + "QUEUE_ACCOUNT"
+	envURL           = prefix + "URL"
+	envTasks         = prefix + "TASKS_ENDPOINT"
 )
 
 // envProject is the name that Google's own libraries read.
@@ -37,6 +41,7 @@ const envProject = "GOOGLE_CLOUD_PROJECT"
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
 	envTraffic, envTTL, envTimeout, envPace, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
+	envQueue, envQueueAccount, envURL, envTasks,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
@@ -83,6 +88,7 @@ func (r *reader) config() Config {
 		RBMEndpoint:           r.endpoint(envRBM),
 		SecretManagerEndpoint: r.endpoint(envSecretManager),
 		OIDCEndpoint:          r.endpoint(envOIDC),
+		TasksEndpoint:         r.endpoint(envTasks),
 		File:                  r.secret(envConfig),
 	}
 	if a, ok := cfg.Agents[DefaultAgent]; ok {
@@ -90,6 +96,7 @@ func (r *reader) config() Config {
 		cfg.Agents[DefaultAgent] = a
 	}
 	cfg.Audience, cfg.Emails = r.tokens()
+	cfg.Queue, cfg.QueueAccount, cfg.URL = r.queue()
 	cfg.APIKeys, cfg.AllowUnauthenticated = r.callers()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout

@@ -63,6 +63,10 @@ type Source struct {
 	// Fallback is who gets what RCS cannot deliver.
 	Fallback *Fallback `yaml:"fallback"`
 
+	// Queue is the queue of Cloud Tasks for messages of this source, or [NoQueue];
+	// empty means that of the function.
+	Queue string `yaml:"queue"`
+
 	// Cases is a folder of sample events and the messages they become, beside
 	// the file, for "rcshook check".
 	Cases string `yaml:"cases"`
@@ -158,6 +162,11 @@ func (c Config) With(name string, f File) (Config, error) {
 	if _, ok := agents[DefaultAgent]; !ok {
 		faults = append(faults, Place{File: name, Path: "agents"}.Fault("has no agent called %s: describe it here, or set %s", DefaultAgent, envAgentID))
 	}
+	for _, key := range slices.Sorted(maps.Keys(f.Sources)) {
+		if s := f.Sources[key]; s.Queue != "" && s.Queue != NoQueue && c.QueueAccount == "" {
+			faults = append(faults, s.At.Of("queue").Fault("names a queue, and %s and %s are not set: the queue has to know where to send its tasks, and as whom", envURL, envQueueAccount))
+		}
+	}
 	if len(faults) > 0 {
 		return c, &Error{faults}
 	}
@@ -233,6 +242,15 @@ func (r *fileReader) source(s Source) Source {
 	s.Country = r.country(s.Country, s.At.Of("country"))
 	s.Countries = r.countries(s.Countries, s.At.Of("countries"))
 	s.Fallback = r.fallback(s.Fallback)
+	switch s.Queue {
+	case "":
+	case NoQueue, "false", "no", "off":
+		s.Queue = NoQueue
+	default:
+		if problem := checkQueue(s.Queue); problem != "" {
+			r.fault(s.At.Of("queue"), "%s; or none, to send at once", problem)
+		}
+	}
 	return s
 }
 

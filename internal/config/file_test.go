@@ -106,7 +106,7 @@ func TestParseFile_faults(t *testing.T) {
 		},
 		{
 			"far from everything", "sources: {s: {preset: p, unimaginable: 1}}",
-			[]string{"f.yaml:1:26 sources.s.unimaginable is not a key here: the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, cases"},
+			[]string{"f.yaml:1:26 sources.s.unimaginable is not a key here: the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, queue, cases"},
 		},
 		{
 			"anchors", "sources:\n  a: &x {preset: p}\n  b: *x\n",

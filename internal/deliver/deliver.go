@@ -17,6 +17,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -30,6 +31,9 @@ type Sender struct {
 
 	// HTTP carries the requests.
 	HTTP *http.Client
+
+	// Queue takes the parcels that are to wait; nil if none are.
+	Queue *queue.Client
 
 	// Endpoint is a base URL to use instead of Google's; may be empty.
 	Endpoint string
@@ -58,6 +62,10 @@ type Parcel struct {
 	// ID is the message ID that the caller chose, Key what the IDs derive from
 	// otherwise. With neither the IDs are random.
 	ID, Key string
+
+	// Queue is the queue of Cloud Tasks in which the message waits; empty means
+	// that it is sent at once. A dry run never waits.
+	Queue string
 
 	// DryRun shows what would be sent.
 	DryRun bool
@@ -122,6 +130,10 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 			answer.Random(unsure)
 		}
 	}()
+	if p.Queue != "" && !p.DryRun {
+		answer, unsure = s.handOver(ctx, p, phone, id, trip)
+		return answer
+	}
 	pace := s.Paces[p.Agent.Name]
 	err := s.call(ctx, p.Agent, hooks{pace.wait, observe}, func(c *rbm.Client) error {
 		if p.DryRun {
@@ -148,6 +160,33 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 		}
 	}
 	return answer
+}
+
+// handOver lets the message wait in the queue. Unsure says that it may do so although
+// the answer says otherwise.
+func (s *Sender) handOver(ctx context.Context, p *Parcel, phone, id string, trip *outcome.Trip) (answer *outcome.Answer, unsure bool) {
+	at := p.Message.At
+	from := at
+	if from.IsZero() {
+		from = s.now()
+	}
+	t := queue.NewTask(p.Message.Message, p.Message.Encoded, from)
+	t.ID, t.Agent, t.To, t.Source = id, p.Agent.Name, phone, p.Source
+	if p.Fallback != nil {
+		t.Payload = p.Payload
+	}
+	name, repeated, err := s.Queue.Add(ctx, t, queue.Place{Queue: p.Queue, At: at, Header: trip.Trace.Header()})
+	if failed := (*queue.Error)(nil); errors.As(err, &failed) {
+		return outcome.Of(err), failed.Unsure
+	}
+	return outcome.OfQueued(name, at, repeated), false
+}
+
+func (s *Sender) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
 }
 
 // mayHaveArrived reports whether the platform may have taken the message although

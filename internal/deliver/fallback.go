@@ -66,11 +66,7 @@ func (s *Sender) post(ctx context.Context, p *Parcel, phone, id string, reason o
 	if err != nil {
 		return err
 	}
-	now := time.Now
-	if s.Now != nil {
-		now = s.Now
-	}
-	body, err := json.Marshal(Undelivered{"message.undeliverable", now().UTC().Truncate(time.Second), UndeliveredData{
+	body, err := json.Marshal(Undelivered{"message.undeliverable", s.now().UTC().Truncate(time.Second), UndeliveredData{
 		Reason: reason, To: phone, MessageID: id, Agent: p.Agent.Name, Source: p.Source,
 		Text: plainText(p.Message.Message), Payload: asJSON(p.Payload),
 	}})
@@ -78,7 +74,7 @@ func (s *Sender) post(ctx context.Context, p *Parcel, phone, id string, reason o
 		return err
 	}
 	signed := &source.Request{Header: http.Header{"Webhook-Id": {id}}, Body: body}
-	if err := source.SignStandard(signed, []byte(config.Trim(string(secret))), now()); err != nil {
+	if err := source.SignStandard(signed, []byte(config.Trim(string(secret))), s.now()); err != nil {
 		return fmt.Errorf("the secret of the fallback %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Fallback.URL, bytes.NewReader(body))

@@ -32,6 +32,7 @@ func describe() object {
 			"/":                      object{"get": about(), "post": send()},
 			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
 			"/messages/{message_id}": object{"delete": revoke()},
+			"/tasks/{message_id}":    object{"post": task()},
 			"/openapi.json":          object{"get": description()},
 		},
 		"components": object{
@@ -131,6 +132,21 @@ func hook() object {
 		"parameters":  []any{sourceParameter()},
 		"requestBody": object{"content": object{"*/*": object{}}},
 		"responses":   answers,
+	}
+}
+
+func task() object {
+	return object{
+		"operationId": "task",
+		"summary":     "Send a message that has waited in the queue",
+		"description": "For Cloud Tasks only, which proves itself with an ID token of Google for the account of the queue. " +
+			"Any answer but 2xx makes it try again, so what can never succeed is acknowledged with 200 and ok false.",
+		"security": []any{object{"bearer": []any{}}},
+		"parameters": []any{
+			object{"name": "message_id", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "also the name of the task"},
+		},
+		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}},
+		"responses":   responses(),
 	}
 }
 
@@ -320,22 +336,23 @@ func answerSchema() object {
 		"required":             []any{"ok", "status", "code", "retry"},
 		"additionalProperties": false,
 		"properties": object{
-			"ok":         object{"type": "boolean"},
-			"status":     object{"type": "integer"},
-			"code":       object{"enum": slices.Sorted(maps.Keys(codes()))},
-			"retry":      object{"enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
-			"type":       object{"type": "string", "format": "uri"},
-			"title":      text,
-			"detail":     text,
-			"action":     object{"type": "string", "description": "the next step"},
-			"reason":     object{"type": "string", "description": "which of the causes behind a code"},
-			"errors":     object{"type": "array", "items": ref("schemas/Fault")},
-			"source":     object{"type": "string", "description": "whose webhook it was"},
-			"message_id": text,
-			"to":         text,
-			"agent":      text,
-			"name":       object{"type": "string", "description": "the message's resource name at the platform"},
-			"send_time":  object{"type": "string", "format": "date-time"},
+			"ok":          object{"type": "boolean"},
+			"status":      object{"type": "integer"},
+			"code":        object{"enum": slices.Sorted(maps.Keys(codes()))},
+			"retry":       object{"enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
+			"type":        object{"type": "string", "format": "uri"},
+			"title":       text,
+			"detail":      text,
+			"action":      object{"type": "string", "description": "the next step"},
+			"reason":      object{"type": "string", "description": "which of the causes behind a code"},
+			"errors":      object{"type": "array", "items": ref("schemas/Fault")},
+			"source":      object{"type": "string", "description": "whose webhook it was"},
+			"message_id":  text,
+			"to":          text,
+			"agent":       text,
+			"name":        object{"type": "string", "description": "the message's resource name at the platform; of a queued one, that of its task"},
+			"send_time":   object{"type": "string", "format": "date-time"},
+			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue has the message sent, if that was asked"},
 			"duplicate_risk": object{
 				"type":        "boolean",
 				"description": "the message may have got through, and has a random ID: send again with message_id only",

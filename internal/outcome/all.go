@@ -41,14 +41,17 @@ func (a *Answer) shareMessage(results []*Answer) {
 }
 
 func common(results []*Answer) Code {
-	code, ok := results[0].Code, true
+	code, ok, waits := results[0].Code, true, false
 	for _, r := range results {
-		ok = ok && r.OK
+		ok, waits = ok && r.OK, waits || r.Code == Queued
 		if r.Code != code {
 			code = Mixed
 		}
 	}
-	if ok && code == Mixed {
+	switch {
+	case ok && code == Mixed && waits:
+		return Queued // some of them before
+	case ok && code == Mixed:
 		return Accepted // some of them before
 	}
 	return code

@@ -49,6 +49,9 @@ type Answer struct {
 	Name      string     `json:"name,omitempty"`
 	SendTime  *time.Time `json:"send_time,omitempty"`
 
+	// ScheduleAt is when the queue will have the message sent, if that was asked.
+	ScheduleAt *time.Time `json:"schedule_at,omitempty"`
+
 	// DuplicateRisk warns that the message may have got through although this
 	// says otherwise, and that it has a random ID: only a retry with MessageID
 	// cannot send it twice.

@@ -126,7 +126,7 @@ func place(path string) string {
 	switch {
 	case path == "/", path == "/openapi.json":
 		return path
-	case more && (first == "messages" || first == "hooks"):
+	case more && (first == "messages" || first == "hooks" || first == "tasks"):
 		return "/" + first + "/*"
 	default:
 		return "other"

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
@@ -28,6 +29,21 @@ func OfSent(sent *rbm.AgentMessage) *Answer {
 	if !sent.SendTime.IsZero() {
 		a.SendTime = &sent.SendTime
 	}
+	return a
+}
+
+// OfQueued answers for a message that waits in a queue as the named task. Repeated
+// tells that there was such a task before.
+func OfQueued(task string, at time.Time, repeated bool) *Answer {
+	a := New(Queued)
+	if repeated {
+		a = New(Duplicate)
+		a.Detail = "the queue has, or had within the last day, a task for this message"
+	} else if !at.IsZero() {
+		utc := at.UTC()
+		a.ScheduleAt = &utc
+	}
+	a.Name = task
 	return a
 }
 

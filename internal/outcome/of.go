@@ -10,6 +10,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -33,6 +34,7 @@ func Of(err error) *Answer {
 		remote  *rbm.Error
 		mapping *source.MappingError
 		shared  *source.SecretError
+		handing *queue.Error
 	)
 	switch {
 	case errors.As(err, &problem):
@@ -60,6 +62,14 @@ func Of(err error) *Answer {
 		return ofFaults(faults)
 	case errors.As(err, &setting):
 		return ofSettings(setting)
+	case errors.As(err, &handing):
+		return ofQueue(handing)
+	case errors.Is(err, queue.ErrExpired):
+		return New(Expired).because(err.Error())
+	case errors.Is(err, queue.ErrVersion):
+		return New(Misconfigured).because(err.Error())
+	case errors.Is(err, queue.ErrTask):
+		return New(InvalidPayload).because(err.Error())
 	case errors.As(err, &secret):
 		return ofSecret(secret)
 	case errors.As(err, &remote):
@@ -152,6 +162,16 @@ func ofSecret(e *agent.SecretError) *Answer {
 	return a
 }
 
+// ofQueue reads why a message could not be handed over.
+func ofQueue(e *queue.Error) *Answer {
+	code := map[queue.Kind]Code{
+		queue.NotFound: QueueNotFound, queue.Denied: QueueDenied, queue.Rejected: QueueRejected, queue.Unavailable: QueueUnavailable,
+	}[e.Kind]
+	a := New(code).causedBy(e).wait(0)
+	a.Reason, a.Detail, a.Action = e.Reason, e.Queue, e.Action
+	return a
+}
+
 // ofRemote reads an error of RCS Business Messaging.
 func ofRemote(err error, e *rbm.Error) *Answer {
 	a := New(remoteCode(err)).causedBy(err).wait(e.RetryAfter)
@@ -208,7 +228,7 @@ func (a *Answer) wait(d time.Duration) *Answer {
 		switch a.Code {
 		case RateLimited:
 			d = waitRate
-		case UpstreamUnavailable, SecretUnavailable, FallbackUnavailable:
+		case UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable:
 			d = waitUnavailable
 		case UpstreamTimeout:
 			d = waitTimeout
@@ -217,7 +237,7 @@ func (a *Answer) wait(d time.Duration) *Answer {
 		}
 	}
 	switch a.Code {
-	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, UpstreamTimeout:
+	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable, UpstreamTimeout:
 		a.RetryAfter = d
 	}
 	return a

@@ -18,6 +18,7 @@ const (
 	Served    Code = "served" // a document, not an answer
 	Ignored   Code = "ignored"
 	Fallback  Code = "fallback"
+	Queued    Code = "queued"
 )
 
 // The codes of requests that failed.
@@ -53,6 +54,11 @@ const (
 	ForbiddenDestination     Code = "forbidden_destination"
 	FallbackUnavailable      Code = "fallback_unavailable"
 	Overloaded               Code = "overloaded"
+	QueueNotFound            Code = "queue_not_found"
+	QueueDenied              Code = "queue_denied"
+	QueueRejected            Code = "queue_rejected"
+	QueueUnavailable         Code = "queue_unavailable"
+	Expired                  Code = "expired"
 	Internal                 Code = "internal"
 )
 
@@ -89,6 +95,7 @@ var table = map[Code]row{
 	Served:    {http.StatusOK, 0, RetryNone, "Served", ""},
 	Ignored:   {http.StatusOK, 0, RetryNone, "Nothing to send", ""},
 	Fallback:  {http.StatusOK, 0, RetryNone, "Given to the fallback", ""},
+	Queued:    {http.StatusOK, 0, RetryNone, "Waits in the queue", ""},
 	Mixed: {
 		http.StatusMultiStatus, http.StatusOK, RetryPerItem, "Not every recipient got the message",
 		"Look at each of the results. Sending the whole request again with the same idempotency_key reaches nobody twice.",
@@ -191,6 +198,10 @@ var table = map[Code]row{
 		http.StatusServiceUnavailable, 0, RetryLater, "RCS cannot deliver the message, and the fallback did not take it",
 		"Send again after the time in Retry-After, with the same idempotency_key.",
 	},
+	Expired: {
+		http.StatusUnprocessableEntity, http.StatusOK, RetryNever, "The message expired before it was sent",
+		"Send it anew if it is still wanted; if the queue is too slow, raise its rate.",
+	},
 	AlreadyDelivered: {
 		http.StatusConflict, 0, RetryNever, "The message is delivered already, or was never sent",
 		"A delivered message cannot be taken back.",
@@ -200,6 +211,10 @@ var table = map[Code]row{
 	SecretDenied:      {http.StatusInternalServerError, 0, RetryAfterFix, "This function may not read one of its secrets", ""},
 	SecretInvalid:     {http.StatusInternalServerError, 0, RetryAfterFix, "A secret of this function cannot be used", ""},
 	SecretUnavailable: {http.StatusServiceUnavailable, 0, RetryLater, "Secret Manager is not available", "Send again after the time in Retry-After."},
+	QueueNotFound:     {http.StatusInternalServerError, 0, RetryAfterFix, "The queue of this function does not exist", ""},
+	QueueDenied:       {http.StatusInternalServerError, 0, RetryAfterFix, "This function may not use its queue", ""},
+	QueueRejected:     {http.StatusInternalServerError, 0, RetryAfterFix, "The queue does not take the message as it is set up", ""},
+	QueueUnavailable:  {http.StatusServiceUnavailable, 0, RetryLater, "The queue is not available", "Send again after the time in Retry-After, with the same idempotency_key."},
 	Misconfigured: {
 		http.StatusInternalServerError, 0, RetryAfterFix, "This function is not set up",
 		"Set what errors lists and deploy again.",

@@ -23,6 +23,7 @@ const (
 	fChips
 	fTTL
 	fExpiresAt
+	fScheduleAt
 	fTraffic
 	fOTP
 	fAgent
@@ -154,6 +155,11 @@ var fields = [fieldCount]Field{
 		Name: "expires_at", Aliases: []string{"expire_time"},
 		Type: TypeTime, Level: OnMessage,
 		Meaning: "until when delivery is tried",
+	},
+	fScheduleAt: {
+		Name: "schedule_at", Aliases: []string{"schedule_time", "send_at"},
+		Type: TypeTime, Level: OnMessage,
+		Meaning: "when the message is sent, at most 30 days ahead; only through a queue",
 	},
 	fTraffic: {
 		Name: "traffic", Aliases: []string{"traffic_type", "message_traffic_type"},

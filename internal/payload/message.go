@@ -79,6 +79,7 @@ func (r *reader) delivery(p *Payload, f *record) {
 	p.OTP = r.flag(f.get(fOTP))
 	p.TTL = r.duration(f.get(fTTL))
 	p.ExpiresAt = r.moment(f.get(fExpiresAt))
+	p.ScheduleAt = r.moment(f.get(fScheduleAt))
 	if ttl, at := f.get(fTTL), f.get(fExpiresAt); ttl != nil && at != nil {
 		r.fault(at, "%q and %q both say when to give up; send one of them", ttl.place().Name(), at.place().Name())
 	}

@@ -37,6 +37,9 @@ type Payload struct {
 	ExpiresAt Value[time.Time]
 	OTP       Value[bool]
 
+	// ScheduleAt is when the message is to be sent.
+	ScheduleAt Value[time.Time]
+
 	Text      Text
 	File      Text // an https URL or the name of an upload
 	Top       Card // the card fields of the payload itself; its Text is Payload.Text

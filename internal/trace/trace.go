@@ -118,6 +118,19 @@ func isHex(s string, length int) bool {
 
 func isZero(s string) bool { return strings.Trim(s, "0") == "" }
 
+// Header makes a request a part of the trace that somebody else makes later; nil for
+// a trace without a traceparent.
+func (t Trace) Header() map[string]string {
+	if t.flags == "" {
+		return nil
+	}
+	h := map[string]string{"Traceparent": "00-" + t.ID + "-" + t.Span + "-" + t.flags}
+	if t.state != "" {
+		h["Tracestate"] = t.state
+	}
+	return h
+}
+
 type contextKey struct{}
 
 // With returns a context whose requests are passed on in trace t. A trace without
