@@ -233,7 +233,7 @@ func checkLog(t *testing.T, log []byte, requests int) {
 		var entry struct {
 			Severity, Message, Path string
 
-			RequestID         string `json:"request_id"`
+			RequestID string `json:"request_id"`
 		}
 		if err := json.Unmarshal(line, &entry); err != nil || entry.Severity == "" || entry.Message == "" {
 			t.Errorf("this line of the log is not as Cloud Logging wants it: %v\n%s", err, line)

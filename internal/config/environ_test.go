@@ -63,6 +63,23 @@ func TestFromEnviron(t *testing.T) {
 			},
 		},
 		{
+			"a queue",
+			enough("RCSHOOK_QUEUE=projects/p-1/locations/us-central1/queues/Messages-1", "RCSHOOK_QUEUE_ACCOUNT=Tasks@p-1.iam.gserviceaccount.com",
+				"RCSHOOK_URL=https://rcshook-1.us-central1.run.app/", "RCSHOOK_TASKS_ENDPOINT=http://localhost:8081"),
+			config.Config{
+				Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second,
+				Queue: "projects/p-1/locations/us-central1/queues/Messages-1", QueueAccount: "tasks@p-1.iam.gserviceaccount.com",
+				URL: "https://rcshook-1.us-central1.run.app", TasksEndpoint: "http://localhost:8081",
+			},
+		},
+		{
+			"a queue that runs empty", enough("RCSHOOK_QUEUE_ACCOUNT=t@p.iam.gserviceaccount.com", "RCSHOOK_URL=http://localhost:8080"),
+			config.Config{
+				Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second,
+				QueueAccount: "t@p.iam.gserviceaccount.com", URL: "http://localhost:8080",
+			},
+		},
+		{
 			"open",
 			[]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=TRUE"},
 			config.Config{Agents: agent(config.Agent{ID: "a"}), AllowUnauthenticated: true, Timeout: 20 * time.Second},
@@ -127,6 +144,13 @@ func TestFromEnviron_faults(t *testing.T) {
 		{"lower case", enough("rcshook_region=us"), "rcshook_region", "did you mean RCSHOOK_REGION?"},
 		{"unlike any", enough("RCSHOOK_QQQQ_WWWWWWWW=x"), "RCSHOOK_QQQQ_WWWWWWWW", "remove it"},
 		{"audience of anybody", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_EMAILS", "any account"},
+		{"a queue alone", enough("RCSHOOK_QUEUE=projects/p/locations/l/queues/q"), "RCSHOOK_QUEUE_ACCOUNT RCSHOOK_URL", "of no other one"},
+		{"a queue by its last name", enough("RCSHOOK_QUEUE=messages", "RCSHOOK_QUEUE_ACCOUNT=a@b.c", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE", "projects/PROJECT/locations/LOCATION/queues/QUEUE"},
+		{"a name for an account", enough("RCSHOOK_QUEUE_ACCOUNT=tasks", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE_ACCOUNT", "NAME@PROJECT.iam.gserviceaccount.com"},
+		{"an account without an address", enough("RCSHOOK_QUEUE_ACCOUNT=a@b.c"), "RCSHOOK_URL", "to which the queue sends its tasks"},
+		{"an address in the clear", enough("RCSHOOK_URL=http://x.example.com"), "RCSHOOK_URL", "must be the public address"},
+		{"an address with a query", enough("RCSHOOK_URL=https://x.example.com/?a"), "RCSHOOK_URL", "without a query"},
+		{"no address", enough("RCSHOOK_URL=x.example.com"), "RCSHOOK_URL", "must be the public address"},
 		{"emails without audience", enough("RCSHOOK_OIDC_EMAILS=x"), "RCSHOOK_OIDC_AUDIENCE", "the address of this function"},
 		{
 			"tokens and an open door",

@@ -34,12 +34,14 @@ sources:
     country: "no"
     profile: strict
     timeout: 3
+    queue: false
     fallback: {url: https://sms.example.com/in, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}
   own:
     scheme: {type: signature, header: X-Sig, encoding: hex, tolerance: 5m}
     secret: s3cret
     event_id: .id
     cases: cases/own
+    queue: projects/p/locations/us-central1/queues/own
 `
 
 func TestParseFile(t *testing.T) {
@@ -59,11 +61,11 @@ func TestParseFile(t *testing.T) {
 		Sources: map[string]config.Source{
 			"shop": {
 				Name: "shop", Preset: "shopify", Secrets: []config.Secret{"projects/p/secrets/shop-hook", "0123"},
-				Map: config.Program{Text: "select(.phone)\n  | {to: .phone}\n"}, Agent: "norway", Country: "NO", Profile: "strict", Timeout: 3 * time.Second,
+				Map: config.Program{Text: "select(.phone)\n  | {to: .phone}\n"}, Agent: "norway", Country: "NO", Profile: "strict", Timeout: 3 * time.Second, Queue: config.NoQueue,
 				Fallback: &config.Fallback{URL: "https://sms.example.com/in", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
 			},
 			"own": {
-				Name: "own", Secrets: []config.Secret{"s3cret"}, EventID: config.Program{Text: ".id"}, Cases: "cases/own",
+				Name: "own", Secrets: []config.Secret{"s3cret"}, EventID: config.Program{Text: ".id"}, Cases: "cases/own", Queue: "projects/p/locations/us-central1/queues/own",
 				Scheme: config.Scheme{Type: "signature", Header: []string{"X-Sig"}, Encoding: "hex", Tolerance: 5 * time.Minute},
 			},
 		},
@@ -107,6 +109,10 @@ func TestParseFile_faults(t *testing.T) {
 		{
 			"far from everything", "sources: {s: {preset: p, unimaginable: 1}}",
 			[]string{"f.yaml:1:26 sources.s.unimaginable is not a key here: the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, queue, cases"},
+		},
+		{
+			"a queue by its last name", "sources: {s: {preset: p, queue: messages}}",
+			[]string{"f.yaml:1:26 sources.s.queue is not the name of a queue: write projects/PROJECT/locations/LOCATION/queues/QUEUE; or none, to send at once"},
 		},
 		{
 			"anchors", "sources:\n  a: &x {preset: p}\n  b: *x\n",
@@ -207,4 +213,24 @@ func FuzzParseFile(f *testing.F) {
 			t.Errorf("ParseFile(%q) = %v, want an *Error with faults", text, err)
 		}
 	})
+}
+
+// A queue needs to know where to send its tasks, and as whom.
+func TestWith_queue(t *testing.T) {
+	t.Parallel()
+	const text = "sources: {s: {preset: p, secret: x, queue: projects/p/locations/l/queues/q}, t: {preset: p, secret: x, queue: none}}"
+	file, err := config.ParseFile("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Config{Agents: map[string]config.Agent{"default": {ID: "a"}}}
+	_, err = c.With("f.yaml", file)
+	const want = "config: f.yaml:1:37 sources.s.queue names a queue, and RCSHOOK_URL and RCSHOOK_QUEUE_ACCOUNT are not set: the queue has to know where to send its tasks, and as whom"
+	if err == nil || err.Error() != want {
+		t.Errorf("With = %v, want %s", err, want)
+	}
+	c.URL, c.QueueAccount = "https://f.example.com", "a@p.iam.gserviceaccount.com"
+	if _, err := c.With("f.yaml", file); err != nil {
+		t.Errorf("With both settings = %v", err)
+	}
 }

@@ -82,6 +82,8 @@ func Of(err error) *Answer {
 		return New(UpstreamTimeout).causedBy(err).wait(0)
 	case errors.As(err, &shared):
 		return New(SecretInvalid).causedBy(err)
+	case errors.Is(err, rbm.ErrInvalidPhone):
+		return New(InvalidPhone).because("the number is not in E.164")
 	case errors.Is(err, rbm.ErrInvalidID):
 		return New(InvalidPayload).because("the message ID is not a UUID")
 	default:

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -74,15 +76,15 @@ var (
 	ErrExpired = errors.New("the message has expired while it waited in the queue")
 )
 
-// Decode reads the body of the task of a message. The error is [ErrTask] or
-// [ErrVersion]; it holds nothing of the body.
+// Decode reads the body of the task of the message with that ID. The error is
+// [ErrTask] or [ErrVersion]; it holds nothing of the body.
 func Decode(id string, body []byte) (*Task, error) {
 	t := Task{ID: id}
 	err := json.Unmarshal(body, &t)
 	switch {
 	case err == nil && t.Version > version:
 		return nil, ErrVersion
-	case err != nil || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Message) == 0:
+	case err != nil || uuid.Validate(id) != nil || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Message) == 0:
 		return nil, ErrTask
 	}
 	return &t, nil

@@ -1,0 +1,279 @@
+package queue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/queue/queuetest"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const (
+	name    = "projects/p-1/locations/europe-west1/queues/messages"
+	account = "tasks@p-1.iam.gserviceaccount.com"
+	id      = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
+	scope   = "https://www.googleapis.com/auth/cloud-platform"
+)
+
+// world is a queue and a function for its tasks, which keeps what it gets.
+type world struct {
+	tasks  *queuetest.Server
+	tokens rbmtest.TokenServer // of the function's own account
+	issuer *source.Issuer
+	url    string // of the function
+	client *queue.Client
+	got    chan *http.Request
+	answer chan int
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{got: make(chan *http.Request, 10), answer: make(chan int, 10)}
+	var err error
+	if w.issuer, err = source.NewIssuer(); err != nil {
+		t.Fatal(err)
+	}
+	w.tasks = &queuetest.Server{Issuer: w.issuer, Authorize: func(token string) error {
+		_, err := w.tokens.Check(token, scope)
+		return err
+	}}
+	w.tasks.AddQueue(name, queuetest.Settings{MinBackoff: time.Millisecond, Attempts: 5})
+	google := http.NewServeMux()
+	google.Handle("/", w.tasks)
+	google.Handle("/token", &w.tokens)
+	api := httptest.NewServer(google)
+	function := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.got <- r
+		rw.WriteHeader(<-w.answer)
+	}))
+	t.Cleanup(func() { w.tasks.Close(); api.Close(); function.Close() })
+	file := filepath.Join(t.TempDir(), "own.json")
+	if err := os.WriteFile(file, w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: api.URL + "/token"}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+	agents := agent.New(config.Config{TasksEndpoint: api.URL}, agent.Options{})
+	t.Cleanup(func() { agents.Close() })
+	w.url = function.URL
+	w.client = queue.New(queue.Options{
+		Platform: agents.Platform(), Endpoint: api.URL, URL: w.url, Account: account, Timeout: 20 * time.Second,
+	})
+	return w
+}
+
+func task(t *testing.T) queue.Task {
+	t.Helper()
+	m := &rbm.AgentMessage{ContentMessage: &rbm.AgentContentMessage{Text: "Hello"}, TTL: rbm.Duration(time.Hour)}
+	encoded, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := queue.NewTask(m, encoded, time.Now())
+	task.ID, task.Agent, task.To = id, "default", "+12025550123"
+	return task
+}
+
+// A task comes to the function with a token for it, until it is acknowledged, and
+// once for all who hand it over.
+func TestAdd(t *testing.T) {
+	w := newWorld(t)
+	place := queue.Place{Queue: name, Header: map[string]string{"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+	if got, repeated, err := w.client.Add(t.Context(), task(t), place); got != name+"/tasks/"+id || repeated || err != nil {
+		t.Fatalf("Add = %q, %t, %v", got, repeated, err)
+	}
+	w.answer <- http.StatusServiceUnavailable
+	w.answer <- http.StatusOK
+	for retries := range 2 {
+		r := <-w.got
+		tokens := source.NewGoogleTokens(w.keys(t), nil, []string{w.url}, []string{account})
+		if err := tokens.Verify(t.Context(), r.Header, time.Now()); err != nil {
+			t.Errorf("the token of the task: %v", err)
+		}
+		if got, want := r.URL.Path, queue.Path+id; got != want || r.Method != http.MethodPost {
+			t.Errorf("%s %s, want POST %s", r.Method, got, want)
+		}
+		got := map[string]string{}
+		for _, h := range []string{"Content-Type", "Traceparent", "X-Cloudtasks-Queuename", "X-Cloudtasks-Taskname", "X-Cloudtasks-Taskretrycount"} {
+			got[h] = r.Header.Get(h)
+		}
+		want := map[string]string{
+			"Content-Type": "application/json", "Traceparent": place.Header["Traceparent"],
+			"X-Cloudtasks-Queuename": "messages", "X-Cloudtasks-Taskname": id, "X-Cloudtasks-Taskretrycount": string(rune('0' + retries)),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+	}
+	if err := w.tasks.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []queuetest.Ended{{Name: name + "/tasks/" + id, Statuses: []int{503, 200}, Done: true}}
+	if diff := cmp.Diff(want, w.tasks.Ended()); diff != "" {
+		t.Errorf("ended (-want +got):\n%s", diff)
+	}
+	if _, repeated, err := w.client.Add(t.Context(), task(t), place); !repeated || err != nil {
+		t.Errorf("Add again = %t, %v, want a repetition", repeated, err)
+	}
+}
+
+// keys serves the public key of Google.
+func (w *world) keys(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewServer(w.issuer)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// What goes wrong on the way to the queue is told with the next step, and tried once
+// more where that can help.
+func TestAdd_faults(t *testing.T) {
+	type want struct {
+		kind   queue.Kind
+		reason string
+		unsure bool
+		action string // a part
+	}
+	for _, test := range []struct {
+		name    string
+		arrange func(*world)
+		queue   string
+		added   bool
+		want    want // if it is not added
+	}{
+		{"no queue", func(*world) {}, "projects/p-1/locations/europe-west1/queues/none", false, want{
+			queue.NotFound, "not_found", false, "gcloud tasks queues create none --location=europe-west1 --project=p-1",
+		}},
+		{"denied", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Message: "The principal lacks cloudtasks.tasks.create"}), name, false, want{
+			queue.Denied, "permission_denied", false, "--role=roles/cloudtasks.enqueuer",
+		}},
+		{"no act as", func(w *world) { w.tasks.Issuer = nil }, name, false, want{
+			queue.Denied, "act_as", false, "gcloud iam service-accounts add-iam-policy-binding " + account,
+		}},
+		{"API disabled", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Reason: "SERVICE_DISABLED"}), name, false, want{
+			queue.Denied, "api_disabled", false, "gcloud services enable cloudtasks.googleapis.com --project=p-1",
+		}},
+		{"scope", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}), name, false, want{
+			queue.Denied, "scope", false, "check the service account",
+		}},
+		{"credentials not accepted", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
+			queue.Denied, "unauthenticated", false, "check the service account",
+		}},
+		{"refused", fault(queuetest.Fault{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
+			queue.Rejected, "invalid", false, "RCSHOOK_QUEUE_ACCOUNT",
+		}},
+		{"being deleted", fault(queuetest.Fault{Status: "FAILED_PRECONDITION"}), name, false, want{
+			queue.Rejected, "not_ready", false, "gcloud tasks queues describe messages",
+		}},
+		{"rate limited", fault(queuetest.Fault{Status: "RESOURCE_EXHAUSTED"}), name, false, want{
+			queue.Unavailable, "rate_limited", false, "higher quota",
+		}},
+		{"away", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: -1}), name, false, want{
+			queue.Unavailable, "unavailable", true, "Send again later",
+		}},
+		{"cut off", fault(queuetest.Fault{Break: true, Count: -1}), name, false, want{
+			queue.Unavailable, "unreachable", true, "Send again later",
+		}},
+		{"no answer", fault(queuetest.Fault{Hang: true, Count: -1}), name, false, want{
+			queue.Unavailable, "timeout", true, "Send again later",
+		}},
+		{"no token", func(w *world) { w.tokens.Fail(http.StatusBadRequest, -1) }, name, false, want{
+			queue.Denied, "invalid_grant", false, "does not accept the credentials",
+		}},
+		{"token endpoint away", func(w *world) { w.tokens.Fail(http.StatusServiceUnavailable, -1) }, name, false, want{
+			queue.Unavailable, "adc_unavailable", false, "does not answer",
+		}},
+		{"away once", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
+		{"cut off once", fault(queuetest.Fault{Break: true, Count: 1}), name, true, want{}},
+		{"taken, and cut off", fault(queuetest.Fault{After: true, Break: true, Count: 1}), name, true, want{}},
+		{"taken, and in trouble", fault(queuetest.Fault{After: true, Status: "INTERNAL", Count: 1}), name, true, want{}},
+		{"token revoked", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: 1}), name, true, want{}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			test.arrange(w)
+			w.answer <- http.StatusOK
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, repeated, err := w.client.Add(ctx, task(t), queue.Place{Queue: test.queue})
+			if test.added {
+				if repeated || err != nil {
+					t.Errorf("Add = repeated %t, %v, want neither", repeated, err)
+				}
+				return
+			}
+			var e *queue.Error
+			if !errors.As(err, &e) {
+				t.Fatalf("Add = %v, want an Error", err)
+			}
+			if diff := cmp.Diff(test.want, want{e.Kind, e.Reason, e.Unsure, test.want.action}, cmp.AllowUnexported(want{})); diff != "" {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+			if !strings.Contains(e.Action, test.want.action) {
+				t.Errorf("action %q, want %q in it", e.Action, test.want.action)
+			}
+			for _, private := range []string{"Hello", "2025550123"} {
+				if strings.Contains(err.Error()+e.Action, private) {
+					t.Errorf("the error has %q in it: %v", private, err)
+				}
+			}
+		})
+	}
+}
+
+func fault(f queuetest.Fault) func(*world) {
+	if f.Count == 0 {
+		f.Count = -1
+	}
+	return func(w *world) { w.tasks.Fail(f) }
+}
+
+// A message that is scheduled waits until then.
+func TestAdd_schedule(t *testing.T) {
+	w := newWorld(t)
+	at := time.Now().Add(time.Hour).Truncate(time.Second)
+	if _, _, err := w.client.Add(t.Context(), task(t), queue.Place{Queue: name, At: at}); err != nil {
+		t.Fatal(err)
+	}
+	var shown struct {
+		ScheduleTime     time.Time
+		DispatchDeadline string
+		HTTPRequest      struct {
+			URL       string
+			OIDCToken struct{ ServiceAccountEmail, Audience string }
+		}
+	}
+	show := httptest.NewRecorder()
+	w.tasks.Authorize = nil
+	w.tasks.ServeHTTP(show, httptest.NewRequest(http.MethodGet, "/v2/"+name+"/tasks/"+id, nil))
+	if err := json.Unmarshal(show.Body.Bytes(), &shown); err != nil {
+		t.Fatal(err)
+	}
+	want := shown
+	want.ScheduleTime, want.DispatchDeadline, want.HTTPRequest.URL = at, "30s", w.url+queue.Path+id
+	want.HTTPRequest.OIDCToken.ServiceAccountEmail, want.HTTPRequest.OIDCToken.Audience = account, w.url
+	if diff := cmp.Diff(want, shown, cmpopts.EquateApproxTime(0)); diff != "" {
+		t.Errorf("the task (-want +got):\n%s", diff)
+	}
+	if len(w.got) != 0 {
+		t.Error("the task was sent before its time")
+	}
+	w.answer <- http.StatusOK
+	w.tasks.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v2/"+name+"/tasks/"+id+":run", nil))
+	<-w.got
+}

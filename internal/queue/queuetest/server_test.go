@@ -1,0 +1,246 @@
+package queuetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+const (
+	queueA = "projects/p/locations/l/queues/a"
+	target = "http://function.example/tasks/1"
+)
+
+// A function answers tasks with one status after the other, then 200.
+type function struct {
+	mu       sync.Mutex
+	statuses []int
+	after    string // Retry-After
+	began    time.Time
+	at       []time.Duration
+}
+
+func (f *function) RoundTrip(*http.Request) (*http.Response, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at = append(f.at, time.Since(f.began))
+	status := http.StatusOK
+	if len(f.statuses) > 0 {
+		status, f.statuses = f.statuses[0], f.statuses[1:]
+	}
+	if status == 0 {
+		return nil, http.ErrServerClosed
+	}
+	return &http.Response{StatusCode: status, Body: http.NoBody, Header: http.Header{"Retry-After": {f.after}}}, nil
+}
+
+func (s *Server) call(method, path, body string) (status int, answer string) {
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(method, "/v2/"+path, strings.NewReader(body)))
+	return w.Code, w.Body.String()
+}
+
+func (s *Server) mustAdd(t *testing.T, id, more string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"parent": %q, "task": {"name": "%s/tasks/%s", "httpRequest": {"url": %q} %s}}`, queueA, queueA, id, target, more)
+	if status, answer := s.call("POST", queueA+"/tasks", body); status != http.StatusOK {
+		t.Fatalf("create: %d %s", status, answer)
+	}
+}
+
+// A task is tried again with growing pauses until it is acknowledged or given up.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		set      Settings
+		statuses []int
+		after    string
+		want     []time.Duration
+		done     bool
+	}{
+		{"done", Settings{}, nil, "", []time.Duration{0}, true},
+		{"again", Settings{MinBackoff: time.Second}, []int{500, 0, 429}, "", []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second}, true},
+		{"a redirect is none", Settings{MinBackoff: time.Second}, []int{302, 404}, "", []time.Duration{0, time.Second, 3 * time.Second}, true},
+		{
+			"doubled, then grown, then at most",
+			Settings{MinBackoff: 10 * time.Second, MaxBackoff: 300 * time.Second, Doublings: 3},
+			[]int{500, 500, 500, 500, 500, 500, 500, 500},
+			"",
+			sums(0, 10, 20, 40, 80, 160, 240, 300, 300), true,
+		},
+		{"as asked", Settings{MinBackoff: time.Second}, []int{429, 503}, "30", []time.Duration{0, 30 * time.Second, time.Minute}, true},
+		{"given up", Settings{MinBackoff: time.Second, Attempts: 2}, []int{500, 500, 500}, "", []time.Duration{0, time.Second}, false},
+		{
+			"given up after the time and the attempts",
+			Settings{MinBackoff: time.Second, Attempts: 2, MaxDuration: 5 * time.Second},
+			[]int{500, 500, 500, 500, 500, 500},
+			"",
+			[]time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second},
+			false,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := &function{statuses: test.statuses, after: test.after, began: time.Now()}
+				s := &Server{Client: &http.Client{Transport: f}}
+				defer s.Close()
+				s.AddQueue(queueA, test.set)
+				s.mustAdd(t, "1", "")
+				if err := s.Settle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(test.want, f.at); diff != "" {
+					t.Errorf("attempts (-want +got):\n%s", diff)
+				}
+				if ended := s.Ended(); len(ended) != 1 || ended[0].Done != test.done || len(ended[0].Statuses) != len(test.want) {
+					t.Errorf("ended: %+v, want one task, done %t", ended, test.done)
+				}
+			})
+		})
+	}
+}
+
+func sums(seconds ...int) []time.Duration {
+	var at []time.Duration
+	sum := 0
+	for _, s := range seconds {
+		sum += s
+		at = append(at, time.Duration(sum)*time.Second)
+	}
+	return at
+}
+
+// A task waits for its time, its queue and its turn.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &function{began: time.Now()}
+		s := &Server{Client: &http.Client{Transport: f}}
+		defer s.Close()
+		s.AddQueue(queueA, Settings{Rate: 1})
+		s.call("POST", queueA+":pause", "")
+		s.mustAdd(t, "1", "")
+		s.mustAdd(t, "2", "")
+		s.mustAdd(t, "3", `, "scheduleTime": "`+time.Now().Add(time.Hour).Format(time.RFC3339)+`"`)
+		s.mustAdd(t, "4", `, "scheduleTime": "`+time.Now().Add(24*time.Hour).Format(time.RFC3339)+`"`)
+		time.Sleep(time.Minute)
+		if synctest.Wait(); len(f.at) > 0 {
+			t.Errorf("a paused queue sent tasks at %v", f.at)
+		}
+		s.call("POST", queueA+":resume", "")
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if diff := cmp.Diff([]time.Duration{time.Minute, time.Minute + time.Second, time.Hour}, f.at); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+		if got := s.Waiting(); len(got) != 1 || got[0] != queueA+"/tasks/4" {
+			t.Errorf("waiting: %v, want the fourth", got)
+		}
+		if status, _ := s.call("DELETE", queueA+"/tasks/4", ""); status != http.StatusOK || len(s.Waiting()) > 0 {
+			t.Errorf("delete: %d, and %v wait", status, s.Waiting())
+		}
+	})
+}
+
+// A name is taken as long as its task, and a day more.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{Client: &http.Client{Transport: &function{}}}
+		defer s.Close()
+		s.AddQueue(queueA, Settings{})
+		body := fmt.Sprintf(`{"task": {"name": "%s/tasks/1", "httpRequest": {"url": %q}}}`, queueA, target)
+		for _, want := range []int{200, 409} {
+			if status, answer := s.call("POST", queueA+"/tasks", body); status != want {
+				t.Errorf("create: %d %s, want %d", status, answer, want)
+			}
+		}
+		time.Sleep(23 * time.Hour)
+		if status, answer := s.call("POST", queueA+"/tasks", body); status != http.StatusConflict || !strings.Contains(answer, "ALREADY_EXISTS") {
+			t.Errorf("create after 23 hours: %d %s, want ALREADY_EXISTS", status, answer)
+		}
+		time.Sleep(2 * time.Hour)
+		if status, _ := s.call("POST", queueA+"/tasks", body); status != http.StatusOK {
+			t.Errorf("create after 25 hours: %d, want 200", status)
+		}
+	})
+}
+
+// What Cloud Tasks would not take is refused.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	s := new(Server)
+	defer s.Close()
+	s.AddQueue(queueA, Settings{})
+	good := func() map[string]any {
+		return map[string]any{"name": queueA + "/tasks/1", "httpRequest": map[string]any{"url": target, "httpMethod": 1}}
+	}
+	request := func(key string, value any) func(map[string]any) {
+		return func(t map[string]any) { t["httpRequest"].(map[string]any)[key] = value }
+	}
+	field := func(key string, value any) func(map[string]any) { return func(t map[string]any) { t[key] = value } }
+	for _, test := range []struct {
+		name   string
+		change func(map[string]any)
+		want   string
+	}{
+		{"no name", field("name", ""), "INVALID_ARGUMENT"},
+		{"name elsewhere", field("name", "projects/p/locations/l/queues/b/tasks/1"), "INVALID_ARGUMENT"},
+		{"odd name", field("name", queueA+"/tasks/a.b"), "INVALID_ARGUMENT"},
+		{"unknown member", field("colour", "red"), "INVALID_ARGUMENT"},
+		{"too far", field("scheduleTime", time.Now().Add(31*24*time.Hour).Format(time.RFC3339)), "INVALID_ARGUMENT"},
+		{"short deadline", field("dispatchDeadline", "14s"), "INVALID_ARGUMENT"},
+		{"long deadline", field("dispatchDeadline", "1801s"), "INVALID_ARGUMENT"},
+		{"output only", field("dispatchCount", 1), "INVALID_ARGUMENT"},
+		{"no target", field("httpRequest", nil), "INVALID_ARGUMENT"},
+		{"other target", func(t map[string]any) {
+			delete(t, "httpRequest")
+			t["appEngineHttpRequest"] = map[string]any{}
+		}, "INVALID_ARGUMENT"},
+		{"no URL", request("url", "function"), "INVALID_ARGUMENT"},
+		{"another method", request("httpMethod", "GET"), "INVALID_ARGUMENT"},
+		{"too large", request("body", make([]byte, 1<<20)), "INVALID_ARGUMENT"},
+		{"header of Google", request("headers", map[string]string{"X-Google-Thing": "1"}), "INVALID_ARGUMENT"},
+		{"large header", request("headers", map[string]string{"X": strings.Repeat("x", 81<<10)}), "INVALID_ARGUMENT"},
+		{"no account", request("oidcToken", map[string]string{"serviceAccountEmail": "x"}), "INVALID_ARGUMENT"},
+		{"nobody to sign", request("oidcToken", map[string]string{"serviceAccountEmail": "a@b"}), "PERMISSION_DENIED"},
+		{"other token", request("oauthToken", map[string]string{"serviceAccountEmail": "a@b"}), "INVALID_ARGUMENT"},
+	} {
+		task := good()
+		test.change(task)
+		body, err := json.Marshal(map[string]any{"task": task})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, answer := s.call("POST", queueA+"/tasks", string(body)); status == http.StatusOK || !strings.Contains(answer, test.want) {
+			t.Errorf("%s: %d %s, want %s", test.name, status, answer, test.want)
+		}
+	}
+	for _, test := range []struct{ method, path, want string }{
+		{"POST", "projects/p/locations/l/queues/b/tasks", "Queue does not exist"},
+		{"GET", "projects/p/locations/l/queues/b", "Queue does not exist"},
+		{"GET", queueA + "/tasks/2", "The task does not exist"},
+		{"PUT", queueA + "/tasks", "Method not found"},
+		{"GET", "projects/p", "Method not found"},
+	} {
+		if status, answer := s.call(test.method, test.path, `{"task": {}}`); status != http.StatusNotFound || !strings.Contains(answer, test.want) {
+			t.Errorf("%s %s: %d %s, want %s", test.method, test.path, status, answer, test.want)
+		}
+	}
+	s.Authorize = func(string) error { return source.ErrUnauthorized }
+	if status, answer := s.call("GET", queueA, ""); status != http.StatusUnauthorized || !strings.Contains(answer, "UNAUTHENTICATED") {
+		t.Errorf("a stranger: %d %s, want 401", status, answer)
+	}
+}

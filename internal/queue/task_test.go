@@ -1,0 +1,168 @@
+package queue
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
+
+var noon = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
+
+func text(s string) *rbm.AgentMessage {
+	return &rbm.AgentMessage{ContentMessage: &rbm.AgentContentMessage{Text: s}}
+}
+
+// newTask is the task of a message that is to be sent at noon.
+func newTask(t *testing.T, m *rbm.AgentMessage) Task {
+	t.Helper()
+	encoded, err := m.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := NewTask(m, encoded, noon)
+	task.ID, task.Agent, task.To = id, "default", "+12025550123"
+	return task
+}
+
+// A message is the same after it has waited, but for the time that has passed of
+// its TTL.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	with := func(change func(*rbm.AgentMessage)) *rbm.AgentMessage {
+		m := text("Zwölf <Boxkämpfer> & \u2028")
+		change(m)
+		return m
+	}
+	for _, test := range []struct {
+		name    string
+		message *rbm.AgentMessage
+		after   time.Duration
+		want    *rbm.AgentMessage // nil: expired
+		err     string
+	}{
+		{"no limit", text("Hello"), 31 * 24 * time.Hour, text("Hello"), ""},
+		{"every character", with(func(*rbm.AgentMessage) {}), 0, with(func(*rbm.AgentMessage) {}), ""},
+		{
+			"a part of the ttl has passed", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(10 * time.Minute) }), 4*time.Minute + time.Microsecond,
+			with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(6*time.Minute - time.Millisecond) }), "",
+		},
+		{
+			"the clock of another instance is behind", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(rbm.MaxLifetime) }), -time.Second,
+			with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(rbm.MaxLifetime) }), "",
+		},
+		{
+			"a one-time password that waited too long", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(10 * time.Minute) }), 20 * time.Minute, nil,
+			"the message has expired while it waited in the queue, 10m0s ago",
+		},
+		{
+			"not yet", with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), time.Hour - time.Millisecond,
+			with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), "",
+		},
+		{
+			"expired", with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), time.Hour, nil,
+			"the message has expired while it waited in the queue, 0s ago",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			made := newTask(t, test.message)
+			body, err := made.encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			task, err := Decode(made.ID, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(made, *task); diff != "" {
+				t.Errorf("the task has changed (-made +decoded):\n%s", diff)
+			}
+			got, err := task.Open(noon.Add(test.after))
+			if test.want == nil {
+				if !errors.Is(err, ErrExpired) || err.Error() != test.err {
+					t.Errorf("Open = %v, want %s", err, test.err)
+				}
+				return
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
+				t.Errorf("Open: %v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestDecode_refuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		body string
+		want error
+	}{
+		{"", ErrTask},
+		{"{}", ErrTask},
+		{"[]", ErrTask},
+		{`{"version": 1, "agent": "a", "to": "+1"}`, ErrTask},
+		{`{"version": 1, "agent": "a", "message": {}}`, ErrTask},
+		{`{"version": 1, "to": "+1", "message": {}}`, ErrTask},
+		{`{"version": 0, "agent": "a", "to": "+1", "message": {}}`, ErrTask},
+		{`{"version": 1, "agent": "a", "to": "+1", "message": {}, "not_after": "soon"}`, ErrTask},
+		{`{"version": 2, "agent": "a", "to": "+1", "message": {}}`, ErrVersion},
+		{`{"version": 2, "recipient": "+1"}`, ErrVersion},
+	} {
+		if _, err := Decode(id, []byte(test.body)); !errors.Is(err, test.want) {
+			t.Errorf("Decode(%s) = %v, want %v", test.body, err, test.want)
+		}
+	}
+	if _, err := Decode("order-1", []byte(`{"version": 1, "agent": "a", "to": "+1", "message": {}}`)); !errors.Is(err, ErrTask) {
+		t.Errorf("Decode with an ID that is none = %v, want %v", err, ErrTask)
+	}
+	task := Task{Version: 1, Message: json.RawMessage(`{"ttl": "soon"}`)}
+	if _, err := task.Open(noon); !errors.Is(err, ErrTask) {
+		t.Errorf("Open of a broken message = %v, want %v", err, ErrTask)
+	}
+}
+
+// The largest message with the largest payload for a fallback fits into a task.
+func TestLargest(t *testing.T) {
+	t.Parallel()
+	m := text(strings.Repeat("<", rbm.MaxMessageBytes-len(`{"contentMessage":{"text":""}}`)))
+	task := newTask(t, m)
+	task.Payload = []byte(strings.Repeat("\x01", 256<<10))
+	body, err := task.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(task.Message) < rbm.MaxMessageBytes-10 || len(body) > MaxBody*2/3 {
+		t.Errorf("a message of %d bytes is a task of %d", len(task.Message), len(body))
+	}
+}
+
+// What somebody who can make tasks writes into one breaks nothing.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version": 1, "agent": "default", "to": "+12025550123", "message": {"contentMessage": {"text": "x"}, "ttl": "600s"}, "not_after": "2026-12-01T12:10:00Z"}`))
+	f.Add([]byte(`{"version": 2}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		task, err := Decode(id, body)
+		if err != nil {
+			if !errors.Is(err, ErrTask) && !errors.Is(err, ErrVersion) {
+				t.Errorf("Decode = %v", err)
+			}
+			return
+		}
+		m, err := task.Open(noon)
+		switch {
+		case errors.Is(err, ErrTask), errors.Is(err, ErrExpired):
+		case err != nil:
+			t.Errorf("Open = %v", err)
+		case m.TTL > 0 && !task.NotAfter.IsZero() && noon.Add(time.Duration(m.TTL)).After(task.NotAfter):
+			t.Errorf("a ttl of %v is left of a message that ends at %v", time.Duration(m.TTL), task.NotAfter)
+		}
+	})
+}
