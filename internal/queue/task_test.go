@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -85,7 +86,7 @@ func TestOpen(t *testing.T) {
 			if diff := cmp.Diff(made, *task); diff != "" {
 				t.Errorf("the task has changed (-made +decoded):\n%s", diff)
 			}
-			got, err := task.Open(noon.Add(test.after))
+			got, encoded, err := task.Open(noon.Add(test.after))
 			if test.want == nil {
 				if !errors.Is(err, ErrExpired) || err.Error() != test.err {
 					t.Errorf("Open = %v, want %s", err, test.err)
@@ -94,6 +95,9 @@ func TestOpen(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 				t.Errorf("Open: %v (-want +got):\n%s", err, diff)
+			}
+			if want, err := test.want.Encode(); err != nil || !bytes.Equal(want, bytes.TrimSpace(encoded)) {
+				t.Errorf("Open encodes as %s, want %s", encoded, want)
 			}
 		})
 	}
@@ -124,7 +128,7 @@ func TestDecode_refuses(t *testing.T) {
 		t.Errorf("Decode with an ID that is none = %v, want %v", err, ErrTask)
 	}
 	task := Task{Version: 1, Message: json.RawMessage(`{"ttl": "soon"}`)}
-	if _, err := task.Open(noon); !errors.Is(err, ErrTask) {
+	if _, _, err := task.Open(noon); !errors.Is(err, ErrTask) {
 		t.Errorf("Open of a broken message = %v, want %v", err, ErrTask)
 	}
 }
@@ -156,7 +160,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		m, err := task.Open(noon)
+		m, _, err := task.Open(noon)
 		switch {
 		case errors.Is(err, ErrTask), errors.Is(err, ErrExpired):
 		case err != nil:
