@@ -338,7 +338,7 @@ func TestQueue_trace(t *testing.T) {
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	for _, header := range []http.Header{
 		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-01"}},
-		{"X-Cloud-Trace-Context": {trace + "/1;o=1"}},
+		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-00"}, "Tracestate": {"vendor=1"}},
 	} {
 		_, log, url := s.queued(t, map[string]*string{"GOOGLE_CLOUD_PROJECT": pointer("p")})
 		header.Set("Content-Type", "application/json")

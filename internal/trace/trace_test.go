@@ -71,6 +71,9 @@ func TestTrace(t *testing.T) {
 		if got.ID != tt.want.ID || got.Span != tt.want.Span || got.Sampled != tt.want.Sampled {
 			t.Errorf("%s: %s is %+v, want %+v", tt.name, tt.value, got, tt.want)
 		}
+		if want := tt.want; tt.flags == "" && got.Header() != nil || tt.flags != "" && got.Header()["Traceparent"] != "00-"+want.ID+"-"+want.Span+"-"+tt.flags {
+			t.Errorf("%s: %s is passed on later as %v", tt.name, tt.value, got.Header())
+		}
 		parent, _ := passed(t, h)
 		if tt.flags == "" && parent != "" || tt.flags != "" && !regexp.MustCompile(`^00-`+id+`-[0-9a-f]{16}-`+tt.flags+`$`).MatchString(parent) || strings.Contains(parent, span) {
 			t.Errorf("%s: %s is passed on as %q", tt.name, tt.value, parent)
