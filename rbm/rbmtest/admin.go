@@ -168,7 +168,7 @@ func (s *Simulator) adminSecret(r *http.Request) (any, error) {
 	if err := decodeAdmin(r, &req); err != nil {
 		return nil, err
 	}
-	match := secretName.FindStringSubmatch(req.Name)
+	match := matchSecret(req.Name)
 	if match == nil || match[3] != "" {
 		return nil, errors.New("name must be of the form projects/*/secrets/*")
 	}

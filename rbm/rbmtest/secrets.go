@@ -55,7 +55,21 @@ const (
 	stateDestroyed = "DESTROYED"
 )
 
-var secretName = regexp.MustCompile(`^projects/([^/]+)/secrets/([A-Za-z0-9_-]{1,255})(?:/versions/([A-Za-z0-9_-]+))?$`)
+var secretName = regexp.MustCompile(`^projects/([^/]+)/secrets/([A-Za-z0-9_-]+)(?:/versions/([A-Za-z0-9_-]+))?$`)
+
+// maxSecretID is the most characters that the ID of a secret may have. In the expression
+// it would cost every program that links this package milliseconds at its start.
+const maxSecretID = 255
+
+// matchSecret returns the project, the secret and the version, if there is one, of a
+// resource name, after the name itself; nil if it is none.
+func matchSecret(name string) []string {
+	match := secretName.FindStringSubmatch(name)
+	if match == nil || len(match[2]) > maxSecretID {
+		return nil
+	}
+	return match
+}
 
 // AddVersion stores payload as the newest version of a secret, which is created
 // when it is new, and returns the name of the version,
@@ -136,7 +150,7 @@ func (m *SecretManager) Away(on bool) {
 func (m *SecretManager) Hang(on bool) { m.outage.hang(on) }
 
 func (m *SecretManager) setState(method, version, state string) {
-	match := secretName.FindStringSubmatch(version)
+	match := matchSecret(version)
 	if match == nil || match[3] == "" {
 		panic("rbmtest: " + method + ": not the name of a secret version: " + version)
 	}
@@ -157,7 +171,7 @@ func (m *SecretManager) setState(method, version, state string) {
 // secret when there is none, without a version: such a one is not found by
 // requests. The caller holds m.mu.
 func (m *SecretManager) secret(method, name string) (*secret, string) {
-	match := secretName.FindStringSubmatch(name)
+	match := matchSecret(name)
 	if match == nil || match[3] != "" {
 		panic("rbmtest: " + method + ": not of the form projects/*/secrets/*: " + name)
 	}
@@ -206,7 +220,7 @@ func (s *secret) checksum(payload []byte) int64 {
 }
 
 // canonicalSecret is the name of a secret with the number of its project, from
-// a match of secretName.
+// a match of matchSecret.
 func canonicalSecret(match []string) string {
 	return "projects/" + projectNumber(match[1]) + "/secrets/" + match[2]
 }

@@ -39,7 +39,7 @@ func (m *SecretManager) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// accessTarget returns the match of secretName in the path of an access request.
+// accessTarget returns the match of matchSecret in the path of an access request.
 func accessTarget(path string) []string {
 	name, ok := strings.CutPrefix(path, "/v1/")
 	if !ok {
@@ -49,7 +49,7 @@ func accessTarget(path string) []string {
 	if !ok {
 		return nil
 	}
-	match := secretName.FindStringSubmatch(name)
+	match := matchSecret(name)
 	if match == nil || match[3] == "" {
 		return nil
 	}

@@ -166,13 +166,15 @@ func TestSecretManager_misuse(t *testing.T) {
 	t.Parallel()
 	var m rbmtest.SecretManager
 	m.AddVersion("projects/p/secrets/s", []byte("x"))
+	m.AddVersion("projects/p/secrets/"+strings.Repeat("s", 255), []byte("x"))
 	for name, misuse := range map[string]func(){
-		"AddVersion of a version":  func() { m.AddVersion("projects/p/secrets/s/versions/1", nil) },
-		"AddVersion of no name":    func() { m.AddVersion("s", nil) },
-		"AddVersion of too much":   func() { m.AddVersion("projects/p/secrets/s", make([]byte, 64<<10+1)) },
-		"Disable of a secret":      func() { m.Disable("projects/p/secrets/s") },
-		"Disable of no version":    func() { m.Disable("projects/p/secrets/s/versions/2") },
-		"Enable of no such secret": func() { m.Enable("projects/p/secrets/t/versions/1") },
+		"AddVersion of a version":   func() { m.AddVersion("projects/p/secrets/s/versions/1", nil) },
+		"AddVersion of no name":     func() { m.AddVersion("s", nil) },
+		"AddVersion of a long name": func() { m.AddVersion("projects/p/secrets/"+strings.Repeat("s", 256), nil) },
+		"AddVersion of too much":    func() { m.AddVersion("projects/p/secrets/s", make([]byte, 64<<10+1)) },
+		"Disable of a secret":       func() { m.Disable("projects/p/secrets/s") },
+		"Disable of no version":     func() { m.Disable("projects/p/secrets/s/versions/2") },
+		"Enable of no such secret":  func() { m.Enable("projects/p/secrets/t/versions/1") },
 	} {
 		func() {
 			defer func() {

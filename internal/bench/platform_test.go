@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// TestLeanPlatform sends messages to it by the real client, and what is none.
+func TestLeanPlatform(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", loopback+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	sim := new(rbmtest.Simulator)
+	defer sim.Close()
+	var messages atomic.Int64
+	go (&leanPlatform{tokens: sim.Tokens(), messages: &messages}).serve(listener) //nolint:errcheck // ends with the test
+
+	url, token := "http://"+listener.Addr().String(), sim.Tokens().Issue(rbm.Scope)
+	const path = "/v1/phones/+12025550123/agentMessages?agentId=a&messageId=5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60"
+	const message = `{"contentMessage": {"text": "a"}}`
+	for _, test := range []struct {
+		name, method, path, token, body string
+		status                          int
+		want                            string
+	}{
+		{"a message", "POST", path, token, message, 200, `"contentMessage":{"text":"a"},"name":"phones/+12025550123/agentMessages/5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60","sendTime":"2`},
+		{"an escaped number", "POST", strings.Replace(path, "+", "%2B", 1), token, message, 200, `"name":"phones/+12025550123/agentMessages/`},
+		{"no token", "POST", path, "", message, 400, "the token is no good"},
+		{"another token", "POST", path, "ya29.static", message, 400, "the token is no good"},
+		{"a token without the scope", "POST", path, sim.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform"), message, 400, "the token is no good"},
+		{"another method", "GET", path, token, message, 400, "there is no GET /v1/phones/"},
+		{"another path", "POST", "/v1/users", token, message, 400, "there is no POST /v1/users"},
+		{"no ID", "POST", strings.Replace(path, "messageId", "id", 1), token, message, 400, "messageId or agentId is missing"},
+		{"no agent", "POST", strings.Replace(path, "agentId", "id", 1), token, message, 400, "messageId or agentId is missing"},
+		{"no object", "POST", path, token, `[]`, 400, "the body is no JSON object"},
+	} {
+		before := messages.Load()
+		req, err := http.NewRequestWithContext(t.Context(), test.method, url+test.path, strings.NewReader(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+test.token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		var answer map[string]any
+		if err != nil || json.Unmarshal(text, &answer) != nil {
+			t.Errorf("%s: the answer is %s, %v", test.name, text, err)
+		}
+		sorted, _ := json.Marshal(answer) // it was JSON
+		if res.StatusCode != test.status || !strings.Contains(string(sorted), test.want) {
+			t.Errorf("%s: got %d %s, want %d with %s", test.name, res.StatusCode, sorted, test.status, test.want)
+		}
+		if taken := messages.Load() - before; (taken == 1) != (test.status == 200) {
+			t.Errorf("%s: %d messages were counted", test.name, taken)
+		}
+	}
+}
