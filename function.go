@@ -55,9 +55,11 @@ func init() {
 	functions.HTTP("Send", Send)
 }
 
-// Send is the entry point of the deployed function.
+// Send is the entry point of the deployed function. On Cloud Run, SIGTERM ends the
+// process only once what is in flight is answered, within the time that there is.
 func Send(w http.ResponseWriter, r *http.Request) {
-	fromEnvironment().ServeHTTP(w, r)
+	endGracefully()
+	inFlight.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { fromEnvironment().ServeHTTP(w, r) })
 }
 
 // Handler serves the HTTP interface of rcshook.

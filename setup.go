@@ -13,6 +13,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/deliver"
+	"github.com/rcshook/rcshook/internal/drain"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/source"
@@ -117,6 +118,25 @@ func fromEnvironment() *Handler {
 	e.handler, e.at = h, time.Now()
 	return h
 }
+
+// inFlight are the requests that Send is at work on.
+var inFlight drain.Requests
+
+// endGracefully begins with the first request, so that importing the package has no
+// effects, and only on Cloud Run, which sets K_SERVICE: elsewhere the signals are
+// those of whoever serves. The functions framework does nothing about them.
+//
+// Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#services-env-vars
+var endGracefully = sync.OnceFunc(func() {
+	if os.Getenv("K_SERVICE") != "" {
+		inFlight.EndBySignal()
+	}
+})
+
+// Drain returns once no request to Send is in flight and nothing new comes, or after
+// 9 seconds, or when ctx ends, with an error. It is for programs that serve Send and
+// are about to end.
+func Drain(ctx context.Context) error { return inFlight.Wait(ctx) }
 
 // Close ends what the handler does in the background.
 func (h *Handler) Close() error {

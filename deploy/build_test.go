@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func TestDeployedFunction(t *testing.T) {
 	sim := new(rbmtest.Simulator)
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
-	url := start(t, function, "Send", environment(t, sim, server.URL))
+	url := start(t, function, environment(t, sim, server.URL)).url
 
 	for _, test := range []struct {
 		name, key, body string
@@ -52,6 +53,59 @@ func TestDeployedFunction(t *testing.T) {
 	}
 	if got := sim.Messages(); len(got) != 1 || got[0].To != "+12025550123" {
 		t.Errorf("the simulator got %d messages, want the good one", len(got))
+	}
+	t.Run("SIGTERM", func(t *testing.T) { endsGracefully(t, function) })
+}
+
+// endsGracefully sees that SIGTERM lets the function finish what is in flight, and
+// answer what still comes, before it ends the process.
+func endsGracefully(t *testing.T, function string) {
+	sim := new(rbmtest.Simulator)
+	begun, released := make(chan struct{}, 100), make(chan struct{})
+	release := sync.OnceFunc(func() { close(released) })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/agentMessages") {
+			begun <- struct{}{}
+			<-released
+		}
+		sim.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { release(); sim.Close(); server.Close() })
+	p := start(t, function, environment(t, sim, server.URL))
+
+	var to []string
+	for i := range 100 { // so that the answer does not fit into a buffer
+		to = append(to, fmt.Sprintf(`"+1202555%04d"`, 2000+i))
+	}
+	type answer struct {
+		status int
+		code   string
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		defer close(answered)
+		status, code := post(t, p.url, "key", `{"text": "Hello", "to": [`+strings.Join(to, ",")+`]}`)
+		answered <- answer{status, code}
+	}()
+	<-begun
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	for closing := false; !closing; { // until the function has got it
+		res, err := http.Get(p.url)
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatalf("a request while the function ends: %v, %v", res, err)
+		}
+		res.Body.Close()
+		closing = res.Close
+	}
+	release()
+	if got := <-answered; got != (answer{200, "accepted"}) || len(sim.Messages()) != len(to) {
+		t.Errorf("the request in flight: %v, and %d messages", got, len(sim.Messages()))
+	}
+	<-p.ended
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
+		t.Errorf("the function ended with %v, want by SIGTERM", p.cmd.ProcessState)
 	}
 }
 
@@ -177,12 +231,19 @@ func environment(t *testing.T, sim *rbmtest.Simulator, url string) []string {
 	)
 }
 
+// A process is a program that serves the function.
+type process struct {
+	url   string
+	cmd   *exec.Cmd
+	ended chan struct{}
+}
+
 // start runs the program until the test ends, and sees that SIGTERM ends it.
-func start(t *testing.T, program, target string, env []string) (url string) {
+func start(t *testing.T, program string, env []string) *process {
 	t.Helper()
 	port := freePort(t)
 	cmd := exec.Command(program)
-	cmd.Env = append(env, "FUNCTION_TARGET="+target, "PORT="+port)
+	cmd.Env = append(env, "FUNCTION_TARGET=Send", "PORT="+port)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
@@ -191,7 +252,7 @@ func start(t *testing.T, program, target string, env []string) (url string) {
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			t.Error(err)
 		}
 		<-ended
@@ -205,7 +266,7 @@ func start(t *testing.T, program, target string, env []string) (url string) {
 		}
 	})
 	awaitPort(t, port, ended)
-	return "http://127.0.0.1:" + port + "/"
+	return &process{"http://127.0.0.1:" + port + "/", cmd, ended}
 }
 
 // awaitPort waits until the program listens or has ended.

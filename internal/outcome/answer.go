@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"bytes"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -173,13 +174,25 @@ func (a *Answer) Write(w http.ResponseWriter) error {
 	if !a.OK {
 		h.Set("Content-Type", "application/problem+json")
 	}
+	body, err := a.encode()
+	h.Set("Content-Length", strconv.Itoa(len(body))) // so that it can be sent at once
 	w.WriteHeader(a.Status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	if a.page != nil {
-		return e.Encode(a.page)
+	if _, failed := w.Write(body); failed != nil {
+		return failed
 	}
-	return e.Encode(a)
+	return err
+}
+
+func (a *Answer) encode() ([]byte, error) {
+	var v any = a
+	if a.page != nil {
+		v = a.page
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
 }
 
 // Level is how loud the answer is in the log: an error is something an operator

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,7 @@ func TestWrite(t *testing.T) {
 			}
 			test.header.Set("Cache-Control", "no-store")
 			test.header.Set("X-Content-Type-Options", "nosniff")
+			test.header.Set("Content-Length", strconv.Itoa(w.Body.Len()))
 			if diff := cmp.Diff(test.header, w.Header()); diff != "" {
 				t.Errorf("header (-want +got):\n%s", diff)
 			}
