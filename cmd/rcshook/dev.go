@@ -122,11 +122,24 @@ func dev(ctx context.Context, args []string, ends streams) error {
 	file.greet(ends.out)
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(ends.out, "\nstopped")
-		return nil
+		return finish(ctx, ends.out)
 	case err := <-failed:
 		return err
 	}
+}
+
+// finish waits for the requests in flight, which the framework would cut off.
+func finish(ctx context.Context, out io.Writer) error {
+	const noticeable = 300 * time.Millisecond
+	notice := time.AfterFunc(noticeable, func() {
+		fmt.Fprint(out, "\nfinishing what is in flight; Ctrl-C again ends at once")
+	})
+	defer notice.Stop()
+	if err := rcshook.Drain(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("some requests were cut off: %w", err)
+	}
+	fmt.Fprintln(out, "\nstopped")
+	return nil
 }
 
 // rehearse points the function at the simulator: the same settings, secrets and
@@ -139,6 +152,7 @@ func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err 
 	}
 	for _, name := range []string{
 		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
+		"K_SERVICE", // the signals are those of dev
 	} {
 		if err := os.Unsetenv(name); err != nil { // those of a deployment would be in the way
 			return "", err
