@@ -149,7 +149,7 @@ type tail struct {
 	end []byte
 }
 
-const tailBytes = 4 << 10
+const tailBytes = 16 << 10
 
 func (l *tail) Write(p []byte) (int, error) {
 	l.mu.Lock()
@@ -165,4 +165,10 @@ func (l *tail) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.end)
+}
+
+func (l *tail) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end = nil
 }
