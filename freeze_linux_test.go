@@ -2,16 +2,13 @@ package rcshook
 
 import (
 	"bufio"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -86,25 +83,6 @@ func TestFreeze(t *testing.T) {
 			}
 		})
 	}
-}
-
-// move makes upstream the platform.
-func (s *stage) move(t *testing.T, upstream *httptest.Server) {
-	t.Helper()
-	env := s.sim.Provision(upstream.URL)
-	dir := t.TempDir()
-	files := map[string][]byte{"adc.json": env.Credentials}
-	if c := upstream.Certificate(); c != nil {
-		files["cert.pem"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-		t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "cert.pem"))
-	}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(dir, "adc.json"))
-	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
 }
 
 // begin sends a request on a connection of its own. It returns when the kernel has

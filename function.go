@@ -80,11 +80,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	trip := outcome.Begin(r)
 	trip.Project = h.cfg.Project
 	caller := h.callerOf(r)
-	ctx, cancel := context.WithTimeout(r.Context(), caller.budget)
+	ctx, cancel := context.WithTimeout(r.Context(), within(r.Context(), caller.budget))
 	defer cancel()
 	answer := h.answer(w, r.WithContext(trace.With(ctx, trip.Trace)), trip, &caller)
 	answer.RequestID = trip.ID
 	trip.End(ctx, h.log, answer, answer.Write(w))
+}
+
+// answerTime is what is left for the answer of the time that the platform gives a
+// request: after that nobody would hear it.
+const answerTime = 500 * time.Millisecond
+
+// within shortens a budget to the deadline of ctx, which the functions framework
+// sets to the request timeout of Cloud Run.
+func within(ctx context.Context, budget time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return budget
+	}
+	left := time.Until(deadline)
+	return min(budget, left-min(answerTime, left/2))
 }
 
 // A caller is what an answer has to suit.

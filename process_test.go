@@ -3,11 +3,15 @@ package rcshook
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -96,6 +100,25 @@ func (s *stage) process(t *testing.T) *process {
 		}
 	})
 	return p
+}
+
+// move makes upstream the platform.
+func (s *stage) move(t *testing.T, upstream *httptest.Server) {
+	t.Helper()
+	env := s.sim.Provision(upstream.URL)
+	dir := t.TempDir()
+	files := map[string][]byte{"adc.json": env.Credentials}
+	if c := upstream.Certificate(); c != nil {
+		files["cert.pem"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+		t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "cert.pem"))
+	}
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(dir, "adc.json"))
+	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
 }
 
 // environWithout is the environment of the test without names of that prefix.
