@@ -41,7 +41,7 @@ type wire struct {
 func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(r.URL.Path, "/agentMessages") {
 		w.mu.Lock()
-		w.at = append(w.at, time.Since(w.start))
+		w.at = append(w.at, time.Since(w.start).Round(time.Microsecond)) // the pace counts in fractions
 		w.mu.Unlock()
 	}
 	answer := httptest.NewRecorder()
@@ -217,7 +217,7 @@ func TestPace_late(t *testing.T) {
 		}
 
 		// A turn that was not taken is free for the next: the first is after 10 s.
-		if answer := send(s, p, 20*time.Second); answer.Code != outcome.Accepted || time.Since(begun) != 10*time.Second {
+		if answer := send(s, p, 20*time.Second); answer.Code != outcome.Accepted || time.Since(begun).Round(time.Microsecond) != 10*time.Second {
 			t.Errorf("after %v: %s", time.Since(begun), answer.Code)
 		}
 	})
@@ -241,7 +241,7 @@ func TestPace_leaves(t *testing.T) {
 			t.Errorf("wait = %v", err)
 		}
 		begun := time.Now()
-		if err := pace.wait(t.Context()); err != nil || time.Since(begun) != 10*time.Second {
+		if err := pace.wait(t.Context()); err != nil || time.Since(begun).Round(time.Microsecond) != 10*time.Second {
 			t.Errorf("wait = %v after %v, want the turn that was given back", err, time.Since(begun))
 		}
 	})
