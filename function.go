@@ -442,11 +442,17 @@ func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error)
 	return body, nil
 }
 
-// Version is the version of the module as it was built, or "devel".
+// release is the version that a build was given, with -ldflags "-X
+// github.com/rcshook/rcshook.release=v1.2.3": what is uploaded to be built in the
+// cloud has no tags in it.
+var release string
+
+// Version is the version that the build was given, or that of the module as it was
+// built, or "devel".
 var Version = sync.OnceValue(func() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {
+		version = cmp.Or(info.Main.Version, version)
 	}
-	return info.Main.Version
+	return cmp.Or(release, version)
 })

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -50,6 +51,9 @@ func TestDeployedFunction(t *testing.T) {
 		if status != test.status || code != test.code {
 			t.Errorf("%s: got %d %q, want %d %q", test.name, status, code, test.status, test.code)
 		}
+	}
+	if got, want := get(t, url), `{"name":"rcshook","version":"v1.2.3","ready":true}`; got != want {
+		t.Errorf("GET / answers %s, want %s", got, want)
 	}
 	if got := sim.Messages(); len(got) != 1 || got[0].To != "+12025550123" {
 		t.Errorf("the simulator got %d messages, want the good one", len(got))
@@ -190,8 +194,27 @@ func main() {
 		t.Log("go mod tidy is left out: it needs the network, and RCSHOOKTEST_NETWORK is not set")
 	}
 	program := filepath.Join(dir, "main")
-	run(t, dir, "go", "build", "-o", program, "./functions.local/app")
+	run(t, dir, "go", "build", "-ldflags", linkerFlags(t), "-o", program, "./functions.local/app")
 	return program
+}
+
+// linkerFlags are those that deployments have the buildpack use, for the version
+// v1.2.3.
+func linkerFlags(t *testing.T) string {
+	t.Helper()
+	find := func(file, pattern, version string) string {
+		m := regexp.MustCompile(pattern).FindStringSubmatch(read(t, file))
+		if m == nil || !strings.Contains(m[1], version) {
+			t.Fatalf("%s builds without %s", file, version)
+		}
+		return strings.Replace(m[1], version, "v1.2.3", 1)
+	}
+	script := find("deploy.sh", `"GOOGLE_GOLDFLAGS=([^"]*)"`, "$version")
+	module := find("terraform/main.tf", `GOOGLE_GOLDFLAGS = "([^"]*)"`, "${local.release}")
+	if script != module {
+		t.Errorf("deploy.sh builds with %q, Terraform with %q", script, module)
+	}
+	return script
 }
 
 // onePackage is the check of the buildpack that every Go file in the root folder,
@@ -303,6 +326,20 @@ func post(t *testing.T, url, key, body string) (status int, code string) {
 		t.Fatal(err)
 	}
 	return res.StatusCode, answer.Code
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url) //nolint:gosec // the test's own
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(body))
 }
 
 func freePort(t *testing.T) string {

@@ -26,7 +26,7 @@ func TestContainerBuild(t *testing.T) {
 		t.Fatal("the Dockerfile builds nothing")
 	}
 	program := filepath.Join(t.TempDir(), "rcshook")
-	run(t, "..", "sh", "-c", m[1]+" -buildvcs=false -o "+program+" "+m[2])
+	run(t, "..", "sh", "-c", "VERSION=v1.2.3; "+m[1]+" -buildvcs=false -o "+program+" "+m[2])
 
 	file, err := elf.Open(program)
 	if err != nil {
@@ -39,7 +39,7 @@ func TestContainerBuild(t *testing.T) {
 		}
 	}
 	out, err := exec.CommandContext(t.Context(), program, "version").Output()
-	if err != nil || !strings.HasPrefix(string(out), "rcshook ") {
+	if err != nil || string(out) != "rcshook v1.2.3\n" {
 		t.Errorf("the program says %q, %v", out, err)
 	}
 	endByTerm(t, program)

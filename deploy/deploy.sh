@@ -248,7 +248,15 @@ environment() {
   keys) settings+=("RCSHOOK_API_KEYS=$at-api-keys") ;;
   iam) settings+=(RCSHOOK_ALLOW_UNAUTHENTICATED=true) ;;
   esac
+  settings+=("GOOGLE_CLOUD_PROJECT=$project") # whose traces the log lines join
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
+}
+
+# version is that of the source: its tag, or how far it is from one.
+version() {
+  local described=devel
+  [ ! -e "$root/.git" ] || described=$(git -C "$root" describe --tags --always --dirty 2>/dev/null) || described=devel
+  printf '%s' "${described//[^A-Za-z0-9._-]/}"
 }
 
 # close takes the public address away from a function that was deployed with keys,
@@ -263,12 +271,13 @@ close() {
 }
 
 deploy() {
-  local public=--allow-unauthenticated member IFS=,
+  local public=--allow-unauthenticated member version IFS=,
+  version=$(version)
   [ "$access" = keys ] || { close && public=--no-allow-unauthenticated; }
   run gcloud run deploy "$name" --project="$project" --region="$region" \
     --source="$root" --function=Send --base-image=go126 --automatic-updates \
     --service-account="$runner" --build-service-account="projects/$project/serviceAccounts/$builder" \
-    --set-build-env-vars='GOOGLE_GOLDFLAGS=-s -w' --set-env-vars="${settings[*]}" \
+    --set-build-env-vars="GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook.release=$version" --set-env-vars="${settings[*]}" \
     --cpu=1 --memory=256Mi --cpu-boost --concurrency="$concurrency" \
     --min-instances="$min_instances" --max-instances="$max_instances" --timeout=60 "$public" --quiet
   for member in ${invokers[@]+"${invokers[@]}"}; do

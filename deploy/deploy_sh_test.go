@@ -111,6 +111,7 @@ func TestScriptSettings(t *testing.T) {
 				Agents:  map[string]config.Agent{"default": {ID: p + "rcshook-agent-id", Credentials: p + "rcshook-credentials"}},
 				APIKeys: p + "rcshook-api-keys",
 				Timeout: config.DefaultTimeout,
+				Project: "my-project",
 			},
 		},
 		{
@@ -122,6 +123,7 @@ func TestScriptSettings(t *testing.T) {
 				Region:               "europe",
 				Country:              "DE",
 				Timeout:              config.DefaultTimeout,
+				Project:              "my-project",
 			},
 		},
 	} {
@@ -162,6 +164,36 @@ func TestScriptAccess(t *testing.T) {
 	}
 	if want := "roles/run.invoker on rcshook for serviceAccount:shop@my-project.iam.gserviceaccount.com"; !slices.Contains(c.state().Access, want) {
 		t.Errorf("the invoker was not let in; access is %q", c.state().Access)
+	}
+}
+
+// TestScriptVersion sees that a deployment knows its version, which is that of the
+// folder, not of one around it.
+func TestScriptVersion(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	git := func(args ...string) {
+		run(t, c.dir, "git", append([]string{"-c", "user.name=n", "-c", "user.email=n@example.com"}, args...)...)
+	}
+	const flags = "--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook.release="
+	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
+	if call := c.call("run deploy"); !strings.Contains(call, flags+"devel ") {
+		t.Errorf("without a repository: gcloud %s", call)
+	}
+	git("init", "-q", ".")
+	git("add", "deploy")
+	git("commit", "-q", "-m", "first")
+	git("tag", "v1.2.3")
+	c.forget()
+	c.deploy("")
+	if call := c.call("run deploy"); !strings.Contains(call, flags+"v1.2.3 ") {
+		t.Errorf("at a tag: gcloud %s", call)
+	}
+	c.file("deploy/deploy.sh", read(t, "deploy.sh")+"\n")
+	c.forget()
+	c.deploy("")
+	if call := c.call("run deploy"); !strings.Contains(call, flags+"v1.2.3-dirty ") {
+		t.Errorf("changed after a tag: gcloud %s", call)
 	}
 }
 

@@ -20,7 +20,11 @@ locals {
   # The audience of the queue's tokens.
   audience = "https://${var.name}.${var.project_id}"
 
+  # What GET / shows. The source that is uploaded has no tags in it.
+  release = var.release == "" ? "source-${substr(data.archive_file.source.output_sha256, 0, 12)}" : var.release
+
   environment = merge(
+    { GOOGLE_CLOUD_PROJECT = var.project_id }, # whose traces the log lines join
     var.settings,
     { for setting, secret in local.named_secrets : setting => join("", [
       "projects/${var.project_id}/secrets/${secret}",
@@ -63,7 +67,7 @@ resource "google_cloud_run_v2_service" "function" {
     image_uri                = local.image
     enable_automatic_updates = true
     service_account          = google_service_account.build.id
-    environment_variables    = { GOOGLE_GOLDFLAGS = "-s -w" }
+    environment_variables    = { GOOGLE_GOLDFLAGS = "-s -w -X github.com/rcshook/rcshook.release=${local.release}" }
   }
 
   template {

@@ -256,3 +256,84 @@ run "refuses_unknown_words" {
   }
   expect_failures = [var.project_id, var.region, var.name, var.access, var.rcs_region, var.runtime, var.settings, var.queue]
 }
+
+run "a_version_to_show" {
+  command = apply
+  variables {
+    release = "v1.2.0"
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.function.build_config[0].environment_variables.GOOGLE_GOLDFLAGS == "-s -w -X github.com/rcshook/rcshook.release=v1.2.0"
+    error_message = "the build is told its version"
+  }
+  assert {
+    condition     = local.environment.GOOGLE_CLOUD_PROJECT == "rcshook-test"
+    error_message = "log lines can be joined to traces"
+  }
+}
+
+run "no_monitoring" {
+  command = apply
+
+  assert {
+    condition     = length(google_logging_metric.line) + length(google_monitoring_alert_policy.line) + length(google_project_service.monitoring) == 0
+    error_message = "metrics and alerts cost something, so they are asked for"
+  }
+  assert {
+    condition     = startswith(local.release, "source-")
+    error_message = "without a release, a checksum tells deployments apart"
+  }
+}
+
+run "monitoring" {
+  command = apply
+  variables {
+    name = "shop-rcs"
+    monitoring = {
+      notification_channels = ["projects/rcshook-test/notificationChannels/1"]
+      latency_ms            = 2000
+    }
+  }
+
+  assert {
+    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/faults shop-rcs/latency shop-rcs/refused shop-rcs/secret_age"
+    error_message = "five metrics"
+  }
+  assert {
+    condition     = alltrue([for m in google_logging_metric.line : startswith(m.filter, "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"shop-rcs\" AND ")])
+    error_message = "of the lines of this function only"
+  }
+  assert {
+    condition     = google_logging_metric.line["refused"].label_extractors["code"] == "EXTRACT(labels.code)" && google_logging_metric.line["refused"].metric_descriptor[0].value_type == "INT64"
+    error_message = "refusals are counted by code"
+  }
+  assert {
+    condition     = google_logging_metric.line["latency"].value_extractor == "EXTRACT(jsonPayload.total_ms)" && google_logging_metric.line["latency"].metric_descriptor[0].value_type == "DISTRIBUTION" && length(google_logging_metric.line["latency"].bucket_options) == 1
+    error_message = "latency is a distribution"
+  }
+  assert {
+    condition     = alltrue([for m in google_logging_metric.line : sort(keys(m.label_extractors)) == sort([for l in m.metric_descriptor[0].labels : l.key])])
+    error_message = "every label is extracted, and everything extracted is a label"
+  }
+  assert {
+    condition     = alltrue([for a in google_monitoring_alert_policy.line : a.notification_channels == tolist(["projects/rcshook-test/notificationChannels/1"]) && a.conditions[0].condition_threshold[0].threshold_value >= 0])
+    error_message = "every alert reaches the channel"
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.line["latency"].conditions[0].condition_threshold[0].threshold_value == 2000 && google_monitoring_alert_policy.line["refused"].conditions[0].condition_threshold[0].threshold_value == 50
+    error_message = "the limits are those of the variable, or its defaults"
+  }
+  assert {
+    condition     = google_monitoring_alert_policy.line["secret_age"].conditions[0].condition_threshold[0].filter == "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/shop-rcs/secret_age\""
+    error_message = "an alert watches its metric"
+  }
+}
+
+run "refuses_channels_that_are_none" {
+  command = plan
+  variables {
+    monitoring = { notification_channels = ["me@example.com"], latency_ms = 0 }
+  }
+  expect_failures = [var.monitoring]
+}

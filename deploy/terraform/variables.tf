@@ -129,6 +129,17 @@ variable "settings" {
   }
 }
 
+variable "release" {
+  description = "The version that GET / shows, as v1.2.0: that of ref, where source has one. Empty: source- and the first digits of the checksum of what was uploaded."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]*$", var.release))
+    error_message = "Letters, digits, dots and hyphens, as v1.2.0."
+  }
+}
+
 variable "runtime" {
   description = "The Go runtime."
   type        = string
@@ -223,5 +234,25 @@ variable "queue" {
   validation {
     condition     = var.queue == null || try(can(regex("^[1-9][0-9]*s$", var.queue.max_age)), false)
     error_message = "max_age is in seconds, as 86400s."
+  }
+}
+
+variable "monitoring" {
+  description = "Metrics from the log, and alerts. notification_channels are IDs as projects/PROJECT/notificationChannels/NUMBER; without any, an alert only shows in the console. null: none of it."
+  type = object({
+    notification_channels = optional(list(string), [])
+    refused_per_5_minutes = optional(number, 50)
+    latency_ms            = optional(number, 5000) # of the slowest 5 %
+    secret_age_s          = optional(number, 900)  # it is read every 300 s
+  })
+  default = null
+
+  validation {
+    condition     = var.monitoring == null || try(min(var.monitoring.refused_per_5_minutes, var.monitoring.latency_ms, var.monitoring.secret_age_s) > 0, false)
+    error_message = "The limits are numbers above 0."
+  }
+  validation {
+    condition     = var.monitoring == null || try(alltrue([for c in var.monitoring.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", c))]), false)
+    error_message = "A notification channel is as projects/PROJECT/notificationChannels/NUMBER."
   }
 }

@@ -1,0 +1,156 @@
+# Metrics from the log lines of the function, and alerts on them: with monitoring set.
+
+locals {
+  monitored = var.monitoring != null
+  lines     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\""
+
+  # By name: which lines are counted, and by what. A value makes it a distribution.
+  metrics = {
+    accepted = {
+      description = "Messages that RCS for Business has taken."
+      filter      = "labels.code=\"accepted\""
+      labels      = { agent = "EXTRACT(labels.agent)", source = "EXTRACT(labels.source)" }
+      value       = null
+      unit        = "1"
+    }
+    refused = {
+      description = "Requests that failed, by code."
+      filter      = "labels.code:* AND severity>=WARNING"
+      labels      = { code = "EXTRACT(labels.code)", agent = "EXTRACT(labels.agent)", source = "EXTRACT(labels.source)" }
+      value       = null
+      unit        = "1"
+    }
+    faults = {
+      description = "Failures that only an operator can mend: settings, secrets, credentials, bugs."
+      filter      = "severity>=ERROR"
+      labels      = { code = "EXTRACT(labels.code)" }
+      value       = null
+      unit        = "1"
+    }
+    latency = {
+      description = "How long the function took for a request that sends."
+      filter      = "labels.code:* AND jsonPayload.method=\"POST\""
+      labels      = { code = "EXTRACT(labels.code)" }
+      value       = "EXTRACT(jsonPayload.total_ms)"
+      unit        = "ms"
+    }
+    secret_age = {
+      description = "How long ago a secret was read that cannot be read again."
+      filter      = "jsonPayload.age_s>=0"
+      labels      = { secret = "EXTRACT(jsonPayload.secret)" }
+      value       = "EXTRACT(jsonPayload.age_s)"
+      unit        = "s"
+    }
+  }
+
+  # By name: when to wake somebody up.
+  alerts = {
+    faults = {
+      title     = "needs an operator"
+      metric    = "faults"
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      threshold = 0
+      advice    = "The log line has code and cause; rcshook doctor finds the rest, and deploy/answers.md says what to do about each code."
+    }
+    refused = {
+      title     = "refuses many messages"
+      metric    = "refused"
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      threshold = try(var.monitoring.refused_per_5_minutes, 0)
+      advice    = "Group the metric by code: deploy/answers.md says what each means, and what to do."
+    }
+    latency = {
+      title     = "is slow"
+      metric    = "latency"
+      aligner   = "ALIGN_PERCENTILE_95"
+      reducer   = "REDUCE_MAX"
+      threshold = try(var.monitoring.latency_ms, 0)
+      advice    = "Compare upstream_ms with total_ms in the log: the first is RCS for Business."
+    }
+    secret_age = {
+      title     = "cannot read a secret again"
+      metric    = "secret_age"
+      aligner   = "ALIGN_PERCENTILE_99"
+      reducer   = "REDUCE_MAX"
+      threshold = try(var.monitoring.secret_age_s, 0)
+      advice    = "The last value stays in use, for a while only if the secret is gone or denied. The log line has the cause."
+    }
+  }
+}
+
+resource "google_project_service" "monitoring" {
+  for_each           = local.monitored ? toset(["logging.googleapis.com", "monitoring.googleapis.com"]) : toset([])
+  project            = var.project_id
+  service            = each.value
+  disable_on_destroy = false
+}
+
+resource "google_logging_metric" "line" {
+  for_each         = local.monitored ? local.metrics : {}
+  project          = var.project_id
+  name             = "${var.name}/${each.key}"
+  description      = each.value.description
+  filter           = "${local.lines} AND ${each.value.filter}"
+  label_extractors = each.value.labels
+  value_extractor  = each.value.value
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = each.value.value == null ? "INT64" : "DISTRIBUTION"
+    unit        = each.value.unit
+
+    dynamic "labels" {
+      for_each = each.value.labels
+      content {
+        key        = labels.key
+        value_type = "STRING"
+      }
+    }
+  }
+
+  dynamic "bucket_options" {
+    for_each = each.value.value == null ? [] : [each.value.value]
+    content {
+      exponential_buckets { # 1 to a million
+        num_finite_buckets = 40
+        growth_factor      = 1.4142135623730951
+        scale              = 1
+      }
+    }
+  }
+  depends_on = [google_project_service.monitoring]
+}
+
+resource "google_monitoring_alert_policy" "line" {
+  for_each              = local.monitored ? local.alerts : {}
+  project               = var.project_id
+  display_name          = "${var.name} ${each.value.title}"
+  combiner              = "OR"
+  notification_channels = var.monitoring.notification_channels
+
+  conditions {
+    display_name = google_logging_metric.line[each.value.metric].description
+    condition_threshold {
+      filter          = "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/${google_logging_metric.line[each.value.metric].name}\""
+      comparison      = "COMPARISON_GT"
+      threshold_value = each.value.threshold
+      duration        = "0s"
+      aggregations {
+        alignment_period     = "300s"
+        per_series_aligner   = each.value.aligner
+        cross_series_reducer = each.value.reducer
+      }
+    }
+  }
+
+  documentation {
+    content   = each.value.advice
+    mime_type = "text/markdown"
+  }
+
+  alert_strategy {
+    auto_close = "86400s"
+  }
+}
