@@ -1,0 +1,85 @@
+package rcshook
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestOperationsLine holds the log line in deploy/operations.md against a true one,
+// and the metrics of Terraform against what the line has.
+func TestOperationsLine(t *testing.T) {
+	lines := readPage(t, filepath.Join("deploy", "operations.md")).blocks("json")
+	if len(lines) != 1 {
+		t.Fatalf("the page has %d lines of JSON, want one", len(lines))
+	}
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret, map: .}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, project := newStage(t), "my-project"
+	h, log := s.handler(t, map[string]*string{"RCSHOOK_CONFIG": &file, "GOOGLE_CLOUD_PROJECT": &project})
+	r := httptest.NewRequest(http.MethodPost, "/hooks/shop", strings.NewReader(`{"to": "+12025550123", "text": "Hi"}`))
+	r.Header = http.Header{
+		"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"},
+		"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+	}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	all := strings.Split(strings.TrimSpace(log.String()), "\n")
+	got, want := members(t, all[len(all)-1]), members(t, lines[0])
+	if !slices.Equal(got, want) {
+		t.Errorf("the log says\n%s\nand the page\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	monitoring := readPage(t, filepath.Join("deploy", "terraform", "monitoring.tf"))
+	fields := regexp.MustCompile(`(?:EXTRACT\(|"|AND )(labels|jsonPayload)\.([a-z_]+)`).FindAllStringSubmatch(string(monitoring), -1)
+	if len(fields) < 5 {
+		t.Fatal("Terraform looks at nothing")
+	}
+	inSecrets, err := os.ReadFile(filepath.Join("internal", "agent", "source.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range fields {
+		name := `"` + f[2] + `"`
+		if f[1] == "labels" {
+			_, line, _ := strings.Cut(lines[0], `"logging.googleapis.com/labels":{`)
+			if line, _, _ = strings.Cut(line, "}"); !strings.Contains(line, name) {
+				t.Errorf("Terraform looks at %s, which no line has", f[0])
+			}
+		} else if !strings.Contains(lines[0], name) && !strings.Contains(string(inSecrets), name) {
+			t.Errorf("Terraform looks at %s, which no line has", f[0])
+		}
+	}
+}
+
+// members are the names and values of a log line in their order, without the values
+// that differ each time.
+func members(t *testing.T, line string) []string {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(line))
+	d.Token()
+	var all []string
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		switch name {
+		case "time", "message_id", "upstream_ms", "total_ms":
+			value = nil
+		}
+		all = append(all, name.(string)+" "+string(value)) //nolint:errcheck // names are texts
+	}
+	return all
+}
