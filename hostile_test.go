@@ -2,13 +2,19 @@ package rcshook
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -138,5 +144,119 @@ func TestWithin(t *testing.T) {
 				t.Errorf("with %v left: %v, want %v", test.left, got, test.want)
 			}
 		})
+	}
+}
+
+// TestHostile sends what is made to cost much. It must cost little: the memory is
+// bounded by a multiple of the largest body, and so is the answer.
+func TestHostile(t *testing.T) {
+	const (
+		most       = 16 << 20 // allocated for one request, over its whole time
+		mostAnswer = 64 << 10
+		message    = `"to": "+12025550123", "text": "Hello", `
+		form       = "application/x-www-form-urlencoded"
+	)
+	// fill repeats a text, with {i} counting, up to the largest body.
+	fill := func(before, text, after string) string {
+		var b strings.Builder
+		b.WriteString(before)
+		for i := 0; b.Len() < maxBody-len(after)-2*len(text)-20; i++ {
+			b.WriteString(strings.ReplaceAll(text, "{i}", strconv.Itoa(i)))
+		}
+		return b.String() + after
+	}
+	collide := func(i int) string { // the same in many hash functions
+		var b strings.Builder
+		for bit := range 16 {
+			b.WriteString([]string{"Aa", "BB"}[i>>bit&1])
+		}
+		return b.String()
+	}
+	var colliding strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&colliding, `"%s": 1, `, collide(i))
+	}
+	s := newStage(t)
+	h, _ := s.handler(t, s.hooked(t))
+	for _, test := range []struct {
+		name, contentType, body string
+		header                  http.Header
+		status                  int
+	}{
+		{"unknown keys", "", fill("{"+message, `"k{i}": 1, `, `"z": 1}`), nil, 400},
+		{"keys that are nearly right", "", fill("{"+message, `"teext{i}": 1, `, `"z": 1}`), nil, 400},
+		{"colliding keys", "", "{" + message + colliding.String() + `"z": 1}`, nil, 422},
+		{"one long key", "", fill("{"+message+`"`, "kkkkkkkkkk", `": 1}`), nil, 400},
+		{"one key many times", "", fill("{"+message, `"text": "Hello", `, `"z": 1}`), nil, 400},
+		{"nested lists", "", fill("{"+message+`"raw": `, "[", ""), nil, 400},
+		{"nested objects", "", fill("{"+message+`"raw": `, `{"a":`, ""), nil, 400},
+		{"JSON in text", "", fill("{"+message+`"cards": "`, "[", `"}`), nil, 422},
+		{"a number of many digits", "", fill("{"+message+`"ttl": `, "1234567890", "}"), nil, 422},
+		{"a number of gigabytes", "", "{" + message + `"ttl": 1e999999999, "x_latitude": 1e-999999999}`, nil, 422},
+		{"many recipients", "", fill(`{"text": "Hello", "to": [`, `"+12025550123",`, `""]}`), nil, 400},
+		{"many recipients in one text", "", fill(`{"text": "Hello", "to": "`, `+12025550123,`, `"}`), nil, 422},
+		{"many buttons in one text", "", fill("{"+message+`"buttons": "`, `a|b\n`, `"}`), nil, 422},
+		{"many buttons with faults", "", fill("{"+message+`"buttons": [`, `{"a":1},`, `1]}`), nil, 400},
+		{"a far card", "", "{" + message + `"card999999999_title": "a", "cards[999999999][title]": "a", "button999999999": "a"}`, nil, 422},
+		{"far cards in a form", form, fill("to=%2B12025550123", "&cards[{i}][title]=a", ""), nil, 400},
+		{"nested in a form", form, fill("to=%2B12025550123&raw", "[a]", "=1"), nil, 400},
+		{"many fields in a form", form, fill("to=%2B12025550123", "&a{i}", ""), nil, 400},
+		{"one field many times", form, fill("to=%2B12025550123", "&text=a", ""), nil, 400},
+		{"empty fields in a form", form, fill("to=%2B12025550123", "&", ""), nil, 422},
+		{"broken escapes", form, fill("to=%2B12025550123&text=", "%", ""), nil, 400},
+		{"many parts", "multipart/form-data; boundary=b", fill("", "--b\r\nContent-Disposition: form-data; name=\"a{i}\"\r\n\r\n1\r\n", "--b--\r\n"), nil, 422},
+		{"headers of a part", "multipart/form-data; boundary=b", fill("--b\r\n", "A{i}: 1\r\n", "\r\n\r\n1\r\n--b--\r\n"), nil, 400},
+		{"a long key of a caller", "", "{" + message + `"a": 1}`, http.Header{"Authorization": {"Bearer " + strings.Repeat("dev", 300_000)}}, 401},
+		{"a long idempotency key", "", "{" + message + `"a": 1}`, http.Header{"Idempotency-Key": {`"` + strings.Repeat(`\"`, 400_000) + `"`}}, 422},
+		{"a long trace", "", "{" + message + `"a": 1}`, http.Header{"Traceparent": {strings.Repeat("-", 900_000)}}, 422},
+		{"a long content type", "application/json; " + strings.Repeat("a=b; ", 150_000), "{}", nil, 422},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+			req.Header = http.Header{"Authorization": {"Bearer dev"}, "Content-Type": {cmp.Or(test.contentType, "application/json")}}
+			maps.Copy(req.Header, test.header)
+			hold(t, h, req, test.status, most, mostAnswer)
+		})
+	}
+	for name, header := range map[string]http.Header{
+		"many signatures":  {"Stripe-Signature": {"t=1" + strings.Repeat(",v1=00", 120_000)}},
+		"many timestamps":  {"Stripe-Signature": {strings.Repeat("t=1,", 200_000) + "v1=00"}},
+		"a long signature": {"Stripe-Signature": {"t=1,v1=" + strings.Repeat("0", 800_000)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req := httptest.NewRequest(http.MethodPost, "/hooks/pay", strings.NewReader(strings.Repeat("{", maxBody)))
+			req.Header = header
+			hold(t, h, req, http.StatusUnauthorized, most, mostAnswer)
+		})
+	}
+}
+
+// hooked adds a source whose sender shows many signatures.
+func (s *stage) hooked(t *testing.T) map[string]*string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources:\n  pay: {preset: stripe, secret: whsec_x, map: .}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]*string{"RCSHOOK_CONFIG": &file}
+}
+
+// hold lets h answer, and holds it to a status and to bounds in bytes.
+func hold(t *testing.T, h http.Handler, r *http.Request, status int, most uint64, mostAnswer int) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	answer := httptest.NewRecorder()
+	h.ServeHTTP(answer, r)
+	took := time.Since(began)
+	runtime.ReadMemStats(&after)
+	allocated := after.TotalAlloc - before.TotalAlloc
+	t.Logf("%d in %v, %d KiB allocated, %d bytes of answer", answer.Code, took.Round(time.Millisecond), allocated>>10, answer.Body.Len())
+	if answer.Code != status {
+		t.Errorf("status %d, want %d\n%.600s", answer.Code, status, answer.Body)
+	}
+	if allocated > most || answer.Body.Len() > mostAnswer {
+		t.Errorf("%d bytes were allocated, and the answer has %d\n%.300s", allocated, answer.Body.Len(), answer.Body)
 	}
 }

@@ -45,7 +45,7 @@ func parent(h http.Header) (Trace, bool) {
 	if len(values) != 1 {
 		return Trace{}, false
 	}
-	parts := strings.Split(values[0], "-")
+	parts := strings.SplitN(values[0], "-", 5) // what is more is one part: it may be long
 	if len(parts) < 4 {
 		return Trace{}, false
 	}
