@@ -54,7 +54,7 @@ var devCommand = command{
 	brief: "run the function on this machine, with a simulator and a phone to look at",
 	usage: `Usage:
 
-	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml]
+	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-queue]
 
 Runs the function on this machine, with a simulator of RCS Business Messaging
 beside it and a phone to look at in a browser. It needs no account and no network.
@@ -62,6 +62,9 @@ beside it and a phone to look at in a browser. It needs no account and no networ
 	-config rcshook.yaml
 		serve the sources of the file too, with secrets made up for the
 		rehearsal; the phone can send a sample event of each
+	-queue
+		let messages wait in a queue, as in Cloud Tasks, and send them from there;
+		the queues that the file names are there without it
 	-agent-name NAME, -agent-color #RRGGBB
 		how the phone shows the agent
 	-images
@@ -103,6 +106,11 @@ func dev(ctx context.Context, args []string, ends streams) error {
 	if err != nil {
 		return err
 	}
+	queue, err := o.rehearseQueue(sim, "http://"+simulator.Addr().String(), file)
+	if err != nil {
+		return err
+	}
+	defer queue.close()
 	h, err := rcshook.New(os.Environ(), io.Discard)
 	if err != nil {
 		return err
@@ -113,13 +121,14 @@ func dev(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, withEnv(file.beside(sim, ends.out))) }()
+	go func() { failed <- http.Serve(simulator, withEnv(queue.beside(file.beside(sim, ends.out)))) }()
 	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
 	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
 	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey, envPath)
 	file.greet(ends.out)
+	queue.greet(ends.out, o.simPort)
 	select {
 	case <-ctx.Done():
 		return finish(ctx, ends.out)
@@ -152,6 +161,7 @@ func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err 
 	}
 	for _, name := range []string{
 		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
+		"RCSHOOK_QUEUE", "RCSHOOK_QUEUE_ACCOUNT", "RCSHOOK_URL", "RCSHOOK_TASKS_ENDPOINT",
 		"K_SERVICE", // the signals are those of dev
 	} {
 		if err := os.Unsetenv(name); err != nil { // those of a deployment would be in the way

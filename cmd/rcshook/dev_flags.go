@@ -20,6 +20,7 @@ type devOptions struct {
 	images bool
 
 	config string // rcshook.yaml
+	queue  bool
 
 	webhook      string // where the simulator pushes what users do
 	webhookToken string
@@ -39,6 +40,7 @@ func devFlags(args []string) (o devOptions, err error) {
 	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "`name` of the agent on the phone")
 	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "`color` of the agent on the phone, #rrggbb")
 	flags.StringVar(&o.config, "config", "", "`file` with sources and agents, such as rcshook.yaml")
+	flags.BoolVar(&o.queue, "queue", false, "let messages wait in a queue")
 	flags.BoolVar(&o.images, "images", false, "let the phone load images from where they are")
 	flags.StringVar(&o.webhook, "webhook", "", "`URL` of the agent's webhook, which gets what users do")
 	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "client `token` of the webhook")

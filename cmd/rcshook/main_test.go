@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -81,17 +83,21 @@ func setPorts(env *testscript.Env) error {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	// await URL waits until the URL answers.
+	// await URL [TEXT] waits until the URL answers, with the text in its answer.
 	"await": func(ts *testscript.TestScript, neg bool, args []string) {
-		if neg || len(args) != 1 {
-			ts.Fatalf("usage: await URL")
+		if neg || len(args) < 1 || len(args) > 2 {
+			ts.Fatalf("usage: await URL [TEXT]")
 		}
 		var err error
 		for range 500 {
 			var res *http.Response
 			if res, err = http.Get(args[0]); err == nil { //nolint:gosec // the script's own
+				body, broken := io.ReadAll(res.Body)
 				res.Body.Close()
-				return
+				if broken == nil && (len(args) == 1 || strings.Contains(string(body), args[1])) {
+					return
+				}
+				err = fmt.Errorf("the last answer is %s", body)
 			}
 			<-time.After(20 * time.Millisecond)
 		}
