@@ -22,6 +22,8 @@ were there yet, and needs neither gcloud nor an account.
                         signatures; iam: Cloud Run lets only the invokers through
   --invoker MEMBER      with --access iam: who may call, as serviceAccount:NAME@...;
                         may be repeated
+  --queue               messages go through a queue of Cloud Tasks, NAME, which is made with
+                        50 messages a second; change it with gcloud tasks queues update
   --rcs-region REGION   us, europe or asia: that of the agent; default: the global host
   --set NAME=VALUE      another setting, as RCSHOOK_COUNTRY=US; may be repeated
   --concurrency N       requests that one instance takes at once; default: 250
@@ -82,7 +84,7 @@ setting() {
 }
 
 options() {
-  dry='' project='' region='' name=rcshook access=keys rcs_region=''
+  dry='' queue='' project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
   invokers=() settings=()
@@ -91,6 +93,7 @@ options() {
     shift
     case $option in
     --dry-run) dry=yes && continue ;;
+    --queue) queue=yes && continue ;;
     --help | -h) usage && exit 0 ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     esac
@@ -226,6 +229,27 @@ secrets() {
   done
 }
 
+# line makes the queue, and lets the function hand tasks to it that carry the tokens
+# of an account of their own.
+line() {
+  local number queuer=$name-queue@$project.iam.gserviceaccount.com at=(--location="$region" --project="$project")
+  [ -n "$queue" ] || return 0
+  account "$name-queue" "Tasks of $name"
+  there gcloud tasks queues describe "$name" "${at[@]}" ||
+    run gcloud tasks queues create "$name" "${at[@]}" --max-dispatches-per-second=50 --max-concurrent-dispatches="$concurrency" \
+      --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
+  bind gcloud tasks queues add-iam-policy-binding "$name" "${at[@]}" \
+    --member="serviceAccount:$runner" --role=roles/cloudtasks.enqueuer
+  bind gcloud iam service-accounts add-iam-policy-binding "$queuer" --project="$project" \
+    --member="serviceAccount:$runner" --role=roles/iam.serviceAccountUser
+  show gcloud projects describe "$project" '--format=value(projectNumber)'
+  number=NUMBER
+  [ -n "$dry" ] || number=$(gcloud projects describe "$project" '--format=value(projectNumber)')
+  address=https://$name-$number.$region.run.app
+  settings+=("RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name" "RCSHOOK_QUEUE_ACCOUNT=$queuer" "RCSHOOK_URL=$address")
+  [ "$access" = keys ] || invokers+=("serviceAccount:$queuer")
+}
+
 grant() {
   bind gcloud secrets add-iam-policy-binding "$1" --project="$2" \
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
@@ -271,15 +295,16 @@ close() {
 }
 
 deploy() {
-  local public=--allow-unauthenticated member version IFS=,
+  local public=--allow-unauthenticated member version more=() IFS=,
   version=$(version)
+  [ -z "$queue" ] || more=(--add-custom-audiences="$address")
   [ "$access" = keys ] || { close && public=--no-allow-unauthenticated; }
   run gcloud run deploy "$name" --project="$project" --region="$region" \
     --source="$root" --function=Send --base-image=go126 --automatic-updates \
     --service-account="$runner" --build-service-account="projects/$project/serviceAccounts/$builder" \
     --set-build-env-vars="GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook.release=$version" --set-env-vars="${settings[*]}" \
     --cpu=1 --memory=256Mi --cpu-boost --concurrency="$concurrency" \
-    --min-instances="$min_instances" --max-instances="$max_instances" --timeout=60 "$public" --quiet
+    --min-instances="$min_instances" --max-instances="$max_instances" --timeout=60 "$public" ${more[@]+"${more[@]}"} --quiet
   for member in ${invokers[@]+"${invokers[@]}"}; do
     bind gcloud run services add-iam-policy-binding "$name" --project="$project" --region="$region" \
       --member="$member" --role=roles/run.invoker
@@ -319,13 +344,14 @@ main() {
 
   ask
   run gcloud services enable run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
-    secretmanager.googleapis.com --project="$project"
+    secretmanager.googleapis.com ${queue:+cloudtasks.googleapis.com} --project="$project"
   account "$name-run" "Runs $name"
   account "$name-build" "Builds $name"
   bind gcloud projects add-iam-policy-binding "$project" --member="serviceAccount:$builder" \
     --role=roles/run.builder --condition=None
   secrets
   named
+  line
   environment
   deploy
   farewell

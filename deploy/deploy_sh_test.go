@@ -197,6 +197,48 @@ func TestScriptVersion(t *testing.T) {
 	}
 }
 
+// TestScriptQueue sees that the function may use the queue that is made for it, and
+// nothing more, and that the tasks get through.
+func TestScriptQueue(t *testing.T) {
+	t.Parallel()
+	const queuer = "rcshook-queue@my-project.iam.gserviceaccount.com"
+	c := newCloud(t)
+	answers := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+	c.deploy(answers, "--queue")
+	for _, want := range []string{
+		"roles/cloudtasks.enqueuer on rcshook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
+		"roles/iam.serviceAccountUser on " + queuer + " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
+	} {
+		if !slices.Contains(c.state().Access, want) {
+			t.Errorf("%s is missing; access is %q", want, c.state().Access)
+		}
+	}
+	got, err := config.FromEnviron(strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [...]string{"projects/my-project/locations/us-central1/queues/rcshook", queuer, "https://rcshook-123456789012.us-central1.run.app"}
+	if diff := cmp.Diff(want, [...]string{got.Queue, got.QueueAccount, got.URL}); diff != "" {
+		t.Errorf("the settings (-want +got):\n%s", diff)
+	}
+	if audience := flag(t, c.call("run deploy"), "--add-custom-audiences"); audience != got.URL {
+		t.Errorf("Cloud Run takes tokens for %s, want %s", audience, got.URL)
+	}
+	if api := c.call("services enable"); !strings.Contains(api, "cloudtasks.googleapis.com") {
+		t.Errorf("the API is not enabled: gcloud %s", api)
+	}
+	made := c.state()
+	c.forget()
+	c.deploy("", "--queue")
+	if diff := cmp.Diff(made, c.state()); diff != "" || slices.ContainsFunc(c.calls(), func(s string) bool { return strings.Contains(s, " create ") }) {
+		t.Errorf("the second run changed something (-first +second):\n%s\n%q", diff, c.calls())
+	}
+	c.deploy("", "--queue", "--access", "iam")
+	if want := "roles/run.invoker on rcshook for serviceAccount:" + queuer; !slices.Contains(c.state().Access, want) {
+		t.Errorf("Cloud Run lets no task through; access is %q", c.state().Access)
+	}
+}
+
 // TestScriptPatience sees that it waits until a new account is known everywhere.
 func TestScriptPatience(t *testing.T) {
 	t.Parallel()
@@ -430,6 +472,7 @@ type project struct {
 	Access   []string            // sorted
 	Public   bool
 	Service  string
+	Queues   []string
 	Failed   int
 }
 
@@ -492,7 +535,22 @@ func (p *project) do(args []string) error {
 		return nil
 	case "secrets describe", "secrets create", "secrets versions list", "secrets versions add":
 		return p.secret(command, subject, flags)
-	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding":
+	case "tasks queues describe":
+		if !slices.Contains(p.Queues, subject) {
+			return errAbsent
+		}
+		return nil
+	case "tasks queues create":
+		if slices.Contains(p.Queues, subject) {
+			return errors.New("ALREADY_EXISTS")
+		}
+		p.Queues = append(p.Queues, subject)
+		return nil
+	case "projects describe":
+		fmt.Println("123456789012")
+		return nil
+	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
+		"tasks queues add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
 		return p.bind(subject, flags)
 	case "run services get-iam-policy":
 		if p.Public {
