@@ -232,13 +232,13 @@ secrets() {
 # line makes the queue, and lets the function hand tasks to it that carry the tokens
 # of an account of their own.
 line() {
-  local number queuer=$name-queue@$project.iam.gserviceaccount.com at=(--location="$region" --project="$project")
+  local number queuer=$name-queue@$project.iam.gserviceaccount.com where=(--location="$region" --project="$project")
   [ -n "$queue" ] || return 0
   account "$name-queue" "Tasks of $name"
-  there gcloud tasks queues describe "$name" "${at[@]}" ||
-    run gcloud tasks queues create "$name" "${at[@]}" --max-dispatches-per-second=50 --max-concurrent-dispatches="$concurrency" \
+  there gcloud tasks queues describe "$name" "${where[@]}" ||
+    run gcloud tasks queues create "$name" "${where[@]}" --max-dispatches-per-second=50 --max-concurrent-dispatches="$concurrency" \
       --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
-  bind gcloud tasks queues add-iam-policy-binding "$name" "${at[@]}" \
+  bind gcloud tasks queues add-iam-policy-binding "$name" "${where[@]}" \
     --member="serviceAccount:$runner" --role=roles/cloudtasks.enqueuer
   bind gcloud iam service-accounts add-iam-policy-binding "$queuer" --project="$project" \
     --member="serviceAccount:$runner" --role=roles/iam.serviceAccountUser

@@ -3,7 +3,8 @@
 # secrets are created empty, and gcloud fills them (output "fill_secrets").
 
 locals {
-  queued = var.queue != null
+  queued  = var.queue != null
+  through = try(var.queue.through, false)
 
   # What is in the environment, by setting. With a queue and keys, rcshook takes the
   # tokens of the queue as well.
@@ -17,8 +18,12 @@ locals {
   )
   secrets = setunion(values(local.named_secrets), var.source_secrets)
 
-  # The audience of the queue's tokens.
+  # The audience of the tokens of producers' tasks, and the address of the function,
+  # which is that of its own tasks.
   audience = "https://${var.name}.${var.project_id}"
+  url      = local.through ? "https://${var.name}-${data.google_project.this[0].number}.${var.region}.run.app" : ""
+
+  queue_account = "${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"
 
   # What GET / shows. The source that is uploaded has no tags in it.
   release = var.release == "" ? "source-${substr(data.archive_file.source.output_sha256, 0, 12)}" : var.release
@@ -34,7 +39,12 @@ locals {
     var.access == "iam" ? { RCSHOOK_ALLOW_UNAUTHENTICATED = "true" } : {},
     var.access == "keys" && local.queued ? {
       RCSHOOK_OIDC_AUDIENCE = local.audience
-      RCSHOOK_OIDC_EMAILS   = "${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"
+      RCSHOOK_OIDC_EMAILS   = local.queue_account
+    } : {},
+    local.through ? {
+      RCSHOOK_QUEUE         = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}"
+      RCSHOOK_QUEUE_ACCOUNT = local.queue_account
+      RCSHOOK_URL           = local.url
     } : {},
   )
 
@@ -58,7 +68,7 @@ resource "google_cloud_run_v2_service" "function" {
   location            = var.region
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = false
-  custom_audiences    = local.queued ? [local.audience] : null
+  custom_audiences    = local.queued ? compact([local.audience, local.url]) : null
 
   build_config {
     function_target          = "Send"
@@ -113,7 +123,7 @@ resource "google_cloud_run_v2_service" "function" {
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = var.access == "keys" ? toset(["allUsers"]) : setunion(
     var.invokers,
-    local.queued ? ["serviceAccount:${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"] : [],
+    local.queued ? ["serviceAccount:${local.queue_account}"] : [],
   )
   project    = var.project_id
   location   = var.region

@@ -210,6 +210,31 @@ run "queue_with_keys" {
   }
 }
 
+run "through_the_queue" {
+  command = apply
+  variables {
+    access = "iam"
+    queue  = { through = true, producers = ["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com"] }
+  }
+
+  assert {
+    condition     = local.environment.RCSHOOK_QUEUE == "projects/rcshook-test/locations/us-central1/queues/rcshook" && local.environment.RCSHOOK_QUEUE_ACCOUNT == "rcshook-queue@rcshook-test.iam.gserviceaccount.com"
+    error_message = "messages wait in the queue, and its tasks have an account of their own"
+  }
+  assert {
+    condition     = startswith(local.environment.RCSHOOK_URL, "https://rcshook-") && endswith(local.environment.RCSHOOK_URL, ".us-central1.run.app") && contains(google_cloud_run_v2_service.function.custom_audiences, local.environment.RCSHOOK_URL)
+    error_message = "tasks go to the address of the function, which Cloud Run takes for an audience"
+  }
+  assert {
+    condition     = toset([for m in google_cloud_tasks_queue_iam_member.producer : m.member]) == toset(["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com", "serviceAccount:${google_service_account.run.email}"])
+    error_message = "the function may enqueue, as a producer may"
+  }
+  assert {
+    condition     = alltrue([for m in google_service_account_iam_member.producer : m.role == "roles/iam.serviceAccountUser"])
+    error_message = "with tokens of the account of the queue"
+  }
+}
+
 # What is refused before anything is made.
 
 run "refuses_everybody_with_iam" {

@@ -1,6 +1,20 @@
 # An optional queue of Cloud Tasks. Who enqueues needs no key: the queue proves
 # itself with a token of its own account. Give every payload an idempotency_key:
-# a task may run twice.
+# a task may run twice. With through = true the function itself lets its messages wait
+# there, and is a producer like the others.
+
+locals {
+  # Known before anything is made, as keys have to be.
+  producers = !local.queued ? {} : merge(
+    { for member in var.queue.producers : member => member },
+    local.through ? { function = "serviceAccount:${google_service_account.run.email}" } : {},
+  )
+}
+
+data "google_project" "this" {
+  count      = local.through ? 1 : 0
+  project_id = var.project_id
+}
 
 resource "google_service_account" "queue" {
   count        = local.queued ? 1 : 0
@@ -32,7 +46,7 @@ resource "google_cloud_tasks_queue" "messages" {
 }
 
 resource "google_cloud_tasks_queue_iam_member" "producer" {
-  for_each = local.queued ? var.queue.producers : toset([])
+  for_each = local.producers
   project  = var.project_id
   location = var.region
   name     = google_cloud_tasks_queue.messages[0].name
@@ -43,7 +57,7 @@ resource "google_cloud_tasks_queue_iam_member" "producer" {
 # To make a task that carries the token of the queue's account, a producer must be
 # allowed to act as that account. It can do nothing but call the function.
 resource "google_service_account_iam_member" "producer" {
-  for_each           = local.queued ? var.queue.producers : toset([])
+  for_each           = local.producers
   service_account_id = google_service_account.queue[0].name
   role               = "roles/iam.serviceAccountUser"
   member             = each.value

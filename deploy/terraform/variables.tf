@@ -218,12 +218,13 @@ variable "timeout" {
 }
 
 variable "queue" {
-  description = "A queue of Cloud Tasks before the function: it sends again what failed, at most at this rate. null: none."
+  description = "A queue of Cloud Tasks: it sends again what failed, at most at this rate. Producers enqueue by themselves; with through = true the function lets all its messages wait there. null: none."
   type = object({
     rate         = optional(number, 50)       # messages per second
     max_attempts = optional(number, 20)       # then the task is dropped
     producers    = optional(set(string), [])  # who may enqueue, as serviceAccount:...
     max_age      = optional(string, "86400s") # then it is dropped, too
+    through      = optional(bool, false)      # deploy/queue.md
   })
   default = null
 
