@@ -211,6 +211,14 @@ var patients = []struct {
 		faults: []string{"credentials default"},
 	},
 	{
+		name: "account-deleted",
+		hurt: func(c *clinic) {
+			key := bytes.Replace(c.sim.KeyFile(c.url), []byte(`"client_email": "`), []byte(`"client_email": "gone-`), 1)
+			c.sim.Secrets().AddVersion(keySecret, key)
+		},
+		faults: []string{"credentials default"},
+	},
+	{
 		name: "key-in-environment",
 		hurt: func(c *clinic) {
 			var key bytes.Buffer

@@ -92,7 +92,9 @@ func (a *account) trade(ctx context.Context, cfg *jwt.Config) (string, lease, er
 		return answer.AccessToken, err
 	})
 	if no := (*refusal)(nil); errors.As(err, &no) {
-		err = a.source.invalid(no.code, no)
+		refused := a.source.invalid(no.code, no)
+		refused.Action = no.advise(refused.Action)
+		err = refused
 	}
 	return token, of, err
 }

@@ -159,3 +159,41 @@ func TestToken_refused(t *testing.T) {
 		mustSend(t, w, d)
 	})
 }
+
+// A refusal whose cause the endpoint tells has its own next step.
+func TestToken_why(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		broken func(*world)
+		err    string
+		action string
+	}{
+		{
+			"the clock", func(w *world) { w.tokens.Now = func() time.Time { return time.Now().Add(-10 * time.Minute) } },
+			"invalid_grant: the key signs with another time", "Set the clock of the machine",
+		},
+		{
+			"the account", func(w *world) {
+				w.add([]byte(strings.Replace(string(w.keyFile()), `"client_email": "`, `"client_email": "gone-`, 1)))
+			},
+			"invalid_grant: the service account does not exist", "Google does not accept this key: it was deleted, or its service account was disabled",
+		},
+		{"the key", func(w *world) { w.tokens.RevokeAll() }, "invalid_grant", "Google does not accept this key: it was deleted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := bubble()
+				w.store()
+				tt.broken(w)
+				_, _, err := send(t.Context(), w.enter(t, w.config()))
+				e := wantSecretError(t, err, agent.ErrSecretInvalid, "invalid_grant")
+				if !strings.HasSuffix(e.Error(), tt.err) || !strings.HasPrefix(e.Action, tt.action) {
+					t.Errorf("error %s, want %q with the action %q", describe(err), tt.err, tt.action)
+				}
+			})
+		})
+	}
+}
