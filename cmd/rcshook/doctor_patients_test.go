@@ -43,8 +43,9 @@ var patients = []struct {
 		hurt: func(c *clinic) {
 			delete(c.env, "RCSHOOK_API_KEYS")
 			c.env["RCSHOOK_TTL"] = "soon"
+			c.sim.Secrets().Deny(shop) // and something else
 		},
-		faults: []string{"environment RCSHOOK_TTL", "environment RCSHOOK_API_KEYS"},
+		faults: []string{"environment RCSHOOK_TTL", "environment RCSHOOK_API_KEYS", "secret " + shop},
 	},
 	{
 		name: "open-door",

@@ -160,16 +160,16 @@ func TestDoctor(t *testing.T) {
 			}
 			c := newClinic(t, &p.sim)
 			p.hurt(c)
-			said, code := c.examine()
-			sameAsFile(t, filepath.Join("testdata", "doctor", p.name+".txt"), said)
+			told, code := c.examine("-json")
 			if want := min(len(p.faults), 1); code != want {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
-			told, _ := c.examine("-json")
 			var report doctor.Report
 			if err := json.Unmarshal([]byte(told), &report); err != nil {
 				t.Fatalf("%v in %s", err, told)
 			}
+			said := tell(report, false)
+			sameAsFile(t, filepath.Join("testdata", "doctor", p.name+".txt"), said)
 			judge(t, report, p.faults, p.warned)
 			c.discreet(said + told)
 			for _, r := range c.sim.Requests() {
