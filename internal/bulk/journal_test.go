@@ -1,0 +1,173 @@
+package bulk
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	testHead = Head{"sale", "m1", "t1"}
+	testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+)
+
+const testJournal = `row,key,to,state,code,message_id,time,detail
+,sale,,begun,,,2026-01-02T03:04:05Z,message m1 recipients t1
+2,a,+12025550101,sent,accepted,id-1,2026-01-02T03:04:05Z,
+3,"b,
+""c""",+12025550102,open,rate_limited,id-2,2026-01-02T03:04:05Z,later
+4,d,+12025550103,refused,recipient_unreachable,id-3,2026-01-02T03:04:05Z,cannot be reached
+5,,,faulty,invalid_payload,,2026-01-02T03:04:05Z,no key
+6,e,+12025550104,unreachable,recipient_unreachable,,2026-01-02T03:04:05Z,
+`
+
+func record(t *testing.T, path string, entries ...Entry) *Journal {
+	t.Helper()
+	j, err := ReadJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Begin(testHead, testTime); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		e.Time = testTime
+		if err := j.Add(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "results.csv")
+	record(
+		t, path,
+		Entry{Row: 2, Key: "a", To: "+12025550101", State: Sent, Code: "accepted", MessageID: "id-1"},
+		Entry{Row: 3, Key: "b,\n\"c\"", To: "+12025550102", State: Open, Code: "rate_limited", MessageID: "id-2", Detail: "later"},
+		Entry{Row: 4, Key: "d", To: "+12025550103", State: Refused, Code: "recipient_unreachable", MessageID: "id-3", Detail: "cannot be reached"},
+		Entry{Row: 5, State: Faulty, Code: "invalid_payload", Detail: "no key"},
+		Entry{Row: 6, Key: "e", To: "+12025550104", State: Unreachable, Code: "recipient_unreachable"},
+	)
+	text, err := os.ReadFile(path)
+	if diff := cmp.Diff(testJournal, string(text)); diff != "" || err != nil {
+		t.Fatalf("journal: %v (-want +got):\n%s", err, diff)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v: others can read the numbers", info.Mode(), err)
+	}
+	j, err := ReadJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "f": false, "sale": false} {
+		if j.Done(key) != want {
+			t.Errorf("key %q is done: %v", key, !want)
+		}
+	}
+	if diff := cmp.Diff(map[State]int{Sent: 1, Refused: 1, Unreachable: 1}, j.Counts); diff != "" || j.Runs != 1 {
+		t.Errorf("%d runs; counts (-want +got):\n%s", j.Runs, diff)
+	}
+	for _, tt := range []struct {
+		head Head
+		want string
+	}{
+		{testHead, ""},
+		{Head{"fair", "m1", "t1"}, "belongs to the campaign sale: choose another file with -results"},
+		{Head{"sale", "m2", "t2"}, "was begun with another message: those who have got that one get no other in this campaign. " +
+			"Begin a campaign with another name, or go on with the new message for the rest with -force"},
+		{Head{"sale", "m1", "t2"}, "was begun with another table: go on with -force if rows were added or corrected, " +
+			"and begin a campaign with another name if it is for others"},
+	} {
+		switch err := j.Match(tt.head); {
+		case tt.want == "" && err != nil, tt.want != "" && (err == nil || err.Error() != path+" "+tt.want):
+			t.Errorf("%v: %v, want %q", tt.head, err, tt.want)
+		}
+	}
+}
+
+// TestBrokenOff cuts a journal at every place. Whatever is left can be gone on with, no
+// row is taken for done that was not, and at most the last one is forgotten.
+func TestBrokenOff(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "results.csv")
+	for cut := range len(testJournal) + 1 {
+		whole := testJournal[:cut]
+		for _, tail := range []string{"", strings.Repeat("\x00", 500)} {
+			if err := os.WriteFile(path, []byte(whole+tail), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			j := record(t, path, Entry{Row: 7, Key: "f", To: "+12025550105", State: Sent, Code: "accepted", MessageID: "id-4"})
+			for key, line := range map[string]string{"a": "\n3,", "d": "\n5,", "e": "\x00"} {
+				end := strings.Index(testJournal+"\x00", line)
+				if line != "\x00" {
+					end++
+				}
+				if want := cut >= end; j.Done(key) != want {
+					t.Fatalf("cut at %d: %q is done: %v", cut, key, !want)
+				}
+			}
+			if j, err := ReadJournal(path); err != nil || !j.Done("f") {
+				t.Fatalf("cut at %d, and gone on: %v", cut, err)
+			}
+			if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "\x00") {
+				t.Fatalf("cut at %d: what was broken off is still there: %v", cut, err)
+			}
+		}
+	}
+}
+
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	head := strings.SplitAfter(testJournal, "\n")[0]
+	for name, tt := range map[string]struct{ text, want string }{
+		"somebody else's": {"to,name\n+12025550101,Ada\n", "is no results file of this command, or was saved by another program: choose another with -results"},
+		"saved by a spreadsheet": {
+			strings.ReplaceAll(testJournal, ",", ";"),
+			"is no results file of this command, or was saved by another program: choose another with -results",
+		},
+		"a line is short":    {head + "2,a\n" + testJournal[len(head):], "is damaged at line 2: record on line 2: wrong number of fields"},
+		"an unknown state":   {head + "2,a,,done,,,,\n" + testJournal[len(head):], `is damaged at line 2: "done" is no state of a row`},
+		"a run of something": {head + ",sale,,begun,,,,x\n" + testJournal[len(head):], "is damaged at line 2: a run without its message: input does not match format"},
+	} {
+		path := file(t, "results.csv", tt.text)
+		if _, err := ReadJournal(path); err == nil || err.Error() != path+" "+tt.want {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+func FuzzJournal(f *testing.F) {
+	for cut := 0; cut <= len(testJournal); cut += 37 {
+		f.Add([]byte(testJournal[:cut]))
+	}
+	path := filepath.Join(f.TempDir(), "results.csv")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before, err := ReadJournal(path)
+		if err != nil {
+			return
+		}
+		record(t, path, Entry{Row: 7, Key: "f", State: Sent})
+		after, err := ReadJournal(path)
+		if err != nil || !after.Done("f") || after.Runs != before.Runs+1 {
+			t.Fatalf("gone on: %v", err)
+		}
+		for state, n := range before.Counts {
+			if after.Counts[state] < n {
+				t.Fatal(fmt.Errorf("%s: %d, and %d before", state, after.Counts[state], n))
+			}
+		}
+	})
+}

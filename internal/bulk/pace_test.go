@@ -1,0 +1,59 @@
+package bulk
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+func TestPace(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	p := newPace(100, func() time.Time { return now })
+	after := func(d time.Duration, change func(), want rate.Limit) {
+		t.Helper()
+		now = now.Add(d)
+		change()
+		if got := p.limiter.Limit(); got < want-0.01 || got > want+0.01 {
+			t.Fatalf("%v a second, want %v", got, want)
+		}
+	}
+	after(0, p.faster, 100)
+	after(0, p.slower, 50)
+	after(time.Second/2, p.slower, 50) // those that were on the way already
+	after(time.Second/2, p.slower, 25)
+	after(time.Second, p.faster, 27.5)
+	after(0, p.faster, 27.5)
+	for range 20 {
+		now = now.Add(time.Second)
+		p.faster()
+	}
+	after(0, p.faster, 100)
+	for range 20 {
+		now = now.Add(time.Second)
+		p.slower()
+	}
+	after(0, p.slower, 1)
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		attempt     int
+		advised     time.Duration
+		least, most time.Duration
+	}{
+		{1, 0, time.Second / 2, time.Second},
+		{3, 0, 2 * time.Second, 4 * time.Second},
+		{100, 0, 30 * time.Second, time.Minute},
+		{1, 8 * time.Second, 8 * time.Second, 10 * time.Second},
+		{5, 8 * time.Second, 8 * time.Second, 16 * time.Second},
+	} {
+		for range 1000 {
+			if got := backoff(tt.attempt, tt.advised); got < tt.least || got > tt.most+time.Nanosecond {
+				t.Fatalf("backoff(%d, %v) = %v, want %v to %v", tt.attempt, tt.advised, got, tt.least, tt.most)
+			}
+		}
+	}
+}

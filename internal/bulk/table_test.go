@@ -1,0 +1,149 @@
+package bulk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf16"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// file writes a file and returns its path.
+func file(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// read returns the columns and rows of a table, in one spelling, and the error at
+// its end.
+func read(path string) (rows []string, err error) {
+	table, err := OpenTable(path)
+	if err != nil {
+		return nil, err
+	}
+	rows = []string{fmt.Sprintf("%q", table.Columns)}
+	pass := new(Pass)
+	for row, err := range table.Rows(pass) {
+		if err != nil {
+			return rows, err
+		}
+		text := fmt.Sprintf("%d %q", row.Number, row.Cells)
+		if row.Excess {
+			text += " and more"
+		}
+		rows = append(rows, text)
+	}
+	if pass.Sum == "" || pass.Read != pass.Size {
+		return rows, fmt.Errorf("%d of %d bytes, with the sum %q", pass.Read, pass.Size, pass.Sum)
+	}
+	return rows, nil
+}
+
+func utf16LE(text string) string {
+	b := []byte{0xff, 0xfe}
+	for _, u := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return string(b)
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, text string
+		want       []string
+		err        string
+	}{
+		{"plain", "to,name\n1,Ada\n2,Bob", []string{`["to" "name"]`, `2 ["1" "Ada"]`, `3 ["2" "Bob"]`}, ""},
+		{"as a spreadsheet in Europe has it", "\xef\xbb\xbfto;name\r\n1;\"Ada;\r\nthe \"\"first\"\"\"\r\n2;Zoë\r\n", []string{`["to" "name"]`, `2 ["1" "Ada;\nthe \"first\""]`, `3 ["2" "Zoë"]`}, ""},
+		{"tabs", "to\tname, all\n1\tA,B\n", []string{`["to" "name, all"]`, `2 ["1" "A,B"]`}, ""},
+		{"Unicode text", utf16LE("to\tname\r\n1\tZoë\r\n"), []string{`["to" "name"]`, `2 ["1" "Zoë"]`}, ""},
+		{"one column", "to\n1\n", []string{`["to"]`, `2 ["1"]`}, ""},
+		{"a separator in quotes", "\"a;b;c\",to\n1,2\n", []string{`["a;b;c" "to"]`, `2 ["1" "2"]`}, ""},
+		{"blank rows count and are left out", "to,name\n\n1,\"a\nb\"\n , \n\n\n2,\n", []string{`["to" "name"]`, `3 ["1" "a\nb"]`, `7 ["2" ""]`}, ""},
+		{"short and long rows", "to,name\n1\n2,b,,\n3,c,d\n", []string{`["to" "name"]`, `2 ["1" ""]`, `3 ["2" "b"]`, `4 ["3" "c"] and more`}, ""},
+		{"blanks around", " to , name \n 1 ,\" b \"\n", []string{`["to" "name"]`, `2 ["1" "b"]`}, ""},
+		{"no rows", "to\n", []string{`["to"]`}, ""},
+		{"empty", "", nil, "is empty: the first row must name the columns, such as to"},
+		{
+			"a quote in a cell", "to,name\n1,5\" pipe\n",
+			[]string{`["to" "name"]`},
+			"row 2: a quote is wrong at line 2, column 4: write a quote inside of a cell twice, and the cell in quotes",
+		},
+		{
+			"an open quote", "to,name\n1,b\n2,\"x" + strings.Repeat("\n1,b", 600_000),
+			[]string{`["to" "name"]`, `2 ["1" "b"]`},
+			"row 3: it has more than 1 MiB: a quote is opened and not closed, probably",
+		},
+		{"many columns", strings.Repeat("a,", 1000) + "to\n", nil, "row 1: 1001 columns, at most 1000 are read"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			path := file(t, "r.csv", tt.text)
+			got, err := read(path)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("rows (-want +got):\n%s", diff)
+			}
+			want := ""
+			if tt.err != "" {
+				want = path + ": " + tt.err
+			}
+			if err == nil && want != "" || err != nil && err.Error() != want {
+				t.Errorf("error %v, want %q", err, want)
+			}
+		})
+	}
+}
+
+func TestTableChanges(t *testing.T) {
+	t.Parallel()
+	path := file(t, "r.csv", "to\n1\n")
+	table, err := OpenTable(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("to\n12\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range table.Rows(new(Pass)) {
+		if want := path + ": has changed since it was checked; run the command again"; err == nil || err.Error() != want {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	if _, err := OpenTable(t.TempDir()); err == nil {
+		t.Error("a folder was opened")
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	for _, text := range []string{"to,name\n1,b\n", "to;a\r\n1;\"\"\"\n;\"\r\n\r\n2", "\xff\xfet\x00o\x00", "\"", "a\tb\n\n\n1"} {
+		f.Add([]byte(text))
+	}
+	path := filepath.Join(f.TempDir(), "r.csv")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		table, err := OpenTable(path)
+		if err != nil {
+			return
+		}
+		last := 1
+		for row, err := range table.Rows(new(Pass)) {
+			if err != nil {
+				return
+			}
+			if row.Number <= last || len(row.Cells) != len(table.Columns) {
+				t.Fatalf("row %d after %d with %d of %d cells", row.Number, last, len(row.Cells), len(table.Columns))
+			}
+			last = row.Number
+		}
+	})
+}
