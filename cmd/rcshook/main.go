@@ -32,7 +32,7 @@ type streams struct {
 }
 
 // commands in the order of a newcomer's way. The first is meant when none is named.
-var commands = []command{devCommand, sendCommand, checkCommand, doctorCommand, serveCommand, benchCommand}
+var commands = []command{devCommand, sendCommand, bulkCommand, checkCommand, doctorCommand, serveCommand, benchCommand}
 
 const (
 	greetingUsage = "rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\n"
@@ -143,6 +143,21 @@ func parse(flags *flag.FlagSet, args []string) error {
 		return usageError(err.Error())
 	}
 	return err
+}
+
+// parseAround reads flags that stand before, between and after the arguments, and
+// returns these.
+func parseAround(flags *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := parse(flags, args); err != nil {
+			return nil, err
+		}
+		if flags.NArg() == 0 {
+			return rest, nil
+		}
+		rest = append(rest, flags.Arg(0))
+		args = flags.Args()[1:]
+	}
 }
 
 // usageError is a mistake in the command line.

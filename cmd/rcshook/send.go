@@ -160,15 +160,11 @@ func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
 	var fields []field
 	addFields(flags, func(f field) { fields = append(fields, f) })
 	file := ""
-	for { // flags and arguments in any order
-		if err := parse(flags, args); err != nil {
-			return nil, err
-		}
-		if flags.NArg() == 0 {
-			break
-		}
-		arg := flags.Arg(0)
-		args = flags.Args()[1:]
+	rest, err := parseAround(flags, args)
+	if err != nil {
+		return nil, err
+	}
+	for _, arg := range rest {
 		if key, value, ok := strings.Cut(arg, "="); ok && fieldName.MatchString(key) {
 			fields = append(fields, field{key, value})
 			continue

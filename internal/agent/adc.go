@@ -27,7 +27,7 @@ func (d *Directory) platformToken(ctx context.Context) (accessToken, lease, erro
 func (d *Directory) defaultToken(ctx context.Context) (string, lease, error) {
 	token, of, err := d.applicationDefault(ctx, scope)
 	if no := (*refusal)(nil); errors.As(err, &no) {
-		err = &SecretError{Kind: Invalid, Reason: no.code, Action: no.advise(adviseDefault(no.code)), Err: no}
+		err = &SecretError{Kind: Invalid, Reason: no.code, Action: adviseDefault(no.code), Err: no}
 	}
 	return token.value, of, err
 }
@@ -37,7 +37,7 @@ func platformError(resource string, err error) error {
 	no := (*refusal)(nil)
 	switch {
 	case errors.As(err, &no):
-		return &SecretError{Kind: Denied, Reason: no.code, Resource: resource, Action: no.advise(adviseDefault(no.code)), Err: no}
+		return &SecretError{Kind: Denied, Reason: no.code, Resource: resource, Action: adviseDefault(no.code), Err: no}
 	case errors.As(err, new(*waitError)):
 		return &SecretError{Kind: Unavailable, Reason: "adc_unavailable", Resource: resource, Action: adviseDefault("adc_unavailable"), Err: errors.New("no answer in time")}
 	default:
@@ -97,9 +97,9 @@ func (s metadataErrors) Token() (*oauth2.Token, error) {
 	answer := (*metadata.Error)(nil)
 	switch {
 	case errors.As(err, new(metadata.NotDefinedError)):
-		return nil, &refusal{code: "no_adc", status: http.StatusNotFound} // a machine without a service account
+		return nil, &refusal{"no_adc", http.StatusNotFound} // a machine without a service account
 	case errors.As(err, &answer) && answer.Code == http.StatusForbidden:
-		return nil, &refusal{code: "token_refused", status: answer.Code}
+		return nil, &refusal{"token_refused", answer.Code}
 	}
 	return token, err
 }

@@ -97,14 +97,6 @@ func adviseDefault(reason string) string {
 	}
 }
 
-// advise says what to do about a refusal; otherwise is for those that a new key mends.
-func (r *refusal) advise(otherwise string) string {
-	if r.why == whyTime {
-		return "Set the clock of the machine that rcshook runs on, as with: sudo timedatectl set-ntp true"
-	}
-	return otherwise
-}
-
 // splitResource returns the project and the ID of a secret.
 func splitResource(resource string) (project, secret string) {
 	parts := strings.Split(resource, "/")

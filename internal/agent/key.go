@@ -92,9 +92,7 @@ func (a *account) trade(ctx context.Context, cfg *jwt.Config) (string, lease, er
 		return answer.AccessToken, err
 	})
 	if no := (*refusal)(nil); errors.As(err, &no) {
-		refused := a.source.invalid(no.code, no)
-		refused.Action = no.advise(refused.Action)
-		err = refused
+		err = a.source.invalid(no.code, no)
 	}
 	return token, of, err
 }

@@ -56,38 +56,10 @@ func (d *Directory) leaseOf(token *oauth2.Token) (lease, error) {
 type refusal struct {
 	code   string // such as invalid_grant
 	status int
-	why    why
 }
-
-// why is what else is known of a refusal, in words of our own.
-type why string
-
-const (
-	whyTime    why = "the key signs with another time"
-	whyAccount why = "the service account does not exist"
-)
 
 func (r *refusal) Error() string {
-	text := fmt.Sprintf("the token endpoint says HTTP %d %s", r.status, r.code)
-	if r.why != "" {
-		text += ": " + string(r.why)
-	}
-	return text
-}
-
-// whyOf reads the description of an invalid_grant. All other texts, such as that of a
-// deleted key, are of no use.
-//
-// Assumption: Google's words, which its documents do not list; they are those that
-// many have reported.
-func whyOf(description string) why {
-	switch d := strings.ToLower(description); {
-	case strings.Contains(d, "timeframe"):
-		return whyTime
-	case strings.Contains(d, "account not found"):
-		return whyAccount
-	}
-	return ""
+	return fmt.Sprintf("the token endpoint says HTTP %d %s", r.status, r.code)
 }
 
 var refusalCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
@@ -110,14 +82,13 @@ func tokenError(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: HTTP %d", ErrTokenUnavailable, status)
 	}
 	var body struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
+		Error string `json:"error"`
 	}
 	// The library fills in its ErrorCode in other flows only.
 	if json.Unmarshal(answer.Body, &body) != nil || !refusalCode.MatchString(body.Error) {
 		body.Error = "token_refused"
 	}
-	return &refusal{body.Error, status, whyOf(body.Description)}
+	return &refusal{body.Error, status}
 }
 
 // exchangeError is a failed exchange without what may have been answered. The

@@ -104,16 +104,14 @@ func (e *examination) adviseNetwork(err error, host string) []string {
 		certificate *tls.CertificateVerificationError
 	)
 	see := "Try it from this machine: curl -sS https://" + host + "/"
-	u, wrong := url.Parse(e.cfg.RBMEndpoint)
-	switch {
-	case errors.As(err, &certificate):
-		return []string{"A proxy opens the connection, or the certificates of this machine are old: trust the proxy's certificate (SSL_CERT_FILE), or have it leave this host alone", see}
-	case wrong == nil && config.Loopback(u):
+	if u, wrong := url.Parse(e.cfg.RBMEndpoint); wrong == nil && config.Loopback(u) {
 		return []string{"Start what should listen at " + e.cfg.RBMEndpoint + ", as rcshook dev does, or remove RCSHOOK_RBM_ENDPOINT to use Google's host"}
-	case errors.As(err, &name) && e.cfg.RBMEndpoint != "":
-		return []string{"Correct RCSHOOK_RBM_ENDPOINT, or remove it to use Google's host: " + e.Service.update() + " --remove-env-vars=RCSHOOK_RBM_ENDPOINT"}
+	}
+	switch {
 	case errors.As(err, &name):
 		return []string{"See to the name service of this machine or network: nslookup " + host}
+	case errors.As(err, &certificate):
+		return []string{"A proxy opens the connection, or the certificates of this machine are old: trust the proxy's certificate (SSL_CERT_FILE), or have it leave this host alone", see}
 	}
 	return []string{"Let the network reach this host at port 443: a firewall, a VPC connector without a way out, or HTTPS_PROXY is in the way", see}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/source"
@@ -31,16 +30,10 @@ func (e *examination) source(ctx context.Context, name string) {
 	opened, err := source.Open(map[string]config.Source{name: c}, source.Options{
 		Secrets: e.agents.Secret, Agents: agents, GoogleEndpoint: e.cfg.OIDCEndpoint, Transport: e.watch,
 	})
-	at := e.fileFault("sources." + name)
 	for _, f := range faultsOf(err) {
-		if !e.failed(File, f.Setting) {
-			e.add(Fault, Source, name, f.String(), e.mendFile(e.fileName()))
-		}
+		e.add(Fault, Source, name, f.String(), e.mendFile(e.fileName()))
 	}
-	if err != nil || at != "" {
-		if at != "" && !e.failed(Source, name) {
-			e.skip(Source, name, File, at)
-		}
+	if err != nil {
 		return
 	}
 	s := opened.All()[0]
@@ -65,16 +58,6 @@ func (e *examination) source(ctx context.Context, name string) {
 		detail = c.Preset + ": " + detail
 	}
 	e.add(OK, Source, name, detail)
-}
-
-// fileFault is where the file has a fault below a path; "" means that it has none.
-func (e *examination) fileFault(path string) string {
-	for _, c := range e.checks {
-		if c.Name == File && c.State == Fault && strings.Contains(c.Subject+".", " "+path+".") {
-			return c.Subject
-		}
-	}
-	return ""
 }
 
 func (e *examination) fileName() string {

@@ -35,7 +35,7 @@ var reasons = map[string]struct {
 	"missing_field":     {"it is not the whole key", true},
 	"bad_private_key":   {"the key is damaged", true},
 	"bad_token_uri":     {"", true},
-	"invalid_grant":     {"the token endpoint does not accept the key of WHO", true},
+	"invalid_grant":     {"the token endpoint does not accept the key of WHO (invalid_grant)", false},
 }
 
 // explain is what a [agent.SecretError] means. Reader is whose credentials it is
@@ -54,7 +54,7 @@ func (e *examination) explain(refused *agent.SecretError, reader string) string 
 	}
 	text := strings.NewReplacer("WHO", reader, "VERSION", version).Replace(reason.words)
 	if reason.more && refused.Err != nil {
-		text = strings.TrimPrefix(text+": "+strings.TrimPrefix(refused.Err.Error(), "the token endpoint says "), ": ")
+		text = strings.TrimPrefix(text+": "+refused.Err.Error(), ": ")
 	}
 	return text
 }
