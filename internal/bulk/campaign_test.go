@@ -98,13 +98,13 @@ func TestLetters(t *testing.T) {
 		{
 			"a country", "to,country\n030 1234567,\n030 1234568,AT", `{"text": "x"}`, func(c *Campaign) { c.Country = "DE" },
 			[]string{
-				`/to: no country: write it with + and the country code, or send country`,
+				`{"text":"x","to":"030 1234567","country":"DE","idempotency_key":"sale/+49301234567"}`,
 				`{"text":"x","to":"030 1234568","country":"AT","idempotency_key":"sale/+43301234568"}`,
 			},
 		},
 		{
-			"a country for all", "to\n030 1234567", `{"text": "x"}`, func(c *Campaign) { c.Country = "DE" },
-			[]string{`{"text":"x","to":"030 1234567","country":"DE","idempotency_key":"sale/+49301234567"}`},
+			"a country of the message", "to\n030 1234567", `{"text": "x", "country": "AT"}`, func(c *Campaign) { c.Country = "DE" },
+			[]string{`{"text":"x","country":"AT","to":"030 1234567","idempotency_key":"sale/+43301234567"}`},
 		},
 		{
 			"all faults of a row", "to,msg\n+12025550101;+12025550102," + strings.Repeat("x", 3073) + "\n,x\n12,x,x", `{}`, nil,
