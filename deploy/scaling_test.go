@@ -1,0 +1,191 @@
+package deploy_test
+
+import (
+	flags "flag"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// model is what a deployment needs and costs at a rate of messages. Measured are the
+// figures of rcshook bench, to be replaced by those of another machine; assumed is
+// what nobody publishes; the rest are prices and limits of Google, with their source.
+type model struct {
+	CPU         time.Duration // measured: of one request, with 256 at once
+	Memory      float64       // measured: MB, with 256 at once
+	LogBytes    float64       // measured: of the line about a request
+	Latency     time.Duration // assumed: RBM, from request to answer
+	TaskLatency time.Duration // assumed: Cloud Tasks, to take a task
+	Streams     int           // assumed: requests that Google's front end takes at once on one connection
+
+	Concurrency int     // of an instance: deploy.sh
+	Instances   int     // at most: deploy.sh
+	InstanceGiB float64 // deploy.sh
+
+	// https://docs.cloud.google.com/run/docs/about-instance-autoscaling
+	Utilization float64
+	// https://cloud.google.com/run/pricing, tier 1, by request
+	VCPUSecond, GiBSecond, MillionRequests float64
+	// https://docs.cloud.google.com/tasks/docs/quotas
+	QueueRate int
+	// https://cloud.google.com/tasks/pricing, of at most 32 KB each
+	MillionOperations float64
+	// https://docs.cloud.google.com/tasks/docs/manage-cloud-task-scaling
+	RampStart, RampFactor float64
+	RampStep              time.Duration
+	// https://cloud.google.com/stackdriver/pricing
+	LogGiB float64
+	// https://docs.cloud.google.com/secret-manager/quotas
+	SecretsPerMinute int
+}
+
+var scaling = model{
+	CPU: 250 * time.Microsecond, Memory: 62.5, LogBytes: 480,
+	Latency: 200 * time.Millisecond, TaskLatency: 50 * time.Millisecond, Streams: 100,
+	Concurrency: 250, Instances: 10, InstanceGiB: 0.25,
+	Utilization: 0.6, VCPUSecond: 0.000024, GiBSecond: 0.0000025, MillionRequests: 0.40,
+	QueueRate: 500, MillionOperations: 0.40,
+	RampStart: 500, RampFactor: 1.5, RampStep: 5 * time.Minute,
+	LogGiB: 0.50, SecretsPerMinute: 90_000,
+}
+
+// secretsOfInstance is how many secrets an instance reads, agent ID, credentials and
+// keys, in each refresh.
+const (
+	secretsOfInstance = 3
+	refreshMinutes    = 5
+)
+
+// need is what one way of sending takes at a rate.
+type need struct {
+	inFlight  float64
+	instances int
+	dollars   float64 // for a million messages
+}
+
+// of tells what requests need that are made n times for each message and take
+// latency together.
+func (m model) of(rate float64, n int, latency time.Duration) need {
+	byRequests := rate * latency.Seconds() / (m.Utilization * float64(m.Concurrency))
+	byCPU := rate * float64(n) * m.CPU.Seconds() / m.Utilization
+	out := need{inFlight: rate * latency.Seconds()}
+	out.instances = int(math.Ceil(max(byRequests, byCPU)))
+	seconds := float64(out.instances) * 1e6 / rate
+	out.dollars = seconds*(m.VCPUSecond+m.InstanceGiB*m.GiBSecond) + float64(n)*(m.MillionRequests+1e6*m.LogBytes/(1<<30)*m.LogGiB)
+	return out
+}
+
+func (m model) direct(rate float64) need { return m.of(rate, 1, m.Latency) }
+
+// queued messages come twice, and are two operations of the queue.
+func (m model) queued(rate float64) need {
+	out := m.of(rate, 2, m.Latency+m.TaskLatency)
+	out.dollars += 2 * m.MillionOperations
+	return out
+}
+
+// ramp is how long it takes to get to a rate without surprise to the queue.
+func (m model) ramp(rate float64) time.Duration {
+	if rate <= m.RampStart {
+		return 0
+	}
+	return time.Duration(math.Ceil(math.Log(rate/m.RampStart)/math.Log(m.RampFactor))) * m.RampStep
+}
+
+// table is the one of scaling.md.
+func (m model) table() string {
+	var b strings.Builder
+	b.WriteString("| messages a second | a million takes | at once | instances | $ a million | queues | instances, queued | $ a million, queued | ramp |\n")
+	b.WriteString("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
+	for _, rate := range []float64{10, 50, 500, 1000, 2000, 5000, 10_000} {
+		d, q := m.direct(rate), m.queued(rate)
+		fmt.Fprintf(&b, "| %s | %s | %s | %d | %.2f | %d | %d | %.2f | %s |\n",
+			thousands(int(rate)), short(time.Duration(1e6/rate)*time.Second), thousands(int(d.inFlight)), d.instances, d.dollars,
+			int(math.Ceil(rate/float64(m.QueueRate))), q.instances, q.dollars, short(m.ramp(rate)))
+	}
+	return b.String()
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "none"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	default:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+}
+
+func thousands(n int) string {
+	if n < 1000 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+}
+
+var updateScaling = flags.Bool("update-scaling", false, "write the table into scaling.md")
+
+var tableOfScaling = regexp.MustCompile(`(?s)\| messages a second \|.*?\n\n`)
+
+// TestScaling holds the numbers in scaling.md against the model:
+//
+//	go test ./deploy -run TestScaling -update-scaling
+func TestScaling(t *testing.T) {
+	page, err := os.ReadFile("scaling.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *updateScaling {
+		page = tableOfScaling.ReplaceAllLiteral(page, []byte(scaling.table()+"\n"))
+		if err := os.WriteFile("scaling.md", page, 0o644); err != nil { //nolint:gosec // a page
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(scaling.table()+"\n", string(tableOfScaling.Find(page))); diff != "" {
+		t.Errorf("the table (-want +got):\n%s", diff)
+	}
+	top := scaling.direct(10_000)
+	facts := map[string]string{
+		"the CPU of a request":           fmt.Sprintf("%.2f ms", scaling.CPU.Seconds()*1000),
+		"the memory with 256 at once":    fmt.Sprintf("%.0f MB", scaling.Memory),
+		"what an instance sends, by CPU": fmt.Sprintf("%s messages a second", thousands(int(scaling.Utilization/scaling.CPU.Seconds()))),
+		"what one sends, by requests":    fmt.Sprintf("%d messages a second", int(scaling.Utilization*float64(scaling.Concurrency)/scaling.Latency.Seconds())),
+		"secrets read at the top":        fmt.Sprintf("%d a minute", int(math.Ceil(float64(top.instances*secretsOfInstance)/refreshMinutes))),
+		"the quota of secrets":           thousands(scaling.SecretsPerMinute) + " a minute",
+		"streams of an instance":         fmt.Sprintf("%d requests at once", rbm.NewTransport().MaxConnsPerHost*scaling.Streams),
+		"instances of deploy.sh":         fmt.Sprintf("`--max-instances` (%d", scaling.Instances),
+	}
+	words := strings.Join(strings.Fields(string(page)), " ")
+	for what, text := range facts {
+		if !strings.Contains(words, text) {
+			t.Errorf("%s: %q is not on the page", what, text)
+		}
+	}
+	if need := rbm.NewTransport().MaxConnsPerHost * scaling.Streams; need < scaling.Concurrency {
+		t.Errorf("an instance has %d requests at once, and its connections take %d", scaling.Concurrency, need)
+	}
+	if rate := float64(top.instances * secretsOfInstance); rate > float64(scaling.SecretsPerMinute) {
+		t.Errorf("%v secrets a minute, if all are read at once", rate)
+	}
+	script, err := os.ReadFile("deploy.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		fmt.Sprintf("concurrency=%d min_instances=0 max_instances=%d", scaling.Concurrency, scaling.Instances),
+		fmt.Sprintf("--cpu=1 --memory=%.0fMi", scaling.InstanceGiB*1024),
+	} {
+		if !strings.Contains(string(script), text) {
+			t.Errorf("deploy.sh deploys something else than %q", text)
+		}
+	}
+}
