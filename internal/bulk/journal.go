@@ -64,6 +64,7 @@ type Journal struct {
 	head Head
 	file *os.File // once a run began
 	size int64    // of what is whole
+	seen int64    // size of all when it was read
 	seed maphash.Seed
 	done map[uint64]struct{}
 
@@ -100,6 +101,7 @@ func (j *Journal) read(f *os.File) error {
 	if err != nil || info.Size() == 0 {
 		return err
 	}
+	j.seen = info.Size()
 	r := csv.NewReader(f)
 	r.ReuseRecord = true
 	r.FieldsPerRecord = len(journalColumns)
@@ -174,9 +176,30 @@ func (j *Journal) Done(key string) bool {
 	return ok
 }
 
+// own sees that no other run has written since the file was read, or will: its
+// lines would be lost.
+func (j *Journal) own() error {
+	if !lock(j.file) {
+		return &JournalError{j.path, "is in use by another run: wait for its end"}
+	}
+	info, err := j.file.Stat()
+	if err == nil && info.Size() != j.seen {
+		err = &JournalError{j.path, "was written by another run meanwhile: run the same command again when that has ended"}
+	}
+	return err
+}
+
 // Begin starts to write.
 func (j *Journal) Begin(h Head, now time.Time) (err error) {
 	if j.file, err = os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil { // numbers are in it
+		return err
+	}
+	defer func() {
+		if err != nil {
+			j.file.Close()
+		}
+	}()
+	if err := j.own(); err != nil {
 		return err
 	}
 	if err := j.file.Truncate(j.size); err != nil {

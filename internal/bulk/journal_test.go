@@ -171,3 +171,41 @@ func FuzzJournal(f *testing.F) {
 		}
 	})
 }
+
+// Two runs at once on one file would lose each other's lines.
+func TestJournal_twoRuns(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results.csv")
+	open := func() *Journal {
+		j, err := ReadJournal(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	head := Head{Campaign: "c", Message: "m", Table: "t"}
+	first, second := open(), open()
+	if err := first.Begin(head, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := open().Begin(head, time.Now()); err == nil {
+		t.Error("a second run began while the first wrote")
+	}
+	if err := first.Add(Entry{Row: 1, Key: "k", State: Sent}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := path + " was written by another run meanwhile: run the same command again when that has ended"
+	if err := second.Begin(head, time.Now()); err == nil || err.Error() != want {
+		t.Errorf("Begin = %v, want %s", err, want)
+	}
+	third := open()
+	if !third.Done("k") {
+		t.Error("the line of the first run is lost")
+	}
+	if err := third.Begin(head, time.Now()); err != nil {
+		t.Error(err)
+	}
+	third.Close()
+}
