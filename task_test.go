@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -50,10 +52,15 @@ func TestQueue_answersAtOnce(t *testing.T) {
 	}))
 	defer platform.Close()
 	s.env["RCSHOOK_RBM_ENDPOINT"] = platform.URL
-	h, _, _ := s.queued(t, nil)
-	status, code := send(t, h, hello)
-	if status != http.StatusOK || code != "queued" {
-		t.Fatalf("send = %d %s, want 200 queued", status, code)
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, url := s.queued(t, map[string]*string{"RCSHOOK_CONFIG": &file})
+	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"}}
+	answer := request{http.MethodPost, "/hooks/shop", header, []byte(hello)}.makeOnce(t, url)
+	if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, `"code": "queued"`) {
+		t.Fatalf("answer %s, want 200 queued", answer)
 	}
 	select {
 	case <-sending: // the message is on its way, and the caller has had the answer
