@@ -3,6 +3,7 @@ package rbm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -15,26 +16,51 @@ import (
 // ones of 10,000 users, twice.
 const maxAnswer = 1 << 20
 
-// readAnswer reads the rest of body, so that the connection can be used again,
-// as long as there is no more than an answer can have.
-func readAnswer(body io.ReadCloser) ([]byte, error) {
-	defer body.Close()
-	data, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
-	if err == nil && len(data) > maxAnswer {
+// readAnswer reads all of the body, so that the connection can be used again, as
+// long as there is no more than an answer can have.
+func readAnswer(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	var data bytes.Buffer
+	if resp.ContentLength > 0 && resp.ContentLength <= maxAnswer {
+		data.Grow(int(resp.ContentLength) + bytes.MinRead) // or the buffer would grow at its end
+	}
+	_, err := data.ReadFrom(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && data.Len() > maxAnswer {
 		err = errUnreadable
 	}
-	return data, err
+	return data.Bytes(), err
 }
 
 // decodeAnswer fills the struct that dst points to. The platform is believed: what
 // is new or does not fit is passed over.
 func decodeAnswer(data []byte, dst any) error {
+	if receipt, ok := dst.(*Receipt); ok {
+		return receipt.read(data)
+	}
 	v, err := scanObject(data)
 	if err != nil {
 		return err
 	}
 	decodeObject(v, dst)
 	return nil
+}
+
+// read takes three fields out of an answer that repeats the whole message, and leaves
+// the rest unread: there is nothing in it that the sender does not know.
+func (r *Receipt) read(data []byte) error {
+	var answer struct{ Name, SendTime, ExpireTime string }
+	misfit := (*json.UnmarshalTypeError)(nil)
+	if err := json.Unmarshal(data, &answer); err != nil && !errors.As(err, &misfit) || !isObject(data) {
+		return errUnreadable
+	}
+	r.Name = answer.Name
+	r.SendTime, _ = parseTime(answer.SendTime)
+	r.ExpireTime, _ = parseTime(answer.ExpireTime)
+	return nil
+}
+
+func isObject(data []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 }
 
 func scanObject(data []byte) (value, error) {

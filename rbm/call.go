@@ -177,7 +177,7 @@ func (c *Client) exchange(req *http.Request, method string, accept func(*http.Re
 	if err != nil {
 		return 0, &Error{Err: withoutURL(err)}
 	}
-	body, err := readAnswer(resp.Body)
+	body, err := readAnswer(resp)
 	if err != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
 		return resp.StatusCode, &Error{StatusCode: resp.StatusCode, Err: err} // half an answer is none
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // SendMessage sends m to phone, an E.164 number with its plus sign, and returns
@@ -42,22 +43,41 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 	if err != nil {
 		return nil, fmt.Errorf("rbm: encode message: %w", err)
 	}
-	return c.SendEncoded(ctx, phone, messageID, body)
+	sent := new(AgentMessage)
+	if err := c.send(ctx, phone, messageID, body, sent); err != nil {
+		return nil, err
+	}
+	return sent, nil
 }
 
 // SendEncoded is [Client.SendMessage] for a message that is JSON already, as
 // [AgentMessage.Encode] returns it: one that goes to many users, or was kept. It is
-// not modified.
-func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*AgentMessage, error) {
+// not modified. Of the platform's answer only what is new to the caller is read.
+func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
+	receipt := new(Receipt)
+	if err := c.send(ctx, phone, messageID, message, receipt); err != nil {
+		return nil, err
+	}
+	return receipt, nil
+}
+
+// Receipt is when and as what the platform has taken a message. What is in none of
+// its answers is zero.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
+type Receipt struct {
+	Name       string    // phones/{E.164}/agentMessages/{messageId}
+	SendTime   time.Time // when the message was sent to the user
+	ExpireTime time.Time // when it will be revoked if it is not delivered
+}
+
+// send posts a message and decodes the answer into dst.
+func (c *Client) send(ctx context.Context, phone, messageID string, message []byte, dst any) error {
 	if err := checkAddress(phone, messageID); err != nil {
-		return nil, err
+		return err
 	}
-	sent := new(AgentMessage)
 	k := call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message}
-	if err := c.do(ctx, k, sent); err != nil {
-		return nil, err
-	}
-	return sent, nil
+	return c.do(ctx, k, dst)
 }
 
 // MessageURL returns the URL that [Client.SendMessage] posts to, for those who

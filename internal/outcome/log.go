@@ -72,14 +72,17 @@ func (t *Trip) Attempt(a rbm.Attempt) {
 	t.upstream.Add(int64(a.Duration))
 }
 
+// mostAttrs is about how many things a line says at most; more is no harm.
+const mostAttrs = 24
+
 // End writes the log line of a trip that ended with answer a. A write that failed
 // means that the caller was gone.
 func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error) {
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, mostAttrs),
 		slog.String("request_id", t.ID),
 		slog.String("method", t.method),
 		slog.String("path", t.path),
-	}
+	)
 	attrs = append(attrs, t.correlate()...)
 	attrs = append(attrs, a.Attrs()...)
 	if n := t.attempts.Load(); n > 0 {

@@ -23,7 +23,7 @@ func Page(v any) *Answer {
 }
 
 // OfSent answers for a message that the platform took.
-func OfSent(sent *rbm.AgentMessage) *Answer {
+func OfSent(sent *rbm.Receipt) *Answer {
 	a := New(Accepted)
 	a.Name = sent.Name
 	if !sent.SendTime.IsZero() {
