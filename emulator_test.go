@@ -37,7 +37,7 @@ func TestQueue_emulator(t *testing.T) {
 		t.Skip("RCSHOOKTEST_TASKS_EMULATOR does not say where the emulator is")
 	}
 	s := newStage(t)
-	s.clock = time.Now()
+	s.clock.set(time.Now())
 	e := s.emulator(t, dir)
 	s.env["RCSHOOK_TASKS_ENDPOINT"] = e.url
 	h, log, _ := s.queued(t, nil)

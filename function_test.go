@@ -90,7 +90,7 @@ type stage struct {
 	sim      *rbmtest.Simulator
 	url      string
 	env      map[string]string
-	clock    time.Time
+	clock    clock
 	google   *source.Issuer
 	tasks    *queuetest.Server
 	fallback *fallback
@@ -105,8 +105,9 @@ const (
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{clock: caseTime}
-	s.sim = &rbmtest.Simulator{Now: func() time.Time { return s.clock }}
+	s := new(stage)
+	s.clock.set(caseTime)
+	s.sim = &rbmtest.Simulator{Now: s.clock.now}
 	server := httptest.NewServer(s.sim)
 	t.Cleanup(func() { s.sim.Close(); server.Close() })
 	s.url = server.URL
@@ -117,7 +118,7 @@ func newStage(t *testing.T) *stage {
 	google := httptest.NewServer(s.google)
 	t.Cleanup(google.Close)
 	s.fallback = newFallback(t)
-	s.tasks = &queuetest.Server{Issuer: s.google, Now: func() time.Time { return s.clock }}
+	s.tasks = &queuetest.Server{Issuer: s.google, Now: s.clock.now}
 	s.tasks.AddQueue(stageQueue, queuetest.Settings{MinBackoff: time.Millisecond})
 	queue := httptest.NewServer(s.tasks)
 	t.Cleanup(func() { queue.Close(); s.tasks.Close() })
@@ -163,13 +164,31 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*Handler, *l
 	if err != nil && h.fault == nil {
 		t.Fatal(err)
 	}
-	clock := s.clock
+	clock := s.clock.now()
 	h.now = func() time.Time { return clock }
 	if h.sender != nil {
 		h.sender.Retry = rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond}
 	}
 	t.Cleanup(func() { h.Close() })
 	return h, log
+}
+
+// clock is the time of a stage, which the queue reads while a test sets it.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
 }
 
 // logged keeps what a function logs. It may be read while the function, which
@@ -194,7 +213,7 @@ func (l *logged) String() string {
 func (s *stage) play(t *testing.T, folder string) {
 	checkFiles(t, folder)
 	setup := readSetup(t, folder)
-	s.clock = setup.Time
+	s.clock.set(setup.Time)
 	s.sim.Reset()
 	s.tasks.Reset()
 	for _, step := range setup.Simulator {

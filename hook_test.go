@@ -60,7 +60,7 @@ func (s *stage) sign(t *testing.T, h *Handler, r *request) {
 	}
 	r.header.Del("X-Sign")
 	how, when, _ := strings.Cut(how, ", ")
-	at := s.clock
+	at := s.clock.now()
 	if age, err := time.ParseDuration(strings.TrimSuffix(when, " ago")); err == nil {
 		at = at.Add(-age)
 	}
@@ -302,8 +302,8 @@ func (s *stage) rehearse(t *testing.T, preset, mapping string) (*Handler, reques
 	}
 	sample := from.Sample("0001")
 	if from.Google() {
-		sample.Header.Set("Authorization", "Bearer "+s.google.Token("https://example.com", "robot@example.com", s.clock))
-	} else if err := from.Sign(sample, sender, s.clock); err != nil {
+		sample.Header.Set("Authorization", "Bearer "+s.google.Token("https://example.com", "robot@example.com", s.clock.now()))
+	} else if err := from.Sign(sample, sender, s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	return h, request{http.MethodPost, hooksPath + "it", sample.Header, sample.Body}

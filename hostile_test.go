@@ -20,6 +20,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/raced"
 )
 
 // TestSlowBody sees that a sender who stops in the middle of the body is answered,
@@ -151,7 +153,7 @@ func TestWithin(t *testing.T) {
 // bounded by a multiple of the largest body, and so is the answer.
 func TestHostile(t *testing.T) {
 	const (
-		most       = 16 << 20 // allocated for one request, over its whole time
+		most       = 16 << 20 // allocated for one request, over its whole time; the race detector takes more
 		mostAnswer = 64 << 10
 		message    = `"to": "+12025550123", "text": "Hello", `
 		form       = "application/x-www-form-urlencoded"
@@ -215,7 +217,7 @@ func TestHostile(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
 			req.Header = http.Header{"Authorization": {"Bearer dev"}, "Content-Type": {cmp.Or(test.contentType, "application/json")}}
 			maps.Copy(req.Header, test.header)
-			hold(t, h, req, test.status, most, mostAnswer)
+			hold(t, h, req, test.status, raced.Factor*most, mostAnswer)
 		})
 	}
 	for name, header := range map[string]http.Header{
@@ -226,7 +228,7 @@ func TestHostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, "/hooks/pay", strings.NewReader(strings.Repeat("{", maxBody)))
 			req.Header = header
-			hold(t, h, req, http.StatusUnauthorized, most, mostAnswer)
+			hold(t, h, req, http.StatusUnauthorized, raced.Factor*most, mostAnswer)
 		})
 	}
 }

@@ -55,7 +55,7 @@ func TestHygiene(t *testing.T) {
 	} {
 		t.Run(state.name, func(t *testing.T) {
 			s := newStage(t)
-			s.clock = time.Now()
+			s.clock.set(time.Now())
 			state.arrange(s)
 			h, log := s.handler(t, s.marked(t))
 			if state.name == "there is a bug" {
@@ -152,7 +152,7 @@ func (s *stage) expose(t *testing.T, h *Handler, all bool) {
 func (s *stage) signedHook(t *testing.T, body string) http.Header {
 	t.Helper()
 	signed := &source.Request{Header: http.Header{"Webhook-Id": {markOfPeople}}, Body: []byte(body)}
-	if err := source.SignStandard(signed, []byte(hookSecret()), s.clock); err != nil {
+	if err := source.SignStandard(signed, []byte(hookSecret()), s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
 	signed.Header.Set("Content-Type", "application/json")

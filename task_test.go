@@ -41,7 +41,7 @@ func (s *stage) queued(t *testing.T, override map[string]*string) (*Handler, *lo
 // A webhook is answered while the platform takes its time with the message.
 func TestQueue_answersAtOnce(t *testing.T) {
 	s := newStage(t)
-	s.clock = time.Now()
+	s.clock.set(time.Now())
 	sending, answered := make(chan struct{}), make(chan struct{})
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/agentMessages") {
@@ -149,7 +149,7 @@ func TestTask(t *testing.T) {
 			}
 			h, log, url := s.queued(t, map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")})
 			c := source.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
-			issuer, at := s.google, s.clock
+			issuer, at := s.google, s.clock.now()
 			if o := test.claims; o != nil {
 				if o.issuer != nil {
 					issuer = o.issuer
@@ -232,8 +232,8 @@ func TestQueue_ttl(t *testing.T) {
 		if status, code := send(t, h, `{"to": "+12025550123", "text": "Your code is 1234", "otp": true}`); status != http.StatusOK || code != "queued" {
 			t.Fatalf("send = %d %s, want 200 queued", status, code)
 		}
-		s.clock = s.clock.Add(test.waited)
-		clock := s.clock
+		s.clock.set(s.clock.now().Add(test.waited))
+		clock := s.clock.now()
 		h.now = func() time.Time { return clock }
 		s.api(t, "/v2/"+stageQueue+":resume")
 		if err := s.tasks.Settle(t.Context()); err != nil {

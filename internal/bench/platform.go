@@ -135,7 +135,7 @@ func refuse(w io.Writer, err error) {
 	text, _ := json.Marshal(map[string]any{"error": map[string]any{ // strings and numbers always encode
 		"code": http.StatusBadRequest, "status": "INVALID_ARGUMENT", "message": err.Error(),
 	}})
-	_ = respond(w, "400 Bad Request", text) // nobody may be there to read it
+	_ = respond(w, "400 Bad Request\r\nConnection: close", text) // nobody may be there to read it
 }
 
 func respond(w io.Writer, status string, body []byte) error {
