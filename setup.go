@@ -35,7 +35,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	}
 	transport := rbm.NewTransport()
 	if h.cfg.RBMEndpoint != "" {
-		transport.MaxConnsPerHost = 0 // a simulator or a proxy, which may speak HTTP/1 only
+		transport.MaxConnsPerHost = 0                                  // a simulator or a proxy, which may speak HTTP/1 only
 		transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 512 // else most of a burst would dial
 	}
 	if h.fault = h.readFile(transport); h.fault != nil {

@@ -20,7 +20,8 @@ func TestReceipt(t *testing.T) {
 		{
 			"the whole message", `{"name": "phones/+12025550123/agentMessages/a", "sendTime": "2026-12-01T09:00:00.123456Z",
 				"expireTime": "2026-12-01T09:00:00.123456Z", "contentMessage": {"text": "Hi", "suggestions": [{"reply": {}}]}}`,
-			Receipt{"phones/+12025550123/agentMessages/a", at, at}, nil,
+			Receipt{"phones/+12025550123/agentMessages/a", at, at},
+			nil,
 		},
 		{"nothing in it", " {}", Receipt{}, nil},
 		{"fields of other types are passed over", `{"sendTime": 5, "name": "n", "expireTime": {"a": []}}`, Receipt{Name: "n"}, nil},
