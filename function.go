@@ -59,7 +59,7 @@ func init() {
 // process only once what is in flight is answered, within the time that there is.
 func Send(w http.ResponseWriter, r *http.Request) {
 	endGracefully()
-	inFlight.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { fromEnvironment().ServeHTTP(w, r) })
+	inFlight.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { fromEnvironment(r).ServeHTTP(w, r) })
 }
 
 // Handler serves the HTTP interface of rcshook.

@@ -53,8 +53,8 @@ type vitals struct {
 	Heap       uint64 // bytes in use after a collection
 }
 
-func serveVitals(w http.ResponseWriter, _ *http.Request) {
-	if h := fromEnvironment(); h.sender != nil {
+func serveVitals(w http.ResponseWriter, r *http.Request) {
+	if h := fromEnvironment(r); h.sender != nil {
 		h.sender.HTTP.CloseIdleConnections()
 	}
 	runtime.GC()

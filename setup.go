@@ -3,6 +3,7 @@ package rcshook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -92,32 +93,89 @@ func (h *Handler) readFile(transport http.RoundTripper) error {
 }
 
 // environment keeps the handler of the deployed function.
-var environment struct {
+var environment builder
+
+// A builder keeps a handler that is built once it is asked for, one build at a time.
+type builder struct {
 	mu      sync.Mutex
 	handler *Handler
-	at      time.Time
+	at      time.Time     // when handler was built
+	built   chan struct{} // closed once the build under way has ended; nil if there is none
 }
 
 // setupPause is how long a failure to read the file stands before it is tried again.
 const setupPause = time.Second
 
 // fromEnvironment builds the handler on the first request, so that importing the
-// package has no effects. If the file could not be read because Secret Manager was
-// away, or refused, a later request tries again.
-func fromEnvironment() *Handler {
-	e := &environment
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// package has no effects.
+func fromEnvironment(r *http.Request) *Handler { return environment.get(r, os.Environ, os.Stderr) }
+
+// get returns the handler. If the file could not be read because Secret Manager was
+// away, or refused, a later request tries again. Nobody waits longer for that than for
+// an answer: the handler is then one that says so.
+func (b *builder) get(r *http.Request, environ func() []string, log io.Writer) *Handler {
+	handler, built := b.begin(environ, log)
+	if handler != nil {
+		return handler
+	}
+	waiting := &Handler{log: outcome.NewLogger(log), now: time.Now}
+	waiting.cfg, _ = config.FromEnviron(environ()) // its faults are those of the build
+	budget := waiting.callerOf(r).budget
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		budget = min(budget, readyTime)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), within(r.Context(), budget))
+	defer cancel()
+	select {
+	case <-built:
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.handler
+	case <-ctx.Done():
+		waiting.fault = &agent.SecretError{
+			Kind:   agent.Unavailable,
+			Reason: "unreachable",
+			Err:    fmt.Errorf("rcshook.yaml is still being read: %w", ctx.Err()),
+		}
+		return waiting
+	}
+}
+
+// begin returns the handler, or what is closed once it is built.
+func (b *builder) begin(environ func() []string, log io.Writer) (*Handler, <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	secret := (*agent.SecretError)(nil)
-	if e.handler != nil && (!errors.As(e.handler.fault, &secret) || time.Since(e.at) < setupPause) {
-		return e.handler
+	switch {
+	case b.built != nil:
+		return nil, b.built
+	case b.handler != nil && (!errors.As(b.handler.fault, &secret) || time.Since(b.at) < setupPause):
+		return b.handler, nil
 	}
-	h, err := New(os.Environ(), os.Stderr)
-	if err != nil {
-		h.log.Error("rcshook is not set up", slog.Any("cause", err))
+	b.built = make(chan struct{})
+	go b.build(environ, log)
+	return nil, b.built
+}
+
+// build belongs to no request: whoever began it may leave before it ends.
+func (b *builder) build(environ func() []string, log io.Writer) {
+	h := &Handler{log: outcome.NewLogger(log), now: time.Now}
+	defer func() {
+		if v := recover(); v != nil {
+			h.fault = outcome.Bug(v)
+		}
+		if h.fault != nil {
+			h.log.Error("rcshook is not set up", slog.Any("cause", h.fault))
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.handler, b.at = h, time.Now()
+		close(b.built)
+		b.built = nil
+	}()
+	if built, _ := New(environ(), log); built != nil { // the error is its fault
+		h = built
 	}
-	e.handler, e.at = h, time.Now()
-	return h
 }
 
 // inFlight are the requests that Send is at work on.
