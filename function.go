@@ -350,13 +350,8 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 	if err != nil {
 		return nil, err
 	}
-	for _, countries := range [][]string{from.Countries, h.cfg.Agents[a.Name].Countries} {
-		if len(countries) == 0 {
-			continue // and no number is looked up
-		}
-		if faults := payload.Outside(p.To, countries); len(faults) > 0 {
-			return nil, &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
-		}
+	if err := h.allowed(p.To, from, a); err != nil {
+		return nil, err
 	}
 	return &deliver.Parcel{
 		Agent:    a,
@@ -370,6 +365,20 @@ func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source
 		Payload:  m.Body,
 		Source:   from.Name,
 	}, nil
+}
+
+// allowed holds the numbers against the countries that the source and the agent may
+// send to.
+func (h *Handler) allowed(to []payload.Recipient, from config.Source, a *agent.Agent) error {
+	for _, countries := range [][]string{from.Countries, h.cfg.Agents[a.Name].Countries} {
+		if len(countries) == 0 {
+			continue // and no number is looked up
+		}
+		if faults := payload.Outside(to, countries); len(faults) > 0 {
+			return &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
+		}
+	}
+	return nil
 }
 
 // agent finds the agent that is named at pointer.

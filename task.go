@@ -64,12 +64,16 @@ func (h *Handler) task(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	if err != nil {
 		return nil, err
 	}
+	to, from := []payload.Recipient{{E164: t.To}}, h.cfg.Sources[t.Source]
+	if err := h.allowed(to, from, a); err != nil {
+		return nil, err // the countries may have changed since
+	}
 	return h.sender.Send(r.Context(), &deliver.Parcel{
 		Agent:    a,
 		Message:  &compose.Composed{Message: message, Encoded: encoded},
-		To:       []payload.Recipient{{E164: t.To}},
+		To:       to,
 		ID:       t.ID,
-		Fallback: h.fallbackOf(h.cfg.Sources[t.Source], a),
+		Fallback: h.fallbackOf(from, a),
 		Payload:  t.Payload,
 		Source:   t.Source,
 	}, trip), nil

@@ -3,6 +3,7 @@ package rcshook
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -108,14 +109,16 @@ func TestTask(t *testing.T) {
 		unverified      bool
 	}
 	for _, test := range []struct {
-		name    string
-		path    string
-		body    string
-		claims  *claims // of another token than the right one
-		arrange func(*stage)
-		status  int
-		code    outcome.Code
-		sent    int
+		name      string
+		path      string
+		body      string
+		claims    *claims // of another token than the right one
+		arrange   func(*stage)
+		status    int
+		code      outcome.Code
+		sent      int
+		countries []string // of the agent
+		unsigned  bool     // the token
 	}{
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
 		{name: "cannot be reached", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
@@ -135,6 +138,8 @@ func TestTask(t *testing.T) {
 			name: "secret denied", body: body(nil), status: 500, code: "secret_denied",
 			arrange: func(s *stage) { s.sim.Secrets().Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
+		{name: "a country that is not sent to any more", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{name: "signed by nobody", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
 		{name: "no token", body: body(nil), claims: &claims{}, status: 401, code: "unauthorized"},
 		{name: "other audience", body: body(nil), claims: &claims{audience: "https://other.example.com"}, status: 401, code: "unauthorized"},
 		{name: "other account", body: body(nil), claims: &claims{email: "tasks@other.iam.gserviceaccount.com"}, status: 401, code: "unauthorized"},
@@ -148,6 +153,11 @@ func TestTask(t *testing.T) {
 				test.arrange(s)
 			}
 			h, log, url := s.queued(t, map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")})
+			if test.countries != nil {
+				a := h.cfg.Agents["default"]
+				a.Countries = test.countries
+				h.cfg.Agents["default"] = a
+			}
 			c := source.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
 			issuer, at := s.google, s.clock.now()
 			if o := test.claims; o != nil {
@@ -173,6 +183,11 @@ func TestTask(t *testing.T) {
 			r.header.Set("User-Agent", "Google-Cloud-Tasks")
 			if test.claims == nil || *test.claims != (claims{}) {
 				r.header.Set("Authorization", "Bearer "+issuer.Sign(c))
+			}
+			if test.unsigned {
+				parts := strings.Split(issuer.Sign(c), ".")
+				none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg": "none", "typ": "JWT"}`))
+				r.header.Set("Authorization", "Bearer "+none+"."+parts[1]+".")
 			}
 			answer := r.makeOnce(t, url)
 			if !strings.HasPrefix(answer, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(answer, fmt.Sprintf("%q: %q", "code", test.code)) {
