@@ -193,7 +193,7 @@ func tell(r doctor.Report, color bool) string {
 			}
 			skipped[c.Needs] = append(skipped[c.Needs], strings.TrimSpace(c.Name+" "+c.Subject))
 			continue
-		case c.Subject != "" && !strings.HasPrefix(said, c.Subject):
+		case c.Subject != "" && !strings.HasPrefix(said+" ", c.Subject+" "):
 			said = c.Subject + ": " + said
 		}
 		fmt.Fprintf(&b, "%s %-15s %s\n", mark(c.State, color), c.Name, said)

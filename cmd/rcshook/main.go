@@ -54,8 +54,9 @@ func run(ctx context.Context, args []string, ends streams) int {
 	}
 	help := overview()
 	var err error
-	switch c, ok := find(name); {
-	case ok:
+	c, known := find(name)
+	switch {
+	case known:
 		help = c.usage
 		err = c.run(ctx, args, ends)
 	case name == "version":
@@ -73,7 +74,12 @@ func run(ctx context.Context, args []string, ends streams) int {
 		fmt.Fprint(ends.out, help)
 		return 0
 	case errors.As(err, &wrong):
-		fmt.Fprintf(ends.err, "rcshook: %s\n\n%s", wrong, help)
+		fmt.Fprintf(ends.err, "rcshook: %s\n", wrong)
+		if known { // the whole help would push the mistake out of sight
+			fmt.Fprintf(ends.err, "rcshook help %s tells how it is used.\n", name)
+		} else {
+			fmt.Fprintf(ends.err, "\n%s", help)
+		}
 		return 2
 	case errors.As(err, &exit):
 		return exit.code // all is said
@@ -128,8 +134,7 @@ func helpWith(args []string, out io.Writer) error {
 	return err
 }
 
-// newFlags are the flags of a command. What is wrong with them is told by [run], with
-// the usage.
+// newFlags are the flags of a command. What is wrong with them is told by [run].
 func newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet("rcshook "+name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)

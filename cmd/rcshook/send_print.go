@@ -58,6 +58,12 @@ func (p *sendPrinter) one(out io.Writer, a *outcome.Answer) {
 	switch a.Code {
 	case outcome.Accepted:
 		fmt.Fprintf(out, "accepted: message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
+	case outcome.Queued:
+		fmt.Fprintf(out, "queued: message %s to %s from agent %s", a.MessageID, a.To, a.Agent)
+		if a.ScheduleAt != nil {
+			fmt.Fprintf(out, ", for %s", a.ScheduleAt.Format(time.RFC3339))
+		}
+		fmt.Fprintln(out)
 	case outcome.Duplicate:
 		fmt.Fprintf(out, "duplicate: message %s to %s was sent before, and is not sent again\n", a.MessageID, a.To)
 	case outcome.DryRun:
