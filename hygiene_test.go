@@ -2,6 +2,7 @@ package rcshook
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/queue/queuetest"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -66,6 +68,36 @@ func TestHygiene(t *testing.T) {
 			holdsNone(t, "the log", log.String(), s.secretMarks(), []string{markOfPeople, markOfNumbers})
 			if lines := strings.Count(log.String(), "\n"); lines < 20 {
 				t.Errorf("the log has %d lines: is this the log?", lines)
+			}
+		})
+	}
+}
+
+// TestHygiene_queue goes the ways through a queue: messages wait, their tasks are
+// sent, and the queue refuses some.
+func TestHygiene_queue(t *testing.T) {
+	for name, fault := range map[string]*queuetest.Fault{
+		"all is well":      nil,
+		"denied":           {Status: "PERMISSION_DENIED", Count: -1},
+		"refused":          {Status: "INVALID_ARGUMENT", Count: -1},
+		"the queue is cut": {Break: true, After: true, Count: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.clock.set(time.Now())
+			h, log, _ := s.queued(t, s.marked(t))
+			if fault != nil {
+				s.tasks.Fail(*fault)
+			}
+			s.expose(t, h, fault == nil)
+			// The tasks of numbers that never answer would go on.
+			waits, stop := context.WithTimeout(t.Context(), 3*time.Second)
+			defer stop()
+			_ = s.tasks.Settle(waits)
+			h.Close()
+			holdsNone(t, "the log", log.String(), s.secretMarks(), []string{markOfPeople, markOfNumbers})
+			if text := log.String(); fault == nil && !strings.Contains(text, `"path":"/tasks/*"`) {
+				t.Errorf("no task is in the log:\n%s", text)
 			}
 		})
 	}
@@ -125,7 +157,10 @@ func (s *stage) expose(t *testing.T, h *Handler, all bool) {
 		`{`+to+`, "raw": {"contentMessage": {"umbrella": "umbrella", "fileName": "umbrella"}}}`,
 		`{"umbrella": 20255501`, `umbrella 20255501`, `["umbrella", 20255501]`, "\xff umbrella", "",
 	)
-	keyed := http.Header{"Authorization": {"Bearer " + markOfSecrets + "-api-key"}, "Content-Type": {"application/json"}, "Idempotency-Key": {markOfPeople}}
+	keyed := http.Header{
+		"Authorization": {"Bearer " + markOfSecrets + "-api-key"}, "Content-Type": {"application/json"}, "Idempotency-Key": {markOfPeople},
+		"Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "Tracestate": {markOfPeople + "=" + markOfPeople},
+	}
 	for _, body := range bodies {
 		s.look(t, server.URL, http.MethodPost, "/", keyed, body, true)
 		s.look(t, server.URL, http.MethodPost, "/hooks/shop", s.signedHook(t, body), body, true)
@@ -139,9 +174,10 @@ func (s *stage) expose(t *testing.T, h *Handler, all bool) {
 		{"Authorization": {"Bearer " + markOfPeople}},
 		{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(markOfPeople+":"+markOfPeople))}},
 		{"X-Api-Key": {markOfPeople}},
+		{"Authorization": {"Bearer " + markOfPeople}, "Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "Tracestate": {markOfPeople + "=" + markOfPeople}},
 		{"Webhook-Id": {markOfPeople}, "Webhook-Timestamp": {markOfNumbers}, "Webhook-Signature": {"v1," + markOfPeople}, "Traceparent": {markOfPeople}},
 	} {
-		for _, path := range []string{"/", "/hooks/shop", "/hooks/" + markOfPeople, "/messages/" + markOfPeople, "/" + markOfPeople + "/" + markOfNumbers, "/?key=" + markOfPeople} {
+		for _, path := range []string{"/", "/hooks/shop", "/hooks/" + markOfPeople, "/messages/" + markOfPeople, "/tasks/" + markOfPeople, "/" + markOfPeople + "/" + markOfNumbers, "/?key=" + markOfPeople} {
 			for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete, http.MethodOptions, "UMBRELLA"} {
 				s.look(t, server.URL, method, path, header, bodies[0], false)
 			}
