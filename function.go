@@ -433,7 +433,11 @@ func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error)
 	control := http.NewResponseController(w)
 	deadline, _ := r.Context().Deadline()
 	control.SetReadDeadline(deadline) //nolint:errcheck // without it the body may be slow
+	hurried := context.AfterFunc(r.Context(), func() {
+		control.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // the process ends: no time is left
+	})
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	hurried()
 	if err != nil {
 		// The server would wait for the rest of the body before it answers.
 		w.Header().Set("Connection", "close")

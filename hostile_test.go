@@ -54,6 +54,41 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// TestSlowBody_hurried sees that a body that arrives slowly while the process ends is
+// answered too.
+func TestSlowBody_hurried(t *testing.T) {
+	s := newStage(t)
+	patience := "10m" // not what ends it
+	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &patience})
+	begun, hurry := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() { <-hurry; cancel() }()
+		close(begun)
+		h.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // should it not be answered at all
+	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev\r\n"+
+		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"to\":")
+	<-begun
+	close(hurry)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), `"code":"body_timeout"`) {
+		t.Errorf("the answer is %s, %v\n%s", res.Status, err, body)
+	}
+}
+
 // TestCallerReturns sees that a request ends when its caller hangs up while the
 // platform has it, and that the caller who comes back with the same key is told the
 // truth: there is one message, whether or not the first attempt got through.
