@@ -3,7 +3,6 @@ package rbm
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"reflect"
@@ -45,22 +44,30 @@ func decodeAnswer(data []byte, dst any) error {
 	return nil
 }
 
-// read takes three fields out of an answer that repeats the whole message, and leaves
-// the rest unread: there is nothing in it that the sender does not know.
+// read takes three fields out of an answer that repeats the whole message, and passes
+// over the rest: there is nothing in it that the sender does not know.
 func (r *Receipt) read(data []byte) error {
-	var answer struct{ Name, SendTime, ExpireTime string }
-	misfit := (*json.UnmarshalTypeError)(nil)
-	if err := json.Unmarshal(data, &answer); err != nil && !errors.As(err, &misfit) || !isObject(data) {
+	s := scanner{data: data}
+	if s.peek() != '{' || !s.enter() {
 		return errUnreadable
 	}
-	r.Name = answer.Name
-	r.SendTime, _ = parseTime(answer.SendTime)
-	r.ExpireTime, _ = parseTime(answer.ExpireTime)
+	for first := true; s.more(first, '}'); first = false {
+		name, ok := s.name()
+		switch isText := ok && s.peek() == '"'; {
+		case isText && name == "name":
+			r.Name = s.text('"')
+		case isText && name == "sendTime":
+			r.SendTime, _ = parseTime(s.text('"'))
+		case isText && name == "expireTime":
+			r.ExpireTime, _ = parseTime(s.text('"'))
+		case ok:
+			s.skip()
+		}
+	}
+	if s.space(); s.fault != "" || s.pos < len(data) {
+		return errUnreadable
+	}
 	return nil
-}
-
-func isObject(data []byte) bool {
-	return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{"))
 }
 
 func scanObject(data []byte) (value, error) {

@@ -166,20 +166,60 @@ func (s *scanner) object() value {
 		return v
 	}
 	for first := true; s.more(first, '}'); first = false {
-		quote := s.peek()
-		if quote != '"' && quote != '\'' {
-			s.fail("a name in quotes is expected")
+		name, ok := s.name()
+		if !ok {
 			break
 		}
-		name := s.text(quote)
-		if s.peek() != ':' {
-			s.fail("a colon is expected")
-			break
-		}
-		s.pos++
 		v.members = append(v.members, member{name, s.value()})
 	}
 	return v
+}
+
+// name takes the name of a member and the colon after it.
+func (s *scanner) name() (name string, ok bool) {
+	quote := s.peek()
+	if quote != '"' && quote != '\'' {
+		s.fail("a name in quotes is expected")
+		return "", false
+	}
+	name = s.text(quote)
+	if s.peek() != ':' {
+		s.fail("a colon is expected")
+		return "", false
+	}
+	s.pos++
+	return name, true
+}
+
+// skip passes over a value that nobody reads. Of its grammar it sees only that texts
+// and brackets end.
+func (s *scanner) skip() {
+	for depth := 0; s.pos < len(s.data); s.pos++ {
+		switch s.data[s.pos] {
+		case '"':
+			s.skipText()
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return // that of what the value lies in
+			}
+		case ',':
+			if depth == 0 {
+				return
+			}
+		}
+	}
+	s.pos = len(s.data)
+}
+
+// skipText moves to the quotation mark that ends a text.
+func (s *scanner) skipText() {
+	for s.pos++; s.pos < len(s.data) && s.data[s.pos] != '"'; s.pos++ {
+		if s.data[s.pos] == '\\' {
+			s.pos++
+		}
+	}
 }
 
 func (s *scanner) list() value {
@@ -238,9 +278,11 @@ func (s *scanner) text(quote byte) string {
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; {
 		case c == quote:
-			b = append(b, s.data[start:s.pos]...)
-			s.pos++
-			return string(b)
+			end := s.data[start:s.pos]
+			if s.pos++; b == nil {
+				return string(end)
+			}
+			return string(append(b, end...))
 		case c == '\\':
 			b = s.escape(append(b, s.data[start:s.pos]...), quote)
 			if s.fault != "" {

@@ -85,6 +85,9 @@ func (s *Sender) Send(ctx context.Context, p *Parcel, trip *outcome.Trip) *outco
 // SendAll sends several messages and joins what came of them with what came of
 // others before.
 func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outcome.Answer, trip *outcome.Trip) *outcome.Answer {
+	if len(before) == 0 && len(parcels) == 1 && len(parcels[0].To) == 1 { // the usual one
+		return s.sendTo(ctx, parcels[0], parcels[0].To[0].E164, trip)
+	}
 	results := before
 	for _, p := range parcels {
 		results = append(results, make([]*outcome.Answer, len(p.To))...)
@@ -95,9 +98,7 @@ func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outco
 	for _, p := range parcels {
 		for _, to := range p.To {
 			at := next
-			if next++; len(results) == 1 {
-				return s.sendTo(ctx, p, to.E164, trip)
-			}
+			next++
 			slots <- struct{}{}
 			wg.Go(func() {
 				defer func() { <-slots }()

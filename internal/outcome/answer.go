@@ -208,15 +208,15 @@ func (a *Answer) Level() slog.Level {
 	}
 }
 
-// Attrs is what the log may know of the answer: neither texts nor secrets, and
+// appendAttrs adds what the log may know of the answer: neither texts nor secrets, and
 // the number masked. What lines are counted by are labels of Cloud Logging too,
 // which are indexed.
-func (a *Answer) Attrs() []slog.Attr {
-	attrs := []slog.Attr{
+func (a *Answer) appendAttrs(attrs []slog.Attr) []slog.Attr {
+	attrs = append(attrs,
 		slog.Int("status", a.Status),
 		slog.String("code", string(a.Code)),
 		slog.String("retry", string(a.Retry)),
-	}
+	)
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
@@ -245,14 +245,14 @@ func (a *Answer) Attrs() []slog.Attr {
 }
 
 func (a *Answer) labels() slog.Attr {
-	labels := []any{slog.String("code", string(a.Code))}
+	labels := append(make([]slog.Attr, 0, 3), slog.String("code", string(a.Code)))
 	if a.Source != "" {
 		labels = append(labels, slog.String("source", a.Source))
 	}
 	if a.Agent != "" {
 		labels = append(labels, slog.String("agent", a.Agent))
 	}
-	return slog.Group("logging.googleapis.com/labels", labels...)
+	return slog.Attr{Key: "logging.googleapis.com/labels", Value: slog.GroupValue(labels...)}
 }
 
 // Mask hides a phone number but for its first two digits and its last two.

@@ -84,7 +84,7 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 		slog.String("path", t.path),
 	)
 	attrs = append(attrs, t.correlate()...)
-	attrs = append(attrs, a.Attrs()...)
+	attrs = a.appendAttrs(attrs)
 	if n := t.attempts.Load(); n > 0 {
 		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(t.upstream.Load()).Milliseconds()))
 	}

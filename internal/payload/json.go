@@ -24,6 +24,7 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 	defer dec.Reset(eof{}) // lets go of the body
 
 	p := jsonParser{tree: t, dec: dec, text: string(body)}
+	t.expect(1 + strings.Count(p.text, ",") + strings.Count(p.text, "{") + strings.Count(p.text, "["))
 	root, err := p.value(nil, 0)
 	if err != nil {
 		return nil, p.explain(err)

@@ -60,10 +60,16 @@ type tree struct {
 	plus  bool // sent urlencoded: a blank may have been a plus sign
 }
 
+// expect makes room for about n nodes; more are no harm.
+func (t *tree) expect(n int) { t.chunk = make([]node, 0, min(n, maxChunk)) }
+
+// maxChunk is how many nodes are made at once.
+const maxChunk = 256
+
 // make returns a new node. Nodes are made in chunks, so their addresses stay.
 func (t *tree) make(k kind) *node {
 	if len(t.chunk) == cap(t.chunk) {
-		t.chunk = make([]node, 0, min(max(8, 2*cap(t.chunk)), 256))
+		t.chunk = make([]node, 0, min(max(8, 2*cap(t.chunk)), maxChunk))
 	}
 	t.count++
 	t.chunk = append(t.chunk, node{kind: k, seq: t.count})
