@@ -268,7 +268,11 @@ const (
 	maxHeaders = 80 << 10
 )
 
-var taskID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,500}$`)
+// maxTaskID is the length that is not written as a repetition: that would take 9 ms to
+// compile at the start of every process.
+const maxTaskID = 500
+
+var taskID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // check refuses what the service does not take. s.mu is held.
 func (s *Server) check(t *cloudtaskspb.Task, parent string) error {
@@ -279,7 +283,7 @@ func (s *Server) check(t *cloudtaskspb.Task, parent string) error {
 	h := t.GetHttpRequest()
 	deadline := t.GetDispatchDeadline()
 	switch {
-	case !ok || !taskID.MatchString(id):
+	case !ok || len(id) > maxTaskID || !taskID.MatchString(id):
 		// The real service makes names up; this one is for those who give them.
 		return invalid("Task.name must be below the queue, with letters, digits, - and _.")
 	case proto.Size(t) > maxTask:
