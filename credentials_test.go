@@ -84,6 +84,28 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
+// TestTokenAway sees that nobody is warned of a duplicate when no message left.
+func TestTokenAway(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	if status, code := send(t, h, hello); status != http.StatusOK {
+		t.Fatalf("before: %d %s", status, code)
+	}
+	s.sim.Tokens().RevokeTokens()
+	s.sim.Tokens().Fail(http.StatusServiceUnavailable, 1000)
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(hello))
+	r.Header.Set("Authorization", "Bearer dev")
+	r.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(answer, r)
+	if body := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || strings.Contains(body, "duplicate_risk") {
+		t.Errorf("send = %d %s, want 503 without duplicate_risk", answer.Code, body)
+	}
+	if got := s.sim.Messages(); len(got) != 1 {
+		t.Errorf("%d messages arrived, want that of before", len(got))
+	}
+}
+
 // noCredentials hides the credentials of whoever runs the test.
 func noCredentials(t *testing.T) {
 	t.Helper()

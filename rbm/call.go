@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -137,56 +140,69 @@ func (k *call) request(ctx context.Context) (*http.Request, error) {
 // and does not send a header without a value.
 func replayable(req *http.Request) { req.Header["Idempotency-Key"] = nil }
 
-// noteResent makes note of net/http sending req again by itself: it then asks for
-// the body once more.
-func noteResent(req *http.Request, resent *bool) {
+// watchResent watches whether net/http sends req again by itself: it then asks for the
+// body once more, or, if there is none, writes the headers once more.
+func watchResent(req *http.Request) (watched *http.Request, resent func() bool) {
 	if again := req.GetBody; again != nil {
+		asked := false
 		req.GetBody = func() (io.ReadCloser, error) {
-			*resent = true
+			asked = true
 			return again()
 		}
+		return req, func() bool { return asked }
 	}
+	var written atomic.Int32
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Add(1) }}
+	return req.WithContext(httptrace.WithClientTrace(req.Context(), trace)), func() bool { return written.Load() > 1 }
 }
 
 // roundTrip makes attempt n of a method: it authorises req, sends it, and hands
 // the answer to accept, whose error it completes.
 func (c *Client) roundTrip(req *http.Request, method string, n int, accept func(*http.Response, []byte) error) error {
-	start, resent := time.Now(), false
-	noteResent(req, &resent)
-	status, err := c.exchange(req, method, accept)
+	start := time.Now()
+	req, wasResent := watchResent(req)
+	status, unsent, err := c.exchange(req, method, accept)
 	var failure *Error
 	if errors.As(err, &failure) {
 		failure.Method, failure.Attempts = method, n
 	}
 	if c.observe != nil {
-		c.observe(Attempt{Method: method, Number: n, StatusCode: status, Err: err, Duration: time.Since(start), Resent: resent})
+		resent := wasResent()
+		c.observe(Attempt{Method: method, Number: n, StatusCode: status, Err: err, Duration: time.Since(start), Resent: resent, Unsent: unsent && !resent})
 	}
 	return err
 }
 
-func (c *Client) exchange(req *http.Request, method string, accept func(*http.Response, []byte) error) (status int, err error) {
+// exchange makes one request. Unsent says that it did not leave.
+func (c *Client) exchange(req *http.Request, method string, accept func(*http.Response, []byte) error) (status int, unsent bool, err error) {
 	req.Header.Set("User-Agent", c.userAgent)
 	if c.token != nil {
 		token, err := c.token(req.Context())
 		if err != nil {
-			return 0, fmt.Errorf("rbm: %s: token: %w", method, err)
+			return 0, true, fmt.Errorf("rbm: %s: token: %w", method, err)
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return 0, &Error{Err: withoutURL(err)}
+		return 0, notConnected(err), &Error{Err: withoutURL(err)}
 	}
 	body, err := readAnswer(resp)
 	if err != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
-		return resp.StatusCode, &Error{StatusCode: resp.StatusCode, Err: err} // half an answer is none
+		return resp.StatusCode, false, &Error{StatusCode: resp.StatusCode, Err: err} // half an answer is none
 	}
 	err = accept(resp, body)
 	var failure *Error
 	if err != nil && !errors.As(err, &failure) {
 		err = &Error{StatusCode: resp.StatusCode, Err: err}
 	}
-	return resp.StatusCode, err
+	return resp.StatusCode, false, err
+}
+
+// notConnected reports whether there was no connection to send anything on.
+func notConnected(err error) bool {
+	var dial *net.OpError
+	return errors.As(err, &dial) && dial.Op == "dial"
 }
 
 // withoutURL takes the URL off an error of an HTTP client: it holds a phone number.

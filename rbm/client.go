@@ -99,6 +99,10 @@ type Attempt struct {
 	// connection broke: an earlier copy may have arrived, whatever the answer to
 	// the last one.
 	Resent bool
+
+	// Unsent says that no copy of the request left: there was no token, or no
+	// connection. Nothing can have arrived.
+	Unsent bool
 }
 
 // Client calls the API for one agent. It is safe for concurrent use.

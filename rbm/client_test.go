@@ -273,6 +273,9 @@ func TestTokenErrors(t *testing.T) {
 	if len(seen) != 1 || !errors.Is(seen[0].Err, denied) || seen[0].Number != 1 {
 		t.Errorf("attempts %+v, want one with the error of the token", seen)
 	}
+	if len(seen) == 1 && !seen[0].Unsent {
+		t.Error("the attempt without a token counts as sent")
+	}
 
 	bad := serve(t, rbm.Config{Token: func(context.Context) (string, error) { return "s3cr3t\r\nX-Evil: 1", nil }}, func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("request %s with a broken token", r.RequestURI)

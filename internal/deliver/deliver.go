@@ -193,7 +193,10 @@ func (s *Sender) now() time.Time {
 // mayHaveArrived reports whether the platform may have taken the message although
 // the attempt failed: whatever comes of later attempts, that remains.
 func mayHaveArrived(a rbm.Attempt) bool {
-	return a.Err != nil && (a.Resent || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500)
+	if a.Err == nil || a.Unsent {
+		return false
+	}
+	return a.Resent || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500
 }
 
 func (p *Parcel) messageID(phone string) (id string, random bool) {
@@ -209,9 +212,16 @@ func (p *Parcel) messageID(phone string) (id string, random bool) {
 
 // Revoke takes back a message that is not delivered yet.
 func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *outcome.Trip) *outcome.Answer {
-	answer := outcome.New(outcome.Revoked)
-	if err := s.call(ctx, a, hooks{observe: trip.Attempt}, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
+	answer, unsure := outcome.New(outcome.Revoked), false
+	observe := func(a rbm.Attempt) {
+		trip.Attempt(a)
+		unsure = unsure || mayHaveArrived(a)
+	}
+	if err := s.call(ctx, a, hooks{observe: observe}, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
 		answer = outcome.Of(err)
+	}
+	if unsure && answer.Code == outcome.AlreadyDelivered { // the platform says the same of what is revoked
+		answer.Detail = "or it is revoked: an attempt before the last was left without an answer"
 	}
 	answer.Agent, answer.To, answer.MessageID = a.Name, phone, id
 	return answer
@@ -247,6 +257,5 @@ func (s *Sender) call(ctx context.Context, a *agent.Agent, around hooks, f func(
 		if a, err = s.Agents.Renew(ctx, a); err != nil {
 			return err
 		}
-		around.wait = nil // it had its turn
 	}
 }

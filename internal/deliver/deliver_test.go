@@ -23,6 +23,7 @@ func TestMayHaveArrived(t *testing.T) {
 		{"taken", rbm.Attempt{StatusCode: 200}, false}, // the answer says so
 		{"taken, and the answer was cut off", rbm.Attempt{StatusCode: 200, Err: failed}, true},
 		{"no answer", rbm.Attempt{Err: failed}, true},
+		{"never sent", rbm.Attempt{Err: failed, Unsent: true}, false},
 		{"refused", rbm.Attempt{StatusCode: 400, Err: failed}, false},
 		{"unreachable", rbm.Attempt{StatusCode: 404, Err: failed}, false},
 		{"limited", rbm.Attempt{StatusCode: 429, Err: failed}, false},

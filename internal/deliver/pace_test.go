@@ -182,10 +182,22 @@ func TestPace_repetitions(t *testing.T) {
 			t.Errorf("messages (-want +got):\n%s", diff)
 		}
 
+		// Nor does a token that is no good give anything a turn out of order.
+		<-time.After(10 * time.Second)
+		begun := time.Now()
+		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusUnauthorized, Count: 1})
+		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
+		p := parcel(t, a, 1)
+		p.Key = "another"
+		if answer := send(s, p, time.Minute); answer.Code != outcome.Accepted || time.Since(begun).Round(time.Microsecond) != 20*time.Second {
+			t.Errorf("the answer is %s, after %v", answer.Code, time.Since(begun))
+		}
+		w.passed()
+
 		// There is no time for a repetition: then what is known is told, at once.
 		<-time.After(10 * time.Second)
 		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
-		p, begun := parcel(t, a, 1), time.Now()
+		p, begun = parcel(t, a, 1), time.Now()
 		p.Key = ""
 		answer := send(s, p, 8*time.Second)
 		if answer.Code != outcome.UpstreamUnavailable || !answer.DuplicateRisk || time.Since(begun) > time.Second {

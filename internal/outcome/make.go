@@ -65,7 +65,7 @@ func (a *Answer) Random(unsure bool) {
 		return
 	}
 	switch a.Code {
-	case UpstreamUnavailable, UpstreamTimeout, FallbackUnavailable, Internal:
+	case FallbackUnavailable, Internal: // what came before is not known here
 		unsure = true
 	}
 	a.DuplicateRisk = unsure
@@ -74,7 +74,10 @@ func (a *Answer) Random(unsure bool) {
 	case a.Retry == RetryNow, a.Retry == RetryLater:
 		a.Action = "Send again " + same
 	case unsure:
-		a.Action = strings.TrimSpace(a.Action + " If you send again, do it " + same)
+		if a.Action != "" {
+			a.Action = strings.TrimSuffix(a.Action, ".") + ". "
+		}
+		a.Action += "If you send again, do it " + same
 	}
 }
 
