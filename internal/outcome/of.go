@@ -56,6 +56,8 @@ func Of(err error) *Answer {
 		return New(StaleSignature).because(err.Error())
 	case errors.Is(err, source.ErrKeys):
 		return New(SecretUnavailable).because(err.Error()).wait(0)
+	case errors.Is(err, source.ErrBusy):
+		return New(Overloaded).because(source.ErrBusy.Error()).causedBy(err).wait(0)
 	case errors.As(err, &mapping):
 		return New(InvalidPayload).because(mapping.Detail)
 	case errors.As(err, &faults):
@@ -232,14 +234,14 @@ func (a *Answer) wait(d time.Duration) *Answer {
 			d = waitRate
 		case UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable:
 			d = waitUnavailable
-		case UpstreamTimeout:
+		case UpstreamTimeout, Overloaded:
 			d = waitTimeout
 		default:
 			return a
 		}
 	}
 	switch a.Code {
-	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable, UpstreamTimeout:
+	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable, UpstreamTimeout, Overloaded:
 		a.RetryAfter = d
 	}
 	return a

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// programTime is the deadline of one run of a program. Usual ones take
-	// microseconds.
+	// programTime is how long one run of a program may take, of the time in which
+	// it has a processor. Usual ones take microseconds.
 	programTime = 500 * time.Millisecond
 
 	// maxResults bounds what one run may yield.
@@ -131,7 +131,7 @@ type input struct {
 
 // run returns what the program yields, without nulls.
 func (p *program) run(ctx context.Context, value any, in *input) ([]any, error) {
-	ctx, cancel := context.WithTimeout(ctx, programTime)
+	ctx, cancel := running(ctx, programTime)
 	defer cancel()
 	digest := ""
 	if p.digest {

@@ -144,8 +144,8 @@ func TestMap_givenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := s.Map(ctx, &source.Request{Header: http.Header{}, Body: []byte("{}")}, now)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("Map = %v, want context.Canceled", err)
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, source.ErrBusy) {
+		t.Errorf("Map = %v, want ErrBusy and context.Canceled", err)
 	}
 }
 

@@ -70,6 +70,7 @@ type Source struct {
 	ping    *regexp.Regexp
 	scheme  scheme
 	secrets func(context.Context, config.Secret) ([]byte, error)
+	slots   slots // of the directory
 
 	events, eventID, reply, mapping *program // nil where there is none
 }
@@ -79,10 +80,12 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
+	slots := newSlots()
 	var faults []config.Fault
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s, wrong := open(sources[name], o, keys)
 		faults = append(faults, wrong...)
+		s.slots = slots
 		d.sources[name] = s
 	}
 	if len(faults) > 0 {
@@ -249,7 +252,7 @@ type Message struct {
 //
 // The error is a [*SecretError], [ErrUnauthorized], [ErrSignature],
 // [ErrStale], [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a
-// [*MappingError], or that of ctx.
+// [*MappingError], or [ErrBusy].
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
 	if s.ping != nil && s.ping.Match(r.Body) {
 		return &Received{}, nil
@@ -305,6 +308,10 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if s.mapping == nil && s.events == nil && s.eventID == nil && s.reply == nil {
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(given, -1)}}}, nil
 	}
+	if err := s.slots.take(ctx); err != nil {
+		return nil, err
+	}
+	defer s.slots.free()
 	body, err := decodeBody(contentType, r.Body)
 	if err != nil {
 		return nil, err
@@ -430,7 +437,7 @@ func (s *Source) run(ctx context.Context, name string, p *program, value any, in
 	wrong := (*programError)(nil)
 	if errors.As(err, &wrong) {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, busy(ctx)
 		}
 		return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, wrong.text), Err: wrong.err}
 	}
