@@ -195,6 +195,13 @@ func (c *cell[T]) renew(ctx context.Context) error {
 	return err
 }
 
+// failure is why the last fetch failed; nil if it did not.
+func (c *cell[T]) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
 // flying reports whether a fetch runs.
 func (c *cell[T]) flying() bool {
 	c.mu.Lock()

@@ -130,7 +130,7 @@ func (a *account) replacement(ctx context.Context, k *key) (*key, error) {
 	// only a second one is sure to see it.
 	for joined := a.key.flying(); joined || a.refetches.take(a.directory.now()); joined = false {
 		err := a.key.renew(ctx)
-		if errors.Is(err, ErrSecretUnavailable) || errors.Is(err, ErrTokenUnavailable) || errors.As(err, new(*waitError)) {
+		if mayPass(err) {
 			return nil, err
 		}
 		current, err = a.key.get(ctx)
@@ -138,7 +138,15 @@ func (a *account) replacement(ctx context.Context, k *key) (*key, error) {
 			return current, err
 		}
 	}
+	if err := a.key.failure(); mayPass(err) {
+		return nil, err // nobody knows yet whether there is another key
+	}
 	return k, nil
+}
+
+// mayPass reports whether a secret was not read for a reason that is none of its own.
+func mayPass(err error) bool {
+	return errors.Is(err, ErrSecretUnavailable) || errors.Is(err, ErrTokenUnavailable) || errors.As(err, new(*waitError))
 }
 
 // parse checks a service account key. Only these are accepted from a secret, and

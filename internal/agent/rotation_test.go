@@ -314,6 +314,30 @@ func TestRenew_secretManagerAway(t *testing.T) {
 	})
 }
 
+// A key was replaced and deleted while Secret Manager is away. However often the
+// function has looked for the new one, it does not say that there is none.
+func TestRotation_secretManagerAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := bubble()
+		old := w.store()
+		d := w.enter(t, w.config())
+		mustSend(t, w, d)
+		w.storeKey()
+		w.tokens.RevokeKey(old)
+		w.secrets.Away(true)
+		time.Sleep(2 * time.Hour) // the token has ended
+		for range 50 {
+			if _, _, err := send(t.Context(), d); !errors.Is(err, agent.ErrSecretUnavailable) {
+				t.Fatalf("Agent and Token: %v, want %v", err, agent.ErrSecretUnavailable)
+			}
+		}
+		w.secrets.Away(false)
+		time.Sleep(time.Minute)
+		mustSend(t, w, d)
+	})
+}
+
 // Our own token, with which secrets are read, may be revoked too.
 func TestRotation_ownToken(t *testing.T) {
 	t.Parallel()
