@@ -291,7 +291,7 @@ func TestNewTransport(t *testing.T) {
 	if transport == http.DefaultTransport {
 		t.Fatal("NewTransport returned the transport of everybody")
 	}
-	if !transport.ForceAttemptHTTP2 || transport.MaxConnsPerHost != 4 || transport.HTTP2.SendPingTimeout == 0 || transport.Proxy == nil {
+	if !transport.ForceAttemptHTTP2 || transport.MaxConnsPerHost != 4 || transport.HTTP2.SendPingTimeout == 0 || transport.HTTP2.PingTimeout != 2*time.Second || transport.Proxy == nil {
 		t.Errorf("NewTransport = %+v", transport)
 	}
 }
