@@ -12,6 +12,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/bulk"
 	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/outcome"
 )
 
 var bulkCommand = command{
@@ -209,6 +210,9 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 			p.add()
 		}
 	}
+	r.Retrying = func(reason string) {
+		p.say(fmt.Sprintf("what cannot be sent now is tried again, each row for up to %v: %s", r.Patience, reason))
+	}
 	began := time.Now()
 	err = r.Run(ctx)
 	p.end()
@@ -223,7 +227,7 @@ func (o *bulkOptions) ending(ctx context.Context, err error, counts *counts, lef
 	stopped := (*bulk.StopError)(nil)
 	switch open := left - counts.done(); {
 	case errors.As(err, &stopped):
-		action := strings.TrimSuffix(stopped.Action, ".")
+		action := strings.TrimSuffix(nextStep(outcome.Code(stopped.Code), stopped, o.url, stopped.Action), ".")
 		if action == "" {
 			return fmt.Errorf("stopped: %w; %s", stopped, again)
 		}

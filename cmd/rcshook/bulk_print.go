@@ -83,9 +83,15 @@ func printKinds(out io.Writer, title string, kinds []bulk.Kind) {
 type counts struct {
 	mu    sync.Mutex
 	codes map[bulk.State]map[string]int
+	open  map[string]int // by reason
 }
 
-func newCounts() *counts { return &counts{codes: map[bulk.State]map[string]int{}} }
+// maxReasons bounds the reasons that are told apart.
+const maxReasons = 100
+
+func newCounts() *counts {
+	return &counts{codes: map[bulk.State]map[string]int{}, open: map[string]int{}}
+}
 
 func (c *counts) add(e bulk.Entry) {
 	c.mu.Lock()
@@ -94,6 +100,9 @@ func (c *counts) add(e bulk.Entry) {
 		c.codes[e.State] = map[string]int{}
 	}
 	c.codes[e.State][cmp.Or(e.Code, "without an answer")]++
+	if e.State == bulk.Open && e.Detail != "" && (len(c.open) < maxReasons || c.open[e.Detail] > 0) {
+		c.open[e.Detail]++
+	}
 }
 
 // done is how many rows need no more.
@@ -118,9 +127,29 @@ func (c *counts) print(out io.Writer, results string, took time.Duration) {
 		}
 		all += total(codes)
 		fmt.Fprintf(out, "%-12s%d (%s)\n", state, total(codes), tallied(codes))
+		if state == bulk.Open {
+			c.printReason(out)
+		}
 	}
 	fmt.Fprintf(out, "%s in %v, %.1f a second; the results are in %s\n",
 		count(all, "row"), took.Round(time.Second/10), float64(all)/max(took.Seconds(), 0.001), results)
+}
+
+// printReason tells why most of the open rows are open.
+func (c *counts) printReason(out io.Writer) {
+	most := ""
+	for _, reason := range slices.Sorted(maps.Keys(c.open)) {
+		if c.open[reason] > c.open[most] {
+			most = reason
+		}
+	}
+	switch len(c.open) {
+	case 0:
+	case 1:
+		fmt.Fprintf(out, "%-12s%s\n", "", most)
+	default:
+		fmt.Fprintf(out, "%-12smostly: %s\n", "", most)
+	}
 }
 
 // tallied lists how many there are of each.

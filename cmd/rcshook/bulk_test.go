@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,6 +75,33 @@ func TestBulkPage(t *testing.T) {
 	}
 	if commands != 3 || len(sim.Messages()) != 2 {
 		t.Errorf("%d commands, %d messages", commands, len(sim.Messages()))
+	}
+}
+
+// TestBulkRetry sees that it is said, once, why nothing seems to happen.
+func TestBulkRetry(t *testing.T) {
+	t.Parallel()
+	_, h := deployment(t)
+	var calls atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if calls.Add(1) <= 2 {
+			http.Error(w, "no instance", http.StatusServiceUnavailable)
+			return
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	dir := t.TempDir()
+	write(t, dir+"/recipients.csv", "to\n+12025550110\n+12025550111\n")
+	write(t, dir+"/message.json", `{"text": "Hi"}`)
+	var out, faults bytes.Buffer
+	args := []string{"bulk", dir + "/recipients.csv", "-message", dir + "/message.json", "-campaign", "c", "-url", server.URL, "-key", devKey}
+	if code := run(t.Context(), args, streams{nil, &out, &faults}); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	const want = "what cannot be sent now is tried again, each row for up to 15m0s: something in front of the function answered 503 Service Unavailable\n"
+	if diff := cmp.Diff(want, faults.String()); diff != "" {
+		t.Errorf("errors (-want +got):\n%s\n%s", diff, &out)
 	}
 }
 

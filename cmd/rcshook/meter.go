@@ -74,6 +74,14 @@ func (p *meter) part(read, size int64) {
 	}
 }
 
+// say writes a line between the others.
+func (p *meter) say(text string) {
+	if p.bar != nil {
+		p.bar.Clear() //nolint:errcheck // a picture only
+	}
+	fmt.Fprintln(p.out, text)
+}
+
 func (p *meter) end() {
 	close(p.stop)
 	p.stopped.Wait()

@@ -96,11 +96,7 @@ func (p *sendPrinter) failure(out io.Writer, a *outcome.Answer) {
 	if u := a.Upstream; u != nil {
 		fmt.Fprintf(out, "  RCS Business Messaging said: %d %s %s\n", u.Status, u.Reason, u.Message)
 	}
-	action := a.Action
-	if a.Code == outcome.Unauthorized {
-		action = "Put a key of this function into " + envKey + "."
-	}
-	if action != "" {
+	if action := nextStep(a.Code, nil, p.by, a.Action); action != "" {
 		fmt.Fprintf(out, "  next: %s\n", action)
 	}
 }
@@ -171,10 +167,7 @@ func (p *sendPrinter) lost(err error) error {
 	if !errors.As(err, &fault) {
 		return err
 	}
-	action := fault.Action
-	if p.by == localURL && fault.Status == 0 && !fault.Unsure {
-		action = "Start one with rcshook dev, or name yours with -url or " + envURL + "."
-	}
+	action := nextStep("", fault, p.by, fault.Action)
 	if p.json {
 		text, err := json.Marshal(unanswered{
 			Status: fault.Status, Code: "no_answer", Retry: fault.Retry, Detail: fault.Error(), Action: action,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"flag"
 	"net/netip"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/outcome"
 )
 
 // The environment variables that name a function to those who call it. They do not
@@ -63,6 +65,20 @@ func (t *target) client() (*client.Client, error) {
 		return nil, usageError(err.Error())
 	}
 	return c, nil
+}
+
+// nextStep is the action that is advised, in the words of a command line where that
+// of the answer, or of the error in its place, is for programs. by is who sent.
+func nextStep(code outcome.Code, err error, by, action string) string {
+	fault := (*client.Error)(nil)
+	switch {
+	case code == outcome.Unauthorized:
+		return "Put a key of this function into " + envKey + "."
+	case errors.As(err, &fault) && fault.Unreached && by == localURL:
+		return "Start one with rcshook dev, or name yours with -url or " + envURL + "."
+	default:
+		return action
+	}
 }
 
 // isLoopback reports whether an address is on this machine.

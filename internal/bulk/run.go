@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/client"
@@ -38,6 +39,10 @@ type Runner struct {
 
 	// Observe, if not nil, hears of every entry, from several goroutines at once.
 	Observe func(Entry)
+
+	// Retrying, if not nil, hears why the first row that is to be sent again was not
+	// sent at once.
+	Retrying func(reason string)
 }
 
 // Bounds of a run.
@@ -114,6 +119,9 @@ type sending struct {
 	pace *pace
 	busy chan struct{}
 
+	met   atomic.Bool // somebody was there
+	retry sync.Once
+
 	mu     sync.Mutex
 	streak int
 }
@@ -162,6 +170,7 @@ func (s *sending) deliver(ctx context.Context, l *Letter) {
 			return // nobody was asked, or nothing is known
 		}
 		v := judge(a, err)
+		s.doubt(&v)
 		if v.slower {
 			s.pace.slower()
 		} else if v.state == Sent {
@@ -170,6 +179,7 @@ func (s *sending) deliver(ctx context.Context, l *Letter) {
 		if v.again {
 			wait := backoff(attempt, v.after)
 			if time.Since(began)+wait < s.Patience {
+				s.tellRetry(&v)
 				if !sleep(ctx, wait) {
 					return
 				}
@@ -181,6 +191,22 @@ func (s *sending) deliver(ctx context.Context, l *Letter) {
 		s.record(v.Entry)
 		s.heed(v)
 		return
+	}
+}
+
+// doubt ends the run if nobody was ever there: that is no interruption, which would
+// pass.
+func (s *sending) doubt(v *verdict) {
+	if !v.unreached {
+		s.met.Store(true)
+	} else if !s.met.Load() {
+		v.again, v.stop = false, true
+	}
+}
+
+func (s *sending) tellRetry(v *verdict) {
+	if s.Retrying != nil {
+		s.retry.Do(func() { s.Retrying(v.because().Error()) })
 	}
 }
 
@@ -228,10 +254,17 @@ type verdict struct {
 	slower bool
 	stop   bool // no other row would fare better
 	action string
+
+	unreached bool
+	err       error // in the place of an answer
 }
 
 func (v *verdict) because() *StopError {
-	return &StopError{Code: v.Code, Detail: v.Detail, Action: v.action}
+	e := &StopError{Code: v.Code, Detail: v.Detail, Action: v.action, Err: v.err}
+	if v.err != nil {
+		e.Detail = v.err.Error()
+	}
+	return e
 }
 
 // judge reads an answer, or the error that came instead of one.
@@ -276,7 +309,7 @@ var ofCaller = map[outcome.Code]bool{
 }
 
 func judgeError(err error) verdict {
-	v := verdict{Entry: Entry{Detail: err.Error()}, state: Open}
+	v := verdict{Entry: Entry{Detail: err.Error()}, state: Open, err: err}
 	e := (*client.Error)(nil)
 	if !errors.As(err, &e) {
 		v.again = true
@@ -285,6 +318,7 @@ func judgeError(err error) verdict {
 	v.Detail, v.after, v.action = e.Detail, e.RetryAfter, e.Action
 	v.again = e.Retry == outcome.RetryLater || e.Retry == outcome.RetryNow
 	v.slower = e.Status == 429
+	v.unreached = e.Unreached
 	v.stop = !v.again
 	return v
 }

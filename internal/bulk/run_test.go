@@ -328,3 +328,49 @@ func TestFinishes(t *testing.T) {
 		t.Errorf("%v; entries (-want +got):\n%s", err, diff)
 	}
 }
+
+// TestNobody tells a function that was never there from one that is away for a while.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, tt := range []struct {
+		name   string
+		absent func(call int64) bool
+		want   string
+		stop   bool
+	}{
+		{"never there", func(int64) bool { return true }, "open ", true},
+		{"away for a while", func(call int64) bool { return call == 2 || call == 3 }, "sent accepted", false},
+	} {
+		s := newStage(t)
+		c, _, err := start(t, numbers(4), `{"text": "No {{no}}"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := s.runner(t, c, filepath.Join(t.TempDir(), "results.csv"))
+		r.Concurrency = 1
+		var calls atomic.Int64
+		r.Send = func(ctx context.Context, body []byte) (*client.Answer, error) {
+			c := s.client
+			if tt.absent(calls.Add(1)) {
+				c.URL = closed.URL
+			}
+			return c.Send(ctx, body, "application/json", "")
+		}
+		var reasons []string
+		r.Retrying = func(reason string) { reasons = append(reasons, reason) }
+		got, err := run(t, t.Context(), r)
+		if len(got) != 1 || got[tt.want] == 0 || !tt.stop && got[tt.want] != 4 {
+			t.Errorf("%s: %v, want %s alone", tt.name, got, tt.want)
+		}
+		const refused = "the function cannot be reached: dial tcp "
+		stop, fault := (*StopError)(nil), (*client.Error)(nil)
+		switch {
+		case tt.stop && (!errors.As(err, &stop) || !errors.As(err, &fault) || !strings.HasPrefix(stop.Error(), refused) || reasons != nil):
+			t.Errorf("%s: %v, after %q", tt.name, err, reasons)
+		case !tt.stop && (err != nil || len(reasons) != 1 || !strings.HasPrefix(reasons[0], refused)):
+			t.Errorf("%s: %v, after %q", tt.name, err, reasons)
+		}
+	}
+}

@@ -190,6 +190,7 @@ func lost(err error, begun bool) *Error {
 	case begun:
 		e.Detail = "the connection broke before the function answered"
 	default:
+		e.Unreached = true
 		e.Detail = "the function cannot be reached"
 		e.Action = "Check the address, and that the function runs."
 	}

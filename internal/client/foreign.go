@@ -27,6 +27,10 @@ type Error struct {
 	// Unsure means that the message may have been sent all the same.
 	Unsure bool
 
+	// Unreached means that no connection came about: nobody listens there, or there
+	// is no such address.
+	Unreached bool
+
 	Detail string // what happened
 	Action string // the next step, a sentence; may be empty
 
