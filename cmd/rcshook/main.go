@@ -48,10 +48,7 @@ func main() {
 // run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or
 // what an [exitError] says.
 func run(ctx context.Context, args []string, ends streams) int {
-	name := commands[0].name
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
-		name, args = args[0], args[1:]
-	}
+	name, args := split(args)
 	help := overview()
 	var err error
 	c, known := find(name)
@@ -87,6 +84,24 @@ func run(ctx context.Context, args []string, ends streams) int {
 		fmt.Fprintf(ends.err, "rcshook: %v\n", err)
 		return 1
 	}
+}
+
+// split takes the name of the command off. Where there is none, flags are those of the
+// first command, but for the two that people try on every program.
+func split(args []string) (name string, rest []string) {
+	if len(args) == 0 || args[0] == "" {
+		return commands[0].name, args
+	}
+	switch args[0] {
+	case "-h", "-help", "--help":
+		return "help", args[1:]
+	case "-version", "--version":
+		return "version", args[1:]
+	}
+	if args[0][0] == '-' {
+		return commands[0].name, args
+	}
+	return args[0], args[1:]
 }
 
 func find(name string) (command, bool) {
