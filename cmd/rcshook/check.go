@@ -61,6 +61,9 @@ func check(ctx context.Context, args []string, ends streams) error {
 		return usageError("check takes one file")
 	}
 	data, err := os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) && flags.NArg() == 0 {
+		return errors.New("there is no rcshook.yaml in this folder: go to where it is, or name it, as in rcshook check path/to/rcshook.yaml")
+	}
 	if err != nil {
 		return err
 	}
@@ -83,8 +86,19 @@ func check(ctx context.Context, args []string, ends streams) error {
 		}
 	}
 	fmt.Fprintf(ends.out, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
-	if c.failed > 0 {
+	stray := strays(c.dir, file.Sources)
+	for _, fault := range stray {
+		fmt.Fprintln(ends.out, fault)
+	}
+	switch {
+	case c.failed > 0:
 		return fmt.Errorf("%w: %d of %d", errDiffers, c.failed, c.cases)
+	case len(stray) > 0:
+		return fmt.Errorf("not all cases are run: %s without a source", count(len(stray), "place"))
+	case c.cases == 0 && len(file.Sources) > 0:
+		first := sources.All()[0]
+		fmt.Fprintf(ends.out, "To test a mapping, put an event into %s, and run rcshook check -update %s\n",
+			filepath.Join(casesOf(c.dir, first.Name, first.Config), "NAME.json"), name)
 	}
 	return nil
 }
@@ -108,13 +122,7 @@ type checker struct {
 }
 
 func (c *checker) source(ctx context.Context, s *source.Source) error {
-	folder, chosen := filepath.Join("cases", s.Name), false
-	if s.Config.Cases != "" {
-		folder, chosen = s.Config.Cases, true
-	}
-	if !filepath.IsAbs(folder) {
-		folder = filepath.Join(c.dir, folder)
-	}
+	folder, chosen := casesOf(c.dir, s.Name, s.Config), s.Config.Cases != ""
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, os.ErrNotExist) && !chosen {
 		return nil
