@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -197,6 +196,9 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 		return nil, err
 	}
 	received, err := s.Map(ctx, r, checkTime)
+	if body := (*payload.BodyError)(nil); errors.As(err, &body) {
+		return nil, unreadable(event, r.Body, body)
+	}
 	if mapping := (*source.MappingError)(nil); errors.As(err, &mapping) && mapping.Err != nil {
 		return nil, fmt.Errorf("%s: %w", mapping.Detail, mapping.Err)
 	}
@@ -255,28 +257,6 @@ func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
 		made.To = append(made.To, to.E164)
 	}
 	return made, nil
-}
-
-// parseEvent reads an event: JSON alone, or lines of headers, an empty line, and a
-// body of any kind.
-func parseEvent(event []byte, kind string) (*source.Request, error) {
-	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: event}
-	if kind == "json" {
-		return r, nil
-	}
-	head, body, ok := strings.Cut(strings.ReplaceAll(string(event), "\r\n", "\n"), "\n\n")
-	if !ok {
-		return nil, errors.New("it has no empty line between the headers and the body")
-	}
-	for line := range strings.SplitSeq(head, "\n") {
-		name, value, ok := strings.Cut(line, ":")
-		if !ok {
-			return nil, fmt.Errorf("%q is no header, such as Content-Type: application/json", line)
-		}
-		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
-	}
-	r.Body = []byte(body)
-	return r, nil
 }
 
 // indent makes JSON comparable, and leaves what is none.

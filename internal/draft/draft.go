@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/rcshook/rcshook/internal/payload"
@@ -32,41 +31,26 @@ var errNoObject = errors.New("it is not one JSON object, such as {\"to\": \"+120
 // here it only has to be one JSON object.
 func Parse(text []byte) (*Draft, error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	if body := (*payload.BodyError)(nil); errors.As(payload.Syntax(text), &body) {
+		return nil, errors.New(body.Detail)
+	}
 	d := &Draft{file: text}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if t, err := decoder.Token(); err != nil || t != json.Delim('{') {
-		return nil, wrong(text, err)
+		return nil, errNoObject
 	}
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
-			return nil, wrong(text, err)
+			return nil, err
 		}
 		m := member{key: key.(string)} //nolint:errcheck // keys are nothing else
 		if err := decoder.Decode(&m.value); err != nil {
-			return nil, wrong(text, err)
+			return nil, err
 		}
 		d.from = append(d.from, m)
 	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, wrong(text, err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errNoObject
-	}
 	return d, nil
-}
-
-// wrong says in which line a text is no JSON, if it is none.
-func wrong(text []byte, err error) error {
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		line := 1 + bytes.Count(text[:min(int(syntax.Offset), len(text))], []byte("\n"))
-		return fmt.Errorf("line %d is no JSON: %w", line, err)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("the JSON ends too early")
-	}
-	return errNoObject
 }
 
 // Set gives a field a value, in the place of what the file says about it in

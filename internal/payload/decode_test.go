@@ -177,3 +177,20 @@ func TestErrors_quoteNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestSyntax sees that JSON is explained as Decode explains it.
+func TestSyntax(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", " ", "{", `{"a"`, `{"a": 1,}`, "{\n a: 1}", `{"a": 1 "b": 2}`, `{"a": [1, 2}`, `{"a": {{b}}}`, `{"a": [{{b}}]}`, `{"a": ]}`, `{"a": }`, `{[1]}`, "{\"a\": \"\n\"}", "{\"a\": \"\t\"}",
+		`{'a': 1}`, `{“a”: 1}`, `{"a": tru}`, `{"a": 01}`, "{\"a\": \"\xff\"}", `{} {}`, `[1] x`, `{"a": 1, "a": 2}`, `{"a": "\q"}`, `{"a": nul`, `{}`,
+	} {
+		_, want := payload.Decode("application/json", []byte(text), payload.Options{})
+		if got := payload.Syntax([]byte(text)); fmt.Sprint(got) != fmt.Sprint(want) && text != `[1] x` {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	if err := payload.Syntax([]byte(" 1 \n")); err != nil {
+		t.Errorf("a number: %v", err)
+	}
+}

@@ -29,11 +29,45 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 	if err != nil {
 		return nil, p.explain(err)
 	}
-	rest := strings.TrimLeft(p.text[dec.InputOffset():], " \t\r\n")
-	if rest != "" {
-		return nil, unreadable("more follows after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
+	return root, p.ended()
+}
+
+// Syntax tells why a text is not one JSON value, if it is none, as [Decode] would, with
+// a [*BodyError]. Nothing else holds for it: it need not be a payload.
+func Syntax(text []byte) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
+	p := jsonParser{dec: dec, text: string(text)}
+	for {
+		if err := p.step(); err != nil {
+			return p.explain(err)
+		}
+		if dec.StackDepth() == 0 {
+			return p.ended()
+		}
 	}
-	return root, nil
+}
+
+// step reads the next bracket, name or literal by the calls that value and container
+// make: the places of faults depend on them.
+func (p *jsonParser) step() (err error) {
+	in, n := p.dec.StackIndex(p.dec.StackDepth())
+	named := in == '{' && n%2 == 0
+	switch k := p.dec.PeekKind(); {
+	case k == '}', k == ']', !named && (k == '{' || k == '['):
+		_, err = p.dec.ReadToken()
+	default:
+		_, err = p.dec.ReadValue()
+	}
+	return err
+}
+
+// ended reports what follows after the value.
+func (p *jsonParser) ended() error {
+	rest := strings.TrimLeft(p.text[p.dec.InputOffset():], " \t\r\n")
+	if rest == "" {
+		return nil
+	}
+	return unreadable("more follows after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
 }
 
 type eof struct{}
