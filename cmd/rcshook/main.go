@@ -160,9 +160,23 @@ func newFlags(name string) *flag.FlagSet {
 func parse(flags *flag.FlagSet, args []string) error {
 	err := flags.Parse(args)
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		return usageError(err.Error())
+		return usageError(err.Error() + meant(flags, err))
 	}
 	return err
+}
+
+// meant asks for the flag that is nearest to one that there is not.
+func meant(flags *flag.FlagSet, err error) string {
+	wrong, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !ok {
+		return ""
+	}
+	var names []string
+	flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := typo.Nearest(wrong, names, max(1, len(wrong)/3)+1); near != "" {
+		return "; did you mean -" + near + "?"
+	}
+	return ""
 }
 
 // parseAround reads flags that stand before, between and after the arguments, and

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/rcshook/rcshook"
@@ -57,6 +59,9 @@ func serve(ctx context.Context, args []string, ends streams) error {
 	}
 	defer handler.Close()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s is taken by another program: stop it, or choose another port with -listen or PORT", address)
+	}
 	if err != nil {
 		return err
 	}
@@ -70,7 +75,7 @@ func serve(ctx context.Context, args []string, ends streams) error {
 func serveFlags(args []string) (address string, most int, err error) {
 	port := "8080"
 	if p := os.Getenv("PORT"); p != "" {
-		if _, err := strconv.ParseUint(p, 10, 16); err != nil {
+		if !isPort(p) {
 			return "", 0, usageError("the environment variable PORT is not a number from 0 to 65535")
 		}
 		port = p
@@ -84,10 +89,18 @@ func serveFlags(args []string) (address string, most int, err error) {
 	switch {
 	case flags.NArg() > 0:
 		err = usageError(fmt.Sprintf("serve takes no argument, and there is %q", flags.Arg(0)))
+	case isPort(address):
+		err = usageError(fmt.Sprintf("-listen takes an address with a port: write :%s", address))
 	case most < 1:
 		err = usageError("-max-requests must be at least 1")
 	}
 	return address, most, err
+}
+
+// isPort reports whether an address is a port alone, which lacks its colon.
+func isPort(address string) bool {
+	_, err := strconv.ParseUint(address, 10, 16)
+	return err == nil
 }
 
 // serveOn serves until ctx ends, and then as long as a request may take.
