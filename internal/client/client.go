@@ -97,8 +97,11 @@ func (c *Client) Send(ctx context.Context, body []byte, contentType, idempotency
 
 // address is the URL without what must not be sent or shown.
 func (c *Client) address() (string, error) {
-	u, err := url.Parse(strings.TrimSpace(c.URL))
+	given := strings.TrimSpace(c.URL)
+	u, err := url.Parse(given)
 	switch {
+	case given != "" && !strings.Contains(given, "://"):
+		return "", bare(given)
 	case err != nil || u.Host == "":
 		return "", badAddress("is no address such as https://rcshook-abc.a.run.app")
 	case u.Scheme != "https" && u.Scheme != "http":
@@ -114,6 +117,18 @@ func (c *Client) address() (string, error) {
 		u.Path = "/"
 	}
 	return u.String(), nil
+}
+
+// bare is an address without its scheme, such as localhost:8080. It is shown as it
+// should be, unless it may hold a secret.
+func bare(given string) *Error {
+	fault := "must begin with http:// or https://"
+	for _, scheme := range []string{"http://", "https://"} {
+		if u, err := url.Parse(scheme + given); err == nil && u.Host != "" && !strings.Contains(given, ":/") && near(u.Hostname()) == (scheme == "http://") && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+			fault += ": write " + u.String()
+		}
+	}
+	return badAddress(fault)
 }
 
 // near reports whether a host is this machine or in the same network.

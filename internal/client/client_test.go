@@ -265,12 +265,19 @@ func TestLost(t *testing.T) {
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	const blank = "the key or token has a blank or line break in it"
+	const bare = "the address of the function must begin with http:// or https://"
 	for _, tt := range []struct {
 		client client.Client
 		want   string
 	}{
 		{client.Client{}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
-		{client.Client{URL: "rcshook.example.com"}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
+		{client.Client{URL: "rcshook.example.com"}, bare + ": write https://rcshook.example.com"},
+		{client.Client{URL: "localhost:18473"}, bare + ": write http://localhost:18473"},
+		{client.Client{URL: "10.1.2.3/rcs"}, bare + ": write http://10.1.2.3/rcs"},
+		{client.Client{URL: "x:secret@localhost:8080"}, bare},
+		{client.Client{URL: "localhost/?key=secret"}, bare},
+		{client.Client{URL: "https:/localhost"}, bare},
+		{client.Client{URL: "http://"}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
 		{client.Client{URL: "ftp://rcshook.example.com"}, "the address of the function must begin with https://"},
 		{client.Client{URL: "https://x:secret@rcshook.example.com"}, "the address of the function must not hold a name or password: give the key apart from it"},
 		{client.Client{URL: "https://rcshook.example.com/?key=secret"}, "the address of the function must end with the path, without ? and #"},
