@@ -97,7 +97,8 @@ options() {
     --help | -h) usage && exit 0 ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     esac
-    [ $# -gt 0 ] || case $option in --*) misuse "$option needs a value" ;; esac
+    local missing=''
+    [ $# -gt 0 ] || { missing=$option && set -- ''; }
     case $option in
     --project) project=$1 ;;
     --region) region=$1 ;;
@@ -112,8 +113,9 @@ options() {
     --concurrency) concurrency=$1 ;;
     --min-instances) min_instances=$1 ;;
     --max-instances) max_instances=$1 ;;
-    *) misuse "there is no option $option" ;;
+    *) misuse "unknown option $option" ;;
     esac
+    [ -z "$missing" ] || misuse "$missing needs a value"
     shift
   done
 }
