@@ -41,7 +41,7 @@ Send a message:
 See what arrived:
 
   curl http://localhost:%[2]d/_sim/messages
-
+%[5]s
 Examine the set-up, as it is done where something is wrong:
 
   rcshook doctor -env http://localhost:%[2]d%[4]s
@@ -126,7 +126,7 @@ func dev(ctx context.Context, args []string, ends streams) error {
 	if err := await(ctx, o.port, failed); err != nil {
 		return err
 	}
-	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey, envPath)
+	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey, envPath, o.export())
 	file.greet(ends.out)
 	queue.greet(ends.out, o.simPort)
 	select {

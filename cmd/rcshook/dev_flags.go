@@ -76,6 +76,16 @@ func (o *devOptions) page(agentID string, sources []phone.Source) http.Handler {
 	})
 }
 
+// export tells how rcshook send and bulk find the function where they do not look by
+// themselves.
+func (o *devOptions) export() string {
+	address := fmt.Sprintf("http://localhost:%d/", o.port)
+	if address == localURL {
+		return ""
+	}
+	return fmt.Sprintf("\nPoint rcshook send and bulk to it, in their terminal:\n\n  export %s=%s\n", envURL, address)
+}
+
 // connect begins to push to the webhook, if there is one.
 func (o *devOptions) connect(ctx context.Context, sim *rbmtest.Simulator) error {
 	if o.webhook == "" {
