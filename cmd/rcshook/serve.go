@@ -14,6 +14,7 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/drain"
 	"github.com/rcshook/rcshook/internal/outcome"
 )
 
@@ -36,8 +37,9 @@ var serveCommand = command{
 	rcshook serve [-listen :8080] [-max-requests 250]
 
 Runs the function as a plain server, as in a container, with the settings in the
-environment. SIGTERM ends it once what is in flight is finished. The environment
-variable PORT sets the port too.
+environment. SIGTERM ends it once what is in flight is finished; on Cloud Run, which
+kills it after 10 seconds, what is left after 8 is cancelled and answered. The
+environment variable PORT sets the port too.
 `,
 	run: serve,
 }
@@ -67,7 +69,11 @@ func serve(ctx context.Context, args []string, ends streams) error {
 	}
 	log := outcome.NewLogger(ends.err)
 	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", rcshook.Version()))
-	err = serveOn(ctx, listener, bound(handler, most, cfg.Timeout), cfg.Timeout, log)
+	h, finish := bound(handler, most, cfg.Timeout), finishAll(cfg.Timeout)
+	if os.Getenv("K_SERVICE") != "" {
+		h, finish = hurried(h)
+	}
+	err = serveOn(ctx, listener, h, finish, log)
 	log.Info("stopped")
 	return err
 }
@@ -103,8 +109,8 @@ func isPort(address string) bool {
 	return err == nil
 }
 
-// serveOn serves until ctx ends, and then as long as a request may take.
-func serveOn(ctx context.Context, l net.Listener, h http.Handler, budget time.Duration, log *slog.Logger) error {
+// serveOn serves until ctx ends, and then until finish has nothing left to wait for.
+func serveOn(ctx context.Context, l net.Listener, h http.Handler, finish finisher, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: headerPatience,
@@ -121,13 +127,40 @@ func serveOn(ctx context.Context, l net.Listener, h http.Handler, budget time.Du
 	case <-ctx.Done():
 	}
 	log.Info("stopping: what is in flight is finished first")
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), slotPatience+budget+writePatience)
-	defer cancel()
-	if err := server.Shutdown(grace); err != nil {
+	if err := finish(context.WithoutCancel(ctx), server); err != nil {
 		server.Close()
 		return fmt.Errorf("some requests were cut off: %w", err)
 	}
 	return nil
+}
+
+// A finisher returns once what is in flight is answered, or cannot be waited for.
+type finisher func(context.Context, *http.Server) error
+
+// finishAll waits as long as a request may take.
+func finishAll(budget time.Duration) finisher {
+	return func(ctx context.Context, s *http.Server) error {
+		ctx, cancel := context.WithTimeout(ctx, slotPatience+budget+writePatience)
+		defer cancel()
+		return s.Shutdown(ctx)
+	}
+}
+
+// hurried is for Cloud Run, which ends an instance 10 seconds after SIGTERM: what
+// takes too long is cancelled in time to be answered with what is known, as in the
+// deployed function.
+//
+// Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#instance-shutdown
+func hurried(h http.Handler) (http.Handler, finisher) {
+	const farewell = 500 * time.Millisecond // for connections whose requests are answered
+	requests := new(drain.Requests)
+	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests.Serve(w, r, h.ServeHTTP) })
+	return served, func(ctx context.Context, s *http.Server) error {
+		err := requests.Wait(ctx)
+		ctx, cancel := context.WithTimeout(ctx, farewell)
+		defer cancel()
+		return errors.Join(err, s.Shutdown(ctx))
+	}
 }
 
 // bound lets at most so many requests through to h at once. One more waits for a
@@ -141,6 +174,9 @@ func bound(h http.Handler, most int, budget time.Duration) http.Handler {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-wait.C:
+			refuse(w)
+			return
+		case <-r.Context().Done(): // the server ends, or nobody waits any more
 			refuse(w)
 			return
 		}

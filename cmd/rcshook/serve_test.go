@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -30,7 +31,7 @@ func TestServeFinishes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serveOn(ctx, l, bound(h, 1, time.Minute), time.Minute, slog.New(slog.DiscardHandler))
+		ended <- serveOn(ctx, l, bound(h, 1, time.Minute), finishAll(time.Minute), slog.New(slog.DiscardHandler))
 	}()
 	got := make(chan string, 1)
 	go func() {
@@ -65,6 +66,95 @@ func TestServeFinishes(t *testing.T) {
 		t.Errorf("the server ended with %v", err)
 	}
 }
+
+// TestServeHurries ends the server on Cloud Run, while one request is at work, one
+// waits for its slot, and one does not mind its end.
+func TestServeHurries(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		stubborn bool
+		fault    error
+		most     time.Duration
+	}{
+		{"those that mind", false, nil, 8500 * time.Millisecond},
+		{"one that does not", true, context.DeadlineExceeded, 9500 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := pipes{make(chan net.Conn), make(chan struct{})}
+			release := make(chan struct{})
+			h, finish := hurried(bound(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if <-r.Context().Done(); test.stubborn {
+					<-release
+				}
+				w.WriteHeader(http.StatusGatewayTimeout)
+			}), 1, time.Minute))
+			ctx, stop := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- serveOn(ctx, l, h, finish, slog.New(slog.DiscardHandler)) }()
+			answers := make(chan int, 2)
+			request := func() {
+				client := http.Client{Transport: &http.Transport{DialContext: l.dial, DisableKeepAlives: true}}
+				res, err := client.Get("http://rcshook/")
+				if err != nil {
+					answers <- 0
+					return
+				}
+				res.Body.Close()
+				answers <- res.StatusCode
+			}
+			go request()
+			synctest.Wait()
+			time.Sleep(time.Second)
+			start := time.Now()
+			stop()
+			synctest.Wait()
+			time.Sleep(4 * time.Second)
+			go request() // the listener is there for it, and it would wait until 9 s for its slot
+			err := <-ended
+			if took := time.Since(start); !errors.Is(err, test.fault) || took > test.most {
+				t.Errorf("%s: the server ended with %v after %v, want %v within %v", test.name, err, took, test.fault, test.most)
+			}
+			got := []int{<-answers, <-answers}
+			close(release)
+			want := []int{http.StatusGatewayTimeout, http.StatusServiceUnavailable}
+			if test.stubborn {
+				want[0] = 0
+			}
+			if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+				t.Errorf("%s: the answers are %v, want %v", test.name, got, want)
+			}
+		})
+	}
+}
+
+// pipes is a listener for connections that stay in the process.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error   { close(p.closed); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
 // TestBound holds more requests at once than there are slots.
 func TestBound(t *testing.T) {
@@ -118,7 +208,7 @@ func TestServeAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := serveOn(t.Context(), l, nil, time.Second, slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
+	if err := serveOn(t.Context(), l, nil, finishAll(time.Second), slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serving on a closed listener: %v, want %v", err, net.ErrClosed)
 	}
 }
