@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"net/url"
 	"os"
@@ -172,7 +173,11 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 		return nil, errors.New("nobody answers at " + u.Host + ": is rcshook dev running?")
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // "" is none of those below
+	switch {
+	case res.StatusCode == http.StatusNotFound || media == "text/html" || media == "application/json" && strings.Trim(u.Path, "/") == "":
+		return nil, fmt.Errorf("%s has no settings (HTTP %d): those of rcshook dev are at %s on the port of the simulator, 8081 by default", name, res.StatusCode, envPath)
+	case res.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: HTTP %d", name, res.StatusCode)
 	}
 	return io.ReadAll(io.LimitReader(res.Body, maxSettings))

@@ -248,3 +248,23 @@ func TestPageSources(t *testing.T) {
 		t.Errorf("the page has %d bytes, want at most %d", total, most)
 	}
 }
+
+// TestMistaken posts to the phone what the function should get.
+func TestMistaken(t *testing.T) {
+	t.Parallel()
+	const phrase = `{"error":"this is the phone: post it to the function, `
+	for _, tt := range []struct {
+		function, path string
+		status         int
+		allow, want    string
+	}{
+		{"http://localhost:9000/", "/", 405, "GET, HEAD", phrase + `http://localhost:9000/"}`},
+		{"http://localhost:9000/", "/hooks/shop", 404, "", phrase + `http://localhost:9000/hooks/shop"}`},
+		{"", "/", 405, "GET, HEAD", phrase + `which listens on another port, 8080 by default"}`},
+	} {
+		w := ask(t, phone.New(phone.Options{FunctionURL: tt.function}), "POST", tt.path, "{}", nil)
+		if w.Code != tt.status || w.Header().Get("Allow") != tt.allow || w.Body.String() != tt.want {
+			t.Errorf("POST %s: %d, allowed %q, %s", tt.path, w.Code, w.Header().Get("Allow"), w.Body)
+		}
+	}
+}

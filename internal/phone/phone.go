@@ -25,6 +25,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -118,6 +119,8 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /_dev/images", p.setImages)
 	mux.HandleFunc("POST /_dev/send", p.send)
 	mux.HandleFunc("POST /_dev/hook", p.hook)
+	mux.HandleFunc("POST /{$}", p.mistaken)
+	mux.HandleFunc("POST /hooks/{source}", p.mistaken)
 	// Nobody else's page may post, even if the mounting forgets to see to it.
 	return p.secure(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -231,6 +234,20 @@ func (p *page) setImages(w http.ResponseWriter, r *http.Request) {
 	}
 	p.images.Store(*req.On)
 	answer(w, http.StatusOK, struct{}{})
+}
+
+// mistaken answers what is meant for the function.
+func (p *page) mistaken(w http.ResponseWriter, r *http.Request) {
+	where := "which listens on another port, 8080 by default"
+	if p.FunctionURL != "" {
+		where = strings.TrimSuffix(p.FunctionURL, "/") + r.URL.Path
+	}
+	status := http.StatusNotFound
+	if r.URL.Path == "/" {
+		status = http.StatusMethodNotAllowed
+		w.Header().Set("Allow", "GET, HEAD")
+	}
+	answer(w, status, map[string]string{"error": "this is the phone: post it to the function, " + where})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
