@@ -165,12 +165,10 @@ func (s *sending) record(e Entry) {
 func (s *sending) deliver(ctx context.Context, l *Letter) {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
-		a, err := s.post(ctx, l.Body)
-		if ctx.Err() != nil && a == nil {
-			return // nobody was asked, or nothing is known
+		v, known := s.post(ctx, l.Body)
+		if !known {
+			return
 		}
-		v := judge(a, err)
-		s.doubt(&v)
 		if v.slower {
 			s.pace.slower()
 		} else if v.state == Sent {
@@ -210,28 +208,34 @@ func (s *sending) tellRetry(v *verdict) {
 	}
 }
 
-// post makes one request, when its turn has come. Once begun it is not broken off.
-func (s *sending) post(ctx context.Context, body []byte) (*client.Answer, error) {
+// post makes one request, when its turn has come. Once begun it is not broken off. If
+// the run ends and nobody was asked, or gave an answer, nothing is known. A verdict that
+// ends the run does so before another request takes the place of this one.
+func (s *sending) post(ctx context.Context, body []byte) (v verdict, known bool) {
 	select {
 	case s.busy <- struct{}{}:
 		defer func() { <-s.busy }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return verdict{}, false
 	}
 	if err := s.pace.wait(ctx); err != nil {
-		return nil, err
+		return verdict{}, false
 	}
 	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
-	return s.Send(once, body)
+	a, err := s.Send(once, body)
+	if ctx.Err() != nil && a == nil {
+		return verdict{}, false
+	}
+	v = judge(a, err)
+	if s.doubt(&v); v.stop {
+		s.stop(v.because())
+	}
+	return v, true
 }
 
-// heed stops the run where a verdict says so, or too many rows in a row failed.
+// heed stops the run where too many rows in a row failed.
 func (s *sending) heed(v verdict) {
-	if v.stop {
-		s.stop(v.because())
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v.state == Sent || v.Code == string(outcome.RecipientUnreachable) {
