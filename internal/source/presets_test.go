@@ -173,9 +173,12 @@ func TestPresets_tampered(t *testing.T) {
 			if s.Google() {
 				step = 11 // these signatures take their time
 			}
-			for i := 0; i < len(signed().Header.Get(proof)); i += step {
+			for i := 0; ; i += step {
 				r := signed()
 				value := []byte(r.Header.Get(proof))
+				if i >= len(value) { // those of ECDSA differ in length
+					break
+				}
 				value[i] ^= 1
 				if r.Header.Set(proof, string(value)); receive(r, now) == nil && !harmless(string(value), signed().Header.Get(proof)) {
 					t.Errorf("byte %d of the header %s flipped: accepted", i, proof)
