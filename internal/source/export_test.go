@@ -3,6 +3,10 @@ package source
 import (
 	"context"
 	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/rcshook/rcshook/internal/config"
 )
 
 // Verify is the check of Receive alone.
@@ -24,3 +28,33 @@ func Fill(s *Source) (empty func()) {
 
 // Running is how the time of programs is counted.
 var Running = running
+
+// Native is what jq makes of a value without the limits of [Limited]. Errors are
+// among the results as their texts.
+func Native(text string, value any) []any {
+	code, err := gojq.Compile(parsed(text))
+	if err != nil {
+		panic(err)
+	}
+	return resultsOf(code.Run(value))
+}
+
+// Limited is what a program of a source makes of it.
+func Limited(text string, value any) []any {
+	p, faults := compile(config.Program{Text: text}, "")
+	if len(faults) > 0 {
+		panic(faults[0].String())
+	}
+	left := room(maxMade)
+	return resultsOf(p.code.Run(value, nil, nil, "", 0, &left))
+}
+
+func resultsOf(iter gojq.Iter) (results []any) {
+	for v, ok := iter.Next(); ok; v, ok = iter.Next() {
+		if err, wrong := v.(error); wrong {
+			return append(results, "error: "+err.Error())
+		}
+		results = append(results, v)
+	}
+	return results
+}

@@ -25,14 +25,14 @@ import (
 //	date($format; $tz)         a time becomes text, by the letters of strftime; without $tz in UTC
 //	truncate($n)               a text becomes at most $n characters long
 func options(country string) []gojq.CompilerOption {
-	return []gojq.CompilerOption{
+	return append(limits(),
 		gojq.WithVariables(variables),
 		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, country) }),
 		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], false) }),
 		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], true) }),
 		gojq.WithFunction("date", 1, 2, date),
 		gojq.WithFunction("truncate", 1, 1, func(v any, args []any) any { return truncate(v, args[0]) }),
-	}
+	)
 }
 
 // e164 is null for what is no phone number: shops have 555-555-SHIP in that field.

@@ -25,7 +25,7 @@ const (
 
 // program is a jq program, compiled. It sees the body as its input, $headers,
 // $query, and $digest, the SHA-256 of the body in hex. It can reach neither files
-// nor the environment, and its time is that of the request.
+// nor the environment, its time is that of the request, and its memory is limited.
 type program struct {
 	code   *gojq.Code
 	digest bool // it uses $digest
@@ -38,7 +38,7 @@ const (
 	varNow     = "$__now__" // what the function now becomes
 )
 
-var variables = []string{varHeaders, varQuery, varDigest, varNow}
+var variables = []string{varHeaders, varQuery, varDigest, varNow, varRoom}
 
 // forbidden are functions that could reach outside, and why there is nothing there.
 var forbidden = map[string]string{
@@ -47,6 +47,7 @@ var forbidden = map[string]string{
 	"input":      "there is one event, and it is the input already: write .",
 	"inputs":     "there is one event, and it is the input already: write .",
 	"modulemeta": "there are no modules",
+	varRoom:      "it is not for mappings",
 }
 
 // compile makes a program of its text. Country is the default of the function e164.
@@ -68,7 +69,14 @@ func compile(p config.Program, country string) (*program, []config.Fault) {
 		faults = append(faults, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Fault("must not import: there are no modules"))
 	}
 	compiled := new(program)
-	eachFunction(reflect.ValueOf(query), func(f *gojq.Func) {
+	each(reflect.ValueOf(query), func(node any) {
+		if t, ok := node.(*gojq.Term); ok {
+			spread(t)
+		}
+		f, ok := node.(*gojq.Func)
+		if !ok {
+			return
+		}
 		if why, ok := forbidden[f.Name]; ok {
 			faults = append(faults, p.At(locate(p.Text, f.Name)).Fault("must not use %s: %s", f.Name, why))
 		}
@@ -82,34 +90,13 @@ func compile(p config.Program, country string) (*program, []config.Fault) {
 	if len(faults) > 0 {
 		return nil, faults
 	}
+	bound(query)
 	if compiled.code, err = gojq.Compile(query, options(country)...); err != nil {
 		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
 		name, _, _ = strings.Cut(name, "/")
 		return nil, []config.Fault{p.At(locate(p.Text, name)).Fault("is no jq program: %s", err)}
 	}
 	return compiled, nil
-}
-
-// eachFunction calls f for every function and variable that a program uses.
-func eachFunction(v reflect.Value, f func(*gojq.Func)) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			return
-		}
-		if function, ok := v.Interface().(*gojq.Func); ok {
-			f(function)
-		}
-		eachFunction(v.Elem(), f)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			eachFunction(v.Field(i), f)
-		}
-	case reflect.Slice:
-		for i := range v.Len() {
-			eachFunction(v.Index(i), f)
-		}
-	}
 }
 
 // locate finds a name in a program, as a word of its own and not as a field: the
@@ -138,8 +125,9 @@ func (p *program) run(ctx context.Context, value any, in *input) ([]any, error) 
 		digest = in.digest()
 	}
 	now := float64(in.now.UnixMilli()) / 1000
+	left := room(maxMade)
 	var results []any
-	for iter := p.code.RunWithContext(ctx, value, in.headers, in.query, digest, now); ; {
+	for iter := p.code.RunWithContext(ctx, value, in.headers, in.query, digest, now, &left); ; {
 		v, ok := iter.Next()
 		if !ok {
 			return results, nil
@@ -164,6 +152,9 @@ func (p *program) failure(ctx context.Context, err error) error {
 	}
 	if halt := (*gojq.HaltError)(nil); errors.As(err, &halt) {
 		return &programError{"calls halt", err}
+	}
+	if limit := limitError(""); errors.As(err, &limit) {
+		return &programError{string(limit), err}
 	}
 	if own := functionError(""); errors.As(err, &own) {
 		return &programError{"stops: " + string(own), err}

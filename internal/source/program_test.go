@@ -111,6 +111,10 @@ func TestMap_fails(t *testing.T) {
 		{"forever growing", "[range(infinite)]", "the map takes longer than 500ms"},
 		{"many", "range(2000)", "the map yields more than 1000 results"},
 		{"many messages", "range(200)", "the webhook becomes more than 100 messages"},
+		{"long text", `"x" * 2000000000 | length`, "the map makes a text of more than 1 MiB"},
+		{"text as long as the event says", `"★" * .n`, "the map makes a text of more than 1 MiB"},
+		{"long list", `reduce range(40) as $i ([1]; . + .) | length`, "the map makes a list of more than 262144 items"},
+		{"large beyond memory", `{t: reduce range(40) as $i ([]; [., .])}`, "the map yields a payload of more than 256 KiB"},
 		{"large", "{t: (.p * 30000)}", "the map yields a payload of more than 256 KiB"},
 		{"no country", ".p | e164(\"UK\")", "the map stops: e164 needs a country such as US or DE"},
 		{"no currency", "money(1; \"dollars\")", "the map stops: money needs a currency such as USD"},
@@ -122,7 +126,7 @@ func TestMap_fails(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := mapped(t, test.mapping, `{"p":"`+secret+`"}`)
+			got, err := mapped(t, test.mapping, `{"p":"`+secret+`","n":1000000000}`)
 			mapping := (*source.MappingError)(nil)
 			if !errors.As(err, &mapping) {
 				t.Fatalf("%s = %q, %v, want a MappingError", test.mapping, got, err)

@@ -342,6 +342,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 
 func (s *Source) mapEvents(ctx context.Context, events []any, given string, in *input) (*Received, error) {
 	received := new(Received)
+	large := &MappingError{Source: s.Name, Detail: fmt.Sprintf("the map yields a payload of more than %d KiB", maxPayload>>10)}
 	for i, event := range events {
 		at := -1
 		if len(events) > 1 {
@@ -359,6 +360,9 @@ func (s *Source) mapEvents(ctx context.Context, events []any, given string, in *
 		}
 		payloads, list := flatten(results)
 		for i, p := range payloads {
+			if size(p, maxPayload) > maxPayload { // it may be far larger than it is in memory
+				return nil, large
+			}
 			m := Message{ContentType: "application/json"}
 			if m.Body, err = gojq.Marshal(p); err != nil {
 				return nil, &MappingError{Source: s.Name, Detail: "the map yields what is no JSON", Err: err}
@@ -370,7 +374,7 @@ func (s *Source) mapEvents(ctx context.Context, events []any, given string, in *
 			received.Messages = append(received.Messages, m)
 			switch {
 			case len(m.Body) > maxPayload:
-				return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the map yields a payload of more than %d KiB", maxPayload>>10)}
+				return nil, large
 			case len(received.Messages) > maxMessages:
 				return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the webhook becomes more than %d messages", maxMessages)}
 			}

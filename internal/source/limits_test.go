@@ -1,0 +1,101 @@
+package source_test
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+// A program that would make something very large fails before it is made, also where
+// the event decides how large. Not parallel, because the allocations of all are counted.
+func TestLimits(t *testing.T) {
+	const (
+		text = "error: makes a text of more than 1 MiB"
+		list = "error: makes a list of more than 262144 items"
+		made = "error: makes more than 64 MiB of texts and lists"
+	)
+	for _, test := range []struct{ program, want string }{
+		{`"x" * 2000000000 | length`, text},
+		{`"★" * .n`, text},
+		{`.n * "★"`, text},
+		{`(.n, 2) as $n | .s * $n`, text},
+		{`.s *= .n`, text},
+		{`. as {"a\("x" * .n)": $a} | $a`, text},
+		{`{("x" * .n): 1}`, text},
+		{`def f($n): "x" * $n; f(.n)`, text},
+		{`[limit(30; repeat("x" * 100000000))]`, text},
+		{`last(limit(3000; repeat("x" * 1000000)))`, made},
+		{`last(range(3000) | ("x" * 1000000) + "y")`, made},
+		{`("x" * 1000000) as $x | last(range(3000) | "\($x)")`, made},
+		{`[range(1000)] as $x | last(range(30000) | $x + [.])`, made},
+		{`reduce range(40) as $i ("x"; . + .)`, text},
+		{`reduce range(40) as $i ("x"; . += .)`, text},
+		{`reduce range(40) as $i ({a: "x"}; .a += .a)`, text},
+		{`reduce range(40) as $i ([1]; . + .) | length`, list},
+		{`reduce range(40) as $i ("x"; "\(.)\(.)")`, text},
+		{`reduce range(40) as $i ("x"; @html "\(.)\(.)")`, text},
+		{`reduce range(40) as $i ("x"; {"\(.)\(.)": 1} | keys[0])`, text},
+		{`reduce range(40) as $i ("x"; [., .] | add)`, text},
+		{`reduce range(40) as $i ("x"; add(., .))`, text},
+		{`reduce range(40) as $i ("x"; [., .] | join(""))`, text},
+		{`[range(2000)] | join("x" * 1000)`, text},
+		{`reduce range(400) as $i ("x"; @base64)`, text},
+		{`reduce range(40) as $i ("\""; tojson)`, text},
+		{`reduce range(40) as $i ([]; [., .]) | tojson`, text},
+		{`reduce range(40) as $i ([]; [., .]) | "\(.)"`, text},
+		{`reduce range(40) as $i ([]; [., .]) | @text`, text},
+		{`reduce range(40) as $i ([1]; [., .]) | flatten`, text},
+		{`[[range(20000)], (range(20000) | [.])] | transpose`, list},
+		{`[] | .[500000000] = 1 | length`, list},
+		{`.n as $n | [] | .[$n] = 1 | length`, list},
+		{`.n as $n | [] | .[$n - 700000000] |= 1 | length`, list},
+		{`setpath(["a", .n - 700000000]; 1) | length`, list},
+		{`pick(.a[300000000]) | length`, list},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := source.Limited(test.program, map[string]any{"n": json.Number("1000000000"), "s": "x"})
+		runtime.ReadMemStats(&after)
+		if len(got) != 1 || got[0] != test.want {
+			t.Errorf("%s = %.100v, want the %s", test.program, got, test.want)
+		}
+		if most, mib := uint64(96), (after.TotalAlloc-before.TotalAlloc)>>20; mib > most {
+			t.Errorf("%s takes %d MiB, want at most %d", test.program, mib, most)
+		}
+	}
+}
+
+// Within the limits a program does as jq does.
+func TestLimits_within(t *testing.T) {
+	t.Parallel()
+	input := map[string]any{
+		"a": 1, "b": "b", "l": []any{1, "x", nil, []any{2}}, "o": map[string]any{"k": "v", "n": nil},
+		"n": json.Number("19.90"), "big": json.Number("9007199254740993"), "f": math.NaN(),
+	}
+	for _, program := range []string{
+		`.a + .b`, `.a + 1`, `1 + .a`, `.b + "x"`, `.l + .l`, `.o + {a: 1}`, `null + .b`, `.n + .big`, `.big + .big`, `.o + .l`,
+		`(1, 2) + (10, 20)`, `("a", "b") + ("c", "d")`, `(1, 2) * (10, 20)`, `("a", "b") * (1, 2)`, `1 + 2 * 3 + 4 * 5`, `. as $x | $x.a + $x.a * 2`,
+		`"ab" * 3`, `3 * "ab"`, `"ab" * 0`, `"ab" * 0.5`, `"ab" * 1.5`, `"ab" * -1`, `"ab" * .f`, `"ab" * .n`, `"" * 1e9`, `.o * {k: {z: 1}}`, `.l * 2`, `.b * .b`, `.big * .big`, `.n * 2`,
+		`.a += 1`, `.a += (1, 2)`, `.l[0] += .a`, `.b += "x"`, `.l[] += 1`, `.o[] += "x"`, `.missing += "x"`, `.b *= 2`, `.b *= (1, 2)`, `.n *= 2`, `(.a, .n) += 1`, `(.a, .b) *= 2`,
+		`.o |= (. + {c: 1} | .k += "w")`, `.l |= map(. + "x")?`, `[.l[] | try (. + 1) catch .]`, `[.l[] | . * 2?]`, `.l[(.a + 0)] = "y"`, `.l[.a] |= 5`, `.l[-1] = 1`, `.l[2:] = ["z"]`, `.l[7] = 1`, `.o["\(.b)\(.a)"] = 1`,
+		`.o["k\("")"]`, `."a\("")"`, `.["o"]["k"]`, `path(.l[.a])`, `path(.o | select(.k + "" == "v") | .k)`, `[paths(type == "number" and . * 2 > 1)]`, `try path(.a + 1) catch .`, `try path("\(.a)") catch .`,
+		`"\(.a)"`, `"x\(.b)y\(.l)z\(.n)"`, `"\(1, 2)-\(3, 4)"`, `"\("q")\(null)\(true)"`, `"a\("b\("c\(.a)")")"`, `@html "<\(.b + "<>")>"`, `@json "x\(.l)"`, `@base64 "\(.b)\(.l)"`, `@uri "?q=\("ä ö")"`, `@sh "echo \("it's")"`, `@csv "\([1, "a\"b"])"`, `@html "\("<")\(1 | "<")"`, `@text "\(.o)"`, `@html "plain"`,
+		`{"k\(.a)": .b}`, `{"\("a", "b")"}`, `{(@base64 "\(.b)"): 1}`, `. as {"\("a")": $x} | $x`, `{("a" + "b"): 1, "c": (1 + .a)}`, `[.l[]?, 1 + .a]`, `"\(.missing?)"`, `("a" + "b")[1:]`, `"a\(.b)"[1:]`, `"a\(.b)" | .[0:1] + "z"`, `"\(.a)"?`, `(.l + [1])[0]`, `(.l | add?)`,
+		`.l | tojson`, `.l | tostring`, `.b | tostring`, `[.l[] | tojson]`, `.l | @json`, `.l | flatten`, `[[[1]]] | flatten(1)`, `[.a, 2] | add`, `.o | add`, `add(.a, .a)`, `[] | add`, `try (.a | add) catch .`, `["a", 1, null, true] | join("-")`, `["a", "b"] | join("-", "+")`, `{a: "x", b: "y"} | join(",")`, `try ([[1]] | join(",")) catch .`, `try (.a | join(",")) catch .`,
+		`[[1, 2], [3]] | transpose`, `try (.a | transpose) catch .`, `setpath(["o", "z"]; 1)`, `setpath(["l", 1]; 2)`, `try setpath(1; 1) catch .`, `setpath(["a"], ["b"]; 1, 2)`, `pick(.o.k)`, `pick(.l[1])`, `format("json")`, `.b | format("base64")`,
+		`def f(x): x + x; f(.a, .b)`, `def f($x): "\($x)!" * 2; f("a")`, `def add: 5; add`, `def join(x): x + 1; join(2)`, `reduce .l[] as $x (""; . + ($x | tostring))`, `foreach (1, 2, 3) as $x (0; . + $x; [$x, .])`, `[limit(3; repeat("x" + "y"))]`, `label $out | 1 + (2, break $out)`, `first(.a + 1, error("x"))`, `try ("a" + 1) catch .`, `try error("a" + "b") catch .`, `.missing // "a" + "b"`, `if .a + 1 == 2 then "y" + "es" else "no" end`, `[.l[] as [$x] ?// $x | "\($x)"]`, `-(.a + 1)`, `[.[]? | numbers | . * 2 + 1]`, `[.. | strings | . + "!"]`, `walk(if type == "string" then . + "!" else . end)`, `with_entries(.key += "_" | .value |= tostring)`, `to_entries | map("\(.key)=\(.value)") | join("&")`, `.b | gsub("b"; "c" + "d")`, `.b | gsub("(?<x>b)"; "<\(.x)\(.x)>")`,
+		`"` + strings.Repeat(`\(.a)-`, 100) + `"`, `"` + strings.Repeat(`\(.b)`, 30) + `"`, `@base64 "` + strings.Repeat(`\(.b)`, 29) + `"`,
+	} {
+		if diff := cmp.Diff(source.Native(program, input), source.Limited(program, input), cmpopts.EquateNaNs(), cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
+			t.Errorf("%s (-jq +ours):\n%s", program, diff)
+		}
+	}
+}
