@@ -241,6 +241,33 @@ func TestOpen_faults(t *testing.T) {
 			"f:1:86 sources.s.scheme.key must be text or base64",
 		}},
 		{"type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, google-oidc"}},
+		{"preset that is misspelt, and all else", "{preset: shopifi, scheme: {encoding: base32}, map: '{', event_id: 'env', agent: nobody}", []string{
+			"f:1:15 sources.s.preset is not known: did you mean shopify?",
+			"f:1:11 sources.s.secret is missing, so nobody could be let in: write it here, or the name of a secret, projects/PROJECT/secrets/SECRET",
+			"f:1:41 sources.s.scheme.encoding must be hex or base64",
+			"f:1:67 sources.s.map is no jq program: unexpected EOF",
+			"f:1:81 sources.s.event_id must not use env: the environment is not for mappings: it may hold secrets",
+			"f:1:87 sources.s.agent is not the name of an agent in this file or the environment",
+		}},
+		{"preset that is misspelt, and no map", "{preset: strip, secret: x}", []string{
+			"f:1:15 sources.s.preset is not known: did you mean stripe?",
+			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}",
+		}},
+		{"preset that nobody knows, and all else", "{preset: carrierpigeon, scheme: {key: hex}, map: '{', agent: nobody}", []string{
+			"f:1:15 sources.s.preset is not known: the presets are " + strings.Join(source.Presets(), ", ") + "; any other sender is one with a scheme of its own, see preset hmac",
+			"f:1:11 sources.s.secret is missing, so nobody could be let in: write it here, or the name of a secret, projects/PROJECT/secrets/SECRET",
+			"f:1:47 sources.s.scheme.key must be text or base64",
+			"f:1:65 sources.s.map is no jq program: unexpected EOF",
+			"f:1:68 sources.s.agent is not the name of an agent in this file or the environment",
+		}},
+		{"no map, and an event_id", "{preset: stripe, secret: x, event_id: '{'}", []string{
+			"f:1:54 sources.s.event_id is no jq program: unexpected EOF",
+			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}",
+		}},
+		{"URL and public key", "{scheme: {type: signature, header: X-S, algorithm: ed25519, content: '{url}{body}'}, secret: abc, map: .}", []string{
+			"f:1:11 sources.s.url is missing: this sender signs the public address of the source, so the source must know it",
+			"f:1:99 sources.s.secret must be a public key for Ed25519: 32 bytes as base64 or hex, optionally after whpk_, or PEM",
+		}},
 		{"field of another scheme", "{secret: x, scheme: {type: token, encoding: hex}}", []string{"f:1:48 sources.s.scheme.encoding has no meaning for the type token"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -123,12 +124,16 @@ func open(c config.Source, o Options, keys func() *googleKeys) (*Source, []confi
 	var err error
 	switch s.preset, err = loadPreset(c.Preset); {
 	case errors.Is(err, errNoPreset):
-		if near := config.Closest(c.Preset, Presets()); near != "" {
+		near := config.Closest(c.Preset, Presets())
+		if near != "" {
 			fault("preset", "is not known: did you mean %s?", near)
+		} else {
+			fault("preset", "is not known: the presets are %s; any other sender is one with a scheme of its own, see preset hmac", strings.Join(Presets(), ", "))
+		}
+		// The rest is judged as if the advice had been taken.
+		if s.preset, err = loadPreset(cmp.Or(near, "hmac")); err != nil {
 			return s, faults
 		}
-		fault("preset", "is not known: the presets are %s; any other sender is one with a scheme of its own, see preset hmac", strings.Join(Presets(), ", "))
-		return s, faults
 	case err != nil:
 		fault("preset", "cannot be used: %v", err)
 		return s, faults
@@ -186,13 +191,16 @@ func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
 	if described.Type == "twilio" && c.URL == "" {
 		fault("url", "is missing: this sender signs the public address of the source, so the source must know it")
 	}
+	judged := s.scheme != nil
 	for _, f := range wrong {
 		if strings.HasSuffix(f.Setting, ".url") { // of the source, not of its scheme
 			f = c.At.Of("url").Fault("%s", f.Detail)
+		} else {
+			judged = false
 		}
 		faults = append(faults, f)
 	}
-	if len(faults) > 0 {
+	if !judged { // nor is it known what a secret looks like
 		return faults
 	}
 	for _, secret := range c.Secrets {
@@ -205,25 +213,30 @@ func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
 	return faults
 }
 
+// missing reports whether a program was not written; one may be written and empty.
+func missing(p config.Program) bool { return p.Line == 0 && p.Text == "" }
+
 func (s *Source) openPrograms() (faults []config.Fault) {
 	one := func(p config.Program) *program {
-		if p.Line == 0 && p.Text == "" {
+		if missing(p) {
 			return nil
 		}
 		compiled, wrong := compile(p, s.Config.Country)
 		faults = append(faults, wrong...)
 		return compiled
 	}
-	s.events, s.reply, s.mapping = one(s.preset.Events), one(s.preset.Reply), one(s.Config.Map)
-	if s.mapping == nil && len(faults) == 0 {
-		s.mapping = one(s.preset.Map)
+	s.events, s.reply = one(s.preset.Events), one(s.preset.Reply)
+	mapping := s.Config.Map
+	if missing(mapping) {
+		mapping = s.preset.Map
 	}
+	s.mapping = one(mapping)
 	id := s.Config.EventID
 	if id.Text == "" {
 		id = s.preset.EventID
 	}
 	s.eventID = one(id)
-	if s.mapping == nil && len(faults) == 0 && !s.preset.Payload {
+	if missing(mapping) && !s.preset.Payload {
 		faults = append(faults, s.Config.At.Of("map").Fault("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}"))
 	}
 	return faults
