@@ -98,7 +98,7 @@ func (q *rehearsedQueue) show(w http.ResponseWriter, _ *http.Request) {
 	state := struct {
 		Waiting []string `json:"waiting"`
 		Ended   []ended  `json:"ended"`
-	}{q.tasks.Waiting(), []ended{}}
+	}{append([]string{}, q.tasks.Waiting()...), []ended{}}
 	for _, e := range q.tasks.Ended() {
 		state.Ended = append(state.Ended, ended(e))
 	}
