@@ -58,7 +58,7 @@ func init() {
 // Send is the entry point of the deployed function. On Cloud Run, SIGTERM ends the
 // process only once what is in flight is answered, within the time that there is.
 func Send(w http.ResponseWriter, r *http.Request) {
-	endGracefully()
+	adapt()
 	inFlight.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { fromEnvironment(r).ServeHTTP(w, r) })
 }
 
@@ -426,19 +426,8 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return readAll(w, r, maxBody)
 }
 
-// compressed reports whether any of the encodings of a body, which may stand in several
-// headers, changes it.
-func compressed(h http.Header) bool {
-	for encoding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
-		if e := strings.TrimSpace(encoding); e != "" && !strings.EqualFold(e, "identity") {
-			return true
-		}
-	}
-	return false
-}
-
 func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if compressed(r.Header) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
 	}
 	control := http.NewResponseController(w)

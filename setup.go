@@ -181,16 +181,38 @@ func (b *builder) build(environ func() []string, log io.Writer) {
 // inFlight are the requests that Send is at work on.
 var inFlight drain.Requests
 
-// endGracefully begins with the first request, so that importing the package has no
-// effects, and only on Cloud Run, which sets K_SERVICE: elsewhere the signals are
-// those of whoever serves. The functions framework does nothing about them.
+// adapt makes the process one of Cloud Run, which sets K_SERVICE. It begins with the
+// first request, so that importing the package has no effects: elsewhere signals and
+// environment are those of whoever serves. The functions framework does nothing about
+// them.
 //
 // Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#services-env-vars
-var endGracefully = sync.OnceFunc(func() {
+var adapt = sync.OnceFunc(func() {
 	if os.Getenv("K_SERVICE") != "" {
 		inFlight.EndBySignal()
+		trustBundle(rootBundle)
 	}
 })
+
+// rootBundle is the first file in which crypto/x509 looks for what Linux trusts. The
+// images of Cloud Run, which are made of Ubuntu, have everything in it.
+const rootBundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// trustBundle has crypto/x509 leave it at the bundle. It would read the same
+// certificates a second time, each from a file of its own beside the bundle, and that
+// is three quarters of the time that the first TLS connection of a process takes.
+// Where somebody else has said what to trust, that stands.
+func trustBundle(bundle string) {
+	const dir = "SSL_CERT_DIR"
+	f, err := os.Open(bundle) //nolint:gosec // a constant
+	if err != nil {
+		return
+	}
+	f.Close()
+	if os.Getenv("SSL_CERT_FILE") == "" && os.Getenv(dir) == "" {
+		os.Setenv(dir, "/nonexistent") //nolint:errcheck // without it there is only more to read
+	}
+}
 
 // Drain returns once no request to Send is in flight and nothing new comes, or after
 // 9 seconds, or when ctx ends, with an error. It is for programs that serve Send and

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -54,4 +56,30 @@ func TestBuilder_hangs(t *testing.T) {
 		t.Fatalf("after Secret Manager came back: %v", h.fault)
 	}
 	h.Close()
+}
+
+// TestTrustBundle sees that the certificates beside a bundle are left alone only if
+// there is a bundle, and nobody has said what to trust.
+func TestTrustBundle(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "bundle.crt")
+	if err := os.WriteFile(bundle, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, bundle, file, dir, want string }{
+		{"usual", bundle, "", "", "/nonexistent"},
+		{"no bundle", bundle + ".none", "", "", ""},
+		{"another file", bundle, "own.pem", "", ""},
+		{"another directory", bundle, "", "/own", "/own"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("SSL_CERT_FILE", test.file)
+			t.Setenv("SSL_CERT_DIR", test.dir)
+			if trustBundle(test.bundle); os.Getenv("SSL_CERT_DIR") != test.want {
+				t.Errorf("SSL_CERT_DIR is %q, want %q", os.Getenv("SSL_CERT_DIR"), test.want)
+			}
+			if got := os.Getenv("SSL_CERT_FILE"); got != test.file {
+				t.Errorf("SSL_CERT_FILE is %q, want %q", got, test.file)
+			}
+		})
+	}
 }
