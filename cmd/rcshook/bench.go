@@ -30,8 +30,8 @@ every answer must be accepted.
 
 	-compare
 		measure in turns with it a bare program, which decodes the JSON, posts it
-		with a static token and answers, and an empty function with the same
-		packages
+		with a static token and a message ID and answers, and an empty function
+		with the same packages
 	-concurrency 1,32,256
 		how many callers there are at once
 	-rounds 5, -duration 2s
@@ -40,6 +40,10 @@ every answer must be accepted.
 		how many cold starts are measured
 	-requests 100000
 		after how many requests memory is looked at
+	-plain
+		have the messages go over plain HTTP, as to the simulator of rcshook dev,
+		and not over HTTP/2 and TLS, as to Google; on macOS and Windows they
+		always do
 	-payload FILE
 		a JSON object to send, instead of a text with two buttons
 	-cpuprofile FILE
@@ -92,6 +96,7 @@ func benchFlags(args []string) (o bench.Options, write func(*bench.Report, io.Wr
 	flags.DurationVar(&o.Duration, "duration", 2*time.Second, "of one measurement")
 	flags.IntVar(&o.Starts, "starts", 15, "`number` of cold starts")
 	flags.IntVar(&o.Requests, "requests", 100_000, "`number` of requests after which memory is looked at")
+	flags.BoolVar(&o.Plain, "plain", false, "have the messages go over plain HTTP")
 	flags.StringVar(&payload, "payload", "", "`file` with a JSON object to send")
 	flags.StringVar(&o.Profile, "cpuprofile", "", "`file` for a profile of the function")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")

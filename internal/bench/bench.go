@@ -5,8 +5,8 @@
 // [Run] starts the processes and is the load; [Serve] is what each of them does. The
 // function gets its secrets, its tokens and everything else over HTTP on loopback,
 // from the simulator of package rbmtest. Only the messages go to a platform that is
-// leaner (see platform.go): the simulator checks and keeps each of them, and that would
-// be what is measured.
+// leaner (see platform.go), over HTTP/2 and TLS as to Google: the simulator checks and
+// keeps each of them, and that would be what is measured.
 package bench
 
 import (
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"time"
 )
 
@@ -27,6 +28,10 @@ type Options struct {
 	Starts      int           // how many cold starts
 	Payload     []byte        // what is sent, a JSON object
 	Profile     string        // file for a CPU profile of the function, if any
+
+	// Plain has the messages go over plain HTTP, as to a simulator, and not over
+	// HTTP/2 and TLS, as to Google. On macOS and Windows they always do.
+	Plain bool
 
 	// Command makes the command that runs this program as [Serve] with a role.
 	Command func(role string) *exec.Cmd
@@ -49,6 +54,8 @@ type runner struct {
 // Run measures. Any answer that is not what it should be makes it fail, as does the end
 // of ctx; no process outlives it.
 func Run(ctx context.Context, o Options) (*Report, error) {
+	// There, the environment does not tell a process whom to trust.
+	o.Plain = o.Plain || runtime.GOOS == "darwin" || runtime.GOOS == "windows"
 	dir, err := os.MkdirTemp("", "rcshook-bench-")
 	if err != nil {
 		return nil, err

@@ -100,6 +100,20 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRun_plain sees that a platform with plain HTTP gets the messages too.
+func TestRun_plain(t *testing.T) {
+	t.Parallel()
+	o := small(t, nil)
+	o.Plain, o.Rounds, o.Concurrency, o.Requests = true, 1, []int{1}, 1
+	report, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(report.conditions(), "reached by\nplain HTTP, and answers") {
+		t.Errorf("the report says %q, want that it was over plain HTTP", report.conditions())
+	}
+}
+
 // TestRun_nothing sees that a run that cannot be trusted fails.
 func TestRun_nothing(t *testing.T) {
 	t.Parallel()

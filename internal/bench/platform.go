@@ -1,8 +1,8 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,12 +27,13 @@ const apiKey = "bench"
 type stage struct {
 	Environment rbmtest.Environment
 	Messages    string // base URL of the lean platform
+	Certificate []byte // that of the lean platform, in DER; nil over plain HTTP
 	Token       string // good for it
 }
 
 // servePlatform serves the simulator, for tokens and secrets, and the lean platform,
 // each on a port of its own, and writes a [stage] to out.
-func servePlatform(out io.Writer, messages *atomic.Int64, failed chan<- error) error {
+func servePlatform(plain bool, out io.Writer, messages *atomic.Int64, failed chan<- error) error {
 	simulator, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
 		return err
@@ -42,10 +43,20 @@ func servePlatform(out io.Writer, messages *atomic.Int64, failed chan<- error) e
 		return err
 	}
 	sim := new(rbmtest.Simulator)
-	go func() { failed <- http.Serve(simulator, sim) }() //nolint:gosec // on loopback, for our own
-	p := &leanPlatform{tokens: sim.Tokens(), messages: messages}
-	go func() { failed <- p.serve(lean) }()
 	s := stage{Environment: sim.Provision("http://" + simulator.Addr().String()), Messages: "http://" + lean.Addr().String()}
+	server := &http.Server{Handler: &leanPlatform{tokens: sim.Tokens(), messages: messages}} //nolint:gosec // on loopback, for our own
+	serve := server.Serve
+	if !plain {
+		certificate, err := newCertificate()
+		if err != nil {
+			return err
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+		s.Messages, s.Certificate = "https://"+lean.Addr().String(), certificate.Certificate[0]
+	}
+	go func() { failed <- http.Serve(simulator, sim) }() //nolint:gosec // on loopback, for our own
+	go func() { failed <- serve(lean) }()
 	sim.Secrets().AddVersion(apiKeys, []byte(apiKey))
 	s.Token = sim.Tokens().Issue(rbm.Scope)
 	return json.NewEncoder(out).Encode(s)
@@ -55,59 +66,39 @@ func servePlatform(out io.Writer, messages *atomic.Int64, failed chan<- error) e
 // with a good token, to a path and with the parameters that RBM knows, and answers as
 // RBM does, with the message; what is in the message it does not look at.
 //
-// It is no [http.Handler], because net/http would take about twice the time for a
-// request, which on a machine with few CPUs is taken from the process that is measured.
-//
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 type leanPlatform struct {
 	tokens   *rbmtest.TokenServer
 	messages *atomic.Int64
+	checked  atomic.Value // the Authorization that was good, a string
 }
 
-func (p *leanPlatform) serve(l net.Listener) error {
-	for {
-		conn, err := l.Accept()
-		if err != nil {
-			return err
-		}
-		go p.serveConn(conn)
-	}
-}
-
-func (p *leanPlatform) serveConn(conn net.Conn) {
-	defer conn.Close()
-	r := bufio.NewReader(conn)
-	var checked string // the Authorization that was good
+func (p *leanPlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var body, answer bytes.Buffer
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			return // the client is gone
-		}
-		body.Reset()
-		if _, err := body.ReadFrom(req.Body); err != nil {
-			return
-		}
-		answer.Reset()
-		if err := p.take(req, &checked, body.Bytes(), &answer); err != nil {
-			refuse(conn, err)
-			return
-		}
-		p.messages.Add(1)
-		if err := respond(conn, "200 OK", answer.Bytes()); err != nil {
-			return
-		}
+	_, err := body.ReadFrom(r.Body)
+	if err == nil {
+		err = p.take(r, body.Bytes(), &answer)
 	}
+	status := http.StatusOK
+	if err == nil {
+		p.messages.Add(1)
+	} else {
+		status = http.StatusBadRequest
+		refuse(&answer, err)
+	}
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(answer.Bytes()) // nobody may be there to read it
 }
 
 // take writes the answer to a request, or says what is wrong with it.
-func (p *leanPlatform) take(req *http.Request, checked *string, body []byte, answer *bytes.Buffer) error {
-	if authorization := req.Header.Get("Authorization"); authorization != *checked {
+func (p *leanPlatform) take(req *http.Request, body []byte, answer *bytes.Buffer) error {
+	if authorization := req.Header.Get("Authorization"); authorization != p.checked.Load() {
 		token, _ := strings.CutPrefix(authorization, "Bearer ")
 		if _, err := p.tokens.Check(token, rbm.Scope); err != nil {
 			return fmt.Errorf("the token is no good: %w", err)
 		}
-		*checked = authorization
+		p.checked.Store(authorization)
 	}
 	phone, ok := strings.CutPrefix(req.URL.Path, "/v1/phones/")
 	phone, isMessage := strings.CutSuffix(phone, "/agentMessages")
@@ -129,17 +120,11 @@ func (p *leanPlatform) take(req *http.Request, checked *string, body []byte, ans
 	return nil
 }
 
-// refuse tells what is wrong with a request, as Google's APIs do, and ends the
-// connection.
-func refuse(w io.Writer, err error) {
+// refuse tells what is wrong with a request, as Google's APIs do.
+func refuse(answer *bytes.Buffer, err error) {
 	text, _ := json.Marshal(map[string]any{"error": map[string]any{ // strings and numbers always encode
 		"code": http.StatusBadRequest, "status": "INVALID_ARGUMENT", "message": err.Error(),
 	}})
-	_ = respond(w, "400 Bad Request\r\nConnection: close", text) // nobody may be there to read it
-}
-
-func respond(w io.Writer, status string, body []byte) error {
-	head := fmt.Appendf(make([]byte, 0, 128+len(body)), "HTTP/1.1 %s\r\nContent-Type: application/json; charset=UTF-8\r\nContent-Length: %d\r\n\r\n", status, len(body))
-	_, err := w.Write(append(head, body...))
-	return err
+	answer.Reset()
+	answer.Write(text)
 }

@@ -3,8 +3,8 @@ package bench
 import (
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,17 +16,13 @@ import (
 // TestLeanPlatform sends messages to it by the real client, and what is none.
 func TestLeanPlatform(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", loopback+":0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
 	sim := new(rbmtest.Simulator)
 	defer sim.Close()
 	var messages atomic.Int64
-	go (&leanPlatform{tokens: sim.Tokens(), messages: &messages}).serve(listener) //nolint:errcheck // ends with the test
+	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens(), messages: &messages})
+	defer server.Close()
 
-	url, token := "http://"+listener.Addr().String(), sim.Tokens().Issue(rbm.Scope)
+	url, token := server.URL, sim.Tokens().Issue(rbm.Scope)
 	const path = "/v1/phones/+12025550123/agentMessages?agentId=a&messageId=5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60"
 	const message = `{"contentMessage": {"text": "a"}}`
 	for _, test := range []struct {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +63,7 @@ func (r *runner) launch(of role, settings map[string]string) (p *process, err er
 
 // notOurs are prefixes of names in the environment that a function would take for
 // settings.
-var notOurs = []string{"RCSHOOK_", "BENCH_", "FUNCTION_", "K_", "GOOGLE_", "GCE_", "PORT=", "GOMAXPROCS="}
+var notOurs = []string{"RCSHOOK_", "BENCH_", "FUNCTION_", "K_", "GOOGLE_", "GCE_", "PORT=", "SSL_CERT_", "GOMAXPROCS="}
 
 // environ is the environment of this process with other settings.
 func environ(settings map[string]string) []string {
@@ -119,18 +118,23 @@ type platformProcess struct {
 	*process
 	stage
 	credentials string // file with Application Default Credentials
+	roots       string // file with the certificates to trust
 }
 
 func (r *runner) startPlatform() (*platformProcess, error) {
-	p, err := r.launch(platform, nil)
+	settings := map[string]string{}
+	if r.Plain {
+		settings[envPlain] = "yes"
+	}
+	p, err := r.launch(platform, settings)
 	if err != nil {
 		return nil, err
 	}
-	all := &platformProcess{process: p, credentials: filepath.Join(r.dir, "credentials.json")}
+	all := &platformProcess{process: p, credentials: filepath.Join(r.dir, "credentials.json"), roots: filepath.Join(r.dir, "roots.pem")}
 	if err = p.told.Decode(&all.stage); err != nil {
 		err = p.died(err)
 	} else {
-		err = os.WriteFile(all.credentials, all.Environment.Credentials, 0o600)
+		err = errors.Join(os.WriteFile(all.credentials, all.Environment.Credentials, 0o600), writeRoots(all.roots, all.Certificate))
 	}
 	if err != nil {
 		p.stop()
@@ -147,6 +151,9 @@ func (r *runner) start(ctx context.Context, of role, profile string) (*process, 
 		return nil, 0, err
 	}
 	settings := map[string]string{"GOMAXPROCS": "1", "PORT": port}
+	if r.platform.Certificate != nil {
+		settings["SSL_CERT_FILE"], settings["SSL_CERT_DIR"] = r.platform.roots, "/nonexistent" // see rcshook.Send
+	}
 	accepted := `"code":"accepted"`
 	switch env := r.platform.Environment; of {
 	case function:
@@ -162,8 +169,7 @@ func (r *runner) start(ctx context.Context, of role, profile string) (*process, 
 		settings["FUNCTION_TARGET"] = "Empty"
 		accepted = ""
 	default:
-		settings[envMessages] = r.platform.Messages + "/v1/phones/" + url.PathEscape("+12025550123") +
-			"/agentMessages?agentId=" + env.AgentID + "&messageId=5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60"
+		settings[envMessages], settings[envAgent] = r.platform.Messages, env.AgentID
 		settings[envToken] = r.platform.Token
 		accepted = `"name":"phones/`
 	}

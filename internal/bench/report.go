@@ -14,6 +14,7 @@ type Report struct {
 	Requests int      `json:"requests"` // after which memory was looked at
 	Seconds  float64  `json:"seconds"`  // that a measurement took
 	Compared bool     `json:"compared"`
+	Plain    bool     `json:"plain"` // the messages went over plain HTTP
 	Rows     []Row    `json:"rows"`
 	Starts   []Start  `json:"starts"`
 	Samples  []Sample `json:"samples"`
@@ -71,6 +72,7 @@ func newReport(o Options) *Report {
 		Requests: o.Requests,
 		Seconds:  o.Duration.Seconds(),
 		Compared: o.Compare,
+		Plain:    o.Plain,
 	}
 }
 

@@ -101,8 +101,8 @@ func sample(compared bool) *Report {
 
 func TestReport_WriteText(t *testing.T) {
 	t.Parallel()
-	const want = `plan9/mips, go1.26, 2 CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback and answers at
-once. Medians of 2 rounds of 0.5 s each. All requests were accepted.
+	const want = `plan9/mips, go1.26, 2 CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback, reached by
+HTTP/2 over TLS, and answers at once. Medians of 2 rounds of 0.5 s each. All requests were accepted.
 
                                           function        target
 
@@ -154,8 +154,8 @@ func TestReport_WriteMarkdown(t *testing.T) {
 | memory with 256 at once, MB | 70.0 | 35.0 | 2.00 | at most 64: missed |
 | memory after 100,000 requests, MB | 50.0 | not known |  | at most 64: holds |
 
-plan9/mips, go1.26, 2 CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback and answers at
-once. Medians of 2 rounds of 0.5 s each, in turns; a ratio is the median of those of the rounds. All requests were accepted.
+plan9/mips, go1.26, 2 CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback, reached by
+HTTP/2 over TLS, and answers at once. Medians of 2 rounds of 0.5 s each, in turns; a ratio is the median of those of the rounds. All requests were accepted.
 
 With 32 at once the function was busy for 75 % of the time: what else this
 machine did, the requests themselves included, limits the throughput. The CPU per request is the better measure.

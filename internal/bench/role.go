@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"runtime/pprof"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+	"github.com/google/uuid"
 
 	_ "github.com/rcshook/rcshook" // registers Send
 )
@@ -39,7 +41,9 @@ func IsRole(name string) bool {
 // Settings of the processes, besides those of the function.
 const (
 	envMessages = "BENCH_MESSAGES" // where the bare program posts
+	envAgent    = "BENCH_AGENT"    // as whom
 	envToken    = "BENCH_TOKEN"    // its token
+	envPlain    = "BENCH_PLAIN"    // not empty: the platform speaks plain HTTP
 	envProfile  = "BENCH_PROFILE"  // file for a CPU profile
 )
 
@@ -57,7 +61,7 @@ func Serve(name string, in io.Reader, out io.Writer) error {
 	var messages atomic.Int64
 	switch role(name) {
 	case platform:
-		err = servePlatform(out, &messages, failed)
+		err = servePlatform(os.Getenv(envPlain) != "", out, &messages, failed)
 	case function:
 		go func() { failed <- funcframework.StartHostPort(loopback, os.Getenv("PORT")) }()
 	case empty:
@@ -114,11 +118,12 @@ func profile(file string) (end func() error, err error) {
 	return func() error { pprof.StopCPUProfile(); return f.Close() }, nil
 }
 
-// serveBare decodes the JSON, posts it with a static token, and answers with what it
-// got: the least that any program of this kind does.
+// serveBare decodes the JSON, posts it with a static token and a message ID, and answers
+// with what it got: the least that any program of this kind does.
 func serveBare(address string) error {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}
-	messages, token := os.Getenv(envMessages), "Bearer "+os.Getenv(envToken)
+	phones, token := os.Getenv(envMessages)+"/v1/phones/", "Bearer "+os.Getenv(envToken)
+	agent := "/agentMessages?agentId=" + os.Getenv(envAgent)
 	return http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // it is bare
 		var message map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
@@ -130,7 +135,9 @@ func serveBare(address string) error {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, messages, bytes.NewReader(body))
+		to, _ := message["to"].(string)
+		target := phones + url.PathEscape(to) + agent + "&messageId=" + uuid.NewString()
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, target, bytes.NewReader(body))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return

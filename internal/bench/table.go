@@ -53,8 +53,12 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 
 // conditions are those under which the figures were measured.
 func (r *Report) conditions() string {
-	text := fmt.Sprintf("%s, %d CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback and answers at\n"+
-		"once. Medians of %d rounds of %g s each", r.System, r.CPUs, r.Rounds, r.Seconds)
+	spoken := "HTTP/2 over TLS"
+	if r.Plain {
+		spoken = "plain HTTP"
+	}
+	text := fmt.Sprintf("%s, %d CPUs, of which a measured process uses one (GOMAXPROCS=1). The platform is on loopback, reached by\n"+
+		"%s, and answers at once. Medians of %d rounds of %g s each", r.System, r.CPUs, spoken, r.Rounds, r.Seconds)
 	if r.Compared {
 		text += ", in turns; a ratio is the median of those of the rounds"
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -46,22 +47,26 @@ func decodeBody(contentType string, body []byte) (any, error) {
 }
 
 // decodeJSON reads one JSON value. Numbers stay as they were written: identifiers
-// above 2^53 and prices such as 19.90 are not what a float would make of them. Half a
-// surrogate, which a sender makes where it cuts a text, is let through.
+// above 2^53 and prices such as 19.90 are not what a float would make of them.
 func decodeJSON(body []byte) (any, error) {
+	if !utf8.Valid(body) {
+		return nil, &payload.BodyError{Detail: "broken JSON: it is not UTF-8"}
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	var v any
 	err := d.Decode(&v)
-	if err == nil && utf8.Valid(body) {
-		if _, end := d.Token(); errors.Is(end, io.EOF) {
-			return v, nil
-		}
+	syntax := (*json.SyntaxError)(nil)
+	switch {
+	case errors.As(err, &syntax):
+		return nil, &payload.BodyError{Detail: fmt.Sprintf("broken JSON after %d bytes", syntax.Offset)}
+	case err != nil:
+		return nil, &payload.BodyError{Detail: "broken JSON: it breaks off"}
 	}
-	if err := payload.Syntax(body); err != nil {
-		return nil, err
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, &payload.BodyError{Detail: "broken JSON: something follows the first value"}
 	}
-	return nil, &payload.BodyError{Detail: "broken JSON"} // never seen: both decoders refuse the same, but for halves of surrogates
+	return v, nil
 }
 
 func formValue(form map[string][]string) any {
