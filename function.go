@@ -426,8 +426,19 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return readAll(w, r, maxBody)
 }
 
+// compressed reports whether any of the encodings of a body, which may stand in several
+// headers, changes it.
+func compressed(h http.Header) bool {
+	for encoding := range strings.SplitSeq(strings.Join(h.Values("Content-Encoding"), ","), ",") {
+		if e := strings.TrimSpace(encoding); e != "" && !strings.EqualFold(e, "identity") {
+			return true
+		}
+	}
+	return false
+}
+
 func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+	if compressed(r.Header) {
 		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
 	}
 	control := http.NewResponseController(w)

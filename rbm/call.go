@@ -64,7 +64,7 @@ func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) 
 	var failure *Error
 	for n := 1; ; n++ {
 		if err := c.hold(ctx, method); err != nil && failure != nil {
-			return failure
+			return unrepeated(ctx, failure)
 		} else if err != nil {
 			return err
 		}
@@ -76,10 +76,19 @@ func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) 
 		if !again {
 			return failure
 		}
-		if err := wait(ctx, pause); err != nil {
-			return &Error{Method: method, Attempts: n, Err: err}
+		if wait(ctx, pause) != nil {
+			return unrepeated(ctx, failure)
 		}
 	}
+}
+
+// unrepeated is the error of a call whose next attempt was not made: the failure that is
+// known, together with the end of ctx if it is that which came between.
+func unrepeated(ctx context.Context, failure *Error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w; not tried again: %w", failure, err)
+	}
+	return failure
 }
 
 // hold waits until an attempt may begin.

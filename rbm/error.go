@@ -10,7 +10,9 @@ import (
 )
 
 // What went wrong, for [errors.Is]. An [Error] is one of those that name a
-// status, or none if the caller's own context was cancelled.
+// status, or none if the caller's own context was cancelled during an attempt. A
+// context that ends between two attempts leaves the failure of the last one, and the
+// error is that of the context as well.
 var (
 	// ErrUnreachable means that the user cannot be reached by this agent: no RCS,
 	// RCS switched off, or the agent is not launched on the user's network. 404.

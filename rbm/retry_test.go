@@ -287,12 +287,28 @@ func TestBudgetEndsDuringAnAttempt(t *testing.T) {
 
 func TestCancellation(t *testing.T) {
 	t.Parallel()
+	limited := says(429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`, "Retry-After", "30")
+	const create = "rbm: phones.agentMessages.create: "
 	tests := []struct {
 		name    string
 		answers *script
+		waits   bool // for its turn before the second attempt
+		want    []string
+		text    string
 	}{
-		{"during an attempt", play(hangs)},
-		{"during a pause", play(says(503, "", "Retry-After", "30"))},
+		{"during an attempt", play(hangs), false, words(context.Canceled), create + "cancelled by the caller"},
+		{
+			"during a pause after 503", play(says(503, "", "Retry-After", "30")), false, words(rbm.ErrUnavailable, context.Canceled),
+			create + "503: the answer is not in the form of the API: a proxy, or the wrong endpoint; not tried again: context canceled",
+		},
+		{
+			"during a pause after 429", play(limited), false, words(rbm.ErrRateLimited, context.Canceled),
+			create + "429 RESOURCE_EXHAUSTED: a limit of the platform is reached; not tried again: context canceled",
+		},
+		{
+			"while it waits for its turn", play(fails(io.EOF)), true, words(rbm.ErrUnavailable, context.Canceled),
+			create + "the connection ended before the answer did; not tried again: context canceled",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -300,11 +316,17 @@ func TestCancellation(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
-				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: test.answers}})
+				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: test.answers}, Wait: func(ctx context.Context) error {
+					if !test.waits || len(test.answers.at) == 0 {
+						return nil
+					}
+					<-ctx.Done()
+					return ctx.Err()
+				}})
 				begin := time.Now()
 				_, err := client.SendMessage(ctx, phone, messageID, hello)
-				if diff := cmp.Diff(words(context.Canceled), kinds(err)); diff != "" {
-					t.Errorf("error %v (-want +got):\n%s", err, diff)
+				if diff := cmp.Diff(test.want, kinds(err)); diff != "" || err.Error() != test.text {
+					t.Errorf("error %v, want %s (-want +got):\n%s", err, test.text, diff)
 				}
 				if took := time.Since(begin); took != time.Second || len(test.answers.at) != 1 {
 					t.Errorf("it took %v and %d attempts, want 1 s and 1", took, len(test.answers.at))

@@ -33,12 +33,20 @@ func parseEvent(event []byte, kind string) (*source.Request, error) {
 	return r, nil
 }
 
-// unreadable tells where in the event the JSON is broken, where that is its fault.
+// unreadable tells where in the event the JSON is broken, where that is its fault: the
+// place in the body is not that in a file with headers.
 func unreadable(event, body []byte, fault *payload.BodyError) error {
 	before := bytes.Count(event, []byte("\n")) - bytes.Count(body, []byte("\n")) // the headers
-	detail, syntax := fault.Detail, (*payload.BodyError)(nil)
-	if err := payload.Syntax(append(bytes.Repeat([]byte("\n"), before), body...)); strings.Contains(detail, "JSON") && errors.As(err, &syntax) {
-		detail = syntax.Detail
+	if syntaxOf(body) == fault.Detail {
+		fault.Detail = syntaxOf(append(bytes.Repeat([]byte("\n"), before), body...))
 	}
-	return errors.New("the event cannot be read: " + detail)
+	return errors.New("the event cannot be read: " + fault.Detail)
+}
+
+func syntaxOf(body []byte) string {
+	fault := (*payload.BodyError)(nil)
+	if !errors.As(payload.Syntax(body), &fault) {
+		return ""
+	}
+	return fault.Detail
 }

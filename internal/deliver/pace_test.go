@@ -206,6 +206,40 @@ func TestPace_repetitions(t *testing.T) {
 	})
 }
 
+// TestSend_left sees what a caller is told who leaves, or whose process ends, in the pause
+// before a repetition: the failure that is known, and whether the message may be there.
+func TestSend_left(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status int
+		want   outcome.Code
+		unsure bool
+	}{
+		{http.StatusTooManyRequests, outcome.RateLimited, false},
+		{http.StatusServiceUnavailable, outcome.UpstreamUnavailable, true},
+	} {
+		inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
+			w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: test.status, RetryAfter: 7 * time.Second})
+			ctx, leave := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, leave)
+			p := parcel(t, a, 1)
+			p.Key = ""
+			trip := outcome.Begin(httptest.NewRequest(http.MethodPost, "/", nil))
+			answer := s.Send(ctx, p, trip)
+			if answer.Code != test.want || answer.DuplicateRisk != test.unsure || answer.RetryAfter != 7*time.Second || len(w.passed()) != 1 {
+				t.Errorf("after %d: %s, duplicate risk %t, come back after %v; want %s, %t, 7s",
+					test.status, answer.Code, answer.DuplicateRisk, answer.RetryAfter, test.want, test.unsure)
+			}
+			if answer.Upstream == nil || answer.Upstream.Status != test.status {
+				t.Errorf("after %d: upstream %+v", test.status, answer.Upstream)
+			}
+			if !errors.Is(answer.Cause, context.Canceled) {
+				t.Errorf("after %d: the log does not say that the caller left: %v", test.status, answer.Cause)
+			}
+		})
+	}
+}
+
 // TestPace_late sees that a message whose turn comes too late is answered at once,
 // with the truth.
 func TestPace_late(t *testing.T) {

@@ -178,15 +178,17 @@ func ofQueue(e *queue.Error) *Answer {
 
 // ofRemote reads an error of RCS Business Messaging.
 func ofRemote(err error, e *rbm.Error) *Answer {
-	a := New(remoteCode(err)).causedBy(err).wait(e.RetryAfter)
+	a := New(remoteCode(e)).causedBy(err).wait(e.RetryAfter)
 	if e.StatusCode != 0 {
 		a.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
 	}
 	return a
 }
 
-// remoteCode orders the errors of package rbm from the special to the general.
-func remoteCode(err error) Code {
+// remoteCode orders the errors of package rbm from the special to the general. It asks
+// the failure alone: what came with it, such as a caller who left in a pause after it,
+// does not make it unknown.
+func remoteCode(e *rbm.Error) Code {
 	for _, c := range []struct {
 		err  error
 		code Code
@@ -205,7 +207,7 @@ func remoteCode(err error) Code {
 		{context.Canceled, UpstreamTimeout},
 		{rbm.ErrUnavailable, UpstreamUnavailable},
 	} {
-		if errors.Is(err, c.err) {
+		if errors.Is(e, c.err) {
 			return c.code
 		}
 	}

@@ -47,6 +47,9 @@ func Syntax(text []byte) error {
 	}
 }
 
+// maxSyntaxDepth is how deep jsontext goes, and encoding/json.
+const maxSyntaxDepth = 10_000
+
 // step reads the next bracket, name or literal by the calls that value and container
 // make: the places of faults depend on them.
 func (p *jsonParser) step() (err error) {
@@ -184,6 +187,9 @@ func (p *jsonParser) explain(err error) error {
 	}
 	if !utf8.ValidString(p.text) {
 		return unreadable("not UTF-8%s", p.where(offset))
+	}
+	if p.dec.StackDepth() >= maxSyntaxDepth {
+		return unreadable("nested too deep%s", p.where(offset))
 	}
 	return unreadable("broken JSON%s%s", p.where(offset), hint(p.text, int(offset)))
 }

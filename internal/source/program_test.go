@@ -163,6 +163,7 @@ func TestMap_bodies(t *testing.T) {
 		{"JSON by its looks", "text/plain", ` {"a":1}`, `{"a":1}`},
 		{"JSON of its own type", "application/vnd.x+json; charset=utf-8", `{"a":1}`, `{"a":1}`},
 		{"JSON with a mark", "application/json", "\xef\xbb\xbf[1]", `1`},
+		{"half a surrogate", "application/json", `["\ud83d"]`, "\"\ufffd\""},
 		{"text", "text/plain", "hello", `"hello"`},
 		{"nothing", "", "", ""},
 		{"content type that is none", ";;", "hello", `"hello"`},
@@ -176,10 +177,13 @@ func TestMap_bodies(t *testing.T) {
 		})
 	}
 	for _, test := range []struct{ contentType, body, want string }{
-		{"application/json", `{"a":1`, "broken JSON: it breaks off"},
-		{"application/json", `{"a":x}`, "broken JSON after 6 bytes"},
-		{"application/json", `1 2`, "broken JSON: something follows the first value"},
-		{"application/json", "\"\xff\"", "broken JSON: it is not UTF-8"},
+		{"application/json", `{"a":1`, "the JSON breaks off at line 1, column 7"},
+		{"application/json", "{\n \"a\":x}", "broken JSON at line 2, column 6: a quote is missing, or a quote inside a text is not written \\\""},
+		{"text/plain", `{"a":1,}`, "broken JSON at line 1, column 7: a comma before the closing bracket"},
+		{"application/json", `1 2`, "more follows after the end of the JSON at line 1, column 3"},
+		{"application/json", `"\ud800" 2`, "broken JSON at line 1, column 2"},
+		{"application/json", "\"\xff\"", "not UTF-8 at line 1, column 2"},
+		{"application/json", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), "nested too deep at line 1, column 10001"},
 		{"application/x-www-form-urlencoded", "a=%zz", "a broken form: it is not percent-encoded"},
 		{"multipart/form-data; boundary=b", "--c", "a broken multipart form"},
 		{"text/plain", "\xff", "neither JSON nor a form nor text in UTF-8"},
@@ -354,6 +358,9 @@ func FuzzMap(f *testing.F) {
 		mapping, unreadable := (*source.MappingError)(nil), (*payload.BodyError)(nil)
 		if err != nil && !errors.As(err, &mapping) && !errors.As(err, &unreadable) {
 			t.Errorf("Map(%q) = %v", body, err)
+		}
+		if unreadable != nil && unreadable.Detail == "broken JSON" {
+			t.Errorf("Map(%q) does not say where the JSON is broken", body)
 		}
 		if err != nil {
 			return
