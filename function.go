@@ -192,6 +192,9 @@ func find(r *http.Request) (route, error) {
 		}
 		allow = append(allow, to.method)
 	}
+	if allow == nil && strings.HasPrefix(r.URL.Path+"/", hooksPath) {
+		return route{}, outcome.NoSource()
+	}
 	return route{}, outcome.NotServed(r.Method, allow)
 }
 
@@ -287,7 +290,7 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	}
 	from, err := h.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath))
 	if err != nil {
-		return nil, &outcome.Problem{Code: outcome.NotFound, Detail: err.Error()}
+		return nil, outcome.NoSource()
 	}
 	body, err := readBody(w, r)
 	if err != nil {

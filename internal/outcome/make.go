@@ -130,6 +130,17 @@ func NotServed(method string, allow []string) error {
 	return p
 }
 
+// NoSource is the answer to a webhook for a source that does not exist. It tells
+// strangers no name.
+func NoSource() error {
+	return &Problem{
+		Code:   NotFound,
+		Detail: "there is no such source",
+		Action: "Post to /hooks/NAME at this function, where NAME is written exactly as under sources in its rcshook.yaml. " +
+			"Who runs the function finds that file where RCSHOOK_CONFIG points.",
+	}
+}
+
 // Handshake is the answer to a sender of CloudEvents that asks whether it may
 // begin: anybody may, at any pace, since each event has to prove where it is from.
 func Handshake() *Answer {

@@ -1,6 +1,7 @@
 package outcome
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func Of(err error) *Answer {
 	case errors.As(err, &problem):
 		a := New(problem.Code)
 		a.Detail, a.Allow, a.Cause, a.Errors = problem.Detail, problem.Allow, problem.Err, problem.Errors
-		a.Reason = problem.Reason
+		a.Reason, a.Action = problem.Reason, cmp.Or(problem.Action, a.Action)
 		return a.wait(problem.RetryAfter)
 	case errors.As(err, &body):
 		return New(InvalidBody).because(body.Detail)
@@ -98,6 +99,7 @@ type Problem struct {
 	Code   Code
 	Reason string          // which of the causes behind the code
 	Detail string          // for the caller
+	Action string          // for the caller; empty means that of the code
 	Errors []payload.Fault // for the caller
 	Allow  string          // the methods of the path, with [MethodNotAllowed]
 	Err    error           // for the log only
