@@ -218,7 +218,7 @@ func TestOpen_faults(t *testing.T) {
 		}},
 		{"files", "{preset: bearer, secret: x, map: 'import \"a\" as a; .'}", []string{"f:1:56 sources.s.map must not import: there are no modules"}},
 		{"hidden", "{preset: bearer, secret: x, map: 'def f: [.[] | env]; f'}", []string{"f:1:62 sources.s.map must not use env: the environment is not for mappings: it may hold secrets"}},
-		{"no map", "{preset: stripe, secret: x}", []string{"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}"}},
+		{"no map", "{preset: stripe, secret: x}", []string{"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}"}},
 		{"URL", "{preset: twilio, secret: x, map: .}", []string{"f:1:11 sources.s.url is missing: this sender signs the public address of the source, so the source must know it"}},
 		{"URL of HubSpot", "{preset: hubspot, secret: x, map: .}", []string{"f:1:11 sources.s.url is missing: this sender signs the public address of the source, so the source must know it"}},
 		{"tokens", "{preset: pubsub, secret: x}", []string{
@@ -251,7 +251,7 @@ func TestOpen_faults(t *testing.T) {
 		}},
 		{"preset that is misspelt, and no map", "{preset: strip, secret: x}", []string{
 			"f:1:15 sources.s.preset is not known: did you mean stripe?",
-			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}",
+			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}",
 		}},
 		{"preset that nobody knows, and all else", "{preset: carrierpigeon, scheme: {key: hex}, map: '{', agent: nobody}", []string{
 			"f:1:15 sources.s.preset is not known: the presets are " + strings.Join(source.Presets(), ", ") + "; any other sender is one with a scheme of its own, see preset hmac",
@@ -262,7 +262,7 @@ func TestOpen_faults(t *testing.T) {
 		}},
 		{"no map, and an event_id", "{preset: stripe, secret: x, event_id: '{'}", []string{
 			"f:1:54 sources.s.event_id is no jq program: unexpected EOF",
-			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}",
+			"f:1:11 sources.s.map is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}",
 		}},
 		{"URL and public key", "{scheme: {type: signature, header: X-S, algorithm: ed25519, content: '{url}{body}'}, secret: abc, map: .}", []string{
 			"f:1:11 sources.s.url is missing: this sender signs the public address of the source, so the source must know it",

@@ -237,7 +237,7 @@ func (s *Source) openPrograms() (faults []config.Fault) {
 	}
 	s.eventID = one(id)
 	if missing(mapping) && !s.preset.Payload {
-		faults = append(faults, s.Config.At.Of("map").Fault("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Hello\"}"))
+		faults = append(faults, s.Config.At.Of("map").Fault("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}"))
 	}
 	return faults
 }
