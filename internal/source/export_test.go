@@ -2,6 +2,12 @@ package source
 
 import (
 	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -28,6 +34,27 @@ func Fill(s *Source) (empty func()) {
 
 // Running is how the time of programs is counted.
 var Running = running
+
+// SignText signs any header and claims, JSON or not, with the key of i.
+func SignText(i *Issuer, header, claims string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	text := encode([]byte(header)) + "." + encode([]byte(claims))
+	digest := sha256.Sum256([]byte(text))
+	made, err := rsa.SignPKCS1v15(nil, i.key, crypto.SHA256, digest[:])
+	if err != nil {
+		panic(err)
+	}
+	return text + "." + encode(made)
+}
+
+// PublicKey is the key of i as PEM, and its ID.
+func PublicKey(i *Issuer) (text []byte, id string) {
+	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), i.id
+}
 
 // Native is what jq makes of a value without the limits of [Limited]. Errors are
 // among the results as their texts.

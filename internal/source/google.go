@@ -94,21 +94,23 @@ func (g *google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Ti
 	return nil
 }
 
-// refusal sorts the library's errors, which it mostly makes of text.
+// refusal sorts the library's errors, which it mostly makes of text. It goes by how they
+// begin: later on they quote the token, and so whatever a stranger wrote into one.
 func (g *google) refusal(ctx context.Context, err error) error {
 	expired := (*oidc.TokenExpiredError)(nil)
-	switch text := err.Error(); {
+	begins := func(with string) bool { return strings.HasPrefix(err.Error(), with) }
+	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &expired):
 		return refuse(ErrStale, "the token has expired")
-	case strings.Contains(text, "fetching keys"):
+	case begins("failed to verify signature: fetching keys"):
 		return ErrKeys
-	case strings.Contains(text, "issued by a different provider"):
+	case begins("oidc: id token issued by a different provider"):
 		return refuse(ErrUnauthorized, "the token is not one of Google's")
-	case strings.Contains(text, "malformed"):
+	case begins("oidc: malformed jwt"):
 		return refuse(ErrUnauthorized, "the bearer token is no ID token")
-	case strings.Contains(text, "before the nbf"):
+	case begins("oidc: current time"):
 		return refuse(ErrStale, "the token is not valid yet")
 	default:
 		return refuse(ErrSignature, "the signature of the token is not Google's")

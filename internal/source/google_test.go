@@ -11,7 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-func newIssuer(t *testing.T) *source.Issuer {
+func newIssuer(t testing.TB) *source.Issuer {
 	t.Helper()
 	issuer, err := source.NewIssuer()
 	if err != nil {
@@ -47,6 +47,8 @@ func TestGoogleTokens(t *testing.T) {
 		{"basic", "Basic eDp5", source.ErrUnauthorized},
 		{"no token", "Bearer dev", source.ErrUnauthorized},
 		{"without a signature", "Bearer eyJhbGciOiJub25lIn0.e30.", source.ErrUnauthorized},
+		{"an algorithm in the words of the library", "Bearer eyJhbGciOiJmZXRjaGluZyBrZXlzIn0.e30.AAAA", source.ErrUnauthorized}, // {"alg":"fetching keys"}
+		{"not valid yet", claims(func(c *source.Claims) { c.NotBefore = now.Add(time.Hour).Unix() }), source.ErrStale},
 		{"another audience", claims(func(c *source.Claims) { c.Audience = "https://elsewhere.example.com" }), source.ErrUnauthorized},
 		{"another account", claims(func(c *source.Claims) { c.Email = "someone@else.iam.gserviceaccount.com" }), source.ErrUnauthorized},
 		{"an email that is not verified", claims(func(c *source.Claims) { c.Verified = false }), source.ErrUnauthorized},

@@ -45,13 +45,14 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 
 // Claims are what a token says.
 type Claims struct {
-	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	Audience string `json:"aud"`
-	Email    string `json:"email"`
-	Verified bool   `json:"email_verified"`
-	IssuedAt int64  `json:"iat"`
-	Expiry   int64  `json:"exp"`
+	Issuer    string `json:"iss"`
+	Subject   string `json:"sub"`
+	Audience  string `json:"aud"`
+	Email     string `json:"email"`
+	Verified  bool   `json:"email_verified"`
+	IssuedAt  int64  `json:"iat"`
+	Expiry    int64  `json:"exp"`
+	NotBefore int64  `json:"nbf,omitempty"`
 }
 
 // Token returns a token as Google would make it for a service account, good for an
