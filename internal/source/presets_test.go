@@ -32,13 +32,16 @@ const (
 
 	// sendgridKey is a public key of SendGrid's tests.
 	sendgridKey = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g=="
+
+	// edwardsKey is a public key of RFC 8032, 7.1.
+	edwardsKey = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 )
 
 // literal reads secrets that are written in the file.
 func literal(_ context.Context, s config.Secret) ([]byte, error) { return []byte(s.Literal()), nil }
 
 // open opens one source, with the fields that any preset could need.
-func open(t *testing.T, c config.Source, google http.Handler) *source.Source {
+func open(t testing.TB, c config.Source, google http.Handler) *source.Source {
 	t.Helper()
 	c.Name = "it"
 	o := source.Options{Secrets: literal, Agents: []string{"default"}, Transport: direct{google}}
@@ -54,39 +57,50 @@ func open(t *testing.T, c config.Source, google http.Handler) *source.Source {
 }
 
 // rehearsal opens a source for a preset together with what signs as its sender.
-func rehearsal(t *testing.T, name string) (*source.Source, func(*source.Request, time.Time)) {
+func rehearsal(t testing.TB, name string) (*source.Source, func(*source.Request, time.Time)) {
 	t.Helper()
 	c, err := source.Example(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	switch name {
+	s, sign := rehearse(t, c)
+	return s, func(r *source.Request, now time.Time) {
+		if err := sign(r, now); err != nil {
+			t.Fatalf("Sign: %v", err)
+		}
+	}
+}
+
+// rehearse gives a source secrets, and opens it together with what signs as its sender.
+func rehearse(t testing.TB, c config.Source) (*source.Source, func(*source.Request, time.Time) error) {
+	t.Helper()
+	switch c.Preset {
 	case "twilio", "square", "hubspot":
 		c.URL = publicURL
 	}
-	switch name {
+	switch c.Preset {
 	case "google-oidc", "pubsub", "cloud-tasks", "cloud-scheduler":
 		issuer := newIssuer(t)
 		c.Audience, c.Emails = []string{audience}, []string{robot}
-		return open(t, c, issuer), func(r *source.Request, now time.Time) {
+		return open(t, c, issuer), func(r *source.Request, now time.Time) error {
 			r.Header.Set("Authorization", "Bearer "+issuer.Token(audience, robot, now))
+			return nil
 		}
 	}
 	c.Secrets = []config.Secret{"a:b"} // to know the scheme
-	switch name {
+	switch c.Preset {
 	case "sendgrid":
 		c.Secrets = []config.Secret{sendgridKey}
 	case "standard-webhooks", "svix", "gitlab":
 		c.Secrets = []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 	}
+	if c.Scheme.Algorithm == "ed25519" {
+		c.Secrets = []config.Secret{edwardsKey}
+	}
 	receiver, sender := open(t, c, nil).Pair()
 	c.Secrets = []config.Secret{config.Secret(receiver)}
-	return open(t, c, nil), func(r *source.Request, now time.Time) {
-		s := open(t, c, nil)
-		if err := s.Sign(r, sender, now); err != nil {
-			t.Fatalf("Sign: %v", err)
-		}
-	}
+	s := open(t, c, nil)
+	return s, func(r *source.Request, now time.Time) error { return s.Sign(r, sender, now) }
 }
 
 // Every preset comes with a sample that it accepts, and whose messages can be sent.
@@ -245,7 +259,7 @@ func harmless(a, b string) bool {
 }
 
 // proofHeader finds the header in which the signature or the token is.
-func proofHeader(t *testing.T, plain, signed *source.Request) string {
+func proofHeader(t testing.TB, plain, signed *source.Request) string {
 	t.Helper()
 	for name := range signed.Header {
 		lower := strings.ToLower(name)
