@@ -104,7 +104,7 @@ func errorOf(resp *http.Response, body []byte) *Error {
 	}
 	var r refusal
 	_ = json.Unmarshal(envelope.Error, &r) // a field of another type is passed over
-	e.Message, e.Status = r.Message, word(r.Status)
+	e.Message, e.Status = short(r.Message), word(r.Status)
 	for _, old := range r.Errors {
 		e.Reason = word(old.Reason)
 	}
@@ -113,7 +113,7 @@ func errorOf(resp *http.Response, body []byte) *Error {
 			e.Reason = word(d.Reason)
 		}
 		if delay, err := ParseDuration(d.RetryDelay); err == nil && e.RetryAfter == 0 {
-			e.RetryAfter = max(0, time.Duration(delay))
+			e.RetryAfter = min(max(0, time.Duration(delay)), longestPause)
 		}
 	}
 	return e
@@ -129,14 +129,28 @@ func word(s string) string {
 	return s
 }
 
+// maxMessage is how much of the text of a refusal is kept, in bytes.
+const maxMessage = 4 << 10
+
+// short cuts a text between two characters, if it is longer than a message may be.
+func short(s string) string {
+	if len(s) <= maxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxMessage], "")
+}
+
+// longestPause is the longest that a platform is believed to ask for. It keeps the
+// arithmetic in bounds.
+const longestPause = 30 * 24 * time.Hour
+
 // retryAfter reads a Retry-After header: seconds, or a date.
 func retryAfter(header string) time.Duration {
-	const longest = 30 * 24 * time.Hour // keeps the arithmetic in bounds
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
-		return min(time.Duration(seconds)*time.Second, longest)
+		return min(time.Duration(seconds)*time.Second, longestPause)
 	}
 	if at, err := http.ParseTime(header); err == nil {
-		return min(max(0, time.Until(at)), longest)
+		return min(max(0, time.Until(at)), longestPause)
 	}
 	return 0
 }

@@ -36,7 +36,7 @@ func answer(status int, header http.Header, body string) *http.Response {
 }
 
 // newClient returns a client of the agent of these tests that is quick to repeat.
-func newClient(t *testing.T, c rbm.Config) *rbm.Client {
+func newClient(t testing.TB, c rbm.Config) *rbm.Client {
 	t.Helper()
 	if c.AgentID == "" {
 		c.AgentID = agentID

@@ -94,11 +94,12 @@ type Error struct {
 	// there is one.
 	Reason string
 
-	// Message is Google's own text. It may quote what was sent, so Error leaves
-	// it out, and it does not belong in a log.
+	// Message is Google's own text, at most 4 KiB of it. It may quote what was sent, so
+	// Error leaves it out, and it does not belong in a log.
 	Message string
 
-	// RetryAfter is how long the platform asked to wait; 0 if it did not say.
+	// RetryAfter is how long the platform asked to wait, at most 30 days; 0 if it did
+	// not say.
 	RetryAfter time.Duration
 
 	// Attempts is how often the call was tried. After more than one, an earlier

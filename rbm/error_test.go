@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -177,6 +179,14 @@ func TestErrorFromAnswer(t *testing.T) {
 			`{"error":{"details":[{"retryDelay":"1.5s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 3e9},
 		},
+		{
+			"retry info of ages", 400, nil, `{"error":{"details":[{"retryDelay":"999999999999s"}]}}`,
+			rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9},
+		},
+		{
+			"a long message", 400, nil, `{"error":{"message":"x` + strings.Repeat("é", 2048) + `"}}`,
+			rbm.Error{StatusCode: 400, Message: "x" + strings.Repeat("é", 2047)},
+		},
 		{"page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
 		{"error of an OAuth server", 401, nil, `{"error":"invalid_token"}`, rbm.Error{StatusCode: 401, Foreign: true}},
 		{"nothing", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},
@@ -211,3 +221,55 @@ func TestErrorFromAnswer(t *testing.T) {
 		})
 	}
 }
+
+// FuzzError sees that whatever refuses a call becomes one error of those that there are,
+// whose text is short and of words, and which asks for no absurd wait.
+func FuzzError(f *testing.F) {
+	const envelope = `{"error":{"code":%s,"message":"Requested entity was not found.","status":%s,"details":[%s]}}`
+	for _, after := range []string{"", "0", "3", "-1", "+1", "1.5", "2147483647", "99999999999999999999", "Fri, 06 Nov 2995 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "\x00"} {
+		f.Add(uint16(429), after, []byte(fmt.Sprintf(envelope, "429", `"RESOURCE_EXHAUSTED"`, "")))
+	}
+	for _, details := range []string{
+		`{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"SERVICE_DISABLED","domain":"googleapis.com"}`,
+		`{"retryDelay":"1.5s"}`, `{"retryDelay":"-3s"}`, `{"retryDelay":"315576000000s"}`, `{"retryDelay":"9223372036.854775807s"}`, `{"retryDelay":"1e9s"}`,
+		`{"retryDelay":{}},{"retryDelay":"2s"}`, `{"retryDelay":"0s"},{"retryDelay":"999999999999s"}`, `null`, `[]`, `{"reason":"` + strings.Repeat("A", 65) + `"}`,
+	} {
+		f.Add(uint16(503), "", []byte(fmt.Sprintf(envelope, "503", `"UNAVAILABLE"`, details)))
+	}
+	for _, body := range []string{
+		"", "null", "{}", "[]", "<html>", `{"error":null}`, `{"error":"invalid_token"}`, `{"error":{}}`, `{"error":[]}`, `{"error":{"message":7}}`, `{"error":{"message":"\ud800"}}`,
+		`{"error":{"status":"NOT FOUND"}}`, `{"error":{"errors":[{"reason":"forbidden"},null,7]}}`, `{"ERROR":{"MESSAGE":"m"}}`, `{"error":{"message":"` + strings.Repeat("é", 5000) + `"}}`,
+		`{"error":` + strings.Repeat("[", 200), `{"error":{"message":"This may be a transient error: Tester, launch, device does not support a feature"}}`,
+	} {
+		for _, status := range []uint16{302, 400, 401, 403, 404, 408, 409, 429, 500} {
+			f.Add(status, "", []byte(body))
+		}
+	}
+	var resp *http.Response
+	client := newClient(f, rbm.Config{Retry: rbm.Retry{MaxAttempts: 1}, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return resp, nil }),
+	}})
+	f.Fuzz(func(t *testing.T, status uint16, after string, body []byte) {
+		resp = answer(300+int(status)%300, http.Header{"Retry-After": {after}}, string(body))
+		_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+		var e *rbm.Error
+		if !errors.As(err, &e) {
+			t.Fatalf("error %v, want an rbm.Error", err)
+		}
+		if e.RetryAfter < 0 || e.RetryAfter > 30*24*time.Hour {
+			t.Errorf("to be repeated after %v", e.RetryAfter)
+		}
+		if len(e.Message) > 4<<10 || !utf8.ValidString(e.Message) {
+			t.Errorf("a message of %d bytes: %.100q", len(e.Message), e.Message)
+		}
+		if text := err.Error(); len(text) > 300 || strings.Trim(text, letters) != "" {
+			t.Errorf("the text is %q", text)
+		}
+		if got := kinds(err); len(got) != 1 {
+			t.Errorf("the error is %q, want one kind", got)
+		}
+	})
+}
+
+// letters are those of the texts of errors.
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:;'() "
