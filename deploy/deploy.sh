@@ -58,11 +58,38 @@ show() {
   printf '\n'
 }
 
-# there tells whether something exists, by a command that describes it. In a
-# rehearsal nothing does.
+# hear runs a command, and keeps what it prints in $said, and what it says besides in
+# $words.
+hear() {
+  local file status=0
+  file=$(mktemp) || die 'no temporary file can be made'
+  said=$("$@" 2>"$file") || status=$?
+  words=$(cat "$file")
+  rm -f "$file"
+  return "$status"
+}
+
+# absent tells whether gcloud failed with $words since something is not there, or its API
+# is not enabled yet. A PERMISSION_DENIED says "or it may not exist" of anything.
+absent() {
+  grep -Eq 'SERVICE_DISABLED|has not been used in project|not enabled on project' <<<"$words" && return
+  grep -Eq 'NOT_FOUND|[Nn]ot found|could not be found|[Cc]annot find|does not exist|HTTPError 404' <<<"$words" &&
+    ! grep -q 'PERMISSION_DENIED' <<<"$words"
+}
+
+# there tells whether something exists, by a command that describes it, and keeps in
+# $said what that prints. If gcloud cannot tell, this is the end. In a rehearsal nothing
+# exists.
 there() {
+  local words='' status=0
   show "$@"
-  [ -z "$dry" ] && "$@" >/dev/null 2>&1
+  said=''
+  [ -z "$dry" ] || return 1
+  hear "$@" || status=$?
+  [ "$status" != 0 ] || return 0
+  [ "$status" -lt 126 ] && absent && return 1 # above, gcloud itself did not run
+  printf '%s\n' "$words" >&2
+  die 'gcloud failed; its words are above'
 }
 
 # bind runs a command a few times: a new service account is not known everywhere at once.
@@ -79,8 +106,13 @@ bind() {
 
 # setting reads a property of gcloud config.
 setting() {
+  local said='' words=''
   command -v gcloud >/dev/null || return 0
-  gcloud config get-value "$1" 2>/dev/null || true
+  if ! hear gcloud config get-value "$1"; then
+    printf '%s\n' "$words" >&2
+    [ -n "$dry" ] || die "gcloud cannot tell the setting $1; its words are above"
+  fi
+  printf '%s' "$said"
 }
 
 options() {
@@ -162,11 +194,8 @@ check_key() {
 
 # empty tells whether a secret has nothing in it yet.
 empty() {
-  local version
-  show gcloud secrets versions list "$1" --project="$project" --filter=state=enabled --limit=1 '--format=value(name)'
-  [ -z "$dry" ] || return 0
-  version=$(gcloud secrets versions list "$1" --project="$project" --filter=state=enabled --limit=1 '--format=value(name)' 2>/dev/null) || return 0
-  [ -z "$version" ]
+  there gcloud secrets versions list "$1" --project="$project" --filter=state=enabled --limit=1 '--format=value(name)' || return 0
+  [ -z "$said" ]
 }
 
 # ask asks for what is missing, before anything is changed.
@@ -288,19 +317,20 @@ version() {
 # close takes the public address away from a function that was deployed with keys,
 # before its new settings leave the callers to Cloud Run.
 close() {
-  local public
-  show gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json
-  [ -z "$dry" ] || return 0
-  public=$(gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json 2>/dev/null | grep -o allUsers) || return 0
+  there gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json || return 0
+  [[ $said == *allUsers* ]] || return 0
   run gcloud run services remove-iam-policy-binding "$name" --project="$project" --region="$region" \
-    --member="$public" --role=roles/run.invoker
+    --member=allUsers --role=roles/run.invoker
 }
 
 deploy() {
   local public=--allow-unauthenticated member version more=() IFS=,
   version=$(version)
   [ -z "$queue" ] || more=(--add-custom-audiences="$address")
-  [ "$access" = keys ] || { close && public=--no-allow-unauthenticated; }
+  if [ "$access" = iam ]; then
+    close
+    public=--no-allow-unauthenticated
+  fi
   run gcloud run deploy "$name" --project="$project" --region="$region" \
     --source="$root" --function=Send --base-image=go126 --automatic-updates \
     --service-account="$runner" --build-service-account="projects/$project/serviceAccounts/$builder" \

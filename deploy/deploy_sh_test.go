@@ -304,6 +304,74 @@ func TestScriptRefusals(t *testing.T) {
 	}
 }
 
+// TestScriptFailures sees that whatever goes wrong at Google ends the script there, with
+// the words of gcloud.
+func TestScriptFailures(t *testing.T) {
+	t.Parallel()
+	const denied = "PERMISSION_DENIED: Permission denied on resource (or it may not exist)."
+	for _, test := range []struct {
+		command, words string
+		args           []string
+	}{
+		{"config get-value project", "There was a problem refreshing your current auth tokens", nil},
+		{"config get-value run/region", "Property file cannot be read", nil},
+		{"secrets versions list", denied, nil},
+		{"iam service-accounts describe", denied, nil},
+		{"projects add-iam-policy-binding", denied, nil},
+		{"secrets describe", denied, nil},
+		{"secrets versions add", denied, nil},
+		{"tasks queues describe", denied, []string{"--queue"}},
+		{"projects describe", denied, []string{"--queue"}},
+		{"run services get-iam-policy", denied, []string{"--access", "iam"}},
+		{"run services remove-iam-policy-binding", denied, []string{"--access", "iam"}},
+		{"run services describe", denied, nil},
+	} {
+		t.Run(test.command, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			answers := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+			c.file("project.json", `{"Public": true, "Secrets": {}}`)
+			c.env = append(c.env, "FAIL="+test.command+": "+test.words)
+			out, err := c.try(answers, test.args...)
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, test.words) {
+				t.Errorf("got %v, want exit code 1 and %q:\n%s", err, test.words, out)
+			}
+			if calls := c.calls(); !strings.HasPrefix(calls[len(calls)-1], test.command) {
+				t.Errorf("it went on with gcloud %s", calls[len(calls)-1])
+			}
+		})
+	}
+}
+
+// TestScriptAbsent sees that it goes on where gcloud says, in whichever words, that
+// something is not there yet.
+func TestScriptAbsent(t *testing.T) {
+	t.Parallel()
+	for name, absent := range map[string][]string{
+		"new project": {
+			"secrets versions list: PERMISSION_DENIED: Secret Manager API has not been used in project 123456789012 before or it is disabled.",
+			"iam service-accounts describe: NOT_FOUND: Unknown service account. This command is authenticated as n@example.com",
+			"secrets describe: NOT_FOUND: Secret [projects/123456789012/secrets/rcshook-agent-id] not found.",
+			"tasks queues describe: NOT_FOUND: Queue does not exist.",
+			"run services get-iam-policy: Cannot find service [rcshook]",
+		},
+		"project in use": {
+			"secrets versions list: NOT_FOUND: Secret [projects/123456789012/secrets/rcshook-agent-id] not found.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCloud(t)
+			c.env = append(c.env, "FAIL="+strings.Join(absent, "\n"))
+			out := c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--queue", "--access", "iam")
+			if strings.Contains(out, "ERROR") {
+				t.Errorf("it is alarmed by what is as it should be:\n%s", out)
+			}
+		})
+	}
+}
+
 // TestScriptHelp sees that every option is explained.
 func TestScriptHelp(t *testing.T) {
 	t.Parallel()
@@ -497,6 +565,11 @@ func gcloud(dir string, args []string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, strings.Join(args, " "))
+	for fault := range strings.Lines(os.Getenv("FAIL")) {
+		if command, words, _ := strings.Cut(strings.TrimSpace(fault), ": "); strings.HasPrefix(strings.Join(args, " "), command) {
+			return errors.New(words)
+		}
+	}
 	p, err := load(dir)
 	if err != nil {
 		return err
