@@ -29,7 +29,7 @@ func TestPace(t *testing.T) {
 			continue
 		}
 		wait, err := strconv.Atoi(answer.Header().Get("Retry-After"))
-		if err != nil || wait < 3000 || wait > 3334 || !strings.Contains(body, `"detail":"nothing was sent: `) {
+		if err != nil || wait < 3000 || wait > 3334 || !strings.Contains(body, `; nothing was sent"`) {
 			t.Errorf("Retry-After is %d, and the answer %s", wait, body)
 		}
 	}

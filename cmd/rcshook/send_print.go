@@ -142,7 +142,7 @@ func (p *sendPrinter) repeat(out io.Writer, a *outcome.Answer) {
 
 func (p *sendPrinter) again(out io.Writer, wait time.Duration) {
 	if wait > 0 {
-		fmt.Fprintf(out, "  wait: %v\n", wait)
+		fmt.Fprintf(out, "  wait: %v (Retry-After)\n", wait)
 	}
 	if p.key != "" {
 		fmt.Fprintf(out, "  to send it again, without sending it twice: -idempotency-key %s\n", p.key)

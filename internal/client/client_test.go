@@ -151,6 +151,15 @@ func TestForeign(t *testing.T) {
 			},
 		},
 		{
+			"no instance of Cloud Run",
+			client.Client{},
+			429, "Server: Google Frontend", "Rate exceeded.",
+			client.Error{
+				Status: 429, Retry: outcome.RetryLater, Detail: "Cloud Run had no instance free that could take the request (429)",
+				Action: "Send again later with the same idempotency key. If it comes often, raise --max-instances of the function, or send more slowly.",
+			},
+		},
+		{
 			"the instance died",
 			client.Client{},
 			503, "", "upstream connect error",

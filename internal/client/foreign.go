@@ -81,6 +81,10 @@ func (c *Client) foreign(e *Error, h http.Header, text []byte) {
 		if c.Token != "" {
 			e.Action = "Grant the account of the ID token the role roles/run.invoker on the function, or make a new token: one is good for an hour."
 		}
+	case status == http.StatusTooManyRequests && cloudRun:
+		e.Detail = "Cloud Run had no instance free that could take the request (429)"
+		e.Action = "Send again later with the same idempotency key. If it comes often, raise --max-instances of the function, or send more slowly."
+		e.Retry = outcome.RetryLater
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		e.Detail = fmt.Sprintf("something in front of the function answered %d %s", status, http.StatusText(status))
 		e.Action = "Send again later with the same idempotency key. If it stays, look at the log of the function."

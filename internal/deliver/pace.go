@@ -77,9 +77,11 @@ func (p *Pace) reserve(ctx context.Context) (turn *rate.Reservation, delay time.
 func late(delay time.Duration, err error) error {
 	delay = (delay + time.Second - 1).Truncate(time.Second)
 	return &outcome.Problem{
-		Code:       outcome.RateLimited,
-		Reason:     "pace",
-		Detail:     fmt.Sprintf("nothing was sent: the pace of this agent, messages_per_second, is taken up for the next %v", delay),
+		Code:   outcome.RateLimited,
+		Reason: "pace",
+		Detail: fmt.Sprintf("the pace that is set for this agent here, messages_per_second, is taken up for the next %v; nothing was sent", delay),
+		Action: "Send again after the time in Retry-After, with the same idempotency_key if there was one. " +
+			"If it comes often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or let messages wait in a queue.",
 		RetryAfter: delay,
 		Err:        err,
 	}

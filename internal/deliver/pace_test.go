@@ -254,7 +254,8 @@ func TestPace_late(t *testing.T) {
 			t.Errorf("the answer took %v", waited)
 		}
 		if answer.Code != outcome.RateLimited || answer.Reason != "pace" || answer.DuplicateRisk || answer.RetryAfter != 10*time.Second ||
-			answer.Detail != "nothing was sent: the pace of this agent, messages_per_second, is taken up for the next 10s" {
+			answer.Detail != "the pace that is set for this agent here, messages_per_second, is taken up for the next 10s; nothing was sent" ||
+			!strings.Contains(answer.Action, "raise messages_per_second") {
 			text, err := json.Marshal(answer)
 			t.Errorf("the answer is %s, %v; come back after %v", text, err, answer.RetryAfter)
 		}

@@ -72,7 +72,11 @@ func (a *Answer) Random(unsure bool) {
 	const same = "with the message_id of this answer, so that the message cannot arrive twice. An idempotency_key spares you this."
 	switch {
 	case a.Retry == RetryNow, a.Retry == RetryLater:
+		_, advice, _ := strings.Cut(a.Action, ". ") // beyond that
 		a.Action = "Send again " + same
+		if a.Code == RateLimited && advice != "" {
+			a.Action += " " + advice
+		}
 	case unsure:
 		if a.Action != "" {
 			a.Action = strings.TrimSuffix(a.Action, ".") + ". "

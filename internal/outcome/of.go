@@ -181,6 +181,9 @@ func ofQueue(e *queue.Error) *Answer {
 // ofRemote reads an error of RCS Business Messaging.
 func ofRemote(err error, e *rbm.Error) *Answer {
 	a := New(remoteCode(e)).causedBy(err).wait(e.RetryAfter)
+	if a.Code == RateLimited { // there are limits of our own, too
+		a.Detail = "RCS Business Messaging takes no more messages for now, of this agent or for this number"
+	}
 	if e.StatusCode != 0 {
 		a.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
 	}

@@ -183,8 +183,9 @@ var table = map[Code]row{
 		"Make a new key for the service account in the RCS for Business console and add it to the secret as a new version.",
 	},
 	RateLimited: {
-		http.StatusTooManyRequests, 0, RetryLater, "The limit of this agent or this user is reached",
-		"Send again after the time in Retry-After, with the same idempotency_key if there was one.",
+		http.StatusTooManyRequests, 0, RetryLater, "A limit on messages is reached",
+		"Send again after the time in Retry-After, with the same idempotency_key if there was one. " +
+			"If it comes often, send more slowly, or ask the partner contact of the agent for a higher limit.",
 	},
 	UpstreamUnavailable: {
 		http.StatusServiceUnavailable, 0, RetryLater, "RCS Business Messaging is not available",
