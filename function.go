@@ -42,6 +42,7 @@ import (
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/slots"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
@@ -71,6 +72,7 @@ type Handler struct {
 	tokens  *source.GoogleTokens // of callers; nil if none are taken
 	tasks   *source.GoogleTokens // of our own tasks; nil if there are none
 	sender  *deliver.Sender
+	reading slots.Slots
 	log     *slog.Logger
 	now     func() time.Time
 }
@@ -333,41 +335,60 @@ func (h *Handler) handshake(_ http.ResponseWriter, r *http.Request, _ *outcome.T
 
 // pack makes a parcel of a payload: decoded, composed, and with its agent.
 func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source) (*deliver.Parcel, error) {
-	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: cmp.Or(from.Country, h.cfg.Country)})
+	parcel, as, err := h.read(ctx, m, from)
 	if err != nil {
 		return nil, err
 	}
-	p.Agent = cmp.Or(p.Agent, from.Agent)
-	defaults, line := h.defaults(p.Agent), h.queueOf(from)
+	a, err := h.agent(ctx, as.name, as.pointer)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.allowed(parcel.To, from, a); err != nil {
+		return nil, err
+	}
+	parcel.Agent = a
+	if parcel.Fallback = h.fallbackOf(from, a); parcel.Fallback != nil {
+		parcel.Payload = m.Body
+	}
+	return parcel, nil
+}
+
+// reference is the name of an agent, and where the payload has it.
+type reference struct{ name, pointer string }
+
+// read decodes and composes a payload. That is done for as many at once as there are
+// processors, and what it takes is not kept: large bodies may come in a burst, and each
+// becomes many times as large while it is read.
+func (h *Handler) read(ctx context.Context, m source.Message, from config.Source) (*deliver.Parcel, reference, error) {
+	if err := h.reading.Take(ctx); err != nil {
+		return nil, reference{}, &outcome.Problem{Code: outcome.Overloaded, Detail: "the body was not looked at in the time of the request", Err: err}
+	}
+	defer h.reading.Free()
+	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: cmp.Or(from.Country, h.cfg.Country)})
+	if err != nil {
+		return nil, reference{}, err
+	}
+	as := reference{cmp.Or(p.Agent, from.Agent), p.AgentPointer}
+	defaults, line := h.defaults(as.name), h.queueOf(from)
 	if line != "" {
 		defaults.MaxDelay = queue.MaxDelay
 	}
 	c, err := compose.Message(p, defaults, h.now())
-	if faults := payload.Faults(nil); errors.As(err, &faults) && !h.agents.Has(p.Agent) {
-		err = append(faults, payload.Fault{Pointer: p.AgentPointer, Detail: "no agent has this name"})
+	if faults := payload.Faults(nil); errors.As(err, &faults) && !h.agents.Has(as.name) {
+		err = append(faults, payload.Fault{Pointer: as.pointer, Detail: "no agent has this name"})
 	}
 	if err != nil {
-		return nil, err
-	}
-	a, err := h.agent(ctx, p.Agent, p.AgentPointer)
-	if err != nil {
-		return nil, err
-	}
-	if err := h.allowed(p.To, from, a); err != nil {
-		return nil, err
+		return nil, reference{}, err
 	}
 	return &deliver.Parcel{
-		Agent:    a,
-		Message:  c,
-		To:       p.To,
-		ID:       p.MessageID,
-		Key:      cmp.Or(p.IdempotencyKey, m.Key),
-		Queue:    line,
-		DryRun:   p.DryRun,
-		Fallback: h.fallbackOf(from, a),
-		Payload:  m.Body,
-		Source:   from.Name,
-	}, nil
+		Message: c,
+		To:      p.To,
+		ID:      p.MessageID,
+		Key:     cmp.Or(p.IdempotencyKey, m.Key),
+		Queue:   line,
+		DryRun:  p.DryRun,
+		Source:  from.Name,
+	}, as, nil
 }
 
 // allowed holds the numbers against the countries that the source and the agent may

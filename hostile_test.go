@@ -278,6 +278,72 @@ func (s *stage) hooked(t *testing.T) map[string]*string {
 	return map[string]*string{"RCSHOOK_CONFIG": &file}
 }
 
+// TestBurst sees that requests with large bodies, while they wait for the platform, keep
+// no more of them than what is sent.
+func TestBurst(t *testing.T) {
+	const requests, kept = 100, 128 << 10 // the larger part of kept is that of two HTTP connections
+	s := newStage(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived <- struct{}{}
+		<-release
+		_, _ = io.WriteString(w, "{}")
+	}))
+	defer platform.Close()
+	h, _ := s.handler(t, map[string]*string{"RCSHOOK_RBM_ENDPOINT": &platform.URL})
+	body := `{"to": "+12025550123", "cards": [{"title": "a"}, {"title": "b"}` + strings.Repeat(", null", 9900) + "]"
+	body += strings.Repeat(" ", maxBody-len(body)-1) + "}"
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before := heap()
+	var all sync.WaitGroup
+	for range requests {
+		all.Go(func() {
+			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer dev")
+			r.Header.Set("Content-Type", "application/json")
+			if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+				t.Errorf("%d: %s", w.Code, w.Body)
+			}
+		})
+	}
+	for range requests {
+		<-arrived
+	}
+	if each := (heap() - before) / requests; each > kept {
+		t.Errorf("a request with a body of %d bytes keeps %d bytes, want at most %d", len(body), each, kept)
+	}
+	close(release)
+	all.Wait()
+}
+
+// TestReading sees that a request whose time ends while others are read is not lost: it
+// is told to come again.
+func TestReading(t *testing.T) {
+	s := newStage(t)
+	budget := "50ms"
+	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &budget})
+	if err := h.ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(h.reading) {
+		if err := h.reading.Take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"to": "+12025550123", "text": "a"}`))
+	r.Header.Set("Authorization", "Bearer dev")
+	h.ServeHTTP(w, r)
+	const detail = `"detail":"the body was not looked at in the time of the request"`
+	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"overloaded","retry":"later"`) || !strings.Contains(body, detail) {
+		t.Errorf("%d: %s", w.Code, body)
+	}
+}
+
 // hold lets h answer, and holds it to a status and to bounds in bytes.
 func hold(t *testing.T, h http.Handler, r *http.Request, status int, most uint64, mostAnswer int) {
 	t.Helper()

@@ -17,6 +17,7 @@ import (
 	"github.com/rcshook/rcshook/internal/drain"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/slots"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
@@ -30,7 +31,7 @@ import (
 // If settings are missing or malformed, the error names all of them, and the
 // handler answers every request with it.
 func New(environ []string, w io.Writer) (*Handler, error) {
-	h := &Handler{log: outcome.NewLogger(w), now: time.Now}
+	h := &Handler{log: outcome.NewLogger(w), now: time.Now, reading: slots.New()}
 	if h.cfg, h.fault = config.FromEnviron(environ); h.fault != nil {
 		return h, h.fault
 	}

@@ -153,6 +153,17 @@ func TestDecode_fields(t *testing.T) {
 	}
 }
 
+// What is not read may be large.
+func TestDecode_manyCards(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[int][]string{100: nil, 101: {"/cards: 101 cards are far more than any message has"}} {
+		body := `{"to": "+12025550123", "cards": [` + strings.Repeat(`{"title": "a"}, null, `, count) + `{}]}`
+		if diff := cmp.Diff(want, faults(t, asJSON, body)); diff != "" {
+			t.Errorf("faults of %d cards (-want +got):\n%s", count, diff)
+		}
+	}
+}
+
 // Errors are for logs too, so they repeat nothing of what was sent.
 func TestErrors_quoteNothing(t *testing.T) {
 	t.Parallel()

@@ -77,8 +77,11 @@ type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
+// maxShared is how long a text may be that its parts keep in memory.
+const maxShared = 16 << 10
+
 // jsonParser reads one text. Strings without escapes become parts of the text
-// instead of copies.
+// instead of copies, unless it is long: one of them may be all that is kept.
 type jsonParser struct {
 	*tree
 	dec  *jsontext.Decoder
@@ -163,7 +166,11 @@ func (p *jsonParser) last(n int) string {
 func (p *jsonParser) string(literal jsontext.Value) string {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		s := p.last(len(literal))
-		return s[1 : len(s)-1]
+		s = s[1 : len(s)-1]
+		if len(p.text) > maxShared {
+			s = strings.Clone(s)
+		}
+		return s
 	}
 	b, _ := jsontext.AppendUnquote(nil, literal) // cannot fail: the decoder has checked it
 	return string(b)

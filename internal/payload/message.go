@@ -113,13 +113,26 @@ func (r *reader) content(p *Payload, f *record) {
 	}
 }
 
+// maxCards bounds the cards that are read of one list. No message has a tenth of them.
+const maxCards = 100
+
 // cards reads the cards of a carousel. Empty ones are left out: a sheet has the
 // columns of ten cards in every row.
 func (r *reader) cards(n *node) ([]Card, Place) {
 	if n = r.structured(n, kindList); n == nil {
 		return nil, Place{}
 	}
-	cards := make([]Card, 0, n.count)
+	count := 0
+	for c := n.first; c != nil; c = c.next {
+		if !c.blank() {
+			count++
+		}
+	}
+	if count > maxCards {
+		r.fault(n, "%d cards are far more than any message has", count)
+		return nil, n.place()
+	}
+	cards := make([]Card, 0, count)
 	for c := n.first; c != nil; c = c.next {
 		if c.blank() {
 			continue

@@ -27,7 +27,7 @@ func Fill(s *Source) (empty func()) {
 	}
 	return func() {
 		for range cap(s.slots) {
-			s.slots.free()
+			s.slots.Free()
 		}
 	}
 }

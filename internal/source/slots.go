@@ -14,28 +14,6 @@ var ErrBusy = errors.New("the webhook was not mapped in the time of the request"
 
 func busy(ctx context.Context) error { return fmt.Errorf("%w: %w", ErrBusy, ctx.Err()) }
 
-// slots lets as many requests decode and map their events at once as there are
-// processors. More would be no faster: each would spend the time limit of its
-// programs, and memory, on waiting for the others.
-type slots chan struct{}
-
-func newSlots() slots { return make(slots, runtime.GOMAXPROCS(0)) }
-
-// take waits for a slot, first come, first served. The error is [ErrBusy].
-func (s slots) take(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return busy(ctx)
-	}
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return busy(ctx)
-	}
-}
-
-func (s slots) free() { <-s }
-
 // turn is how long a goroutine runs before the scheduler has others run.
 const turn = 10 * time.Millisecond
 

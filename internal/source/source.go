@@ -19,6 +19,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/slots"
 )
 
 // DefaultTimeout is the budget of a webhook whose sender is not known to need
@@ -71,7 +72,7 @@ type Source struct {
 	ping    *regexp.Regexp
 	scheme  scheme
 	secrets func(context.Context, config.Secret) ([]byte, error)
-	slots   slots // of the directory
+	slots   slots.Slots // of the directory
 
 	events, eventID, reply, mapping *program // nil where there is none
 }
@@ -81,12 +82,12 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
-	slots := newSlots()
+	shared := slots.New()
 	var faults []config.Fault
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s, wrong := open(sources[name], o, keys)
 		faults = append(faults, wrong...)
-		s.slots = slots
+		s.slots = shared
 		d.sources[name] = s
 	}
 	if len(faults) > 0 {
@@ -321,10 +322,10 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if s.mapping == nil && s.events == nil && s.eventID == nil && s.reply == nil {
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(given, -1)}}}, nil
 	}
-	if err := s.slots.take(ctx); err != nil {
-		return nil, err
+	if s.slots.Take(ctx) != nil {
+		return nil, busy(ctx)
 	}
-	defer s.slots.free()
+	defer s.slots.Free()
 	body, err := decodeBody(contentType, r.Body)
 	if err != nil {
 		return nil, err
