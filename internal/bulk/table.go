@@ -93,8 +93,8 @@ func OpenTable(path string) (*Table, error) {
 		return nil, &TableError{Path: path, Detail: "is not a file: the rows are read more than once"}
 	}
 	t := &Table{path: path, size: info.Size(), mtime: info.ModTime()}
-	text := decoded(f)
-	head, err := text.Peek(maxRow) // or as much as there is
+	text := decoded(f, t.size)
+	head, err := text.Peek(text.Size()) // or as much as there is
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -116,9 +116,10 @@ func OpenTable(path string) (*Table, error) {
 }
 
 // decoded reads UTF-8 with or without a byte order mark, and UTF-16 with one, as
-// the "Unicode text" of spreadsheets is.
-func decoded(r io.Reader) *bufio.Reader {
-	return bufio.NewReaderSize(transform.NewReader(r, unicode.BOMOverride(transform.Nop)), maxRow)
+// the "Unicode text" of spreadsheets is. The buffer holds a row, or a file of that size:
+// UTF-16 grows by half at most.
+func decoded(r io.Reader, size int64) *bufio.Reader {
+	return bufio.NewReaderSize(transform.NewReader(r, unicode.BOMOverride(transform.Nop)), int(min(2*size, maxRow)))
 }
 
 // separator finds what stands between the cells of the first line: what stands
@@ -214,7 +215,7 @@ func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 		pass.Size = info.Size()
 		sum := sha256.New()
 		source := io.TeeReader(f, io.MultiWriter(sum, counter{&pass.Read}))
-		guard := &allowance{Reader: decoded(source), left: 2 * maxRow}
+		guard := &allowance{Reader: decoded(source, t.size), left: 2 * maxRow}
 		if t.rows(guard, yield) {
 			pass.Sum = hex.EncodeToString(sum.Sum(nil)[:8])
 		}

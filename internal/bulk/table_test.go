@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -127,8 +128,14 @@ func FuzzTable(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	path := filepath.Join(f.TempDir(), "r.csv")
+	written, err := os.Create(path) // and left open: some file systems wait for the disk when one is closed anew
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { written.Close() })
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if err := os.WriteFile(path, data, 0o600); err != nil {
+		_, err := written.WriteAt(data, 0)
+		if err = errors.Join(err, written.Truncate(int64(len(data)))); err != nil {
 			t.Fatal(err)
 		}
 		table, err := OpenTable(path)
