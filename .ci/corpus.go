@@ -1,0 +1,219 @@
+//go:build ignore
+
+// Corpus keeps what fuzzing found: of the inputs that reached new code it copies a few
+// small ones into testdata/fuzz, where every go test tries them.
+//
+//	go test -run '^$' -fuzz '^FuzzVerify$' -fuzztime 10m ./internal/source
+//	go run .ci/corpus.go ./internal/source FuzzVerify
+//
+// What is in testdata/fuzz stays; delete the folder of a target to choose anew, such as
+// after a change of its arguments.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	most    = 20      // inputs of a target
+	tried   = 100     // of those that were found, small ones and large ones
+	largest = 1 << 10 // bytes of an input
+)
+
+// readers are what reads for us what strangers write. encoding/json, which most of the
+// rest imports, is left out: all that would have to be built anew.
+var readers = []string{
+	"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/go-json-experiment/", "github.com/goccy/go-yaml/", "github.com/itchyny/gojq", "github.com/rcshook/",
+}
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 3 {
+		log.Fatal("usage: go run .ci/corpus.go ./internal/source FuzzVerify")
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A target is a fuzz target as a program that tells which code it reaches.
+type target struct{ name, dir, program, profile string }
+
+func run(dir, name string) error {
+	found, err := inputs(dir, name)
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "corpus")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	t := target{name, dir, filepath.Join(scratch, "target"), filepath.Join(scratch, "profile")}
+	packages, err := measured(dir)
+	if err != nil {
+		return err
+	}
+	if out, err := exec.Command("go", "test", "-c", "-cover", "-coverpkg="+packages, "-o", t.program, dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	known, err := t.reaches("^" + name + "$") // by what is kept already
+	if err != nil {
+		return err
+	}
+	kept := filepath.Join(dir, "testdata", "fuzz", name)
+	if err := os.MkdirAll(kept, 0o777); err != nil {
+		return err
+	}
+	had, err := os.ReadDir(kept)
+	if err != nil {
+		return err
+	}
+	var reached []map[string]bool
+	for _, in := range found {
+		code, err := t.try(filepath.Join(kept, in.name), in.text)
+		if err != nil {
+			return err
+		}
+		reached = append(reached, code)
+	}
+	for _, i := range choose(known, reached, most-len(had)) {
+		path := filepath.Join(kept, found[i].name)
+		fmt.Println(path)
+		if err := os.WriteFile(path, found[i].text, 0o666); err != nil {
+			return err
+		}
+	}
+	os.Remove(kept) // if it is empty
+	return nil
+}
+
+// choose returns at most n of what is reached, each with the most that is new beside
+// those before it.
+func choose(known map[string]bool, reached []map[string]bool, n int) (chosen []int) {
+	for range n {
+		best, more := 0, 0
+		for i, code := range reached {
+			if n := news(known, code); n > more {
+				best, more = i, n
+			}
+		}
+		if more == 0 {
+			break
+		}
+		chosen = append(chosen, best)
+		maps.Copy(known, reached[best])
+	}
+	return chosen
+}
+
+// try returns what an input reaches; nothing if it is of a target with other arguments,
+// or there already.
+func (t target) try(path string, text []byte) (map[string]bool, error) {
+	if _, err := os.Stat(path); err == nil {
+		return nil, nil
+	}
+	if err := os.WriteFile(path, text, 0o666); err != nil {
+		return nil, err
+	}
+	reached, err := t.reaches("^" + t.name + "$/^" + filepath.Base(path) + "$")
+	if err != nil {
+		reached = nil
+	}
+	return reached, os.Remove(path)
+}
+
+// news counts what of the code is not known.
+func news(known, code map[string]bool) (n int) {
+	for block := range code {
+		if !known[block] {
+			n++
+		}
+	}
+	return n
+}
+
+// measured are the packages in which new code counts.
+func measured(dir string) (string, error) {
+	out, err := exec.Command("go", "list", "-deps", dir).Output()
+	if err != nil {
+		return "", err
+	}
+	reads := func(name string) bool {
+		return slices.ContainsFunc(readers, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	var all []string
+	for name := range strings.FieldsSeq(string(out)) {
+		if reads(name) {
+			all = append(all, name)
+		}
+	}
+	return strings.Join(all, ","), nil
+}
+
+type input struct {
+	name string
+	text []byte
+}
+
+// inputs returns what fuzzing left in the cache of go, from the smallest to the largest.
+func inputs(dir, name string) (all []input, err error) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}", dir).Output()
+	if err != nil {
+		return nil, err
+	}
+	cache, err := exec.Command("go", "env", "GOCACHE").Output()
+	if err != nil {
+		return nil, err
+	}
+	folder := filepath.Join(string(bytes.TrimSpace(cache)), "fuzz", string(bytes.TrimSpace(out)), name)
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, errors.Join(err, errors.New("fuzz the target first"))
+	}
+	for _, f := range files {
+		path := filepath.Join(folder, f.Name())
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) <= largest {
+			all = append(all, input{f.Name(), text})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b input) int { return len(a.text) - len(b.text) })
+	var some []input
+	for i := range min(tried, len(all)) {
+		some = append(some, all[i*len(all)/min(tried, len(all))])
+	}
+	return some, nil
+}
+
+// reaches returns the code that the tests with that name run.
+func (t target) reaches(pattern string) (map[string]bool, error) {
+	test := exec.Command(t.program, "-test.run="+pattern, "-test.v", "-test.coverprofile="+t.profile)
+	test.Dir = t.dir
+	if out, err := test.CombinedOutput(); err != nil || !bytes.Contains(out, []byte("--- PASS")) {
+		return nil, fmt.Errorf("%s: %w\n%s", pattern, err, out)
+	}
+	profile, err := os.ReadFile(t.profile)
+	if err != nil {
+		return nil, err
+	}
+	reached := make(map[string]bool)
+	for line := range strings.Lines(string(profile)) {
+		if block, ran := strings.CutSuffix(strings.TrimSpace(line), " 1"); ran {
+			reached[block] = true
+		}
+	}
+	return reached, nil
+}
