@@ -189,7 +189,8 @@ func tell(r doctor.Report, color bool) string {
 	var b strings.Builder
 	var causes []string
 	skipped := make(map[string][]string)
-	for _, c := range r.Checks {
+	steps := make(adviceGiven)
+	for i, c := range r.Checks {
 		said := c.Detail
 		switch {
 		case c.State == doctor.Skipped:
@@ -202,8 +203,10 @@ func tell(r doctor.Report, color bool) string {
 			said = c.Subject + ": " + said
 		}
 		fmt.Fprintf(&b, "%s %-15s %s\n", mark(c.State, color), c.Name, said)
-		for _, next := range c.Next {
-			fmt.Fprintf(&b, "%8s > %s\n", "", next)
+		if i+1 == len(r.Checks) || !slices.Equal(c.Next, r.Checks[i+1].Next) { // else the next one tells
+			for _, next := range steps.of(c) {
+				fmt.Fprintf(&b, "%8s > %s\n", "", next)
+			}
 		}
 	}
 	for _, cause := range causes {
@@ -214,6 +217,28 @@ func tell(r doctor.Report, color bool) string {
 	}
 	fmt.Fprintf(&b, "\n%s\n", sum(r.Summary))
 	return b.String()
+}
+
+// adviceGiven are the steps that were told already: many faults have one remedy.
+type adviceGiven map[string]bool
+
+// of returns the steps of a check that are new.
+func (t adviceGiven) of(c doctor.Check) []string {
+	var fresh []string
+	for _, next := range c.Next {
+		if !t[next] {
+			fresh = append(fresh, next)
+		}
+		t[next] = true
+	}
+	switch len(fresh) {
+	case len(c.Next):
+		return fresh
+	case 0:
+		return []string{"As above"}
+	default:
+		return append(fresh, "And as above")
+	}
 }
 
 // sum is the closing line.

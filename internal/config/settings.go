@@ -102,7 +102,7 @@ func (r *reader) callers() (keys Secret, allow bool) {
 	case allow && r.has(envAPIKeys):
 		r.fault(envAllow, "is true while "+envAPIKeys+" is set, so the keys would not be checked: keep one of the two")
 	case !allow && !tokens && !r.has(envAPIKeys):
-		r.fault(envAPIKeys, "is missing, so nobody may call: set it to a key, or to the secret that holds the keys, projects/PROJECT/secrets/SECRET; to let everybody call, as behind Cloud Run IAM, set "+envAllow+"=true")
+		r.fault(envAPIKeys, "is missing, so nobody may call: set it to a key, which is any long random text, or to the secret that holds the keys, projects/PROJECT/secrets/SECRET; to let everybody call, as behind Cloud Run IAM, set "+envAllow+"=true")
 	}
 	return keys, allow
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -13,11 +14,12 @@ import (
 // callers checks who may send through the function.
 func (e *examination) callers(ctx context.Context) {
 	if e.cfg.AllowUnauthenticated {
-		name := e.Service
-		next := "See that Cloud Run lets only your callers through, and not allUsers: " +
-			strings.Replace(name.update(), "services update", "services get-iam-policy", 1)
-		e.add(Warning, Callers, "", "rcshook checks no key (RCSHOOK_ALLOW_UNAUTHENTICATED): whoever reaches the function can send",
-			next, "Or have keys checked: "+e.Service.update()+" --remove-env-vars=RCSHOOK_ALLOW_UNAUTHENTICATED --update-env-vars=RCSHOOK_API_KEYS=projects/PROJECT/secrets/SECRET")
+		policy := strings.Replace(e.Service.update(), "services update", "services get-iam-policy", 1)
+		steps, secret := e.makeKey()
+		next := []string{"See that Cloud Run lets only your callers through, and not allUsers: " + policy, "Or have keys checked. " + steps[0]}
+		next = append(next, steps[1:]...)
+		next = append(next, "Set it: "+e.Service.update()+" --remove-env-vars=RCSHOOK_ALLOW_UNAUTHENTICATED --update-env-vars=RCSHOOK_API_KEYS="+secret)
+		e.add(Warning, Callers, "", "rcshook checks no key (RCSHOOK_ALLOW_UNAUTHENTICATED): whoever reaches the function can send", next...)
 		return
 	}
 	var found []string
@@ -40,6 +42,18 @@ func (e *examination) callers(ctx context.Context) {
 		found = append(found, "ID tokens of "+count(len(e.cfg.Emails), "account"))
 	}
 	e.add(OK, Callers, "", strings.Join(found, ", "))
+}
+
+// makeKey makes the first key for callers, stores it, and lets the function read it.
+// Secret is the name of the secret that then holds it.
+func (e *examination) makeKey() (steps []string, secret string) {
+	name := cmp.Or(e.Service.Name, "rcshook") + "-api-keys" // as deploy.sh calls it
+	project := cmp.Or(e.Service.Project, "PROJECT")
+	return []string{
+		"Make a key for callers, which is any long random text, and store it: openssl rand -base64 32 | gcloud secrets create " + name + " --project=" + project + " --data-file=-",
+		"Let the function read it: gcloud secrets add-iam-policy-binding " + name + " --project=" + project +
+			" --member=serviceAccount:" + cmp.Or(e.Service.Account, "SERVICE_ACCOUNT") + " --role=roles/secretmanager.secretAccessor",
+	}, "projects/" + project + "/secrets/" + name
 }
 
 // addVersion is the command that adds a version to a secret, given by its name.

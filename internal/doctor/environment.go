@@ -17,26 +17,53 @@ func (e *examination) environment() bool {
 		return true
 	}
 	faults := faultsOf(err)
-	for i, f := range faults {
-		next := []string{"Set it: " + e.Service.update() + " --update-env-vars=" + f.Setting + "=VALUE"}
-		if unknown, near, _ := strings.Cut(f.Detail, ": did you mean "); strings.HasPrefix(unknown, "is not a setting") {
-			change := " --remove-env-vars=" + f.Setting
-			if near = strings.TrimSuffix(near, "?"); near != "" {
-				change += " --update-env-vars=" + near + "=VALUE"
-			}
-			next = []string{"Remove it: " + e.Service.update() + change}
-		}
-		if i == len(faults)-1 && len(names(e.Environ)) == 0 {
-			next = append(next,
-				"Or look at what a deployment has: rcshook doctor -env FILE; rcshook help doctor says where FILE comes from",
-				"Or try it without an account: rcshook dev prints how to examine it")
-		}
+	next := e.settle(faults)
+	for _, f := range faults {
 		e.add(Fault, Environment, f.Setting, f.String(), next...)
 	}
 	for _, name := range []string{Platform, Clock, Identity, Secret, Callers, Credentials, Agent, Source} {
 		e.skip(name, "", Environment, "")
 	}
 	return false
+}
+
+// settle mends all settings with one command, and one deployment.
+func (e *examination) settle(faults []config.Fault) (next []string) {
+	var set, remove []string
+	for _, f := range faults {
+		unknown, near, _ := strings.Cut(f.Detail, ": did you mean ")
+		switch {
+		case strings.HasPrefix(unknown, "is not a setting"):
+			remove = append(remove, f.Setting)
+			if near = strings.TrimSuffix(near, "?"); near != "" {
+				set = append(set, near+"=VALUE")
+			}
+		case f.Setting == "RCSHOOK_API_KEYS" && strings.HasPrefix(f.Detail, "is missing"):
+			steps, secret := e.makeKey()
+			next = append(next, steps...)
+			set = append(set, f.Setting+"="+secret)
+		default:
+			set = append(set, f.Setting+"=VALUE")
+		}
+	}
+	words, change := "Set it: ", ""
+	if len(remove) > 0 {
+		words, change = "Remove it: ", " --remove-env-vars="+strings.Join(remove, ",")
+	}
+	if len(set) > 0 {
+		change += " --update-env-vars=" + strings.Join(set, ",")
+	}
+	if len(faults) > 1 {
+		words = "Mend the settings: "
+	}
+	next = append(next, words+e.Service.update()+change)
+	if len(names(e.Environ)) == 0 {
+		next = append(next,
+			"Or let deploy/deploy.sh do all of this: deploy/deploy.sh --help",
+			"Or look at what a deployment has: rcshook doctor -env FILE; rcshook help doctor says where FILE comes from",
+			"Or try it without an account: rcshook dev prints how to examine it")
+	}
+	return next
 }
 
 // names returns which of rcshook's variables have a value, sorted.
