@@ -304,6 +304,7 @@ environment() {
   iam) settings+=(RCSHOOK_ALLOW_UNAUTHENTICATED=true) ;;
   esac
   settings+=("GOOGLE_CLOUD_PROJECT=$project") # whose traces the log lines join
+  settings+=(GOMEMLIMIT=200MiB)               # of --memory: from there on Go tidies up more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
 }
 

@@ -131,7 +131,11 @@ func TestScriptSettings(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
 			c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", test.args...)
-			got, err := config.FromEnviron(strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ","))
+			environ := strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ",")
+			if !slices.Contains(environ, "GOMEMLIMIT=200MiB") {
+				t.Errorf("Go does not know of the memory that there is: %q", environ)
+			}
+			got, err := config.FromEnviron(environ)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,8 +28,12 @@ locals {
   # What GET / shows. The source that is uploaded has no tags in it.
   release = var.release == "" ? "source-${substr(data.archive_file.source.output_sha256, 0, 12)}" : var.release
 
+  # From four fifths of the memory on Go tidies up more often.
+  memory_limit = "${floor(tonumber(regex("^[0-9]+", var.memory)) * (endswith(var.memory, "Gi") ? 1024 : 1) * 0.8)}MiB"
+
   environment = merge(
     { GOOGLE_CLOUD_PROJECT = var.project_id }, # whose traces the log lines join
+    { GOMEMLIMIT = local.memory_limit },
     var.settings,
     { for setting, secret in local.named_secrets : setting => join("", [
       "projects/${var.project_id}/secrets/${secret}",

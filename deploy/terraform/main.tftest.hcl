@@ -88,6 +88,10 @@ run "secrets_are_created_empty" {
     error_message = "no secret is in the environment of the function"
   }
   assert {
+    condition     = local.environment.GOMEMLIMIT == "204MiB"
+    error_message = "Go knows of the memory that there is"
+  }
+  assert {
     condition     = length(output.fill_secrets) == 3 && output.fill_secrets[0] == "gcloud secrets versions add rcshook-agent-id --project=rcshook-test --data-file=FILE"
     error_message = "one command for each secret"
   }
