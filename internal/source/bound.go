@@ -12,12 +12,18 @@ import (
 // limited by the functions in limits.go. The rest of jq makes at most a few times
 // what it is given.
 func bound(query *gojq.Query) {
+	own := make(map[string]bool) // what is defined in the program is not the function of jq
+	each(reflect.ValueOf(query), func(node any) {
+		if f, ok := node.(*gojq.FuncDef); ok {
+			own[arity(f.Name, len(f.Args))] = true
+		}
+	})
 	each(reflect.ValueOf(query), func(node any) {
 		switch n := node.(type) {
 		case *gojq.Query:
 			boundOperator(n)
 		case *gojq.Term:
-			boundTerm(n)
+			boundTerm(n, own)
 		case *gojq.String:
 			if len(n.Queries) > 0 {
 				n.Queries = []*gojq.Query{interpolated(n.Queries)}
@@ -84,7 +90,10 @@ var (
 	joined = parsed("__joins__($__right__) | join($__right__)")
 )
 
-func boundTerm(t *gojq.Term) {
+// arity is the full name of a function.
+func arity(name string, args int) string { return fmt.Sprintf("%s/%d", name, args) }
+
+func boundTerm(t *gojq.Term, own map[string]bool) {
 	if t.Type == gojq.TermTypeFormat && t.Str == nil {
 		replace(t, pipe(small, term(gojq.Term{Type: t.Type, Format: t.Format})))
 	}
@@ -92,7 +101,10 @@ func boundTerm(t *gojq.Term) {
 		return
 	}
 	f := t.Func
-	name := fmt.Sprintf("%s/%d", f.Name, len(f.Args))
+	name := arity(f.Name, len(f.Args))
+	if own[name] {
+		return
+	}
 	if guard := guards[name]; guard != nil {
 		replace(t, pipe(guard, term(gojq.Term{Type: t.Type, Func: f})))
 	}
