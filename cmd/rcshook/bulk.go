@@ -54,7 +54,7 @@ Ctrl-C, a crash or a fault that was mended, the same command goes on from there.
 	-patience 15m
 		how long a row is tried again that the platform cannot take
 ` + targetUsage + `
-Exit codes: 0 every row is done, 1 something is left to do, 2 wrong usage.
+Exit codes: 0 every row is done, or waits in the queue of the function, 1 something is left to do, 2 wrong usage.
 `,
 	run: runBulk,
 }

@@ -107,7 +107,7 @@ func (c *counts) add(e bulk.Entry) {
 
 // done is how many rows need no more.
 func (c *counts) done() int {
-	return total(c.codes[bulk.Sent]) + total(c.codes[bulk.Refused]) + total(c.codes[bulk.Unreachable])
+	return total(c.codes[bulk.Sent]) + total(c.codes[bulk.Queued]) + total(c.codes[bulk.Refused]) + total(c.codes[bulk.Unreachable])
 }
 
 func total(codes map[string]int) (n int) {
@@ -120,13 +120,17 @@ func total(codes map[string]int) (n int) {
 func (c *counts) print(out io.Writer, results string, took time.Duration) {
 	fmt.Fprintln(out)
 	all := 0
-	for _, state := range []bulk.State{bulk.Sent, bulk.Refused, bulk.Unreachable, bulk.Open, bulk.Faulty} {
+	for _, state := range []bulk.State{bulk.Sent, bulk.Queued, bulk.Refused, bulk.Unreachable, bulk.Open, bulk.Faulty} {
 		codes := c.codes[state]
 		if len(codes) == 0 {
 			continue
 		}
 		all += total(codes)
-		fmt.Fprintf(out, "%-12s%d (%s)\n", state, total(codes), tallied(codes))
+		what := tallied(codes)
+		if state == bulk.Queued {
+			what = "not accepted yet: the queue sends them"
+		}
+		fmt.Fprintf(out, "%-12s%d (%s)\n", state, total(codes), what)
 		if state == bulk.Open {
 			c.printReason(out)
 		}

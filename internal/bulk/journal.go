@@ -20,7 +20,8 @@ type State string
 
 // The states of rows. A row may have several entries; the last one counts.
 const (
-	Sent        State = "sent"        // accepted, queued, or sent before
+	Sent        State = "sent"        // accepted, or sent before
+	Queued      State = "queued"      // given to the queue of the function, which sends it
 	Refused     State = "refused"     // would be refused again
 	Unreachable State = "unreachable" // was not sent: the number cannot be reached
 	Open        State = "open"        // has to be sent again
@@ -28,6 +29,9 @@ const (
 
 	begun State = "begun" // not of a row: a run began
 )
+
+// taken reports whether the function took the message.
+func (s State) taken() bool { return s == Sent || s == Queued }
 
 // Entry is a line of a [Journal].
 type Entry struct {
@@ -142,7 +146,7 @@ func (j *Journal) take(record []string) error {
 		if n, err := fmt.Sscanf(e.Detail, "message %s recipients %s", &j.head.Message, &j.head.Table); n != 2 {
 			return fmt.Errorf("a run without its message: %w", err)
 		}
-	case Sent, Refused, Unreachable:
+	case Sent, Queued, Refused, Unreachable:
 		if !j.Done(e.Key) {
 			j.done[maphash.String(j.seed, e.Key)] = struct{}{}
 			j.Counts[e.State]++

@@ -23,7 +23,8 @@ const testJournal = `row,key,to,state,code,message_id,time,detail
 ""c""",+12025550102,open,rate_limited,id-2,2026-01-02T03:04:05Z,later
 4,d,+12025550103,refused,recipient_unreachable,id-3,2026-01-02T03:04:05Z,cannot be reached
 5,,,faulty,invalid_payload,,2026-01-02T03:04:05Z,no key
-6,e,+12025550104,unreachable,recipient_unreachable,,2026-01-02T03:04:05Z,
+6,g,+12025550104,queued,queued,id-6,2026-01-02T03:04:05Z,
+7,e,+12025550105,unreachable,recipient_unreachable,,2026-01-02T03:04:05Z,
 `
 
 func record(t *testing.T, path string, entries ...Entry) *Journal {
@@ -56,7 +57,8 @@ func TestJournal(t *testing.T) {
 		Entry{Row: 3, Key: "b,\n\"c\"", To: "+12025550102", State: Open, Code: "rate_limited", MessageID: "id-2", Detail: "later"},
 		Entry{Row: 4, Key: "d", To: "+12025550103", State: Refused, Code: "recipient_unreachable", MessageID: "id-3", Detail: "cannot be reached"},
 		Entry{Row: 5, State: Faulty, Code: "invalid_payload", Detail: "no key"},
-		Entry{Row: 6, Key: "e", To: "+12025550104", State: Unreachable, Code: "recipient_unreachable"},
+		Entry{Row: 6, Key: "g", To: "+12025550104", State: Queued, Code: "queued", MessageID: "id-6"},
+		Entry{Row: 7, Key: "e", To: "+12025550105", State: Unreachable, Code: "recipient_unreachable"},
 	)
 	text, err := os.ReadFile(path)
 	if diff := cmp.Diff(testJournal, string(text)); diff != "" || err != nil {
@@ -69,12 +71,12 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "f": false, "sale": false} {
+	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "g": true, "f": false, "sale": false} {
 		if j.Done(key) != want {
 			t.Errorf("key %q is done: %v", key, !want)
 		}
 	}
-	if diff := cmp.Diff(map[State]int{Sent: 1, Refused: 1, Unreachable: 1}, j.Counts); diff != "" || j.Runs != 1 {
+	if diff := cmp.Diff(map[State]int{Sent: 1, Queued: 1, Refused: 1, Unreachable: 1}, j.Counts); diff != "" || j.Runs != 1 {
 		t.Errorf("%d runs; counts (-want +got):\n%s", j.Runs, diff)
 	}
 	for _, tt := range []struct {

@@ -171,7 +171,7 @@ func (s *sending) deliver(ctx context.Context, l *Letter) {
 		}
 		if v.slower {
 			s.pace.slower()
-		} else if v.state == Sent {
+		} else if v.state.taken() {
 			s.pace.faster()
 		}
 		if v.again {
@@ -238,7 +238,7 @@ func (s *sending) post(ctx context.Context, body []byte) (v verdict, known bool)
 func (s *sending) heed(v verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.state == Sent || v.Code == string(outcome.RecipientUnreachable) {
+	if v.state.taken() || v.Code == string(outcome.RecipientUnreachable) {
 		s.streak = 0
 		return
 	}
@@ -284,6 +284,8 @@ func judge(a *client.Answer, err error) verdict {
 		}
 	}
 	switch {
+	case a.Code == outcome.Queued:
+		v.state = Queued
 	case a.OK:
 		v.state = Sent
 	case a.Retry == outcome.RetryLater || a.Retry == outcome.RetryNow:

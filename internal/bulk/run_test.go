@@ -289,8 +289,9 @@ func TestJudge(t *testing.T) {
 		a := &client.Answer{Answer: *outcome.New(code)}
 		v := judge(a, nil)
 		switch {
-		case a.OK && (v.state != Sent || v.again || v.stop),
-			!a.OK && v.state == Sent,
+		case a.OK && (!v.state.taken() || v.again || v.stop),
+			!a.OK && v.state.taken(),
+			(v.state == Queued) != (code == outcome.Queued), // what is not accepted does not claim to be
 			(a.Retry == outcome.RetryLater || a.Retry == outcome.RetryNow) != v.again,
 			strings.Contains(" "+stops+" ", " "+string(code)+" ") && !v.stop,
 			v.stop && v.state != Open,
