@@ -1,0 +1,162 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// Secrets of a clinic, in the project of its simulator.
+const (
+	inProject = "projects/rcshook-dev/secrets/"
+	idSecret  = inProject + "rcs-agent-id"
+	keySecret = inProject + "rcs-key"
+	apiSecret = inProject + "api-keys"
+	shop      = inProject + "shop-hook"
+	sms       = inProject + "sms"
+)
+
+const (
+	shopSecret = "whsec_c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l"
+	apiKey     = "sesame-open-the-door"
+	testNumber = "+12025550123"
+	// getCapabilities is the only method that doctor calls.
+	getCapabilities = "phones.getCapabilities"
+)
+
+// clinic is a set-up in which all is well, for a test to break.
+type clinic struct {
+	t    *testing.T
+	sim  *rbmtest.Simulator
+	url  string
+	env  map[string]string // by variable; "" removes it
+	file string            // rcshook.yaml
+	args []string
+	dir  string
+}
+
+const goodFile = `sources:
+  shop:
+    preset: standard-webhooks
+    secret: ` + shop + `
+    map: '{to: .phone, text: "Hello"}'
+    fallback: {url: https://sms.example.com/in, secret: ` + sms + `}
+`
+
+func newClinic(t *testing.T, sim *rbmtest.Simulator) *clinic {
+	t.Helper()
+	server := httptest.NewServer(sim)
+	t.Cleanup(func() {
+		sim.Close()
+		server.Close()
+	})
+	c := &clinic{t: t, sim: sim, url: server.URL, file: goodFile, dir: t.TempDir(), args: []string{"-timeout", "5s"}}
+	made := sim.Provision(c.url)
+	sim.Secrets().AddVersion(apiSecret, []byte(apiKey+"\n"))
+	sim.Secrets().AddVersion(shop, []byte(shopSecret))
+	sim.Secrets().AddVersion(sms, []byte(shopSecret))
+	c.env = map[string]string{
+		"GOOGLE_APPLICATION_CREDENTIALS": c.write("adc.json", string(made.Credentials)),
+		"RCSHOOK_AGENT_ID":               idSecret,
+		"RCSHOOK_CREDENTIALS":            keySecret,
+		"RCSHOOK_API_KEYS":               apiSecret,
+		"RCSHOOK_RBM_ENDPOINT":           c.url,
+		"RCSHOOK_SECRETMANAGER_ENDPOINT": c.url,
+		"RCSHOOK_CONFIG":                 filepath.Join(c.dir, "rcshook.yaml"),
+	}
+	return c
+}
+
+func (c *clinic) write(name, content string) string {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return path
+}
+
+// examine runs the command, and returns its output and its exit code.
+func (c *clinic) examine(flags ...string) (string, int) {
+	c.t.Helper()
+	if c.file != "" {
+		c.write("rcshook.yaml", c.file)
+	}
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(c.env)) {
+		if strings.HasPrefix(name, "RCSHOOK_") {
+			fmt.Fprintf(&lines, "%s=%s\n", name, c.env[name])
+			continue
+		}
+		c.t.Setenv(name, c.env[name])
+	}
+	args := append([]string{"doctor"}, c.args...)
+	if !slices.Contains(args, "-env") {
+		args = append(args, "-env", c.write("env", lines.String()))
+	}
+	var out, wrong bytes.Buffer
+	code := run(c.t.Context(), append(args, flags...), streams{strings.NewReader(""), &out, &wrong})
+	return c.still(out.String() + wrong.String()), code
+}
+
+var port = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
+
+// still replaces what is different each time.
+func (c *clinic) still(text string) string {
+	return port.ReplaceAllString(strings.ReplaceAll(text, c.dir+"/", ""), "127.0.0.1:8081")
+}
+
+// deployed is what gcloud says of a deployment of the clinic.
+func deployed(c *clinic, account string) string {
+	type pair struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	var env []pair
+	for _, name := range slices.Sorted(maps.Keys(c.env)) {
+		if strings.HasPrefix(name, "RCSHOOK_") {
+			env = append(env, pair{name, c.env[name]})
+		}
+	}
+	text, err := json.Marshal(map[string]any{
+		"kind": "Service",
+		"metadata": map[string]any{
+			"name": "rcshook", "namespace": "123456789012", "labels": map[string]string{"cloud.googleapis.com/location": "europe-west1"},
+		},
+		"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
+			"serviceAccountName": account, "containers": []any{map[string]any{"env": env}},
+		}}},
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// discreet sees that nothing secret is in an output.
+func (c *clinic) discreet(text string) {
+	c.t.Helper()
+	var key struct {
+		PrivateKey string `json:"private_key"`
+	}
+	if err := json.Unmarshal(c.sim.KeyFile(c.url), &key); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, mark := range []string{
+		"sesame", "c2VzYW1l", "PRIVATE KEY", strings.Split(key.PrivateKey, "\n")[1], "ya29", "k3x9a1bc", testNumber, "2025550104", "202555",
+	} {
+		if strings.Contains(text, mark) {
+			c.t.Errorf("the output has %q in it:\n%s", mark, text)
+		}
+	}
+}

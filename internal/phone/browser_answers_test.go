@@ -1,0 +1,187 @@
+package phone_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// TestChips taps a reply: the event is pushed as the platform would push it, and the
+// chips are gone, while the buttons of cards stay.
+func TestChips(t *testing.T) {
+	t.Parallel()
+	hook := newHook(t)
+	g := serve(t, phone.Options{Webhook: hook.url})
+	if err := g.sim.Connect(t.Context(), rbmtest.Webhook{URL: hook.url, ClientToken: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	g.open(1440, 900)
+	g.post(`{"to": "` + someone + `", "title": "Ferry", "text": "At 09:40", "buttons": ["Change|=CHANGE"], "chips": ["Fine|=OK_1", "Help|tel:+12025550199"]}`)
+	g.shows(".chips .chip", "Fine")
+	g.click(".chips .chip")
+	g.shows(".row-user .bubble", "Fine")
+	g.wait(`!document.querySelector(".chips") && document.querySelector(".card-button")`)
+	g.shows(".row-user .meta", "webhook 200")
+	got := hook.find(t, "suggestionResponse")
+	if diff := cmp.Diff(map[string]any{"postbackData": "OK_1", "text": "Fine", "type": "REPLY"}, got); diff != "" {
+		t.Errorf("pushed suggestionResponse (-want +got):\n%s", diff)
+	}
+	g.click(".row-user .meta")
+	g.shows("#inspect", `"postbackData": "OK_1"`)
+	g.shows("#inspect .pushed", "200")
+
+	// The button of the card is still there to be tapped.
+	g.click(".card-button")
+	g.wait(`document.querySelectorAll(".row-user").length === 2`)
+	g.clean()
+}
+
+// TestActions taps every kind of action, and sees what the phone would do.
+func TestActions(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	for _, e := range examples(t) {
+		if e.Name == "actions" {
+			g.post(string(e.Payload))
+		}
+	}
+	for _, tt := range []struct{ kind, sheet, size string }{
+		{"open", "harborline.example/timetable", ""},
+		{"webview", "harborline.example/t/1042", "tall"},
+		{"dial", "+1 202 555 0199", ""},
+		{"place", "47.6026, -122.3393", ""},
+		{"calendar", "Ferry to Orrin Island", ""},
+	} {
+		g.click(`.chip[data-kind="` + tt.kind + `"]`)
+		g.shows(".sheet", tt.sheet)
+		if got := eval[string](g, `document.querySelector(".sheet").dataset.size`); got != tt.size {
+			t.Errorf("%s: the sheet is %q, want %q", tt.kind, got, tt.size)
+		}
+		if tt.kind == "open" {
+			link := eval[map[string]string](g, `(({href, rel, target}) => ({href, rel, target}))(document.querySelector(".sheet a"))`)
+			want := map[string]string{"href": "https://harborline.example/timetable", "rel": "noopener noreferrer", "target": "_blank"}
+			if diff := cmp.Diff(want, link); diff != "" {
+				t.Errorf("link (-want +got):\n%s", diff)
+			}
+		}
+		g.do(chromedp.KeyEvent("\x1b"))
+		g.wait(`!document.querySelector(".sheet")`)
+	}
+	g.wait(`document.querySelectorAll(".row-tap").length === 5`)
+
+	g.click(`.chip[data-kind="share"]`)
+	g.shows(".sheet", "Share a location")
+	g.click(`.sheet [type=submit]`)
+	g.shows(".row-user .map", "47.6026, -122.3393")
+	location := ""
+	for _, e := range g.sim.Events() {
+		if e.Kind == rbmtest.EventUserMessage && strings.Contains(string(e.Payload), `"location"`) {
+			location = string(e.Payload)
+		}
+	}
+	if !strings.Contains(location, `"location":{"latitude":47.6026,"longitude":-122.3393}`) {
+		t.Errorf("user message = %s, want the location", location)
+	}
+	g.clean()
+}
+
+// TestTyping writes to the agent with the keyboard alone.
+func TestTyping(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	g.post(`{"to": "` + someone + `", "text": "Which pier?", "buttons": ["Pier 2"]}`)
+	g.shows(".chip", "Pier 2")
+	g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
+	g.shows(".row-user .bubble", "Not sure")
+	g.shows(".row-user .meta", "Sent")
+	g.wait(`!document.querySelector(".chips") && document.querySelector(".typed").value === ""`)
+	g.clean()
+}
+
+// TestPushFails says so when the webhook does not take an event.
+func TestPushFails(t *testing.T) {
+	t.Parallel()
+	hook := newHook(t)
+	g := serve(t, phone.Options{Webhook: hook.url})
+	if err := g.sim.Connect(t.Context(), rbmtest.Webhook{URL: hook.url, ClientToken: "secret"}); err != nil {
+		t.Fatal(err)
+	}
+	hook.refuse.Store(true)
+	g.open(1440, 900)
+	g.post(`{"to": "` + someone + `", "text": "x", "buttons": ["Yes"]}`)
+	g.click(".chip")
+	g.shows(".row-user .meta", "webhook 500")
+	g.click(".row-user .meta")
+	g.shows("#inspect .pushed[data-tone=bad]", "500")
+	hook.refuse.Store(false) // the platform tries again by itself
+	g.shows(".row-user .meta", "webhook 200, ")
+	g.shows("#inspect .pushed[data-tone=good]", "200")
+}
+
+// hook is a webhook that remembers what is pushed to it.
+type hook struct {
+	url    string
+	refuse atomic.Bool
+
+	mu       sync.Mutex
+	payloads []map[string]any
+}
+
+func newHook(t *testing.T) *hook {
+	t.Helper()
+	h := new(hook)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Secret  string
+			Message struct{ Data []byte }
+		}
+		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if body.Secret != "" {
+			io.WriteString(w, body.Secret)
+			return
+		}
+		if h.refuse.Load() {
+			http.Error(w, "not now", http.StatusInternalServerError)
+			return
+		}
+		var payload map[string]any
+		if err := json.Unmarshal(body.Message.Data, &payload); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.payloads = append(h.payloads, payload)
+	}))
+	t.Cleanup(server.Close)
+	h.url = server.URL + "/events"
+	return h
+}
+
+// find returns a member of the first payload that has it.
+func (h *hook) find(t *testing.T, member string) any {
+	t.Helper()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.payloads {
+		if p[member] != nil {
+			return p[member]
+		}
+	}
+	t.Fatalf("nothing with %s was pushed: %v", member, h.payloads)
+	return nil
+}
