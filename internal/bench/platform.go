@@ -44,7 +44,11 @@ func servePlatform(plain bool, out io.Writer, messages *atomic.Int64, failed cha
 	}
 	sim := new(rbmtest.Simulator)
 	s := stage{Environment: sim.Provision("http://" + simulator.Addr().String()), Messages: "http://" + lean.Addr().String()}
-	server := &http.Server{Handler: &leanPlatform{tokens: sim.Tokens(), messages: messages}} //nolint:gosec // on loopback, for our own
+	p := &leanPlatform{tokens: sim.Tokens(), messages: messages, version: 2}
+	if plain {
+		p.version = 1
+	}
+	server := &http.Server{Handler: p} //nolint:gosec // on loopback, for our own
 	serve := server.Serve
 	if !plain {
 		certificate, err := newCertificate()
@@ -70,6 +74,7 @@ func servePlatform(plain bool, out io.Writer, messages *atomic.Int64, failed cha
 type leanPlatform struct {
 	tokens   *rbmtest.TokenServer
 	messages *atomic.Int64
+	version  int          // of HTTP: another one is not what is to be measured
 	checked  atomic.Value // the Authorization that was good, a string
 }
 
@@ -106,6 +111,8 @@ func (p *leanPlatform) take(req *http.Request, body []byte, answer *bytes.Buffer
 	id := query.Get("messageId")
 	rest, isObject := bytes.CutPrefix(body, []byte("{"))
 	switch {
+	case req.ProtoMajor != p.version:
+		return fmt.Errorf("the request came by %s, want HTTP/%d", req.Proto, p.version)
 	case req.Method != http.MethodPost || !ok || !isMessage:
 		return fmt.Errorf("there is no %s %s", req.Method, req.URL.Path)
 	case id == "" || query.Get("agentId") == "":

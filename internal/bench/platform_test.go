@@ -19,7 +19,7 @@ func TestLeanPlatform(t *testing.T) {
 	sim := new(rbmtest.Simulator)
 	defer sim.Close()
 	var messages atomic.Int64
-	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens(), messages: &messages})
+	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens(), messages: &messages, version: 1})
 	defer server.Close()
 
 	url, token := server.URL, sim.Tokens().Issue(rbm.Scope)
