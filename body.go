@@ -17,6 +17,40 @@ import (
 // 250 KB, and nothing else in a payload is large.
 const maxBody = 256 << 10
 
+// restTime is how long the rest of a body may take that is not needed: long enough for
+// a caller who writes all of it before reading the answer, and an end to those who do not.
+const restTime = time.Second
+
+// A watchedBody knows whether there may be more of it.
+type watchedBody struct {
+	io.ReadCloser
+	ended bool
+}
+
+func (b *watchedBody) Read(p []byte) (n int, err error) {
+	n, err = b.ReadCloser.Read(p)
+	b.ended = b.ended || err != nil
+	return n, err
+}
+
+// watch returns r with a body of which is known whether it was read to its end.
+func watch(r *http.Request) (*http.Request, *watchedBody) {
+	body := &watchedBody{ReadCloser: r.Body}
+	if r.Body == nil || r.Body == http.NoBody {
+		body.ReadCloser, body.ended = http.NoBody, true
+	}
+	r.Body = body
+	return r, body
+}
+
+// leave limits the time for what was not read: net/http waits for it before it sends the
+// answer.
+func (b *watchedBody) leave(w http.ResponseWriter) {
+	if !b.ended {
+		http.NewResponseController(w).SetReadDeadline(time.Now().Add(restTime)) //nolint:errcheck // without it the rest may be slow
+	}
+}
+
 // readBody reads all of a body that is not too large, within the budget of the
 // request: the framework sets no time limit.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
@@ -46,10 +80,6 @@ func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error)
 	})
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	hurried()
-	if err != nil {
-		// The server would wait for the rest of the body before it answers.
-		w.Header().Set("Connection", "close")
-	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
 	}

@@ -78,8 +78,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller := h.callerOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), within(r.Context(), caller.budget))
 	defer cancel()
-	answer := h.answer(w, r.WithContext(trace.With(ctx, trip.Trace)), trip, &caller)
+	r, body := watch(r.WithContext(trace.With(ctx, trip.Trace)))
+	answer := h.answer(w, r, trip, &caller)
 	answer.RequestID = trip.ID
+	body.leave(w)
 	trip.End(ctx, h.log, answer, answer.Write(w))
 }
 

@@ -33,14 +33,9 @@ func TestSlowBody(t *testing.T) {
 	server := httptest.NewServer(h)
 	defer server.Close()
 
-	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	conn, in := dial(t, server)
 	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev\r\n"+
 		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"to\":")
-	in := bufio.NewReader(conn)
 	res, err := http.ReadResponse(in, nil)
 	if err != nil {
 		t.Fatalf("no answer: %v", err)
@@ -54,6 +49,73 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
+// TestSlowBody_refused sees that nobody who is answered before the body is read, such as
+// a stranger, holds a connection with a body that does not come.
+func TestSlowBody_refused(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	for request, want := range map[string]int{
+		"POST / HTTP/1.1\r\nAuthorization: Bearer wrong":                         http.StatusUnauthorized,
+		"POST / HTTP/1.1\r\nAuthorization: Bearer dev\r\nContent-Encoding: gzip": http.StatusUnsupportedMediaType,
+		"POST /nowhere HTTP/1.1":                                                 http.StatusNotFound,
+		"POST /hooks/nobody HTTP/1.1":                                            http.StatusNotFound,
+		"POST /tasks/1 HTTP/1.1\r\nAuthorization: Bearer x":                      http.StatusNotFound,
+		"GET / HTTP/1.1": http.StatusOK,
+		"DELETE /messages/1 HTTP/1.1\r\nAuthorization: Bearer dev": http.StatusUnprocessableEntity,
+	} {
+		t.Run(request, func(t *testing.T) {
+			t.Parallel()
+			conn, in := dial(t, server)
+			fmt.Fprint(conn, request+"\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"to\":")
+			res, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatalf("no answer: %v", err)
+			}
+			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != want {
+				t.Errorf("the answer is %s, %v, want %d", res.Status, err, want)
+			}
+			if _, err := in.ReadByte(); err != io.EOF { //nolint:errorlint // the very error
+				t.Errorf("the connection goes on: %v, want EOF", err)
+			}
+		})
+	}
+}
+
+// TestRefused_whole sees that a caller who sends all of a large body before reading is
+// told what is wrong, and keeps the connection.
+func TestRefused_whole(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	server := httptest.NewServer(h)
+	defer server.Close()
+	conn, in := dial(t, server)
+	body := strings.Repeat(" ", 250<<10)
+	for range 2 {
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("no answer: %v", err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusUnauthorized || res.Close {
+			t.Fatalf("the answer is %s, %v, the last one: %t", res.Status, err, res.Close)
+		}
+	}
+}
+
+// dial connects to server, for as long as an answer may take at most.
+func dial(t *testing.T, server *httptest.Server) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // should it not be answered at all
+	return conn, bufio.NewReader(conn)
+}
+
 // TestSlowBody_hurried sees that a body that arrives slowly while the process ends is
 // answered too.
 func TestSlowBody_hurried(t *testing.T) {
@@ -65,21 +127,16 @@ func TestSlowBody_hurried(t *testing.T) {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		go func() { <-hurry; cancel() }()
-		close(begun)
+		r.Body = begins{r.Body, sync.OnceFunc(func() { close(begun) })}
 		h.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	defer server.Close()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // should it not be answered at all
+	conn, in := dial(t, server)
 	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev\r\n"+
 		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"to\":")
 	<-begun
 	close(hurry)
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	res, err := http.ReadResponse(in, nil)
 	if err != nil {
 		t.Fatalf("no answer: %v", err)
 	}
@@ -87,6 +144,17 @@ func TestSlowBody_hurried(t *testing.T) {
 	if err != nil || res.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), `"code":"body_timeout"`) {
 		t.Errorf("the answer is %s, %v\n%s", res.Status, err, body)
 	}
+}
+
+// begins calls begun before the body is read.
+type begins struct {
+	io.ReadCloser
+	begun func()
+}
+
+func (b begins) Read(p []byte) (int, error) {
+	b.begun()
+	return b.ReadCloser.Read(p)
 }
 
 // TestCallerReturns sees that a request ends when its caller hangs up while the
