@@ -2,18 +2,24 @@ package rbm_test
 
 import (
 	"bufio"
+	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // Real connections that break in the middle of an answer, or before it.
@@ -125,5 +131,84 @@ func serveOnce(conn net.Conn) {
 		if i == 0 {
 			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
 		}
+	}
+}
+
+// A brittleConn breaks in the middle of one of its writes. Only some of the others then
+// hear of it too.
+type brittleConn struct {
+	net.Conn
+	left  atomic.Int64 // writes until then
+	whole bool         // it still can be read from
+}
+
+func (c *brittleConn) Write(p []byte) (int, error) {
+	if c.left.Add(-1) >= 0 {
+		return c.Conn.Write(p)
+	}
+	n, _ := c.Conn.Write(p[:len(p)/2])
+	if !c.whole {
+		c.Conn.Close()
+	}
+	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
+}
+
+// TestBrokenWrites sees that a message arrives once, and nobody is told something else,
+// over connections that break in the middle of what many requests write to them.
+func TestBrokenWrites(t *testing.T) {
+	sim := &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agentID}}}
+	server := httptest.NewUnstartedServer(sim)
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(func() { sim.Close(); server.Close() })
+	standard := http.DefaultTransport
+	var dialed atomic.Int64
+	http.DefaultTransport = &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		n := dialed.Add(1)
+		brittle := &brittleConn{Conn: conn, whole: n%8 == 0}
+		brittle.left.Store(2 + n%20)
+		return brittle, err
+	}}
+	transport := rbm.NewTransport()
+	http.DefaultTransport = standard
+	transport.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
+	t.Cleanup(transport.CloseIdleConnections)
+	token := sim.Tokens().Issue(rbm.Scope)
+	client := newClient(t, rbm.Config{
+		Endpoint:   server.URL,
+		Token:      func(context.Context) (string, error) { return token, nil },
+		HTTPClient: &http.Client{Transport: transport},
+	})
+
+	const callers, each, tries = 20, 15, 50
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range each {
+				id := uuid.NewString()
+				err := errors.New("never tried")
+				for n := 0; n < tries && err != nil && !errors.Is(err, rbm.ErrAlreadyExists); n++ {
+					if _, err = client.SendMessage(t.Context(), phone, id, rbm.Text(id)); err != nil && !errors.Is(err, rbm.ErrUnavailable) && !errors.Is(err, rbm.ErrAlreadyExists) {
+						t.Errorf("a broken connection is called %v", err)
+					}
+				}
+				if err != nil && !errors.Is(err, rbm.ErrAlreadyExists) {
+					t.Errorf("in %d tries: %v", tries, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	arrived := map[string]int{}
+	for _, m := range sim.Messages() {
+		arrived[m.MessageID]++
+		if m.MessageID == "" || arrived[m.MessageID] > 1 {
+			t.Errorf("message %q arrived %d times", m.MessageID, arrived[m.MessageID])
+		}
+	}
+	if len(arrived) != callers*each || dialed.Load() < 10 {
+		t.Errorf("%d messages arrived over %d connections, want %d over many", len(arrived), dialed.Load(), callers*each)
 	}
 }
