@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -24,7 +25,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-var chaosFor = flag.Duration("chaos", 0, "go on with TestChaos for so long, instead of one round")
+var chaosFor = flag.Duration("chaos", 0, "go on with TestChaos for so long, instead of two rounds")
 
 const (
 	chaosCallers = 80
@@ -40,17 +41,27 @@ func TestChaos(t *testing.T) {
 	if testing.Short() && *chaosFor == 0 {
 		t.Skip("takes a few seconds")
 	}
-	s := newStorm(t)
-	began := time.Now()
-	for {
-		s.round(t)
-		if t.Failed() || time.Since(began) >= *chaosFor {
-			break
-		}
-	}
-	t.Logf("%s, in %v\nanswers: %v\nhappened: %v", s.total, time.Since(began).Round(time.Second), &s.codes, &s.happened)
-	if !t.Failed() {
-		s.settle(t)
+	for _, over := range []struct {
+		name  string
+		begin func(*httptest.Server)
+	}{
+		{"HTTP/1.1", (*httptest.Server).Start},
+		{"HTTP/2 over TLS", startHTTP2},
+	} {
+		t.Run(over.name, func(t *testing.T) {
+			s := newStorm(t, over.begin)
+			began := time.Now()
+			for {
+				s.round(t)
+				if t.Failed() || time.Since(began) >= *chaosFor/2 {
+					break
+				}
+			}
+			t.Logf("%s, in %v\nanswers: %v\nhappened: %v", s.total, time.Since(began).Round(time.Second), &s.codes, &s.happened)
+			if !t.Failed() {
+				s.settle(t)
+			}
+		})
 	}
 }
 
@@ -80,6 +91,7 @@ func (s *storm) settle(t *testing.T) {
 type storm struct {
 	*stage
 	function *process
+	upstream *httptest.Server
 	caller   *http.Client
 	late     atomic.Int64 // messages that are taken without an answer
 
@@ -101,30 +113,20 @@ func (n total) String() string {
 
 const stormSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-func newStorm(t *testing.T) *storm {
+func newStorm(t *testing.T, begin func(*httptest.Server)) *storm {
 	t.Helper()
 	s := &storm{stage: newStage(t), caller: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: chaosCallers}}}
 	s.sim.Now = nil // processes go by the real time
-	platform := httptest.NewServer(http.HandlerFunc(s.platform))
-	t.Cleanup(func() { s.sim.Close(); platform.Close() })
-	env := s.sim.Provision(platform.URL)
+	s.upstream = httptest.NewUnstartedServer(http.HandlerFunc(s.platform))
+	s.upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that nobody needed in the end
+	begin(s.upstream)
+	t.Cleanup(func() { s.sim.Close(); s.upstream.Close() })
+	s.move(t, s.upstream)
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
-	adc := filepath.Join(t.TempDir(), "adc.json")
-	for name, text := range map[string][]byte{
-		file: []byte("sources:\n  shop: {preset: standard-webhooks, secret: " + stormSecret + ", map: .}\n"),
-		adc:  env.Credentials,
-	} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(file, []byte("sources:\n  shop: {preset: standard-webhooks, secret: "+stormSecret+", map: .}\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
-	maps.Copy(s.env, map[string]string{
-		"RCSHOOK_CONFIG":                 file,
-		"RCSHOOK_TIMEOUT":                "1s",
-		"RCSHOOK_RBM_ENDPOINT":           platform.URL,
-		"RCSHOOK_SECRETMANAGER_ENDPOINT": platform.URL,
-	})
+	maps.Copy(s.env, map[string]string{"RCSHOOK_CONFIG": file, "RCSHOOK_TIMEOUT": "1s"})
 	s.function = s.process(t)
 	return s
 }
@@ -174,6 +176,9 @@ func (s *storm) blow(t *testing.T, n int64) {
 	case 170, 230: // long before the next end of the process
 		happen("taken without an answer")
 		s.late.Store(2)
+	case 20, 140: // with all that is on its way
+		happen("all connections break")
+		s.upstream.CloseClientConnections()
 	case 40:
 		happen("the key is replaced")
 		s.rotate(t, false)

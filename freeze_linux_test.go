@@ -34,7 +34,7 @@ func TestFreeze(t *testing.T) {
 		repeat string // a pattern of how many attempts a request may take
 	}{
 		{"HTTP/1.1", (*httptest.Server).Start, "1"},
-		{"HTTP/2 over TLS", func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }, "[12]"},
+		{"HTTP/2 over TLS", startHTTP2, "[12]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)

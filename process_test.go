@@ -121,6 +121,9 @@ func (s *stage) move(t *testing.T, upstream *httptest.Server) {
 	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
 }
 
+// startHTTP2 starts a server that speaks as Google's do.
+func startHTTP2(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }
+
 // environWithout is the environment of the test without names of that prefix.
 func environWithout(prefix string) []string {
 	return slices.DeleteFunc(os.Environ(), func(setting string) bool { return strings.HasPrefix(setting, prefix) })
