@@ -92,7 +92,11 @@ func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error
 		attrs = append(attrs, slog.Bool("caller_gone", true))
 	}
 	attrs = append(attrs, slog.Int64("total_ms", time.Since(t.start).Milliseconds()))
-	log.LogAttrs(ctx, a.Level(), string(a.Code), attrs...)
+	if h := log.Handler(); h.Enabled(ctx, a.Level()) { // not by log, which would look where in the source this is
+		line := slog.NewRecord(time.Now(), a.Level(), string(a.Code), 0)
+		line.AddAttrs(attrs...)
+		_ = h.Handle(ctx, line) // as a logger does: there is nobody to tell
+	}
 }
 
 // correlate joins the line to the request's own line, which Cloud Run writes, and to
