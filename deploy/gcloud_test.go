@@ -1,16 +1,15 @@
 package deploy_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/rcshook/rcshook/deploy/gcloudtest"
 )
 
 // flag returns the value of --name=VALUE in a recorded command.
@@ -24,8 +23,31 @@ func flag(t *testing.T, call, name string) string {
 	return value
 }
 
-// A cloud is a folder with a copy of the script, beside a stand-in for gcloud that
-// records its commands and remembers what they made.
+// built is where the programs of these tests are.
+var built string
+
+func TestMain(m *testing.M) {
+	code := 1
+	defer func() { os.Exit(code) }()
+	var err error
+	if built, err = os.MkdirTemp("", "deploy-*"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	defer os.RemoveAll(built)
+	code = m.Run()
+}
+
+// gcloud builds the stand-in for gcloud.
+var gcloud = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(built, "gcloud")
+	if out, err := exec.Command("go", "build", "-o", program, "./gcloudtest/gcloud").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return program, nil
+})
+
+// A cloud is a folder with a copy of the script, beside a stand-in for gcloud.
 type cloud struct {
 	t   *testing.T
 	dir string
@@ -38,21 +60,20 @@ func newCloud(t *testing.T) *cloud {
 		t.Skip("needs bash")
 	}
 	c := &cloud{t: t, dir: t.TempDir()}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, dir := range []string{"bin", "deploy"} {
 		if err := os.Mkdir(filepath.Join(c.dir, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Symlink(self, filepath.Join(c.dir, "bin", "gcloud")); err != nil {
+	program, err := gcloud()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(program, filepath.Join(c.dir, "bin", "gcloud")); err != nil {
 		t.Fatal(err)
 	}
 	c.file("deploy/deploy.sh", read(t, "deploy.sh"))
 	c.env = append(os.Environ(), "RETRY_SECONDS=0", "GCLOUD_STATE="+c.dir,
-		"GORACE=atexit_sleep_ms=0", // else each gcloud of a -race run ends a second late
 		"PATH="+filepath.Join(c.dir, "bin")+string(filepath.ListSeparator)+"/usr/bin"+string(filepath.ListSeparator)+"/bin")
 	return c
 }
@@ -109,209 +130,11 @@ func (c *cloud) call(prefix string) string {
 
 func (c *cloud) forget() { os.Remove(filepath.Join(c.dir, "calls")) }
 
-func (c *cloud) state() project {
+func (c *cloud) state() gcloudtest.Project {
 	c.t.Helper()
-	p, err := load(c.dir)
+	p, err := gcloudtest.Load(c.dir)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	return p
-}
-
-// TestMain is gcloud, if that is the name of the program.
-func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "gcloud" {
-		os.Exit(m.Run())
-	}
-	if err := gcloud(os.Getenv("GCLOUD_STATE"), os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "ERROR: (gcloud)", err)
-		os.Exit(1)
-	}
-}
-
-// project is what the stand-in remembers.
-type project struct {
-	Accounts []string
-	Secrets  map[string][]string // versions
-	Access   []string            // sorted
-	Public   bool
-	Service  string
-	Queues   []string
-	Failed   int
-}
-
-func load(dir string) (project, error) {
-	p := project{Secrets: map[string][]string{}}
-	data, err := os.ReadFile(filepath.Join(dir, "project.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return p, nil
-	}
-	if err != nil {
-		return p, err
-	}
-	return p, json.Unmarshal(data, &p)
-}
-
-// gcloud does one command, as far as the script needs it.
-func gcloud(dir string, args []string) error {
-	log, err := os.OpenFile(filepath.Join(dir, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	fmt.Fprintln(log, strings.Join(args, " "))
-	for fault := range strings.Lines(os.Getenv("FAIL")) {
-		if command, words, _ := strings.Cut(strings.TrimSpace(fault), ": "); strings.HasPrefix(strings.Join(args, " "), command) {
-			return errors.New(words)
-		}
-	}
-	p, err := load(dir)
-	if err != nil {
-		return err
-	}
-	if err := p.do(args); err != nil {
-		return err
-	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "project.json"), data, 0o600)
-}
-
-var errAbsent = errors.New("NOT_FOUND")
-
-func (p *project) do(args []string) error {
-	words, flags := parse(args)
-	command, subject := strings.Join(words[:len(words)-1], " "), words[len(words)-1]
-	switch command {
-	case "config get-value":
-		if subject == "project" {
-			fmt.Println("my-project")
-		}
-		return nil
-	case "iam service-accounts describe":
-		name, _, _ := strings.Cut(subject, "@")
-		if !slices.Contains(p.Accounts, name) {
-			return errAbsent
-		}
-		return nil
-	case "iam service-accounts create":
-		if slices.Contains(p.Accounts, subject) {
-			return errors.New("ALREADY_EXISTS")
-		}
-		p.Accounts = append(p.Accounts, subject)
-		return nil
-	case "secrets describe", "secrets create", "secrets versions list", "secrets versions add":
-		return p.secret(command, subject, flags)
-	case "tasks queues describe":
-		if !slices.Contains(p.Queues, subject) {
-			return errAbsent
-		}
-		return nil
-	case "tasks queues create":
-		if slices.Contains(p.Queues, subject) {
-			return errors.New("ALREADY_EXISTS")
-		}
-		p.Queues = append(p.Queues, subject)
-		return nil
-	case "projects describe":
-		fmt.Println("123456789012")
-		return nil
-	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
-		"tasks queues add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
-		return p.bind(subject, flags)
-	case "run services get-iam-policy":
-		if p.Public {
-			fmt.Println(`{"bindings": [{"members": ["allUsers"], "role": "roles/run.invoker"}]}`)
-		}
-		return nil
-	case "run services remove-iam-policy-binding":
-		if !p.Public || flags["--member"] != "allUsers" {
-			return errAbsent
-		}
-		p.Public = false
-		return nil
-	case "run deploy":
-		_, p.Public = flags["--allow-unauthenticated"]
-		p.Service = subject
-		return nil
-	case "run services describe":
-		if p.Service != subject {
-			return errAbsent
-		}
-		fmt.Println("https://" + subject + ".example")
-		return nil
-	}
-	if len(words) > 2 && words[0] == "services" && words[1] == "enable" {
-		return nil
-	}
-	return fmt.Errorf("the stand-in does not know %q", words)
-}
-
-func (p *project) secret(command, name string, flags map[string]string) error {
-	versions, ok := p.Secrets[name]
-	switch {
-	case command == "secrets create":
-		if ok {
-			return errors.New("ALREADY_EXISTS")
-		}
-		p.Secrets[name] = []string{}
-		return nil
-	case !ok:
-		return errAbsent
-	case command == "secrets versions list" && len(versions) > 0:
-		fmt.Println(len(versions))
-	case command == "secrets versions add":
-		from := os.Stdin
-		if file := flags["--data-file"]; file != "-" {
-			var err error
-			if from, err = os.Open(file); err != nil {
-				return err
-			}
-			defer from.Close()
-		}
-		value, err := io.ReadAll(from)
-		if err != nil {
-			return err
-		}
-		p.Secrets[name] = append(versions, string(value))
-	}
-	return nil
-}
-
-func (p *project) bind(on string, flags map[string]string) error {
-	if fmt.Sprint(p.Failed) < os.Getenv("FAIL_BINDINGS") {
-		p.Failed++
-		return p.fail()
-	}
-	line := fmt.Sprintf("%s on %s for %s", flags["--role"], on, flags["--member"])
-	if !slices.Contains(p.Access, line) {
-		p.Access = append(p.Access, line)
-		slices.Sort(p.Access)
-	}
-	return nil
-}
-
-// fail keeps that it failed, although nothing else is kept then.
-func (p *project) fail() error {
-	data, err := json.Marshal(p)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(os.Getenv("GCLOUD_STATE"), "project.json"), data, 0o600)
-	}
-	return errors.Join(err, errors.New("INVALID_ARGUMENT: the service account does not exist"))
-}
-
-// parse splits a command line into words and flags.
-func parse(args []string) (words []string, flags map[string]string) {
-	flags = map[string]string{}
-	for _, arg := range args {
-		if !strings.HasPrefix(arg, "--") {
-			words = append(words, arg)
-			continue
-		}
-		name, value, _ := strings.Cut(arg, "=")
-		flags[name] = value
-	}
-	return words, flags
 }

@@ -28,7 +28,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Setup:               setPorts,
+		Setup:               prepare,
 		Cmds:                scriptCommands,
 	})
 }
@@ -66,11 +66,12 @@ func TestReadme(t *testing.T) {
 	if err := os.WriteFile(dir+"/readme.txtar", []byte("[!exec:curl] skip 'needs curl'\n"+script.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setPorts, Cmds: scriptCommands})
+	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: prepare, Cmds: scriptCommands})
 }
 
-// setPorts gives each script three free ports, in PORT, SIM and SERVE.
-func setPorts(env *testscript.Env) error {
+// prepare gives each script three free ports, in PORT, SIM and SERVE.
+func prepare(env *testscript.Env) error {
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command of a -race run ends a second late
 	for _, name := range []string{"PORT", "SIM", "SERVE"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -1,0 +1,16 @@
+// Command gcloud is the stand-in as a program. GCLOUD_STATE names the folder of its project.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/rcshook/rcshook/deploy/gcloudtest"
+)
+
+func main() {
+	if err := gcloudtest.Run(os.Getenv("GCLOUD_STATE"), os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "ERROR: (gcloud)", err)
+		os.Exit(1)
+	}
+}

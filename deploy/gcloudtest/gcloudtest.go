@@ -1,0 +1,205 @@
+// Package gcloudtest is a stand-in for gcloud, for the tests of deploy.sh: it records its
+// commands and remembers what they made. Its program is light, because a test starts it
+// dozens of times.
+package gcloudtest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Project is what the stand-in remembers.
+type Project struct {
+	Accounts []string
+	Secrets  map[string][]string // versions
+	Access   []string            // sorted
+	Public   bool
+	Service  string
+	Queues   []string
+	Failed   int
+}
+
+// Load reads what the stand-in has made in dir.
+func Load(dir string) (Project, error) {
+	p := Project{Secrets: map[string][]string{}}
+	data, err := os.ReadFile(filepath.Join(dir, "project.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(data, &p)
+}
+
+// Run does one command, as far as the script needs it, in the project in dir, and notes it in
+// the file calls there. FAIL in the environment has a line "COMMAND: WORDS" for each command
+// that is to fail, FAIL_BINDINGS says how many bindings fail at first.
+func Run(dir string, args []string) error {
+	log, err := os.OpenFile(filepath.Join(dir, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	fmt.Fprintln(log, strings.Join(args, " "))
+	for fault := range strings.Lines(os.Getenv("FAIL")) {
+		if command, words, _ := strings.Cut(strings.TrimSpace(fault), ": "); strings.HasPrefix(strings.Join(args, " "), command) {
+			return errors.New(words)
+		}
+	}
+	p, err := Load(dir)
+	if err != nil {
+		return err
+	}
+	if err := p.do(dir, args); err != nil {
+		return err
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "project.json"), data, 0o600)
+}
+
+var errAbsent = errors.New("NOT_FOUND")
+
+func (p *Project) do(dir string, args []string) error {
+	words, flags := parse(args)
+	command, subject := strings.Join(words[:len(words)-1], " "), words[len(words)-1]
+	switch command {
+	case "config get-value":
+		if subject == "project" {
+			fmt.Println("my-project")
+		}
+		return nil
+	case "iam service-accounts describe":
+		name, _, _ := strings.Cut(subject, "@")
+		if !slices.Contains(p.Accounts, name) {
+			return errAbsent
+		}
+		return nil
+	case "iam service-accounts create":
+		if slices.Contains(p.Accounts, subject) {
+			return errors.New("ALREADY_EXISTS")
+		}
+		p.Accounts = append(p.Accounts, subject)
+		return nil
+	case "secrets describe", "secrets create", "secrets versions list", "secrets versions add":
+		return p.secret(command, subject, flags)
+	case "tasks queues describe":
+		if !slices.Contains(p.Queues, subject) {
+			return errAbsent
+		}
+		return nil
+	case "tasks queues create":
+		if slices.Contains(p.Queues, subject) {
+			return errors.New("ALREADY_EXISTS")
+		}
+		p.Queues = append(p.Queues, subject)
+		return nil
+	case "projects describe":
+		fmt.Println("123456789012")
+		return nil
+	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
+		"tasks queues add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
+		return p.bind(dir, subject, flags)
+	case "run services get-iam-policy":
+		if p.Public {
+			fmt.Println(`{"bindings": [{"members": ["allUsers"], "role": "roles/run.invoker"}]}`)
+		}
+		return nil
+	case "run services remove-iam-policy-binding":
+		if !p.Public || flags["--member"] != "allUsers" {
+			return errAbsent
+		}
+		p.Public = false
+		return nil
+	case "run deploy":
+		_, p.Public = flags["--allow-unauthenticated"]
+		p.Service = subject
+		return nil
+	case "run services describe":
+		if p.Service != subject {
+			return errAbsent
+		}
+		fmt.Println("https://" + subject + ".example")
+		return nil
+	}
+	if len(words) > 2 && words[0] == "services" && words[1] == "enable" {
+		return nil
+	}
+	return fmt.Errorf("the stand-in does not know %q", words)
+}
+
+func (p *Project) secret(command, name string, flags map[string]string) error {
+	versions, ok := p.Secrets[name]
+	switch {
+	case command == "secrets create":
+		if ok {
+			return errors.New("ALREADY_EXISTS")
+		}
+		p.Secrets[name] = []string{}
+		return nil
+	case !ok:
+		return errAbsent
+	case command == "secrets versions list" && len(versions) > 0:
+		fmt.Println(len(versions))
+	case command == "secrets versions add":
+		from := os.Stdin
+		if file := flags["--data-file"]; file != "-" {
+			var err error
+			if from, err = os.Open(file); err != nil {
+				return err
+			}
+			defer from.Close()
+		}
+		value, err := io.ReadAll(from)
+		if err != nil {
+			return err
+		}
+		p.Secrets[name] = append(versions, string(value))
+	}
+	return nil
+}
+
+func (p *Project) bind(dir, on string, flags map[string]string) error {
+	if fmt.Sprint(p.Failed) < os.Getenv("FAIL_BINDINGS") {
+		p.Failed++
+		return p.fail(dir)
+	}
+	line := fmt.Sprintf("%s on %s for %s", flags["--role"], on, flags["--member"])
+	if !slices.Contains(p.Access, line) {
+		p.Access = append(p.Access, line)
+		slices.Sort(p.Access)
+	}
+	return nil
+}
+
+// fail keeps that it failed, although nothing else is kept then.
+func (p *Project) fail(dir string) error {
+	data, err := json.Marshal(p)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "project.json"), data, 0o600)
+	}
+	return errors.Join(err, errors.New("INVALID_ARGUMENT: the service account does not exist"))
+}
+
+// parse splits a command line into words and flags.
+func parse(args []string) (words []string, flags map[string]string) {
+	flags = map[string]string{}
+	for _, arg := range args {
+		if !strings.HasPrefix(arg, "--") {
+			words = append(words, arg)
+			continue
+		}
+		name, value, _ := strings.Cut(arg, "=")
+		flags[name] = value
+	}
+	return words, flags
+}
