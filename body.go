@@ -19,7 +19,7 @@ const maxBody = 256 << 10
 
 // restTime is how long the rest of a body may take that is not needed: long enough for
 // a caller who writes all of it before reading the answer, and an end to those who do not.
-const restTime = time.Second
+const restTime = 3 * time.Second
 
 // A watchedBody knows whether there may be more of it.
 type watchedBody struct {

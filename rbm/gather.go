@@ -14,7 +14,7 @@ const (
 	maxGathered = 64 << 10
 
 	// lastRead is how long a connection that takes no more writes is read from.
-	lastRead = time.Second
+	lastRead = 2 * time.Second
 
 	// lastWrite is how long a connection that is closed is written to.
 	lastWrite = 100 * time.Millisecond
