@@ -68,9 +68,16 @@ func compressed(h http.Header) bool {
 	return false
 }
 
+func tooLarge(most int64) error {
+	return &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
+}
+
 func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if compressed(r.Header) {
 		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
+	}
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
 	}
 	control := http.NewResponseController(w)
 	deadline, _ := r.Context().Deadline()
@@ -80,8 +87,8 @@ func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error)
 	})
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	hurried()
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return nil, &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
+	if large := (*http.MaxBytesError)(nil); errors.As(err, &large) {
+		return nil, tooLarge(most)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, &outcome.Problem{Code: outcome.BodyTimeout, Err: err}

@@ -82,6 +82,7 @@ func (s *storm) settle(t *testing.T) {
 		}
 		<-time.After(10 * time.Millisecond) // the ends of connections travel
 	}
+	t.Logf("afterwards %d goroutines and %d KB of memory in use, then %d and %d", first.Goroutines, first.Heap>>10, now.Goroutines, now.Heap>>10)
 	if now.Goroutines > first.Goroutines || now.Heap > first.Heap+8<<20 {
 		t.Errorf("the function began with %+v and has now %+v", first, now)
 	}
@@ -108,7 +109,7 @@ type storm struct {
 type total struct{ calls, requests, lost, doubled, untrue int }
 
 func (n total) String() string {
-	return fmt.Sprintf("%d calls, %d requests, %d lost, %d doubled, %d told something else untrue", n.calls, n.requests, n.lost, n.doubled, n.untrue)
+	return fmt.Sprintf("%d calls, %d requests, %d lost, %d sent twice, %d told something untrue", n.calls, n.requests, n.lost, n.doubled, n.untrue)
 }
 
 const stormSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -349,7 +350,7 @@ func (s *storm) make(t *testing.T, c *call) {
 		a, err := s.post(t, c)
 		if err != nil {
 			c.told = append(c.told, "nothing")
-			s.codes.add("none", 1)
+			s.codes.add("no answer", 1)
 		} else {
 			s.hear(t, c, a)
 		}

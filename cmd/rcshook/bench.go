@@ -54,6 +54,7 @@ every answer must be accepted.
 The simulator has the secrets and the tokens. The messages go to a leaner platform,
 which sees that token and path are good and forgets the message: what it does takes
 CPU from what is measured. Put the machine at rest, and trust ratios more than figures.
+It takes about a minute. What misses its target is marked; the exit code is 0 all the same.
 `,
 	run: benchmark,
 }

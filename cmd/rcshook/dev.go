@@ -141,7 +141,7 @@ func dev(ctx context.Context, args []string, ends streams) error {
 func finish(ctx context.Context, out io.Writer) error {
 	const noticeable = 300 * time.Millisecond
 	notice := time.AfterFunc(noticeable, func() {
-		fmt.Fprint(out, "\nfinishing what is in flight; Ctrl-C again ends at once")
+		fmt.Fprintln(out, "\nfinishing what is in flight; Ctrl-C again ends at once")
 	})
 	defer notice.Stop()
 	if err := rcshook.Drain(context.WithoutCancel(ctx)); err != nil {

@@ -98,7 +98,7 @@ func (r *Report) addLoad(callers int) {
 	}
 	rate, cpu := func(s Sample) float64 { return s.Rate }, func(s Sample) float64 { return s.CPU }
 	var throughput, effort *Target
-	if callers == targetCallers {
+	if callers == targetCallers && !r.Plain {
 		throughput, effort = &Target{AtLeast: minThroughput}, &Target{AtMost: maxCPU}
 	}
 	row := Row{Callers: callers, Name: "requests per second", With: r.bare()}
