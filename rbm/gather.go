@@ -67,10 +67,14 @@ func gather(c net.Conn) *gatheringConn {
 
 // Write implements [net.Conn].
 func (g *gatheringConn) Write(p []byte) (int, error) {
-	if gathered, err := g.add(p); gathered || err != nil {
-		return len(p), err
+	switch gathered, err := g.add(p); {
+	case err != nil:
+		return 0, err
+	case gathered:
+		return len(p), nil
+	default:
+		return g.Conn.Write(p)
 	}
-	return g.Conn.Write(p)
 }
 
 // add lets p wait to be written, unless the connection is a plain one.

@@ -124,7 +124,10 @@ func TestGather_error(t *testing.T) {
 		go func() { _, waited = g.Write([]byte("waits")) }()
 		synctest.Wait()
 		c.next(syscall.EPIPE)
-		_, later := g.Write([]byte("later"))
+		n, later := g.Write([]byte("later"))
+		if n != 0 {
+			t.Errorf("%d bytes were taken after the error", n)
+		}
 		_, read := g.Read(nil)
 		if err := g.Close(); err != nil || c.closed != 1 {
 			t.Errorf("Close() = %v, closed %d times", err, c.closed)

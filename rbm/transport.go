@@ -11,7 +11,7 @@ import (
 // noticed: within 2 seconds in a serverless process that was frozen for longer than
 // 15 seconds, where most of them die, so that the first request still gets through,
 // and within 17 seconds in one that runs. What the requests of a burst write at the
-// same time leaves together, which saves most of the system calls.
+// same time leaves together, which saves system calls and packets.
 //
 // Callers over plain HTTP, as to a simulator, should lift MaxConnsPerHost: HTTP/1
 // carries one request at a time on each connection.

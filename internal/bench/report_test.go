@@ -169,6 +169,21 @@ machine did, the requests themselves included, limits the throughput. The CPU pe
 	}
 }
 
+// TestReport_plain sees that what the messages go over decides what is aimed at: the targets
+// are those of HTTP/2.
+func TestReport_plain(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		r := sample(true)
+		r.Rows, r.Plain = nil, plain
+		r.summarize()
+		for _, row := range r.Rows {
+			if aimed := row.Target != nil; row.Callers == targetCallers && !strings.HasPrefix(row.Name, "p50") && aimed == plain {
+				t.Errorf("plain: %t: %s has a target: %t", plain, row.Name, aimed)
+			}
+		}
+	}
+}
+
 func TestNumber(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
