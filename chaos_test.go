@@ -21,7 +21,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/outcome"
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -417,11 +417,10 @@ func (s *storm) post(t *testing.T, c *call) (*outcome.Answer, error) {
 		t.Error(err)
 	}
 	if path != "/" {
-		signed := &source.Request{Header: http.Header{"Webhook-Id": {"msg_" + strings.ReplaceAll(c.text, " ", "_")}}, Body: body}
-		if err := source.SignStandard(signed, []byte(stormSecret), time.Now()); err != nil {
+		header = http.Header{"Webhook-Id": {"msg_" + strings.ReplaceAll(c.text, " ", "_")}}
+		if err := standardwebhook.Sign(header, body, []byte(stormSecret), time.Now()); err != nil {
 			t.Error(err)
 		}
-		header = signed.Header
 		header.Set("Content-Type", "application/json")
 	}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.function.url+path, bytes.NewReader(body))

@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/queue/queuetest"
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -187,12 +187,12 @@ func (s *stage) expose(t *testing.T, h *Handler, all bool) {
 
 func (s *stage) signedHook(t *testing.T, body string) http.Header {
 	t.Helper()
-	signed := &source.Request{Header: http.Header{"Webhook-Id": {markOfPeople}}, Body: []byte(body)}
-	if err := source.SignStandard(signed, []byte(hookSecret()), s.clock.now()); err != nil {
+	header := http.Header{"Webhook-Id": {markOfPeople}}
+	if err := standardwebhook.Sign(header, []byte(body), []byte(hookSecret()), s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	signed.Header.Set("Content-Type", "application/json")
-	return signed.Header
+	header.Set("Content-Type", "application/json")
+	return header
 }
 
 // look makes a request and looks for marks in the answer.

@@ -17,6 +17,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -126,8 +127,7 @@ func (f *rehearsedFile) divert(text string, file config.File, sim *rbmtest.Simul
 			return
 		}
 		if resource, ok := b.Secret.Resource(); ok {
-			receiver, _ := source.PairOf("standard-webhooks")
-			provide(sim, resource, receiver)
+			provide(sim, resource, standardwebhook.NewSecret())
 		}
 		f.targets[fallbackPath+name] = b.URL
 		text = strings.ReplaceAll(text, b.URL, baseURL+fallbackPath+name)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/outcome"
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -73,15 +73,15 @@ func (s *Sender) post(ctx context.Context, p *Parcel, phone, id string, reason o
 	if err != nil {
 		return err
 	}
-	signed := &source.Request{Header: http.Header{"Webhook-Id": {id}}, Body: body}
-	if err := source.SignStandard(signed, []byte(config.Trim(string(secret))), s.now()); err != nil {
+	header := http.Header{"Webhook-Id": {id}}
+	if err := standardwebhook.Sign(header, body, []byte(config.Trim(string(secret))), s.now()); err != nil {
 		return fmt.Errorf("the secret of the fallback %w", err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.Fallback.URL, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header = signed.Header
+	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", id)
 	req.Header.Set("User-Agent", s.UserAgent)

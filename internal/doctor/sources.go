@@ -8,6 +8,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
 func (e *examination) sourceNames() []string { return slices.Sorted(maps.Keys(e.file.Sources)) }
@@ -96,7 +97,7 @@ func (e *examination) fallbacks() {
 		if !ok {
 			continue
 		}
-		if err := source.CheckStandardSecret([]byte(config.Trim(string(value)))); err != nil {
+		if _, err := standardwebhook.DecodeSecret([]byte(config.Trim(string(value)))); err != nil {
 			e.add(Fault, Fallback, f.of, fmt.Sprintf("its secret %v", err),
 				`Make one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.to.Secret.String())+" --data-file=-")
 			continue

@@ -8,11 +8,8 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"runtime"
 	"time"
-
-	"github.com/itchyny/gojq"
-
-	"github.com/rcshook/rcshook/internal/config"
 )
 
 // Verify is the check of Receive alone.
@@ -20,20 +17,14 @@ func Verify(ctx context.Context, s *Source, r *Request, now time.Time) error {
 	return s.verify(ctx, r, now)
 }
 
-// Fill takes every slot of the directory of s until empty is called.
+// Fill keeps the programs of all sources from running until empty is called.
 func Fill(s *Source) (empty func()) {
-	for range cap(s.slots) {
-		s.slots <- struct{}{}
+	n := int64(runtime.GOMAXPROCS(0))
+	if !s.running.TryAcquire(n) {
+		panic("a program is running")
 	}
-	return func() {
-		for range cap(s.slots) {
-			s.slots.Free()
-		}
-	}
+	return func() { s.running.Release(n) }
 }
-
-// Running is how the time of programs is counted.
-var Running = running
 
 // SignText signs any header and claims, JSON or not, with the key of i.
 func SignText(i *Issuer, header, claims string) string {
@@ -54,34 +45,4 @@ func PublicKey(i *Issuer) (text []byte, id string) {
 		panic(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), i.id
-}
-
-// Native is what jq makes of a value without the limits of [Limited]. Errors are
-// among the results as their texts.
-func Native(text string, value any) []any {
-	code, err := gojq.Compile(parsed(text))
-	if err != nil {
-		panic(err)
-	}
-	return resultsOf(code.Run(value))
-}
-
-// Limited is what a program of a source makes of it.
-func Limited(text string, value any) []any {
-	p, faults := compile(config.Program{Text: text}, "")
-	if len(faults) > 0 {
-		panic(faults[0].String())
-	}
-	left := room(maxMade)
-	return resultsOf(p.code.Run(value, nil, nil, "", 0, &left))
-}
-
-func resultsOf(iter gojq.Iter) (results []any) {
-	for v, ok := iter.Next(); ok; v, ok = iter.Next() {
-		if err, wrong := v.(error); wrong {
-			return append(results, "error: "+err.Error())
-		}
-		results = append(results, v)
-	}
-	return results
 }

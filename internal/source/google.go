@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
 // ErrKeys means that Google's public keys cannot be had, so that a token can be
@@ -65,13 +67,13 @@ type google struct {
 }
 
 func (g *google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
-	value, err := one(r.Header, "Authorization")
+	value, err := standardwebhook.Header(r.Header, "Authorization")
 	if err != nil {
 		return err
 	}
 	scheme, raw, _ := strings.Cut(value, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return refuse(ErrUnauthorized, "the header Authorization holds no bearer token")
+		return standardwebhook.Errorf(ErrUnauthorized, "the header Authorization holds no bearer token")
 	}
 	token, err := g.keys.verifier(now).Verify(ctx, strings.TrimSpace(raw))
 	if err != nil {
@@ -82,14 +84,14 @@ func (g *google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Ti
 		Verified bool   `json:"email_verified"`
 	}
 	if err := token.Claims(&claims); err != nil {
-		return refuse(ErrUnauthorized, "the claims of the token cannot be read")
+		return standardwebhook.Errorf(ErrUnauthorized, "the claims of the token cannot be read")
 	}
 	known := func(audience string) bool { return slices.Contains(g.audience, audience) }
 	switch {
 	case !slices.ContainsFunc(token.Audience, known):
-		return refuse(ErrUnauthorized, "the token is for another audience")
+		return standardwebhook.Errorf(ErrUnauthorized, "the token is for another audience")
 	case !claims.Verified || !slices.Contains(g.emails, claims.Email):
-		return refuse(ErrUnauthorized, "the token is of an account that may not call")
+		return standardwebhook.Errorf(ErrUnauthorized, "the token is of an account that may not call")
 	}
 	return nil
 }
@@ -103,17 +105,17 @@ func (g *google) refusal(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.As(err, &expired):
-		return refuse(ErrStale, "the token has expired")
+		return standardwebhook.Errorf(ErrStale, "the token has expired")
 	case begins("failed to verify signature: fetching keys"):
 		return ErrKeys
 	case begins("oidc: id token issued by a different provider"):
-		return refuse(ErrUnauthorized, "the token is not one of Google's")
+		return standardwebhook.Errorf(ErrUnauthorized, "the token is not one of Google's")
 	case begins("oidc: malformed jwt"):
-		return refuse(ErrUnauthorized, "the bearer token is no ID token")
+		return standardwebhook.Errorf(ErrUnauthorized, "the bearer token is no ID token")
 	case begins("oidc: current time"):
-		return refuse(ErrStale, "the token is not valid yet")
+		return standardwebhook.Errorf(ErrStale, "the token is not valid yet")
 	default:
-		return refuse(ErrSignature, "the signature of the token is not Google's")
+		return standardwebhook.Errorf(ErrSignature, "the signature of the token is not Google's")
 	}
 }
 

@@ -5,14 +5,9 @@ package source
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"net/http"
 	"strings"
 )
-
-// ErrUnauthorized means that a request carries no valid key. Its text says what
-// was found, never the key.
-var ErrUnauthorized = errors.New("unauthorized")
 
 // The ways in which a key can fail. Each is an [ErrUnauthorized].
 var (

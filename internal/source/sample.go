@@ -59,12 +59,9 @@ func Example(name string) (config.Source, error) {
 	return config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}, nil
 }
 
-// PairOf makes keys for an algorithm of signatures, or for standard-webhooks: the
-// public one and the private one, or the same secret twice.
+// PairOf makes keys for an algorithm of signatures: the public one and the private one,
+// or the same secret twice.
 func PairOf(name string) (receiver, sender []byte) {
-	if name == "standard-webhooks" {
-		return standard{}.pair()
-	}
 	a, ok := newAlgorithm(name, false)
 	if !ok {
 		panic("source: there is no algorithm " + name)

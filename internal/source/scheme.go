@@ -2,24 +2,20 @@ package source
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// The ways in which a request can fail to prove who sent it. A request without any
-// proof is [ErrUnauthorized].
+// The ways in which a request can fail to prove its sender.
 var (
-	// ErrSignature means that no signature fits the request and a secret.
-	ErrSignature = errors.New("the signature does not fit")
-
-	// ErrStale means that a signature fits and is too old, or from the future.
-	ErrStale = errors.New("the signature is too old")
+	ErrUnauthorized = standardwebhook.ErrUnauthorized
+	ErrSignature    = standardwebhook.ErrSignature
+	ErrStale        = standardwebhook.ErrStale
 )
 
 // A scheme is a way to prove who sends a request.
@@ -107,33 +103,6 @@ func only(s config.Scheme, kind string, fields ...string) (faults []config.Fault
 	return faults
 }
 
-// A refusal says why a request is not let in. Its text is for the sender and
-// quotes nothing of the request.
-type refusal struct {
-	kind error
-	text string
-}
-
-func refuse(kind error, format string, args ...any) error {
-	return &refusal{kind, fmt.Sprintf(format, args...)}
-}
-
-func (e *refusal) Error() string { return e.text }
-func (e *refusal) Unwrap() error { return e.kind }
-
-// one returns the only value of a header. One that is sent twice could be read in
-// two ways.
-func one(h http.Header, name string) (string, error) {
-	switch values := h.Values(name); {
-	case len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "":
-		return "", refuse(ErrUnauthorized, "the request has no header %s", name)
-	case len(values) > 1:
-		return "", refuse(ErrUnauthorized, "the request has the header %s %d times", name, len(values))
-	default:
-		return strings.TrimSpace(values[0]), nil
-	}
-}
-
 // firstOf returns the name of the first of the headers that is there, or the first.
 func firstOf(h http.Header, names []string) string {
 	for _, name := range names {
@@ -144,13 +113,16 @@ func firstOf(h http.Header, names []string) string {
 	return names[0]
 }
 
-// timely checks that a timestamp is near enough to now.
-func timely(at, now time.Time, tolerance time.Duration) error {
-	switch age := now.Sub(at); {
-	case age > tolerance:
-		return refuse(ErrStale, "the signature is %s old; at most %s is allowed", age.Round(time.Second), tolerance)
-	case age < -tolerance:
-		return refuse(ErrStale, "the signature is from %s in the future; at most %s is allowed", (-age).Round(time.Second), tolerance)
-	}
-	return nil
+// standard is the scheme of Standard Webhooks.
+type standard struct{ tolerance time.Duration }
+
+func (s standard) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
+	return standardwebhook.Verify(r.Header, r.Body, secrets, now, s.tolerance)
 }
+
+func (standard) sign(r *Request, secret []byte, now time.Time) error {
+	return standardwebhook.Sign(r.Header, r.Body, secret, now)
+}
+
+func (standard) pair() (receiver, sender []byte) { return same(string(standardwebhook.NewSecret())) }
+func (standard) usable(secret []byte) error      { return standardwebhook.CheckSecret(secret) }

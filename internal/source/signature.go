@@ -13,7 +13,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"hash"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
 // signature is a signature in a header over a content that is made of the request:
@@ -41,12 +41,6 @@ type signature struct {
 	unit            time.Duration
 	tolerance       time.Duration // zero: no timestamp
 }
-
-// maxSignatures bounds the work for one header.
-const maxSignatures = 16
-
-// strictBase64 has one text for each value, as a signature should.
-var strictBase64 = base64.StdEncoding.Strict()
 
 // parts are what a content may be made of.
 var parts = []string{"{body}", "{timestamp}", "{url}", "{method}"}
@@ -80,7 +74,7 @@ func newSignature(s config.Scheme, address string) (scheme, []config.Fault) {
 	case "", "hex":
 		g.decode, g.encode = hex.DecodeString, hex.EncodeToString
 	case "base64":
-		g.decode, g.encode = strictBase64.DecodeString, strictBase64.EncodeToString
+		g.decode, g.encode = base64.StdEncoding.Strict().DecodeString, base64.StdEncoding.Strict().EncodeToString
 	default:
 		fault("encoding", "must be hex or base64")
 	}
@@ -157,16 +151,16 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 		}
 	}
 	if !good {
-		return refuse(ErrSignature, "the signature in the header %s does not fit the body and the secret of this source", firstOf(r.Header, g.headers))
+		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not fit the body and the secret of this source", firstOf(r.Header, g.headers))
 	}
 	if g.tolerance == 0 {
 		return nil
 	}
 	at, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
-		return refuse(ErrSignature, "the timestamp is not a number")
+		return standardwebhook.Errorf(ErrSignature, "the timestamp is not a number")
 	}
-	return timely(instant(at, g.unit), now, g.tolerance)
+	return standardwebhook.CheckTime(instant(at, g.unit), now, g.tolerance)
 }
 
 // instant is a time in units since 1970, which may be absurd.
@@ -180,12 +174,12 @@ func instant(at int64, unit time.Duration) time.Time {
 // read returns the signatures in their header, and the timestamp.
 func (g *signature) read(r *Request) (candidates [][]byte, timestamp string, err error) {
 	name := firstOf(r.Header, g.headers)
-	value, err := one(r.Header, name)
+	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return nil, "", err
 	}
 	if g.timestampHeader != "" {
-		if timestamp, err = one(r.Header, g.timestampHeader); err != nil {
+		if timestamp, err = standardwebhook.Header(r.Header, g.timestampHeader); err != nil {
 			return nil, "", err
 		}
 	}
@@ -200,7 +194,7 @@ func (g *signature) read(r *Request) (candidates [][]byte, timestamp string, err
 			continue
 		}
 		text, ok := strings.CutPrefix(item, g.prefix)
-		if !ok || len(candidates) == maxSignatures {
+		if !ok || len(candidates) == standardwebhook.MaxSignatures {
 			continue
 		}
 		if candidate, err := g.decode(text); err == nil && len(candidate) > 0 {
@@ -208,10 +202,10 @@ func (g *signature) read(r *Request) (candidates [][]byte, timestamp string, err
 		}
 	}
 	if len(candidates) == 0 {
-		return nil, "", refuse(ErrSignature, "the header %s holds no signature in the form of this sender", name)
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s holds no signature in the form of this sender", name)
 	}
 	if g.tolerance > 0 && timestamp == "" {
-		return nil, "", refuse(ErrSignature, "the header %s holds no timestamp", name)
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s holds no timestamp", name)
 	}
 	return candidates, timestamp, nil
 }
@@ -292,24 +286,11 @@ type mac struct {
 	decoded bool // the secret is base64 of the key
 }
 
-const secretPrefix = "whsec_"
-
-var errNotBase64 = errors.New("must be base64, optionally after whsec_")
-
 func (m mac) key(secret []byte) ([]byte, error) {
 	if !m.decoded {
 		return secret, nil
 	}
-	key, err := decodeBase64(strings.TrimPrefix(string(secret), secretPrefix))
-	if err != nil || len(key) == 0 {
-		return nil, errNotBase64
-	}
-	return key, nil
-}
-
-// decodeBase64 takes base64 with its padding and without.
-func decodeBase64(text string) ([]byte, error) {
-	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	return standardwebhook.DecodeSecret(secret)
 }
 
 func (m mac) verify(secret, content, signature []byte) bool {
@@ -329,9 +310,7 @@ func (m mac) sign(secret, content []byte) ([]byte, error) {
 
 func (m mac) pair() (receiver, sender []byte) {
 	if m.decoded {
-		key := make([]byte, 32)
-		rand.Read(key) // never fails
-		return same(secretPrefix + base64.StdEncoding.EncodeToString(key))
+		return same(string(standardwebhook.NewSecret()))
 	}
 	return same(rand.Text())
 }
@@ -347,15 +326,8 @@ type ecdsaP256 struct{}
 
 var errNotP256 = errors.New("must be a public key for P-256, as base64 or PEM")
 
-func der(key []byte) ([]byte, error) {
-	if block, _ := pem.Decode(key); block != nil {
-		return block.Bytes, nil
-	}
-	return decodeBase64(string(key))
-}
-
 func (ecdsaP256) public(secret []byte) (*ecdsa.PublicKey, error) {
-	data, err := der(secret)
+	data, err := standardwebhook.DecodeKey(secret)
 	if err != nil {
 		return nil, errNotP256
 	}
@@ -373,7 +345,7 @@ func (e ecdsaP256) verify(secret, content, signature []byte) bool {
 }
 
 func (ecdsaP256) sign(secret, content []byte) ([]byte, error) {
-	data, err := der(secret)
+	data, err := standardwebhook.DecodeKey(secret)
 	if err != nil {
 		return nil, errNotP256
 	}
@@ -416,57 +388,23 @@ func encodeKeys(public, private any) (receiver, sender []byte) {
 // as whpk_ of Standard Webhooks, or as PEM.
 type edwards struct{}
 
-var errNotEd25519 = errors.New("must be a public key for Ed25519: 32 bytes as base64 or hex, optionally after whpk_, or PEM")
-
-const (
-	publicPrefix  = "whpk_"
-	privatePrefix = "whsk_"
-)
-
-func (edwards) public(secret []byte) (ed25519.PublicKey, error) {
-	text := strings.TrimPrefix(string(secret), publicPrefix)
-	if key, err := hex.DecodeString(text); err == nil && len(key) == ed25519.PublicKeySize {
-		return key, nil
-	}
-	data, err := der([]byte(text))
-	if err == nil && len(data) == ed25519.PublicKeySize {
-		return data, nil
-	}
-	if key, err := x509.ParsePKIXPublicKey(data); err == nil {
-		if public, ok := key.(ed25519.PublicKey); ok {
-			return public, nil
-		}
-	}
-	return nil, errNotEd25519
-}
-
-func (e edwards) verify(secret, content, signature []byte) bool {
-	key, err := e.public(secret)
-	return err == nil && len(signature) == ed25519.SignatureSize && ed25519.Verify(key, content, signature)
+func (edwards) verify(secret, content, signature []byte) bool {
+	key, err := standardwebhook.ParsePublicKey(secret)
+	return err == nil && ed25519.Verify(key, content, signature)
 }
 
 // sign takes the private key as base64 of its 64 bytes, or of the 32 of its seed.
 func (edwards) sign(secret, content []byte) ([]byte, error) {
-	key, err := decodeBase64(strings.TrimPrefix(string(secret), privatePrefix))
-	switch {
-	case err == nil && len(key) == ed25519.PrivateKeySize:
-		return ed25519.Sign(key, content), nil
-	case err == nil && len(key) == ed25519.SeedSize:
-		return ed25519.Sign(ed25519.NewKeyFromSeed(key), content), nil
-	}
-	return nil, errNotEd25519
-}
-
-func (edwards) pair() (receiver, sender []byte) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
+	key, err := standardwebhook.ParsePrivateKey(secret)
 	if err != nil {
-		panic("source: " + err.Error()) // the random generator of the system has failed
+		return nil, err
 	}
-	encode := base64.StdEncoding.EncodeToString
-	return []byte(publicPrefix + encode(public)), []byte(privatePrefix + encode(private))
+	return ed25519.Sign(key, content), nil
 }
 
-func (e edwards) usable(secret []byte) error {
-	_, err := e.public(secret)
+func (edwards) pair() (receiver, sender []byte) { return standardwebhook.NewKeys() }
+
+func (edwards) usable(secret []byte) error {
+	_, err := standardwebhook.ParsePublicKey(secret)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,9 +18,10 @@ import (
 	"time"
 
 	"github.com/itchyny/gojq"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/slots"
+	"github.com/rcshook/rcshook/internal/mapping"
 )
 
 // DefaultTimeout is the budget of a webhook whose sender is not known to need
@@ -72,9 +74,9 @@ type Source struct {
 	ping    *regexp.Regexp
 	scheme  scheme
 	secrets func(context.Context, config.Secret) ([]byte, error)
-	slots   slots.Slots // of the directory
+	running *semaphore.Weighted // programs, of all sources
 
-	events, eventID, reply, mapping *program // nil where there is none
+	events, eventID, reply, mapper *mapping.Program // nil where there is none
 }
 
 // Open compiles the sources of the file. The error is a [*config.Error] with every
@@ -82,12 +84,12 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
-	shared := slots.New()
+	shared := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
 	var faults []config.Fault
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s, wrong := open(sources[name], o, keys)
 		faults = append(faults, wrong...)
-		s.slots = shared
+		s.running = shared
 		d.sources[name] = s
 	}
 	if len(faults) > 0 {
@@ -218,26 +220,26 @@ func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
 func missing(p config.Program) bool { return p.Line == 0 && p.Text == "" }
 
 func (s *Source) openPrograms() (faults []config.Fault) {
-	one := func(p config.Program) *program {
+	one := func(p config.Program) *mapping.Program {
 		if missing(p) {
 			return nil
 		}
-		compiled, wrong := compile(p, s.Config.Country)
+		compiled, wrong := mapping.Compile(p, s.Config.Country, "$headers", "$query", "$digest")
 		faults = append(faults, wrong...)
 		return compiled
 	}
 	s.events, s.reply = one(s.preset.Events), one(s.preset.Reply)
-	mapping := s.Config.Map
-	if missing(mapping) {
-		mapping = s.preset.Map
+	text := s.Config.Map
+	if missing(text) {
+		text = s.preset.Map
 	}
-	s.mapping = one(mapping)
+	s.mapper = one(text)
 	id := s.Config.EventID
 	if id.Text == "" {
 		id = s.preset.EventID
 	}
 	s.eventID = one(id)
-	if missing(mapping) && !s.preset.Payload {
+	if missing(text) && !s.preset.Payload {
 		faults = append(faults, s.Config.At.Of("map").Fault("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}"))
 	}
 	return faults
@@ -319,21 +321,21 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 		return nil, err
 	}
 	contentType := r.Header.Get("Content-Type")
-	if s.mapping == nil && s.events == nil && s.eventID == nil && s.reply == nil {
+	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(given, -1)}}}, nil
 	}
-	if s.slots.Take(ctx) != nil {
+	if ctx.Err() != nil || s.running.Acquire(ctx, 1) != nil {
 		return nil, busy(ctx)
 	}
-	defer s.slots.Free()
+	defer s.running.Release(1)
 	body, err := decodeBody(contentType, r.Body)
 	if err != nil {
 		return nil, err
 	}
-	in := &input{headers: r.headers(), query: r.query(), now: now, digest: sync.OnceValue(func() string {
+	in := &input{now, []any{r.headers(), r.query(), sync.OnceValue(func() any {
 		sum := sha256.Sum256(r.Body)
 		return hex.EncodeToString(sum[:])
-	})}
+	})}}
 	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil || len(replies) > 0 {
 		if err != nil {
 			return nil, err
@@ -347,7 +349,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 			return nil, err
 		}
 	}
-	if s.mapping == nil && s.events == nil {
+	if s.mapper == nil && s.events == nil {
 		id, err := s.identify(ctx, body, given, -1, in)
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1)}}}, err
 	}
@@ -367,29 +369,23 @@ func (s *Source) mapEvents(ctx context.Context, events []any, given string, in *
 			return nil, err
 		}
 		results := []any{event}
-		if s.mapping != nil {
-			if results, err = s.run(ctx, "map", s.mapping, event, in); err != nil {
+		if s.mapper != nil {
+			if results, err = s.run(ctx, "map", s.mapper, event, in); err != nil {
 				return nil, err
 			}
 		}
 		payloads, list := flatten(results)
 		for i, p := range payloads {
-			if size(p, maxPayload) > maxPayload { // it may be far larger than it is in memory
-				return nil, large
-			}
 			m := Message{ContentType: "application/json"}
-			if m.Body, err = gojq.Marshal(p); err != nil {
-				return nil, &MappingError{Source: s.Name, Detail: "the map yields what is no JSON", Err: err}
+			if m.Body, err = mapping.Encode(p, maxPayload); err != nil {
+				return nil, large
 			}
 			if !list {
 				i = -1
 			}
 			m.Key = s.key(id, i)
 			received.Messages = append(received.Messages, m)
-			switch {
-			case len(m.Body) > maxPayload:
-				return nil, large
-			case len(received.Messages) > maxMessages:
+			if len(received.Messages) > maxMessages {
 				return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the webhook becomes more than %d messages", maxMessages)}
 			}
 		}
@@ -421,7 +417,7 @@ func (s *Source) identify(ctx context.Context, event any, given string, at int, 
 		return "", err
 	}
 	if len(ids) > 0 {
-		if text, ok := asText(ids[0]); ok && text != "" {
+		if text, ok := mapping.Text(ids[0]); ok && text != "" {
 			return text, nil
 		}
 		if _, ok := ids[0].(string); !ok {
@@ -447,17 +443,16 @@ func (s *Source) key(id string, at int) string {
 	}
 }
 
-func (s *Source) run(ctx context.Context, name string, p *program, value any, in *input) ([]any, error) {
+func (s *Source) run(ctx context.Context, name string, p *mapping.Program, value any, in *input) ([]any, error) {
 	if p == nil {
 		return nil, nil
 	}
-	results, err := p.run(ctx, value, in)
-	wrong := (*programError)(nil)
-	if errors.As(err, &wrong) {
+	results, err := p.Run(ctx, in.now, value, in.values...)
+	if wrong, ok := errors.AsType[*mapping.Error](err); ok {
 		if ctx.Err() != nil {
 			return nil, busy(ctx)
 		}
-		return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, wrong.text), Err: wrong.err}
+		return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, wrong.Detail), Err: wrong.Err}
 	}
 	return results, err
 }
@@ -474,3 +469,15 @@ func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.So
 
 // Handshake reports whether the sender asks with OPTIONS before it sends.
 func (s *Source) Handshake() bool { return s.preset.Answer.Handshake }
+
+// input is what the programs of a source get besides the event.
+type input struct {
+	now    time.Time
+	values []any // of the variables
+}
+
+// ErrBusy means that the time of a request ended before its programs had run to
+// their end. Nothing was done, and the same event may well be mapped the next time.
+var ErrBusy = errors.New("the webhook was not mapped in the time of the request")
+
+func busy(ctx context.Context) error { return fmt.Errorf("%w: %w", ErrBusy, ctx.Err()) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
 // token is a secret that is shown in a header, such as Authorization: Bearer.
@@ -30,15 +31,15 @@ func newToken(s config.Scheme) (scheme, []config.Fault) {
 
 func (t token) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
 	name := firstOf(r.Header, t.headers)
-	value, err := one(r.Header, name)
+	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return err
 	}
 	if len(value) < len(t.prefix) || !strings.EqualFold(value[:len(t.prefix)], t.prefix) {
-		return refuse(ErrUnauthorized, "the header %s does not begin with %q", name, t.prefix)
+		return standardwebhook.Errorf(ErrUnauthorized, "the header %s does not begin with %q", name, t.prefix)
 	}
 	if !matches([]byte(strings.TrimSpace(value[len(t.prefix):])), secrets) {
-		return refuse(ErrUnauthorized, "the token in the header %s is not the one of this source", name)
+		return standardwebhook.Errorf(ErrUnauthorized, "the token in the header %s is not the one of this source", name)
 	}
 	return nil
 }
@@ -55,15 +56,15 @@ func (token) usable([]byte) error             { return nil }
 type basic struct{}
 
 func (basic) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
-	if _, err := one(r.Header, "Authorization"); err != nil {
+	if _, err := standardwebhook.Header(r.Header, "Authorization"); err != nil {
 		return err
 	}
 	user, password, ok := (&http.Request{Header: r.Header}).BasicAuth()
 	if !ok {
-		return refuse(ErrUnauthorized, "the request has no header Authorization with Basic authentication")
+		return standardwebhook.Errorf(ErrUnauthorized, "the request has no header Authorization with Basic authentication")
 	}
 	if !matches([]byte(user+":"+password), secrets) {
-		return refuse(ErrUnauthorized, "the user or the password is not the one of this source")
+		return standardwebhook.Errorf(ErrUnauthorized, "the user or the password is not the one of this source")
 	}
 	return nil
 }

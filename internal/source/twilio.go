@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
 // twilio is the signature of Twilio: over the public address and, sorted, the
@@ -26,13 +28,13 @@ const (
 )
 
 func (t twilio) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
-	value, err := one(r.Header, twilioHeader)
+	value, err := standardwebhook.Header(r.Header, twilioHeader)
 	if err != nil {
 		return err
 	}
-	presented, err := strictBase64.DecodeString(value)
+	presented, err := base64.StdEncoding.Strict().DecodeString(value)
 	if err != nil {
-		return refuse(ErrSignature, "the header %s is not base64", twilioHeader)
+		return standardwebhook.Errorf(ErrSignature, "the header %s is not base64", twilioHeader)
 	}
 	forms, hashed, err := twilioFields(r)
 	if err != nil {
@@ -51,7 +53,7 @@ func (t twilio) verify(_ context.Context, r *Request, secrets [][]byte, _ time.T
 		}
 	}
 	if !good {
-		return refuse(ErrSignature, "the signature in the header %s does not fit the address, the body and the token of this source", twilioHeader)
+		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not fit the address, the body and the token of this source", twilioHeader)
 	}
 	return nil
 }
@@ -68,22 +70,22 @@ func twilioMAC(secret []byte, content string) []byte {
 func twilioFields(r *Request) (forms []string, hashed bool, err error) {
 	query, err := url.ParseQuery(r.Query)
 	if err != nil {
-		return nil, false, refuse(ErrSignature, "the query cannot be read")
+		return nil, false, standardwebhook.Errorf(ErrSignature, "the query cannot be read")
 	}
 	if query.Has(twilioHash) {
 		sum := sha256.Sum256(r.Body)
 		if !strings.EqualFold(query.Get(twilioHash), hex.EncodeToString(sum[:])) {
-			return nil, false, refuse(ErrSignature, "the body does not fit its hash in the query")
+			return nil, false, standardwebhook.Errorf(ErrSignature, "the body does not fit its hash in the query")
 		}
 		return []string{""}, true, nil
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if len(r.Body) > 0 && media != "application/x-www-form-urlencoded" {
-		return nil, false, refuse(ErrSignature, "the body is no form, and the query has no %s that would cover it", twilioHash)
+		return nil, false, standardwebhook.Errorf(ErrSignature, "the body is no form, and the query has no %s that would cover it", twilioHash)
 	}
 	form, err := url.ParseQuery(string(r.Body))
 	if err != nil {
-		return nil, false, refuse(ErrSignature, "the form cannot be read")
+		return nil, false, standardwebhook.Errorf(ErrSignature, "the form cannot be read")
 	}
 	var first, all strings.Builder
 	repeated := false

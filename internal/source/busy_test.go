@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,44 +50,6 @@ func TestMap_waits(t *testing.T) {
 		all.Wait()
 		if len(errs[hasty]) != 100 || errors.Join(errs[patient]...) != nil {
 			t.Errorf("who waited for longer than a program may take got %v, want no error", errors.Join(errs[patient]...))
-		}
-	})
-}
-
-// What others do on a processor is not counted as time of a program.
-func TestRunning(t *testing.T) {
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	var end atomic.Bool
-	defer end.Store(true)
-	for range 10 {
-		go func() {
-			for !end.Load() { // busy
-			}
-		}()
-	}
-	const limit = 100 * time.Millisecond // as much as the others take for one turn each
-	ctx, cancel := source.Running(t.Context(), limit)
-	defer cancel()
-	for range 4 {
-		runtime.Gosched()
-	}
-	if ctx.Err() != nil {
-		t.Error("the time limit is over after four short turns on a busy processor")
-	}
-}
-
-// Without others it is the time as it passes.
-func TestRunning_alone(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := source.Running(t.Context(), time.Second)
-		defer cancel()
-		if time.Sleep(time.Second - 1); ctx.Err() != nil {
-			t.Error("it ends before the limit")
-		}
-		time.Sleep(time.Nanosecond)
-		if synctest.Wait(); ctx.Err() == nil {
-			t.Error("it does not end at the limit")
 		}
 	})
 }

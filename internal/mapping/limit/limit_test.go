@@ -1,4 +1,4 @@
-package source_test
+package limit_test
 
 import (
 	"encoding/json"
@@ -10,17 +10,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/itchyny/gojq"
 
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/mapping/limit"
 )
 
-// A program that would make something very large fails before it is made, also where
-// the event decides how large. Not parallel, because the allocations of all are counted.
-func TestLimits(t *testing.T) {
+// A program fails before it makes a very large value, even if the input decides the
+// size. The test is not parallel, because it counts allocations.
+func TestRewrite_exceeded(t *testing.T) {
 	const (
-		text = "error: makes a text of more than 1 MiB"
-		list = "error: makes a list of more than 262144 items"
-		made = "error: makes more than 64 MiB of texts and lists"
+		text  = "error: makes a string of more than 1 MiB"
+		list  = "error: makes an array of more than 262144 items"
+		total = "error: makes more than 64 MiB of strings and arrays"
 	)
 	for _, test := range []struct{ program, want string }{
 		{`"x" * 2000000000 | length`, text},
@@ -32,10 +33,10 @@ func TestLimits(t *testing.T) {
 		{`{("x" * .n): 1}`, text},
 		{`def f($n): "x" * $n; f(.n)`, text},
 		{`[limit(30; repeat("x" * 100000000))]`, text},
-		{`last(limit(3000; repeat("x" * 1000000)))`, made},
-		{`last(range(3000) | ("x" * 1000000) + "y")`, made},
-		{`("x" * 1000000) as $x | last(range(3000) | "\($x)")`, made},
-		{`[range(1000)] as $x | last(range(30000) | $x + [.])`, made},
+		{`last(limit(3000; repeat("x" * 1000000)))`, total},
+		{`last(range(3000) | ("x" * 1000000) + "y")`, total},
+		{`("x" * 1000000) as $x | last(range(3000) | "\($x)")`, total},
+		{`[range(1000)] as $x | last(range(30000) | $x + [.])`, total},
 		{`reduce range(40) as $i ("x"; . + .)`, text},
 		{`reduce range(40) as $i ("x"; . += .)`, text},
 		{`reduce range(40) as $i ({a: "x"}; .a += .a)`, text},
@@ -62,19 +63,19 @@ func TestLimits(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got := source.Limited(test.program, map[string]any{"n": json.Number("1000000000"), "s": "x"})
+		got := limited(t, test.program, map[string]any{"n": json.Number("1000000000"), "s": "x"})
 		runtime.ReadMemStats(&after)
 		if len(got) != 1 || got[0] != test.want {
-			t.Errorf("%s = %.100v, want the %s", test.program, got, test.want)
+			t.Errorf("%s = %.100v, want %s", test.program, got, test.want)
 		}
 		if most, mib := uint64(96), (after.TotalAlloc-before.TotalAlloc)>>20; mib > most {
-			t.Errorf("%s takes %d MiB, want at most %d", test.program, mib, most)
+			t.Errorf("%s allocates %d MiB, want at most %d", test.program, mib, most)
 		}
 	}
 }
 
-// Within the limits a program does as jq does.
-func TestLimits_within(t *testing.T) {
+// Within the limits, a rewritten program has the results of the original.
+func TestRewrite_within(t *testing.T) {
 	t.Parallel()
 	input := map[string]any{
 		"a": 1, "b": "b", "l": []any{1, "x", nil, []any{2}}, "o": map[string]any{"k": "v", "n": nil},
@@ -94,8 +95,49 @@ func TestLimits_within(t *testing.T) {
 		`def f(x): x + x; f(.a, .b)`, `def f($x): "\($x)!" * 2; f("a")`, `def add: 5; add`, `def join(x): x + 1; join(2)`, `def add(f): [f]; add(.a, .b)`, `def join(f): [f]; join(1, 2)`, `def f: def add(g): g * 2; add(3); f`, `def setpath(p; v): [p, v]; setpath(1; 2)`, `def flatten: 7; .b | flatten`, `reduce .l[] as $x (""; . + ($x | tostring))`, `foreach (1, 2, 3) as $x (0; . + $x; [$x, .])`, `[limit(3; repeat("x" + "y"))]`, `label $out | 1 + (2, break $out)`, `first(.a + 1, error("x"))`, `try ("a" + 1) catch .`, `try error("a" + "b") catch .`, `.missing // "a" + "b"`, `if .a + 1 == 2 then "y" + "es" else "no" end`, `[.l[] as [$x] ?// $x | "\($x)"]`, `-(.a + 1)`, `[.[]? | numbers | . * 2 + 1]`, `[.. | strings | . + "!"]`, `walk(if type == "string" then . + "!" else . end)`, `with_entries(.key += "_" | .value |= tostring)`, `to_entries | map("\(.key)=\(.value)") | join("&")`, `.b | gsub("b"; "c" + "d")`, `.b | gsub("(?<x>b)"; "<\(.x)\(.x)>")`,
 		`"` + strings.Repeat(`\(.a)-`, 100) + `"`, `"` + strings.Repeat(`\(.b)`, 30) + `"`, `@base64 "` + strings.Repeat(`\(.b)`, 29) + `"`,
 	} {
-		if diff := cmp.Diff(source.Native(program, input), source.Limited(program, input), cmpopts.EquateNaNs(), cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
-			t.Errorf("%s (-jq +ours):\n%s", program, diff)
+		if diff := cmp.Diff(native(t, program, input), limited(t, program, input), cmpopts.EquateNaNs(), cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
+			t.Errorf("%s (-original +rewritten):\n%s", program, diff)
 		}
 	}
+}
+
+// native returns the results of a program that is not rewritten.
+func native(t *testing.T, text string, input any) []any {
+	t.Helper()
+	code, err := gojq.Compile(parse(t, text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return results(code.Run(input))
+}
+
+func limited(t *testing.T, text string, input any) []any {
+	t.Helper()
+	query := parse(t, text)
+	limit.Rewrite(query)
+	code, err := gojq.Compile(query, append(limit.Functions(), gojq.WithVariables([]string{limit.Variable}))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return results(code.Run(input, limit.NewBudget()))
+}
+
+func parse(t *testing.T, text string) *gojq.Query {
+	t.Helper()
+	query, err := gojq.Parse(text)
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return query
+}
+
+// results returns all results, with an error as its text.
+func results(iter gojq.Iter) (all []any) {
+	for v, ok := iter.Next(); ok; v, ok = iter.Next() {
+		if err, failed := v.(error); failed {
+			return append(all, "error: "+err.Error())
+		}
+		all = append(all, v)
+	}
+	return all
 }

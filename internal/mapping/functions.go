@@ -1,32 +1,35 @@
-package source
+package mapping
 
 import (
+	"encoding/json"
+	"math"
+	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
-	_ "time/tzdata" // the image that the function runs in may have none
+	_ "time/tzdata" // the container image may have no time zones
 	"unicode"
 
 	"github.com/itchyny/gojq"
 	"github.com/itchyny/timefmt-go"
 	"github.com/nyaruka/phonenumbers"
 
+	"github.com/rcshook/rcshook/internal/mapping/limit"
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// options are what programs are compiled with: their variables, and the functions
-// that messages need:
+// functions returns the compiler options for the functions that messages need:
 //
-//	e164($country)             a phone number as people write it becomes E.164, or null if it is none;
+//	e164($country)             a phone number in E.164, or null if the input is not a phone number;
 //	                           without the argument the country is that of the source
 //	money($amount; $currency)  "19.9" and "usd" become $19.90
 //	money_minor($n; $currency) the same for an amount in cents: 1990 and "usd" become $19.90
-//	date($format; $tz)         a time becomes text, by the letters of strftime; without $tz in UTC
-//	truncate($n)               a text becomes at most $n characters long
-func options(country string) []gojq.CompilerOption {
-	return append(limits(),
-		gojq.WithVariables(variables),
+//	date($format; $tz)         a time as text, in the format of strftime; without $tz in UTC
+//	truncate($n)               at most $n characters of a string
+func functions(country string) []gojq.CompilerOption {
+	return append(limit.Functions(),
 		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, country) }),
 		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], false) }),
 		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], true) }),
@@ -35,7 +38,13 @@ func options(country string) []gojq.CompilerOption {
 	)
 }
 
-// e164 is null for what is no phone number: shops have 555-555-SHIP in that field.
+// functionError is an error of one of our functions. It quotes nothing of the input.
+type functionError string
+
+func (e functionError) Error() string { return string(e) }
+
+// e164 returns null for text that is not a phone number, such as 555-555-SHIP, because
+// shops find that in the field for the number.
 func e164(v any, args []any, country string) any {
 	if len(args) > 0 && args[0] != nil {
 		name, ok := args[0].(string)
@@ -44,7 +53,7 @@ func e164(v any, args []any, country string) any {
 		}
 		country = name
 	}
-	text, ok := asText(v)
+	text, ok := Text(v)
 	if !ok {
 		return nil
 	}
@@ -55,19 +64,32 @@ func e164(v any, args []any, country string) any {
 	return phone
 }
 
-// asText returns a text, or the digits of a number.
-func asText(v any) (string, bool) {
-	if s, ok := v.(string); ok {
-		return s, true
+// Text returns a string as it is and a number as its digits.
+func Text(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case int:
+		return strconv.Itoa(v), true
+	case *big.Int:
+		return v.String(), true
+	case json.Number:
+		if strings.ContainsAny(v.String(), "eE") {
+			f, err := v.Float64()
+			return strconv.FormatFloat(f, 'f', -1, 64), err == nil
+		}
+		return v.String(), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), !math.IsNaN(v) && !math.IsInf(v, 0)
 	}
-	return decimal(v)
+	return "", false
 }
 
-// secondsUntil is the number above which a time is in milliseconds: as seconds it
-// would be beyond the year 5000.
-const secondsUntil = 100_000_000_000
+// maxSeconds is the limit above which a time is in milliseconds. In seconds it is in the
+// year 5138.
+const maxSeconds = 100_000_000_000
 
-// layouts are how senders write a time.
+// layouts are the ways in which senders write a time.
 var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05 Z0700", time.DateTime, time.DateOnly}
 
 func date(v any, args []any) any {
@@ -81,23 +103,23 @@ func date(v any, args []any) any {
 	zone := time.UTC
 	if len(args) > 1 && args[1] != nil {
 		name, ok := args[1].(string)
-		if zone = zoneOf(name); !ok || zone == nil {
+		if zone = loadZone(name); !ok || zone == nil {
 			return functionError("date needs a time zone such as Europe/Berlin")
 		}
 	}
-	at, ok := asTime(v, zone)
+	at, ok := parseTime(v, zone)
 	if !ok {
 		return functionError("date needs a time: RFC 3339, or seconds or milliseconds since 1970")
 	}
 	return timefmt.Format(at.In(zone), format)
 }
 
-// zones are those that were used before: reading one takes longer than the rest of
-// a mapping. There are some six hundred of them.
+// zones caches time zones: loading one takes longer than the rest of a mapping. There
+// are about six hundred.
 var zones sync.Map
 
-// zoneOf returns the time zone of that name, or nil.
-func zoneOf(name string) *time.Location {
+// loadZone returns the time zone of that name, or nil.
+func loadZone(name string) *time.Location {
 	if zone, ok := zones.Load(name); ok {
 		return zone.(*time.Location)
 	}
@@ -109,8 +131,8 @@ func zoneOf(name string) *time.Location {
 	return zone
 }
 
-// asTime reads a time. One without an offset is in zone.
-func asTime(v any, zone *time.Location) (time.Time, bool) {
+// parseTime parses a time. A time without an offset is in zone.
+func parseTime(v any, zone *time.Location) (time.Time, bool) {
 	if text, ok := v.(string); ok {
 		text = strings.TrimSpace(text)
 		for _, layout := range layouts {
@@ -118,68 +140,59 @@ func asTime(v any, zone *time.Location) (time.Time, bool) {
 				return t, true
 			}
 		}
+		if text == "" || strings.Trim(text, "0123456789") != "" {
+			return time.Time{}, false
+		}
+		v = json.Number(text)
 	}
-	if text, ok := v.(string); ok && strings.Trim(text, "0123456789") != "" {
-		return time.Time{}, false
-	}
-	n, ok := gojq.ToFloat64(number(v))
+	n, ok := gojq.ToFloat64(v)
 	switch {
-	case !ok || n < -secondsUntil || n > 1000*secondsUntil:
+	case !ok || n < -maxSeconds || n > 1000*maxSeconds:
 		return time.Time{}, false
-	case n >= secondsUntil:
+	case n >= maxSeconds:
 		return time.UnixMilli(int64(n)), true
 	default:
 		return time.UnixMilli(int64(n * 1000)), true
 	}
 }
 
-const ellipsis = "…"
-
-// truncate cuts between characters as people count them, and prefers the end of a
-// word.
-func truncate(v, limit any) any {
+// truncate cuts between user-perceived characters, preferably at the end of a word.
+func truncate(v, length any) any {
 	if v == nil {
 		return nil
 	}
-	text, ok := asText(v)
-	n, number := gojq.ToInt(limit)
+	text, ok := Text(v)
+	n, number := gojq.ToInt(length)
 	if !ok || !number || n < 1 {
-		return functionError("truncate needs a text and a length of at least 1")
+		return functionError("truncate needs a string and a length of at least 1")
 	}
 	runes := []rune(text)
 	if len(runes) <= n {
 		return text
 	}
 	end := n - 1
-	for end > 0 && joins(runes[end-1], runes[end]) {
+	for end > 0 && sameCharacter(runes[end-1], runes[end]) {
 		end--
 	}
 	cut := runes[:end]
-	if space := lastSpace(cut); space > end*2/3 && !unicode.IsSpace(runes[end]) {
-		cut = cut[:space]
-	}
-	return strings.TrimRightFunc(string(cut), unicode.IsSpace) + ellipsis
-}
-
-func lastSpace(runes []rune) int {
-	for i, r := range slices.Backward(runes) {
-		if unicode.IsSpace(r) {
-			return i
+	if !unicode.IsSpace(runes[end]) {
+		for i, r := range slices.Backward(cut) {
+			if unicode.IsSpace(r) {
+				if i > end*2/3 {
+					cut = cut[:i]
+				}
+				break
+			}
 		}
 	}
-	return -1
+	return strings.TrimRightFunc(string(cut), unicode.IsSpace) + "…"
 }
 
-// joins reports whether two runes are parts of one character: a letter and its
-// accent, or the pieces of an emoji.
-func joins(before, after rune) bool {
+// sameCharacter reports whether two adjacent runes belong to one character, such as a
+// letter and its accent, or the parts of an emoji.
+func sameCharacter(before, after rune) bool {
 	const joiner = '\u200d'
 	return before == joiner || after == joiner || unicode.In(after, unicode.Mn, unicode.Me, unicode.Mc) ||
 		after >= 0x1F3FB && after <= 0x1F3FF || // skin tones
 		after >= 0x1F1E6 && after <= 0x1F1FF && before >= 0x1F1E6 && before <= 0x1F1FF // flags
 }
-
-// functionError is what one of our functions finds wrong. It quotes nothing.
-type functionError string
-
-func (e functionError) Error() string { return string(e) }

@@ -1,0 +1,213 @@
+// Package mapping compiles and runs jq programs that turn one JSON value into others.
+// A program can reach neither files nor the environment, and its time and its memory are
+// limited.
+package mapping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/mapping/limit"
+)
+
+const (
+	// maxTime limits one run of a program. Usual ones take microseconds.
+	maxTime = 500 * time.Millisecond
+
+	// maxResults limits the results of one run.
+	maxResults = 1000
+)
+
+// nowVariable replaces calls of the function now.
+const nowVariable = "$__now__"
+
+// forbidden are the functions that could reach outside, with the reason to give.
+var forbidden = map[string]string{
+	"env":          "mappings have no access to the environment, which may hold secrets",
+	"$ENV":         "mappings have no access to the environment, which may hold secrets",
+	"input":        "the only event is already the input; write .",
+	"inputs":       "the only event is already the input; write .",
+	"modulemeta":   "mappings have no modules",
+	limit.Variable: "the name is reserved",
+}
+
+// Program is a compiled jq program.
+type Program struct {
+	code *gojq.Code
+	used []bool // which of the variables occur in the program
+}
+
+// Compile compiles a program that may use the named variables, such as $headers, and the
+// functions in [functions]. Country is the default country of e164. Problems have their
+// position in the file.
+func Compile(p config.Program, country string, variables ...string) (*Program, []config.Fault) {
+	if strings.TrimSpace(p.Text) == "" {
+		return nil, []config.Fault{p.At(0).Fault("invalid jq: the program is empty")}
+	}
+	query, err := gojq.Parse(p.Text)
+	if err != nil {
+		offset := len(p.Text)
+		if e, ok := errors.AsType[*gojq.ParseError](err); ok {
+			offset = e.Offset - len(e.Token)
+		}
+		return nil, []config.Fault{p.At(offset).Fault("invalid jq: %s", err)}
+	}
+	var problems []config.Fault
+	for _, i := range query.Imports {
+		problems = append(problems, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Fault("must not import: mappings have no modules"))
+	}
+	program := &Program{used: make([]bool, len(variables))}
+	limit.Walk(query, func(node any) {
+		f, ok := node.(*gojq.Func)
+		if !ok {
+			return
+		}
+		if reason, ok := forbidden[f.Name]; ok {
+			problems = append(problems, p.At(locate(p.Text, f.Name)).Fault("must not use %s: %s", f.Name, reason))
+		}
+		if i := slices.Index(variables, f.Name); i >= 0 {
+			program.used[i] = true
+		}
+		if f.Name == "now" && len(f.Args) == 0 {
+			f.Name = nowVariable
+		}
+	})
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	limit.Rewrite(query)
+	all := append([]string{nowVariable, limit.Variable}, variables...)
+	if program.code, err = gojq.Compile(query, append(functions(country), gojq.WithVariables(all))...); err != nil {
+		// The compiler does not report a position, but the last word of its error is the unknown name.
+		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
+		name, _, _ = strings.Cut(name, "/")
+		return nil, []config.Fault{p.At(locate(p.Text, name)).Fault("invalid jq: %s", err)}
+	}
+	return program, nil
+}
+
+// locate finds a name in a program, as a whole word and not as a field.
+func locate(text, name string) int {
+	found := regexp.MustCompile(`(?:^|[^\w$.])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
+	if found == nil {
+		return 0
+	}
+	return found[2]
+}
+
+// Run returns the results of the program other than null. The values are those of the
+// variables in the order of [Compile]; a func() any is called only if the program uses
+// its variable. The error is an [*Error].
+func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...any) ([]any, error) {
+	ctx, cancel := withRunTime(ctx, maxTime)
+	defer cancel()
+	variables := []any{float64(now.UnixMilli()) / 1000, limit.NewBudget()}
+	for i, v := range values {
+		if lazy, ok := v.(func() any); ok {
+			if v = nil; p.used[i] {
+				v = lazy()
+			}
+		}
+		variables = append(variables, v)
+	}
+	var results []any
+	for iter := p.code.RunWithContext(ctx, input, variables...); ; {
+		v, ok := iter.Next()
+		if !ok {
+			return results, nil
+		}
+		if err, ok := v.(error); ok {
+			return nil, &Error{describe(ctx, err), err}
+		}
+		if v == nil {
+			continue
+		}
+		if results = append(results, v); len(results) > maxResults {
+			return nil, &Error{fmt.Sprintf("returns more than %d results", maxResults), nil}
+		}
+	}
+}
+
+// Error means that a program failed on its input. Detail continues a sentence about the
+// program, and quotes nothing of the input.
+type Error struct {
+	Detail string
+	Err    error // the error of gojq, which may quote the input; not for logs
+}
+
+func (e *Error) Error() string { return e.Detail }
+
+// describe describes an error of gojq without the values that it quotes.
+func describe(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return fmt.Sprintf("takes longer than %s", maxTime)
+	}
+	if _, ok := errors.AsType[*gojq.HaltError](err); ok {
+		return "calls halt"
+	}
+	if exceeded, ok := errors.AsType[limit.Error](err); ok {
+		return string(exceeded)
+	}
+	if own, ok := errors.AsType[functionError](err); ok {
+		return "fails: " + string(own)
+	}
+	if _, ok := errors.AsType[gojq.ValueError](err); ok {
+		return "calls error"
+	}
+	text := err.Error()
+	if i := strings.IndexAny(text, `("[{0123456789`); i >= 0 { // where a value starts
+		text = text[:i]
+	}
+	text = strings.TrimRight(text, " :")
+	for _, open := range []string{" cannot be applied to", " and", " by"} {
+		text = strings.TrimSuffix(text, open)
+	}
+	return "fails: " + text
+}
+
+// ErrTooLarge means that the JSON of a value is longer than allowed.
+var ErrTooLarge = errors.New("the JSON is too large")
+
+// Encode returns a result of a program as JSON of at most maxBytes bytes. The error is
+// [ErrTooLarge].
+func Encode(v any, maxBytes int) ([]byte, error) {
+	if limit.Size(v, maxBytes) > maxBytes { // its JSON may be far larger than the value in memory
+		return nil, ErrTooLarge
+	}
+	data, err := gojq.Marshal(v)
+	if err == nil && len(data) > maxBytes {
+		err = ErrTooLarge
+	}
+	return data, err
+}
+
+// schedulerSlice is how long a goroutine runs before the scheduler may preempt it.
+const schedulerSlice = 10 * time.Millisecond
+
+// withRunTime returns a context that ends after a time in which the caller could run.
+// On a busy processor a goroutine waits for the others after each time slice. The timer
+// waits in the same queue, so it counts slices rather than wall time.
+func withRunTime(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	var tick func()
+	tick = func() {
+		runtime.Gosched()
+		if left -= schedulerSlice; left <= 0 {
+			cancel()
+		}
+		if ctx.Err() == nil {
+			time.AfterFunc(schedulerSlice, tick)
+		}
+	}
+	first := time.AfterFunc(schedulerSlice, tick)
+	return ctx, func() { first.Stop(); cancel() }
+}

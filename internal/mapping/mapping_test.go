@@ -1,0 +1,179 @@
+package mapping_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/mapping"
+)
+
+var now = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+
+func compile(t *testing.T, text string, variables ...string) *mapping.Program {
+	t.Helper()
+	program, problems := mapping.Compile(config.Program{Text: text}, "US", variables...)
+	if len(problems) > 0 {
+		t.Fatalf("Compile(%s): %s", text, problems[0])
+	}
+	return program
+}
+
+// run runs a program on JSON and returns its results as JSON, separated by spaces.
+func run(t *testing.T, text, input string) (string, error) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(input))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	results, err := compile(t, text).Run(t.Context(), now, v)
+	var all []string
+	for _, v := range results {
+		data, err := gojq.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(data))
+	}
+	return strings.Join(all, " "), err
+}
+
+func TestRun_functions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, program, input, want string }{
+		{"e164", ".p | e164", `{"p":"(202) 555-0123"}`, `"+12025550123"`},
+		{"e164 of a country", ".p | e164(\"de\")", `{"p":"030 123456"}`, `"+4930123456"`},
+		{"e164 of a number", ".p | e164", `{"p":12025550123}`, `"+12025550123"`},
+		{"e164 after a blank", ".p | e164(\"US\")", `{"p":" 2025550123"}`, `"+12025550123"`},
+		{"e164 of none", "[.p[] | e164]", `{"p":[null, "", "555-555-SHIP", "12", {}, true]}`, "[null,null,null,null,null,null]"},
+		{"e164 of international ones", ".p | e164(\"DE\")", `{"p":"+12025550123"}`, `"+12025550123"`},
+		{"money", "money(.a; .c)", `{"a":"1234.5","c":"usd"}`, `"$1,234.50"`},
+		{"money of a number", "money(.a; .c)", `{"a":19.90,"c":"EUR"}`, `"€19.90"`},
+		{"money without decimals", "money(.a; .c)", `{"a":500,"c":"JPY"}`, `"¥500"`},
+		{"money with three", "money(.a; .c)", `{"a":"1.2345","c":"KWD"}`, `"KWD` + "\u00a0" + `1.235"`},
+		{"money is not lost", "money(.a; .c)", `{"a":"123456789012345678901234.56","c":"SEK"}`, `"SEK` + "\u00a0" + `123,456,789,012,345,678,901,234.56"`},
+		{"money owed", "money(.a; .c)", `{"a":-5,"c":"GBP"}`, `"-£5.00"`},
+		{"hardly any money", "money(.a; .c)", `{"a":"-0.001","c":"GBP"}`, `"£0.00"`},
+		{"cents", "money_minor(.a; .c)", `{"a":1990,"c":"usd"}`, `"$19.90"`},
+		{"cents without decimals", "money_minor(.a; .c)", `{"a":500,"c":"jpy"}`, `"¥500"`},
+		{"a float of money", "money(0.1 + 0.2; \"USD\")", `{}`, `"$0.30"`},
+		{"date", ".t | date(\"%d %b %Y, %H:%M\"; \"Europe/Berlin\")", `{"t":"2026-12-04T13:00:00Z"}`, `"04 Dec 2026, 14:00"`},
+		{"date in UTC", ".t | date(\"%H:%M\")", `{"t":"2026-12-04T13:00:00+02:00"}`, `"11:00"`},
+		{"date of seconds", ".t | date(\"%F\")", `{"t":1796115598}`, `"2026-12-01"`},
+		{"date of milliseconds", ".t | date(\"%F\")", `{"t":1796115598000}`, `"2026-12-01"`},
+		{"date of seconds in a text", ".t | date(\"%F\")", `{"t":"1796115598"}`, `"2026-12-01"`},
+		{"date without a zone is in ours", ".t | date(\"%H:%M\"; \"America/New_York\")", `{"t":"2026-12-04 13:00:00"}`, `"13:00"`},
+		{"date of nothing", "{d: (.t | date(\"%F\"))}", `{}`, `{"d":null}`},
+		{"truncate", ".t | truncate(12)", `{"t":"The quick brown fox"}`, `"The quick…"`},
+		{"truncate within a word", ".t | truncate(6)", `{"t":"Donaudampfschiff"}`, `"Donau…"`},
+		{"truncate nothing off", ".t | truncate(3)", `{"t":"äöü"}`, `"äöü"`},
+		{"truncate keeps accents", ".t | truncate(3)", "{\"t\":\"ae\u0301o\u0302u\"}", `"a…"`},
+		{"truncate keeps families", ".t | truncate(4)", `{"t":"a👨‍👩‍👧b"}`, `"a…"`},
+		{"truncate a number", ".t | truncate(3)", `{"t":12345}`, `"12…"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := run(t, test.program, test.input)
+			if err != nil || got != test.want {
+				t.Errorf("%s of %s = %s, %v, want %s", test.program, test.input, got, err, test.want)
+			}
+		})
+	}
+}
+
+// A failing program explains why, and quotes nothing of its input.
+func TestRun_errors(t *testing.T) {
+	t.Parallel()
+	const private = "+12025550123"
+	for _, test := range []struct{ name, program, want string }{
+		{"type", ".p + 1", "fails: cannot add: string"},
+		{"iterate", ".p[]", "fails: cannot iterate over: string"},
+		{"index", ".p.q", "fails: expected an object but got: string"},
+		{"thrown", "error(.p)", "calls error"},
+		{"thrown object", "error({p})", "calls error"},
+		{"halt", "halt_error", "calls halt"},
+		{"function", ".p | fromjson", "fails: fromjson"},
+		{"regular expression", ".p | test(\"(\")", "fails: invalid regular expression"},
+		{"forever", "def f: f; f", "takes longer than 500ms"},
+		{"forever growing", "[range(infinite)]", "takes longer than 500ms"},
+		{"many", "range(2000)", "returns more than 1000 results"},
+		{"text as long as the event says", `"★" * .n`, "makes a string of more than 1 MiB"},
+		{"long list", `reduce range(40) as $i ([1]; . + .) | length`, "makes an array of more than 262144 items"},
+		{"no country", ".p | e164(\"UK\")", "fails: e164 needs a country such as US or DE"},
+		{"no currency", "money(1; \"dollars\")", "fails: money needs a currency such as USD"},
+		{"no amount", "money(.p; \"USD\")", "fails: money needs an amount such as 19.90"},
+		{"gigabytes of digits", "money(\"1e999999999\"; \"USD\")", "fails: money needs an amount such as 19.90"},
+		{"no date", ".p | date(\"%F\")", "fails: date needs a time: RFC 3339, or seconds or milliseconds since 1970"},
+		{"no zone", "1 | date(\"%F\"; \"Moon/Tranquility\")", "fails: date needs a time zone such as Europe/Berlin"},
+		{"no length", ".p | truncate(0)", "fails: truncate needs a string and a length of at least 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := run(t, test.program, `{"p":"`+private+`","n":1000000000}`)
+			failure, ok := errors.AsType[*mapping.Error](err)
+			if !ok {
+				t.Fatalf("%s = %q, %v, want an Error", test.program, got, err)
+			}
+			if failure.Detail != test.want {
+				t.Errorf("%s: %q, want %q", test.program, failure.Detail, test.want)
+			}
+			if strings.Contains(err.Error(), private) {
+				t.Errorf("the error quotes the input: %v", err)
+			}
+		})
+	}
+}
+
+func TestRun_variables(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	lazy := func() any { calls++; return "lazy" }
+	for _, test := range []struct {
+		program, want string
+		calls         int
+	}{
+		{"$a + now", "1796115601", 0},
+		{"$b", "lazy", 1},
+	} {
+		results, err := compile(t, test.program, "$a", "$b").Run(t.Context(), now, nil, 1, lazy)
+		if err != nil || len(results) != 1 {
+			t.Fatalf("%s = %v, %v, want one result", test.program, results, err)
+		}
+		if got, _ := mapping.Text(results[0]); got != test.want || calls != test.calls {
+			t.Errorf("%s = %s after %d calls, want %s after %d", test.program, got, calls, test.want, test.calls)
+		}
+	}
+}
+
+func TestRun_canceled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := compile(t, "def f: f; f").Run(ctx, now, nil); err == nil {
+		t.Error("Run with a canceled context succeeds")
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	if data, err := mapping.Encode(map[string]any{"to": "x"}, 10); err != nil || string(data) != `{"to":"x"}` {
+		t.Errorf("Encode = %s, %v", data, err)
+	}
+	nested := any([]any{})
+	for range 40 {
+		nested = []any{nested, nested}
+	}
+	for _, v := range []any{"0123456789", nested} {
+		if _, err := mapping.Encode(v, 10); !errors.Is(err, mapping.ErrTooLarge) {
+			t.Errorf("Encode = %v, want ErrTooLarge", err)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package standardwebhook
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"strings"
+)
+
+const (
+	secretPrefix  = "whsec_"
+	publicPrefix  = "whpk_"
+	privatePrefix = "whsk_"
+)
+
+var (
+	errSecret = errors.New("must be base64, optionally after whsec_")
+	errKey    = errors.New("must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM")
+)
+
+func isAsymmetric(secret []byte) bool {
+	return bytes.HasPrefix(secret, []byte(publicPrefix)) || bytes.HasPrefix(secret, []byte(privatePrefix))
+}
+
+// CheckSecret reports why a secret cannot verify signatures, without quoting it.
+func CheckSecret(secret []byte) error {
+	var err error
+	if bytes.HasPrefix(secret, []byte(publicPrefix)) {
+		_, err = ParsePublicKey(secret)
+	} else {
+		_, err = DecodeSecret(secret)
+	}
+	return err
+}
+
+// DecodeSecret returns the HMAC key of a secret: base64, optionally after whsec_.
+func DecodeSecret(secret []byte) ([]byte, error) {
+	key, err := decodeBase64(strings.TrimPrefix(string(secret), secretPrefix))
+	if err != nil || len(key) == 0 {
+		return nil, errSecret
+	}
+	return key, nil
+}
+
+// decodeBase64 accepts base64 with and without padding.
+func decodeBase64(text string) ([]byte, error) {
+	return base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+}
+
+// DecodeKey returns the DER form of a key that is written as PEM or as base64.
+func DecodeKey(text []byte) ([]byte, error) {
+	if block, _ := pem.Decode(text); block != nil {
+		return block.Bytes, nil
+	}
+	return decodeBase64(string(text))
+}
+
+// ParsePublicKey reads an Ed25519 public key: its 32 bytes as hex or as base64, optionally
+// after whpk_, or its PKIX form as base64 or PEM.
+func ParsePublicKey(secret []byte) (ed25519.PublicKey, error) {
+	text := bytes.TrimPrefix(secret, []byte(publicPrefix))
+	if key, err := hex.DecodeString(string(text)); err == nil && len(key) == ed25519.PublicKeySize {
+		return key, nil
+	}
+	data, err := DecodeKey(text)
+	if err == nil && len(data) == ed25519.PublicKeySize {
+		return data, nil
+	}
+	if key, err := x509.ParsePKIXPublicKey(data); err == nil {
+		if public, ok := key.(ed25519.PublicKey); ok {
+			return public, nil
+		}
+	}
+	return nil, errKey
+}
+
+// ParsePrivateKey reads an Ed25519 private key: base64 of its 64 bytes or of its seed,
+// optionally after whsk_.
+func ParsePrivateKey(secret []byte) (ed25519.PrivateKey, error) {
+	key, err := decodeBase64(strings.TrimPrefix(string(secret), privatePrefix))
+	switch {
+	case err == nil && len(key) == ed25519.PrivateKeySize:
+		return key, nil
+	case err == nil && len(key) == ed25519.SeedSize:
+		return ed25519.NewKeyFromSeed(key), nil
+	}
+	return nil, errKey
+}
+
+// NewSecret returns a random secret for signatures of version v1.
+func NewSecret() []byte {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return []byte(secretPrefix + base64.StdEncoding.EncodeToString(key))
+}
+
+// NewKeys returns a random pair of keys for signatures of version v1a.
+func NewKeys() (public, private []byte) {
+	pub, priv, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		panic("standardwebhook: " + err.Error()) // the system's random generator never fails
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return []byte(publicPrefix + encode(pub)), []byte(privatePrefix + encode(priv))
+}

@@ -1,0 +1,109 @@
+package standardwebhook_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	official "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/rcshook/rcshook/internal/standardwebhook"
+)
+
+const tolerance = 5 * time.Minute
+
+func TestSign(t *testing.T) {
+	t.Parallel()
+	public, private := standardwebhook.NewKeys()
+	secret := standardwebhook.NewSecret()
+	now, body := time.Now(), []byte(`{"to":"x"}`)
+	for _, test := range []struct {
+		name             string
+		receiver, sender []byte
+	}{
+		{"v1", secret, secret},
+		{"v1 without the prefix", secret, secret[len("whsec_"):]},
+		{"v1a", public, private},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h := http.Header{"Webhook-Id": {"msg_1"}}
+			if err := standardwebhook.Sign(h, body, test.sender, now); err != nil {
+				t.Fatal(err)
+			}
+			if id := h.Get("Webhook-Id"); id != "msg_1" {
+				t.Errorf("Sign replaces the ID by %q", id)
+			}
+			verify := func(h http.Header, body []byte, now time.Time) error {
+				return standardwebhook.Verify(h, body, [][]byte{[]byte("whsec_b3RoZXI="), test.receiver}, now, tolerance)
+			}
+			if err := verify(h, body, now.Add(tolerance-time.Second)); err != nil {
+				t.Errorf("Verify: %v", err)
+			}
+			if err := verify(h, append(body, ' '), now); !errors.Is(err, standardwebhook.ErrSignature) {
+				t.Errorf("with another body: %v, want ErrSignature", err)
+			}
+			for _, skew := range []time.Duration{tolerance + time.Second, -tolerance - time.Second} {
+				if err := verify(h, body, now.Add(skew)); !errors.Is(err, standardwebhook.ErrStale) {
+					t.Errorf("%s later: %v, want ErrStale", skew, err)
+				}
+			}
+			for name := range h {
+				changed := h.Clone()
+				changed.Set(name, h.Get(name)+"0")
+				if err := verify(changed, body, now); !errors.Is(err, standardwebhook.ErrSignature) {
+					t.Errorf("with another %s: %v, want ErrSignature", name, err)
+				}
+				changed.Del(name)
+				if err := verify(changed, body, now); !errors.Is(err, standardwebhook.ErrUnauthorized) {
+					t.Errorf("without %s: %v, want ErrUnauthorized", name, err)
+				}
+				changed[name] = []string{h.Get(name), h.Get(name)}
+				if err := verify(changed, body, now); !errors.Is(err, standardwebhook.ErrUnauthorized) {
+					t.Errorf("with a duplicate %s: %v, want ErrUnauthorized", name, err)
+				}
+			}
+		})
+	}
+}
+
+// The official library accepts our signatures and we accept its signatures.
+func TestSign_official(t *testing.T) {
+	t.Parallel()
+	secret := standardwebhook.NewSecret()
+	library, err := official.NewWebhook(string(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, body, h := time.Now(), []byte("{}"), http.Header{}
+	if err := standardwebhook.Sign(h, body, secret, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := library.Verify(body, h); err != nil {
+		t.Errorf("the official library rejects %v: %v", h, err)
+	}
+	signature, err := library.Sign("msg_1", now, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = http.Header{"Svix-Id": {"msg_1"}, "Svix-Timestamp": h["Webhook-Timestamp"], "Svix-Signature": {"v1,AAAA v2,x " + signature}}
+	if err := standardwebhook.Verify(h, body, [][]byte{secret}, now, tolerance); err != nil {
+		t.Errorf("the signature of the official library is rejected: %v", err)
+	}
+}
+
+func TestCheckSecret(t *testing.T) {
+	t.Parallel()
+	public, _ := standardwebhook.NewKeys()
+	for _, valid := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "YQ", "YQ==", string(public)} {
+		if err := standardwebhook.CheckSecret([]byte(valid)); err != nil {
+			t.Errorf("CheckSecret(%q): %v", valid, err)
+		}
+	}
+	for _, invalid := range []string{"", "whsec_", "whsec_%", "whpk_", "whpk_YQ==", "a b"} {
+		if standardwebhook.CheckSecret([]byte(invalid)) == nil {
+			t.Errorf("CheckSecret(%q) accepts it", invalid)
+		}
+	}
+}
