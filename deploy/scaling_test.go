@@ -16,7 +16,7 @@ import (
 )
 
 // model is what a deployment needs and costs at a rate of messages. Measured are the
-// figures of rcshook bench, to be replaced by those of another machine; assumed is
+// figures of internal/bench, to be replaced by those of another machine; assumed is
 // what nobody publishes; the rest are prices and limits of Google, with their source.
 type model struct {
 	CPU         time.Duration // measured: of one request, with 256 at once

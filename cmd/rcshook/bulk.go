@@ -159,8 +159,8 @@ func told(what string, err error) error {
 // check tells what is wrong with the rows, and what the others will be.
 func (o *bulkOptions) check(ctx context.Context, journal *bulk.Journal, ends streams) (*bulk.Summary, error) {
 	p := newMeter(ends.err, "checking", "bytes")
-	summary, err := o.campaign.Check(ctx, journal.Done, p.part)
-	p.end()
+	summary, err := o.campaign.Check(ctx, journal.Done, p.set)
+	p.close()
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 	}
 	fmt.Fprintf(ends.out, "\nSending %s through %s\n", count(left-o.unreachable, "message"), o.url)
 	p := newMeter(ends.err, "sending", "messages")
-	p.begin(left)
+	p.set(0, int64(left))
 	counts := newCounts()
 	r := &o.runner
 	r.Campaign, r.Journal, r.SkipFaulty = &o.campaign, journal, o.skipFaulty
@@ -211,11 +211,11 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 		}
 	}
 	r.Retrying = func(reason string) {
-		p.say(fmt.Sprintf("what cannot be sent now is tried again, each row for up to %v: %s", r.Patience, reason))
+		p.print(fmt.Sprintf("what cannot be sent now is tried again, each row for up to %v: %s", r.Patience, reason))
 	}
 	began := time.Now()
 	err = r.Run(ctx)
-	p.end()
+	p.close()
 	err = errors.Join(err, journal.Close())
 	counts.print(ends.out, o.results, time.Since(began))
 	return o.ending(ctx, err, counts, left)

@@ -50,15 +50,15 @@ func (o *bulkOptions) reach(ctx context.Context, journal *bulk.Journal, left int
 		return err
 	}
 	m := newMeter(ends.err, "asking who can be reached", "numbers")
-	m.begin(left)
+	m.set(0, int64(left))
 	found, err := o.campaign.Reach(ctx, left, journal.Done, func(ctx context.Context, phones []string) ([]string, error) {
 		answer, err := client.BatchGetUsers(ctx, phones)
 		if err != nil {
 			return nil, err
 		}
 		return answer.ReachableUsers, nil
-	}, func(asked int) { m.part(int64(asked), int64(left)) })
-	m.end()
+	}, func(asked int) { m.set(int64(asked), int64(left)) })
+	m.close()
 	switch {
 	case errors.Is(err, rbm.ErrInvalidArgument):
 		return fmt.Errorf("-reachable: %w; all numbers must be of the region %s: send to others in a table of their own", err, a.Region)

@@ -32,7 +32,7 @@ type streams struct {
 }
 
 // commands in the order of a newcomer's way. The first is meant when none is named.
-var commands = []command{devCommand, sendCommand, bulkCommand, checkCommand, doctorCommand, serveCommand, benchCommand}
+var commands = []command{devCommand, sendCommand, bulkCommand, checkCommand, doctorCommand, serveCommand}
 
 const (
 	greetingUsage = "rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\n"

@@ -16,9 +16,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/draft"
 	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 )
@@ -79,7 +80,7 @@ type sendOptions struct {
 	target
 	direct, preview, json bool
 	timeout               time.Duration
-	message               *draft.Draft
+	message               *draft
 	key                   string // made up, where the message has none
 }
 
@@ -91,7 +92,7 @@ func send(ctx context.Context, args []string, ends streams) error {
 	if o.preview {
 		return preview(ctx, o, ends)
 	}
-	if !o.message.Has("idempotency_key") && !o.message.Has("message_id") {
+	if !o.message.has("idempotency_key") && !o.message.has("message_id") {
 		o.key = "send-" + strings.ToLower(rand.Text())
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
@@ -101,7 +102,7 @@ func send(ctx context.Context, args []string, ends streams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := c.Send(ctx, o.message.JSON(), "application/json", o.key)
+	answer, err := c.Send(ctx, o.message.json(), "application/json", o.key)
 	if err != nil {
 		return printer.lost(err)
 	}
@@ -150,7 +151,7 @@ func lastCause(log string) string {
 }
 
 func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
-	o := &sendOptions{message: new(draft.Draft)}
+	o := &sendOptions{message: new(draft)}
 	flags := newFlags("send")
 	o.flags(flags)
 	flags.BoolVar(&o.direct, "direct", false, "")
@@ -184,7 +185,7 @@ func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
 		return nil, err
 	}
 	for _, f := range fields {
-		if err := o.message.Set(f.key, f.value); err != nil {
+		if err := o.message.set(f.key, f.value); err != nil {
 			return nil, usageError(err.Error())
 		}
 	}
@@ -250,7 +251,7 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 		return usageError(fmt.Sprintf("there is no file %q; fields are written as text=Hello", file))
 	}
 	if err == nil {
-		o.message, err = draft.Parse(text)
+		o.message, err = parseDraft(text)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -258,14 +259,10 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 	return nil
 }
 
-// isTerminal reports whether somebody would have to type what is read.
-func isTerminal(in io.Reader) bool {
-	f, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // exitCode tells a script what to do next.

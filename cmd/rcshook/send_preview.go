@@ -9,8 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/cli/browser"
-
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/phone"
@@ -46,15 +44,15 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 	go func() { failed <- http.Serve(platform, sim) }() //nolint:gosec // of this machine
 	go func() { failed <- http.Serve(function, h) }()   //nolint:gosec // of this machine
 
-	o.message.Remove("agent") // there is one
-	if !o.message.Has("to") {
-		o.message.Remove("to")
-		if err := o.message.Set("to", previewTo); err != nil {
+	o.message.remove("agent") // there is one
+	if !o.message.has("to") {
+		o.message.remove("to")
+		if err := o.message.set("to", previewTo); err != nil {
 			return err
 		}
 	}
 	c := client.Client{URL: address(function), Key: devKey}
-	answer, err := c.Send(ctx, o.message.JSON(), "application/json", "")
+	answer, err := c.Send(ctx, o.message.json(), "application/json", "")
 	if err != nil {
 		return err
 	}
@@ -63,7 +61,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 		return printer.answer(answer, "")
 	}
 	printer.warnings(ends.out, &answer.Answer)
-	show(ends.out, address(platform)+"/")
+	fmt.Fprintf(ends.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(platform))
 	select {
 	case <-ctx.Done():
 		return nil
@@ -87,16 +85,6 @@ func rehearsed(sim *rbmtest.Simulator, baseURL string) (*rcshook.Handler, string
 	}
 	h, err := rcshook.New(environ, io.Discard)
 	return h, agentID, err
-}
-
-// show opens a page, and says where it is in case that nothing opens.
-func show(out io.Writer, address string) {
-	browser.Stdout, browser.Stderr = io.Discard, io.Discard
-	how := "It opens in your browser."
-	if err := browser.OpenURL(address); err != nil {
-		how = "Open it in a browser on this machine."
-	}
-	fmt.Fprintf(out, "This is how it looks: %s\n%s Nothing is sent. Ctrl-C ends it.\n", address, how)
 }
 
 func listenAnywhere(ctx context.Context) (net.Listener, error) {

@@ -59,8 +59,8 @@ func TestSendFields(t *testing.T) {
 		o, err := sendFlags([]string{"-" + name + "=true"}, strings.NewReader(""))
 		if err != nil {
 			t.Errorf("-%s: %v", name, err)
-		} else if want := `{"` + f.Name + `": "true"}`; string(o.message.JSON()) != want {
-			t.Errorf("-%s: %s, want %s", name, o.message.JSON(), want)
+		} else if want := `{"` + f.Name + `": "true"}`; string(o.message.json()) != want {
+			t.Errorf("-%s: %s, want %s", name, o.message.json(), want)
 		}
 	}
 }

@@ -8,7 +8,7 @@ data "archive_file" "source" {
   excludes = [ # what .gcloudignore names
     ".git/**", ".gitignore", ".gcloudignore", ".ci/**", ".github/**",
     "cmd/**", "deploy/**", "testdata/**", "rbm/rbmtest/**", "**/*_test.go", "*_test.go",
-    "internal/bench/**", "internal/bulk/**", "internal/client/**", "internal/doctor/**", "internal/draft/**", "internal/phone/**",
+    "internal/bench/**", "internal/bulk/**", "internal/client/**", "internal/doctor/**", "internal/phone/**",
     "internal/queue/queuetest/**",
     "go.work", "go.work.sum", "*.zip", ".terraform/**",
   ]

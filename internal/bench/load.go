@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"bufio"
@@ -16,41 +16,41 @@ import (
 	"time"
 )
 
-// A target is what a load calls.
+// A target is the server that a load calls.
 type target struct {
 	address  string // host and port
 	payload  []byte
-	accepted []byte // what is in every good answer
+	accepted []byte // part of the body of every good response
 }
 
-// A load is closed: each caller has a connection, and makes its next request when it
-// has the answer to the one before. The callers make one request each before the load
-// begins, which connects all of them.
+// A load is closed: each caller has one connection, and sends its next request after the
+// response to the previous one. Before the load starts, each caller sends one request,
+// which opens its connection.
 type load struct {
 	callers  int
 	duration time.Duration // how long the load lasts
-	requests int           // or how many requests it has, those before it begins among them
-	began    func() error  // called when the load begins
+	requests int           // or the number of requests, including those that open connections
+	onStart  func() error
 }
 
-// result is what came of a load.
+// result is the outcome of a load.
 type result struct {
-	answers   int             // those before the load began among them
-	elapsed   time.Duration   // from its begin until the last answer
+	responses int             // including those before the start
+	elapsed   time.Duration   // from the start to the last response
 	latencies []time.Duration // sorted
 }
 
-// answerTimeout is how long an answer may take.
-const answerTimeout = 30 * time.Second
-
-// run calls the target. One answer that is no good is an error.
+// run calls the target. It fails if a response is not a good one.
 func (l load) run(ctx context.Context, t target) (result, error) {
 	callers := make([]*caller, l.callers)
-	defer func() {
+	closeAll := func() {
 		for _, c := range callers {
-			c.close()
+			if c != nil {
+				c.conn.Close()
+			}
 		}
-	}()
+	}
+	defer closeAll()
 	for i := range callers {
 		c, err := t.connect(ctx)
 		if err != nil {
@@ -58,24 +58,20 @@ func (l load) run(ctx context.Context, t target) (result, error) {
 		}
 		callers[i] = c
 	}
-	defer context.AfterFunc(ctx, func() {
-		for _, c := range callers {
-			c.close()
-		}
-	})()
-	if err := each(callers, (*caller).call); err != nil {
+	defer context.AfterFunc(ctx, closeAll)()
+	if err := concurrently(callers, (*caller).call); err != nil {
 		return result{}, err
 	}
-	if l.began != nil {
-		if err := l.began(); err != nil {
+	if l.onStart != nil {
+		if err := l.onStart(); err != nil {
 			return result{}, err
 		}
 	}
 	var left atomic.Int64
 	left.Store(int64(l.requests - l.callers))
-	begin := time.Now()
-	err := each(callers, func(c *caller) error {
-		for ctx.Err() == nil && (time.Since(begin) < l.duration || left.Add(-1) >= 0) {
+	start := time.Now()
+	err := concurrently(callers, func(c *caller) error {
+		for ctx.Err() == nil && (time.Since(start) < l.duration || left.Add(-1) >= 0) {
 			sent := time.Now()
 			if err := c.call(); err != nil {
 				return err
@@ -84,17 +80,24 @@ func (l load) run(ctx context.Context, t target) (result, error) {
 		}
 		return nil
 	})
-	res := result{elapsed: time.Since(begin)}
+	res := result{elapsed: time.Since(start)}
+	refused, first := 0, ""
 	for _, c := range callers {
-		res.answers += c.answers
+		res.responses += c.responses
 		res.latencies = append(res.latencies, c.latencies...)
+		if refused += c.refused; first == "" {
+			first = c.refusal
+		}
 	}
 	slices.Sort(res.latencies)
-	return res, errors.Join(err, refusals(callers))
+	if refused > 0 {
+		err = errors.Join(err, fmt.Errorf("%d of %d requests were not accepted; the first response was %s", refused, res.responses, first))
+	}
+	return res, err
 }
 
-// each has all callers do something at the same time. The error is the first one.
-func each(callers []*caller, do func(*caller) error) error {
+// concurrently calls do for all callers at once and returns the first error.
+func concurrently(callers []*caller, do func(*caller) error) error {
 	errs := make([]error, len(callers))
 	var all sync.WaitGroup
 	for i, c := range callers {
@@ -107,25 +110,8 @@ func each(callers []*caller, do func(*caller) error) error {
 	return nil
 }
 
-// refusals counts the answers that were no good.
-func refusals(callers []*caller) error {
-	refused, answers, first := 0, 0, ""
-	for _, c := range callers {
-		answers += c.answers
-		refused += c.refused
-		if first == "" {
-			first = c.refusal
-		}
-	}
-	if refused == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %d requests were not accepted; the first answer was %s", refused, answers, first)
-}
-
-// A caller makes one request after the other on one connection. It writes the bytes of a
-// request as they are and reads the answer with net/http: a whole HTTP client would take
-// more of the machine than the function does.
+// A caller sends one request after the other on one connection. It writes the bytes of a
+// request itself, because an HTTP client would use more CPU than the function.
 type caller struct {
 	conn     net.Conn
 	r        *bufio.Reader
@@ -136,12 +122,12 @@ type caller struct {
 	key     []byte // part of request: the digits of the idempotency key
 
 	latencies []time.Duration
-	answers   int
+	responses int
 	refused   int
 	refusal   string // the first one
 }
 
-// keyDigits is the length of a number in an idempotency key.
+// keyDigits is the length of the number in an idempotency key.
 const keyDigits = 19
 
 func (t target) connect(ctx context.Context) (*caller, error) {
@@ -158,14 +144,14 @@ func (t target) connect(ctx context.Context) (*caller, error) {
 	}, nil
 }
 
-// lastKey makes every request one of its own.
+// lastKey is the number in the latest idempotency key.
 var lastKey atomic.Int64
 
-// call makes one request. An answer that is no good is counted, and not an error.
+// call sends one request. It counts a response that is not a good one.
 func (c *caller) call() error {
 	digits := strconv.AppendInt(make([]byte, 0, keyDigits), lastKey.Add(1), 10)
 	copy(c.key[keyDigits-len(digits):], digits)
-	if err := c.conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
+	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return err
 	}
 	if _, err := c.conn.Write(c.request); err != nil {
@@ -173,25 +159,18 @@ func (c *caller) call() error {
 	}
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return fmt.Errorf("read response: %w", err)
 	}
 	defer res.Body.Close()
 	c.body.Reset()
 	if _, err := io.Copy(&c.body, res.Body); err != nil {
-		return fmt.Errorf("read answer: %w", err)
+		return fmt.Errorf("read response: %w", err)
 	}
-	c.answers++
+	c.responses++
 	if res.StatusCode != http.StatusOK || !bytes.Contains(c.body.Bytes(), c.accepted) {
-		c.refused++
-		if c.refusal == "" {
+		if c.refused++; c.refusal == "" {
 			c.refusal = fmt.Sprintf("%d: %s", res.StatusCode, c.body.Bytes())
 		}
 	}
 	return nil
-}
-
-func (c *caller) close() {
-	if c != nil {
-		c.conn.Close()
-	}
 }

@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"io"
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestLoad sees that all callers call at once, as often as they should, and each time
-// with another key.
+// TestLoad checks that all callers call at once, that the number of requests is right, and
+// that each request has its own key.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	const callers, requests = 4, 100
@@ -30,19 +30,19 @@ func TestLoad(t *testing.T) {
 		connections[r.RemoteAddr] = true
 		mu.Unlock()
 		if here.Add(1) == callers {
-			close(together) // or nobody gets an answer
+			close(together)
 		}
 		<-together
 		_, _ = io.WriteString(w, "yes")
 	}))
 	defer server.Close()
-	began := 0
-	res, err := load{callers: callers, requests: requests, began: func() error { began++; return nil }}.run(t.Context(), at(server))
+	started := 0
+	res, err := load{callers: callers, requests: requests, onStart: func() error { started++; return nil }}.run(t.Context(), at(server))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.answers != requests || len(res.latencies) != requests-callers || res.elapsed <= 0 || began != 1 {
-		t.Errorf("%d answers, of which %d measured, in %v; began %d times", res.answers, len(res.latencies), res.elapsed, began)
+	if res.responses != requests || len(res.latencies) != requests-callers || res.elapsed <= 0 || started != 1 {
+		t.Errorf("%d responses, %d of them measured, in %v; started %d times", res.responses, len(res.latencies), res.elapsed, started)
 	}
 	if len(keys) != requests || len(connections) != callers {
 		t.Errorf("%d keys on %d connections, want %d and %d", len(keys), len(connections), requests, callers)
@@ -64,13 +64,13 @@ func TestLoad_refused(t *testing.T) {
 	}))
 	defer server.Close()
 	_, err := load{callers: 1, requests: 5}.run(t.Context(), at(server))
-	const want = "2 of 5 requests were not accepted; the first answer was 503: yes, but later\n"
+	const want = "2 of 5 requests were not accepted; the first response was 503: yes, but later\n"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %q", err, want)
 	}
 }
 
-// TestLoad_broken sees that a connection that breaks ends the load.
+// TestLoad_broken checks that a broken connection ends the load.
 func TestLoad_broken(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -82,8 +82,8 @@ func TestLoad_broken(t *testing.T) {
 	}))
 	defer server.Close()
 	_, err := load{callers: 1, duration: time.Minute}.run(t.Context(), at(server))
-	if err == nil || !strings.HasPrefix(err.Error(), "read answer: ") {
-		t.Errorf("got %v, want an error of reading", err)
+	if err == nil || !strings.HasPrefix(err.Error(), "read response: ") {
+		t.Errorf("got %v, want a read error", err)
 	}
 }
 

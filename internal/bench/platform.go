@@ -1,14 +1,24 @@
-package bench
+package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"log"
+	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,91 +27,120 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// apiKeys is the secret that holds the key of the callers.
-const apiKeys = "projects/rcshook-dev/secrets/rcs-callers"
+// apiKeys is the secret with the API key of the callers, and apiKey that key.
+const (
+	apiKeys = "projects/rcshook-dev/secrets/rcs-callers"
+	apiKey  = "bench"
+)
 
-// apiKey is that key.
-const apiKey = "bench"
-
-// stage is what the other processes have to know of the platform.
-type stage struct {
-	Environment rbmtest.Environment
-	Messages    string // base URL of the lean platform
-	Certificate []byte // that of the lean platform, in DER; nil over plain HTTP
-	Token       string // good for it
+// A platform serves tokens and secrets, by the simulator, and takes messages.
+type platform struct {
+	rbmtest.Environment
+	simulator, lean *httptest.Server
+	messages        atomic.Int64
+	credentials     string // file with Application Default Credentials
+	roots           string // file with the certificates to trust; empty with plain HTTP
+	token           string // valid for messages
 }
 
-// servePlatform serves the simulator, for tokens and secrets, and the lean platform,
-// each on a port of its own, and writes a [stage] to out.
-func servePlatform(plain bool, out io.Writer, messages *atomic.Int64, failed chan<- error) error {
-	simulator, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return err
-	}
-	lean, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-	if err != nil {
-		return err
-	}
+// startPlatform starts a platform and writes its files to a folder.
+func startPlatform(plain bool, dir string) (*platform, error) {
 	sim := new(rbmtest.Simulator)
-	s := stage{Environment: sim.Provision("http://" + simulator.Addr().String()), Messages: "http://" + lean.Addr().String()}
-	p := &leanPlatform{tokens: sim.Tokens(), messages: messages, version: 2}
-	if plain {
-		p.version = 1
-	}
-	server := &http.Server{Handler: p} //nolint:gosec // on loopback, for our own
-	serve := server.Serve
-	if !plain {
-		certificate, err := newCertificate()
-		if err != nil {
-			return err
-		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
-		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
-		s.Messages, s.Certificate = "https://"+lean.Addr().String(), certificate.Certificate[0]
-	}
-	go func() { failed <- http.Serve(simulator, sim) }() //nolint:gosec // on loopback, for our own
-	go func() { failed <- serve(lean) }()
+	p := &platform{simulator: httptest.NewServer(sim), credentials: filepath.Join(dir, "credentials.json")}
+	p.Environment = sim.Provision(p.simulator.URL)
 	sim.Secrets().AddVersion(apiKeys, []byte(apiKey))
-	s.Token = sim.Tokens().Issue(rbm.Scope)
-	return json.NewEncoder(out).Encode(s)
+	p.token = sim.Tokens().Issue(rbm.Scope)
+	handler := &leanPlatform{tokens: sim.Tokens(), messages: &p.messages, version: 1}
+	p.lean = httptest.NewUnstartedServer(handler)
+	p.lean.Config.ErrorLog = log.New(new(bytes.Buffer), "", 0) // processes stop with connections open
+	err := os.WriteFile(p.credentials, p.Credentials, 0o600)
+	if plain {
+		p.lean.Start()
+		return p, err
+	}
+	certificate, err2 := newCertificate()
+	if err = errors.Join(err, err2); err != nil {
+		return p, err
+	}
+	handler.version = 2
+	p.lean.EnableHTTP2 = true
+	p.lean.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS13}
+	p.lean.StartTLS()
+	// A deployed function reads the roots of the system too.
+	roots, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return p, err
+	}
+	p.roots = filepath.Join(dir, "roots.pem")
+	own := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]})
+	return p, os.WriteFile(p.roots, append(roots, own...), 0o600)
 }
 
-// leanPlatform takes messages as RBM does, and forgets them. It sees that each comes
-// with a good token, to a path and with the parameters that RBM knows, and answers as
-// RBM does, with the message; what is in the message it does not look at.
+func (p *platform) close() {
+	p.simulator.CloseClientConnections()
+	p.simulator.Close()
+	if p.lean.Listener != nil {
+		p.lean.CloseClientConnections()
+		p.lean.Close()
+	}
+}
+
+// newCertificate returns a certificate of the kind that Google's servers have, which is
+// cheaper than the RSA certificate of httptest.
+func newCertificate() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(24 * time.Hour),
+		IPAddresses:  []net.IP{net.ParseIP(loopback)},
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
+}
+
+// leanPlatform takes messages as RBM does, and drops them. It checks the token, the path
+// and the parameters of each, and returns the message as RBM does, without looking into it.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 type leanPlatform struct {
 	tokens   *rbmtest.TokenServer
 	messages *atomic.Int64
-	version  int          // of HTTP: another one is not what is to be measured
-	checked  atomic.Value // the Authorization that was good, a string
+	version  int          // of HTTP; a request of another version is an error
+	checked  atomic.Value // the latest valid Authorization header, a string
 }
 
 func (p *leanPlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var body, answer bytes.Buffer
+	var body, response bytes.Buffer
 	_, err := body.ReadFrom(r.Body)
 	if err == nil {
-		err = p.take(r, body.Bytes(), &answer)
+		err = p.create(r, body.Bytes(), &response)
 	}
-	status := http.StatusOK
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	if err == nil {
 		p.messages.Add(1)
 	} else {
-		status = http.StatusBadRequest
-		refuse(&answer, err)
+		text, _ := json.Marshal(map[string]any{"error": map[string]any{ // strings and numbers always encode
+			"code": http.StatusBadRequest, "status": "INVALID_ARGUMENT", "message": err.Error(),
+		}})
+		response.Reset()
+		response.Write(text)
+		w.WriteHeader(http.StatusBadRequest)
 	}
-	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	w.WriteHeader(status)
-	_, _ = w.Write(answer.Bytes()) // nobody may be there to read it
+	_, _ = w.Write(response.Bytes()) // the client may be gone
 }
 
-// take writes the answer to a request, or says what is wrong with it.
-func (p *leanPlatform) take(req *http.Request, body []byte, answer *bytes.Buffer) error {
+// create writes the response to a valid request.
+func (p *leanPlatform) create(req *http.Request, body []byte, response *bytes.Buffer) error {
 	if authorization := req.Header.Get("Authorization"); authorization != p.checked.Load() {
 		token, _ := strings.CutPrefix(authorization, "Bearer ")
 		if _, err := p.tokens.Check(token, rbm.Scope); err != nil {
-			return fmt.Errorf("the token is no good: %w", err)
+			return fmt.Errorf("invalid token: %w", err)
 		}
 		p.checked.Store(authorization)
 	}
@@ -112,26 +151,17 @@ func (p *leanPlatform) take(req *http.Request, body []byte, answer *bytes.Buffer
 	rest, isObject := bytes.CutPrefix(body, []byte("{"))
 	switch {
 	case req.ProtoMajor != p.version:
-		return fmt.Errorf("the request came by %s, want HTTP/%d", req.Proto, p.version)
+		return fmt.Errorf("expected HTTP/%d, got %s", p.version, req.Proto)
 	case req.Method != http.MethodPost || !ok || !isMessage:
-		return fmt.Errorf("there is no %s %s", req.Method, req.URL.Path)
+		return fmt.Errorf("unknown method or path: %s %s", req.Method, req.URL.Path)
 	case id == "" || query.Get("agentId") == "":
 		return errors.New("messageId or agentId is missing")
 	case !isObject:
-		return errors.New("the body is no JSON object")
+		return errors.New("the body is not a JSON object")
 	}
-	answer.WriteString(`{"name":"phones/` + phone + `/agentMessages/` + id + `","sendTime":"`)
-	answer.Write(time.Now().UTC().AppendFormat(answer.AvailableBuffer(), "2006-01-02T15:04:05.000000Z"))
-	answer.WriteString(`",`)
-	answer.Write(rest)
+	response.WriteString(`{"name":"phones/` + phone + `/agentMessages/` + id + `","sendTime":"`)
+	response.Write(time.Now().UTC().AppendFormat(response.AvailableBuffer(), "2006-01-02T15:04:05.000000Z"))
+	response.WriteString(`",`)
+	response.Write(rest)
 	return nil
-}
-
-// refuse tells what is wrong with a request, as Google's APIs do.
-func refuse(answer *bytes.Buffer, err error) {
-	text, _ := json.Marshal(map[string]any{"error": map[string]any{ // strings and numbers always encode
-		"code": http.StatusBadRequest, "status": "INVALID_ARGUMENT", "message": err.Error(),
-	}})
-	answer.Reset()
-	answer.Write(text)
 }

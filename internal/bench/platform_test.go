@@ -1,4 +1,4 @@
-package bench
+package main
 
 import (
 	"encoding/json"
@@ -13,7 +13,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestLeanPlatform sends messages to it by the real client, and what is none.
+// TestLeanPlatform sends it valid and invalid messages.
 func TestLeanPlatform(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
@@ -32,14 +32,14 @@ func TestLeanPlatform(t *testing.T) {
 	}{
 		{"a message", "POST", path, token, message, 200, `"contentMessage":{"text":"a"},"name":"phones/+12025550123/agentMessages/5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60","sendTime":"2`},
 		{"an escaped number", "POST", strings.Replace(path, "+", "%2B", 1), token, message, 200, `"name":"phones/+12025550123/agentMessages/`},
-		{"no token", "POST", path, "", message, 400, "the token is no good"},
-		{"another token", "POST", path, "ya29.static", message, 400, "the token is no good"},
-		{"a token without the scope", "POST", path, sim.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform"), message, 400, "the token is no good"},
-		{"another method", "GET", path, token, message, 400, "there is no GET /v1/phones/"},
-		{"another path", "POST", "/v1/users", token, message, 400, "there is no POST /v1/users"},
+		{"no token", "POST", path, "", message, 400, "invalid token"},
+		{"another token", "POST", path, "ya29.static", message, 400, "invalid token"},
+		{"a token without the scope", "POST", path, sim.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform"), message, 400, "invalid token"},
+		{"another method", "GET", path, token, message, 400, "unknown method or path: GET /v1/phones/"},
+		{"another path", "POST", "/v1/users", token, message, 400, "unknown method or path: POST /v1/users"},
 		{"no ID", "POST", strings.Replace(path, "messageId", "id", 1), token, message, 400, "messageId or agentId is missing"},
 		{"no agent", "POST", strings.Replace(path, "agentId", "id", 1), token, message, 400, "messageId or agentId is missing"},
-		{"no object", "POST", path, token, `[]`, 400, "the body is no JSON object"},
+		{"no object", "POST", path, token, `[]`, 400, "the body is not a JSON object"},
 	} {
 		before := messages.Load()
 		req, err := http.NewRequestWithContext(t.Context(), test.method, url+test.path, strings.NewReader(test.body))
@@ -53,11 +53,11 @@ func TestLeanPlatform(t *testing.T) {
 		}
 		text, err := io.ReadAll(res.Body)
 		res.Body.Close()
-		var answer map[string]any
-		if err != nil || json.Unmarshal(text, &answer) != nil {
-			t.Errorf("%s: the answer is %s, %v", test.name, text, err)
+		var response map[string]any
+		if err != nil || json.Unmarshal(text, &response) != nil {
+			t.Errorf("%s: the response is %s, %v", test.name, text, err)
 		}
-		sorted, _ := json.Marshal(answer) // it was JSON
+		sorted, _ := json.Marshal(response) // it was JSON
 		if res.StatusCode != test.status || !strings.Contains(string(sorted), test.want) {
 			t.Errorf("%s: got %d %s, want %d with %s", test.name, res.StatusCode, sorted, test.status, test.want)
 		}
