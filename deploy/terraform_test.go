@@ -23,12 +23,12 @@ func TestSettings(t *testing.T) {
 		slices.Sort(names)
 		for _, name := range slices.Compact(names) {
 			_, err := config.FromEnviron([]string{name + "=x"})
-			var faults *config.Error
-			if !errors.As(err, &faults) {
+			e, ok := errors.AsType[*config.Error](err)
+			if !ok {
 				continue
 			}
-			for _, f := range faults.Faults {
-				if f.Setting == name && strings.Contains(f.Detail, "is not a setting") {
+			for _, f := range e.Problems {
+				if f.Path == name && f.Unknown {
 					t.Errorf("%s: %v", file, f)
 				}
 			}

@@ -169,7 +169,7 @@ func (c *Client) carry(h *http.Client) {
 const maxAgentID = 200
 
 func checkAgentID(id string) (string, error) {
-	id = strings.TrimSuffix(id, agentDomain)
+	id = strings.TrimSuffix(id, AgentDomain)
 	if id == "" {
 		return "", errors.New("rbm: the agent ID is missing")
 	}

@@ -10,9 +10,9 @@ import (
 // must never change: a message sent again after an update would arrive twice.
 var namespace = uuid.MustParse("b6fd694e-4884-4d53-9502-3e55007383a9")
 
-// agentDomain ends the agent IDs that the console and the webhooks show. The
+// AgentDomain ends the agent IDs that the console and the webhooks show. The
 // methods of the API take the part before it.
-const agentDomain = "@rbm.goog"
+const AgentDomain = "@rbm.goog"
 
 // MessageID returns the message ID for the thing that key names, such as an
 // order number or the ID of an event: a version 5 UUID of the agent ID, the phone
@@ -23,6 +23,6 @@ const agentDomain = "@rbm.goog"
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 func MessageID(agentID, phone, key string) string {
-	name := strings.TrimSuffix(agentID, agentDomain) + "\n" + phone + "\n" + key
+	name := strings.TrimSuffix(agentID, AgentDomain) + "\n" + phone + "\n" + key
 	return uuid.NewSHA1(namespace, []byte(name)).String()
 }

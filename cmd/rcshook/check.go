@@ -70,11 +70,11 @@ func check(ctx context.Context, args []string, ends streams) error {
 	agents := append(slices.Sorted(maps.Keys(file.Agents)), config.DefaultAgent) // that of the environment
 	sources, wrong := source.Open(file.Sources, source.Options{Agents: agents})
 	if err := config.Join(err, wrong); err != nil {
-		if faults := (*config.Error)(nil); errors.As(err, &faults) {
-			for _, f := range faults.Faults {
-				fmt.Fprintln(ends.out, f)
+		if e, ok := errors.AsType[*config.Error](err); ok {
+			for _, p := range e.Problems {
+				fmt.Fprintln(ends.out, p)
 			}
-			return fmt.Errorf("%s has %s", name, count(len(faults.Faults), "fault"))
+			return fmt.Errorf("%s has %s", name, count(len(e.Problems), "problem"))
 		}
 		return err
 	}

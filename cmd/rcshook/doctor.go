@@ -159,7 +159,7 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return os.ReadFile(name)
 	}
-	if !config.Loopback(u) {
+	if !config.IsLoopback(name) {
 		return nil, usageError("-env takes a URL of this machine only, such as http://localhost:8081/_dev/env")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

@@ -4,12 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"flag"
-	"net/netip"
-	"net/url"
 	"os"
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/outcome"
 )
 
@@ -57,7 +56,7 @@ func (t *target) client() (*client.Client, error) {
 		}
 		t.url = localURL
 	}
-	if t.key == "" && t.token == "" && isLoopback(t.url) {
+	if t.key == "" && t.token == "" && config.IsLoopback(t.url) {
 		t.key = devKey
 	}
 	c := &client.Client{URL: t.url, Key: t.key, Token: t.token, UserAgent: "rcshook/" + rcshook.Version()}
@@ -79,14 +78,4 @@ func nextStep(code outcome.Code, err error, by, action string) string {
 	default:
 		return action
 	}
-}
-
-// isLoopback reports whether an address is on this machine.
-func isLoopback(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -64,7 +64,7 @@ func New(cfg config.Config, opts Options) *Directory {
 		transport: opts.Transport,
 		refresh:   opts.Refresh,
 		log:       opts.Log,
-		local:     loopback(cfg.RBMEndpoint) || loopback(cfg.SecretManagerEndpoint),
+		local:     config.IsLoopback(cfg.RBMEndpoint) || config.IsLoopback(cfg.SecretManagerEndpoint),
 		life:      newLife(),
 		byName:    make(map[string]*entry),
 		byID:      make(map[string]*entry),

@@ -30,7 +30,7 @@ func ReadFile(ctx context.Context, cfg config.Config, opts Options) (name string
 			if errors.Is(err, os.ErrNotExist) {
 				reason = "there is no such file; if it is in the folder that was deployed, look for it in .gcloudignore"
 			}
-			return name, nil, &config.Error{Faults: []config.Fault{{Setting: "RCSHOOK_CONFIG", Detail: "names a file, and " + reason}}}
+			return name, nil, &config.Error{Problems: []config.Problem{config.Position{Path: "RCSHOOK_CONFIG"}.Problemf("names a file, and %s", reason)}}
 		}
 		return filepath.Base(name), data, nil
 	}

@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/url"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
@@ -214,10 +213,5 @@ func isPrivateKey(text string) bool {
 // trusts reports whether a key may be traded at a token endpoint: at Google's, and
 // at one on this machine if another server on this machine is configured.
 func (d *Directory) trusts(tokenURI string) bool {
-	return tokenURI == "" || tokenURI == google.JWTTokenURL || d.local && loopback(tokenURI)
-}
-
-func loopback(rawURL string) bool {
-	u, err := url.Parse(rawURL)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && config.Loopback(u)
+	return tokenURI == "" || tokenURI == google.JWTTokenURL || d.local && config.IsLoopback(tokenURI)
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"strings"
+
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // What [ParseAgentID] finds wrong with a text.
@@ -22,15 +24,12 @@ var (
 // no rule of its own.
 const maxAgentID = 200
 
-// agentDomain may stand at the end of an agent ID; the platform takes both forms.
-const agentDomain = "@rbm.goog"
-
 // ParseAgentID returns the agent ID in a text, without blanks, line ends and a
 // byte order mark around it, and without "@rbm.goog" at its end. The error is one
 // of those above and never holds any of the text.
 func ParseAgentID(text string) (string, error) {
 	text = Trim(text)
-	id := strings.TrimSuffix(text, agentDomain)
+	id := strings.TrimSuffix(text, rbm.AgentDomain)
 	switch {
 	case id == "":
 		return "", ErrNoAgentID

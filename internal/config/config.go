@@ -119,34 +119,37 @@ type Agent struct {
 	Fallback *Fallback
 }
 
-// Error lists everything that is wrong with the settings.
+// Error lists every problem with the settings.
 type Error struct {
-	Faults []Fault // never empty
-}
-
-// Fault is one missing or malformed setting.
-type Fault struct {
-	// Setting is the name of the environment variable, or the place in the file.
-	Setting string
-
-	// Detail says what is wrong and what to write instead. It never holds the
-	// value: that may be a secret in the wrong place.
-	Detail string
+	Problems []Problem // never empty
 }
 
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString("config: ")
-	if n := len(e.Faults); n > 1 {
-		fmt.Fprintf(&b, "%d faults: ", n)
+	texts := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		texts[i] = p.String()
 	}
-	for i, f := range e.Faults {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(f.String())
+	if len(texts) == 1 {
+		return "config: " + texts[0]
 	}
-	return b.String()
+	return fmt.Sprintf("config: %d problems: %s", len(texts), strings.Join(texts, "; "))
 }
 
-func (f Fault) String() string { return f.Setting + " " + f.Detail }
+// Problem is a missing, invalid or unknown setting.
+type Problem struct {
+	// Position is where the setting is. Its Path is the setting: an environment
+	// variable, or a path in the file.
+	Position
+
+	// Detail is the problem and its fix. It never contains the value, which may be
+	// a secret in the wrong place.
+	Detail string
+
+	// Missing means that a required setting is not set, Unknown that the setting
+	// does not exist. Suggestion is the setting that was probably meant by an
+	// unknown one; it may be empty.
+	Missing, Unknown bool
+	Suggestion       string
+}
+
+func (p Problem) String() string { return p.Position.String() + " " + p.Detail }

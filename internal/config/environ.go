@@ -65,16 +65,16 @@ func FromEnviron(environ []string) (Config, error) {
 	cfg := r.config()
 	cfg.Project = project
 	r.unknown()
-	if len(r.faults) > 0 {
-		return Config{}, &Error{r.faults}
+	if len(r.problems) > 0 {
+		return Config{}, &Error{r.problems}
 	}
 	return cfg, nil
 }
 
 // reader takes settings one by one and collects what is wrong with them.
 type reader struct {
-	values map[string]string
-	faults []Fault
+	values   map[string]string
+	problems []Problem
 }
 
 func (r *reader) config() Config {
@@ -105,7 +105,14 @@ func (r *reader) config() Config {
 }
 
 func (r *reader) fault(setting, detail string) {
-	r.faults = append(r.faults, Fault{setting, detail})
+	r.problems = append(r.problems, Position{Path: setting}.Problemf("%s", detail))
+}
+
+// missing adds the problem that a required setting is not set.
+func (r *reader) missing(setting, detail string) {
+	p := Position{Path: setting}.Problemf("is missing%s", detail)
+	p.Missing = true
+	r.problems = append(r.problems, p)
 }
 
 // secret takes a setting that may be the name of a secret.
@@ -126,11 +133,12 @@ func (r *reader) unknown() {
 		if slices.Contains(settings, name) {
 			continue
 		}
-		detail := "is not a setting of rcshook: remove it"
-		if near := nearest(name); near != "" {
-			detail = "is not a setting of rcshook: did you mean " + near + "?"
+		p := Position{Path: name}.Problemf("is not a setting of rcshook: remove it")
+		p.Unknown = true
+		if p.Suggestion = nearest(name); p.Suggestion != "" {
+			p.Detail = "is not a setting of rcshook: did you mean " + p.Suggestion + "?"
 		}
-		r.fault(name, detail)
+		r.problems = append(r.problems, p)
 	}
 }
 

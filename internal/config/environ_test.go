@@ -213,25 +213,25 @@ func TestFromEnviron_faults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := config.FromEnviron(tt.environ)
-			var faults *config.Error
-			if !errors.As(err, &faults) {
+			var problems *config.Error
+			if !errors.As(err, &problems) {
 				t.Fatalf("FromEnviron = %v, want a *config.Error", err)
 			}
 			var names []string
-			for _, f := range faults.Faults {
-				names = append(names, f.Setting)
-				if !strings.Contains(err.Error(), f.Setting+" "+f.Detail) {
+			for _, f := range problems.Problems {
+				names = append(names, f.Path)
+				if !strings.Contains(err.Error(), f.Path+" "+f.Detail) {
 					t.Errorf("error %q leaves out %s", err, f)
 				}
 			}
 			if list := strings.Join(names, " "); list != tt.want {
-				t.Errorf("FromEnviron: faults in %s, want %s", list, tt.want)
+				t.Errorf("FromEnviron: problems in %s, want %s", list, tt.want)
 			}
-			if detail := faults.Faults[0].Detail; !strings.Contains(detail, tt.hint) {
+			if detail := problems.Problems[0].Detail; !strings.Contains(detail, tt.hint) {
 				t.Errorf("FromEnviron: detail %q, want it to have %q", detail, tt.hint)
 			}
 			if diff := cmp.Diff(plain(config.Config{}), plain(got)); diff != "" {
-				t.Errorf("FromEnviron with faults (-want +got):\n%s", diff)
+				t.Errorf("FromEnviron with problems (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -75,7 +75,7 @@ type Source struct {
 	Name string
 
 	// At tells where each field was written.
-	At Places
+	At Positions
 }
 
 // Scheme says how requests prove who sent them; package source explains the types.
@@ -93,7 +93,7 @@ type Scheme struct {
 	TimestampUnit   string        `yaml:"timestamp_unit"`
 	Tolerance       time.Duration `yaml:"tolerance"`
 
-	At Places
+	At Positions
 }
 
 // Fallback is a target for messages that RCS cannot deliver: an SMS provider, or
@@ -102,7 +102,7 @@ type Fallback struct {
 	URL    string `yaml:"url"`
 	Secret Secret `yaml:"secret"` // of Standard Webhooks: whsec_ and base64
 
-	At Places
+	At Positions
 }
 
 // file is what [File] looks like in YAML.
@@ -121,17 +121,17 @@ type agentEntry struct {
 	Countries   []string  `yaml:"countries"`
 	Fallback    *Fallback `yaml:"fallback"`
 
-	At Places
+	At Positions
 }
 
-// ParseFile reads rcshook.yaml. Name is how its faults call it.
+// ParseFile reads rcshook.yaml. Name is how its problems call it.
 //
 // The error is an [*Error] with every fault that can be told without knowing the
 // presets and the mapping language; package source finds the others. What could be
 // read is returned all the same, so that both can be reported at once.
 func ParseFile(name string, data []byte) (File, error) {
 	var raw file
-	r := fileReader{faults: DecodeYAML(name, data, &raw)}
+	r := fileReader{problems: DecodeYAML(name, data, &raw)}
 	f := File{Agents: make(map[string]Agent), Sources: make(map[string]Source)}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
@@ -143,41 +143,41 @@ func ParseFile(name string, data []byte) (File, error) {
 		s.Name, s.At = key, s.At.orAt(name, "sources."+key)
 		f.Sources[key] = r.source(s)
 	}
-	if len(r.faults) > 0 {
-		return f, &Error{r.faults}
+	if len(r.problems) > 0 {
+		return f, &Error{r.problems}
 	}
 	return f, nil
 }
 
 // With returns c with what the file says. The error is an [*Error].
 func (c Config) With(name string, f File) (Config, error) {
-	var faults []Fault
+	var problems []Problem
 	agents := maps.Clone(c.Agents)
 	for key, a := range f.Agents {
 		if _, ok := agents[key]; ok {
-			faults = append(faults, Place{File: name, Path: "agents." + key}.Fault("is described by %s too: keep one of the two", envAgentID))
+			problems = append(problems, Position{File: name, Path: "agents." + key}.Problemf("is described by %s too: keep one of the two", envAgentID))
 		}
 		agents[key] = a
 	}
 	if _, ok := agents[DefaultAgent]; !ok {
-		faults = append(faults, Place{File: name, Path: "agents"}.Fault("has no agent called %s: describe it here, or set %s", DefaultAgent, envAgentID))
+		problems = append(problems, Position{File: name, Path: "agents"}.Problemf("has no agent called %s: describe it here, or set %s", DefaultAgent, envAgentID))
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Sources)) {
 		if s := f.Sources[key]; s.Queue != "" && s.Queue != NoQueue && c.QueueAccount == "" {
-			faults = append(faults, s.At.Of("queue").Fault("names a queue, and %s and %s are not set: the queue has to know where to send its tasks, and as whom", envURL, envQueueAccount))
+			problems = append(problems, s.At.Of("queue").Problemf("names a queue, and %s and %s are not set: the queue has to know where to send its tasks, and as whom", envURL, envQueueAccount))
 		}
 	}
-	if len(faults) > 0 {
-		return c, &Error{faults}
+	if len(problems) > 0 {
+		return c, &Error{problems}
 	}
 	c.Agents, c.Sources = agents, f.Sources
 	return c, nil
 }
 
-type fileReader struct{ faults []Fault }
+type fileReader struct{ problems []Problem }
 
-func (r *fileReader) fault(at Place, format string, args ...any) {
-	r.faults = append(r.faults, at.Fault(format, args...))
+func (r *fileReader) fault(at Position, format string, args ...any) {
+	r.problems = append(r.problems, at.Problemf(format, args...))
 }
 
 // agent reads an agent by the rules of the environment, where the same settings
@@ -200,11 +200,12 @@ func (r *fileReader) agent(e agentEntry) Agent {
 
 		MessagesPerSecond: settings.pace(),
 	}
-	for _, f := range settings.faults {
+	for _, f := range settings.problems {
 		for long, short := range names {
 			f.Detail = strings.ReplaceAll(f.Detail, long, short)
 		}
-		r.fault(e.At.Of(names[f.Setting]), "%s", f.Detail)
+		f.Position = e.At.Of(names[f.Path])
+		r.problems = append(r.problems, f)
 	}
 	a.Countries = r.countries(e.Countries, e.At.Of("countries"))
 	a.Fallback = r.fallback(e.Fallback)
@@ -256,7 +257,7 @@ func (r *fileReader) source(s Source) Source {
 
 // countries reads an allow-list. One that is there and empty would allow nothing
 // or everything, depending on who reads it.
-func (r *fileReader) countries(list []string, at Place) []string {
+func (r *fileReader) countries(list []string, at Position) []string {
 	if list != nil && len(list) == 0 {
 		r.fault(at, "is empty: name the countries that may be sent to, or leave it out to allow all")
 	}
@@ -267,10 +268,10 @@ func (r *fileReader) countries(list []string, at Place) []string {
 	return checked
 }
 
-func (r *fileReader) country(text string, at Place) string {
+func (r *fileReader) country(text string, at Position) string {
 	settings := reader{values: map[string]string{envCountry: text}}
 	country := settings.country()
-	for _, f := range settings.faults {
+	for _, f := range settings.problems {
 		r.fault(at, "%s", f.Detail)
 	}
 	return country
@@ -303,7 +304,7 @@ func checkURL(text string) string {
 		return "must be a URL such as https://example.com/path"
 	case u.User != nil || u.Fragment != "":
 		return "must be a URL without a user and a fragment"
-	case u.Scheme == "http" && !Loopback(u):
+	case u.Scheme == "http" && !IsLoopback(text):
 		return "must begin with https:// unless it is on this machine (localhost)"
 	}
 	return ""
@@ -312,16 +313,16 @@ func checkURL(text string) string {
 // String names the source, and no more: printing it shows no secret.
 func (s Source) String() string { return fmt.Sprintf("source %s", s.Name) }
 
-// Join makes one error of several: of the faults of all, where they have any, and
+// Join makes one error of several: of the problems of all, where they have any, and
 // else of the errors themselves.
 func Join(errs ...error) error {
-	var faults []Fault
+	var problems []Problem
 	var collect func(error)
 	collect = func(err error) {
 		switch e := err.(type) { //nolint:errorlint // each is unwrapped below
 		case nil:
 		case *Error:
-			faults = append(faults, e.Faults...)
+			problems = append(problems, e.Problems...)
 		case interface{ Unwrap() []error }:
 			for _, inner := range e.Unwrap() {
 				collect(inner)
@@ -329,8 +330,8 @@ func Join(errs ...error) error {
 		}
 	}
 	joined := errors.Join(errs...)
-	if collect(joined); len(faults) > 0 {
-		return &Error{faults}
+	if collect(joined); len(problems) > 0 {
+		return &Error{problems}
 	}
 	return joined
 }

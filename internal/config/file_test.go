@@ -70,7 +70,7 @@ func TestParseFile(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(config.Places{}), cmpopts.EquateEmpty(), plainSecrets,
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(config.Positions{}), cmpopts.EquateEmpty(), plainSecrets,
 		cmp.Comparer(func(a, b config.Program) bool { return a.Text == b.Text })); diff != "" {
 		t.Errorf("ParseFile (-want +got):\n%s", diff)
 	}
@@ -161,12 +161,12 @@ func TestParseFile_faults(t *testing.T) {
 			_, err := config.ParseFile("f.yaml", []byte(test.text))
 			var got []string
 			if e := (*config.Error)(nil); errors.As(err, &e) {
-				for _, f := range e.Faults {
+				for _, f := range e.Problems {
 					got = append(got, f.String())
 				}
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("ParseFile(%q) faults (-want +got):\n%s", test.text, diff)
+				t.Errorf("ParseFile(%q) problems (-want +got):\n%s", test.text, diff)
 			}
 		})
 	}
@@ -209,8 +209,8 @@ func FuzzParseFile(f *testing.F) {
 		for _, s := range parsed.Sources {
 			s.Map.At(len(s.Map.Text))
 		}
-		if e := (*config.Error)(nil); err != nil && (!errors.As(err, &e) || len(e.Faults) == 0) {
-			t.Errorf("ParseFile(%q) = %v, want an *Error with faults", text, err)
+		if e := (*config.Error)(nil); err != nil && (!errors.As(err, &e) || len(e.Problems) == 0) {
+			t.Errorf("ParseFile(%q) = %v, want an *Error with problems", text, err)
 		}
 	})
 }

@@ -39,10 +39,10 @@ func (r *reader) queue() (name, account, address string) {
 	case account != "" && !accountForm.MatchString(account):
 		r.fault(envQueueAccount, "is not a service account: write NAME@PROJECT.iam.gserviceaccount.com")
 	case account == "" && r.has(envQueue):
-		r.fault(envQueueAccount, "is missing: name the service account that tasks of the queue come from; the function takes the ID tokens of no other one")
+		r.missing(envQueueAccount, ": name the service account that tasks of the queue come from; the function takes the ID tokens of no other one")
 	}
 	if (r.has(envQueue) || account != "") && !r.has(envURL) {
-		r.fault(envURL, "is missing: it is the public address of this function, such as https://rcshook-123456789012.us-central1.run.app, to which the queue sends its tasks")
+		r.missing(envURL, ": it is the public address of this function, such as https://rcshook-123456789012.us-central1.run.app, to which the queue sends its tasks")
 	}
 	return name, account, address
 }

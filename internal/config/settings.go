@@ -30,7 +30,7 @@ func (r *reader) agents() map[string]Agent {
 
 func (r *reader) agentID() Secret {
 	if !r.has(envAgentID) {
-		r.fault(envAgentID, "is missing: set it to the agent's ID from the RCS for Business console, or to the secret that holds it, projects/PROJECT/secrets/SECRET")
+		r.missing(envAgentID, ": set it to the agent's ID from the RCS for Business console, or to the secret that holds it, projects/PROJECT/secrets/SECRET")
 		return ""
 	}
 	s := r.secret(envAgentID)
@@ -65,9 +65,9 @@ func (r *reader) tokens() (audience, emails []string) {
 	audience, emails = r.list(envAudience), r.list(envEmails)
 	switch {
 	case len(audience) > 0 && len(emails) == 0:
-		r.fault(envEmails, "is missing: name the service accounts whose tokens are taken; any account can have a token for an audience")
+		r.missing(envEmails, ": name the service accounts whose tokens are taken; any account can have a token for an audience")
 	case len(audience) == 0 && len(emails) > 0:
-		r.fault(envAudience, "is missing: it is the address of this function, unless the tokens are made for something else")
+		r.missing(envAudience, ": it is the address of this function, unless the tokens are made for something else")
 	}
 	return audience, emails
 }
@@ -102,7 +102,7 @@ func (r *reader) callers() (keys Secret, allow bool) {
 	case allow && r.has(envAPIKeys):
 		r.fault(envAllow, "is true while "+envAPIKeys+" is set, so the keys would not be checked: keep one of the two")
 	case !allow && !tokens && !r.has(envAPIKeys):
-		r.fault(envAPIKeys, "is missing, so nobody may call: set it to a key, which is any long random text, or to the secret that holds the keys, projects/PROJECT/secrets/SECRET; to let everybody call, as behind Cloud Run IAM, set "+envAllow+"=true")
+		r.missing(envAPIKeys, ", so nobody may call: set it to a key, which is any long random text, or to the secret that holds the keys, projects/PROJECT/secrets/SECRET; to let everybody call, as behind Cloud Run IAM, set "+envAllow+"=true")
 	}
 	return keys, allow
 }
@@ -222,7 +222,7 @@ func (r *reader) endpoint(setting string) string {
 		r.fault(setting, "must be a URL such as https://proxy.example.com or http://localhost:8081")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		r.fault(setting, "must be a base URL: scheme, host and path, without a user, a query or a fragment")
-	case u.Scheme == "http" && !Loopback(u):
+	case u.Scheme == "http" && !IsLoopback(r.values[setting]):
 		r.fault(setting, "must begin with https:// unless it is on this machine (localhost), because access tokens are sent there")
 	default:
 		return strings.TrimRight(u.String(), "/")
@@ -230,9 +230,13 @@ func (r *reader) endpoint(setting string) string {
 	return ""
 }
 
-// Loopback reports whether the host of u is this machine by its very name:
+// IsLoopback reports whether address is an HTTP URL on this machine: its host is
 // localhost or a loopback address.
-func Loopback(u *url.URL) bool {
+func IsLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	ip := net.ParseIP(host)
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()

@@ -16,33 +16,42 @@ import (
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// Place is where something was written in a file, and its path there, such as
-// sources.shop.map.
-type Place struct {
-	File         string
-	Line, Column int // from 1; zero where the file says nothing
-	Path         string
+// Position is where a setting was written.
+type Position struct {
+	File         string // empty for the environment
+	Line, Column int    // from 1; zero if the setting was not written
+	Path         string // of the setting in the file, such as sources.shop.map
 }
 
-// Fault returns a fault at p. Its detail must not hold what was written: that may
-// be a secret in the wrong place.
-func (p Place) Fault(format string, args ...any) Fault {
-	setting := p.File
-	if p.Line > 0 {
-		setting = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+func (p Position) String() string {
+	var parts []string
+	switch {
+	case p.Line > 0:
+		parts = append(parts, fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column))
+	case p.File != "":
+		parts = append(parts, p.File)
 	}
 	if p.Path != "" {
-		setting += " " + p.Path
+		parts = append(parts, p.Path)
 	}
-	return Fault{setting, fmt.Sprintf(format, args...)}
+	return strings.Join(parts, " ")
 }
 
-// Places are the places of the fields of a struct, by their names in the file; ""
+// Name returns the last element of the path, such as map.
+func (p Position) Name() string { return p.Path[strings.LastIndexByte(p.Path, '.')+1:] }
+
+// Problemf returns a problem at p. Its text must not contain the value of the
+// setting, which may be a secret in the wrong place.
+func (p Position) Problemf(format string, args ...any) Problem {
+	return Problem{Position: p, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Positions are the positions of the fields of a struct, by their names in the file; ""
 // is the struct itself. A field that was not written has the place of the struct.
-type Places map[string]Place
+type Positions map[string]Position
 
 // Of returns the place of a field.
-func (p Places) Of(field string) Place {
+func (p Positions) Of(field string) Position {
 	if at, ok := p[field]; ok {
 		return at
 	}
@@ -52,9 +61,9 @@ func (p Places) Of(field string) Place {
 }
 
 // orAt returns p, or the place of an entry without any field.
-func (p Places) orAt(file, path string) Places {
+func (p Positions) orAt(file, path string) Positions {
 	if p == nil {
-		return Places{"": {File: file, Path: path}}
+		return Positions{"": {File: file, Path: path}}
 	}
 	return p
 }
@@ -69,18 +78,18 @@ func join(path, field string) string {
 // Program is a text with lines of its own, in another language.
 type Program struct {
 	Text string
-	Place
+	Position
 
 	block  bool // Text stands in the file line by line
 	indent int  // of its lines
 }
 
 // At returns the place of the byte of Text at offset. Columns count characters.
-func (p Program) At(offset int) Place {
+func (p Program) At(offset int) Position {
 	before := p.Text[:min(max(offset, 0), len(p.Text))]
 	start := strings.LastIndexByte(before, '\n') + 1
 	lines, column := strings.Count(before, "\n"), len([]rune(before[start:]))
-	at := p.Place
+	at := p.Position
 	switch {
 	case p.block:
 		at.Line, at.Column = at.Line+1+lines, p.indent+1+column
@@ -93,22 +102,22 @@ func (p Program) At(offset int) Place {
 }
 
 // DecodeYAML reads a file into the struct that v points to. Fields have their
-// names in yaml tags. A field of type [Places] gets the places of the other fields.
+// names in yaml tags. A field of type [Positions] gets the positions of the other fields.
 //
-// The faults are all that is wrong: syntax, unknown keys, repeated keys, values of
+// The problems are all that is wrong: syntax, unknown keys, repeated keys, values of
 // another type. What could be read is in v all the same.
-func DecodeYAML(file string, data []byte, v any) (faults []Fault) {
+func DecodeYAML(file string, data []byte, v any) (problems []Problem) {
 	d := yamlDecoder{file: file, lines: bytes.Split(data, []byte("\n"))}
 	defer func() {
 		if recover() != nil { // in the parser, which has met nothing like it
-			faults = append(d.faults, Place{File: file}.Fault("cannot be read as YAML"))
+			problems = append(d.problems, Position{File: file}.Problemf("cannot be read as YAML"))
 		}
 	}()
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		return []Fault{d.syntax(err)}
+		return []Problem{d.syntax(err)}
 	}
-	root := Place{File: file}
+	root := Position{File: file}
 	switch bodies := slices.DeleteFunc(tree.Docs, func(n *ast.DocumentNode) bool { return n.Body == nil }); len(bodies) {
 	case 0:
 	case 1:
@@ -116,21 +125,21 @@ func DecodeYAML(file string, data []byte, v any) (faults []Fault) {
 	default:
 		d.fault(d.at(bodies[1].Body, ""), "begins a second document: a file has one")
 	}
-	return d.faults
+	return d.problems
 }
 
 type yamlDecoder struct {
-	file   string
-	lines  [][]byte
-	faults []Fault
+	file     string
+	lines    [][]byte
+	problems []Problem
 }
 
-func (d *yamlDecoder) fault(at Place, format string, args ...any) {
-	d.faults = append(d.faults, at.Fault(format, args...))
+func (d *yamlDecoder) fault(at Position, format string, args ...any) {
+	d.problems = append(d.problems, at.Problemf(format, args...))
 }
 
-func (d *yamlDecoder) at(n ast.Node, path string) Place {
-	at := Place{File: d.file, Path: path}
+func (d *yamlDecoder) at(n ast.Node, path string) Position {
+	at := Position{File: d.file, Path: path}
 	if t := n.GetToken(); t != nil && t.Position != nil {
 		at.Line, at.Column = t.Position.Line, t.Position.Column
 	}
@@ -139,8 +148,8 @@ func (d *yamlDecoder) at(n ast.Node, path string) Place {
 
 // syntax keeps of the parser's error its place and its words. The words name
 // kinds of tokens; quoted parts of the file are cut off.
-func (d *yamlDecoder) syntax(err error) Fault {
-	at, words := Place{File: d.file}, "it cannot be read"
+func (d *yamlDecoder) syntax(err error) Problem {
+	at, words := Position{File: d.file}, "it cannot be read"
 	if e, ok := err.(interface { //nolint:errorlint // the parser wraps nothing
 		GetToken() *token.Token
 		GetMessage() string
@@ -150,18 +159,18 @@ func (d *yamlDecoder) syntax(err error) Fault {
 			at.Line, at.Column = t.Position.Line, t.Position.Column
 		}
 	}
-	return at.Fault("is not YAML: %s", strings.TrimSpace(words))
+	return at.Problemf("is not YAML: %s", strings.TrimSpace(words))
 }
 
 var (
-	secretType   = reflect.TypeFor[Secret]()
-	programType  = reflect.TypeFor[Program]()
-	durationType = reflect.TypeFor[time.Duration]()
-	placesType   = reflect.TypeFor[Places]()
+	secretType    = reflect.TypeFor[Secret]()
+	programType   = reflect.TypeFor[Program]()
+	durationType  = reflect.TypeFor[time.Duration]()
+	positionsType = reflect.TypeFor[Positions]()
 )
 
 // value reads n into v. Null is as good as absent.
-func (d *yamlDecoder) value(n ast.Node, v reflect.Value, at Place) {
+func (d *yamlDecoder) value(n ast.Node, v reflect.Value, at Position) {
 	switch n.(type) {
 	case nil, *ast.NullNode:
 		return
@@ -187,7 +196,7 @@ func (d *yamlDecoder) value(n ast.Node, v reflect.Value, at Place) {
 }
 
 // entries returns the keys and values of a mapping.
-func (d *yamlDecoder) entries(n ast.Node, at Place) []*ast.MappingValueNode {
+func (d *yamlDecoder) entries(n ast.Node, at Position) []*ast.MappingValueNode {
 	var values []*ast.MappingValueNode
 	switch n := n.(type) {
 	case *ast.MappingNode:
@@ -210,13 +219,13 @@ func (d *yamlDecoder) entries(n ast.Node, at Place) []*ast.MappingValueNode {
 }
 
 // object reads a mapping with known keys.
-func (d *yamlDecoder) object(n ast.Node, v reflect.Value, at Place) {
-	fields, names, places := make(map[string]reflect.Value), []string(nil), Places{"": at}
+func (d *yamlDecoder) object(n ast.Node, v reflect.Value, at Position) {
+	fields, names, positions := make(map[string]reflect.Value), []string(nil), Positions{"": at}
 	for i := range v.NumField() {
 		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" {
 			fields[name], names = v.Field(i), append(names, name)
-		} else if v.Field(i).Type() == placesType {
-			v.Field(i).Set(reflect.ValueOf(places))
+		} else if v.Field(i).Type() == positionsType {
+			v.Field(i).Set(reflect.ValueOf(positions))
 		}
 	}
 	for _, e := range d.entries(n, at) {
@@ -227,17 +236,18 @@ func (d *yamlDecoder) object(n ast.Node, v reflect.Value, at Place) {
 			d.unknown(place, name, names)
 			continue
 		}
-		places[name] = place
+		positions[name] = place
 		d.value(e.Value, field, place)
 	}
 }
 
-func (d *yamlDecoder) unknown(at Place, name string, known []string) {
-	if near := Closest(name, known); near != "" {
-		d.fault(at, "is not a key here: did you mean %s?", near)
-		return
+func (d *yamlDecoder) unknown(at Position, name string, known []string) {
+	p := at.Problemf("is not a key here: the keys are %s", strings.Join(known, ", "))
+	p.Unknown = true
+	if p.Suggestion = Closest(name, known); p.Suggestion != "" {
+		p.Detail = fmt.Sprintf("is not a key here: did you mean %s?", p.Suggestion)
 	}
-	d.fault(at, "is not a key here: the keys are %s", strings.Join(known, ", "))
+	d.problems = append(d.problems, p)
 }
 
 // Closest returns the candidate that name was probably meant to be, or "".
@@ -246,7 +256,7 @@ func Closest(name string, candidates []string) string {
 }
 
 // table reads a mapping whose keys are names that the file chooses.
-func (d *yamlDecoder) table(n ast.Node, v reflect.Value, at Place) {
+func (d *yamlDecoder) table(n ast.Node, v reflect.Value, at Position) {
 	v.Set(reflect.MakeMap(v.Type()))
 	for _, e := range d.entries(n, at) {
 		name := e.Key.GetToken().Value
@@ -257,7 +267,7 @@ func (d *yamlDecoder) table(n ast.Node, v reflect.Value, at Place) {
 }
 
 // list reads a sequence, or one value in place of a list of one.
-func (d *yamlDecoder) list(n ast.Node, v reflect.Value, at Place) {
+func (d *yamlDecoder) list(n ast.Node, v reflect.Value, at Position) {
 	values := []ast.Node{n}
 	if s, ok := n.(*ast.SequenceNode); ok {
 		values = s.Values
@@ -276,7 +286,7 @@ func (d *yamlDecoder) list(n ast.Node, v reflect.Value, at Place) {
 
 // text returns a scalar as it was written, whatever YAML would make of it: a
 // secret of digits keeps its zeros, and the country NO is Norway.
-func (d *yamlDecoder) text(n ast.Node, at Place) (string, bool) {
+func (d *yamlDecoder) text(n ast.Node, at Position) (string, bool) {
 	switch n := n.(type) {
 	case *ast.LiteralNode:
 		return n.Value.Value, true
@@ -288,7 +298,7 @@ func (d *yamlDecoder) text(n ast.Node, at Place) (string, bool) {
 	}
 }
 
-func (d *yamlDecoder) scalar(n ast.Node, v reflect.Value, at Place) {
+func (d *yamlDecoder) scalar(n ast.Node, v reflect.Value, at Position) {
 	text, ok := d.text(n, at)
 	if !ok {
 		return
@@ -325,12 +335,12 @@ func (d *yamlDecoder) scalar(n ast.Node, v reflect.Value, at Place) {
 }
 
 // program reads a text and keeps where its lines are.
-func (d *yamlDecoder) program(n ast.Node, v reflect.Value, at Place) {
+func (d *yamlDecoder) program(n ast.Node, v reflect.Value, at Position) {
 	text, ok := d.text(n, at)
 	if !ok {
 		return
 	}
-	p := Program{Text: text, Place: at}
+	p := Program{Text: text, Position: at}
 	if start := n.GetToken().Position; start != nil {
 		p.Line, p.Column = start.Line, start.Column
 	}

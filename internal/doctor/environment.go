@@ -19,7 +19,7 @@ func (e *examination) environment() bool {
 	faults := faultsOf(err)
 	next := e.settle(faults)
 	for _, f := range faults {
-		e.add(Fault, Environment, f.Setting, f.String(), next...)
+		e.add(Fault, Environment, f.Path, f.String(), next...)
 	}
 	for _, name := range []string{Platform, Clock, Identity, Secret, Callers, Credentials, Agent, Source} {
 		e.skip(name, "", Environment, "")
@@ -28,22 +28,21 @@ func (e *examination) environment() bool {
 }
 
 // settle mends all settings with one command, and one deployment.
-func (e *examination) settle(faults []config.Fault) (next []string) {
+func (e *examination) settle(faults []config.Problem) (next []string) {
 	var set, remove []string
 	for _, f := range faults {
-		unknown, near, _ := strings.Cut(f.Detail, ": did you mean ")
 		switch {
-		case strings.HasPrefix(unknown, "is not a setting"):
-			remove = append(remove, f.Setting)
-			if near = strings.TrimSuffix(near, "?"); near != "" {
-				set = append(set, near+"=VALUE")
+		case f.Unknown:
+			remove = append(remove, f.Path)
+			if f.Suggestion != "" {
+				set = append(set, f.Suggestion+"=VALUE")
 			}
-		case f.Setting == "RCSHOOK_API_KEYS" && strings.HasPrefix(f.Detail, "is missing"):
+		case f.Missing && f.Path == "RCSHOOK_API_KEYS":
 			steps, secret := e.makeKey()
 			next = append(next, steps...)
-			set = append(set, f.Setting+"="+secret)
+			set = append(set, f.Path+"="+secret)
 		default:
-			set = append(set, f.Setting+"=VALUE")
+			set = append(set, f.Path+"=VALUE")
 		}
 	}
 	words, change := "Set it: ", ""
@@ -80,9 +79,9 @@ func names(environ []string) []string {
 }
 
 // faultsOf returns the faults of settings.
-func faultsOf(err error) []config.Fault {
-	if e := (*config.Error)(nil); errors.As(err, &e) {
-		return e.Faults
+func faultsOf(err error) []config.Problem {
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		return e.Problems
 	}
 	return nil
 }

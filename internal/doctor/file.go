@@ -34,7 +34,7 @@ func (e *examination) readFile(ctx context.Context) {
 		return
 	}
 	for _, f := range faultsOf(err) {
-		e.add(Fault, File, f.Setting, f.String(), "Name the file with -config, or correct RCSHOOK_CONFIG: "+e.Service.update()+" --update-env-vars=RCSHOOK_CONFIG=rcshook.yaml")
+		e.add(Fault, File, f.Position.String(), f.String(), "Name the file with -config, or correct RCSHOOK_CONFIG: "+e.Service.update()+" --update-env-vars=RCSHOOK_CONFIG=rcshook.yaml")
 	}
 	if err != nil {
 		return
@@ -42,7 +42,7 @@ func (e *examination) readFile(ctx context.Context) {
 	parsed, err := config.ParseFile(name, data)
 	whole, wrong := e.cfg.With(name, parsed)
 	for _, f := range faultsOf(config.Join(err, wrong)) {
-		e.add(Fault, File, f.Setting, f.String(), e.mendFile(name))
+		e.add(Fault, File, f.Position.String(), f.String(), e.mendFile(name))
 	}
 	e.file = parsed
 	if !e.failed(File, "") {

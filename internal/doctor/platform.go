@@ -104,7 +104,7 @@ func (e *examination) adviseNetwork(err error, host string) []string {
 		certificate *tls.CertificateVerificationError
 	)
 	see := "Try it from this machine: curl -sS https://" + host + "/"
-	if u, wrong := url.Parse(e.cfg.RBMEndpoint); wrong == nil && config.Loopback(u) {
+	if config.IsLoopback(e.cfg.RBMEndpoint) {
 		return []string{"Start what should listen at " + e.cfg.RBMEndpoint + ", as rcshook dev does, or remove RCSHOOK_RBM_ENDPOINT to use Google's host"}
 	}
 	switch {

@@ -49,9 +49,9 @@ type Program struct {
 // Compile compiles a program that may use the named variables, such as $headers, and the
 // functions in [functions]. Country is the default country of e164. Problems have their
 // position in the file.
-func Compile(p config.Program, country string, variables ...string) (*Program, []config.Fault) {
+func Compile(p config.Program, country string, variables ...string) (*Program, []config.Problem) {
 	if strings.TrimSpace(p.Text) == "" {
-		return nil, []config.Fault{p.At(0).Fault("invalid jq: the program is empty")}
+		return nil, []config.Problem{p.At(0).Problemf("invalid jq: the program is empty")}
 	}
 	query, err := gojq.Parse(p.Text)
 	if err != nil {
@@ -59,11 +59,11 @@ func Compile(p config.Program, country string, variables ...string) (*Program, [
 		if e, ok := errors.AsType[*gojq.ParseError](err); ok {
 			offset = e.Offset - len(e.Token)
 		}
-		return nil, []config.Fault{p.At(offset).Fault("invalid jq: %s", err)}
+		return nil, []config.Problem{p.At(offset).Problemf("invalid jq: %s", err)}
 	}
-	var problems []config.Fault
+	var problems []config.Problem
 	for _, i := range query.Imports {
-		problems = append(problems, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Fault("must not import: mappings have no modules"))
+		problems = append(problems, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Problemf("must not import: mappings have no modules"))
 	}
 	program := &Program{used: make([]bool, len(variables))}
 	limit.Walk(query, func(node any) {
@@ -72,7 +72,7 @@ func Compile(p config.Program, country string, variables ...string) (*Program, [
 			return
 		}
 		if reason, ok := forbidden[f.Name]; ok {
-			problems = append(problems, p.At(locate(p.Text, f.Name)).Fault("must not use %s: %s", f.Name, reason))
+			problems = append(problems, p.At(locate(p.Text, f.Name)).Problemf("must not use %s: %s", f.Name, reason))
 		}
 		if i := slices.Index(variables, f.Name); i >= 0 {
 			program.used[i] = true
@@ -90,7 +90,7 @@ func Compile(p config.Program, country string, variables ...string) (*Program, [
 		// The compiler does not report a position, but the last word of its error is the unknown name.
 		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
 		name, _, _ = strings.Cut(name, "/")
-		return nil, []config.Fault{p.At(locate(p.Text, name)).Fault("invalid jq: %s", err)}
+		return nil, []config.Problem{p.At(locate(p.Text, name)).Problemf("invalid jq: %s", err)}
 	}
 	return program, nil
 }

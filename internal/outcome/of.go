@@ -140,7 +140,7 @@ func ofFaults(faults payload.Faults) *Answer {
 
 func ofSettings(e *config.Error) *Answer {
 	a := New(Misconfigured)
-	for _, f := range e.Faults {
+	for _, f := range e.Problems {
 		a.Errors = append(a.Errors, payload.Fault{Pointer: "", Detail: f.String()})
 	}
 	a.Cause = e

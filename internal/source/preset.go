@@ -109,7 +109,7 @@ func loadPreset(name string) (preset, error) {
 		return p, err
 	}
 	if faults := config.DecodeYAML(file, data, &p); len(faults) > 0 {
-		return p, &config.Error{Faults: faults}
+		return p, &config.Error{Problems: faults}
 	}
 	return p, nil
 }

@@ -231,8 +231,8 @@ func TestOpen_faults(t *testing.T) {
 			}
 			_, err = source.Open(file.Sources, source.Options{Secrets: literal, Agents: []string{"default"}})
 			var got []string
-			if faults := (*config.Error)(nil); errors.As(err, &faults) {
-				for _, f := range faults.Faults {
+			if e, ok := errors.AsType[*config.Error](err); ok {
+				for _, f := range e.Problems {
 					got = append(got, f.String())
 				}
 			}

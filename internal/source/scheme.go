@@ -47,7 +47,7 @@ type environment struct {
 const defaultTolerance = 5 * time.Minute
 
 // newScheme returns the scheme that s describes. Faults are about s.
-func newScheme(s config.Scheme, env environment) (scheme, []config.Fault) {
+func newScheme(s config.Scheme, env environment) (scheme, []config.Problem) {
 	switch s.Type {
 	case "token":
 		return newToken(s)
@@ -64,9 +64,9 @@ func newScheme(s config.Scheme, env environment) (scheme, []config.Fault) {
 	}
 	at := s.At.Of("type")
 	if s.Type == "" {
-		return nil, []config.Fault{at.Fault("is missing: write one of %s", strings.Join(schemeTypes, ", "))}
+		return nil, []config.Problem{at.Problemf("is missing: write one of %s", strings.Join(schemeTypes, ", "))}
 	}
-	return nil, []config.Fault{at.Fault("must be one of %s", strings.Join(schemeTypes, ", "))}
+	return nil, []config.Problem{at.Problemf("must be one of %s", strings.Join(schemeTypes, ", "))}
 }
 
 var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "google-oidc"}
@@ -79,7 +79,7 @@ func within(s config.Scheme) time.Duration {
 }
 
 // only finds fields that a type of scheme does not have.
-func only(s config.Scheme, kind string, fields ...string) (faults []config.Fault) {
+func only(s config.Scheme, kind string, fields ...string) (faults []config.Problem) {
 	for _, set := range []struct {
 		name string
 		is   bool
@@ -97,7 +97,7 @@ func only(s config.Scheme, kind string, fields ...string) (faults []config.Fault
 		{"tolerance", s.Tolerance != 0},
 	} {
 		if set.is && !slices.Contains(fields, set.name) {
-			faults = append(faults, s.At.Of(set.name).Fault("has no meaning for the type %s", kind))
+			faults = append(faults, s.At.Of(set.name).Problemf("has no meaning for the type %s", kind))
 		}
 	}
 	return faults

@@ -58,14 +58,14 @@ var parts = []string{"{body}", "{timestamp}", "{url}", "{method}"}
 //	timestamp_prefix  of a timestamp in the header of the signatures, such as "t="
 //	timestamp_unit    s (default) or ms
 //	tolerance         how far the timestamp may be from now; 5m by default
-func newSignature(s config.Scheme, address string) (scheme, []config.Fault) {
+func newSignature(s config.Scheme, address string) (scheme, []config.Problem) {
 	g := &signature{
 		headers: s.Header, prefix: s.Prefix, separator: s.Separator, address: address,
 		timestampHeader: s.TimestampHeader, timestampPrefix: s.TimestampPrefix, unit: time.Second,
 	}
-	var faults []config.Fault
+	var faults []config.Problem
 	fault := func(field, format string, args ...any) {
-		faults = append(faults, s.At.Of(field).Fault(format, args...))
+		faults = append(faults, s.At.Of(field).Problemf(format, args...))
 	}
 	if len(s.Header) == 0 {
 		fault("header", "is missing: name the header with the signature")

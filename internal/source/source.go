@@ -85,7 +85,7 @@ func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
 	shared := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
-	var faults []config.Fault
+	var faults []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s, wrong := open(sources[name], o, keys)
 		faults = append(faults, wrong...)
@@ -93,7 +93,7 @@ func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 		d.sources[name] = s
 	}
 	if len(faults) > 0 {
-		return nil, &config.Error{Faults: faults}
+		return nil, &config.Error{Problems: faults}
 	}
 	return d, nil
 }
@@ -118,11 +118,11 @@ func (d *Directory) All() []*Source {
 	return all
 }
 
-func open(c config.Source, o Options, keys func() *googleKeys) (*Source, []config.Fault) {
+func open(c config.Source, o Options, keys func() *googleKeys) (*Source, []config.Problem) {
 	s := &Source{Name: c.Name, Config: c, secrets: o.Secrets, Timeout: c.Timeout}
-	var faults []config.Fault
+	var faults []config.Problem
 	fault := func(field, format string, args ...any) {
-		faults = append(faults, c.At.Of(field).Fault(format, args...))
+		faults = append(faults, c.At.Of(field).Problemf(format, args...))
 	}
 	var err error
 	switch s.preset, err = loadPreset(c.Preset); {
@@ -163,10 +163,10 @@ func open(c config.Source, o Options, keys func() *googleKeys) (*Source, []confi
 
 // openScheme finds out how the sender proves who it is. A source without anything
 // to check against does not start.
-func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
+func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Problem) {
 	c := s.Config
 	fault := func(field, format string, args ...any) {
-		faults = append(faults, c.At.Of(field).Fault(format, args...))
+		faults = append(faults, c.At.Of(field).Problemf(format, args...))
 	}
 	described := over(s.preset.Scheme, c.Scheme)
 	env := environment{url: c.URL, audience: c.Audience, emails: c.Emails}
@@ -189,15 +189,15 @@ func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
 			fault("audience", "and emails are for senders with Google's ID tokens, such as the presets google-oidc and pubsub")
 		}
 	}
-	var wrong []config.Fault
+	var wrong []config.Problem
 	s.scheme, wrong = newScheme(described, env)
 	if described.Type == "twilio" && c.URL == "" {
 		fault("url", "is missing: this sender signs the public address of the source, so the source must know it")
 	}
 	judged := s.scheme != nil
 	for _, f := range wrong {
-		if strings.HasSuffix(f.Setting, ".url") { // of the source, not of its scheme
-			f = c.At.Of("url").Fault("%s", f.Detail)
+		if f.Name() == "url" { // of the source, not of its scheme
+			f.Position = c.At.Of("url")
 		} else {
 			judged = false
 		}
@@ -219,7 +219,7 @@ func (s *Source) openScheme(keys func() *googleKeys) (faults []config.Fault) {
 // missing reports whether a program was not written; one may be written and empty.
 func missing(p config.Program) bool { return p.Line == 0 && p.Text == "" }
 
-func (s *Source) openPrograms() (faults []config.Fault) {
+func (s *Source) openPrograms() (faults []config.Problem) {
 	one := func(p config.Program) *mapping.Program {
 		if missing(p) {
 			return nil
@@ -240,7 +240,7 @@ func (s *Source) openPrograms() (faults []config.Fault) {
 	}
 	s.eventID = one(id)
 	if missing(text) && !s.preset.Payload {
-		faults = append(faults, s.Config.At.Of("map").Fault("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}"))
+		faults = append(faults, s.Config.At.Of("map").Problemf("is missing: this sender has events of its own, and a jq program must make payloads of them, such as {to: .phone, text: \"Thank you\"}"))
 	}
 	return faults
 }

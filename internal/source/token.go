@@ -21,7 +21,7 @@ type token struct {
 	prefix  string
 }
 
-func newToken(s config.Scheme) (scheme, []config.Fault) {
+func newToken(s config.Scheme) (scheme, []config.Problem) {
 	t := token{headers: s.Header, prefix: s.Prefix}
 	if len(t.headers) == 0 {
 		t.headers, t.prefix = []string{"Authorization"}, "Bearer "

@@ -263,10 +263,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // agentName is an agent ID without its domain.
-func agentName(id string) string { return strings.TrimSuffix(id, agentDomain) }
-
-// agentDomain ends the agent IDs in everything the platform pushes.
-const agentDomain = "@rbm.goog"
+func agentName(id string) string { return strings.TrimSuffix(id, rbm.AgentDomain) }
 
 // agent looks an agent up; nil means that there is none.
 func (s *Simulator) agent(id string) *Agent {

@@ -166,7 +166,7 @@ func (s *Simulator) userMessage(phone, agent, about string, content member) (id 
 	p.set("senderPhoneNumber", stringOf(phone))
 	p.set("messageId", stringOf(id))
 	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
-	p.set("agentId", stringOf(agent+agentDomain))
+	p.set("agentId", stringOf(agent+rbm.AgentDomain))
 	p.members = append(p.members, content)
 	if isUS(phone) {
 		p.set("carrier", stringOf(s.carrier(phone)))

@@ -2,6 +2,8 @@ package rbmtest
 
 import (
 	"crypto/rand"
+
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // newID makes an ID as the platform and the users' clients do.
@@ -23,7 +25,7 @@ func (s *Simulator) pushUserEvent(phone, agent, messageID, eventType string) {
 		p.set("messageId", stringOf(messageID))
 	}
 	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
-	p.set("agentId", stringOf(agent+agentDomain))
+	p.set("agentId", stringOf(agent+rbm.AgentDomain))
 	s.publish(EventUserEvent, phone, agent, messageID, p, eventType)
 }
 
@@ -34,7 +36,7 @@ func (s *Simulator) serverEvent(m *message, eventType string) {
 	p := &node{kind: objectNode}
 	p.set("phoneNumber", stringOf(m.To))
 	p.set("messageId", stringOf(m.MessageID))
-	p.set("agentId", stringOf(m.AgentID+agentDomain))
+	p.set("agentId", stringOf(m.AgentID+rbm.AgentDomain))
 	p.set("eventType", stringOf(eventType))
 	p.set("eventId", stringOf(newID()))
 	p.set("sendTime", timestamp(s.now().Truncate(1e6)))

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // Webhook is where the platform pushes what users do.
@@ -159,7 +161,7 @@ func (s *Simulator) enqueue(p *push) {
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 func envelope(p *push) []byte {
 	attributes := map[string]string{
-		"business_id":    p.agent + agentDomain,
+		"business_id":    p.agent + rbm.AgentDomain,
 		"product":        "RBM",
 		"project_number": projectNumber(projectID),
 	}
