@@ -30,7 +30,6 @@ import (
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
-	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/compose"
@@ -370,8 +369,8 @@ func (h *Handler) read(ctx context.Context, m source.Message, from config.Source
 		defaults.MaxDelay = queue.MaxDelay
 	}
 	c, err := compose.Message(p, defaults, h.now())
-	if faults := payload.Faults(nil); errors.As(err, &faults) && !h.agents.Has(as.name) {
-		err = append(faults, payload.Fault{Pointer: as.pointer, Detail: "no agent has this name"})
+	if faults := payload.Errors(nil); errors.As(err, &faults) && !h.agents.Has(as.name) {
+		err = append(faults, payload.Error{Pointer: as.pointer, Detail: "no agent has this name"})
 	}
 	if err != nil {
 		return nil, reference{}, err
@@ -394,7 +393,7 @@ func (h *Handler) allowed(to []payload.Recipient, from config.Source, a *agent.A
 		if len(countries) == 0 {
 			continue // and no number is looked up
 		}
-		if faults := payload.Outside(to, countries); len(faults) > 0 {
+		if faults := payload.OutsideCountries(to, countries); len(faults) > 0 {
 			return &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
 		}
 	}
@@ -423,7 +422,7 @@ func (h *Handler) defaults(agent string) compose.Defaults {
 func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
 	query := r.URL.Query()
 	if query.Get("to") == "" {
-		return nil, payload.Faults{{Detail: "the query parameter to is missing, the number that the message was sent to: /messages/ID?to=%2B12025550123"}}
+		return nil, payload.Errors{{Detail: "the query parameter to is missing, the number that the message was sent to: /messages/ID?to=%2B12025550123"}}
 	}
 	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), h.cfg.Country), Query: true})
 	if err != nil {
@@ -434,8 +433,8 @@ func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.T
 		return nil, err
 	}
 	id := strings.TrimPrefix(r.URL.Path, "/messages/")
-	if uuid.Validate(id) != nil {
-		return nil, payload.Faults{{Detail: "the message ID in the path is not a UUID; take it from the answer to the send"}}
+	if !payload.IsMessageID(id) {
+		return nil, payload.Errors{{Detail: "the message ID in the path is not a UUID; take it from the answer to the send"}}
 	}
 	return h.sender.Revoke(r.Context(), a, to, id, trip), nil
 }

@@ -234,13 +234,13 @@ func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
 	}
 	agent := c.file.Agents[name]
 	composed, err := compose.Message(p, compose.Defaults{Traffic: rbm.TrafficType(agent.Traffic), TTL: agent.TTL}, checkTime)
-	faults := payload.Faults(nil)
+	faults := payload.Errors(nil)
 	for _, countries := range [][]string{s.Config.Countries, agent.Countries} {
 		if len(countries) > 0 {
-			faults = append(faults, payload.Outside(p.To, countries)...)
+			faults = append(faults, payload.OutsideCountries(p.To, countries)...)
 		}
 	}
-	if more := payload.Faults(nil); errors.As(err, &more) {
+	if more := payload.Errors(nil); errors.As(err, &more) {
 		faults = append(faults, more...)
 	} else if err != nil {
 		return message{}, err

@@ -45,7 +45,7 @@ func unreadable(event, body []byte, fault *payload.BodyError) error {
 
 func syntaxOf(body []byte) string {
 	fault := (*payload.BodyError)(nil)
-	if !errors.As(payload.Syntax(body), &fault) {
+	if !errors.As(payload.CheckSyntax(body), &fault) {
 		return ""
 	}
 	return fault.Detail

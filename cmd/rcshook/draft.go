@@ -27,7 +27,7 @@ type member struct {
 // the function reports the errors in its fields.
 func parseDraft(text []byte) (*draft, error) {
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
-	if err, ok := errors.AsType[*payload.BodyError](payload.Syntax(text)); ok {
+	if err, ok := errors.AsType[*payload.BodyError](payload.CheckSyntax(text)); ok {
 		return nil, errors.New(err.Detail)
 	}
 	d := &draft{file: text}
@@ -52,7 +52,7 @@ func parseDraft(text []byte) (*draft, error) {
 // set sets a field, and replaces the value from the file under any of its names. A list
 // such as to or buttons may be set repeatedly, another field may not.
 func (d *draft) set(key, value string) error {
-	field, part, known := payload.Find(key)
+	field, part, known := payload.FindField(key)
 	for i, m := range d.added {
 		if m.key != key {
 			continue
@@ -150,8 +150,8 @@ func (d *draft) replaced(key string) bool {
 // overlap reports whether two keys conflict, and whether they belong to the same field:
 // card1_title and card2_title belong to one, and do not conflict.
 func overlap(a, b string) (conflict, same bool) {
-	field, part, known := payload.Find(a)
-	field2, part2, known2 := payload.Find(b)
+	field, part, known := payload.FindField(a)
+	field2, part2, known2 := payload.FindField(b)
 	if !known || !known2 {
 		return a == b, a == b
 	}

@@ -249,7 +249,7 @@ func TestKinds(t *testing.T) {
 	t.Parallel()
 	var all tally
 	for i := range 10 * maxKinds {
-		all.add(payload.Fault{Pointer: fmt.Sprint("/", i), Detail: "odd"}, i)
+		all.add(payload.Error{Pointer: fmt.Sprint("/", i), Detail: "odd"}, i)
 	}
 	kinds := all.sorted()
 	if last := kinds[0]; len(kinds) != maxKinds+1 || last.Count != 9*maxKinds || last.Detail != "other faults" {

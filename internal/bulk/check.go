@@ -72,7 +72,7 @@ func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progre
 		}
 		s.size(l)
 		for _, w := range l.Composed.Warnings {
-			warnings.add(payload.Fault{Pointer: w.Pointer, Detail: w.Detail}, l.Row)
+			warnings.add(payload.Error{Pointer: w.Pointer, Detail: w.Detail}, l.Row)
 		}
 	}
 	s.Faults, s.Warnings, s.Sum = faults.sorted(), warnings.sorted(), pass.Sum
@@ -97,14 +97,14 @@ type tally struct {
 	kinds map[string]*Kind
 }
 
-func (t *tally) add(f payload.Fault, row int) {
+func (t *tally) add(f payload.Error, row int) {
 	kind := f.Pointer + "\n" + strings.Map(withoutDigits, f.Detail)
 	if t.kinds == nil {
 		t.kinds = map[string]*Kind{}
 	}
 	k, ok := t.kinds[kind]
 	if !ok && len(t.kinds) >= maxKinds {
-		kind, f = "", payload.Fault{Detail: "other faults"}
+		kind, f = "", payload.Error{Detail: "other faults"}
 		k, ok = t.kinds[kind]
 	}
 	if !ok {

@@ -23,7 +23,7 @@ type Letter struct {
 	Body    []byte // the payload
 
 	// Faults are why it cannot be sent. Key, To and Body may then be missing.
-	Faults   []payload.Fault
+	Faults   []payload.Error
 	Composed *compose.Composed // nil with faults
 }
 
@@ -80,7 +80,7 @@ func (w *writer) letter(row Row) *Letter {
 	composed, err := compose.Message(p, compose.Defaults{}, w.now)
 	switch faults := err.(type) {
 	case nil:
-	case payload.Faults:
+	case payload.Errors:
 		l.Faults = append(l.Faults, faults...)
 	default:
 		l.fault("", "%v", err)
@@ -122,12 +122,12 @@ func (w *writer) remember(seen map[uint64]uint32, text string, row int) (first i
 }
 
 func (l *Letter) fault(pointer, format string, args ...any) {
-	l.Faults = append(l.Faults, payload.Fault{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+	l.Faults = append(l.Faults, payload.Error{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
 }
 
 // render writes the payload of a row. A cell that is not blank stands in the place
 // of the same field in the message.
-func (w *writer) render(row Row, key string) (body []byte, faults []payload.Fault) {
+func (w *writer) render(row Row, key string) (body []byte, faults []payload.Error) {
 	if faults = w.wrong(row, key); len(faults) > 0 {
 		return nil, faults
 	}
@@ -144,7 +144,7 @@ func (w *writer) render(row Row, key string) (body []byte, faults []payload.Faul
 			}
 			text, blank := fill(p.text, row)
 			for _, h := range blank {
-				faults = append(faults, payload.Fault{
+				faults = append(faults, payload.Error{
 					Detail: fmt.Sprintf("%s is blank here: fill in the cell, or write {{%s|...}} with what stands there otherwise", h, h.name),
 				})
 			}
@@ -166,9 +166,9 @@ func (w *writer) render(row Row, key string) (body []byte, faults []payload.Faul
 }
 
 // wrong finds faults of a row that has no payload.
-func (w *writer) wrong(row Row, key string) (faults []payload.Fault) {
+func (w *writer) wrong(row Row, key string) (faults []payload.Error) {
 	fault := func(format string, args ...any) {
-		faults = append(faults, payload.Fault{Detail: fmt.Sprintf(format, args...)})
+		faults = append(faults, payload.Error{Detail: fmt.Sprintf(format, args...)})
 	}
 	if row.Excess {
 		fault("more cells than columns: a cell with a %q in it must stand in quotes", string(w.Table.comma))

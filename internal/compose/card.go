@@ -28,14 +28,14 @@ func (c *composer) complete(card payload.Card) *rbm.AgentContentMessage {
 	switch {
 	case !p.Text.Sent():
 	case firstSent(card.Text, card.Description).Sent():
-		c.fault(p.Text.Place, "the card has a text of its own; send either")
+		c.fault(p.Text.Position, "the card has a text of its own; send either")
 	default:
 		card.Text = p.Text
 	}
 	switch {
 	case !p.Top.Buttons.Sent():
 	case card.Buttons.Sent():
-		c.fault(p.Top.Buttons.Place, "the card has buttons of its own; send either, or chips for what stands under the card")
+		c.fault(p.Top.Buttons.Position, "the card has buttons of its own; send either, or chips for what stands under the card")
 	default:
 		card.Buttons = p.Top.Buttons
 	}
@@ -74,7 +74,7 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 		card := &c.shown[i]
 		inherit(card, &p.Top)
 		if card.Layout.Value == "horizontal" {
-			c.fault(card.Layout.Place, "the cards of a carousel are vertical")
+			c.fault(card.Layout.Position, "the cards of a carousel are vertical")
 		}
 		at := "/contentMessage/richCard/carouselCard/cardContents/" + strconv.Itoa(i)
 		carousel.CardContents[i] = c.cardContent(at, card, true)
@@ -113,14 +113,14 @@ func (c *composer) cardContent(at string, card *payload.Card, vertical bool) rbm
 	}
 	if card.Text.Sent() {
 		if card.Description.Sent() && card.Description.Value != card.Text.Value {
-			c.fault(card.Description.Place, "%q and %q are both the description of the card; send one of them",
+			c.fault(card.Description.Position, "%q and %q are both the description of the card; send one of them",
 				card.Text.Name(), card.Description.Name())
 		}
 		content.Description = card.Text.Value
 	}
 	if file.Sent() {
 		if card.Image.Sent() && card.Video.Sent() && card.Image.Value != card.Video.Value {
-			c.fault(card.Video.Place, "a card has one media; send either %q or %q", card.Image.Name(), card.Video.Name())
+			c.fault(card.Video.Position, "a card has one media; send either %q or %q", card.Image.Name(), card.Video.Name())
 		}
 		content.Media = c.media(card, file)
 		if height := strings.ToUpper(card.Height.Value); vertical || height != "" {

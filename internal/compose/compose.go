@@ -46,10 +46,10 @@ type Composed struct {
 	Billing Billing
 }
 
-// Message composes what p asks for. The error is of type [payload.Faults] and
+// Message composes what p asks for. The error is of type [payload.Errors] and
 // holds everything that is wrong, also what was found while p was read.
 func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
-	c := composer{payload: p, now: now, faults: slices.Clip(p.Faults)}
+	c := composer{payload: p, now: now, faults: slices.Clip(p.Errors)}
 	at := c.schedule(d)
 	m := c.message(d)
 	if len(c.faults) > 0 {
@@ -63,7 +63,7 @@ func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 type composer struct {
 	payload *payload.Payload
 	now     time.Time // when the message is to be sent
-	faults  payload.Faults
+	faults  payload.Errors
 	encoded []byte // the message, once it was held against the rules
 
 	shown  []payload.Card // the cards as composed
@@ -71,9 +71,9 @@ type composer struct {
 	parts  []origin
 }
 
-func (c *composer) fault(p payload.Place, format string, args ...any) {
-	p.Flaw()
-	c.faults = append(c.faults, p.Fault(format, args...))
+func (c *composer) fault(p payload.Position, format string, args ...any) {
+	p.MarkInvalid()
+	c.faults = append(c.faults, p.Errorf(format, args...))
 }
 
 // message builds the message and holds it against the rules.
@@ -120,17 +120,17 @@ func (c *composer) delivery(m *rbm.AgentMessage, d Defaults) {
 	p := c.payload
 	switch {
 	case p.Traffic.Sent():
-		c.traffic(m, trafficTypes[p.Traffic.Value], p.Traffic.Place)
+		c.traffic(m, trafficTypes[p.Traffic.Value], p.Traffic.Position)
 	case p.OTP.Value:
-		c.traffic(m, rbm.TrafficAuthentication, p.OTP.Place)
+		c.traffic(m, rbm.TrafficAuthentication, p.OTP.Position)
 	case m.MessageTrafficType == "":
 		m.MessageTrafficType = d.Traffic
 	}
 	limited := m.TTL != 0 || !m.ExpireTime.IsZero()
-	switch asked := p.TTL.Place; {
+	switch asked := p.TTL.Position; {
 	case p.TTL.Sent() || p.ExpiresAt.Sent():
 		if !p.TTL.Sent() {
-			asked = p.ExpiresAt.Place
+			asked = p.ExpiresAt.Position
 		}
 		if limited {
 			c.fault(asked, "%q already says when to give up; send either", p.Raw.Name())
@@ -148,7 +148,7 @@ func (c *composer) delivery(m *rbm.AgentMessage, d Defaults) {
 }
 
 // traffic sets the traffic type, unless a raw message has another one.
-func (c *composer) traffic(m *rbm.AgentMessage, t rbm.TrafficType, p payload.Place) {
+func (c *composer) traffic(m *rbm.AgentMessage, t rbm.TrafficType, p payload.Position) {
 	if m.MessageTrafficType != "" && m.MessageTrafficType != t {
 		c.fault(p, "%q has another traffic type; send either", c.payload.Raw.Name())
 		return

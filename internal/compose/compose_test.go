@@ -51,7 +51,7 @@ func faults(t *testing.T, fields string) []string {
 }
 
 func lines(err error) []string {
-	var faults payload.Faults
+	var faults payload.Errors
 	if err != nil && !errors.As(err, &faults) {
 		return []string{err.Error()}
 	}

@@ -7,7 +7,7 @@ import (
 
 // kind is a kind of message and where the payload asks for it.
 type kind struct {
-	at    payload.Place
+	at    payload.Position
 	build func(*composer) *rbm.AgentContentMessage
 }
 
@@ -15,30 +15,30 @@ type kind struct {
 func (c *composer) kinds() []kind {
 	p := c.payload
 	var kinds []kind
-	add := func(at payload.Place, build func(*composer) *rbm.AgentContentMessage) {
+	add := func(at payload.Position, build func(*composer) *rbm.AgentContentMessage) {
 		if at.Sent() {
 			kinds = append(kinds, kind{at, build})
 		}
 	}
-	add(p.Raw.Place, nil)
+	add(p.Raw.Position, nil)
 	add(p.CardsAt, (*composer).cards)
 	if p.Card != nil {
-		add(p.Card.Place, (*composer).card)
+		add(p.Card.Position, (*composer).card)
 	}
 	add(firstSent(p.Top.Title, p.Top.Image, p.Top.Video, p.Top.Description), (*composer).topCard)
-	add(p.File.Place, (*composer).file)
+	add(p.File.Position, (*composer).file)
 	if len(kinds) == 0 || !c.takesText(kinds[0].at) {
-		add(p.Text.Place, (*composer).text)
+		add(p.Text.Position, (*composer).text)
 	}
 	return kinds
 }
 
 // takesText reports whether the text of the payload describes the one card of
 // the message instead of being a kind of its own.
-func (c *composer) takesText(at payload.Place) bool {
+func (c *composer) takesText(at payload.Position) bool {
 	p := c.payload
 	switch at {
-	case p.Raw.Place, p.File.Place:
+	case p.Raw.Position, p.File.Position:
 		return false
 	case p.CardsAt:
 		return len(p.Cards) == 1
@@ -47,13 +47,13 @@ func (c *composer) takesText(at payload.Place) bool {
 	}
 }
 
-func firstSent(texts ...payload.Text) payload.Place {
+func firstSent(texts ...payload.Text) payload.Position {
 	for _, t := range texts {
 		if t.Sent() {
-			return t.Place
+			return t.Position
 		}
 	}
-	return payload.Place{}
+	return payload.Position{}
 }
 
 // single reports all kinds but the first: a message is of one kind.
@@ -69,7 +69,7 @@ func (c *composer) single() []kind {
 func (c *composer) content() *rbm.AgentContentMessage {
 	kinds := c.single()
 	if len(kinds) == 0 {
-		c.payload.Root.Flaw()
+		c.payload.Root.MarkInvalid()
 		if !c.payload.ContentExplained {
 			c.faults = append(c.faults, c.payload.Root.Missing("text",
 				"nothing to show: send text, or title or image for a card, or cards, file or raw"))
@@ -81,7 +81,7 @@ func (c *composer) content() *rbm.AgentContentMessage {
 
 func (c *composer) text() *rbm.AgentContentMessage {
 	p := c.payload
-	c.from("/contentMessage/text", p.Text.Place, "the text")
+	c.from("/contentMessage/text", p.Text.Position, "the text")
 	return &rbm.AgentContentMessage{
 		Text:        p.Text.Value,
 		Suggestions: c.chips(p.Top.Buttons, p.Chips),

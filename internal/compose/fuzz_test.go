@@ -59,7 +59,7 @@ func FuzzMessage(f *testing.F) {
 // member that an object in it lacks.
 func checkFaults(t *testing.T, body string, err error) {
 	t.Helper()
-	var faults payload.Faults
+	var faults payload.Errors
 	if !errors.As(err, &faults) || len(faults) == 0 {
 		t.Fatalf("Message: %v, want faults", err)
 	}
@@ -180,7 +180,7 @@ func oneButton(t *testing.T, form any) (payload.Button, bool) {
 	if err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
-	if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 {
+	if len(p.Errors) > 0 || len(p.Top.Buttons.Items) != 1 {
 		return payload.Button{}, false
 	}
 	return p.Top.Buttons.Items[0], true

@@ -20,7 +20,7 @@ func isUpload(t payload.Text) bool { return strings.HasPrefix(t.Value, uploadPre
 // source composes a file and its thumbnail, which are of one kind.
 func (c *composer) source(file, thumbnail payload.Text, refresh bool) source {
 	if thumbnail.Sent() && isUpload(file) != isUpload(thumbnail) {
-		c.fault(thumbnail.Place, "a file and its thumbnail are either both URLs or both uploads, files/...")
+		c.fault(thumbnail.Position, "a file and its thumbnail are either both URLs or both uploads, files/...")
 		thumbnail = payload.Text{}
 	}
 	if isUpload(file) {

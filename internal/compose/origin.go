@@ -11,7 +11,7 @@ import (
 // origin says that a part of the message came from a place of the payload.
 type origin struct {
 	pointer string // in the message
-	place   payload.Place
+	place   payload.Position
 	what    string // the part in the sender's words
 }
 
@@ -24,7 +24,7 @@ func (c *composer) explain(violations []rbm.Violation) {
 	origins := c.origins()
 	for _, v := range violations {
 		o := locate(origins, v.Pointer)
-		if o.place.Flawed() && isMissing(v.Rule) {
+		if o.place.IsInvalid() && isMissing(v.Rule) {
 			continue // what is missing was sent, and is at fault itself
 		}
 		place := o.place
@@ -32,9 +32,9 @@ func (c *composer) explain(violations []rbm.Violation) {
 		case v.Rule == rbm.RuleTooMany:
 			place = place.Excess(v.Limit)
 		case isBareHorizontal(v):
-			place = c.shown[0].Layout.Place
+			place = c.shown[0].Layout.Position
 		}
-		f := place.Fault("%s", detail(o, v))
+		f := place.Errorf("%s", detail(o, v))
 		f.Limit, f.Actual = v.Limit, v.Actual
 		c.faults = append(c.faults, f)
 	}
@@ -94,18 +94,18 @@ func (c *composer) origins() []origin {
 	p := c.payload
 	again := composer{payload: p, record: true}
 	if p.Raw.Sent() {
-		again.from("", p.Raw.Place, "the message")
+		again.from("", p.Raw.Position, "the message")
 	} else {
 		again.from("", p.Root, "the message")
 		again.content()
 	}
-	again.from("/ttl", p.TTL.Place, "the ttl")
-	again.from("/expireTime", p.ExpiresAt.Place, "the time")
+	again.from("/ttl", p.TTL.Position, "the ttl")
+	again.from("/expireTime", p.ExpiresAt.Position, "the time")
 	return again.parts
 }
 
 // from records, if records are kept, that a part of the message came from a place.
-func (c *composer) from(pointer string, p payload.Place, what string) {
+func (c *composer) from(pointer string, p payload.Position, what string) {
 	if c.record && p.Sent() {
 		c.parts = append(c.parts, origin{pointer, p, what})
 	}
@@ -116,16 +116,16 @@ func (c *composer) fromCard(at string, card *payload.Card, file payload.Text) {
 	if !c.record {
 		return
 	}
-	c.from(at, card.Place, "the card")
-	c.from(at+"/title", card.Title.Place, "the title")
+	c.from(at, card.Position, "the card")
+	c.from(at+"/title", card.Title.Position, "the title")
 	if card.Text.Sent() {
-		c.from(at+"/description", card.Text.Place, "the text")
+		c.from(at+"/description", card.Text.Position, "the text")
 	} else {
-		c.from(at+"/description", card.Description.Place, "the description")
+		c.from(at+"/description", card.Description.Position, "the description")
 	}
-	c.from(at+"/media", file.Place, "the media")
-	c.from(at+"/media/height", card.Height.Place, "the height")
-	c.from(at+"/media/contentDescription", card.Alt.Place, "the description")
+	c.from(at+"/media", file.Position, "the media")
+	c.from(at+"/media/height", card.Height.Position, "the height")
+	c.from(at+"/media/contentDescription", card.Alt.Position, "the description")
 	c.fromSource(at+"/media", file, card.Thumbnail)
 }
 
@@ -134,10 +134,10 @@ func (c *composer) fromSource(at string, file, thumbnail payload.Text) {
 	if !c.record {
 		return
 	}
-	c.from(at+"/contentInfo/fileUrl", file.Place, "the URL")
-	c.from(at+"/contentInfo/thumbnailUrl", thumbnail.Place, "the URL")
-	c.from(at+"/uploadedRbmFile/fileName", file.Place, "this")
-	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Place, "this")
+	c.from(at+"/contentInfo/fileUrl", file.Position, "the URL")
+	c.from(at+"/contentInfo/thumbnailUrl", thumbnail.Position, "the URL")
+	c.from(at+"/uploadedRbmFile/fileName", file.Position, "this")
+	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Position, "this")
 }
 
 // fromButton records the parts of a button.
@@ -145,33 +145,33 @@ func (c *composer) fromButton(at string, b *payload.Button) {
 	if !c.record {
 		return
 	}
-	c.from(at, b.Place, "the button")
+	c.from(at, b.Position, "the button")
 	for _, part := range []struct {
 		pointer string
-		place   payload.Place
+		place   payload.Position
 		what    string
 	}{
-		{"/reply/text", b.Label.Place, "the label"},
-		{"/reply/postbackData", b.Postback.Place, "the postback"},
-		{"/action/text", b.Label.Place, "the label"},
-		{"/action/postbackData", b.Postback.Place, "the postback"},
-		{"/action/fallbackUrl", b.FallbackURL.Place, "the fallback URL"},
-		{"/action/openUrlAction/url", b.URL.Place, "the URL"},
-		{"/action/openUrlAction/description", b.Description.Place, "the description"},
-		{"/action/dialAction", b.Phone.Place, "the number to dial"},
-		{"/action/viewLocationAction/latLong/latitude", b.Latitude.Place, "the latitude"},
-		{"/action/viewLocationAction/latLong/longitude", b.Longitude.Place, "the longitude"},
-		{"/action/viewLocationAction/label", b.Pin.Place, "the label of the place"},
-		{"/action/viewLocationAction/query", b.Query.Place, "the query"},
+		{"/reply/text", b.Label.Position, "the label"},
+		{"/reply/postbackData", b.Postback.Position, "the postback"},
+		{"/action/text", b.Label.Position, "the label"},
+		{"/action/postbackData", b.Postback.Position, "the postback"},
+		{"/action/fallbackUrl", b.FallbackURL.Position, "the fallback URL"},
+		{"/action/openUrlAction/url", b.URL.Position, "the URL"},
+		{"/action/openUrlAction/description", b.Description.Position, "the description"},
+		{"/action/dialAction", b.Phone.Position, "the number to dial"},
+		{"/action/viewLocationAction/latLong/latitude", b.Latitude.Position, "the latitude"},
+		{"/action/viewLocationAction/latLong/longitude", b.Longitude.Position, "the longitude"},
+		{"/action/viewLocationAction/label", b.Pin.Position, "the label of the place"},
+		{"/action/viewLocationAction/query", b.Query.Position, "the query"},
 	} {
 		c.from(at+part.pointer, part.place, part.what)
 	}
 	if e := b.Event; e != nil {
 		at += "/action/createCalendarEventAction"
-		c.from(at, e.Place, "the event")
-		c.from(at+"/title", e.Title.Place, "the title of the event")
-		c.from(at+"/description", e.Description.Place, "the description of the event")
-		c.from(at+"/startTime", e.Start.Place, "the start of the event")
-		c.from(at+"/endTime", e.End.Place, "the end of the event")
+		c.from(at, e.Position, "the event")
+		c.from(at+"/title", e.Title.Position, "the title of the event")
+		c.from(at+"/description", e.Description.Position, "the description of the event")
+		c.from(at+"/startTime", e.Start.Position, "the start of the event")
+		c.from(at+"/endTime", e.End.Position, "the end of the event")
 	}
 }

@@ -21,7 +21,7 @@ func (c *composer) raw(d Defaults) *rbm.AgentMessage {
 		if raw.Content {
 			pointer = strings.TrimPrefix(pointer, "/contentMessage")
 		}
-		f := raw.FaultBelow(pointer, "%s", v.Detail)
+		f := raw.ErrorBelow(pointer, "%s", v.Detail)
 		f.Limit, f.Actual = v.Limit, v.Actual
 		c.faults = append(c.faults, f)
 	}
@@ -31,7 +31,7 @@ func (c *composer) raw(d Defaults) *rbm.AgentMessage {
 	c.single()
 	for _, extra := range []payload.Buttons{c.payload.Top.Buttons, c.payload.Chips} {
 		if extra.Sent() {
-			c.fault(extra.Place, "%q is the whole message; put its suggestions into it", raw.Name())
+			c.fault(extra.Position, "%q is the whole message; put its suggestions into it", raw.Name())
 		}
 	}
 	c.delivery(m, d)

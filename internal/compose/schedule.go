@@ -17,14 +17,14 @@ func (c *composer) schedule(d Defaults) time.Time {
 	case !p.ScheduleAt.Sent():
 		return time.Time{}
 	case d.MaxDelay == 0:
-		c.fault(p.ScheduleAt.Place, "this function sends at once, because it has no queue here that messages could wait in; leave it out")
+		c.fault(p.ScheduleAt.Position, "this function sends at once, because it has no queue here that messages could wait in; leave it out")
 		return time.Time{}
 	case delay <= 0:
 		return time.Time{}
 	case delay > d.MaxDelay:
-		f := p.ScheduleAt.Fault("this is %d days ahead, at most %d are possible", days(delay), days(d.MaxDelay))
+		f := p.ScheduleAt.Errorf("this is %d days ahead, at most %d are possible", days(delay), days(d.MaxDelay))
 		f.Limit, f.Actual = days(d.MaxDelay), days(delay)
-		p.ScheduleAt.Flaw()
+		p.ScheduleAt.MarkInvalid()
 		c.faults = append(c.faults, f)
 	}
 	c.now = at
@@ -40,14 +40,14 @@ func days(d time.Duration) int {
 // outlives reports whether a message that is scheduled expires at a time that makes
 // sense, which counts from when it is sent. If it does not, a fault says so.
 func (c *composer) outlives(expires payload.Value[time.Time]) bool {
-	scheduled := c.payload.ScheduleAt.Place
+	scheduled := c.payload.ScheduleAt.Position
 	switch left := expires.Value.Sub(c.now); {
 	case !scheduled.Sent() || !expires.Sent():
 	case left <= 0:
-		c.fault(expires.Place, "the message would have expired before %q", scheduled.Name())
+		c.fault(expires.Position, "the message would have expired before %q", scheduled.Name())
 		return false
 	case left > rbm.MaxLifetime:
-		c.fault(expires.Place, "this must be at most 15 days after %q", scheduled.Name())
+		c.fault(expires.Position, "this must be at most 15 days after %q", scheduled.Name())
 		return false
 	}
 	return true

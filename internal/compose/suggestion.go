@@ -18,7 +18,7 @@ func (c *composer) suggestions(at, what string, lists ...payload.Buttons) []rbm.
 	for _, list := range lists {
 		count += len(list.Items)
 		if c.record {
-			c.from(at+"/suggestions", list.Place, what)
+			c.from(at+"/suggestions", list.Position, what)
 		}
 	}
 	if count == 0 {

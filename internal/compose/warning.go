@@ -28,8 +28,8 @@ type warner struct {
 	list    []Warning
 }
 
-func (w *warner) warn(p payload.Place, format string, args ...any) {
-	f := p.Fault(format, args...)
+func (w *warner) warn(p payload.Position, format string, args ...any) {
+	f := p.Errorf(format, args...)
 	warning := Warning{Pointer: f.Pointer, Detail: f.Detail}
 	if !slices.Contains(w.list, warning) {
 		w.list = append(w.list, warning)
@@ -37,7 +37,7 @@ func (w *warner) warn(p payload.Place, format string, args ...any) {
 }
 
 // useless warns about values that were sent although they have no effect.
-func (w *warner) useless(why string, places ...payload.Place) {
+func (w *warner) useless(why string, places ...payload.Position) {
 	for _, p := range places {
 		if p.Sent() {
 			w.warn(p, "has no effect: %s", why)
@@ -71,17 +71,17 @@ const shortLife = 10 * time.Second
 func (w *warner) lifetime() {
 	m, p := w.message, w.payload
 	if p.ScheduleAt.Sent() && p.ScheduleAt.Value.Before(w.now) {
-		w.warn(p.ScheduleAt.Place, "this is in the past, so the message is sent at once")
+		w.warn(p.ScheduleAt.Position, "this is in the past, so the message is sent at once")
 	}
 	if m.MessageTrafficType == rbm.TrafficPromotion && m.TTL == 0 && m.ExpireTime.IsZero() {
 		at := p.Root
 		if p.Traffic.Sent() {
-			at = p.Traffic.Place
+			at = p.Traffic.Position
 		}
 		w.warn(at, "a promotion without ttl or expires_at may be delivered days later")
 	}
 	if p.TTL.Sent() && p.TTL.Value < shortLife {
-		w.warn(p.TTL.Place, "with less than 10 seconds a message may be reported both as delivered and as revoked")
+		w.warn(p.TTL.Position, "with less than 10 seconds a message may be reported both as delivered and as revoked")
 	}
 }
 
@@ -89,7 +89,7 @@ func (w *warner) lifetime() {
 // number or name in it.
 const nearly = 0.95
 
-func (w *warner) length(p payload.Place, what string, length, limit int) {
+func (w *warner) length(p payload.Position, what string, length, limit int) {
 	if float64(length) >= nearly*float64(limit) {
 		w.warn(p, "%s is near its limit: %d of %d", what, length, limit)
 	}
@@ -97,7 +97,7 @@ func (w *warner) length(p payload.Place, what string, length, limit int) {
 
 func (w *warner) text(t payload.Text, what string, limit int) {
 	if float64(len(t.Value)) >= nearly*float64(limit) { // bytes: a cheap bound of the characters
-		w.length(t.Place, what, utf8.RuneCountInString(t.Value), limit)
+		w.length(t.Position, what, utf8.RuneCountInString(t.Value), limit)
 	}
 }
 
@@ -116,13 +116,13 @@ func (w *warner) buttons(buttons payload.Buttons) {
 	for i := range buttons.Items {
 		b := &buttons.Items[i]
 		if slices.ContainsFunc(buttons.Items[:i], func(other payload.Button) bool { return other.Label.Value == b.Label.Value }) {
-			w.warn(b.Label.Place, "another button has the same label")
+			w.warn(b.Label.Position, "another button has the same label")
 		}
 		if b.Action == payload.Reply {
-			w.useless("a reply opens nothing that could fail", b.FallbackURL.Place)
+			w.useless("a reply opens nothing that could fail", b.FallbackURL.Position)
 		}
 		if b.Action == payload.SearchPlace {
-			w.warn(b.Query.Place, "only Google Messages on Android searches the map; coordinates work everywhere")
+			w.warn(b.Query.Position, "only Google Messages on Android searches the map; coordinates work everywhere")
 		}
 	}
 }

@@ -18,18 +18,18 @@ func (w *warner) card(card *payload.Card) {
 
 	horizontal := card.Layout.Value == "horizontal"
 	if !horizontal {
-		w.useless("only a horizontal card has its media at a side", card.Align.Place)
+		w.useless("only a horizontal card has its media at a side", card.Align.Position)
 	}
 	switch file := mediaOf(card); {
 	case file.Sent():
 		w.media(file, card.Thumbnail, card.ForceRefresh)
 		if horizontal {
-			w.useless("the media of a horizontal card have one height only", card.Height.Place)
+			w.useless("the media of a horizontal card have one height only", card.Height.Position)
 		}
 	default:
-		w.useless("the card has no media", card.Thumbnail.Place, card.Alt.Place, card.ForceRefresh.Place)
-		if shared := len(w.cards) > 1 && card.Height.Place == w.payload.Top.Height.Place; !shared {
-			w.useless("the card has no media", card.Height.Place)
+		w.useless("the card has no media", card.Thumbnail.Position, card.Alt.Position, card.ForceRefresh.Position)
+		if shared := len(w.cards) > 1 && card.Height.Position == w.payload.Top.Height.Position; !shared {
+			w.useless("the card has no media", card.Height.Position)
 		}
 	}
 }
@@ -38,9 +38,9 @@ func (w *warner) card(card *payload.Card) {
 func (w *warner) media(file, thumbnail payload.Text, refresh payload.Value[bool]) {
 	switch extension(file.Value) {
 	case ".pdf":
-		w.warn(file.Place, "only networks in India show a PDF on a card; send it as file")
+		w.warn(file.Position, "only networks in India show a PDF on a card; send it as file")
 	case ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".wav", ".amr":
-		w.warn(file.Place, "a card cannot show audio; send it as file")
+		w.warn(file.Position, "a card cannot show audio; send it as file")
 	}
 	w.file(file, thumbnail, refresh)
 }
@@ -50,7 +50,7 @@ func (w *warner) file(file, thumbnail payload.Text, refresh payload.Value[bool])
 	w.link(file)
 	w.link(thumbnail)
 	if isUpload(file) {
-		w.useless("an upload is never fetched again", refresh.Place)
+		w.useless("an upload is never fetched again", refresh.Position)
 	}
 }
 
@@ -65,10 +65,10 @@ func (w *warner) link(t payload.Text) {
 		return
 	}
 	if strings.EqualFold(scheme, "http") {
-		w.warn(t.Place, "http: instead of https: devices may refuse to load it")
+		w.warn(t.Position, "http: instead of https: devices may refuse to load it")
 	}
 	if host := rest[:hostLength(rest)]; slices.Contains(shorteners, strings.ToLower(host)) {
-		w.warn(t.Place, "a short link redirects, and redirects to files are not followed")
+		w.warn(t.Position, "a short link redirects, and redirects to files are not followed")
 	}
 }
 
@@ -92,7 +92,7 @@ func extension(link string) string {
 func (w *warner) carousel() {
 	card := w.message.ContentMessage.RichCard
 	if card == nil || card.CarouselCard == nil {
-		w.useless("there is no carousel", w.payload.CardWidth.Place)
+		w.useless("there is no carousel", w.payload.CardWidth.Position)
 		return
 	}
 	cards := card.CarouselCard.CardContents
@@ -124,13 +124,13 @@ func (w *warner) unused() {
 	p, top := w.payload, &w.payload.Top
 	switch {
 	case w.message.ContentMessage.RichCard == nil:
-		w.useless("there is no card", top.Height.Place, top.Layout.Place, top.Align.Place, top.Alt.Place)
+		w.useless("there is no card", top.Height.Position, top.Layout.Position, top.Align.Position, top.Alt.Position)
 		if p.File.Sent() {
 			w.file(p.File, top.Thumbnail, top.ForceRefresh)
 		} else {
-			w.useless("there is no media or file", top.Thumbnail.Place, top.ForceRefresh.Place)
+			w.useless("there is no media or file", top.Thumbnail.Position, top.ForceRefresh.Position)
 		}
 	case p.Card != nil || p.CardsAt.Sent():
-		w.useless("it belongs into the card", top.Thumbnail.Place, top.Alt.Place, top.ForceRefresh.Place)
+		w.useless("it belongs into the card", top.Thumbnail.Position, top.Alt.Position, top.ForceRefresh.Position)
 	}
 }

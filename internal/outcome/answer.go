@@ -41,7 +41,7 @@ type Answer struct {
 	Detail string          `json:"detail,omitempty"`
 	Action string          `json:"action,omitempty"`
 	Reason string          `json:"reason,omitempty"` // which of the causes behind a code
-	Errors []payload.Fault `json:"errors,omitempty"`
+	Errors []payload.Error `json:"errors,omitempty"`
 
 	Source    string     `json:"source,omitempty"` // whose webhook it was
 	MessageID string     `json:"message_id,omitempty"`

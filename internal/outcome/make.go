@@ -90,7 +90,7 @@ func (a *Answer) Random(unsure bool) {
 func UnknownAgentAt(pointer string, names []string) error {
 	p := &Problem{Code: UnknownAgent, Detail: "the agents of this function are: " + strings.Join(names, ", ")}
 	if pointer != "" {
-		p.Errors = []payload.Fault{{Pointer: pointer, Detail: "no agent has this name"}}
+		p.Errors = []payload.Error{{Pointer: pointer, Detail: "no agent has this name"}}
 	}
 	return p
 }
@@ -100,15 +100,15 @@ func UnknownAgentAt(pointer string, names []string) error {
 // somebody meant with them would not happen.
 func ProfileOf(query url.Values, known string) (Profile, error) {
 	profile := Profile(cmp.Or(query.Get("profile"), string(Strict)))
-	var faults payload.Faults
+	var faults payload.Errors
 	if profile != Strict && profile != Soft {
-		faults = append(faults, payload.Fault{Detail: "the query parameter profile is neither strict nor soft"})
+		faults = append(faults, payload.Error{Detail: "the query parameter profile is neither strict nor soft"})
 		profile = Strict
 	}
 	names := strings.Fields(known)
 	for name := range query {
 		if !slices.Contains(names, name) {
-			faults = append(faults, payload.Fault{Detail: "there is an unknown query parameter; the fields of the payload stand in the body, and read from the query are: " + strings.Join(names, ", ")})
+			faults = append(faults, payload.Error{Detail: "there is an unknown query parameter; the fields of the payload stand in the body, and read from the query are: " + strings.Join(names, ", ")})
 			break
 		}
 	}

@@ -29,7 +29,7 @@ func Of(err error) *Answer {
 	var (
 		problem *Problem
 		body    *payload.BodyError
-		faults  payload.Faults
+		faults  payload.Errors
 		setting *config.Error
 		secret  *agent.SecretError
 		remote  *rbm.Error
@@ -100,7 +100,7 @@ type Problem struct {
 	Reason string          // which of the causes behind the code
 	Detail string          // for the caller
 	Action string          // for the caller; empty means that of the code
-	Errors []payload.Fault // for the caller
+	Errors []payload.Error // for the caller
 	Allow  string          // the methods of the path, with [MethodNotAllowed]
 	Err    error           // for the log only
 
@@ -118,7 +118,7 @@ func (p *Problem) Error() string {
 func (p *Problem) Unwrap() error { return p.Err }
 
 // ofFaults tells a payload whose only faults are in phone numbers from others.
-func ofFaults(faults payload.Faults) *Answer {
+func ofFaults(faults payload.Errors) *Answer {
 	code := InvalidPhone
 	for _, f := range faults {
 		if !f.Phone {
@@ -141,7 +141,7 @@ func ofFaults(faults payload.Faults) *Answer {
 func ofSettings(e *config.Error) *Answer {
 	a := New(Misconfigured)
 	for _, f := range e.Problems {
-		a.Errors = append(a.Errors, payload.Fault{Pointer: "", Detail: f.String()})
+		a.Errors = append(a.Errors, payload.Error{Pointer: "", Detail: f.String()})
 	}
 	a.Cause = e
 	return a

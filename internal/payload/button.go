@@ -23,7 +23,7 @@ const (
 // Button is one suggestion: a chip under a message or a button of a card. The
 // places of its values are all the same where it was written as one text.
 type Button struct {
-	Place
+	Position
 
 	Action   Action
 	Label    Text
@@ -46,7 +46,7 @@ type Button struct {
 
 // Event is a calendar event.
 type Event struct {
-	Place
+	Position
 
 	Title       Text
 	Description Text
@@ -116,7 +116,7 @@ func (r *reader) buttonItem(items []Button, n *node) []Button {
 // button reads the object form.
 func (r *reader) button(f *record) Button {
 	b := Button{
-		Place:       f.node.place(),
+		Position:    f.node.place(),
 		Label:       r.line(f.get(fLabel)),
 		URL:         r.line(f.get(fURL)),
 		Description: r.text(f.get(fViewDescription)),
@@ -136,7 +136,7 @@ func (r *reader) button(f *record) Button {
 		r.dialNumber(&b)
 	}
 	if f.lacks(fLabel) {
-		r.missing(b.Place, "label", "missing: what the button says")
+		r.missing(b.Position, "label", "missing: what the button says")
 	}
 	b.completePostback()
 	return b
@@ -156,7 +156,7 @@ func (r *reader) webview(b *Button, f *record) {
 	}
 	b.Webview = r.word(f, fWebview)
 	if b.Webview.Sent() && b.Webview.Value != "browser" && f.lacks(fURL) {
-		r.missing(b.Place, "url", "missing: what the web view opens")
+		r.missing(b.Position, "url", "missing: what the web view opens")
 	}
 }
 
@@ -167,7 +167,7 @@ func (r *reader) event(b *Button, n *node) {
 	}
 	f := r.fold(n, OnEvent)
 	b.Event = &Event{
-		Place:       n.place(),
+		Position:    n.place(),
 		Title:       r.line(f.get(fEventTitle)),
 		Description: r.text(f.get(fEventDescription)),
 		Start:       r.moment(f.get(fEventStart)),
@@ -177,10 +177,10 @@ func (r *reader) event(b *Button, n *node) {
 		b.Event.Title = b.Label
 	}
 	if f.lacks(fEventStart) {
-		r.missing(b.Event.Place, "start", "missing: when the event begins")
+		r.missing(b.Event.Position, "start", "missing: when the event begins")
 	}
 	if f.lacks(fEventEnd) {
-		r.missing(b.Event.Place, "end", "missing: when the event ends")
+		r.missing(b.Event.Position, "end", "missing: when the event ends")
 	}
 }
 
@@ -188,23 +188,23 @@ func (r *reader) event(b *Button, n *node) {
 func (r *reader) action(b *Button, f *record) Action {
 	share := r.flag(f.get(fShareLocation))
 	if !share.Value {
-		share.Place = Place{}
+		share.Position = Position{}
 	}
-	position := b.Latitude.Place
+	position := b.Latitude.Position
 	if !position.Sent() {
-		position = b.Longitude.Place
+		position = b.Longitude.Position
 	}
-	chosen, at := Reply, Place{}
+	chosen, at := Reply, Position{}
 	for _, candidate := range [...]struct {
 		action Action
-		place  Place
+		place  Position
 	}{
-		{OpenURL, b.URL.Place},
-		{Dial, b.Phone.Place},
+		{OpenURL, b.URL.Position},
+		{Dial, b.Phone.Position},
 		{ShowPlace, position},
-		{SearchPlace, b.Query.Place},
+		{SearchPlace, b.Query.Position},
 		{AddEvent, b.eventPlace()},
-		{ShareLocation, share.Place},
+		{ShareLocation, share.Position},
 		{Reply, r.replyPostback(b, f.get(fReply))},
 	} {
 		switch {
@@ -222,10 +222,10 @@ func (r *reader) action(b *Button, f *record) Action {
 func (r *reader) incomplete(b *Button, f *record) {
 	const bothNeeded = "missing: a place has a latitude and a longitude"
 	if b.Latitude.Sent() && f.lacks(fLongitude) {
-		r.missing(b.Place, "longitude", bothNeeded)
+		r.missing(b.Position, "longitude", bothNeeded)
 	}
 	if b.Longitude.Sent() && f.lacks(fLatitude) {
-		r.missing(b.Place, "latitude", bothNeeded)
+		r.missing(b.Position, "latitude", bothNeeded)
 	}
 	if b.Pin.Sent() && f.lacks(fLatitude) && f.lacks(fLongitude) {
 		r.fault(b.Pin.node, "this is the label of a pin at latitude and longitude; to search the map send query")
@@ -235,24 +235,24 @@ func (r *reader) incomplete(b *Button, f *record) {
 	}
 }
 
-func (b *Button) eventPlace() Place {
+func (b *Button) eventPlace() Position {
 	if b.Event == nil {
-		return Place{}
+		return Position{}
 	}
-	return b.Event.Place
+	return b.Event.Position
 }
 
 // replyPostback reads the field reply: the postback, or just true. It returns
 // where it was sent.
-func (r *reader) replyPostback(b *Button, n *node) Place {
+func (r *reader) replyPostback(b *Button, n *node) Position {
 	if n == nil {
-		return Place{}
+		return Position{}
 	}
 	switch strings.ToLower(strings.TrimSpace(n.scalar())) {
 	case "true":
 		return n.place()
 	case "false":
-		return Place{}
+		return Position{}
 	}
 	reply := r.line(n)
 	if b.Postback.Sent() && b.Postback.Value != reply.Value {

@@ -39,7 +39,7 @@ func TestDecode_buttonsInOneText(t *testing.T) {
 		for _, b := range p.Top.Buttons.Items {
 			got = append(got, b.Label.Value)
 		}
-		if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Faults) > 0 {
+		if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Errors) > 0 {
 			t.Errorf("%s: labels of %q (-want +got):\n%s%v", tt.name, tt.text, diff, faults(t, asJSON, withButtons(`"`+tt.text+`"`)))
 		}
 	}
@@ -170,8 +170,8 @@ func TestDecode_dialInForms(t *testing.T) {
 		"button1_label=a&button1_phone=+120": "120", // a short code
 	} {
 		p := decode(t, asForm, "to=%2B12025550123&text=a&"+body)
-		if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Phone.Value != want {
-			t.Errorf("%s: %+v, %v, want to dial %q", body, p.Top.Buttons.Items, p.Faults, want)
+		if len(p.Errors) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Phone.Value != want {
+			t.Errorf("%s: %+v, %v, want to dial %q", body, p.Top.Buttons.Items, p.Errors, want)
 		}
 	}
 }
@@ -195,8 +195,8 @@ func TestButton_postback(t *testing.T) {
 		"Go|https://example.com |= GO ": "GO",
 	} {
 		p := decode(t, asJSON, withButtons(`["`+text+`"]`))
-		if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Postback.Value != want {
-			t.Errorf("%q: %+v, %v, want the postback %q", text, p.Top.Buttons.Items, p.Faults, want)
+		if len(p.Errors) > 0 || len(p.Top.Buttons.Items) != 1 || p.Top.Buttons.Items[0].Postback.Value != want {
+			t.Errorf("%q: %+v, %v, want the postback %q", text, p.Top.Buttons.Items, p.Errors, want)
 		}
 	}
 }
@@ -223,8 +223,8 @@ func TestButton_Line(t *testing.T) {
 		`{"label": "a", "event": {"title": "b|c", "start": "2026-12-01T10:00+01:00", "end": "2026-12-01T11:00:00.5+01:00"}}`: "a|cal:2026-12-01T10:00:00+01:00/2026-12-01T11:00:00.5+01:00/b|c",
 	} {
 		p := decode(t, asJSON, withButtons(object))
-		if len(p.Faults) > 0 || len(p.Top.Buttons.Items) != 1 {
-			t.Fatalf("%s: %v", object, p.Faults)
+		if len(p.Errors) > 0 || len(p.Top.Buttons.Items) != 1 {
+			t.Fatalf("%s: %v", object, p.Errors)
 		}
 		if got, ok := p.Top.Buttons.Items[0].Line(); ok != (want != "") || ok && got != want {
 			t.Errorf("Line of %s = %q, %v, want %q", object, got, ok, want)

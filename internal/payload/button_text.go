@@ -72,12 +72,12 @@ func parts(items []string) []string {
 }
 
 // buttonText adds the button that a text describes, unless it is blank.
-func (r *reader) buttonText(items []Button, at Place, text string) []Button {
+func (r *reader) buttonText(items []Button, at Position, text string) []Button {
 	if text = strings.TrimSpace(text); text == "" {
 		return items
 	}
 	label, rest, more := strings.Cut(text, "|")
-	b := Button{Place: at, Label: Text{strings.TrimSpace(label), at}}
+	b := Button{Position: at, Label: Text{strings.TrimSpace(label), at}}
 	switch {
 	case b.Label.Value == "":
 		r.faultAt(at, "a button begins with its label, before the bar")
@@ -97,19 +97,19 @@ func (r *reader) buttonText(items []Button, at Place, text string) []Button {
 func (r *reader) afterLabel(b *Button, rest string) bool {
 	target := rest
 	if postback, ok := strings.CutPrefix(rest, "="); ok {
-		target, b.Postback = "", Text{strings.TrimSpace(postback), b.Place}
+		target, b.Postback = "", Text{strings.TrimSpace(postback), b.Position}
 	} else if i := strings.LastIndex(rest, "|="); i >= 0 {
-		target, b.Postback = strings.TrimSpace(rest[:i]), Text{strings.TrimSpace(rest[i+2:]), b.Place}
+		target, b.Postback = strings.TrimSpace(rest[:i]), Text{strings.TrimSpace(rest[i+2:]), b.Position}
 	}
 	if target == "" {
 		if b.Postback.Sent() {
 			return true
 		}
-		r.faultAt(b.Place, "nothing follows the bar of this button; without a bar it is a reply")
+		r.faultAt(b.Position, "nothing follows the bar of this button; without a bar it is a reply")
 		return false
 	}
 	if problem := r.target(b, target); problem != "" {
-		r.faultAt(b.Place, "%s", problem)
+		r.faultAt(b.Position, "%s", problem)
 		return false
 	}
 	return true
@@ -124,7 +124,7 @@ func (r *reader) target(b *Button, target string) (problem string) {
 	after = strings.TrimSpace(after)
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "http", "https":
-		b.Action, b.URL = OpenURL, Text{target, b.Place}
+		b.Action, b.URL = OpenURL, Text{target, b.Position}
 	case "webview", "webview-half", "webview-tall":
 		return b.openWebview(scheme, after)
 	case "tel":
@@ -195,7 +195,7 @@ func (b *Button) openWebview(scheme, target string) string {
 	if _, after, ok := strings.Cut(scheme, "-"); ok {
 		mode = after
 	}
-	b.Action, b.URL, b.Webview = OpenURL, Text{target, b.Place}, Text{mode, b.Place}
+	b.Action, b.URL, b.Webview = OpenURL, Text{target, b.Position}, Text{mode, b.Position}
 	return ""
 }
 
@@ -207,7 +207,7 @@ func (b *Button) dial(target string, plus bool) string {
 	if !ok {
 		return "tel: is followed by a phone number: digits, *, # and a leading +"
 	}
-	b.Action, b.Phone = Dial, Text{number, b.Place}
+	b.Action, b.Phone = Dial, Text{number, b.Position}
 	return ""
 }
 
@@ -229,13 +229,13 @@ func (b *Button) place(target string) string {
 		return geoForm
 	}
 	if lat == 0 && long == 0 && q != "" {
-		b.Action, b.Query = SearchPlace, Text{q, b.Place}
+		b.Action, b.Query = SearchPlace, Text{q, b.Position}
 		return ""
 	}
 	b.Action = ShowPlace
-	b.Latitude, b.Longitude = Value[float64]{lat, b.Place}, Value[float64]{long, b.Place}
+	b.Latitude, b.Longitude = Value[float64]{lat, b.Position}, Value[float64]{long, b.Position}
 	if q != "" {
-		b.Pin = Text{q, b.Place}
+		b.Pin = Text{q, b.Position}
 	}
 	return ""
 }
@@ -274,10 +274,10 @@ func (b *Button) calendar(target string) string {
 	}
 	b.Action = AddEvent
 	b.Event = &Event{
-		Place: b.Place,
-		Title: Text{strings.TrimSpace(title), b.Place},
-		Start: Value[time.Time]{from, b.Place},
-		End:   Value[time.Time]{to, b.Place},
+		Position: b.Position,
+		Title:    Text{strings.TrimSpace(title), b.Position},
+		Start:    Value[time.Time]{from, b.Position},
+		End:      Value[time.Time]{to, b.Position},
 	}
 	if b.Event.Title.Value == "" {
 		b.Event.Title = b.Label

@@ -7,14 +7,14 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// Outside finds the recipients whose numbers are of none of the countries, codes of
+// OutsideCountries finds the recipients whose numbers are of none of the countries, codes of
 // ISO 3166 alpha-2. A number of no country, such as those of satellites, is outside
 // of all.
-func Outside(to []Recipient, countries []string) Faults {
-	var faults Faults
+func OutsideCountries(to []Recipient, countries []string) Errors {
+	var faults Errors
 	for _, r := range to {
 		if !slices.Contains(countries, countryOf(r.E164)) {
-			faults = append(faults, Fault{
+			faults = append(faults, Error{
 				Pointer: r.Pointer,
 				Detail:  "numbers of this country are not sent to; allowed are " + strings.Join(countries, ", "),
 			})

@@ -17,14 +17,14 @@ func TestOutside(t *testing.T) {
 		{"+4779123456", "SJ"}, // Svalbard, behind Norway's +47
 	} {
 		to := []Recipient{{E164: test.number, Pointer: "/to"}}
-		if faults := Outside(to, []string{"FR", test.country}); len(faults) != 0 {
+		if faults := OutsideCountries(to, []string{"FR", test.country}); len(faults) != 0 {
 			t.Errorf("%s is outside of %s: it is taken for %q", test.number, test.country, countryOf(test.number))
 		}
-		if faults := Outside(to, []string{"FR"}); len(faults) != 1 || faults[0].Pointer != "/to" {
+		if faults := OutsideCountries(to, []string{"FR"}); len(faults) != 1 || faults[0].Pointer != "/to" {
 			t.Errorf("%s is not outside of FR", test.number)
 		}
 	}
-	if faults := Outside([]Recipient{{E164: "+881612345678"}}, []string{"US"}); len(faults) != 1 {
+	if faults := OutsideCountries([]Recipient{{E164: "+881612345678"}}, []string{"US"}); len(faults) != 1 {
 		t.Error("a satellite's number passes for one of the US")
 	}
 }

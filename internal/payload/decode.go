@@ -24,7 +24,7 @@ const Accepted = "application/json, application/x-www-form-urlencoded, multipart
 // Decode reads one body. The error is a [*BodyError] if the body cannot be read
 // at all, or wraps [ErrContentType].
 //
-// What is wrong with the fields is no error yet: it waits in [Payload.Faults],
+// What is wrong with the fields is no error yet: it waits in [Payload.Errors],
 // so that whoever goes on can add what else is wrong and report all at once.
 func Decode(contentType string, body []byte, o Options) (*Payload, error) {
 	t := new(tree)

@@ -30,7 +30,7 @@ func decode(t *testing.T, contentType, body string) *payload.Payload {
 func faults(t *testing.T, contentType, body string) []string {
 	t.Helper()
 	var lines []string
-	for _, f := range decode(t, contentType, body).Faults.Sorted() {
+	for _, f := range decode(t, contentType, body).Errors.Sorted() {
 		line := f.Pointer + ": " + f.Detail
 		if f.Limit != 0 {
 			line += fmt.Sprintf(" [%d/%d]", f.Actual, f.Limit)
@@ -116,8 +116,8 @@ func TestDecode_contentType(t *testing.T) {
 		{asJSON, "[" + json + "]"},
 	} {
 		p := decode(t, tt.contentType, tt.body)
-		if len(p.Faults) > 0 || len(p.To) != 1 || p.To[0].E164 != "+12025550123" || p.Text.Value != "hi" {
-			t.Errorf("Decode(%q, %q) = %v, %q, %v", tt.contentType, tt.body, p.To, p.Text.Value, p.Faults)
+		if len(p.Errors) > 0 || len(p.To) != 1 || p.To[0].E164 != "+12025550123" || p.Text.Value != "hi" {
+			t.Errorf("Decode(%q, %q) = %v, %q, %v", tt.contentType, tt.body, p.To, p.Text.Value, p.Errors)
 		}
 	}
 	for _, tt := range []struct{ contentType, body, want string }{
@@ -140,8 +140,8 @@ func TestDecode_fields(t *testing.T) {
 	t.Parallel()
 	p := decode(t, asJSON, `{"to": ["+12025550123", "+12025550124"], "agent": " shop ", "text": " a b ",
 		"idempotency_key": 1042, "dry_run": "yes", "traffic": "MARKETING", "ttl": "1h30m", "otp": 0}`)
-	if len(p.Faults) > 0 {
-		t.Fatalf("faults: %v", p.Faults)
+	if len(p.Errors) > 0 {
+		t.Fatalf("faults: %v", p.Errors)
 	}
 	want := []payload.Recipient{{E164: "+12025550123", Pointer: "/to/0"}, {E164: "+12025550124", Pointer: "/to/1"}}
 	if diff := cmp.Diff(want, p.To); diff != "" {
@@ -175,14 +175,14 @@ func TestErrors_quoteNothing(t *testing.T) {
 		for _, contentType := range []string{asJSON, asForm, "multipart/form-data; boundary=x", "text/" + "plain"} {
 			p, err := payload.Decode(contentType, []byte(body), payload.Options{})
 			if err == nil {
-				err = p.Faults
+				err = p.Errors
 			}
 			if strings.Contains(err.Error(), secret) {
 				t.Errorf("%s of %q: %v", contentType, body, err)
 			}
 		}
 	}
-	for _, f := range decode(t, asJSON, `{"to": "s3cr3t", "ttl": "s3cr3t", "buttons": "s3cr3t|s3cr3t", "text": ["s3cr3t"], "traffic": "s3cr3t", "cards": "[s3cr3t", "raw": "{s3cr3t"}`).Faults {
+	for _, f := range decode(t, asJSON, `{"to": "s3cr3t", "ttl": "s3cr3t", "buttons": "s3cr3t|s3cr3t", "text": ["s3cr3t"], "traffic": "s3cr3t", "cards": "[s3cr3t", "raw": "{s3cr3t"}`).Errors {
 		if strings.Contains(f.Detail, secret) {
 			t.Errorf("%s: %s", f.Pointer, f.Detail)
 		}
@@ -197,11 +197,11 @@ func TestSyntax(t *testing.T) {
 		`{'a': 1}`, `{“a”: 1}`, `{"a": tru}`, `{"a": 01}`, "{\"a\": \"\xff\"}", `{} {}`, `[1] x`, `{"a": 1, "a": 2}`, `{"a": "\q"}`, `{"a": nul`, `{}`,
 	} {
 		_, want := payload.Decode("application/json", []byte(text), payload.Options{})
-		if got := payload.Syntax([]byte(text)); fmt.Sprint(got) != fmt.Sprint(want) && text != `[1] x` {
+		if got := payload.CheckSyntax([]byte(text)); fmt.Sprint(got) != fmt.Sprint(want) && text != `[1] x` {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
-	if err := payload.Syntax([]byte(" 1 \n")); err != nil {
+	if err := payload.CheckSyntax([]byte(" 1 \n")); err != nil {
 		t.Errorf("a number: %v", err)
 	}
 }

@@ -24,8 +24,8 @@ func unreadable(format string, args ...any) *BodyError {
 	return &BodyError{Detail: fmt.Sprintf(format, args...)}
 }
 
-// Fault is one thing that is wrong with a payload that could be read.
-type Fault struct {
+// Error is one thing that is wrong with a payload that could be read.
+type Error struct {
 	// Pointer is the JSON Pointer of the place in what the sender wrote. The
 	// name of a form field is one token: /card1_title.
 	Pointer string `json:"pointer"`
@@ -45,11 +45,11 @@ type Fault struct {
 	order int64 // of the place in the document; zero comes last
 }
 
-// Faults is everything that is wrong with a payload, in the order of the document.
-type Faults []Fault
+// Errors is everything that is wrong with a payload, in the order of the document.
+type Errors []Error
 
 // Error counts the faults and quotes nothing, so it is safe to log.
-func (f Faults) Error() string {
+func (f Errors) Error() string {
 	if len(f) == 1 {
 		return "payload: 1 fault"
 	}
@@ -62,12 +62,12 @@ const maxFaults = 100
 
 // Sorted returns the faults in the order of the document, those about missing
 // fields last, at most a hundred and each once.
-func (f Faults) Sorted() Faults {
+func (f Errors) Sorted() Errors {
 	sorted := slices.Clone(f)
-	slices.SortStableFunc(sorted, func(a, b Fault) int {
+	slices.SortStableFunc(sorted, func(a, b Error) int {
 		return cmp.Compare(uint64(a.order-1), uint64(b.order-1)) // zero wraps to the end
 	})
-	sorted = slices.CompactFunc(sorted, func(a, b Fault) bool {
+	sorted = slices.CompactFunc(sorted, func(a, b Error) bool {
 		return a.Pointer == b.Pointer && a.Detail == b.Detail
 	})
 	return sorted[:min(len(sorted), maxFaults)]

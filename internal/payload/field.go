@@ -69,10 +69,10 @@ func Fields(on Level) []Field {
 	return list
 }
 
-// Find returns the field of the message that a key is about, in any spelling.
+// FindField returns the field of the message that a key is about, in any spelling.
 // Part is which part of it, for a flat key such as card1_title, and empty if the key
 // is about the whole field.
-func Find(key string) (f Field, part string, ok bool) {
+func FindField(key string) (f Field, part string, ok bool) {
 	if id, ok := lookup(OnMessage, key); ok {
 		return fields[id], "", true
 	}

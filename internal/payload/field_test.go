@@ -10,7 +10,7 @@ func TestFind(t *testing.T) {
 		"card.title": {"card", "cardtitle"},
 		"txt":        {}, "": {}, "cardholder": {}, "label": {},
 	} {
-		if f, part, ok := Find(key); f.Name != want[0] || part != want[1] || ok != (want[0] != "") {
+		if f, part, ok := FindField(key); f.Name != want[0] || part != want[1] || ok != (want[0] != "") {
 			t.Errorf("%q is of %q, part %q, want %q", key, f.Name, part, want)
 		}
 	}

@@ -4,7 +4,7 @@ package payload
 type reader struct {
 	tree    *tree
 	options Options
-	faults  Faults
+	faults  Errors
 }
 
 // fault reports what is wrong at a node.
@@ -12,24 +12,24 @@ func (r *reader) fault(n *node, format string, args ...any) {
 	r.faultAt(n.place(), format, args...)
 }
 
-func (r *reader) faultAt(p Place, format string, args ...any) {
-	r.report(p, p.Fault(format, args...))
+func (r *reader) faultAt(p Position, format string, args ...any) {
+	r.report(p, p.Errorf(format, args...))
 }
 
 // missing reports a member that the object at a place lacks.
-func (r *reader) missing(p Place, name, format string, args ...any) {
+func (r *reader) missing(p Position, name, format string, args ...any) {
 	r.report(p, p.Missing(name, format, args...))
 }
 
-func (r *reader) report(p Place, f Fault) {
-	p.Flaw()
+func (r *reader) report(p Position, f Error) {
+	p.MarkInvalid()
 	if len(r.faults) < maxFaults {
 		r.faults = append(r.faults, f)
 	}
 }
 
 // place returns the place of n; that of no node is nowhere.
-func (n *node) place() Place { return Place{node: n} }
+func (n *node) place() Position { return Position{node: n} }
 
 // record is an object folded onto the fields of its level.
 type record struct {

@@ -212,20 +212,20 @@ func TestDecode_unflatten(t *testing.T) {
 		"card_1_title", "card[1][title]", "cards[0][title]", "cards.0.title", "cards__0__title", "cards[0].title", "cards_7_title", "carousel1_title", "card 1 heading",
 	} {
 		p := decode(t, asJSON, `{"to": "+12025550123", "`+key+`": "a"}`)
-		if len(p.Faults) > 0 || len(p.Cards) != 1 || p.Cards[0].Title.Value != "a" || p.Cards[0].Title.Pointer() != "/"+key || p.Cards[0].Pointer() != "/"+key {
-			t.Errorf("%s: cards %+v, faults %v", key, p.Cards, p.Faults)
+		if len(p.Errors) > 0 || len(p.Cards) != 1 || p.Cards[0].Title.Value != "a" || p.Cards[0].Title.Pointer() != "/"+key || p.Cards[0].Pointer() != "/"+key {
+			t.Errorf("%s: cards %+v, faults %v", key, p.Cards, p.Errors)
 		}
 	}
 	for _, key := range []string{"card_title", "card.title", "card[title]", "card__title", "Card Title", "cardTitle", "richCard.title", "rich_card_heading"} {
 		p := decode(t, asJSON, `{"to": "+12025550123", "`+key+`": "a"}`)
-		if len(p.Faults) > 0 || p.Card == nil || p.Card.Title.Value != "a" {
-			t.Errorf("%s: card %+v, faults %v", key, p.Card, p.Faults)
+		if len(p.Errors) > 0 || p.Card == nil || p.Card.Title.Value != "a" {
+			t.Errorf("%s: card %+v, faults %v", key, p.Card, p.Errors)
 		}
 	}
 	for _, key := range []string{"button1", "button_1", "buttons[0]", "buttons.0", "Button 1", "suggestion1", "action1", "buttons[]", "card_1"} {
 		p := decode(t, asForm, "to=%2B12025550123&"+key+"=%7B%22title%22%3A%22a%22%7D")
-		if len(p.Faults) > 0 || len(p.Top.Buttons.Items)+len(p.Cards) != 1 {
-			t.Errorf("%s: buttons %+v, cards %+v, faults %v", key, p.Top.Buttons, p.Cards, p.Faults)
+		if len(p.Errors) > 0 || len(p.Top.Buttons.Items)+len(p.Cards) != 1 {
+			t.Errorf("%s: buttons %+v, cards %+v, faults %v", key, p.Top.Buttons, p.Cards, p.Errors)
 		}
 	}
 }

@@ -32,9 +32,9 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 	return root, p.ended()
 }
 
-// Syntax tells why a text is not one JSON value, if it is none, as [Decode] would, with
+// CheckSyntax tells why a text is not one JSON value, if it is none, as [Decode] would, with
 // a [*BodyError]. Nothing else holds for it: it need not be a payload.
-func Syntax(text []byte) error {
+func CheckSyntax(text []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
 	p := jsonParser{dec: dec, text: string(text)}
 	for {

@@ -3,6 +3,8 @@ package payload
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 )
 
 // MaxIdempotencyKey is the length of an idempotency key in characters.
@@ -17,7 +19,7 @@ func (r *reader) payload(root *node) *Payload {
 	r.delivery(p, &f)
 	r.content(p, &f)
 
-	p.Faults = r.faults
+	p.Errors = r.faults
 	return p
 }
 
@@ -30,14 +32,14 @@ func (r *reader) addressing(p *Payload, f *record) {
 
 	key := r.line(f.get(fIdempotencyKey))
 	if length := utf8.RuneCountInString(key.Value); length > MaxIdempotencyKey {
-		r.tooLong(key.Place, MaxIdempotencyKey, length)
+		r.tooLong(key.Position, MaxIdempotencyKey, length)
 	}
 	p.IdempotencyKey = key.Value
 
 	id := r.line(f.get(fMessageID))
 	switch {
 	case !id.Sent():
-	case !isUUID(id.Value):
+	case !IsMessageID(id.Value):
 		r.fault(id.node, "this must be a UUID in its usual form of 36 characters; for any other key use idempotency_key")
 	case len(p.To) > 1:
 		r.fault(id.node, "a message_id is for one recipient, and there are %d; use idempotency_key", len(p.To))
@@ -47,30 +49,10 @@ func (r *reader) addressing(p *Payload, f *record) {
 	p.DryRun = r.flag(f.get(fDryRun)).Value
 }
 
-func (r *reader) tooLong(p Place, limit, actual int) {
-	fault := p.Fault("%d characters, at most %d are allowed", actual, limit)
+func (r *reader) tooLong(p Position, limit, actual int) {
+	fault := p.Errorf("%d characters, at most %d are allowed", actual, limit)
 	fault.Limit, fault.Actual = limit, actual
 	r.report(p, fault)
-}
-
-// isUUID reports whether s is a UUID in its canonical form, of either case.
-func isUUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i := range len(s) {
-		switch c := s[i]; i {
-		case 8, 13, 18, 23:
-			if c != '-' {
-				return false
-			}
-		default:
-			if !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // delivery reads why and for how long a message is sent.
@@ -118,9 +100,9 @@ const maxCards = 100
 
 // cards reads the cards of a carousel. Empty ones are left out: a sheet has the
 // columns of ten cards in every row.
-func (r *reader) cards(n *node) ([]Card, Place) {
+func (r *reader) cards(n *node) ([]Card, Position) {
 	if n = r.structured(n, kindList); n == nil {
-		return nil, Place{}
+		return nil, Position{}
 	}
 	count := 0
 	for c := n.first; c != nil; c = c.next {
@@ -148,7 +130,7 @@ func (r *reader) cards(n *node) ([]Card, Place) {
 // card reads the card fields of a folded object.
 func (r *reader) card(f *record) Card {
 	return Card{
-		Place:        f.node.place(),
+		Position:     f.node.place(),
 		Title:        r.text(f.get(fTitle)),
 		Text:         r.cardText(f),
 		Description:  r.text(f.get(fDescription)),
@@ -188,7 +170,7 @@ func (r *reader) raw(n *node) Raw {
 		return Raw{}
 	}
 	content := sentAs == "contentmessage" && !n.has("contentmessage")
-	return Raw{JSON: n.src, Content: content, Place: n.place()}
+	return Raw{JSON: n.src, Content: content, Position: n.place()}
 }
 
 // structured returns the list or object that n is or, as JSON, holds as a text.
@@ -240,3 +222,6 @@ func (r *reader) embedded(n *node, text string) (*node, bool) {
 	inner.home, inner.up, inner.inText = n, n, true
 	return inner, true
 }
+
+// IsMessageID reports whether s is a UUID in its usual form of 36 characters.
+func IsMessageID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }

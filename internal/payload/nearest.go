@@ -10,7 +10,7 @@ import (
 // meant: a typo must not send half a message.
 func (r *reader) unknown(f *record, c *node, name string) {
 	if len(r.faults) >= maxFaults {
-		c.place().Flaw()
+		c.place().MarkInvalid()
 		return
 	}
 	if home := homeOf(name, f.level); home != "" {

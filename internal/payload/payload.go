@@ -5,7 +5,7 @@
 // written (json.go, form.go, tree.go). The tree is folded onto the known fields:
 // spellings and aliases are resolved, flat keys gathered, unknown and
 // conflicting ones found (fields.go, fold.go, unflatten.go). The fields are read into a typed
-// [Payload] (message.go and its neighbours), whose values keep their [Place], so that
+// [Payload] (message.go and its neighbours), whose values keep their [Position], so that
 // whatever turns out wrong later can still be explained where it was written.
 package payload
 
@@ -45,17 +45,17 @@ type Payload struct {
 	Top       Card // the card fields of the payload itself; its Text is Payload.Text
 	Card      *Card
 	Cards     []Card
-	CardsAt   Place
+	CardsAt   Position
 	CardWidth Text // small or medium
 	Chips     Buttons
 	Raw       Raw
 
 	// Root is the place of the whole payload.
-	Root Place
+	Root Position
 
-	// Faults is what is wrong so far, not yet in order. What could not be read
+	// Errors is what is wrong so far, not yet in order. What could not be read
 	// is left out above.
-	Faults Faults
+	Errors Errors
 
 	// ContentExplained says that one of the faults explains why there may be
 	// nothing to show.
@@ -75,7 +75,7 @@ type Recipient struct {
 // the place is nowhere.
 type Value[T any] struct {
 	Value T
-	Place
+	Position
 }
 
 // Text is a text of the payload. It is never empty if it was sent.
@@ -83,7 +83,7 @@ type Text = Value[string]
 
 // Card is a card, or the card fields at the top of a payload.
 type Card struct {
-	Place
+	Position
 
 	Title        Text
 	Text         Text // shown as the description
@@ -101,7 +101,7 @@ type Card struct {
 // Buttons is a list of buttons and where it was written.
 type Buttons struct {
 	Items []Button
-	Place
+	Position
 }
 
 // Raw is an AgentMessage in the API's own form.
@@ -112,5 +112,5 @@ type Raw struct {
 	// Content says that it is only the contentMessage.
 	Content bool
 
-	Place
+	Position
 }

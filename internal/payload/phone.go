@@ -215,12 +215,12 @@ func isCountry(country string) bool {
 }
 
 // ParsePhone reads one phone number that was sent outside a payload. The error is
-// of type [Faults].
+// of type [Errors].
 func ParsePhone(text string, o Options) (e164 string, err error) {
 	to := recipients{reader: &reader{tree: &tree{plus: o.Query}}, country: strings.ToUpper(o.Country)}
 	number, problem := to.parse(text)
 	if problem != "" {
-		return "", Faults{{Detail: problem, Phone: true}}
+		return "", Errors{{Detail: problem, Phone: true}}
 	}
 	return number, nil
 }

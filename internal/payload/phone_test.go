@@ -89,7 +89,7 @@ func TestParsePhone(t *testing.T) {
 	} {
 		got, err := payload.ParsePhone(tt.text, payload.Options{Country: tt.country})
 		problem := ""
-		if f := payload.Faults(nil); errors.As(err, &f) && len(f) == 1 && f[0].Phone {
+		if f := payload.Errors(nil); errors.As(err, &f) && len(f) == 1 && f[0].Phone {
 			problem = f[0].Detail
 		} else if err != nil {
 			t.Errorf("ParsePhone(%q, %q): %v, want one fault in a phone number", tt.text, tt.country, err)
@@ -180,8 +180,8 @@ func TestDecode_recipients(t *testing.T) {
 			for _, r := range p.To {
 				got = append(got, r.E164+" "+r.Pointer)
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Faults) > 0 {
-				t.Errorf("recipients of %s (-want +got):\n%sfaults %v", body, diff, p.Faults)
+			if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Errors) > 0 {
+				t.Errorf("recipients of %s (-want +got):\n%sfaults %v", body, diff, p.Errors)
 			}
 		})
 	}
@@ -230,7 +230,7 @@ func TestDecode_recipientFaults(t *testing.T) {
 // Only faults in a recipient's number count as such.
 func TestFault_Phone(t *testing.T) {
 	t.Parallel()
-	for _, f := range decode(t, asJSON, `{"to": ["abc", true, 1.5], "ttl": "x"}`).Faults {
+	for _, f := range decode(t, asJSON, `{"to": ["abc", true, 1.5], "ttl": "x"}`).Errors {
 		if want := strings.HasPrefix(f.Pointer, "/to/"); f.Phone != want {
 			t.Errorf("%s: Phone = %v, want %v", f.Pointer, f.Phone, want)
 		}
@@ -248,8 +248,8 @@ func TestDecode_country(t *testing.T) {
 	} {
 		body := `{"to": "` + tt.to + `", "country": "` + tt.field + `"}`
 		p, err := payload.Decode(asJSON, []byte(body), payload.Options{Country: tt.option})
-		if err != nil || len(p.Faults) > 1 || len(p.To) != 1 || p.To[0].E164 != tt.want {
-			t.Errorf("Decode(%s) with %q: %v, %v, %v", body, tt.option, p.To, p.Faults, err)
+		if err != nil || len(p.Errors) > 1 || len(p.To) != 1 || p.To[0].E164 != tt.want {
+			t.Errorf("Decode(%s) with %q: %v, %v, %v", body, tt.option, p.To, p.Errors, err)
 		}
 	}
 }

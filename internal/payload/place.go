@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// Place is where the sender wrote a value. The zero Place is nowhere: the value
+// Position is where the sender wrote a value. The zero Position is nowhere: the value
 // was not sent.
-type Place struct {
+type Position struct {
 	node *node
 	part int // which one of several in one text, from 1; zero if it is the only one
 }
 
 // Sent reports whether the place exists.
-func (p Place) Sent() bool { return p.node != nil }
+func (p Position) Sent() bool { return p.node != nil }
 
 // Pointer returns the JSON Pointer of the place, and empty for nowhere.
-func (p Place) Pointer() string {
+func (p Position) Pointer() string {
 	if p.node == nil {
 		return ""
 	}
@@ -27,36 +27,36 @@ func (p Place) Pointer() string {
 
 // Name is the last token of the pointer, the field's name as it was sent. It is
 // safe to quote for a field that was recognised.
-func (p Place) Name() string {
+func (p Position) Name() string {
 	pointer := p.Pointer()
 	return unescape(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// Flaw notes that a fault was found here, for everything that this belongs to:
+// MarkInvalid notes that a fault was found here, for everything that this belongs to:
 // what seems to be missing there may just be at fault.
-func (p Place) Flaw() {
+func (p Position) MarkInvalid() {
 	for n := p.node; n != nil && !n.flawed; n = n.up {
 		n.flawed = true
 	}
 }
 
-// Flawed reports whether a fault was noted here or in anything below.
-func (p Place) Flawed() bool { return p.node != nil && p.node.flawed }
+// IsInvalid reports whether a fault was noted here or in anything below.
+func (p Position) IsInvalid() bool { return p.node != nil && p.node.flawed }
 
-// Fault returns a fault at the place.
-func (p Place) Fault(format string, args ...any) Fault {
-	return p.FaultBelow("", format, args...)
+// Error returns a fault at the place.
+func (p Position) Errorf(format string, args ...any) Error {
+	return p.ErrorBelow("", format, args...)
 }
 
 // Missing returns a fault about the member name that the object at the place
 // lacks. Of an object that was gathered from flat keys, the first key stands for
 // the place.
-func (p Place) Missing(name, format string, args ...any) Fault {
+func (p Position) Missing(name, format string, args ...any) Error {
 	below := "/" + escape(name)
 	if p.node.made || p.node.kind != kindObject {
 		below = ""
 	}
-	f := p.FaultBelow(below, format, args...)
+	f := p.ErrorBelow(below, format, args...)
 	if p.node.up == nil { // the payload itself
 		f.order = 0
 	}
@@ -65,22 +65,22 @@ func (p Place) Missing(name, format string, args ...any) Fault {
 
 // Item returns the place of the i-th item of a list, or the list itself if it
 // has no such item.
-func (p Place) Item(i int) Place {
+func (p Position) Item(i int) Position {
 	if p.node == nil || p.node.kind != kindList {
 		return p
 	}
 	for c := p.node.first; c != nil; c = c.next {
 		if i == 0 {
-			return Place{node: c}
+			return Position{node: c}
 		}
 		i--
 	}
 	return p
 }
 
-// FaultBelow returns a fault at a JSON Pointer below the place.
-func (p Place) FaultBelow(pointer, format string, args ...any) Fault {
-	f := Fault{Detail: fmt.Sprintf(format, args...)}
+// ErrorBelow returns a fault at a JSON Pointer below the place.
+func (p Position) ErrorBelow(pointer, format string, args ...any) Error {
+	f := Error{Detail: fmt.Sprintf(format, args...)}
 	if p.part > 0 {
 		f.Detail = fmt.Sprintf("number %d of this text: %s", p.part, f.Detail)
 	}
@@ -148,7 +148,7 @@ var (
 // Excess returns the place of the first item beyond a limit, for a list that
 // was gathered from flat keys and so has no place of its own. For any other it
 // is the list.
-func (p Place) Excess(limit int) Place {
+func (p Position) Excess(limit int) Position {
 	if p.node == nil || !p.node.made {
 		return p
 	}

@@ -67,7 +67,7 @@ func (r *reader) recipients(f *record) []Recipient {
 	}
 	if count > MaxRecipients {
 		at := n.place().Excess(MaxRecipients)
-		fault := at.Fault("%d recipients, at most %d are allowed", count, MaxRecipients)
+		fault := at.Errorf("%d recipients, at most %d are allowed", count, MaxRecipients)
 		fault.Limit, fault.Actual = MaxRecipients, count
 		r.report(at, fault)
 	}
@@ -118,7 +118,7 @@ func (to *recipients) readText(n *node) {
 }
 
 // add reads one number.
-func (to *recipients) add(at Place, text string) {
+func (to *recipients) add(at Position, text string) {
 	if strings.TrimSpace(text) == "" {
 		return
 	}
@@ -150,9 +150,9 @@ func (to *recipients) parse(text string) (number, problem string) {
 	return parsePhone(text, to.country)
 }
 
-func (to *recipients) refuse(at Place, problem string) {
+func (to *recipients) refuse(at Position, problem string) {
 	to.refused = true
-	fault := at.Fault("%s", problem)
+	fault := at.Errorf("%s", problem)
 	fault.Phone = true
 	to.report(at, fault)
 }

@@ -44,8 +44,8 @@ func TestDecode_times(t *testing.T) {
 		"2026-12-01T10:00:00+0100", "2026-12-01T04:00-0500", "2026-12-01T09:00:00.000Z",
 	} {
 		p := decode(t, asJSON, `{"to": "+12025550123", "expires_at": "`+text+`"}`)
-		if len(p.Faults) > 0 || !p.ExpiresAt.Value.Equal(want) {
-			t.Errorf("%q is %v, %v, want %v", text, p.ExpiresAt.Value, p.Faults, want)
+		if len(p.Errors) > 0 || !p.ExpiresAt.Value.Equal(want) {
+			t.Errorf("%q is %v, %v, want %v", text, p.ExpiresAt.Value, p.Errors, want)
 		}
 	}
 	for _, value := range []string{`"2026-12-01T10:00:00"`, `"2026-12-01"`, `"tomorrow"`, `1796119200`, `"2026-13-01T10:00Z"`, `"0000-01-01T00:00Z"`, `true`, `["2026-12-01T09:00Z"]`} {
@@ -64,8 +64,8 @@ func TestDecode_flags(t *testing.T) {
 	} {
 		for _, value := range values {
 			p := decode(t, asJSON, `{"to": "+12025550123", "dry_run": `+value+`}`)
-			if len(p.Faults) > 0 || p.DryRun != want {
-				t.Errorf("%s is %v, %v, want %v", value, p.DryRun, p.Faults, want)
+			if len(p.Errors) > 0 || p.DryRun != want {
+				t.Errorf("%s is %v, %v, want %v", value, p.DryRun, p.Errors, want)
 			}
 		}
 	}
@@ -121,8 +121,8 @@ func TestDecode_words(t *testing.T) {
 					got := map[string]payload.Text{
 						"height": p.Top.Height, "layout": p.Top.Layout, "align": p.Top.Align, "card_width": p.CardWidth, "traffic": p.Traffic,
 					}[f.Name]
-					if len(p.Faults) > 0 || got.Value != words[0] {
-						t.Errorf("%s %q is %q, %v, want %q", f.Name, spelling, got.Value, p.Faults, words[0])
+					if len(p.Errors) > 0 || got.Value != words[0] {
+						t.Errorf("%s %q is %q, %v, want %q", f.Name, spelling, got.Value, p.Errors, words[0])
 					}
 				}
 			}

@@ -58,7 +58,7 @@ func decodeJSON(body []byte) (any, error) {
 			return v, nil
 		}
 	}
-	if err := payload.Syntax(body); err != nil {
+	if err := payload.CheckSyntax(body); err != nil {
 		return nil, err
 	}
 	return nil, &payload.BodyError{Detail: "broken JSON"} // never seen: both decoders refuse the same, but for halves of surrogates

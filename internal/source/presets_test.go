@@ -148,7 +148,7 @@ func TestPresets(t *testing.T) {
 }
 
 func explain(err error) string {
-	if faults := payload.Faults(nil); errors.As(err, &faults) {
+	if faults := payload.Errors(nil); errors.As(err, &faults) {
 		text, _ := json.MarshalIndent(faults, "", "  ")
 		return string(text)
 	}
