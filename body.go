@@ -10,7 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // maxBody is the largest body that is read: the platform takes messages of up to
@@ -69,12 +70,12 @@ func compressed(h http.Header) bool {
 }
 
 func tooLarge(most int64) error {
-	return &outcome.Problem{Code: outcome.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
+	return &response.Problem{Code: code.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", most>>10)}
 }
 
 func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if compressed(r.Header) {
-		return nil, &outcome.Problem{Code: outcome.UnsupportedMediaType, Detail: "the body is compressed"}
+		return nil, &response.Problem{Code: code.UnsupportedMediaType, Detail: "the body is compressed"}
 	}
 	if r.ContentLength > most {
 		return nil, tooLarge(most)
@@ -91,10 +92,10 @@ func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error)
 		return nil, tooLarge(most)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &outcome.Problem{Code: outcome.BodyTimeout, Err: err}
+		return nil, &response.Problem{Code: code.BodyTimeout, Err: err}
 	}
 	if err != nil {
-		return nil, &outcome.Problem{Code: outcome.InvalidBody, Detail: "the body did not arrive in full", Err: err}
+		return nil, &response.Problem{Code: code.InvalidBody, Detail: "the body did not arrive in full", Err: err}
 	}
 	control.SetReadDeadline(time.Time{}) //nolint:errcheck // the connection is kept for the next request
 	return body, nil

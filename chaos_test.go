@@ -20,7 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -274,17 +275,17 @@ type kind struct {
 
 	// again says whether the caller tries again after an answer; after none if it
 	// is nil.
-	again func(c *call, a *outcome.Answer) bool
+	again func(c *call, a *response.Answer) bool
 }
 
 // kinds of callers, as they are found.
 var kinds = []*kind{
-	{name: "program with a key", again: func(_ *call, a *outcome.Answer) bool {
+	{name: "program with a key", again: func(_ *call, a *response.Answer) bool {
 		return a == nil || a.Status == http.StatusTooManyRequests || a.Status >= 500 ||
-			slices.ContainsFunc(a.Results, func(r *outcome.Answer) bool { return r.Retry == outcome.RetryLater || r.Retry == outcome.RetryNow })
+			slices.ContainsFunc(a.Results, func(r *response.Answer) bool { return r.Retry == code.RetryLater || r.Retry == code.RetryNow })
 	}},
-	{name: "webhook", again: func(_ *call, a *outcome.Answer) bool { return a == nil || a.Status/100 != 2 }},
-	{name: "without a key", mayGiveUp: true, again: func(c *call, a *outcome.Answer) bool {
+	{name: "webhook", again: func(_ *call, a *response.Answer) bool { return a == nil || a.Status/100 != 2 }},
+	{name: "without a key", mayGiveUp: true, again: func(c *call, a *response.Answer) bool {
 		if a == nil {
 			return false // nobody can know
 		}
@@ -293,7 +294,7 @@ var kinds = []*kind{
 		}
 		return a.Status == http.StatusTooManyRequests || a.Status >= 500
 	}},
-	{name: "once", mayGiveUp: true, again: func(*call, *outcome.Answer) bool { return false }},
+	{name: "once", mayGiveUp: true, again: func(*call, *response.Answer) bool { return false }},
 	{name: "list with a key"},
 }
 
@@ -365,22 +366,22 @@ func (s *storm) make(t *testing.T, c *call) {
 }
 
 // hear believes an answer.
-func (s *storm) hear(t *testing.T, c *call, a *outcome.Answer) {
+func (s *storm) hear(t *testing.T, c *call, a *response.Answer) {
 	c.told = append(c.told, string(a.Code))
 	s.codes.add(string(a.Code), 1)
 	results := a.Results
 	if len(results) == 0 {
-		results = []*outcome.Answer{a}
+		results = []*response.Answer{a}
 	}
 	for _, r := range results {
 		switch r.Code {
-		case outcome.Accepted, outcome.Duplicate:
+		case code.Accepted, code.Duplicate:
 			c.belief[r.To] = sent
-		case outcome.RecipientUnreachable:
+		case code.RecipientUnreachable:
 			c.belief[r.To] = refused
-		case outcome.RateLimited, outcome.UpstreamUnavailable, outcome.UpstreamTimeout, outcome.SecretUnavailable, outcome.UpstreamAuthFailed,
-			outcome.Overloaded: // by what else this machine does
-			if r.OK || a.Status < http.StatusMultipleChoices && a.Code != outcome.Mixed {
+		case code.RateLimited, code.UpstreamUnavailable, code.UpstreamTimeout, code.SecretUnavailable, code.UpstreamAuthFailed,
+			code.Overloaded: // by what else this machine does
+			if r.OK || a.Status < http.StatusMultipleChoices && a.Code != code.Mixed {
 				s.untrue(t, "%s with status %d", r.Code, a.Status)
 			}
 		default:
@@ -399,7 +400,7 @@ func (s *storm) untrue(t *testing.T, format string, args ...any) {
 var errNoAnswer = errors.New("no whole answer")
 
 // post makes one request as the caller would; the error means that no answer came.
-func (s *storm) post(t *testing.T, c *call) (*outcome.Answer, error) {
+func (s *storm) post(t *testing.T, c *call) (*response.Answer, error) {
 	payload := map[string]any{"to": c.to, "text": c.text}
 	if c.id != "" {
 		payload["message_id"] = c.id
@@ -437,7 +438,7 @@ func (s *storm) post(t *testing.T, c *call) (*outcome.Answer, error) {
 	if err != nil {
 		return nil, errNoAnswer
 	}
-	a := new(outcome.Answer)
+	a := new(response.Answer)
 	if err := json.Unmarshal(text, a); err != nil || a.Status != res.StatusCode {
 		s.untrue(t, "%s with this answer: %v\n%s", res.Status, err, text)
 	}

@@ -54,7 +54,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 				override["RCSHOOK_CREDENTIALS"] = nil
 			}
 			h, _ := s.handler(t, override)
-			if status, code := send(t, h, hello); status != http.StatusOK || code != "accepted" {
+			if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "accepted" {
 				t.Fatalf("send = %d %s, want 200 accepted", status, code)
 			}
 			if got := s.sim.Messages(); len(got) != 1 {
@@ -78,7 +78,7 @@ func TestNoCredentials(t *testing.T) {
 	noCredentials(t)
 	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // nobody listens there
 	h, _ := s.handler(t, nil)
-	status, code := send(t, h, hello)
+	status, code := sendBody(t, h, hello)
 	if status/100 != 5 || !strings.HasPrefix(code, "secret_") {
 		t.Errorf("send = %d %s, want a 5xx about a secret", status, code)
 	}
@@ -88,7 +88,7 @@ func TestNoCredentials(t *testing.T) {
 func TestTokenAway(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
-	if status, code := send(t, h, hello); status != http.StatusOK {
+	if status, code := sendBody(t, h, hello); status != http.StatusOK {
 		t.Fatalf("before: %d %s", status, code)
 	}
 	s.sim.Tokens().RevokeTokens()
@@ -120,7 +120,7 @@ func noCredentials(t *testing.T) {
 func TestRotation(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
-	if status, code := send(t, h, hello); status != http.StatusOK {
+	if status, code := sendBody(t, h, hello); status != http.StatusOK {
 		t.Fatalf("before any rotation: %d %s", status, code)
 	}
 	const callers, rotations = 16, 6
@@ -137,7 +137,7 @@ func TestRotation(t *testing.T) {
 					return
 				default:
 				}
-				if status, code := send(t, h, hello); status != http.StatusOK {
+				if status, code := sendBody(t, h, hello); status != http.StatusOK {
 					t.Errorf("during a rotation: %d %s", status, code)
 				}
 				sent.Add(1)
@@ -168,8 +168,8 @@ func until(t *testing.T, sent *atomic.Int64, n int64) {
 	}
 }
 
-// send posts a payload to h and returns the status and the code of the answer.
-func send(t *testing.T, h http.Handler, body string) (status int, code string) {
+// sendBody posts a payload to h and returns the status and the code of the answer.
+func sendBody(t *testing.T, h http.Handler, body string) (status int, code string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)).WithContext(t.Context())
 	r.Header.Set("Authorization", "Bearer dev")

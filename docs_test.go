@@ -74,12 +74,12 @@ func (p page) rows() [][]string {
 	return rows
 }
 
-var code = regexp.MustCompile("`([^`]+)`")
+var codeSpan = regexp.MustCompile("`([^`]+)`")
 
 // quoted returns what stands in backticks.
 func quoted(text string) []string {
 	var all []string
-	for _, match := range code.FindAllStringSubmatch(text, -1) {
+	for _, match := range codeSpan.FindAllStringSubmatch(text, -1) {
 		all = append(all, match[1])
 	}
 	return all

@@ -44,7 +44,7 @@ func TestQueue_emulator(t *testing.T) {
 	s.sim.Fail(rbmtest.Fault{Status: http.StatusServiceUnavailable, Method: "phones.agentMessages.create", Count: 12})
 	const order = `{"to": ["+12025550123", "+12025550124", "+12025550104"], "text": "Hello", "idempotency_key": "order-1"}`
 	for _, want := range []string{"queued", "duplicate"} {
-		if status, code := send(t, h, order); status != http.StatusOK || code != want {
+		if status, code := sendBody(t, h, order); status != http.StatusOK || code != want {
 			t.Fatalf("send = %d %s, want 200 %s", status, code, want)
 		}
 	}

@@ -32,13 +32,14 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/deliver"
 	"github.com/rcshook/rcshook/internal/openapi"
-	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/slots"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
@@ -64,7 +65,7 @@ type Handler struct {
 	sources *source.Directory
 	tokens  *source.GoogleTokens // of callers; nil if none are taken
 	tasks   *source.GoogleTokens // of our own tasks; nil if there are none
-	sender  *deliver.Sender
+	sender  *send.Sender
 	reading slots.Slots
 	log     *slog.Logger
 	now     func() time.Time
@@ -72,7 +73,7 @@ type Handler struct {
 
 // ServeHTTP answers one request and writes one log line about it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	trip := outcome.Begin(r)
+	trip := response.Begin(r)
 	trip.Project = h.cfg.Project
 	caller := h.callerOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), within(r.Context(), caller.budget))
@@ -102,32 +103,32 @@ func within(ctx context.Context, budget time.Duration) time.Duration {
 // A caller is what an answer has to suit.
 type caller struct {
 	budget  time.Duration
-	profile outcome.Profile
+	profile response.Profile
 	source  *source.Source // nil unless a third party calls
 }
 
 // callerOf tells from the path who calls, or says to.
 func (h *Handler) callerOf(r *http.Request) caller {
-	c := caller{budget: cmp.Or(h.cfg.Timeout, config.DefaultTimeout), profile: outcome.Strict}
+	c := caller{budget: cmp.Or(h.cfg.Timeout, config.DefaultTimeout), profile: response.Strict}
 	if strings.HasPrefix(r.URL.Path, queue.Path) {
-		c.profile = outcome.Soft // the queue repeats whatever is not acknowledged
+		c.profile = response.Soft // the queue repeats whatever is not acknowledged
 	}
 	if name, ok := strings.CutPrefix(r.URL.Path, hooksPath); ok {
-		c.profile = outcome.Soft
+		c.profile = response.Soft
 		if s, err := h.sources.Find(name); err == nil {
 			c.source = s
 			c.budget = min(c.budget, s.Timeout)
-			c.profile = cmp.Or(outcome.Profile(s.Config.Profile), outcome.Soft)
+			c.profile = cmp.Or(response.Profile(s.Config.Profile), response.Soft)
 		}
 	}
 	return c
 }
 
 // answer always has one: whatever goes wrong, a bug included, becomes an answer.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.Trip, c *caller) (answer *outcome.Answer) {
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *response.Trip, c *caller) (answer *response.Answer) {
 	defer func() {
 		if v := recover(); v != nil {
-			answer = outcome.Of(outcome.Bug(v))
+			answer = response.Of(response.Bug(v))
 		}
 		answer.Apply(c.profile)
 		if c.source != nil {
@@ -137,18 +138,18 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, trip *outcome.T
 	}()
 	to, err := find(r)
 	if err != nil {
-		return outcome.Of(err)
+		return response.Of(err)
 	}
 	if to.keyed {
 		if err := h.authenticate(r); err != nil {
-			return outcome.Of(err)
+			return response.Of(err)
 		}
-		if c.profile, err = outcome.ProfileOf(r.URL.Query(), to.query); err != nil {
-			return outcome.Of(err)
+		if c.profile, err = response.ProfileOf(r.URL.Query(), to.query); err != nil {
+			return response.Of(err)
 		}
 	}
 	if answer, err = to.serve(h, w, r, trip); err != nil {
-		return outcome.Of(err)
+		return response.Of(err)
 	}
 	return answer
 }
@@ -159,7 +160,7 @@ type route struct {
 	path   string // the path, or one level below it, if it ends in a slash
 	keyed  bool   // only for callers with a key
 	query  string // the parameters that are read, with a blank between
-	serve  func(*Handler, http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error)
+	serve  func(*Handler, http.ResponseWriter, *http.Request, *response.Trip) (*response.Answer, error)
 }
 
 var routes = []route{
@@ -190,9 +191,9 @@ func find(r *http.Request) (route, error) {
 		allow = append(allow, to.method)
 	}
 	if allow == nil && strings.HasPrefix(r.URL.Path+"/", hooksPath) {
-		return route{}, outcome.NoSource()
+		return route{}, response.NoSource()
 	}
-	return route{}, outcome.NotServed(r.Method, allow)
+	return route{}, response.NotServed(r.Method, allow)
 }
 
 // readyTime is how long a look at the secrets may take that nobody is waiting for.
@@ -200,11 +201,11 @@ const readyTime = 5 * time.Second
 
 // about tells who is here and whether a message could be sent now. What is in the
 // way is for the log: anybody may ask.
-func (h *Handler) about(_ http.ResponseWriter, r *http.Request, _ *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) about(_ http.ResponseWriter, r *http.Request, _ *response.Trip) (*response.Answer, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 	defer cancel()
 	err := h.ready(ctx)
-	answer := outcome.Page(struct {
+	answer := response.Page(struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 		Ready   bool   `json:"ready"`
@@ -236,15 +237,15 @@ func (h *Handler) ready(ctx context.Context) error {
 }
 
 // describe serves the OpenAPI description of all this.
-func (h *Handler) describe(http.ResponseWriter, *http.Request, *outcome.Trip) (*outcome.Answer, error) {
-	return outcome.Page(json.RawMessage(openapi.Document)), nil
+func (h *Handler) describe(http.ResponseWriter, *http.Request, *response.Trip) (*response.Answer, error) {
+	return response.Page(json.RawMessage(openapi.Document)), nil
 }
 
 // authenticate lets those through who carry a key, or a token of Google.
 func (h *Handler) authenticate(r *http.Request) error {
 	switch secret := (*agent.SecretError)(nil); {
 	case errors.As(h.fault, &secret):
-		return outcome.Hidden(h.fault, "rcshook.yaml cannot be read")
+		return response.Hidden(h.fault, "rcshook.yaml cannot be read")
 	case h.fault != nil || h.cfg.AllowUnauthenticated:
 		return h.fault
 	}
@@ -253,17 +254,17 @@ func (h *Handler) authenticate(r *http.Request) error {
 	}
 	text, err := h.agents.Secret(r.Context(), h.cfg.APIKeys)
 	if err != nil {
-		return outcome.Hidden(err, "the API keys of this function cannot be read")
+		return response.Hidden(err, "the API keys of this function cannot be read")
 	}
 	keys := source.ParseKeys(text)
 	if keys.Empty() {
-		return &outcome.Problem{Code: outcome.SecretInvalid, Detail: "the secret of the API keys holds no key"}
+		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys holds no key"}
 	}
 	return keys.Verify(r.Header)
 }
 
 // send takes one request through the stations.
-func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *response.Trip) (*response.Answer, error) {
 	body, err := readBody(w, r)
 	if err != nil {
 		return nil, err
@@ -281,13 +282,13 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 
 // hook takes the webhook of a third party through the stations. It may become
 // several messages; what is wrong with one does not stop the others.
-func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *response.Trip) (*response.Answer, error) {
 	if h.fault != nil {
 		return nil, h.fault
 	}
 	from, err := h.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath))
 	if err != nil {
-		return nil, outcome.NoSource()
+		return nil, response.NoSource()
 	}
 	body, err := readBody(w, r)
 	if err != nil {
@@ -297,20 +298,20 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	received, err := from.Receive(r.Context(), request, h.now())
 	switch secret := (*source.SecretError)(nil); {
 	case errors.As(err, &secret):
-		return nil, outcome.Hidden(err, "the secret of this source cannot be used")
+		return nil, response.Hidden(err, "the secret of this source cannot be used")
 	case err != nil:
 		return nil, err
 	case received.Reply != nil:
-		return outcome.Page(json.RawMessage(received.Reply)), nil
+		return response.Page(json.RawMessage(received.Reply)), nil
 	case len(received.Messages) == 0:
-		return outcome.New(outcome.Ignored), nil
+		return response.New(code.Ignored), nil
 	}
-	var parcels []*deliver.Parcel
-	var faults []*outcome.Answer
+	var parcels []*send.Parcel
+	var faults []*response.Answer
 	for _, m := range received.Messages {
 		p, err := h.pack(r.Context(), m, from.Config)
 		if err != nil {
-			faults = append(faults, outcome.Of(err))
+			faults = append(faults, response.Of(err))
 			continue
 		}
 		parcels = append(parcels, p)
@@ -320,16 +321,16 @@ func (h *Handler) hook(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 
 // handshake lets those senders begin that ask first, by the abuse protection of
 // CloudEvents.
-func (h *Handler) handshake(_ http.ResponseWriter, r *http.Request, _ *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) handshake(_ http.ResponseWriter, r *http.Request, _ *response.Trip) (*response.Answer, error) {
 	from, err := h.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath))
 	if err != nil || !from.Handshake() || r.Header.Get("WebHook-Request-Origin") == "" {
-		return nil, outcome.NotServed(http.MethodOptions, []string{http.MethodPost})
+		return nil, response.NotServed(http.MethodOptions, []string{http.MethodPost})
 	}
-	return outcome.Handshake(), nil
+	return response.Handshake(), nil
 }
 
 // pack makes a parcel of a payload: decoded, composed, and with its agent.
-func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source) (*deliver.Parcel, error) {
+func (h *Handler) pack(ctx context.Context, m source.Message, from config.Source) (*send.Parcel, error) {
 	parcel, as, err := h.read(ctx, m, from)
 	if err != nil {
 		return nil, err
@@ -354,9 +355,9 @@ type reference struct{ name, pointer string }
 // read decodes and composes a payload. That is done for as many at once as there are
 // processors, and what it takes is not kept: large bodies may come in a burst, and each
 // becomes many times as large while it is read.
-func (h *Handler) read(ctx context.Context, m source.Message, from config.Source) (*deliver.Parcel, reference, error) {
+func (h *Handler) read(ctx context.Context, m source.Message, from config.Source) (*send.Parcel, reference, error) {
 	if err := h.reading.Take(ctx); err != nil {
-		return nil, reference{}, &outcome.Problem{Code: outcome.Overloaded, Detail: "the body was not looked at in the time of the request", Err: err}
+		return nil, reference{}, &response.Problem{Code: code.Overloaded, Detail: "the body was not looked at in the time of the request", Err: err}
 	}
 	defer h.reading.Free()
 	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: cmp.Or(from.Country, h.cfg.Country)})
@@ -375,7 +376,7 @@ func (h *Handler) read(ctx context.Context, m source.Message, from config.Source
 	if err != nil {
 		return nil, reference{}, err
 	}
-	return &deliver.Parcel{
+	return &send.Parcel{
 		Message: c,
 		To:      p.To,
 		ID:      p.MessageID,
@@ -394,7 +395,7 @@ func (h *Handler) allowed(to []payload.Recipient, from config.Source, a *agent.A
 			continue // and no number is looked up
 		}
 		if faults := payload.OutsideCountries(to, countries); len(faults) > 0 {
-			return &outcome.Problem{Code: outcome.ForbiddenDestination, Errors: faults}
+			return &response.Problem{Code: code.ForbiddenDestination, Errors: faults}
 		}
 	}
 	return nil
@@ -404,7 +405,7 @@ func (h *Handler) allowed(to []payload.Recipient, from config.Source, a *agent.A
 func (h *Handler) agent(ctx context.Context, name, pointer string) (*agent.Agent, error) {
 	a, err := h.agents.Agent(ctx, name)
 	if errors.Is(err, agent.ErrUnknownAgent) {
-		return nil, outcome.UnknownAgentAt(pointer, h.agents.Names())
+		return nil, response.UnknownAgentAt(pointer, h.agents.Names())
 	}
 	return a, err
 }
@@ -419,7 +420,7 @@ func (h *Handler) defaults(agent string) compose.Defaults {
 }
 
 // revoke takes back a message that is not delivered yet.
-func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) revoke(_ http.ResponseWriter, r *http.Request, trip *response.Trip) (*response.Answer, error) {
 	query := r.URL.Query()
 	if query.Get("to") == "" {
 		return nil, payload.Errors{{Detail: "the query parameter to is missing, the number that the message was sent to: /messages/ID?to=%2B12025550123"}}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -210,7 +210,7 @@ func TestCallerOf(t *testing.T) {
 		}
 		h, _ := s.rehearse(t, preset, c.Map.Text)
 		r := httptest.NewRequest(http.MethodPost, hooksPath+"it", nil)
-		if got := h.callerOf(r); got.budget != want || got.profile != outcome.Soft {
+		if got := h.callerOf(r); got.budget != want || got.profile != response.Soft {
 			t.Errorf("%s: %s, %s, want %s, soft", preset, got.budget, got.profile, want)
 		}
 		h.cfg.Timeout = 10 * time.Millisecond

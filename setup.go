@@ -13,10 +13,10 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/deliver"
 	"github.com/rcshook/rcshook/internal/drain"
-	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/slots"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/trace"
@@ -31,7 +31,7 @@ import (
 // If settings are missing or malformed, the error names all of them, and the
 // handler answers every request with it.
 func New(environ []string, w io.Writer) (*Handler, error) {
-	h := &Handler{log: outcome.NewLogger(w), now: time.Now, reading: slots.New()}
+	h := &Handler{log: response.NewLogger(w), now: time.Now, reading: slots.New()}
 	if h.cfg, h.fault = config.FromEnviron(environ); h.fault != nil {
 		return h, h.fault
 	}
@@ -50,7 +50,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	if h.cfg.QueueAccount != "" {
 		h.tasks = source.NewGoogleTokens(h.cfg.OIDCEndpoint, transport, []string{h.cfg.URL}, []string{h.cfg.QueueAccount})
 	}
-	h.sender = &deliver.Sender{
+	h.sender = &send.Sender{
 		Agents: h.agents,
 		Queue: queue.New(queue.Options{
 			Platform: h.agents.Platform(), Endpoint: h.cfg.TasksEndpoint,
@@ -59,7 +59,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 		HTTP:      &http.Client{Transport: trace.Transport{Base: transport}},
 		Endpoint:  h.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
-		Paces:     deliver.NewPaces(h.cfg.Agents),
+		Paces:     send.NewPaces(h.cfg.Agents),
 		Now:       func() time.Time { return h.now() },
 	}
 	return h, nil
@@ -119,7 +119,7 @@ func (b *builder) get(r *http.Request, environ func() []string, log io.Writer) *
 	if handler != nil {
 		return handler
 	}
-	waiting := &Handler{log: outcome.NewLogger(log), now: time.Now}
+	waiting := &Handler{log: response.NewLogger(log), now: time.Now}
 	waiting.cfg, _ = config.FromEnviron(environ()) // its faults are those of the build
 	budget := waiting.callerOf(r).budget
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -160,10 +160,10 @@ func (b *builder) begin(environ func() []string, log io.Writer) (*Handler, <-cha
 
 // build belongs to no request: whoever began it may leave before it ends.
 func (b *builder) build(environ func() []string, log io.Writer) {
-	h := &Handler{log: outcome.NewLogger(log), now: time.Now}
+	h := &Handler{log: response.NewLogger(log), now: time.Now}
 	defer func() {
 		if v := recover(); v != nil {
-			h.fault = outcome.Bug(v)
+			h.fault = response.Bug(v)
 		}
 		if h.fault != nil {
 			h.log.Error("rcshook is not set up", slog.Any("cause", h.fault))

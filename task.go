@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/deliver"
-	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
 )
 
 // queueOf is the queue for messages of a source, or of nobody in particular; "" is
@@ -31,12 +32,12 @@ func (h *Handler) fallbackOf(from config.Source, a *agent.Agent) *config.Fallbac
 
 // task sends a message that has waited in the queue. The queue repeats a task until
 // the answer is 2xx: what can never succeed is acknowledged, what can is not.
-func (h *Handler) task(w http.ResponseWriter, r *http.Request, trip *outcome.Trip) (*outcome.Answer, error) {
+func (h *Handler) task(w http.ResponseWriter, r *http.Request, trip *response.Trip) (*response.Answer, error) {
 	switch {
 	case h.fault != nil:
 		return nil, h.fault
 	case h.tasks == nil:
-		return nil, &outcome.Problem{Code: outcome.NotFound, Detail: "this function takes no tasks of a queue"}
+		return nil, &response.Problem{Code: code.NotFound, Detail: "this function takes no tasks of a queue"}
 	}
 	// Where IAM looks at the callers, Cloud Run has seen this token.
 	if !h.cfg.AllowUnauthenticated {
@@ -59,7 +60,7 @@ func (h *Handler) task(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	}
 	a, err := h.agents.Agent(r.Context(), t.Agent)
 	if errors.Is(err, agent.ErrUnknownAgent) {
-		err = &outcome.Problem{Code: outcome.Misconfigured, Detail: "the message waited for an agent that is not configured any more"}
+		err = &response.Problem{Code: code.Misconfigured, Detail: "the message waited for an agent that is not configured any more"}
 	}
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (h *Handler) task(w http.ResponseWriter, r *http.Request, trip *outcome.Tri
 	if err := h.allowed(to, from, a); err != nil {
 		return nil, err // the countries may have changed since
 	}
-	return h.sender.Send(r.Context(), &deliver.Parcel{
+	return h.sender.Send(r.Context(), &send.Parcel{
 		Agent:    a,
 		Message:  &compose.Composed{Message: message, Encoded: encoded},
 		To:       to,

@@ -17,7 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/queue/queuetest"
 	"github.com/rcshook/rcshook/internal/source"
 )
@@ -115,7 +115,7 @@ func TestTask(t *testing.T) {
 		claims    *claims // of another token than the right one
 		arrange   func(*stage)
 		status    int
-		code      outcome.Code
+		code      code.Code
 		sent      int
 		countries []string // of the agent
 		unsigned  bool     // the token
@@ -209,7 +209,7 @@ func TestTask(t *testing.T) {
 func TestTask_behindIAM(t *testing.T) {
 	s := newStage(t)
 	h, _, _ := s.queued(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
-	if status, code := send(t, h, hello); status != http.StatusOK || code != "queued" {
+	if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "queued" {
 		t.Fatalf("send = %d %s, want 200 queued", status, code)
 	}
 	if err := s.tasks.Settle(t.Context()); err != nil {
@@ -244,7 +244,7 @@ func TestQueue_ttl(t *testing.T) {
 		s := newStage(t)
 		h, log, _ := s.queued(t, nil)
 		s.api(t, "/v2/"+stageQueue+":pause")
-		if status, code := send(t, h, `{"to": "+12025550123", "text": "Your code is 1234", "otp": true}`); status != http.StatusOK || code != "queued" {
+		if status, code := sendBody(t, h, `{"to": "+12025550123", "text": "Your code is 1234", "otp": true}`); status != http.StatusOK || code != "queued" {
 			t.Fatalf("send = %d %s, want 200 queued", status, code)
 		}
 		s.clock.set(s.clock.now().Add(test.waited))
@@ -282,7 +282,7 @@ func (s *stage) api(t *testing.T, path string) {
 func TestQueue_faults(t *testing.T) {
 	type answer struct {
 		Status        int
-		Code          outcome.Code
+		Code          code.Code
 		Reason        string
 		DuplicateRisk bool `json:"duplicate_risk"`
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/bulk"
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 )
 
 var bulkCommand = command{
@@ -227,7 +227,7 @@ func (o *bulkOptions) ending(ctx context.Context, err error, counts *counts, lef
 	stopped := (*bulk.StopError)(nil)
 	switch open := left - counts.done(); {
 	case errors.As(err, &stopped):
-		action := strings.TrimSuffix(nextStep(outcome.Code(stopped.Code), stopped, o.url, stopped.Action), ".")
+		action := strings.TrimSuffix(nextStep(code.Code(stopped.Code), stopped, o.url, stopped.Action), ".")
 		if action == "" {
 			return fmt.Errorf("stopped: %w; %s", stopped, again)
 		}

@@ -20,8 +20,9 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // The exit codes of send, by what to do next.
@@ -266,7 +267,7 @@ func isTerminal(stream any) bool {
 }
 
 // exitCode tells a script what to do next.
-func exitCode(a *outcome.Answer) error {
+func exitCode(a *response.Answer) error {
 	if code := adviceCode(a); code != 0 {
 		return &exitError{code}
 	}
@@ -275,15 +276,15 @@ func exitCode(a *outcome.Answer) error {
 
 // adviceCode is the exit code. Of several recipients the one counts that is most
 // worth sending again: nobody gets the message twice.
-func adviceCode(a *outcome.Answer) int {
+func adviceCode(a *response.Answer) int {
 	switch {
 	case a.OK:
 		return 0
-	case a.Retry == outcome.RetryLater || a.Retry == outcome.RetryNow:
+	case a.Retry == code.RetryLater || a.Retry == code.RetryNow:
 		return exitRetry
-	case a.Retry == outcome.RetryAfterFix:
+	case a.Retry == code.RetryAfterFix:
 		return exitFix
-	case a.Retry != outcome.RetryPerItem:
+	case a.Retry != code.RetryPerItem:
 		return exitNever
 	}
 	code := exitNever

@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // sendPrinter tells what became of a message. Success goes to standard output, a
@@ -54,21 +55,21 @@ func (p *sendPrinter) answer(a *client.Answer, cause string) error {
 }
 
 // one prints the answer for one recipient.
-func (p *sendPrinter) one(out io.Writer, a *outcome.Answer) {
+func (p *sendPrinter) one(out io.Writer, a *response.Answer) {
 	switch a.Code {
-	case outcome.Accepted:
+	case code.Accepted:
 		fmt.Fprintf(out, "accepted: message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
-	case outcome.Queued:
+	case code.Queued:
 		fmt.Fprintf(out, "queued: message %s to %s from agent %s", a.MessageID, a.To, a.Agent)
 		if a.ScheduleAt != nil {
 			fmt.Fprintf(out, ", for %s", a.ScheduleAt.Format(time.RFC3339))
 		}
 		fmt.Fprintln(out)
-	case outcome.Duplicate:
+	case code.Duplicate:
 		fmt.Fprintf(out, "duplicate: message %s to %s was sent before, and is not sent again\n", a.MessageID, a.To)
-	case outcome.DryRun:
+	case code.DryRun:
 		fmt.Fprintf(out, "dry_run: checked, not sent; it would be message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
-	case outcome.Fallback:
+	case code.Fallback:
 		fmt.Fprintf(out, "fallback: RCS cannot deliver to %s, and the fallback took the message\n", a.To)
 	default:
 		p.failure(out, a)
@@ -77,7 +78,7 @@ func (p *sendPrinter) one(out io.Writer, a *outcome.Answer) {
 	p.warnings(out, a)
 }
 
-func (p *sendPrinter) failure(out io.Writer, a *outcome.Answer) {
+func (p *sendPrinter) failure(out io.Writer, a *response.Answer) {
 	fmt.Fprintf(out, "%s: %s", a.Code, a.Title)
 	if a.To != "" {
 		fmt.Fprintf(out, " (%s)", a.To)
@@ -101,7 +102,7 @@ func (p *sendPrinter) failure(out io.Writer, a *outcome.Answer) {
 	}
 }
 
-func (p *sendPrinter) request(out io.Writer, d *outcome.Preview) {
+func (p *sendPrinter) request(out io.Writer, d *response.Preview) {
 	if d == nil {
 		return
 	}
@@ -116,7 +117,7 @@ func (p *sendPrinter) request(out io.Writer, d *outcome.Preview) {
 }
 
 // bodies shows what a dry run did not send: once if all would get the same.
-func (p *sendPrinter) bodies(out io.Writer, a *outcome.Answer) {
+func (p *sendPrinter) bodies(out io.Writer, a *response.Answer) {
 	if d := a.DryRun; d != nil && len(d.AgentMessage) > 0 {
 		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, indent(d.AgentMessage))
 		return
@@ -126,14 +127,14 @@ func (p *sendPrinter) bodies(out io.Writer, a *outcome.Answer) {
 	}
 }
 
-func (p *sendPrinter) warnings(out io.Writer, a *outcome.Answer) {
+func (p *sendPrinter) warnings(out io.Writer, a *response.Answer) {
 	for _, w := range a.Warnings {
 		fmt.Fprintf(out, "  warning: %s: %s\n", w.Pointer, w.Detail)
 	}
 }
 
 // repeat says how to send it again, where that makes sense.
-func (p *sendPrinter) repeat(out io.Writer, a *outcome.Answer) {
+func (p *sendPrinter) repeat(out io.Writer, a *response.Answer) {
 	if code := adviceCode(a); code != exitRetry && code != exitFix {
 		return
 	}
@@ -151,14 +152,14 @@ func (p *sendPrinter) again(out io.Writer, wait time.Duration) {
 
 // unanswered is what scripts get in the place of an answer.
 type unanswered struct {
-	OK            bool          `json:"ok"`
-	Status        int           `json:"status"`
-	Code          string        `json:"code"`
-	Retry         outcome.Retry `json:"retry"`
-	Detail        string        `json:"detail"`
-	Action        string        `json:"action,omitempty"`
-	DuplicateRisk bool          `json:"duplicate_risk,omitempty"`
-	Key           string        `json:"idempotency_key,omitempty"`
+	OK            bool       `json:"ok"`
+	Status        int        `json:"status"`
+	Code          string     `json:"code"`
+	Retry         code.Retry `json:"retry"`
+	Detail        string     `json:"detail"`
+	Action        string     `json:"action,omitempty"`
+	DuplicateRisk bool       `json:"duplicate_risk,omitempty"`
+	Key           string     `json:"idempotency_key,omitempty"`
 }
 
 // lost prints that there was no answer of the function.
@@ -184,7 +185,7 @@ func (p *sendPrinter) lost(err error) error {
 	if fault.Unsure {
 		fmt.Fprintln(out, "  the message may have been sent all the same")
 	}
-	if fault.Unsure || fault.Retry == outcome.RetryLater {
+	if fault.Unsure || fault.Retry == code.RetryLater {
 		p.again(out, fault.RetryAfter)
 	}
 	return &exitError{exitLost}

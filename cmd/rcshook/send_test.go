@@ -5,35 +5,36 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // TestExitCodes gives every code of the function an exit code by what to do next.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
-	advice := map[outcome.Retry]int{
-		outcome.RetryNone: 0, outcome.RetryNever: exitNever, outcome.RetryNow: exitRetry, outcome.RetryLater: exitRetry, outcome.RetryAfterFix: exitFix,
+	advice := map[code.Retry]int{
+		code.RetryNone: 0, code.RetryNever: exitNever, code.RetryNow: exitRetry, code.RetryLater: exitRetry, code.RetryAfterFix: exitFix,
 	}
-	for _, code := range outcome.Codes() {
-		a := outcome.New(code)
+	for _, code := range response.Codes() {
+		a := response.New(code)
 		if want, ok := advice[a.Retry]; ok && adviceCode(a) != want {
 			t.Errorf("%s has the exit code %d, want %d", code, adviceCode(a), want)
 		}
 	}
 	for _, tt := range []struct {
-		results []outcome.Code
+		results []code.Code
 		want    int
 	}{
-		{[]outcome.Code{outcome.Accepted, outcome.RecipientUnreachable}, exitNever},
-		{[]outcome.Code{outcome.RecipientNotTester, outcome.Accepted, outcome.RecipientUnreachable}, exitFix},
-		{[]outcome.Code{outcome.RecipientNotTester, outcome.RateLimited, outcome.Accepted}, exitRetry},
+		{[]code.Code{code.Accepted, code.RecipientUnreachable}, exitNever},
+		{[]code.Code{code.RecipientNotTester, code.Accepted, code.RecipientUnreachable}, exitFix},
+		{[]code.Code{code.RecipientNotTester, code.RateLimited, code.Accepted}, exitRetry},
 	} {
-		var results []*outcome.Answer
+		var results []*response.Answer
 		for _, code := range tt.results {
-			results = append(results, outcome.New(code))
+			results = append(results, response.New(code))
 		}
-		if got := adviceCode(outcome.All(results)); got != tt.want {
+		if got := adviceCode(response.All(results)); got != tt.want {
 			t.Errorf("%v: exit code %d, want %d", tt.results, got, tt.want)
 		}
 	}

@@ -13,9 +13,10 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/drain"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // Limits of the server. What a request may take of the function itself is
@@ -67,7 +68,7 @@ func serve(ctx context.Context, args []string, ends streams) error {
 	if err != nil {
 		return err
 	}
-	log := outcome.NewLogger(ends.err)
+	log := response.NewLogger(ends.err)
 	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", rcshook.Version()))
 	h, finish := bound(handler, most, cfg.Timeout), finishAll(cfg.Timeout)
 	if os.Getenv("K_SERVICE") != "" {
@@ -190,7 +191,7 @@ func bound(h http.Handler, most int, budget time.Duration) http.Handler {
 // refuse answers for the function, which has not seen the request.
 func refuse(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
-	answer := outcome.New(outcome.Overloaded)
+	answer := response.New(code.Overloaded)
 	answer.RetryAfter = time.Second
 	// The error only means that the caller is gone.
 	_ = answer.Write(w)

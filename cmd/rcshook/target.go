@@ -8,8 +8,8 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/outcome"
 )
 
 // The environment variables that name a function to those who call it. They do not
@@ -68,10 +68,10 @@ func (t *target) client() (*client.Client, error) {
 
 // nextStep is the action that is advised, in the words of a command line where that
 // of the answer, or of the error in its place, is for programs. by is who sent.
-func nextStep(code outcome.Code, err error, by, action string) string {
+func nextStep(c code.Code, err error, by, action string) string {
 	fault := (*client.Error)(nil)
 	switch {
-	case code == outcome.Unauthorized:
+	case c == code.Unauthorized:
 		return "Put a key of this function into " + envKey + "."
 	case errors.As(err, &fault) && fault.Unreached && by == localURL:
 		return "Start one with rcshook dev, or name yours with -url or " + envURL + "."

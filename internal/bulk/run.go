@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 )
 
 // Runner sends the letters of a campaign.
@@ -135,7 +135,7 @@ func (s *sending) settled(l *Letter) bool {
 		return true
 	case len(l.Faults) > 0:
 		f := l.Faults[0]
-		e.State, e.Code, e.Detail = Faulty, string(outcome.InvalidPayload), f.Detail
+		e.State, e.Code, e.Detail = Faulty, string(code.InvalidPayload), f.Detail
 		if f.Pointer != "" {
 			e.Detail = f.Pointer + ": " + f.Detail
 		}
@@ -143,7 +143,7 @@ func (s *sending) settled(l *Letter) bool {
 		return true
 	case s.Unreachable != nil && s.Unreachable(l.To):
 		e.Key, e.To = l.Key, l.To
-		e.State, e.Code = Unreachable, string(outcome.RecipientUnreachable)
+		e.State, e.Code = Unreachable, string(code.RecipientUnreachable)
 	default:
 		return false
 	}
@@ -238,7 +238,7 @@ func (s *sending) post(ctx context.Context, body []byte) (v verdict, known bool)
 func (s *sending) heed(v verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.state.taken() || v.Code == string(outcome.RecipientUnreachable) {
+	if v.state.taken() || v.Code == string(code.RecipientUnreachable) {
 		s.streak = 0
 		return
 	}
@@ -284,18 +284,18 @@ func judge(a *client.Answer, err error) verdict {
 		}
 	}
 	switch {
-	case a.Code == outcome.Queued:
+	case a.Code == code.Queued:
 		v.state = Queued
 	case a.OK:
 		v.state = Sent
-	case a.Retry == outcome.RetryLater || a.Retry == outcome.RetryNow:
+	case a.Retry == code.RetryLater || a.Retry == code.RetryNow:
 		v.state, v.again = Open, true
-		v.slower = a.Code == outcome.RateLimited || a.Code == outcome.Overloaded
-	case a.Retry == outcome.RetryAfterFix:
+		v.slower = a.Code == code.RateLimited || a.Code == code.Overloaded
+	case a.Retry == code.RetryAfterFix:
 		// What holds for one number, such as an agent that its carrier has not
 		// launched, is no reason to keep the others waiting.
 		v.state = Open
-		v.stop = a.Code != outcome.AgentNotLaunched && a.Code != outcome.RecipientNotTester
+		v.stop = a.Code != code.AgentNotLaunched && a.Code != code.RecipientNotTester
 	case ofCaller[a.Code]:
 		v.state, v.stop = Open, true
 	default:
@@ -305,13 +305,13 @@ func judge(a *client.Answer, err error) verdict {
 }
 
 // ofCaller are the codes of faults that are no recipient's.
-var ofCaller = map[outcome.Code]bool{
-	outcome.InvalidBody:          true,
-	outcome.UnsupportedMediaType: true,
-	outcome.UnknownAgent:         true,
-	outcome.Unauthorized:         true,
-	outcome.NotFound:             true,
-	outcome.MethodNotAllowed:     true,
+var ofCaller = map[code.Code]bool{
+	code.InvalidBody:          true,
+	code.UnsupportedMediaType: true,
+	code.UnknownAgent:         true,
+	code.Unauthorized:         true,
+	code.NotFound:             true,
+	code.MethodNotAllowed:     true,
 }
 
 func judgeError(err error) verdict {
@@ -322,7 +322,7 @@ func judgeError(err error) verdict {
 		return v
 	}
 	v.Detail, v.after, v.action = e.Detail, e.RetryAfter, e.Action
-	v.again = e.Retry == outcome.RetryLater || e.Retry == outcome.RetryNow
+	v.again = e.Retry == code.RetryLater || e.Retry == code.RetryNow
 	v.slower = e.Status == 429
 	v.unreached = e.Unreached
 	v.stop = !v.again

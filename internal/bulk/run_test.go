@@ -17,7 +17,8 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -285,18 +286,18 @@ func TestJudge(t *testing.T) {
 	t.Parallel()
 	stops := "invalid_body unsupported_media_type unknown_agent unauthorized not_found method_not_allowed " +
 		"upstream_permission_denied upstream_auth_failed secret_not_found secret_denied secret_invalid misconfigured"
-	for _, code := range outcome.Codes() {
-		a := &client.Answer{Answer: *outcome.New(code)}
+	for _, c := range response.Codes() {
+		a := &client.Answer{Answer: *response.New(c)}
 		v := judge(a, nil)
 		switch {
 		case a.OK && (!v.state.taken() || v.again || v.stop),
 			!a.OK && v.state.taken(),
-			(v.state == Queued) != (code == outcome.Queued), // what is not accepted does not claim to be
-			(a.Retry == outcome.RetryLater || a.Retry == outcome.RetryNow) != v.again,
-			strings.Contains(" "+stops+" ", " "+string(code)+" ") && !v.stop,
+			(v.state == Queued) != (c == code.Queued), // what is not accepted does not claim to be
+			(a.Retry == code.RetryLater || a.Retry == code.RetryNow) != v.again,
+			strings.Contains(" "+stops+" ", " "+string(c)+" ") && !v.stop,
 			v.stop && v.state != Open,
-			v.state == Refused && a.Retry != outcome.RetryNever && code != outcome.Mixed:
-			t.Errorf("%s, with the advice %s: %+v", code, a.Retry, v)
+			v.state == Refused && a.Retry != code.RetryNever && c != code.Mixed:
+			t.Errorf("%s, with the advice %s: %+v", c, a.Retry, v)
 		}
 	}
 	unknown := judge(nil, errors.New("odd"))

@@ -17,7 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // maxAnswer bounds what is read of an answer: a dry run for a hundred recipients
@@ -49,7 +50,7 @@ type Client struct {
 
 // Answer is what the function said.
 type Answer struct {
-	outcome.Answer
+	response.Answer
 
 	// Body is the answer as it came.
 	Body []byte
@@ -148,7 +149,7 @@ func (c *Client) sign(h http.Header) error {
 	for _, secret := range []string{c.Key, c.Token} {
 		if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 			return &Error{
-				Retry: outcome.RetryAfterFix, Detail: "the key or token has a blank or line break in it",
+				Retry: code.RetryAfterFix, Detail: "the key or token has a blank or line break in it",
 				Action: "Give one key, without what stands around it.",
 			}
 		}
@@ -195,7 +196,7 @@ func (c *Client) http() *http.Client {
 // lost makes an error of a request that got no answer. What has not begun cannot
 // have been done.
 func lost(err error, begun bool) *Error {
-	e := &Error{Retry: outcome.RetryLater, Unsure: begun, Err: cause(err)}
+	e := &Error{Retry: code.RetryLater, Unsure: begun, Err: cause(err)}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		e.Detail = "the function did not answer in time"

@@ -15,7 +15,7 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -47,15 +47,15 @@ func TestSend(t *testing.T) {
 		name   string
 		client client.Client
 		body   string
-		want   outcome.Code
-		retry  outcome.Retry
+		want   code.Code
+		retry  code.Retry
 	}{
-		{"accepted", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
-		{"again", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
-		{"with a token of IAM", client.Client{Key: "secret-key", Token: "eyJ.eyJ.SIG"}, `{"to": "+12025550123", "text": "Hi"}`, outcome.Accepted, outcome.RetryNone},
-		{"a failure is an answer", client.Client{Key: "secret-key"}, `{"to": "+12025550104", "text": "Hi"}`, outcome.RecipientUnreachable, outcome.RetryNever},
-		{"faults", client.Client{Key: "secret-key"}, `{"txt": 1}`, outcome.InvalidPayload, outcome.RetryNever},
-		{"no key", client.Client{}, `{}`, outcome.Unauthorized, outcome.RetryNever},
+		{"accepted", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
+		{"again", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
+		{"with a token of IAM", client.Client{Key: "secret-key", Token: "eyJ.eyJ.SIG"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
+		{"a failure is an answer", client.Client{Key: "secret-key"}, `{"to": "+12025550104", "text": "Hi"}`, code.RecipientUnreachable, code.RetryNever},
+		{"faults", client.Client{Key: "secret-key"}, `{"txt": 1}`, code.InvalidPayload, code.RetryNever},
+		{"no key", client.Client{}, `{}`, code.Unauthorized, code.RetryNever},
 	} {
 		c := tt.client
 		c.URL = url
@@ -119,7 +119,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			403, "", forbidden,
 			client.Error{
-				Status: 403, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (403)",
+				Status: 403, Retry: code.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (403)",
 				Action: "Send an ID token of an account with the role roles/run.invoker, as gcloud auth print-identity-token prints it.",
 			},
 		},
@@ -128,7 +128,7 @@ func TestForeign(t *testing.T) {
 			client.Client{Token: "t"},
 			401, "Server: Google Frontend", "<html>",
 			client.Error{
-				Status: 401, Retry: outcome.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (401)",
+				Status: 401, Retry: code.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (401)",
 				Action: "Grant the account of the ID token the role roles/run.invoker on the function, or make a new token: one is good for an hour.",
 			},
 		},
@@ -137,7 +137,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			302, "Location: https://login.example.com/", "",
 			client.Error{
-				Status: 302, Retry: outcome.RetryAfterFix, Detail: "the address answers with a redirect (302), and the function makes none",
+				Status: 302, Retry: code.RetryAfterFix, Detail: "the address answers with a redirect (302), and the function makes none",
 				Action: "Use the address of the function itself, with https://.",
 			},
 		},
@@ -146,7 +146,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			429, "Retry-After: 3", "Rate exceeded.",
 			client.Error{
-				Status: 429, Retry: outcome.RetryLater, RetryAfter: 3 * time.Second, Detail: "something in front of the function answered 429 Too Many Requests",
+				Status: 429, Retry: code.RetryLater, RetryAfter: 3 * time.Second, Detail: "something in front of the function answered 429 Too Many Requests",
 				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
 			},
 		},
@@ -155,7 +155,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			429, "Server: Google Frontend", "Rate exceeded.",
 			client.Error{
-				Status: 429, Retry: outcome.RetryLater, Detail: "Cloud Run had no instance free that could take the request (429)",
+				Status: 429, Retry: code.RetryLater, Detail: "Cloud Run had no instance free that could take the request (429)",
 				Action: "Send again later with the same idempotency key. If it comes often, raise --max-instances of the function, or send more slowly.",
 			},
 		},
@@ -164,7 +164,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			503, "", "upstream connect error",
 			client.Error{
-				Status: 503, Retry: outcome.RetryLater, Unsure: true, Detail: "something in front of the function answered 503 Service Unavailable",
+				Status: 503, Retry: code.RetryLater, Unsure: true, Detail: "something in front of the function answered 503 Service Unavailable",
 				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
 			},
 		},
@@ -173,7 +173,7 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			200, "", `{"code": 200, "status": "OK"}`,
 			client.Error{
-				Status: 200, Retry: outcome.RetryAfterFix, Detail: "what answers at the address (200 OK) is not rcshook",
+				Status: 200, Retry: code.RetryAfterFix, Detail: "what answers at the address (200 OK) is not rcshook",
 				Action: `Check the address: GET on it answers {"name":"rcshook",...}.`,
 			},
 		},
@@ -257,7 +257,7 @@ func TestLost(t *testing.T) {
 		_, err := c.Send(ctx, []byte("{}"), "application/json", "key")
 		cancel()
 		var got *client.Error
-		if !errors.As(err, &got) || got.Detail != tt.want || got.Unsure != tt.unsure || got.Unreached == tt.unsure || got.Retry != outcome.RetryLater {
+		if !errors.As(err, &got) || got.Detail != tt.want || got.Unsure != tt.unsure || got.Unreached == tt.unsure || got.Retry != code.RetryLater {
 			t.Errorf("%s: %+v", tt.name, err)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 )
 
 // Error is a request that the function did not answer: nothing came back, or
@@ -18,8 +18,8 @@ type Error struct {
 	Status int
 
 	// Retry tells whether sending the same request again makes sense:
-	// [outcome.RetryLater] or [outcome.RetryAfterFix].
-	Retry outcome.Retry
+	// [code.RetryLater] or [code.RetryAfterFix].
+	Retry code.Retry
 
 	// RetryAfter is how long to wait before that, if somebody said so.
 	RetryAfter time.Duration
@@ -48,7 +48,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 func badAddress(fault string) *Error {
 	return &Error{
-		Retry: outcome.RetryAfterFix, Detail: "the address of the function " + fault,
+		Retry: code.RetryAfterFix, Detail: "the address of the function " + fault,
 		Action: "Take the address that the deployment printed.",
 	}
 }
@@ -60,7 +60,7 @@ func (c *Client) read(res *http.Response, text []byte) (*Answer, error) {
 		a.RetryAfter = retryAfter(res.Header, time.Now())
 		return a, nil
 	}
-	e := &Error{Status: res.StatusCode, Retry: outcome.RetryAfterFix, RetryAfter: retryAfter(res.Header, time.Now())}
+	e := &Error{Status: res.StatusCode, Retry: code.RetryAfterFix, RetryAfter: retryAfter(res.Header, time.Now())}
 	c.foreign(e, res.Header, text)
 	return nil, e
 }
@@ -84,11 +84,11 @@ func (c *Client) foreign(e *Error, h http.Header, text []byte) {
 	case status == http.StatusTooManyRequests && cloudRun:
 		e.Detail = "Cloud Run had no instance free that could take the request (429)"
 		e.Action = "Send again later with the same idempotency key. If it comes often, raise --max-instances of the function, or send more slowly."
-		e.Retry = outcome.RetryLater
+		e.Retry = code.RetryLater
 	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
 		e.Detail = fmt.Sprintf("something in front of the function answered %d %s", status, http.StatusText(status))
 		e.Action = "Send again later with the same idempotency key. If it stays, look at the log of the function."
-		e.Retry = outcome.RetryLater
+		e.Retry = code.RetryLater
 		e.Unsure = status >= http.StatusInternalServerError
 	default:
 		e.Detail = fmt.Sprintf("what answers at the address (%d %s) is not rcshook", status, http.StatusText(status))

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -15,7 +15,7 @@ func (e *examination) number(ctx context.Context) {
 		return
 	}
 	for _, name := range e.agentNames() {
-		subject := outcome.Mask(e.To) + " from " + name
+		subject := response.Mask(e.To) + " from " + name
 		if e.skip(Number, subject, Agent, name) {
 			continue
 		}

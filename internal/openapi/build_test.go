@@ -8,8 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // object is a JSON object.
@@ -189,9 +190,9 @@ func revoke() object {
 // responses has one entry for each status in the table of outcomes.
 func responses() object {
 	byStatus := map[int][]string{}
-	for _, code := range outcome.Codes() {
-		if status := outcome.New(code).Status; code != outcome.Served {
-			byStatus[status] = append(byStatus[status], string(code))
+	for _, c := range response.Codes() {
+		if status := response.New(c).Status; c != code.Served {
+			byStatus[status] = append(byStatus[status], string(c))
 		}
 	}
 	all := object{}
@@ -378,7 +379,7 @@ func answerSchema() object {
 
 func codes() map[string]bool {
 	set := map[string]bool{}
-	for _, code := range outcome.Codes() {
+	for _, code := range response.Codes() {
 		set[string(code)] = true
 	}
 	return set

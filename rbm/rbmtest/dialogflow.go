@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/google/uuid"
+
 	"github.com/rcshook/rcshook/rbm"
 )
 

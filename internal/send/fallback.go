@@ -1,4 +1,4 @@
-package deliver
+package send
 
 import (
 	"bytes"
@@ -11,18 +11,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
 )
 
 // undeliverable are the outcomes after which a message goes to the fallback: this
 // number cannot get it by RCS, now or later.
-var undeliverable = map[outcome.Code]bool{
-	outcome.RecipientUnreachable: true,
-	outcome.FeatureUnsupported:   true,
-	outcome.AgentNotLaunched:     true,
+var undeliverable = map[code.Code]bool{
+	code.RecipientUnreachable: true,
+	code.FeatureUnsupported:   true,
+	code.AgentNotLaunched:     true,
 }
 
 // Undelivered is the body of a request to a fallback, signed by Standard Webhooks.
@@ -34,11 +35,11 @@ type Undelivered struct {
 
 // UndeliveredData is what a fallback has to know.
 type UndeliveredData struct {
-	Reason    outcome.Code `json:"reason"`
-	To        string       `json:"to"`
-	MessageID string       `json:"message_id"`
-	Agent     string       `json:"agent"`
-	Source    string       `json:"source,omitempty"`
+	Reason    code.Code `json:"reason"`
+	To        string    `json:"to"`
+	MessageID string    `json:"message_id"`
+	Agent     string    `json:"agent"`
+	Source    string    `json:"source,omitempty"`
 
 	// Text is what the message says without pictures and buttons, as for an SMS.
 	Text string `json:"text,omitempty"`
@@ -51,17 +52,17 @@ type UndeliveredData struct {
 // fallBack gives an undeliverable message to the fallback and says what came of
 // it. The target tells repetitions by the header webhook-id, which is the message
 // ID; those that meet in this process it does not even get to see.
-func (s *Sender) fallBack(ctx context.Context, p *Parcel, phone, id string, because *outcome.Answer) *outcome.Answer {
+func (s *Sender) fallBack(ctx context.Context, p *Parcel, phone, id string, because *response.Answer) *response.Answer {
 	err := s.given.once(ctx, id, func() error { return s.post(ctx, p, phone, id, because.Code) })
-	answer := outcome.New(outcome.Fallback)
+	answer := response.New(code.Fallback)
 	if err != nil {
-		answer = outcome.Of(&outcome.Problem{Code: outcome.FallbackUnavailable, Err: err})
+		answer = response.Of(&response.Problem{Code: code.FallbackUnavailable, Err: err})
 	}
 	answer.Reason, answer.Upstream = string(because.Code), because.Upstream
 	return answer
 }
 
-func (s *Sender) post(ctx context.Context, p *Parcel, phone, id string, reason outcome.Code) error {
+func (s *Sender) post(ctx context.Context, p *Parcel, phone, id string, reason code.Code) error {
 	secret, err := s.Agents.Secret(ctx, p.Fallback.Secret)
 	if err != nil {
 		return err

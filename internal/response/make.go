@@ -1,4 +1,4 @@
-package outcome
+package response
 
 import (
 	"cmp"
@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
@@ -17,14 +18,14 @@ import (
 
 // Page answers with a document of its own.
 func Page(v any) *Answer {
-	a := New(Served)
+	a := New(code.Served)
 	a.page = v
 	return a
 }
 
 // OfSent answers for a message that the platform took.
 func OfSent(sent *rbm.Receipt) *Answer {
-	a := New(Accepted)
+	a := New(code.Accepted)
 	a.Name = sent.Name
 	if !sent.SendTime.IsZero() {
 		a.SendTime = &sent.SendTime
@@ -35,9 +36,9 @@ func OfSent(sent *rbm.Receipt) *Answer {
 // OfQueued answers for a message that waits in a queue as the named task. Repeated
 // tells that there was such a task before.
 func OfQueued(task string, at time.Time, repeated bool) *Answer {
-	a := New(Queued)
+	a := New(code.Queued)
 	if repeated {
-		a = New(Duplicate)
+		a = New(code.Duplicate)
 		a.Detail = "the queue has, or had within the last day, a task for this message"
 	} else if !at.IsZero() {
 		utc := at.UTC()
@@ -49,7 +50,7 @@ func OfQueued(task string, at time.Time, repeated bool) *Answer {
 
 // OfDryRun shows what would have been sent to url.
 func OfDryRun(url, phone string, c *compose.Composed) *Answer {
-	a := New(DryRun)
+	a := New(code.DryRun)
 	a.DryRun = &Preview{Method: http.MethodPost, URL: url, AgentMessage: c.Encoded, Bytes: len(c.Encoded)}
 	if strings.HasPrefix(phone, "+1") {
 		a.DryRun.Billing = &c.Billing
@@ -65,16 +66,16 @@ func (a *Answer) Random(unsure bool) {
 		return
 	}
 	switch a.Code {
-	case FallbackUnavailable, Internal: // what came before is not known here
+	case code.FallbackUnavailable, code.Internal: // what came before is not known here
 		unsure = true
 	}
 	a.DuplicateRisk = unsure
 	const same = "with the message_id of this answer, so that the message cannot arrive twice. An idempotency_key spares you this."
 	switch {
-	case a.Retry == RetryNow, a.Retry == RetryLater:
+	case a.Retry == code.RetryNow, a.Retry == code.RetryLater:
 		_, advice, _ := strings.Cut(a.Action, ". ") // beyond that
 		a.Action = "Send again " + same
-		if a.Code == RateLimited && advice != "" {
+		if a.Code == code.RateLimited && advice != "" {
 			a.Action += " " + advice
 		}
 	case unsure:
@@ -88,7 +89,7 @@ func (a *Answer) Random(unsure bool) {
 // UnknownAgentAt is the answer to a request for an agent that is none of names;
 // pointer is where it stands in the payload, if it does.
 func UnknownAgentAt(pointer string, names []string) error {
-	p := &Problem{Code: UnknownAgent, Detail: "the agents of this function are: " + strings.Join(names, ", ")}
+	p := &Problem{Code: code.UnknownAgent, Detail: "the agents of this function are: " + strings.Join(names, ", ")}
 	if pointer != "" {
 		p.Errors = []payload.Error{{Pointer: pointer, Detail: "no agent has this name"}}
 	}
@@ -122,14 +123,14 @@ func ProfileOf(query url.Values, known string) (Profile, error) {
 // or not at all.
 func NotServed(method string, allow []string) error {
 	if len(allow) == 0 {
-		return &Problem{Code: NotFound}
+		return &Problem{Code: code.NotFound}
 	}
 	if !slices.Contains(allow, http.MethodOptions) {
 		allow = append(allow, http.MethodOptions)
 	}
-	p := &Problem{Code: MethodNotAllowed, Allow: strings.Join(allow, ", ")}
+	p := &Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allow, ", ")}
 	if method == http.MethodOptions {
-		p.Code = Served
+		p.Code = code.Served
 	}
 	return p
 }
@@ -138,7 +139,7 @@ func NotServed(method string, allow []string) error {
 // strangers no name.
 func NoSource() error {
 	return &Problem{
-		Code:   NotFound,
+		Code:   code.NotFound,
 		Detail: "there is no such source",
 		Action: "Post to /hooks/NAME at this function, where NAME is written exactly as under sources in its rcshook.yaml. " +
 			"Who runs the function finds that file where RCSHOOK_CONFIG points.",
@@ -148,7 +149,7 @@ func NoSource() error {
 // Handshake is the answer to a sender of CloudEvents that asks whether it may
 // begin: anybody may, at any pace, since each event has to prove where it is from.
 func Handshake() *Answer {
-	a := New(Served)
+	a := New(code.Served)
 	a.Header = map[string]string{"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
 	a.page = struct{}{}
 	return a

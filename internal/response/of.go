@@ -1,4 +1,4 @@
-package outcome
+package response
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
@@ -44,23 +45,23 @@ func Of(err error) *Answer {
 		a.Reason, a.Action = problem.Reason, cmp.Or(problem.Action, a.Action)
 		return a.wait(problem.RetryAfter)
 	case errors.As(err, &body):
-		return New(InvalidBody).because(body.Detail)
+		return New(code.InvalidBody).because(body.Detail)
 	case errors.Is(err, payload.ErrContentType):
-		return New(UnsupportedMediaType).because(strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "))
+		return New(code.UnsupportedMediaType).because(strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "))
 	case errors.Is(err, source.ErrIdempotencyKey):
-		return New(InvalidPayload).because(err.Error())
+		return New(code.InvalidPayload).because(err.Error())
 	case errors.Is(err, source.ErrUnauthorized):
-		return New(Unauthorized).because(err.Error())
+		return New(code.Unauthorized).because(err.Error())
 	case errors.Is(err, source.ErrSignature):
-		return New(BadSignature).because(err.Error())
+		return New(code.BadSignature).because(err.Error())
 	case errors.Is(err, source.ErrStale):
-		return New(StaleSignature).because(err.Error())
+		return New(code.StaleSignature).because(err.Error())
 	case errors.Is(err, source.ErrKeys):
-		return New(SecretUnavailable).because(err.Error()).wait(0)
+		return New(code.SecretUnavailable).because(err.Error()).wait(0)
 	case errors.Is(err, source.ErrBusy):
-		return New(Overloaded).because(source.ErrBusy.Error()).causedBy(err).wait(0)
+		return New(code.Overloaded).because(source.ErrBusy.Error()).causedBy(err).wait(0)
 	case errors.As(err, &mapping):
-		return New(InvalidPayload).because(mapping.Detail)
+		return New(code.InvalidPayload).because(mapping.Detail)
 	case errors.As(err, &faults):
 		return ofFaults(faults)
 	case errors.As(err, &setting):
@@ -68,40 +69,40 @@ func Of(err error) *Answer {
 	case errors.As(err, &handing):
 		return ofQueue(handing)
 	case errors.Is(err, queue.ErrExpired):
-		return New(Expired).because(err.Error())
+		return New(code.Expired).because(err.Error())
 	case errors.Is(err, queue.ErrVersion):
-		return New(Misconfigured).because(err.Error())
+		return New(code.Misconfigured).because(err.Error())
 	case errors.Is(err, queue.ErrTask):
-		return New(InvalidPayload).because(err.Error())
+		return New(code.InvalidPayload).because(err.Error())
 	case errors.As(err, &secret):
 		return ofSecret(secret)
 	case errors.As(err, &remote):
 		return ofRemote(err, remote)
 	case errors.Is(err, agent.ErrWaiting):
-		return New(SecretUnavailable).causedBy(err).wait(0)
+		return New(code.SecretUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, agent.ErrTokenUnavailable):
-		return New(UpstreamUnavailable).causedBy(err).wait(0)
+		return New(code.UpstreamUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return New(UpstreamTimeout).causedBy(err).wait(0)
+		return New(code.UpstreamTimeout).causedBy(err).wait(0)
 	case errors.As(err, &shared):
-		return New(SecretInvalid).causedBy(err)
+		return New(code.SecretInvalid).causedBy(err)
 	case errors.Is(err, rbm.ErrInvalidPhone):
-		return New(InvalidPhone).because("the number is not in E.164")
+		return New(code.InvalidPhone).because("the number is not in E.164")
 	case errors.Is(err, rbm.ErrInvalidID):
-		return New(InvalidPayload).because("the message ID is not a UUID")
+		return New(code.InvalidPayload).because("the message ID is not a UUID")
 	default:
-		return New(Internal).causedBy(err)
+		return New(code.Internal).causedBy(err)
 	}
 }
 
 // A Problem is an error that knows its code already.
 type Problem struct {
-	Code   Code
+	Code   code.Code
 	Reason string          // which of the causes behind the code
 	Detail string          // for the caller
 	Action string          // for the caller; empty means that of the code
 	Errors []payload.Error // for the caller
-	Allow  string          // the methods of the path, with [MethodNotAllowed]
+	Allow  string          // the methods of the path, with [code.MethodNotAllowed]
 	Err    error           // for the log only
 
 	// RetryAfter is when to come back; zero means what suits the code.
@@ -119,13 +120,13 @@ func (p *Problem) Unwrap() error { return p.Err }
 
 // ofFaults tells a payload whose only faults are in phone numbers from others.
 func ofFaults(faults payload.Errors) *Answer {
-	code := InvalidPhone
+	c := code.InvalidPhone
 	for _, f := range faults {
 		if !f.Phone {
-			code = InvalidPayload
+			c = code.InvalidPayload
 		}
 	}
-	a := New(code)
+	a := New(c)
 	a.Errors = faults
 	a.Detail = "one fault"
 	if n := len(faults); n != 1 {
@@ -139,7 +140,7 @@ func ofFaults(faults payload.Errors) *Answer {
 }
 
 func ofSettings(e *config.Error) *Answer {
-	a := New(Misconfigured)
+	a := New(code.Misconfigured)
 	for _, f := range e.Problems {
 		a.Errors = append(a.Errors, payload.Error{Pointer: "", Detail: f.String()})
 	}
@@ -148,16 +149,16 @@ func ofSettings(e *config.Error) *Answer {
 }
 
 func ofSecret(e *agent.SecretError) *Answer {
-	code := SecretInvalid
+	c := code.SecretInvalid
 	switch {
 	case errors.Is(e, agent.ErrSecretNotFound):
-		code = SecretNotFound
+		c = code.SecretNotFound
 	case errors.Is(e, agent.ErrSecretDenied):
-		code = SecretDenied
+		c = code.SecretDenied
 	case errors.Is(e, agent.ErrSecretUnavailable):
-		code = SecretUnavailable
+		c = code.SecretUnavailable
 	}
-	a := New(code).causedBy(e).wait(0)
+	a := New(c).causedBy(e).wait(0)
 	a.Reason = e.Reason
 	if e.Resource != "" {
 		a.Detail = e.Resource
@@ -170,10 +171,10 @@ func ofSecret(e *agent.SecretError) *Answer {
 
 // ofQueue reads why a message could not be handed over.
 func ofQueue(e *queue.Error) *Answer {
-	code := map[queue.Kind]Code{
-		queue.NotFound: QueueNotFound, queue.Denied: QueueDenied, queue.Rejected: QueueRejected, queue.Unavailable: QueueUnavailable,
+	c := map[queue.Kind]code.Code{
+		queue.NotFound: code.QueueNotFound, queue.Denied: code.QueueDenied, queue.Rejected: code.QueueRejected, queue.Unavailable: code.QueueUnavailable,
 	}[e.Kind]
-	a := New(code).causedBy(e).wait(0)
+	a := New(c).causedBy(e).wait(0)
 	a.Reason, a.Detail, a.Action = e.Reason, e.Queue, e.Action
 	return a
 }
@@ -181,7 +182,7 @@ func ofQueue(e *queue.Error) *Answer {
 // ofRemote reads an error of RCS Business Messaging.
 func ofRemote(err error, e *rbm.Error) *Answer {
 	a := New(remoteCode(e)).causedBy(err).wait(e.RetryAfter)
-	if a.Code == RateLimited { // there are limits of our own, too
+	if a.Code == code.RateLimited { // there are limits of our own, too
 		a.Detail = "RCS Business Messaging takes no more messages for now, of this agent or for this number"
 	}
 	if e.StatusCode != 0 {
@@ -193,30 +194,30 @@ func ofRemote(err error, e *rbm.Error) *Answer {
 // remoteCode orders the errors of package rbm from the special to the general. It asks
 // the failure alone: what came with it, such as a caller who left in a pause after it,
 // does not make it unknown.
-func remoteCode(e *rbm.Error) Code {
+func remoteCode(e *rbm.Error) code.Code {
 	for _, c := range []struct {
 		err  error
-		code Code
+		code code.Code
 	}{
-		{rbm.ErrAlreadyExists, Duplicate},
-		{rbm.ErrAlreadyDelivered, AlreadyDelivered},
-		{rbm.ErrNotLaunched, AgentNotLaunched},
-		{rbm.ErrNotTester, RecipientNotTester},
-		{rbm.ErrUnreachable, RecipientUnreachable},
-		{rbm.ErrFeatureUnsupported, FeatureUnsupported},
-		{rbm.ErrInvalidArgument, UpstreamRejected},
-		{rbm.ErrUnauthenticated, UpstreamAuthFailed},
-		{rbm.ErrPermissionDenied, UpstreamPermissionDenied},
-		{rbm.ErrRateLimited, RateLimited},
-		{rbm.ErrTimeout, UpstreamTimeout},
-		{context.Canceled, UpstreamTimeout},
-		{rbm.ErrUnavailable, UpstreamUnavailable},
+		{rbm.ErrAlreadyExists, code.Duplicate},
+		{rbm.ErrAlreadyDelivered, code.AlreadyDelivered},
+		{rbm.ErrNotLaunched, code.AgentNotLaunched},
+		{rbm.ErrNotTester, code.RecipientNotTester},
+		{rbm.ErrUnreachable, code.RecipientUnreachable},
+		{rbm.ErrFeatureUnsupported, code.FeatureUnsupported},
+		{rbm.ErrInvalidArgument, code.UpstreamRejected},
+		{rbm.ErrUnauthenticated, code.UpstreamAuthFailed},
+		{rbm.ErrPermissionDenied, code.UpstreamPermissionDenied},
+		{rbm.ErrRateLimited, code.RateLimited},
+		{rbm.ErrTimeout, code.UpstreamTimeout},
+		{context.Canceled, code.UpstreamTimeout},
+		{rbm.ErrUnavailable, code.UpstreamUnavailable},
 	} {
 		if errors.Is(e, c.err) {
 			return c.code
 		}
 	}
-	return UpstreamRejected
+	return code.UpstreamRejected
 }
 
 // because puts detail before the caller.
@@ -237,18 +238,18 @@ func (a *Answer) causedBy(err error) *Answer {
 func (a *Answer) wait(d time.Duration) *Answer {
 	if d <= 0 {
 		switch a.Code {
-		case RateLimited:
+		case code.RateLimited:
 			d = waitRate
-		case UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable:
+		case code.UpstreamUnavailable, code.SecretUnavailable, code.FallbackUnavailable, code.QueueUnavailable:
 			d = waitUnavailable
-		case UpstreamTimeout, Overloaded:
+		case code.UpstreamTimeout, code.Overloaded:
 			d = waitTimeout
 		default:
 			return a
 		}
 	}
 	switch a.Code {
-	case RateLimited, UpstreamUnavailable, SecretUnavailable, FallbackUnavailable, QueueUnavailable, UpstreamTimeout, Overloaded:
+	case code.RateLimited, code.UpstreamUnavailable, code.SecretUnavailable, code.FallbackUnavailable, code.QueueUnavailable, code.UpstreamTimeout, code.Overloaded:
 		a.RetryAfter = d
 	}
 	return a

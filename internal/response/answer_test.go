@@ -1,4 +1,4 @@
-package outcome
+package response
 
 import (
 	"encoding/json"
@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+
+	"github.com/rcshook/rcshook/internal/code"
 )
 
 func TestMask(t *testing.T) {
@@ -37,14 +39,14 @@ func TestWrite(t *testing.T) {
 		status int
 		header http.Header
 	}{
-		{"success", New(Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
-		{"failure", New(InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
+		{"success", New(code.Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
+		{"failure", New(code.InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
 		{
-			"a part of a second is a whole one", &Answer{Status: 429, Code: RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,
+			"a part of a second is a whole one", &Answer{Status: 429, Code: code.RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,
 			http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"2"}},
 		},
 		{
-			"a stranger", New(Unauthorized), 401,
+			"a stranger", New(code.Unauthorized), 401,
 			http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="rcshook"`}},
 		},
 		{
@@ -79,18 +81,18 @@ func TestAll(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		codes  []Code
-		want   Code
+		codes  []code.Code
+		want   code.Code
 		ok     bool
 		status int
 		soft   int
 	}{
-		{"all accepted", []Code{Accepted, Accepted}, Accepted, true, 200, 200},
-		{"some of them before", []Code{Accepted, Duplicate}, Accepted, true, 200, 200},
-		{"all unreachable", []Code{RecipientUnreachable, RecipientUnreachable}, RecipientUnreachable, false, 422, 200},
-		{"mixed", []Code{Accepted, RecipientUnreachable}, Mixed, false, 207, 200},
-		{"failed in two ways", []Code{RateLimited, UpstreamUnavailable}, Mixed, false, 207, 503},
-		{"one to be sent again", []Code{Accepted, UpstreamUnavailable, RateLimited}, Mixed, false, 207, 503},
+		{"all accepted", []code.Code{code.Accepted, code.Accepted}, code.Accepted, true, 200, 200},
+		{"some of them before", []code.Code{code.Accepted, code.Duplicate}, code.Accepted, true, 200, 200},
+		{"all unreachable", []code.Code{code.RecipientUnreachable, code.RecipientUnreachable}, code.RecipientUnreachable, false, 422, 200},
+		{"mixed", []code.Code{code.Accepted, code.RecipientUnreachable}, code.Mixed, false, 207, 200},
+		{"failed in two ways", []code.Code{code.RateLimited, code.UpstreamUnavailable}, code.Mixed, false, 207, 503},
+		{"one to be sent again", []code.Code{code.Accepted, code.UpstreamUnavailable, code.RateLimited}, code.Mixed, false, 207, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -119,7 +121,7 @@ func TestBug(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "outcome.TestBug") || !strings.Contains(text, "*errors.errorString") || strings.Contains(text, "555") {
 		t.Errorf("Bug = %q, want the type and the place, without the value", text)
 	}
-	if a := Of(err); a.Code != Internal || a.Detail != "" {
+	if a := Of(err); a.Code != code.Internal || a.Detail != "" {
 		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", a.Code, a.Detail)
 	}
 }
@@ -151,7 +153,7 @@ func TestTraceInLog(t *testing.T) {
 		trip := Begin(r)
 		trip.Project = project
 		var log strings.Builder
-		trip.End(t.Context(), NewLogger(&log), New(Accepted), nil)
+		trip.End(t.Context(), NewLogger(&log), New(code.Accepted), nil)
 		if line := log.String(); want == "" && strings.Contains(line, "/trace") || !strings.Contains(line, want) || !strings.Contains(line, `"request_id":"`+id+`"`) {
 			t.Errorf("with project %q the log says %s", project, line)
 		}

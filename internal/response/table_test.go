@@ -1,4 +1,4 @@
-package outcome
+package response
 
 import (
 	"fmt"
@@ -7,26 +7,28 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+
+	"github.com/rcshook/rcshook/internal/code"
 )
 
 // TestTable holds the table against the promises of its columns.
 func TestTable(t *testing.T) {
 	t.Parallel()
-	for code, r := range table {
+	for c, r := range table {
 		if r.title == "" {
-			t.Errorf("%s has no title", code)
+			t.Errorf("%s has no title", c)
 		}
 		if r.soft != 0 && r.soft != http.StatusOK {
-			t.Errorf("%s: soft is %d; it is 200 or the same as strict", code, r.soft)
+			t.Errorf("%s: soft is %d; it is 200 or the same as strict", c, r.soft)
 		}
 		if r.soft == http.StatusOK && r.strict >= http.StatusInternalServerError {
-			t.Errorf("%s: a fault of the set-up is acknowledged, so that the event is lost", code)
+			t.Errorf("%s: a fault of the set-up is acknowledged, so that the event is lost", c)
 		}
-		if done := r.strict < 300 && code != Mixed; done != (r.retry == RetryNone) {
-			t.Errorf("%s: status %d with retry %q", code, r.strict, r.retry)
+		if done := r.strict < 300 && c != code.Mixed; done != (r.retry == code.RetryNone) {
+			t.Errorf("%s: status %d with retry %q", c, r.strict, r.retry)
 		}
 		if r.strict == http.StatusGone || r.strict/100 == 3 {
-			t.Errorf("%s: senders switch the webhook off at status %d", code, r.strict)
+			t.Errorf("%s: senders switch the webhook off at status %d", c, r.strict)
 		}
 	}
 }
@@ -39,17 +41,17 @@ func TestDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var documented []Code
+	var documented []code.Code
 	for _, m := range regexp.MustCompile(`(?m)^### (\w+)\n(\d+)(, soft (\d+))?`).FindAllStringSubmatch(string(page), -1) {
-		code := Code(m[1])
-		documented = append(documented, code)
-		r := table[code]
+		c := code.Code(m[1])
+		documented = append(documented, c)
+		r := table[c]
 		want := fmt.Sprint(r.strict)
 		if r.soft != 0 {
 			want += fmt.Sprintf(", soft %d", r.soft)
 		}
 		if got := m[2] + m[3]; got != want {
-			t.Errorf("%s is documented with status %q, want %q", code, got, want)
+			t.Errorf("%s is documented with status %q, want %q", c, got, want)
 		}
 	}
 	codes := Codes()

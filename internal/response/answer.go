@@ -1,4 +1,4 @@
-package outcome
+package response
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
 )
@@ -31,10 +32,10 @@ const docs = "https://github.com/rcshook/rcshook/blob/main/deploy/answers.md#"
 // Answer is the body of every answer, one flat JSON object. A failure is also a
 // problem document of RFC 9457.
 type Answer struct {
-	OK     bool  `json:"ok"`
-	Status int   `json:"status"`
-	Code   Code  `json:"code"`
-	Retry  Retry `json:"retry"`
+	OK     bool       `json:"ok"`
+	Status int        `json:"status"`
+	Code   code.Code  `json:"code"`
+	Retry  code.Retry `json:"retry"`
 
 	Type   string          `json:"type,omitempty"`
 	Title  string          `json:"title,omitempty"`
@@ -97,21 +98,21 @@ type Preview struct {
 }
 
 // New returns an answer of the given code, with the words of the table.
-func New(code Code) *Answer {
+func New(c code.Code) *Answer {
 	a := &Answer{}
-	a.become(code)
+	a.become(c)
 	return a
 }
 
 // become gives a the status, advice and words of code.
-func (a *Answer) become(code Code) {
-	r := table[code]
-	a.OK, a.Status, a.Code, a.Retry = r.strict < http.StatusMultipleChoices, r.strict, code, r.retry
-	if code == Mixed {
+func (a *Answer) become(c code.Code) {
+	r := table[c]
+	a.OK, a.Status, a.Code, a.Retry = r.strict < http.StatusMultipleChoices, r.strict, c, r.retry
+	if c == code.Mixed {
 		a.OK = false
 	}
 	if !a.OK {
-		a.Type, a.Title, a.Action = docs+string(code), r.title, r.action
+		a.Type, a.Title, a.Action = docs+string(c), r.title, r.action
 	}
 }
 
@@ -123,7 +124,7 @@ func (a *Answer) Apply(p Profile) {
 		a.Status = r.soft
 	}
 	for _, result := range a.Results {
-		if result.Apply(p); p == Soft && a.Code == Mixed && result.Status >= http.StatusTooManyRequests {
+		if result.Apply(p); p == Soft && a.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
 			a.Status = max(a.Status, result.Status)
 		}
 	}
@@ -132,7 +133,7 @@ func (a *Answer) Apply(p Profile) {
 // From names the source that the request was for.
 func (a *Answer) From(source string) {
 	a.Source = source
-	if a.Code == Unauthorized {
+	if a.Code == code.Unauthorized {
 		a.Title = "The webhook does not prove who sent it"
 		a.Action = "Set the secret of this source at the sender, in the way that its preset expects."
 	}
@@ -160,13 +161,13 @@ func (a *Answer) Write(w http.ResponseWriter) error {
 	if a.Allow != "" {
 		h.Set("Allow", a.Allow)
 	}
-	if a.Code == Unauthorized {
+	if a.Code == code.Unauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="rcshook"`)
 	}
 	for name, value := range a.Header {
 		h.Set(name, value)
 	}
-	if a.Code == Served && a.page == nil || a.Status == http.StatusNoContent {
+	if a.Code == code.Served && a.page == nil || a.Status == http.StatusNoContent {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
@@ -201,7 +202,7 @@ func (a *Answer) Level() slog.Level {
 	switch {
 	case a.OK:
 		return slog.LevelInfo
-	case a.Retry == RetryAfterFix && table[a.Code].strict >= http.StatusInternalServerError, a.Code == Internal:
+	case a.Retry == code.RetryAfterFix && table[a.Code].strict >= http.StatusInternalServerError, a.Code == code.Internal:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

@@ -1,4 +1,4 @@
-package deliver
+package send
 
 import (
 	"context"
@@ -8,8 +8,9 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/outcome"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // leastSend is what must be left of a request's budget after waiting for its turn:
@@ -76,8 +77,8 @@ func (p *Pace) reserve(ctx context.Context) (turn *rate.Reservation, delay time.
 // delay finds that those who wait now have gone.
 func late(delay time.Duration, err error) error {
 	delay = (delay + time.Second - 1).Truncate(time.Second)
-	return &outcome.Problem{
-		Code:   outcome.RateLimited,
+	return &response.Problem{
+		Code:   code.RateLimited,
 		Reason: "pace",
 		Detail: fmt.Sprintf("the pace that is set for this agent here, messages_per_second, is taken up for the next %v; nothing was sent", delay),
 		Action: "Send again after the time in Retry-After, with the same idempotency_key if there was one. " +

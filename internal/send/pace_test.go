@@ -1,4 +1,4 @@
-package deliver
+package send
 
 import (
 	"context"
@@ -18,10 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -97,10 +98,10 @@ func parcel(t *testing.T, a *agent.Agent, recipients int) *Parcel {
 }
 
 // send sends as a request with that budget would.
-func send(s *Sender, p *Parcel, budget time.Duration) *outcome.Answer {
+func send(s *Sender, p *Parcel, budget time.Duration) *response.Answer {
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
-	trip := outcome.Begin(httptest.NewRequest(http.MethodPost, "/", nil))
+	trip := response.Begin(httptest.NewRequest(http.MethodPost, "/", nil))
 	return s.Send(ctx, p, trip)
 }
 
@@ -137,7 +138,7 @@ func TestPace_spreads(t *testing.T) {
 		inBubble(t, test.perSecond, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
 			answer := send(s, parcel(t, a, test.recipients), 20*time.Second)
 			at := w.passed()
-			if answer.Code != outcome.Accepted || len(at) != test.recipients || at[len(at)-1] != test.last {
+			if answer.Code != code.Accepted || len(at) != test.recipients || at[len(at)-1] != test.last {
 				t.Fatalf("at %v a second: %s, and %d messages in %v, want %d in %v", test.perSecond, answer.Code, len(at), at[len(at)-1], test.recipients, test.last)
 			}
 			for i := range at[1:] {
@@ -158,7 +159,7 @@ func TestPace_shared(t *testing.T) {
 			wg.Go(func() {
 				p := parcel(t, a, 1)
 				p.Key = fmt.Sprint(i)
-				if answer := send(s, p, 20*time.Second); answer.Code != outcome.Accepted {
+				if answer := send(s, p, 20*time.Second); answer.Code != code.Accepted {
 					t.Errorf("the answer is %s", answer.Code)
 				}
 			})
@@ -175,7 +176,7 @@ func TestPace_repetitions(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 0.1, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
 		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
-		if answer := send(s, parcel(t, a, 1), 20*time.Second); answer.Code != outcome.Accepted {
+		if answer := send(s, parcel(t, a, 1), 20*time.Second); answer.Code != code.Accepted {
 			t.Errorf("the answer is %s", answer.Code)
 		}
 		if diff := cmp.Diff(seconds(0, 10), w.passed()); diff != "" {
@@ -189,7 +190,7 @@ func TestPace_repetitions(t *testing.T) {
 		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
 		p := parcel(t, a, 1)
 		p.Key = "another"
-		if answer := send(s, p, time.Minute); answer.Code != outcome.Accepted || time.Since(begun).Round(time.Microsecond) != 20*time.Second {
+		if answer := send(s, p, time.Minute); answer.Code != code.Accepted || time.Since(begun).Round(time.Microsecond) != 20*time.Second {
 			t.Errorf("the answer is %s, after %v", answer.Code, time.Since(begun))
 		}
 		w.passed()
@@ -200,7 +201,7 @@ func TestPace_repetitions(t *testing.T) {
 		p, begun = parcel(t, a, 1), time.Now()
 		p.Key = ""
 		answer := send(s, p, 8*time.Second)
-		if answer.Code != outcome.UpstreamUnavailable || !answer.DuplicateRisk || time.Since(begun) > time.Second {
+		if answer.Code != code.UpstreamUnavailable || !answer.DuplicateRisk || time.Since(begun) > time.Second {
 			t.Errorf("after %v: %s, duplicate risk %t", time.Since(begun), answer.Code, answer.DuplicateRisk)
 		}
 	})
@@ -212,11 +213,11 @@ func TestSend_left(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		status int
-		want   outcome.Code
+		want   code.Code
 		unsure bool
 	}{
-		{http.StatusTooManyRequests, outcome.RateLimited, false},
-		{http.StatusServiceUnavailable, outcome.UpstreamUnavailable, true},
+		{http.StatusTooManyRequests, code.RateLimited, false},
+		{http.StatusServiceUnavailable, code.UpstreamUnavailable, true},
 	} {
 		inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
 			w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: test.status, RetryAfter: 7 * time.Second})
@@ -224,7 +225,7 @@ func TestSend_left(t *testing.T) {
 			time.AfterFunc(time.Second, leave)
 			p := parcel(t, a, 1)
 			p.Key = ""
-			trip := outcome.Begin(httptest.NewRequest(http.MethodPost, "/", nil))
+			trip := response.Begin(httptest.NewRequest(http.MethodPost, "/", nil))
 			answer := s.Send(ctx, p, trip)
 			if answer.Code != test.want || answer.DuplicateRisk != test.unsure || answer.RetryAfter != 7*time.Second || len(w.passed()) != 1 {
 				t.Errorf("after %d: %s, duplicate risk %t, come back after %v; want %s, %t, 7s",
@@ -253,7 +254,7 @@ func TestPace_late(t *testing.T) {
 		if waited := time.Since(begun); waited != 0 {
 			t.Errorf("the answer took %v", waited)
 		}
-		if answer.Code != outcome.RateLimited || answer.Reason != "pace" || answer.DuplicateRisk || answer.RetryAfter != 10*time.Second ||
+		if answer.Code != code.RateLimited || answer.Reason != "pace" || answer.DuplicateRisk || answer.RetryAfter != 10*time.Second ||
 			answer.Detail != "the pace that is set for this agent here, messages_per_second, is taken up for the next 10s; nothing was sent" ||
 			!strings.Contains(answer.Action, "raise messages_per_second") {
 			text, err := json.Marshal(answer)
@@ -264,7 +265,7 @@ func TestPace_late(t *testing.T) {
 		}
 
 		// A turn that was not taken is free for the next: the first is after 10 s.
-		if answer := send(s, p, 20*time.Second); answer.Code != outcome.Accepted || time.Since(begun).Round(time.Microsecond) != 10*time.Second {
+		if answer := send(s, p, 20*time.Second); answer.Code != code.Accepted || time.Since(begun).Round(time.Microsecond) != 10*time.Second {
 			t.Errorf("after %v: %s", time.Since(begun), answer.Code)
 		}
 	})
@@ -283,8 +284,8 @@ func TestPace_leaves(t *testing.T) {
 		go func() { ended <- pace.wait(ctx) }()
 		synctest.Wait()
 		cancel()
-		var problem *outcome.Problem
-		if err := <-ended; !errors.As(err, &problem) || !errors.Is(err, context.Canceled) || problem.Code != outcome.RateLimited {
+		var problem *response.Problem
+		if err := <-ended; !errors.As(err, &problem) || !errors.Is(err, context.Canceled) || problem.Code != code.RateLimited {
 			t.Errorf("wait = %v", err)
 		}
 		begun := time.Now()
@@ -299,13 +300,13 @@ func TestPace_leaves(t *testing.T) {
 func TestPace_gettingOn(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 1, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
-		var codes []outcome.Code
+		var codes []code.Code
 		for range 4 {
 			answer := send(s, parcel(t, a, 25), 10*time.Second)
 			codes = append(codes, answer.Code)
 			<-time.After(answer.RetryAfter)
 		}
-		want := []outcome.Code{outcome.Mixed, outcome.Mixed, outcome.Accepted, outcome.Duplicate}
+		want := []code.Code{code.Mixed, code.Mixed, code.Accepted, code.Duplicate}
 		if diff := cmp.Diff(want, codes); diff != "" || len(w.passed()) != 25 {
 			t.Errorf("answers (-want +got):\n%s", diff)
 		}
@@ -320,10 +321,10 @@ func TestPace_unpaced(t *testing.T) {
 		sent := send(s, parcel(t, a, 1), 20*time.Second)
 		rehearsal := parcel(t, a, 1)
 		rehearsal.DryRun = true
-		if answer := send(s, rehearsal, 20*time.Second); answer.Code != outcome.DryRun {
+		if answer := send(s, rehearsal, 20*time.Second); answer.Code != code.DryRun {
 			t.Errorf("the dry run: %s", answer.Code)
 		}
-		trip := outcome.Begin(httptest.NewRequest(http.MethodDelete, "/", nil))
+		trip := response.Begin(httptest.NewRequest(http.MethodDelete, "/", nil))
 		s.Revoke(t.Context(), a, sent.To, sent.MessageID, trip)
 		if waited := time.Since(begun); waited != 0 {
 			t.Errorf("they waited %v", waited)

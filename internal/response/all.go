@@ -1,7 +1,9 @@
-package outcome
+package response
+
+import "github.com/rcshook/rcshook/internal/code"
 
 // All joins the answers of several recipients: one code where they agree, and
-// [Mixed] where they do not.
+// [code.Mixed] where they do not.
 func All(results []*Answer) *Answer {
 	a := New(common(results))
 	for _, r := range results {
@@ -14,7 +16,7 @@ func All(results []*Answer) *Answer {
 	}
 	if a.random && !a.OK {
 		// Some may have got it, and would get another one.
-		a.DuplicateRisk = a.DuplicateRisk || a.Code == Mixed
+		a.DuplicateRisk = a.DuplicateRisk || a.Code == code.Mixed
 		a.Action = "Send again only to those whose result is not ok, to each with the message_id of its result. An idempotency_key spares you this."
 	}
 	a.shareMessage(results)
@@ -40,19 +42,19 @@ func (a *Answer) shareMessage(results []*Answer) {
 	}
 }
 
-func common(results []*Answer) Code {
-	code, ok, waits := results[0].Code, true, false
+func common(results []*Answer) code.Code {
+	c, ok, waits := results[0].Code, true, false
 	for _, r := range results {
-		ok, waits = ok && r.OK, waits || r.Code == Queued
-		if r.Code != code {
-			code = Mixed
+		ok, waits = ok && r.OK, waits || r.Code == code.Queued
+		if r.Code != c {
+			c = code.Mixed
 		}
 	}
 	switch {
-	case ok && code == Mixed && waits:
-		return Queued // some of them before
-	case ok && code == Mixed:
-		return Accepted // some of them before
+	case ok && c == code.Mixed && waits:
+		return code.Queued // some of them before
+	case ok && c == code.Mixed:
+		return code.Accepted // some of them before
 	}
-	return code
+	return c
 }

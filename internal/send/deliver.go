@@ -1,7 +1,7 @@
-// Package deliver brings a message to its recipients: under an ID with which it
+// Package send brings a message to its recipients: under an ID with which it
 // arrives once however often it is sent, to many at a time, and with credentials
 // that are read anew when the platform does not accept them.
-package deliver
+package send
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/outcome"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -78,19 +79,19 @@ type Parcel struct {
 }
 
 // Send sends p and says what came of it. Trip counts the requests.
-func (s *Sender) Send(ctx context.Context, p *Parcel, trip *outcome.Trip) *outcome.Answer {
+func (s *Sender) Send(ctx context.Context, p *Parcel, trip *response.Trip) *response.Answer {
 	return s.SendAll(ctx, []*Parcel{p}, nil, trip)
 }
 
 // SendAll sends several messages and joins what came of them with what came of
 // others before.
-func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outcome.Answer, trip *outcome.Trip) *outcome.Answer {
+func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*response.Answer, trip *response.Trip) *response.Answer {
 	if len(before) == 0 && len(parcels) == 1 && len(parcels[0].To) == 1 { // the usual one
 		return s.sendTo(ctx, parcels[0], parcels[0].To[0].E164, trip)
 	}
 	results := before
 	for _, p := range parcels {
-		results = append(results, make([]*outcome.Answer, len(p.To))...)
+		results = append(results, make([]*response.Answer, len(p.To))...)
 	}
 	next := len(before)
 	slots := make(chan struct{}, maxParallel)
@@ -110,11 +111,11 @@ func (s *Sender) SendAll(ctx context.Context, parcels []*Parcel, before []*outco
 	if len(results) == 1 {
 		return results[0]
 	}
-	return outcome.All(results)
+	return response.All(results)
 }
 
 // sendTo always has an answer: a bug must not take the other recipients along.
-func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outcome.Trip) (answer *outcome.Answer) {
+func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *response.Trip) (answer *response.Answer) {
 	id, random := p.messageID(phone)
 	unsure := false
 	observe := func(a rbm.Attempt) {
@@ -123,7 +124,7 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 	}
 	defer func() {
 		if v := recover(); v != nil {
-			answer = outcome.Of(outcome.Bug(v))
+			answer = response.Of(response.Bug(v))
 		}
 		answer.Agent, answer.To, answer.MessageID = p.Agent.Name, phone, id
 		answer.Warnings = p.Message.Warnings
@@ -138,16 +139,16 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 	pace := s.Paces[p.Agent.Name]
 	err := s.call(ctx, p.Agent, hooks{pace.wait, observe}, func(c *rbm.Client) error {
 		if p.DryRun {
-			answer = outcome.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
+			answer = response.OfDryRun(c.MessageURL(phone, id), phone, p.Message)
 			return nil
 		}
 		if pace.has(phone, id) {
-			answer = outcome.New(outcome.Duplicate)
+			answer = response.New(code.Duplicate)
 			return nil
 		}
 		sent, err := c.SendEncoded(ctx, phone, id, p.Message.Encoded)
 		if err == nil {
-			answer = outcome.OfSent(sent)
+			answer = response.OfSent(sent)
 		}
 		if err == nil || errors.Is(err, rbm.ErrAlreadyExists) {
 			pace.note(phone, id)
@@ -155,7 +156,7 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 		return err
 	})
 	if err != nil {
-		answer = outcome.Of(err)
+		answer = response.Of(err)
 		if p.Fallback != nil && undeliverable[answer.Code] {
 			answer = s.fallBack(ctx, p, phone, id, answer)
 		}
@@ -165,7 +166,7 @@ func (s *Sender) sendTo(ctx context.Context, p *Parcel, phone string, trip *outc
 
 // handOver lets the message wait in the queue. Unsure says that it may do so although
 // the answer says otherwise.
-func (s *Sender) handOver(ctx context.Context, p *Parcel, phone, id string, trip *outcome.Trip) (answer *outcome.Answer, unsure bool) {
+func (s *Sender) handOver(ctx context.Context, p *Parcel, phone, id string, trip *response.Trip) (answer *response.Answer, unsure bool) {
 	at := p.Message.At
 	from := at
 	if from.IsZero() {
@@ -178,9 +179,9 @@ func (s *Sender) handOver(ctx context.Context, p *Parcel, phone, id string, trip
 	}
 	name, repeated, err := s.Queue.Add(ctx, t, queue.Place{Queue: p.Queue, At: at, Header: trip.Trace.Header()})
 	if failed := (*queue.Error)(nil); errors.As(err, &failed) {
-		return outcome.Of(err), failed.Unsure
+		return response.Of(err), failed.Unsure
 	}
-	return outcome.OfQueued(name, at, repeated), false
+	return response.OfQueued(name, at, repeated), false
 }
 
 func (s *Sender) now() time.Time {
@@ -211,16 +212,16 @@ func (p *Parcel) messageID(phone string) (id string, random bool) {
 }
 
 // Revoke takes back a message that is not delivered yet.
-func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *outcome.Trip) *outcome.Answer {
-	answer, unsure := outcome.New(outcome.Revoked), false
+func (s *Sender) Revoke(ctx context.Context, a *agent.Agent, phone, id string, trip *response.Trip) *response.Answer {
+	answer, unsure := response.New(code.Revoked), false
 	observe := func(a rbm.Attempt) {
 		trip.Attempt(a)
 		unsure = unsure || mayHaveArrived(a)
 	}
 	if err := s.call(ctx, a, hooks{observe: observe}, func(c *rbm.Client) error { return c.RevokeMessage(ctx, phone, id) }); err != nil {
-		answer = outcome.Of(err)
+		answer = response.Of(err)
 	}
-	if unsure && answer.Code == outcome.AlreadyDelivered { // the platform says the same of what is revoked
+	if unsure && answer.Code == code.AlreadyDelivered { // the platform says the same of what is revoked
 		answer.Detail = "or it is revoked: an attempt before the last was left without an answer"
 	}
 	answer.Agent, answer.To, answer.MessageID = a.Name, phone, id
