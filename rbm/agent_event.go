@@ -35,15 +35,15 @@ const (
 	AgentRead     AgentEventType = "READ"      // marks a message of the user as read
 )
 
-// Typing returns the event that shows the user that the agent is about to answer.
-func Typing() *AgentEvent { return &AgentEvent{EventType: AgentIsTyping} }
+// TypingEvent returns the event that shows the user a typing indicator.
+func TypingEvent() *AgentEvent { return &AgentEvent{EventType: AgentIsTyping} }
 
-// Read returns the event that marks the user's message of that ID as read.
-func Read(messageID string) *AgentEvent {
+// ReadEvent returns the event that marks the message of the user with that ID as read.
+func ReadEvent(messageID string) *AgentEvent {
 	return &AgentEvent{EventType: AgentRead, MessageID: messageID}
 }
 
-// SendEvent sends e, such as [Typing] or [Read], to phone and returns it with its
+// SendEvent sends e, such as [TypingEvent] or [ReadEvent], to phone and returns it with its
 // name and time. Events and messages share their IDs: the platform ignores what
 // has the ID of an earlier event or message of the agent, so SendEvent repeats
 // failed attempts as [Client.SendMessage] does, and fails in the same ways.

@@ -17,16 +17,17 @@ func FileAt(url string, chips ...Suggestion) *AgentMessage {
 // Card returns a message with one vertical card and the given chips below it.
 func Card(card CardContent, chips ...Suggestion) *AgentMessage {
 	return &AgentMessage{ContentMessage: &AgentContentMessage{
-		RichCard:    &RichCard{StandaloneCard: &StandaloneCard{CardOrientation: Vertical, CardContent: &card}},
+		RichCard:    &RichCard{StandaloneCard: &StandaloneCard{CardOrientation: OrientationVertical, CardContent: &card}},
 		Suggestions: chips,
 	}}
 }
 
-// Carousel returns a message with [MinCarouselCards] to [MaxCarouselCards] cards
-// of medium width.
-func Carousel(cards ...CardContent) *AgentMessage {
+// Carousel returns a message with [MinCarouselCards] to [MaxCarouselCards] cards of
+// medium width and the given chips below them.
+func Carousel(cards []CardContent, chips ...Suggestion) *AgentMessage {
 	return &AgentMessage{ContentMessage: &AgentContentMessage{
-		RichCard: &RichCard{CarouselCard: &CarouselCard{CardWidth: WidthMedium, CardContents: cards}},
+		RichCard:    &RichCard{CarouselCard: &CarouselCard{CardWidth: WidthMedium, CardContents: cards}},
+		Suggestions: chips,
 	}}
 }
 
@@ -36,8 +37,12 @@ func MediaAt(url string) *Media {
 }
 
 // Reply returns a suggested reply with the label as its postback data.
-func Reply(label string) Suggestion {
-	return Suggestion{Reply: &SuggestedReply{Text: label, PostbackData: label}}
+func Reply(label string) Suggestion { return ReplyWith(label, label) }
+
+// ReplyWith returns a suggested reply whose tap sends postback to the webhook; see
+// [SuggestionResponse].
+func ReplyWith(label, postback string) Suggestion {
+	return Suggestion{Reply: &SuggestedReply{Text: label, PostbackData: postback}}
 }
 
 // OpenURL returns a suggestion that opens a web page, with the label as its

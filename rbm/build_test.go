@@ -25,7 +25,9 @@ func TestBuilders(t *testing.T) {
 		{rbm.Text("Hi", chip, dial), `{"contentMessage":{"text":"Hi","suggestions":[` + jsonChip + `,` + jsonDial + `]}}`},
 		{rbm.FileAt("https://a.example/1.pdf", dial), `{"contentMessage":{"contentInfo":{"fileUrl":"https://a.example/1.pdf"},"suggestions":[` + jsonDial + `]}}`},
 		{rbm.Card(card, chip), `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL","cardContent":` + jsonCard + `}},"suggestions":[` + jsonChip + `]}}`},
-		{rbm.Carousel(card, card), `{"contentMessage":{"richCard":{"carouselCard":{"cardWidth":"MEDIUM","cardContents":[` + jsonCard + `,` + jsonCard + `]}}}}`},
+		{rbm.Carousel([]rbm.CardContent{card, card}), `{"contentMessage":{"richCard":{"carouselCard":{"cardWidth":"MEDIUM","cardContents":[` + jsonCard + `,` + jsonCard + `]}}}}`},
+		{rbm.Carousel([]rbm.CardContent{card}, chip), `{"contentMessage":{"richCard":{"carouselCard":{"cardWidth":"MEDIUM","cardContents":[` + jsonCard + `]}},"suggestions":[` + jsonChip + `]}}`},
+		{rbm.Text("Hi", rbm.ReplyWith("Yes", "ORDER_1042_YES")), `{"contentMessage":{"text":"Hi","suggestions":[{"reply":{"text":"Yes","postbackData":"ORDER_1042_YES"}}]}}`},
 	}
 	for _, test := range tests {
 		got, err := test.m.Encode()

@@ -78,8 +78,8 @@ type CardOrientation string
 // The orientations of a standalone card.
 const (
 	OrientationUnspecified CardOrientation = "CARD_ORIENTATION_UNSPECIFIED"
-	Horizontal             CardOrientation = "HORIZONTAL"
-	Vertical               CardOrientation = "VERTICAL"
+	OrientationHorizontal  CardOrientation = "HORIZONTAL"
+	OrientationVertical    CardOrientation = "VERTICAL"
 )
 
 // ThumbnailImageAlignment is the side on which a horizontal card shows its media.

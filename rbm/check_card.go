@@ -23,7 +23,7 @@ func (c *checker) standalone(p *path, s *StandaloneCard) {
 	}
 	c.card(at, s.CardContent)
 	card := s.CardContent
-	if s.CardOrientation == Horizontal && card.Media != nil &&
+	if s.CardOrientation == OrientationHorizontal && card.Media != nil &&
 		card.Title == "" && card.Description == "" && len(card.Suggestions) == 0 {
 		c.fault(at, RuleRequired, "needs a title, a description or suggestions beside the media of a horizontal card")
 	}

@@ -1,12 +1,15 @@
 package rbm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -27,10 +30,10 @@ type Config struct {
 	// clients of golang.org/x/oauth2 do.
 	Token func(ctx context.Context) (string, error)
 
-	// HTTPClient carries the requests; nil means [http.DefaultClient]. Only its
-	// Transport and its Timeout, of one attempt, are used: redirects are never
-	// followed, because the token would go wherever they point, and the API has no
-	// cookies.
+	// HTTPClient makes the requests; nil means [http.DefaultClient]. Its Timeout
+	// limits one attempt. [New] refuses a client with CheckRedirect or Jar: the
+	// API uses neither redirects nor cookies, and following a redirect could send
+	// the token to another host.
 	HTTPClient *http.Client
 
 	// Region selects the host; empty means the global one.
@@ -43,7 +46,8 @@ type Config struct {
 	// Retry says how failed calls are repeated.
 	Retry Retry
 
-	// UserAgent is the User-Agent header; empty means the name of this package.
+	// UserAgent is the User-Agent header; empty means rcshook-rbm and the version
+	// of this module.
 	UserAgent string
 
 	// Wait is called before each attempt of each call, with the context of the
@@ -145,24 +149,33 @@ func New(c Config) (*Client, error) {
 		observe:   c.Observe,
 	}
 	if client.userAgent == "" {
-		client.userAgent = "rcshook-rbm"
+		client.userAgent = defaultUserAgent()
 	}
-	client.carry(c.HTTPClient)
+	h := cmp.Or(c.HTTPClient, http.DefaultClient)
+	if c.HTTPClient != nil && (h.CheckRedirect != nil || h.Jar != nil) {
+		return nil, errors.New("rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them")
+	}
+	if client.transport = h.Transport; client.transport == nil {
+		client.transport = http.DefaultTransport
+	}
+	if h.Timeout > 0 {
+		client.retry.AttemptTimeout = min(client.retry.AttemptTimeout, h.Timeout)
+	}
 	return client, nil
 }
 
-// carry has the requests carried by the transport of h.
-func (c *Client) carry(h *http.Client) {
-	if h == nil {
-		h = http.DefaultClient
+// defaultUserAgent returns the name of this package with the version of its module.
+var defaultUserAgent = sync.OnceValue(func() string {
+	const module = "github.com/rcshook/rcshook"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range append(info.Deps, &info.Main) {
+			if m.Path == module && strings.HasPrefix(m.Version, "v") {
+				return "rcshook-rbm/" + strings.TrimPrefix(m.Version, "v")
+			}
+		}
 	}
-	if c.transport = h.Transport; c.transport == nil {
-		c.transport = http.DefaultTransport
-	}
-	if h.Timeout > 0 {
-		c.retry.AttemptTimeout = min(c.retry.AttemptTimeout, h.Timeout)
-	}
-}
+	return "rcshook-rbm/devel"
+})
 
 // maxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so
 // this is no rule of its own.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -68,6 +69,7 @@ func reply200(w http.ResponseWriter, body string) {
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
+	jar, _ := cookiejar.New(nil)
 	tests := []struct {
 		config rbm.Config
 		want   string
@@ -82,6 +84,11 @@ func TestNewRefuses(t *testing.T) {
 		{rbm.Config{AgentID: "a", Endpoint: "ftp://localhost"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
 		{rbm.Config{AgentID: "a", Endpoint: "http://localhost?x=1"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
 		{rbm.Config{AgentID: "a", Endpoint: "http://local host"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
+		{rbm.Config{AgentID: "a", HTTPClient: &http.Client{Jar: jar}}, "rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them"},
+		{
+			rbm.Config{AgentID: "a", HTTPClient: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}},
+			"rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them",
+		},
 	}
 	for _, test := range tests {
 		if _, err := rbm.New(test.config); err == nil || err.Error() != test.want {
@@ -163,7 +170,7 @@ func TestSendMessage(t *testing.T) {
 	}
 	want := []request{{
 		"POST /base/v1/phones/%2B12025550123/agentMessages?agentId=" + agentID + "&messageId=" + messageID,
-		"Bearer t0k3n", "application/json", "rcshook-rbm", `{"contentMessage":{"text":"Hello & welcome"}}`,
+		"Bearer t0k3n", "application/json", "rcshook-rbm/devel", `{"contentMessage":{"text":"Hello & welcome"}}`,
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)

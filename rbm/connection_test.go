@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -168,7 +169,7 @@ func TestBrokenWrites(t *testing.T) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		n := dialed.Add(1)
 		brittle := &brittleConn{Conn: conn, whole: n%8 == 0}
-		brittle.left.Store(2 + n%20)
+		brittle.left.Store(8 + 4*(n%20))
 		return brittle, err
 	}}
 	transport := rbm.NewTransport()
@@ -182,7 +183,7 @@ func TestBrokenWrites(t *testing.T) {
 		HTTPClient: &http.Client{Transport: transport},
 	})
 
-	const callers, each, tries = 20, 15, 50
+	const callers, each, tries = 10, 15, 50
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
@@ -210,5 +211,36 @@ func TestBrokenWrites(t *testing.T) {
 	}
 	if len(arrived) != callers*each || dialed.Load() < 10 {
 		t.Errorf("%d messages arrived over %d connections, want %d over many", len(arrived), dialed.Load(), callers*each)
+	}
+}
+
+// A server that the client does not trust receives the TLS alert that explains why.
+func TestUntrustedCertificate_alert(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	server.Close() // only its certificate is needed
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	received := make(chan error, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err == nil {
+			_, err = tls.Server(conn, &tls.Config{Certificates: server.TLS.Certificates}).Read(make([]byte, 1))
+			conn.Close()
+		}
+		received <- err
+	}()
+	client := newClient(t, rbm.Config{
+		Endpoint: "https://" + listener.Addr().String(), HTTPClient: &http.Client{Transport: rbm.NewTransport()}, Retry: rbm.Retry{MaxAttempts: 1},
+	})
+	if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err == nil {
+		t.Error("SendMessage succeeded, want an error for the unknown certificate")
+	}
+	if err := <-received; err == nil || !strings.Contains(err.Error(), "bad certificate") {
+		t.Errorf("server received %v, want a bad certificate alert", err)
 	}
 }

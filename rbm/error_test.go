@@ -133,7 +133,7 @@ func TestErrorText(t *testing.T) {
 		if got := test.err.Error(); got != test.want {
 			t.Errorf("Error() = %q, want %q", got, test.want)
 		}
-		if test.err.Err != nil && errors.Unwrap(test.err) != test.err.Err { //nolint:errorlint // identity is meant
+		if test.err.Err != nil && errors.Unwrap(test.err) != test.err.Err {
 			t.Errorf("Unwrap() = %v, want %v", errors.Unwrap(test.err), test.err.Err)
 		}
 	}

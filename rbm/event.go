@@ -1,6 +1,9 @@
 package rbm
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Event is what the platform reports to a webhook: a [*UserMessage], a
 // [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent].
@@ -10,8 +13,29 @@ import "time"
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 type Event interface {
-	// ID is the same each time that the event comes.
-	ID() string
+	// Header returns the fields that all kinds of events have.
+	Header() EventHeader
+}
+
+// EventHeader holds the fields that all kinds of events have.
+type EventHeader struct {
+	// ID is the event ID, for a [*UserMessage] its message ID. It is the same each
+	// time that the platform sends the event.
+	ID string
+
+	// AgentID is the agent, without "@rbm.goog", as in [Config.AgentID].
+	AgentID string
+
+	// Phone is the phone number of the user in E.164 form; empty for an
+	// [*AgentLaunchEvent].
+	Phone string
+
+	// MessageID is the message that the event is about: the agent's for receipts
+	// and expiries, the user's own for a [*UserMessage]; otherwise empty.
+	MessageID string
+
+	// Time is when the event happened; zero if the platform does not report it.
+	Time time.Time
 }
 
 // UserMessage is something that a user wrote, sent or tapped: exactly one of Text,
@@ -153,14 +177,22 @@ type AgentLaunchEvent struct {
 	SendTime    time.Time `json:"sendTime,omitzero"`
 }
 
-// ID returns the message ID.
-func (m *UserMessage) ID() string { return m.MessageID }
+// Header implements [Event].
+func (m *UserMessage) Header() EventHeader {
+	return EventHeader{m.MessageID, strings.TrimSuffix(m.AgentID, AgentDomain), m.SenderPhoneNumber, m.MessageID, m.SendTime}
+}
 
-// ID returns the event ID.
-func (e *UserEvent) ID() string { return e.EventID }
+// Header implements [Event].
+func (e *UserEvent) Header() EventHeader {
+	return EventHeader{e.EventID, strings.TrimSuffix(e.AgentID, AgentDomain), e.SenderPhoneNumber, e.MessageID, e.SendTime}
+}
 
-// ID returns the event ID.
-func (e *ServerEvent) ID() string { return e.EventID }
+// Header implements [Event].
+func (e *ServerEvent) Header() EventHeader {
+	return EventHeader{e.EventID, strings.TrimSuffix(e.AgentID, AgentDomain), e.PhoneNumber, e.MessageID, e.SendTime}
+}
 
-// ID returns the event ID.
-func (e *AgentLaunchEvent) ID() string { return e.EventID }
+// Header implements [Event].
+func (e *AgentLaunchEvent) Header() EventHeader {
+	return EventHeader{ID: e.EventID, AgentID: strings.TrimSuffix(e.AgentID, AgentDomain), Time: e.SendTime}
+}

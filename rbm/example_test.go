@@ -36,7 +36,7 @@ func Example() {
 	defer stop()
 
 	const phone = "+12025550123"
-	id := rbm.MessageID("harbour_k3x9a1bc_agent", phone, "order-1042-shipped")
+	id := client.MessageID(phone, "order-1042-shipped")
 	for range 2 { // as a caller does that was not sure whether it worked
 		_, err := client.SendMessage(context.Background(), phone, id, rbm.Text("Your order has shipped."))
 		if err != nil {
@@ -112,10 +112,10 @@ func ExampleCheckAgentMessage() {
 }
 
 func ExampleCarousel() {
-	message := rbm.Carousel(
-		rbm.CardContent{Title: "Trail shoe", Media: rbm.MediaAt("https://cdn.example.com/1.jpg"), Suggestions: []rbm.Suggestion{rbm.OpenURL("Buy", "https://shop.example/1")}},
-		rbm.CardContent{Title: "Road shoe", Media: rbm.MediaAt("https://cdn.example.com/2.jpg"), Suggestions: []rbm.Suggestion{rbm.Reply("More")}},
-	)
+	message := rbm.Carousel([]rbm.CardContent{
+		{Title: "Trail shoe", Media: rbm.MediaAt("https://cdn.example.com/1.jpg"), Suggestions: []rbm.Suggestion{rbm.OpenURL("Buy", "https://shop.example/1")}},
+		{Title: "Road shoe", Media: rbm.MediaAt("https://cdn.example.com/2.jpg"), Suggestions: []rbm.Suggestion{rbm.Reply("More")}},
+	})
 	data, err := message.Encode()
 	if err != nil {
 		log.Fatal(err)
@@ -173,7 +173,7 @@ func ExampleWebhook() {
 		}
 		// The ID follows from that of the user's message: should the event come
 		// again, the answer does not.
-		id := rbm.MessageID(message.AgentID, message.SenderPhoneNumber, "answer to "+message.ID())
+		id := client.MessageID(message.SenderPhoneNumber, "answer to "+message.MessageID)
 		_, err := client.SendMessage(ctx, message.SenderPhoneNumber, id, rbm.Text("You wrote: "+message.Text))
 		return err
 	}}

@@ -26,3 +26,6 @@ func MessageID(agentID, phone, key string) string {
 	name := strings.TrimSuffix(agentID, AgentDomain) + "\n" + phone + "\n" + key
 	return uuid.NewSHA1(namespace, []byte(name)).String()
 }
+
+// MessageID is the function [MessageID] for the agent of the client.
+func (c *Client) MessageID(phone, key string) string { return MessageID(c.agentID, phone, key) }

@@ -73,11 +73,11 @@ var words = map[reflect.Type][]string{
 		string(TrafficUnspecified), string(TrafficAuthentication), string(TrafficTransaction),
 		string(TrafficPromotion), string(TrafficServiceRequest), string(TrafficAcknowledgement),
 	},
-	reflect.TypeFor[CardOrientation]():         {string(OrientationUnspecified), string(Horizontal), string(Vertical)},
+	reflect.TypeFor[CardOrientation]():         {string(OrientationUnspecified), string(OrientationHorizontal), string(OrientationVertical)},
 	reflect.TypeFor[ThumbnailImageAlignment](): {string(AlignUnspecified), string(AlignLeft), string(AlignRight)},
 	reflect.TypeFor[CardWidth]():               {string(WidthUnspecified), string(WidthSmall), string(WidthMedium)},
 	reflect.TypeFor[MediaHeight]():             {string(HeightUnspecified), string(HeightShort), string(HeightMedium), string(HeightTall)},
-	reflect.TypeFor[OpenURLApplication]():      {string(ApplicationUnspecified), string(Browser), string(Webview)},
+	reflect.TypeFor[OpenURLApplication]():      {string(ApplicationUnspecified), string(ApplicationBrowser), string(ApplicationWebview)},
 	reflect.TypeFor[WebviewViewMode]():         {string(WebviewUnspecified), string(WebviewFull), string(WebviewHalf), string(WebviewTall)},
 }
 

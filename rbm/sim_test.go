@@ -74,7 +74,7 @@ func TestMethods(t *testing.T) {
 		{
 			"phones.agentEvents.create",
 			func(ctx context.Context) (any, error) {
-				sent, err := client.SendEvent(ctx, phone, "e1", rbm.Read("from-user"))
+				sent, err := client.SendEvent(ctx, phone, "e1", rbm.ReadEvent("from-user"))
 				if err != nil {
 					return nil, err
 				}
@@ -176,8 +176,14 @@ func TestMethodsCheckTheirArguments(t *testing.T) {
 		call func(ctx context.Context) error
 		want error // nothing: any
 	}{
-		{"SendEvent to nobody", func(ctx context.Context) error { _, err := client.SendEvent(ctx, "", "e", rbm.Typing()); return err }, rbm.ErrInvalidPhone},
-		{"SendEvent without ID", func(ctx context.Context) error { _, err := client.SendEvent(ctx, phone, "", rbm.Typing()); return err }, rbm.ErrInvalidID},
+		{"SendEvent to nobody", func(ctx context.Context) error {
+			_, err := client.SendEvent(ctx, "", "e", rbm.TypingEvent())
+			return err
+		}, rbm.ErrInvalidPhone},
+		{"SendEvent without ID", func(ctx context.Context) error {
+			_, err := client.SendEvent(ctx, phone, "", rbm.TypingEvent())
+			return err
+		}, rbm.ErrInvalidID},
 		{"SendEvent of nothing", func(ctx context.Context) error { _, err := client.SendEvent(ctx, phone, "e", nil); return err }, nothing},
 		{"Capabilities of nobody", func(ctx context.Context) error { _, err := client.Capabilities(ctx, "+"); return err }, rbm.ErrInvalidPhone},
 		{"InviteTester of nobody", func(ctx context.Context) error { _, err := client.InviteTester(ctx, "x"); return err }, rbm.ErrInvalidPhone},
@@ -225,10 +231,13 @@ func TestMethodsReturnRefusals(t *testing.T) {
 	calls := map[string]func(ctx context.Context) error{
 		"phones.agentMessages.create": func(ctx context.Context) error { _, err := client.SendMessage(ctx, phone, "m", hello); return err },
 		"phones.agentMessages.delete": func(ctx context.Context) error { return client.RevokeMessage(ctx, phone, "m") },
-		"phones.agentEvents.create":   func(ctx context.Context) error { _, err := client.SendEvent(ctx, phone, "e", rbm.Typing()); return err },
-		"phones.getCapabilities":      func(ctx context.Context) error { _, err := client.Capabilities(ctx, phone); return err },
-		"users.batchGet":              func(ctx context.Context) error { _, err := client.BatchGetUsers(ctx, []string{phone}); return err },
-		"phones.testers.create":       func(ctx context.Context) error { _, err := client.InviteTester(ctx, phone); return err },
+		"phones.agentEvents.create": func(ctx context.Context) error {
+			_, err := client.SendEvent(ctx, phone, "e", rbm.TypingEvent())
+			return err
+		},
+		"phones.getCapabilities": func(ctx context.Context) error { _, err := client.Capabilities(ctx, phone); return err },
+		"users.batchGet":         func(ctx context.Context) error { _, err := client.BatchGetUsers(ctx, []string{phone}); return err },
+		"phones.testers.create":  func(ctx context.Context) error { _, err := client.InviteTester(ctx, phone); return err },
 		"phones.dialogflowMessages.create": func(ctx context.Context) error {
 			_, err := client.SendDialogflowEvent(ctx, phone, "", &rbm.DialogflowEvent{EventName: "E"})
 			return err

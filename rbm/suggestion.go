@@ -106,7 +106,7 @@ type OpenURLAction struct {
 	// Application is the browser if it is empty.
 	Application OpenURLApplication `json:"application,omitempty"`
 
-	// WebviewViewMode is how much of the screen a [Webview] takes.
+	// WebviewViewMode is how much of the screen a [ApplicationWebview] takes.
 	WebviewViewMode WebviewViewMode `json:"webviewViewMode,omitempty"`
 
 	// Description of the web view for screen readers.
@@ -121,8 +121,8 @@ type OpenURLApplication string
 // The applications that open a URL. A device without web views uses the browser.
 const (
 	ApplicationUnspecified OpenURLApplication = "OPEN_URL_APPLICATION_UNSPECIFIED"
-	Browser                OpenURLApplication = "BROWSER"
-	Webview                OpenURLApplication = "WEBVIEW"
+	ApplicationBrowser     OpenURLApplication = "BROWSER"
+	ApplicationWebview     OpenURLApplication = "WEBVIEW"
 )
 
 // WebviewViewMode is the height of a web view.

@@ -10,8 +10,7 @@ import (
 // burst opens no connection per request and a connection that died in silence is
 // noticed: within 2 seconds in a serverless process that was frozen for longer than
 // 15 seconds, where most of them die, so that the first request still gets through,
-// and within 17 seconds in one that runs. What the requests of a burst write at the
-// same time leaves together, which saves system calls and packets.
+// and within 17 seconds in one that runs.
 //
 // Callers over plain HTTP, as to a simulator, should lift MaxConnsPerHost: HTTP/1
 // carries one request at a time on each connection.
@@ -19,9 +18,6 @@ func NewTransport() *http.Transport {
 	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 		t = standard.Clone()
-	}
-	if t.DialContext != nil {
-		t.DialContext = gathering(t.DialContext)
 	}
 	t.ForceAttemptHTTP2 = true
 	t.MaxConnsPerHost = 4

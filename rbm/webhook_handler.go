@@ -11,8 +11,8 @@ import (
 const maxPush = 1 << 20
 
 // Webhook is the webhook of an agent or of a partner: an [http.Handler] that
-// answers the handshake, refuses what is not signed, and hands over the rest. Both
-// fields are required.
+// answers the handshake, refuses what is not signed, and hands over the rest.
+// ClientToken and Handle are required.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 type Webhook struct {
@@ -26,11 +26,17 @@ type Webhook struct {
 	// of a partner wait in one queue, so Handle should take the event and leave
 	// the work to others.
 	Handle func(ctx context.Context, e Event) error
+
+	// Unknown is called for each signed call that [ParseWebhook] does not
+	// understand, such as a kind of event that Google has added, with the signed
+	// data: the event as JSON. Its error counts as that of Handle. If Unknown is
+	// nil, such events are dropped, because the platform would repeat them for days.
+	Unknown func(ctx context.Context, raw []byte) error
 }
 
-// ServeHTTP answers a call of the platform: 200 for events that were handled and
-// for those that this package does not know, 500 for those that were not, 403 for
-// what does not come from the platform.
+// ServeHTTP responds to a call of the platform with 200 if the event was handled or
+// dropped, 500 if handling failed or Handle is nil, and 403 if the call is not signed
+// with ClientToken.
 func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -56,11 +62,23 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "wrong signature", http.StatusForbidden)
 		return
 	}
-	event, err := ParseWebhook(body)
-	if err == nil {
-		err = h.Handle(r.Context(), event)
-	}
-	if err != nil && !errors.Is(err, ErrUnknownEvent) {
+	if err := h.handle(r.Context(), body); err != nil {
 		http.Error(w, "not handled", http.StatusInternalServerError)
 	}
+}
+
+func (h *Webhook) handle(ctx context.Context, body []byte) error {
+	switch event, err := ParseWebhook(body); {
+	case err == nil && h.Handle == nil:
+		return errors.New("rbm: Webhook.Handle is nil")
+	case err == nil:
+		return h.Handle(ctx, event)
+	case h.Unknown == nil:
+		return nil
+	}
+	raw, err := payload(body)
+	if err != nil {
+		return err
+	}
+	return h.Unknown(ctx, raw)
 }

@@ -157,8 +157,8 @@ func TestParseWebhook(t *testing.T) {
 		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", test.name, diff)
 		}
-		if got.ID() != test.id {
-			t.Errorf("%s: ID() = %q, want %q", test.name, got.ID(), test.id)
+		if id := got.Header().ID; id != test.id {
+			t.Errorf("%s: Header().ID = %q, want %q", test.name, id, test.id)
 		}
 	}
 	for _, body := range [][]byte{nil, []byte("x"), []byte(`{"message":{"data":"e30"}}`), envelope(""), envelope("[]"), envelope("{}"), envelope(`{"text":null}`), envelope(`{"text":"`)} {
@@ -207,6 +207,24 @@ func TestWebhook(t *testing.T) {
 		if w.Code != test.status || w.Body.String() != test.answer {
 			t.Errorf("%s: %d %q, want %d %q", test.name, w.Code, w.Body, test.status, test.answer)
 		}
+	}
+	if w := call(&rbm.Webhook{ClientToken: clientToken}, "POST", signature, delivered); w.Code != 500 {
+		t.Errorf("event without a handler: status %d, want 500", w.Code)
+	}
+	var raw []string
+	unknownError := errors.New("the queue is full")
+	forward := &rbm.Webhook{ClientToken: clientToken, Unknown: func(_ context.Context, data []byte) error {
+		raw = append(raw, string(data))
+		return unknownError
+	}}
+	for _, want := range []int{500, 200} {
+		if w := call(forward, "POST", unknownSignature, unknown); w.Code != want {
+			t.Errorf("unknown event: status %d, want %d", w.Code, want)
+		}
+		unknownError = nil
+	}
+	if diff := cmp.Diff([]string{"{}", "{}"}, raw); diff != "" {
+		t.Errorf("unknown events (-want +got):\n%s", diff)
 	}
 	failure = nil
 	if w := call(hook, "POST", signature, delivered); w.Code != 200 || w.Body.Len() != 0 {
@@ -284,3 +302,23 @@ func FuzzWebhook(f *testing.F) {
 }
 
 var _ http.Handler = (*rbm.Webhook)(nil)
+
+func TestEvent_header(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 20, 9, 16, 10, 0, time.UTC)
+	const agent, agentWithDomain = "a_agent", "a_agent@rbm.goog"
+	tests := []struct {
+		event rbm.Event
+		want  rbm.EventHeader
+	}{
+		{&rbm.UserMessage{SenderPhoneNumber: phone, MessageID: "m", SendTime: at, AgentID: agentWithDomain}, rbm.EventHeader{ID: "m", AgentID: agent, Phone: phone, MessageID: "m", Time: at}},
+		{&rbm.UserEvent{SenderPhoneNumber: phone, EventID: "e", MessageID: "m", SendTime: at, AgentID: agentWithDomain}, rbm.EventHeader{ID: "e", AgentID: agent, Phone: phone, MessageID: "m", Time: at}},
+		{&rbm.ServerEvent{PhoneNumber: phone, EventID: "e", MessageID: "m", SendTime: at, AgentID: agent}, rbm.EventHeader{ID: "e", AgentID: agent, Phone: phone, MessageID: "m", Time: at}},
+		{&rbm.AgentLaunchEvent{EventID: "e", AgentID: agentWithDomain, SendTime: at}, rbm.EventHeader{ID: "e", AgentID: agent, Time: at}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, test.event.Header()); diff != "" {
+			t.Errorf("%T.Header() (-want +got):\n%s", test.event, diff)
+		}
+	}
+}

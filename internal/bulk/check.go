@@ -88,7 +88,7 @@ func (s *Summary) size(l *Letter) {
 		s.Abroad++
 		return
 	}
-	s.Billing[l.Composed.Billing.Class]++
+	s.Billing[string(l.Composed.Billing.Class)]++
 	s.Segments += l.Composed.Billing.Segments
 }
 

@@ -89,12 +89,12 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 func (c *composer) standalone(shown payload.Card) *rbm.AgentContentMessage {
 	c.shown = []payload.Card{shown}
 	card := &c.shown[0]
-	s := &rbm.StandaloneCard{CardOrientation: rbm.Vertical}
+	s := &rbm.StandaloneCard{CardOrientation: rbm.OrientationVertical}
 	if card.Layout.Value == "horizontal" {
-		s.CardOrientation = rbm.Horizontal
+		s.CardOrientation = rbm.OrientationHorizontal
 		s.ThumbnailImageAlignment = rbm.ThumbnailImageAlignment(cmp.Or(strings.ToUpper(card.Align.Value), string(rbm.AlignLeft)))
 	}
-	content := c.cardContent("/contentMessage/richCard/standaloneCard/cardContent", card, s.CardOrientation == rbm.Vertical)
+	content := c.cardContent("/contentMessage/richCard/standaloneCard/cardContent", card, s.CardOrientation == rbm.OrientationVertical)
 	s.CardContent = &content
 	return &rbm.AgentContentMessage{
 		RichCard:    &rbm.RichCard{StandaloneCard: s},

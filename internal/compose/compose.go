@@ -43,7 +43,7 @@ type Composed struct {
 	Warnings []Warning
 
 	// Billing is how the message is billed if it goes to a US number.
-	Billing Billing
+	Billing rbm.Billing
 }
 
 // Message composes what p asks for. The error is of type [payload.Errors] and
@@ -56,7 +56,7 @@ func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 		return nil, c.faults.Sorted()
 	}
 	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now}
-	return &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: billingOf(m)}, nil
+	return &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: m.Billing()}, nil
 }
 
 // composer builds one message and collects what is wrong with it.

@@ -75,13 +75,13 @@ func openURL(b *payload.Button) *rbm.OpenURLAction {
 	o := &rbm.OpenURLAction{URL: webURL(b.URL.Value), Description: b.Description.Value}
 	switch b.Webview.Value {
 	case "browser":
-		o.Application = rbm.Browser
+		o.Application = rbm.ApplicationBrowser
 	case "full":
-		o.Application, o.WebviewViewMode = rbm.Webview, rbm.WebviewFull
+		o.Application, o.WebviewViewMode = rbm.ApplicationWebview, rbm.WebviewFull
 	case "half":
-		o.Application, o.WebviewViewMode = rbm.Webview, rbm.WebviewHalf
+		o.Application, o.WebviewViewMode = rbm.ApplicationWebview, rbm.WebviewHalf
 	case "tall":
-		o.Application, o.WebviewViewMode = rbm.Webview, rbm.WebviewTall
+		o.Application, o.WebviewViewMode = rbm.ApplicationWebview, rbm.WebviewTall
 	}
 	return o
 }

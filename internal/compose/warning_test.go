@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 func TestMessage_warnings(t *testing.T) {
@@ -85,23 +85,23 @@ func TestMessage_billing(t *testing.T) {
 	text := func(n int) string { return `"text": "` + strings.Repeat("a", n) + `"` }
 	for _, tt := range []struct {
 		fields string
-		want   compose.Billing
+		want   rbm.Billing
 	}{
-		{text(160), compose.Billing{Class: "basic", Segments: 1}},
-		{text(161), compose.Billing{Class: "rich", Segments: 2}},
-		{text(320), compose.Billing{Class: "rich", Segments: 2}},
-		{text(321), compose.Billing{Class: "rich", Segments: 3}},
-		{`"text": "` + strings.Repeat("ä", 80) + `"`, compose.Billing{Class: "basic", Segments: 1}},
-		{`"text": "` + strings.Repeat("ä", 81) + `"`, compose.Billing{Class: "rich", Segments: 2}},
-		{`"text": "a", "buttons": ["Yes", "Call|tel:1", "Go|https://example.com"]`, compose.Billing{Class: "rich", Segments: 1}},
-		{`"text": "a", "buttons": [{"label": "Go", "url": "https://example.com", "webview": "browser"}]`, compose.Billing{Class: "rich", Segments: 1}},
-		{`"text": "a", "buttons": ["Go|webview:https://example.com"]`, compose.Billing{Class: "rich_media"}},
-		{`"text": "a", "buttons": ["Go|geo:1,2"]`, compose.Billing{Class: "rich_media"}},
-		{`"text": "a", "buttons": ["Go|location:"]`, compose.Billing{Class: "rich_media"}},
-		{`"text": "a", "buttons": ["Go|cal:2026-12-01T10:00Z/2026-12-01T11:00Z"]`, compose.Billing{Class: "rich_media"}},
-		{`"file": "files/a"`, compose.Billing{Class: "rich_media"}},
-		{`"title": "a"`, compose.Billing{Class: "rich_media"}},
-		{`"raw": {"contentMessage": {"text": "a"}}`, compose.Billing{Class: "basic", Segments: 1}},
+		{text(160), rbm.Billing{Class: "basic"}},
+		{text(161), rbm.Billing{Class: "rich", Segments: 2}},
+		{text(320), rbm.Billing{Class: "rich", Segments: 2}},
+		{text(321), rbm.Billing{Class: "rich", Segments: 3}},
+		{`"text": "` + strings.Repeat("ä", 80) + `"`, rbm.Billing{Class: "basic"}},
+		{`"text": "` + strings.Repeat("ä", 81) + `"`, rbm.Billing{Class: "rich", Segments: 2}},
+		{`"text": "a", "buttons": ["Yes", "Call|tel:1", "Go|https://example.com"]`, rbm.Billing{Class: "rich", Segments: 1}},
+		{`"text": "a", "buttons": [{"label": "Go", "url": "https://example.com", "webview": "browser"}]`, rbm.Billing{Class: "rich", Segments: 1}},
+		{`"text": "a", "buttons": ["Go|webview:https://example.com"]`, rbm.Billing{Class: "rich_media"}},
+		{`"text": "a", "buttons": ["Go|geo:1,2"]`, rbm.Billing{Class: "rich_media"}},
+		{`"text": "a", "buttons": ["Go|location:"]`, rbm.Billing{Class: "rich_media"}},
+		{`"text": "a", "buttons": ["Go|cal:2026-12-01T10:00Z/2026-12-01T11:00Z"]`, rbm.Billing{Class: "rich_media"}},
+		{`"file": "files/a"`, rbm.Billing{Class: "rich_media"}},
+		{`"title": "a"`, rbm.Billing{Class: "rich_media"}},
+		{`"raw": {"contentMessage": {"text": "a"}}`, rbm.Billing{Class: "basic"}},
 	} {
 		c, err := composeBody(t, asJSON, `{"to": "+12025550123", `+tt.fields+`}`)
 		if err != nil {

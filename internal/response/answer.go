@@ -11,6 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // Profile is how faults that no retry can cure are answered.
@@ -94,7 +95,7 @@ type Preview struct {
 	Bytes        int             `json:"bytes,omitempty"`
 
 	// Billing is how the message is billed in the US; nil for other numbers.
-	Billing *compose.Billing `json:"billing,omitempty"`
+	Billing *rbm.Billing `json:"billing,omitempty"`
 }
 
 // New returns an answer of the given code, with the words of the table.

@@ -183,7 +183,7 @@ func (s *Simulator) accept(c *call, content *rbm.AgentMessage) (*node, *apiError
 		State:        StateQueued,
 		Received:     now,
 		AgentMessage: asPosted(c),
-		Detail:       Detail{Bytes: len(c.raw), Billing: billing(content), Request: s.requests.total + 1},
+		Detail:       Detail{Bytes: len(c.raw), Billing: content.Billing(), Request: s.requests.total + 1},
 	}}
 	switch {
 	case content.TTL > 0:

@@ -54,7 +54,7 @@ type Detail struct {
 	Bytes int `json:"bytes"`
 
 	// Billing is the class by the rules for the United States, for any number.
-	Billing Billing `json:"billing"`
+	Billing rbm.Billing `json:"billing"`
 
 	// Request is the number of the request that brought it, see [Request].
 	Request int `json:"request"`

@@ -307,16 +307,16 @@ func TestUSFields(t *testing.T) {
 	tests := []struct {
 		name, members string
 		class         any
-		billing       rbmtest.Billing
+		billing       rbm.Billing
 	}{
-		{"basic", `"text":"x"`, nil, rbmtest.Billing{Class: rbmtest.BillingBasic}},
-		{"160 bytes", `"text":"` + strings.Repeat("é", 80) + `"`, nil, rbmtest.Billing{Class: rbmtest.BillingBasic}},
-		{"161 bytes", `"text":"` + strings.Repeat("é", 80) + `x"`, map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 2.0}, rbmtest.Billing{Class: rbmtest.BillingRich, Segments: 2}},
-		{"reply", `"text":"x","suggestions":[{"reply":{"text":"a","postbackData":"b"}}]`, map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 1.0}, rbmtest.Billing{Class: rbmtest.BillingRich, Segments: 1}},
-		{"browser", `"text":"x"` + link(""), map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 1.0}, rbmtest.Billing{Class: rbmtest.BillingRich, Segments: 1}},
-		{"web view", `"text":"x"` + link(`,"application":"WEBVIEW"`), map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbmtest.Billing{Class: rbmtest.BillingRichMedia}},
-		{"share location", `"text":"x","suggestions":[{"action":{"text":"a","postbackData":"b","shareLocationAction":{}}}]`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbmtest.Billing{Class: rbmtest.BillingRichMedia}},
-		{"file", `"contentInfo":{"fileUrl":"https://example.com/a.png"}`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbmtest.Billing{Class: rbmtest.BillingRichMedia}},
+		{"basic", `"text":"x"`, nil, rbm.Billing{Class: rbm.BillingBasic}},
+		{"160 bytes", `"text":"` + strings.Repeat("é", 80) + `"`, nil, rbm.Billing{Class: rbm.BillingBasic}},
+		{"161 bytes", `"text":"` + strings.Repeat("é", 80) + `x"`, map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 2.0}, rbm.Billing{Class: rbm.BillingRich, Segments: 2}},
+		{"reply", `"text":"x","suggestions":[{"reply":{"text":"a","postbackData":"b"}}]`, map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 1.0}, rbm.Billing{Class: rbm.BillingRich, Segments: 1}},
+		{"browser", `"text":"x"` + link(""), map[string]any{"classificationType": "RICH_MESSAGE", "segmentCount": 1.0}, rbm.Billing{Class: rbm.BillingRich, Segments: 1}},
+		{"web view", `"text":"x"` + link(`,"application":"WEBVIEW"`), map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbm.Billing{Class: rbm.BillingRichMedia}},
+		{"share location", `"text":"x","suggestions":[{"action":{"text":"a","postbackData":"b","shareLocationAction":{}}}]`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbm.Billing{Class: rbm.BillingRichMedia}},
+		{"file", `"contentInfo":{"fileUrl":"https://example.com/a.png"}`, map[string]any{"classificationType": "RICH_MEDIA_MESSAGE"}, rbm.Billing{Class: rbm.BillingRichMedia}},
 	}
 	g := start(t, new(rbmtest.Simulator))
 	for i, tt := range tests {
