@@ -49,7 +49,7 @@ func TestCompressed(t *testing.T) {
 	token := s.google.Token(url, stageAccount, s.clock.now())
 	want := map[string]any{
 		"ok": false, "status": 415.0, "code": "unsupported_media_type", "retry": "never",
-		"type":   "https://github.com/rcshook/rcshook/blob/main/deploy/answers.md#unsupported_media_type",
+		"type":   "https://github.com/rcshook/rcshook/blob/main/docs/responses.md#unsupported_media_type",
 		"title":  "This content type cannot be read",
 		"detail": "the body is compressed",
 		"action": "Send application/json, application/x-www-form-urlencoded or multipart/form-data, without compression.",

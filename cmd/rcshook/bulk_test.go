@@ -42,9 +42,9 @@ var (
 	timing    = regexp.MustCompile(`in [0-9.]+m?s, [0-9.]+ a second`)
 )
 
-// TestBulkPage does what deploy/bulk.md shows, and gets what it says.
+// TestBulkPage does what docs/bulk.md shows, and gets what it says.
 func TestBulkPage(t *testing.T) {
-	page, err := os.ReadFile("../../deploy/bulk.md")
+	page, err := os.ReadFile("../../docs/bulk.md")
 	if err != nil {
 		t.Fatal(err)
 	}

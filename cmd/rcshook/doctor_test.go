@@ -96,12 +96,12 @@ func sameAsFile(t *testing.T, file, got string) {
 	}
 }
 
-// TestDoctorPage holds deploy/doctor.md against what doctor does: its samples, its
+// TestDoctorPage holds docs/doctor.md against what doctor does: its samples, its
 // table, and its commands, which a script runs.
 func TestDoctorPage(t *testing.T) {
 	c := newClinic(t, new(rbmtest.Simulator))
 	c.sim.Secrets().Deny(keySecret)
-	page := "../../deploy/doctor.md"
+	page := "../../docs/doctor.md"
 	data, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)

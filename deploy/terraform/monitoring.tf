@@ -51,7 +51,7 @@ locals {
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = 0
-      advice    = "The log line has code and cause; rcshook doctor finds the rest, and deploy/answers.md says what to do about each code."
+      advice    = "The log line has code and cause; rcshook doctor finds the rest, and docs/responses.md says what to do about each code."
     }
     refused = {
       title     = "refuses many messages"
@@ -59,7 +59,7 @@ locals {
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = try(var.monitoring.refused_per_5_minutes, 0)
-      advice    = "Group the metric by code: deploy/answers.md says what each means, and what to do."
+      advice    = "Group the metric by code: docs/responses.md says what each means, and what to do."
     }
     latency = {
       title     = "is slow"

@@ -224,7 +224,7 @@ variable "queue" {
     max_attempts = optional(number, 20)       # then the task is dropped
     producers    = optional(set(string), [])  # who may enqueue, as serviceAccount:...
     max_age      = optional(string, "86400s") # then it is dropped, too
-    through      = optional(bool, false)      # deploy/queue.md
+    through      = optional(bool, false)      # docs/queue.md
   })
   default = null
 

@@ -28,7 +28,7 @@ const (
 )
 
 // docs is where each code is explained, at a heading of its own.
-const docs = "https://github.com/rcshook/rcshook/blob/main/deploy/answers.md#"
+const docs = "https://github.com/rcshook/rcshook/blob/main/docs/responses.md#"
 
 // Answer is the body of every answer, one flat JSON object. A failure is also a
 // problem document of RFC 9457.

@@ -37,7 +37,7 @@ func TestTable(t *testing.T) {
 // its status below, and that no heading is left over.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../deploy/answers.md")
+	page, err := os.ReadFile("../../docs/responses.md")
 	if err != nil {
 		t.Fatal(err)
 	}

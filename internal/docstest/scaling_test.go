@@ -1,4 +1,4 @@
-package deploy_test
+package docstest
 
 import (
 	flags "flag"
@@ -138,15 +138,15 @@ var tableOfScaling = regexp.MustCompile(`(?s)\| messages a second \|.*?\n\n`)
 
 // TestScaling holds the numbers in scaling.md against the model:
 //
-//	go test ./deploy -run TestScaling -update-scaling
+//	go test ./internal/docstest -run TestScaling -update-scaling
 func TestScaling(t *testing.T) {
-	page, err := os.ReadFile("scaling.md")
+	page, err := os.ReadFile("docs/scaling.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if *updateScaling {
 		page = tableOfScaling.ReplaceAllLiteral(page, []byte(scaling.table()+"\n"))
-		if err := os.WriteFile("scaling.md", page, 0o644); err != nil { //nolint:gosec // a page
+		if err := os.WriteFile("docs/scaling.md", page, 0o644); err != nil { //nolint:gosec // a page
 			t.Fatal(err)
 		}
 	}
@@ -176,7 +176,7 @@ func TestScaling(t *testing.T) {
 	if rate := float64(top.instances * secretsOfInstance); rate > float64(scaling.SecretsPerMinute) {
 		t.Errorf("%v secrets a minute, if all are read at once", rate)
 	}
-	script, err := os.ReadFile("deploy.sh")
+	script, err := os.ReadFile("deploy/deploy.sh")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package deploy_test
+package deploytest
 
 import (
 	"fmt"
@@ -188,7 +188,7 @@ func TestScriptVersion(t *testing.T) {
 	if call := c.call("run deploy"); !strings.Contains(call, flags+"v1.2.3 ") {
 		t.Errorf("at a tag: gcloud %s", call)
 	}
-	c.file("deploy/deploy.sh", read(t, "deploy.sh")+"\n")
+	c.file("deploy/deploy.sh", read(t, "deploy/deploy.sh")+"\n")
 	c.forget()
 	c.deploy("")
 	if call := c.call("run deploy"); !strings.Contains(call, flags+"v1.2.3-dirty ") {
@@ -256,7 +256,7 @@ func TestScriptNamedSecrets(t *testing.T) {
 func TestScriptHelp(t *testing.T) {
 	t.Parallel()
 	help := newCloud(t).deploy("", "--help")
-	for _, m := range regexp.MustCompile(`(?m)^    (--[a-z-]+)\)`).FindAllStringSubmatch(read(t, "deploy.sh"), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^    (--[a-z-]+)\)`).FindAllStringSubmatch(read(t, "deploy/deploy.sh"), -1) {
 		if !regexp.MustCompile(`(?m)[[ ]` + m[1] + `[] ]`).MatchString(help) {
 			t.Errorf("--help does not explain %s", m[1])
 		}
@@ -267,7 +267,7 @@ func TestScriptHelp(t *testing.T) {
 // commands are known to need an account.
 func TestReadmeDeploy(t *testing.T) {
 	t.Parallel()
-	_, section, ok := strings.Cut(read(t, "../README.md"), "\n## Deploy\n")
+	_, section, ok := strings.Cut(read(t, "README.md"), "\n## Deploy\n")
 	if !ok {
 		t.Fatal("the README has no section Deploy")
 	}
@@ -295,5 +295,5 @@ func TestShellcheck(t *testing.T) {
 	if _, err := exec.LookPath("shellcheck"); err != nil {
 		t.Skip("needs shellcheck")
 	}
-	run(t, ".", "shellcheck", "deploy.sh")
+	run(t, ".", "shellcheck", "deploy/deploy.sh")
 }

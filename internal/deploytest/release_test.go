@@ -1,4 +1,4 @@
-package deploy_test
+package deploytest
 
 import (
 	"crypto/sha256"
@@ -22,7 +22,7 @@ func TestRelease(t *testing.T) {
 	}
 	dist := t.TempDir()
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	cmd := exec.CommandContext(t.Context(), "bash", "../.ci/release", dist)
+	cmd := exec.CommandContext(t.Context(), "bash", ".ci/release", dist)
 	cmd.Env = append(os.Environ(), "PLATFORMS="+platform)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -45,12 +45,12 @@ func TestRelease(t *testing.T) {
 // of the workflow.
 func TestReleaseNotes(t *testing.T) {
 	t.Parallel()
-	command := regexp.MustCompile(`(?m)^ +(awk .*) >notes\.md$`).FindStringSubmatch(read(t, "../.github/workflows/release.yml"))
+	command := regexp.MustCompile(`(?m)^ +(awk .*) >notes\.md$`).FindStringSubmatch(read(t, ".github/workflows/release.yml"))
 	if command == nil {
 		t.Fatal("the workflow takes no notes")
 	}
 	dir := t.TempDir()
-	changes := strings.Replace(read(t, "../CHANGELOG.md"), "## Unreleased", "## 0.2.0\n\nNews.\n\n## 0.1.0-rc.1\n\nEarly.\n\n## 0.1.0", 1)
+	changes := strings.Replace(read(t, "CHANGELOG.md"), "## Unreleased", "## 0.2.0\n\nNews.\n\n## 0.1.0-rc.1\n\nEarly.\n\n## 0.1.0", 1)
 	write(t, filepath.Join(dir, "CHANGELOG.md"), changes)
 	for tag, want := range map[string]string{"v0.2.0": "News.", "v0.1.0-rc.1": "Early.", "v0.1.0": "The first release.", "v0.3.0": ""} {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", command[1])

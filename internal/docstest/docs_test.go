@@ -1,4 +1,4 @@
-package rcshook
+package docstest
 
 import (
 	"bytes"
@@ -93,7 +93,7 @@ func composed(t *testing.T, contentType, body string) string {
 		t.Errorf("%s: %v", body, err)
 		return ""
 	}
-	c, err := compose.Message(p, compose.Defaults{}, caseTime)
+	c, err := compose.Message(p, compose.Defaults{}, exampleTime)
 	if err != nil {
 		t.Errorf("%s: %+v", body, err)
 		return ""
@@ -137,11 +137,11 @@ func checkPayloads(t *testing.T, p page) {
 	}
 }
 
-// TestPayloadPage sees that deploy/payload.md has all fields with all their aliases,
+// TestPayloadPage sees that docs/payload.md has all fields with all their aliases,
 // the true limits, and payloads that are good.
 func TestPayloadPage(t *testing.T) {
 	t.Parallel()
-	doc := readPage(t, filepath.Join("deploy", "payload.md"))
+	doc := readPage(t, filepath.Join("docs", "payload.md"))
 	for heading, level := range map[string]payload.Level{
 		"## Fields of the message": payload.OnMessage,
 		"## Fields of a card":      payload.OnCard,

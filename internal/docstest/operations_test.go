@@ -1,6 +1,7 @@
-package rcshook
+package docstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -10,12 +11,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestOperationsLine holds the log line in deploy/operations.md against a true one,
+// TestOperationsLine holds the log line in docs/operations.md against a true one,
 // and the metrics of Terraform against what the line has.
 func TestOperationsLine(t *testing.T) {
-	lines := readPage(t, filepath.Join("deploy", "operations.md")).blocks("json")
+	lines := readPage(t, filepath.Join("docs", "operations.md")).blocks("json")
 	if len(lines) != 1 {
 		t.Fatalf("the page has %d lines of JSON, want one", len(lines))
 	}
@@ -23,8 +27,15 @@ func TestOperationsLine(t *testing.T) {
 	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret, map: .}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s, project := newStage(t), "my-project"
-	h, log := s.handler(t, map[string]*string{"RCSHOOK_CONFIG": &file, "GOOGLE_CLOUD_PROJECT": &project})
+	sim := new(rbmtest.Simulator)
+	server := httptest.NewServer(sim)
+	t.Cleanup(func() { sim.Close(); server.Close() })
+	var log bytes.Buffer
+	h, err := rcshook.New(append(environ(t, sim, server.URL), "RCSHOOK_CONFIG="+file, "GOOGLE_CLOUD_PROJECT=my-project"), &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
 	r := httptest.NewRequest(http.MethodPost, "/hooks/shop", strings.NewReader(`{"to": "+12025550123", "text": "Hi"}`))
 	r.Header = http.Header{
 		"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"},

@@ -1,4 +1,4 @@
-package deploy_test
+package deploytest
 
 import (
 	"debug/elf"
@@ -21,12 +21,12 @@ func TestContainerBuild(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("a container runs Linux")
 	}
-	m := regexp.MustCompile(`(?m)^RUN (.*go build .*) -o /rcshook (.*)$`).FindStringSubmatch(read(t, "Dockerfile"))
+	m := regexp.MustCompile(`(?m)^RUN (.*go build .*) -o /rcshook (.*)$`).FindStringSubmatch(read(t, "deploy/Dockerfile"))
 	if m == nil {
 		t.Fatal("the Dockerfile builds nothing")
 	}
 	program := filepath.Join(t.TempDir(), "rcshook")
-	run(t, "..", "sh", "-c", "VERSION=v1.2.3; "+m[1]+" -buildvcs=false -o "+program+" "+m[2])
+	run(t, ".", "sh", "-c", "VERSION=v1.2.3; "+m[1]+" -buildvcs=false -o "+program+" "+m[2])
 
 	file, err := elf.Open(program)
 	if err != nil {
@@ -68,14 +68,14 @@ func endByTerm(t *testing.T, program string) {
 // TestContainer sees that the image serves, as nobody in particular.
 func TestContainer(t *testing.T) {
 	t.Parallel()
-	file := read(t, "Dockerfile")
+	file := read(t, "deploy/Dockerfile")
 	_, last, _ := strings.Cut(file, "\nFROM gcr.io/distroless/static")
 	for _, want := range []string{"USER 65532:65532", `ENTRYPOINT ["/rcshook"]`, `CMD ["serve"]`} {
 		if !strings.Contains(last, want) {
 			t.Errorf("the image lacks %s", want)
 		}
 	}
-	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "../go.mod"))
+	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
 	if version == nil || !strings.Contains(file, "FROM golang:"+version[1]+" ") {
 		t.Error("the image is not built with the Go version of go.mod")
 	}
@@ -85,7 +85,7 @@ func TestContainer(t *testing.T) {
 func TestServiceSettings(t *testing.T) {
 	t.Parallel()
 	var environ []string
-	service := strings.ReplaceAll(read(t, "service.yaml"), "PROJECT", "my-project")
+	service := strings.ReplaceAll(read(t, "deploy/service.yaml"), "PROJECT", "my-project")
 	for _, m := range regexp.MustCompile(`- name: (RCSHOOK_\w+)\n +value: (\S+)`).FindAllStringSubmatch(service, -1) {
 		environ = append(environ, m[1]+"="+m[2])
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/rcshook/rcshook/deploy/gcloudtest"
+	"github.com/rcshook/rcshook/internal/deploytest/gcloudtest"
 )
 
 func main() {

@@ -1,4 +1,4 @@
-package deploy_test
+package deploytest
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rcshook/rcshook/deploy/gcloudtest"
+	"github.com/rcshook/rcshook/internal/deploytest/gcloudtest"
 )
 
 // flag returns the value of --name=VALUE in a recorded command.
@@ -29,7 +29,12 @@ var built string
 func TestMain(m *testing.M) {
 	code := 1
 	defer func() { os.Exit(code) }()
-	var err error
+	// In the root folder, paths are those that the documents name.
+	err := os.Chdir(filepath.Join("..", ".."))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
 	if built, err = os.MkdirTemp("", "deploy-*"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
@@ -41,7 +46,7 @@ func TestMain(m *testing.M) {
 // gcloud builds the stand-in for gcloud.
 var gcloud = sync.OnceValues(func() (string, error) {
 	program := filepath.Join(built, "gcloud")
-	if out, err := exec.Command("go", "build", "-o", program, "./gcloudtest/gcloud").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "./internal/deploytest/gcloudtest/gcloud").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return program, nil
@@ -72,7 +77,7 @@ func newCloud(t *testing.T) *cloud {
 	if err := os.Symlink(program, filepath.Join(c.dir, "bin", "gcloud")); err != nil {
 		t.Fatal(err)
 	}
-	c.file("deploy/deploy.sh", read(t, "deploy.sh"))
+	c.file("deploy/deploy.sh", read(t, "deploy/deploy.sh"))
 	c.env = append(os.Environ(), "RETRY_SECONDS=0", "GCLOUD_STATE="+c.dir,
 		"PATH="+filepath.Join(c.dir, "bin")+string(filepath.ListSeparator)+"/usr/bin"+string(filepath.ListSeparator)+"/bin")
 	return c

@@ -1,4 +1,4 @@
-package deploy_test
+package deploytest
 
 import (
 	"errors"
@@ -39,8 +39,8 @@ func TestSettings(t *testing.T) {
 // deployments are the files from which something is deployed.
 func deployments(t *testing.T) []string {
 	t.Helper()
-	files := []string{"../README.md"}
-	err := filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+	files := []string{"README.md"}
+	err := filepath.WalkDir("deploy", func(path string, entry os.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && filepath.Ext(path) != ".go" {
 			files = append(files, path)
 		}
@@ -65,7 +65,7 @@ func TestTerraformKeepsNoKeys(t *testing.T) {
 // TestTerraformUpload sees that Terraform uploads what gcloud does.
 func TestTerraformUpload(t *testing.T) {
 	t.Parallel()
-	_, list, ok := strings.Cut(read(t, "terraform/build.tf"), "excludes = [")
+	_, list, ok := strings.Cut(read(t, "deploy/terraform/build.tf"), "excludes = [")
 	if !ok {
 		t.Fatal("there are no excludes")
 	}
@@ -75,7 +75,7 @@ func TestTerraformUpload(t *testing.T) {
 		got = append(got, strings.TrimPrefix(strings.TrimSuffix(m[1], "/**"), "**/"))
 	}
 	var want []string
-	for line := range strings.Lines(read(t, "../.gcloudignore")) {
+	for line := range strings.Lines(read(t, ".gcloudignore")) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
 			want = append(want, strings.TrimSuffix(line, "/"))
 		}
@@ -90,12 +90,12 @@ func TestTerraformUpload(t *testing.T) {
 // TestRuntime sees that the runtime is the Go version of go.mod, everywhere.
 func TestRuntime(t *testing.T) {
 	t.Parallel()
-	version := regexp.MustCompile(`(?m)^go 1\.(\d+)`).FindStringSubmatch(read(t, "../go.mod"))
+	version := regexp.MustCompile(`(?m)^go 1\.(\d+)`).FindStringSubmatch(read(t, "go.mod"))
 	if version == nil {
 		t.Fatal("go.mod has no Go version")
 	}
 	want := "go1" + version[1]
-	for _, file := range []string{"../README.md", "terraform/variables.tf"} {
+	for _, file := range []string{"README.md", "deploy/terraform/variables.tf"} {
 		if !strings.Contains(read(t, file), want) {
 			t.Errorf("%s does not name the runtime %s", file, want)
 		}
@@ -105,7 +105,7 @@ func TestRuntime(t *testing.T) {
 // terraform is the whole module as one text.
 func terraform(t *testing.T) string {
 	t.Helper()
-	files, err := filepath.Glob("terraform/*.tf")
+	files, err := filepath.Glob("deploy/terraform/*.tf")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("there is no module: %v", err)
 	}

@@ -1,4 +1,4 @@
-package rcshook
+package docstest
 
 import (
 	"io/fs"
@@ -14,13 +14,13 @@ import (
 var ranBy = []struct{ page, command, file, test string }{
 	{"README.md", "go run ./cmd/rcshook", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"README.md", "curl http://localhost:808", "cmd/rcshook/main_test.go", "TestReadme"},
-	{"README.md", "deploy/deploy.sh --dry-run", "deploy/deploy_sh_test.go", "TestReadmeDeploy"},
-	{"deploy/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
-	{"deploy/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
-	{"deploy/payload.md", "curl http://localhost:8080/", "docs_test.go", "checkForms"},
-	{"deploy/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
-	{"deploy/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},
-	{"deploy/scaling.md", "go test ./deploy -run TestScaling", "deploy/scaling_test.go", "TestScaling"},
+	{"README.md", "deploy/deploy.sh --dry-run", "internal/deploytest/deploy_sh_test.go", "TestReadmeDeploy"},
+	{"docs/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
+	{"docs/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
+	{"docs/payload.md", "curl http://localhost:8080/", "internal/docstest/docs_test.go", "checkForms"},
+	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
+	{"docs/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},
+	{"docs/scaling.md", "go test ./internal/docstest -run TestScaling", "internal/docstest/scaling_test.go", "TestScaling"},
 }
 
 // byHand are commands that no test runs: for an editor, for Git, or tests themselves.

@@ -1,10 +1,8 @@
-//go:build ignore
-
 // Corpus keeps what fuzzing found: of the inputs that reached new code it copies a few
 // small ones into testdata/fuzz, where every go test tries them.
 //
 //	go test -run '^$' -fuzz '^FuzzVerify$' -fuzztime 10m ./internal/source
-//	go run .ci/corpus.go ./internal/source FuzzVerify
+//	go run ./internal/tools/corpus ./internal/source FuzzVerify
 //
 // What is in testdata/fuzz stays; delete the folder of a target to choose anew, such as
 // after a change of its arguments.
@@ -38,7 +36,7 @@ var readers = []string{
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 3 {
-		log.Fatal("usage: go run .ci/corpus.go ./internal/source FuzzVerify")
+		log.Fatal("usage: go run ./internal/tools/corpus ./internal/source FuzzVerify")
 	}
 	if err := run(os.Args[1], os.Args[2]); err != nil {
 		log.Fatal(err)

@@ -1,6 +1,6 @@
-// Package deploy_test builds the function as the buildpack of Cloud Run functions
+// Package deploytest builds the function as the buildpack of Cloud Run functions
 // does, without an account, and runs what comes out.
-package deploy_test
+package deploytest
 
 import (
 	"bufio"
@@ -31,7 +31,7 @@ import (
 // message with it.
 func TestDeployedFunction(t *testing.T) {
 	t.Parallel()
-	function := build(t, upload(t, ".."))
+	function := build(t, upload(t, "."))
 
 	sim := new(rbmtest.Simulator)
 	server := httptest.NewServer(sim)
@@ -116,7 +116,7 @@ func endsGracefully(t *testing.T, function string) {
 // TestWrongTarget holds us to the name that deployments use.
 func TestWrongTarget(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), build(t, upload(t, "..")))
+	cmd := exec.CommandContext(t.Context(), build(t, upload(t, ".")))
 	cmd.Env = append(os.Environ(), "FUNCTION_TARGET=Sent", "PORT="+freePort(t))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -128,7 +128,7 @@ func TestWrongTarget(t *testing.T) {
 // TestSecondPackageInRoot sees that the check of the root folder can fail.
 func TestSecondPackageInRoot(t *testing.T) {
 	t.Parallel()
-	dir := upload(t, "..")
+	dir := upload(t, ".")
 	write(t, filepath.Join(dir, "second.go"), "package rcshook_test\n")
 	if err := onePackage(dir); err == nil {
 		t.Error("two packages in the root folder passed")
@@ -209,8 +209,8 @@ func linkerFlags(t *testing.T) string {
 		}
 		return strings.Replace(m[1], version, "v1.2.3", 1)
 	}
-	script := find("deploy.sh", `"GOOGLE_GOLDFLAGS=([^"]*)"`, "$version")
-	module := find("terraform/main.tf", `GOOGLE_GOLDFLAGS = "([^"]*)"`, "${local.release}")
+	script := find("deploy/deploy.sh", `"GOOGLE_GOLDFLAGS=([^"]*)"`, "$version")
+	module := find("deploy/terraform/main.tf", `GOOGLE_GOLDFLAGS = "([^"]*)"`, "${local.release}")
 	if script != module {
 		t.Errorf("deploy.sh builds with %q, Terraform with %q", script, module)
 	}

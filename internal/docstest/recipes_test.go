@@ -1,4 +1,4 @@
-package deploy_test
+package docstest
 
 import (
 	"bytes"
@@ -34,11 +34,11 @@ var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json messag
 // TestRecipes runs what the recipes show: payloads and events are sent to the
 // function, the latter signed as their senders would.
 func TestRecipes(t *testing.T) {
-	pages, err := filepath.Glob("recipes/*.md")
+	pages, err := filepath.Glob("deploy/recipes/*.md")
 	if err != nil || len(pages) != 11 {
 		t.Fatalf("%d pages, want ten recipes and their list: %v", len(pages), err)
 	}
-	list, err := os.ReadFile("recipes/README.md")
+	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ var yamlBoxes = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 // The files that the documentation shows have no faults, and it lists every preset.
 func TestDocumentedFiles(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"../README.md", "sources.md"} {
+	for _, page := range []string{"README.md", "docs/sources.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -211,7 +211,7 @@ func TestDocumentedFiles(t *testing.T) {
 				t.Errorf("%v in\n%s", err, file[1])
 			}
 		}
-		if page != "sources.md" {
+		if page != "docs/sources.md" {
 			continue
 		}
 		var listed []string
