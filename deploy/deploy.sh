@@ -6,33 +6,39 @@ usage() {
   cat <<'END'
 Usage: deploy/deploy.sh [--dry-run] [options]
 
-Deploys this folder as a function, with a service account of its own that can read
-its secrets and nothing else. Run it again at any time: what is there stays.
-Every command is printed before it runs; --dry-run prints them only, as if nothing
-were there yet, and needs neither gcloud nor an account.
+Deploys this folder as a function. It creates a service account that can read the
+secrets of the function and nothing else. Run it again at any time: it keeps
+everything that exists already.
 
-  --project ID          default: that of gcloud config
+The script prints every command before it runs it. With --dry-run it only prints
+the commands of a first deployment, and needs neither gcloud nor an account.
+
+  --project ID          default: the project of gcloud config
   --region REGION       default: run/region of gcloud config, or us-central1
-  --name NAME           of the function, and the beginning of other names; default: rcshook
-  --agent-id-file FILE  holds the agent ID; without it you are asked
+  --name NAME           the name of the function, and the prefix of other names;
+                        default: rcshook
+  --agent-id-file FILE  contains the agent ID; without it the script asks
   --key-file FILE       the service-account key of the RCS for Business console;
-                        without it you are asked for the path
-  --api-keys-file FILE  the keys of callers, one per line; without it one is made
-  --access keys|iam     keys (default): a public address where rcshook checks keys and
-                        signatures; iam: Cloud Run lets only the invokers through
-  --invoker MEMBER      with --access iam: who may call, as serviceAccount:NAME@...;
-                        may be repeated
-  --queue               messages go through a queue of Cloud Tasks, NAME, which is made with
-                        50 messages a second; change it with gcloud tasks queues update
-  --rcs-region REGION   us, europe or asia: that of the agent; default: the global host
-  --set NAME=VALUE      another setting, as RCSHOOK_COUNTRY=US; may be repeated
-  --concurrency N       requests that one instance takes at once; default: 250
-  --min-instances N     default: 0; 1 spares the first message the start
+                        without it the script asks for the path
+  --api-keys-file FILE  the API keys of callers, one per line; without it the script
+                        creates a key
+  --access keys|iam     keys (default): a public URL, where rcshook checks keys and
+                        signatures; iam: Cloud Run accepts only the invokers
+  --invoker MEMBER      with --access iam: an allowed caller, such as
+                        serviceAccount:NAME@...; may be repeated
+  --queue               create a Cloud Tasks queue with the name NAME, and send messages
+                        through it, 50 per second; to change the rate, use
+                        gcloud tasks queues update
+  --rcs-region REGION   the region of the agent: us, europe or asia; default: the
+                        global host
+  --set NAME=VALUE      another setting, such as RCSHOOK_COUNTRY=US; may be repeated
+  --concurrency N       the requests that one instance handles at once; default: 250
+  --min-instances N     default: 0; with 1 the first message does not wait for a start
   --max-instances N     default: 10
 
-Files fill secrets that are empty; one that has a version is left alone. A file
-rcshook.yaml in the folder of go.mod is deployed as well, and the function may then
-read the secrets that it names.
+The files are stored only in secrets that are empty; a secret with a version is not
+changed. If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and
+the function can read the secrets that it names.
 END
 }
 
@@ -41,12 +47,12 @@ die() {
   exit 1
 }
 
-misuse() {
+usage_error() {
   printf 'deploy.sh: %s\nSee deploy/deploy.sh --help\n' "$*" >&2
   exit 2
 }
 
-# run prints a command, and runs it unless this is a rehearsal.
+# run prints a command, and runs it except in a dry run.
 run() {
   show "$@"
   [ -n "$dry" ] || "$@"
@@ -58,41 +64,37 @@ show() {
   printf '\n'
 }
 
-# hear runs a command, and keeps what it prints in $said, and what it says besides in
-# $words.
-hear() {
-  local file status=0
-  file=$(mktemp) || die 'no temporary file can be made'
-  said=$("$@" 2>"$file") || status=$?
-  words=$(cat "$file")
-  rm -f "$file"
+# capture runs a command and sets stdout and stderr to its output.
+capture() {
+  local status=0
+  stdout=$("$@" 2>"$errors") || status=$?
+  stderr=$(<"$errors")
   return "$status"
 }
 
-# absent tells whether gcloud failed with $words since something is not there, or its API
-# is not enabled yet. A PERMISSION_DENIED says "or it may not exist" of anything.
-absent() {
-  grep -Eq 'SERVICE_DISABLED|has not been used in project|not enabled on project' <<<"$words" && return
-  grep -Eq 'NOT_FOUND|[Nn]ot found|could not be found|[Cc]annot find|does not exist|HTTPError 404' <<<"$words" &&
-    ! grep -q 'PERMISSION_DENIED' <<<"$words"
+# is_missing reports whether $stderr of gcloud means that a resource does not exist, or
+# that its API is not enabled yet. PERMISSION_DENIED always adds "or it may not exist".
+is_missing() {
+  [[ $stderr =~ SERVICE_DISABLED|'has not been used in project'|'not enabled on project' ]] && return
+  [[ $stderr =~ NOT_FOUND|[Nn]ot\ found|'could not be found'|[Cc]annot\ find|'does not exist'|'HTTPError 404' ]] &&
+    [[ $stderr != *PERMISSION_DENIED* ]]
 }
 
-# there tells whether something exists, by a command that describes it, and keeps in
-# $said what that prints. If gcloud cannot tell, this is the end. In a rehearsal nothing
-# exists.
-there() {
-  local words='' status=0
+# exists reports whether a command that describes a resource finds it, and sets stdout. It
+# exits if gcloud fails for another reason. In a dry run no resource exists.
+exists() {
+  local stderr='' status=0
   show "$@"
-  said=''
+  stdout=''
   [ -z "$dry" ] || return 1
-  hear "$@" || status=$?
+  capture "$@" || status=$?
   [ "$status" != 0 ] || return 0
-  [ "$status" -lt 126 ] && absent && return 1 # above, gcloud itself did not run
-  printf '%s\n' "$words" >&2
-  die 'gcloud failed; its words are above'
+  [ "$status" -lt 126 ] && is_missing && return 1 # from 126 on, gcloud did not run
+  printf '%s\n' "$stderr" >&2
+  die 'gcloud failed; see its error above'
 }
 
-# bind runs a command a few times: a new service account is not known everywhere at once.
+# bind retries a command, because a new service account is not visible everywhere at once.
 bind() {
   local try
   show "$@"
@@ -101,18 +103,18 @@ bind() {
     "$@" --quiet >/dev/null && return 0
     [ "$try" = 6 ] || sleep "${RETRY_SECONDS:-5}"
   done
-  die 'gcloud refused six times; its words are above'
+  die 'gcloud failed six times; see its error above'
 }
 
-# setting reads a property of gcloud config.
+# setting prints a property of gcloud config.
 setting() {
-  local said='' words=''
+  local stdout='' stderr=''
   command -v gcloud >/dev/null || return 0
-  if ! hear gcloud config get-value "$1"; then
-    printf '%s\n' "$words" >&2
-    [ -n "$dry" ] || die "gcloud cannot tell the setting $1; its words are above"
+  if ! capture gcloud config get-value "$1"; then
+    printf '%s\n' "$stderr" >&2
+    [ -n "$dry" ] || die "cannot read $1 of gcloud config; see the error above"
   fi
-  printf '%s' "$said"
+  printf '%s' "$stdout"
 }
 
 options() {
@@ -145,37 +147,37 @@ options() {
     --concurrency) concurrency=$1 ;;
     --min-instances) min_instances=$1 ;;
     --max-instances) max_instances=$1 ;;
-    *) misuse "unknown option $option" ;;
+    *) usage_error "unknown option $option" ;;
     esac
-    [ -z "$missing" ] || misuse "$missing needs a value"
+    [ -z "$missing" ] || usage_error "$missing needs a value"
     shift
   done
 }
 
 check_options() {
   local value file
-  [ -n "$dry" ] || command -v gcloud >/dev/null || die 'gcloud is not installed: https://cloud.google.com/sdk/docs/install'
+  [ -n "$dry" ] || command -v gcloud >/dev/null || die 'gcloud is not installed; see https://cloud.google.com/sdk/docs/install'
   [ -n "$project" ] || project=$(setting project)
-  [ -n "$project" ] || misuse 'which project? Use --project ID, or: gcloud config set project ID'
+  [ -n "$project" ] || usage_error 'missing project; use --project ID, or: gcloud config set project ID'
   [ -n "$region" ] || region=$(setting run/region)
   [ -n "$region" ] || region=us-central1
-  [[ $project =~ ^[a-z][a-z0-9-]{4,28}[a-z0-9]$ ]] || misuse '--project is the ID of a project, not its number or name'
-  [[ $name =~ ^[a-z][a-z0-9-]{2,22}[a-z0-9]$ ]] || misuse '--name has 4 to 24 lower case letters, digits and hyphens'
-  [[ $access =~ ^(keys|iam)$ ]] || misuse '--access is keys or iam'
-  [[ $rcs_region =~ ^(us|europe|asia|)$ ]] || misuse '--rcs-region is us, europe or asia'
-  [ "$access" = iam ] || [ ${#invokers[@]} = 0 ] || misuse '--invoker goes with --access iam: with keys the address is public'
+  [[ $project =~ ^[a-z][a-z0-9-]{4,28}[a-z0-9]$ ]] || usage_error '--project must be a project ID, not a number or a name'
+  [[ $name =~ ^[a-z][a-z0-9-]{2,22}[a-z0-9]$ ]] || usage_error '--name must have 4 to 24 lower-case letters, digits and hyphens'
+  [[ $access =~ ^(keys|iam)$ ]] || usage_error '--access must be keys or iam'
+  [[ $rcs_region =~ ^(us|europe|asia|)$ ]] || usage_error '--rcs-region must be us, europe or asia'
+  [ "$access" = iam ] || [ ${#invokers[@]} = 0 ] || usage_error '--invoker needs --access iam: with keys, the URL is public'
   for value in ${invokers[@]+"${invokers[@]}"}; do
-    [[ $value =~ ^all(Users|AuthenticatedUsers)$ ]] && misuse '--access iam checks no key, so it is not for everybody: use --access keys'
-    [[ $value == *:* ]] || misuse '--invoker is as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
+    [[ $value =~ ^all(Users|AuthenticatedUsers)$ ]] && usage_error 'a public function must check keys; use --access keys'
+    [[ $value == *:* ]] || usage_error '--invoker must be a member such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
   done
   for value in ${settings[@]+"${settings[@]}"}; do
-    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND)=[^,]*$ ]] || misuse '--set takes RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT or RCSHOOK_MESSAGES_PER_SECOND, each =VALUE; the others have options'
+    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND)=[^,]*$ ]] || usage_error '--set must be NAME=VALUE, where NAME is RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT or RCSHOOK_MESSAGES_PER_SECOND; other settings have their own options'
   done
   for value in "$concurrency" "$min_instances" "$max_instances"; do
-    [[ $value =~ ^[0-9]+$ ]] || misuse '--concurrency, --min-instances and --max-instances are numbers'
+    [[ $value =~ ^[0-9]+$ ]] || usage_error '--concurrency, --min-instances and --max-instances must be numbers'
   done
   for file in "$agent_id_file" "$key_file" "$api_keys_file"; do
-    [ -z "$file" ] || [ -r "$file" ] || die "$file cannot be read"
+    [ -z "$file" ] || [ -r "$file" ] || die "cannot read $file"
   done
   [ -z "$agent_id_file" ] || check_agent_id <"$agent_id_file"
   [ -z "$key_file" ] || check_key "$key_file"
@@ -183,28 +185,28 @@ check_options() {
 
 check_agent_id() {
   grep -q '[^[:space:]]' && return
-  die 'the file of the agent ID is empty'
+  die 'the agent ID is empty'
 }
 
 check_key() {
-  [ -r "$1" ] || die "$1 cannot be read"
+  [ -r "$1" ] || die "cannot read $1"
   grep -Eq '"type"[[:space:]]*:[[:space:]]*"service_account"' "$1" ||
-    die "$1 is not the key of a service account: download it in the RCS for Business console, or see whether it is swapped with another file"
+    die "$1 is not a service-account key; download the key in the RCS for Business console"
 }
 
-# empty tells whether a secret has nothing in it yet.
+# empty reports whether a secret has no version yet.
 empty() {
-  there gcloud secrets versions list "$1" --project="$project" --filter=state=enabled --limit=1 '--format=value(name)' || return 0
-  [ -z "$said" ]
+  exists gcloud secrets versions list "$1" --project="$project" --filter=state=enabled --limit=1 '--format=value(name)' || return 0
+  [ -z "$stdout" ]
 }
 
-# ask asks for what is missing, before anything is changed.
+# ask asks for missing values before the script changes anything.
 ask() {
   agent_id='' api_key='' fill=()
   if empty "$name-agent-id"; then
     fill+=(agent-id)
     if [ -z "$agent_id_file$dry" ]; then
-      read -rp 'Agent ID, from the RCS for Business console: ' agent_id || die 'no agent ID: use --agent-id-file'
+      read -rp 'Agent ID, from the RCS for Business console: ' agent_id || die 'missing agent ID; use --agent-id-file'
       check_agent_id <<<"$agent_id"
     fi
   fi
@@ -212,7 +214,7 @@ ask() {
     fill+=(credentials)
     [ -z "$dry" ] || key_file=${key_file:-KEY.json}
     if [ -z "$key_file" ]; then
-      read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'no key: use --key-file'
+      read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'missing key; use --key-file'
       check_key "$key_file"
     fi
   fi
@@ -224,12 +226,12 @@ ask() {
 }
 
 account() {
-  there gcloud iam service-accounts describe "$1@$project.iam.gserviceaccount.com" --project="$project" ||
+  exists gcloud iam service-accounts describe "$1@$project.iam.gserviceaccount.com" --project="$project" ||
     run gcloud iam service-accounts create "$1" --project="$project" --display-name="$2"
 }
 
-# store puts the value into a secret that is empty: from a file, or through a pipe.
-# It never stands on a command line, where other programs could read it.
+# store adds the first version of a secret, from a file or through a pipe. The value is
+# never on a command line, where other programs could read it.
 store() {
   local secret=$1 file=$2 value=$3
   if [ -n "$file" ]; then
@@ -245,7 +247,7 @@ secrets() {
   for part in agent-id credentials api-keys; do
     [ "$part" = api-keys ] && [ "$access" = iam ] && continue
     secret=$name-$part
-    there gcloud secrets describe "$secret" --project="$project" ||
+    exists gcloud secrets describe "$secret" --project="$project" ||
       run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
     case " ${fill[*]-} " in
     *" $part "*)
@@ -260,13 +262,13 @@ secrets() {
   done
 }
 
-# line makes the queue, and lets the function hand tasks to it that carry the tokens
-# of an account of their own.
-line() {
+# create_queue creates the queue. The function may add tasks to it, which carry tokens of
+# their own service account.
+create_queue() {
   local number queuer=$name-queue@$project.iam.gserviceaccount.com where=(--location="$region" --project="$project")
   [ -n "$queue" ] || return 0
   account "$name-queue" "Tasks of $name"
-  there gcloud tasks queues describe "$name" "${where[@]}" ||
+  exists gcloud tasks queues describe "$name" "${where[@]}" ||
     run gcloud tasks queues create "$name" "${where[@]}" --max-dispatches-per-second=50 --max-concurrent-dispatches="$concurrency" \
       --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
   bind gcloud tasks queues add-iam-policy-binding "$name" "${where[@]}" \
@@ -286,8 +288,8 @@ grant() {
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# named grants the secrets that rcshook.yaml names.
-named() {
+# grant_named_secrets grants access to the secrets that rcshook.yaml names.
+grant_named_secrets() {
   local resource
   [ -f "$root/rcshook.yaml" ] || return 0
   settings+=(RCSHOOK_CONFIG=rcshook.yaml)
@@ -303,23 +305,23 @@ environment() {
   keys) settings+=("RCSHOOK_API_KEYS=$at-api-keys") ;;
   iam) settings+=(RCSHOOK_ALLOW_UNAUTHENTICATED=true) ;;
   esac
-  settings+=("GOOGLE_CLOUD_PROJECT=$project") # whose traces the log lines join
-  settings+=(GOMEMLIMIT=200MiB)               # of --memory: from there on Go tidies up more often
+  settings+=("GOOGLE_CLOUD_PROJECT=$project") # the project of the traces of log lines
+  settings+=(GOMEMLIMIT=200MiB)               # four fifths of --memory; near it, Go collects garbage more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
 }
 
-# version is that of the source: its tag, or how far it is from one.
+# version prints the version of the source, as git describe does.
 version() {
   local described=devel
   [ ! -e "$root/.git" ] || described=$(git -C "$root" describe --tags --always --dirty 2>/dev/null) || described=devel
   printf '%s' "${described//[^A-Za-z0-9._-]/}"
 }
 
-# close takes the public address away from a function that was deployed with keys,
-# before its new settings leave the callers to Cloud Run.
-close() {
-  there gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json || return 0
-  [[ $said == *allUsers* ]] || return 0
+# make_private removes public access from a function that was deployed with keys. This
+# happens before its new settings turn off the check of keys.
+make_private() {
+  exists gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json || return 0
+  [[ $stdout == *allUsers* ]] || return 0
   run gcloud run services remove-iam-policy-binding "$name" --project="$project" --region="$region" \
     --member=allUsers --role=roles/run.invoker
 }
@@ -329,7 +331,7 @@ deploy() {
   version=$(version)
   [ -z "$queue" ] || more=(--add-custom-audiences="$address")
   if [ "$access" = iam ]; then
-    close
+    make_private
     public=--no-allow-unauthenticated
   fi
   run gcloud run deploy "$name" --project="$project" --region="$region" \
@@ -344,8 +346,8 @@ deploy() {
   done
 }
 
-# farewell tells how to see that it works.
-farewell() {
+# print_test_command prints a command that tests the function.
+print_test_command() {
   local url key
   show gcloud run services describe "$name" --project="$project" --region="$region" '--format=value(status.url)'
   if [ -n "$dry" ]; then
@@ -360,15 +362,17 @@ farewell() {
 
 rcshook is at $url
 
-This checks everything and sends nothing:
+This command checks everything and sends nothing:
 
   curl $url/ -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
     -d '{"to": "+12025550123", "text": "Hello", "dry_run": true}'
 END
-  [ -z "$dry" ] || printf '\nThis was a rehearsal: nothing was done.\n'
+  [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
 
 main() {
+  errors=$(mktemp) || die 'cannot create a temporary file'
+  trap 'rm -f "$errors"' EXIT
   options "$@"
   check_options
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -383,11 +387,11 @@ main() {
   bind gcloud projects add-iam-policy-binding "$project" --member="serviceAccount:$builder" \
     --role=roles/run.builder --condition=None
   secrets
-  named
-  line
+  grant_named_secrets
+  create_queue
   environment
   deploy
-  farewell
+  print_test_command
 }
 
 main "$@"

@@ -1,17 +1,53 @@
-# The build: the source of this repository, uploaded, and an account that can read
+# The build: the uploaded source of this repository, and a service account that can read
 # it, write the image and write its log.
+
+locals {
+  root = "${path.module}/../.."
+
+  # Only the files that the function is built from are uploaded.
+  upload_patterns = [
+    # Generated from go list -deps .
+    "*.go",
+    "go.mod",
+    "go.sum",
+    "rcshook.yaml",
+    "internal/agent/*.go",
+    "internal/compose/*.go",
+    "internal/config/*.go",
+    "internal/deliver/*.go",
+    "internal/drain/*.go",
+    "internal/openapi/*.go",
+    "internal/openapi/openapi.json",
+    "internal/outcome/*.go",
+    "internal/payload/*.go",
+    "internal/queue/*.go",
+    "internal/slots/*.go",
+    "internal/source/*.go",
+    "internal/source/presets/**",
+    "internal/trace/*.go",
+    "internal/typo/*.go",
+    "rbm/*.go",
+    # End of the generated list
+  ]
+  uploaded = toset([
+    for file in flatten([for pattern in local.upload_patterns : tolist(fileset(local.root, pattern))]) : file
+    if !endswith(file, "_test.go")
+  ])
+  uploaded_folders = toset([for file in local.uploaded : dirname(file)])
+
+  # Whole folders, and the other files of the folders above. The folder .git has too many files to list.
+  files    = [for file in fileset(local.root, "**") : file if !startswith(file, ".git/")]
+  excluded = setsubtract(local.files, local.uploaded)
+  excludes = concat([".git/**"], sort(distinct([
+    for file in local.excluded : contains(local.uploaded_folders, dirname(file)) ? file : "${dirname(file)}/*"
+  ])))
+}
 
 data "archive_file" "source" {
   type        = "zip"
-  source_dir  = "${path.module}/../.."
+  source_dir  = local.root
   output_path = "${path.root}/.terraform/${var.name}-source.zip"
-  excludes = [ # what .gcloudignore names
-    ".git/**", ".gitignore", ".gcloudignore", ".ci/**", ".github/**",
-    "cmd/**", "deploy/**", "testdata/**", "rbm/rbmtest/**", "**/*_test.go", "*_test.go",
-    "internal/bench/**", "internal/bulk/**", "internal/client/**", "internal/doctor/**", "internal/phone/**",
-    "internal/queue/queuetest/**",
-    "go.work", "go.work.sum", "*.zip", ".terraform/**",
-  ]
+  excludes    = local.excludes
 }
 
 resource "google_storage_bucket" "source" {

@@ -1,13 +1,13 @@
-# rcshook as a function on Cloud Run, with a service account of its own that can
-# read the secrets it needs and nothing else. Keys never pass through here: the
-# secrets are created empty, and gcloud fills them (output "fill_secrets").
+# rcshook as a function on Cloud Run, with its own service account that can read the
+# secrets of the function and nothing else. Terraform never handles keys: it creates
+# empty secrets, and gcloud fills them (output "fill_secrets").
 
 locals {
   queued  = var.queue != null
   through = try(var.queue.through, false)
 
-  # What is in the environment, by setting. With a queue and keys, rcshook takes the
-  # tokens of the queue as well.
+  # The secrets by environment variable. With a queue and keys, rcshook also accepts
+  # the tokens of the queue.
   named_secrets = merge(
     {
       RCSHOOK_AGENT_ID    = var.agent_id_secret
@@ -18,21 +18,21 @@ locals {
   )
   secrets = setunion(values(local.named_secrets), var.source_secrets)
 
-  # The audience of the tokens of producers' tasks, and the address of the function,
-  # which is that of its own tasks.
+  # The audience of the tokens in producers' tasks, and the URL of the function, which
+  # is the audience of its own tasks.
   audience = "https://${var.name}.${var.project_id}"
   url      = local.through ? "https://${var.name}-${data.google_project.this[0].number}.${var.region}.run.app" : ""
 
   queue_account = "${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"
 
-  # What GET / shows. The source that is uploaded has no tags in it.
+  # The version that GET / reports. The uploaded source contains no tags.
   release = var.release == "" ? "source-${substr(data.archive_file.source.output_sha256, 0, 12)}" : var.release
 
-  # From four fifths of the memory on Go tidies up more often.
+  # Near four fifths of the memory, Go collects garbage more often.
   memory_limit = "${floor(tonumber(regex("^[0-9]+", var.memory)) * (endswith(var.memory, "Gi") ? 1024 : 1) * 0.8)}MiB"
 
   environment = merge(
-    { GOOGLE_CLOUD_PROJECT = var.project_id }, # whose traces the log lines join
+    { GOOGLE_CLOUD_PROJECT = var.project_id }, # the project of the traces of log lines
     { GOMEMLIMIT = local.memory_limit },
     var.settings,
     { for setting, secret in local.named_secrets : setting => join("", [
@@ -123,7 +123,7 @@ resource "google_cloud_run_v2_service" "function" {
   ]
 }
 
-# Who may call. With keys the address is public, and rcshook looks at the caller.
+# The allowed callers. With keys, the URL is public and rcshook checks the caller.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   for_each = var.access == "keys" ? toset(["allUsers"]) : setunion(
     var.invokers,

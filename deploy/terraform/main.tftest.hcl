@@ -19,31 +19,31 @@ run "the_function" {
 
   assert {
     condition     = google_cloud_run_v2_service.function.build_config[0].function_target == "Send"
-    error_message = "the entry point is Send"
+    error_message = "expected the entry point Send"
   }
   assert {
     condition     = endswith(google_cloud_run_v2_service.function.build_config[0].base_image, "/google-24/runtimes/go126") && google_cloud_run_v2_service.function.template[0].containers[0].base_image_uri == google_cloud_run_v2_service.function.build_config[0].base_image
-    error_message = "it is built with and runs on the current Go runtime"
+    error_message = "expected the current Go runtime for the build and the service"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.template[0].max_instance_request_concurrency == 250
-    error_message = "one instance takes 250 requests at once"
+    error_message = "expected 250 requests at once per instance"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.template[0].containers[0].resources[0].startup_cpu_boost
-    error_message = "it starts with the CPU boost"
+    error_message = "expected the startup CPU boost"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.template[0].containers[0].resources[0].limits == tomap({ cpu = "1", memory = "256Mi" })
-    error_message = "one vCPU: less would mean one request at a time"
+    error_message = "expected one vCPU: with less, an instance gets one request at a time"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.template[0].timeout == "60s"
-    error_message = "Cloud Run waits longer than rcshook"
+    error_message = "expected a timeout above that of rcshook"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.template[0].service_account == google_service_account.run.email
-    error_message = "it runs as its own account, not as the default one"
+    error_message = "expected its own service account, not the default one"
   }
 }
 
@@ -52,23 +52,23 @@ run "least_privilege" {
 
   assert {
     condition     = join(" ", keys(google_secret_manager_secret_iam_member.run)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials"
-    error_message = "access to the secrets it reads, and to no other"
+    error_message = "expected access to its own secrets only"
   }
   assert {
     condition     = alltrue([for m in google_secret_manager_secret_iam_member.run : m.role == "roles/secretmanager.secretAccessor" && m.member == "serviceAccount:${google_service_account.run.email}"])
-    error_message = "the account of the function may read secrets, and do nothing else with them"
+    error_message = "expected the service account to have read access only"
   }
   assert {
     condition     = google_project_iam_member.build_log.role == "roles/logging.logWriter"
-    error_message = "the one role on the project lets the build write its log"
+    error_message = "expected the build to have only the role to write its log"
   }
   assert {
     condition     = google_storage_bucket_iam_member.build.role == "roles/storage.objectViewer" && google_artifact_registry_repository_iam_member.build.role == "roles/artifactregistry.writer"
-    error_message = "the build reads its source and writes its image"
+    error_message = "expected the build to read its source and write its image"
   }
   assert {
     condition     = google_storage_bucket.source.public_access_prevention == "enforced" && google_storage_bucket.source.uniform_bucket_level_access
-    error_message = "the source is not public"
+    error_message = "expected a private source bucket"
   }
 }
 
@@ -77,23 +77,23 @@ run "secrets_are_created_empty" {
 
   assert {
     condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials"
-    error_message = "the three secrets are created"
+    error_message = "expected three secrets"
   }
   assert {
     condition     = [for e in google_cloud_run_v2_service.function.template[0].containers[0].env : e.value if e.name == "RCSHOOK_CREDENTIALS"] == ["projects/rcshook-test/secrets/rcshook-credentials"]
-    error_message = "the function gets the name of a secret, never what is in it"
+    error_message = "expected the name of the secret, not its value"
   }
   assert {
     condition     = alltrue([for e in google_cloud_run_v2_service.function.template[0].containers[0].env : length(e.value_source) == 0])
-    error_message = "no secret is in the environment of the function"
+    error_message = "expected no secret in the environment"
   }
   assert {
     condition     = local.environment.GOMEMLIMIT == "204MiB"
-    error_message = "Go knows of the memory that there is"
+    error_message = "expected GOMEMLIMIT to match the memory"
   }
   assert {
     condition     = length(output.fill_secrets) == 3 && output.fill_secrets[0] == "gcloud secrets versions add rcshook-agent-id --project=rcshook-test --data-file=FILE"
-    error_message = "one command for each secret"
+    error_message = "expected one command per secret"
   }
 }
 
@@ -106,15 +106,15 @@ run "existing_secrets_and_versions" {
 
   assert {
     condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys"
-    error_message = "a secret that exists is not created"
+    error_message = "expected no new secret in place of an existing one"
   }
   assert {
     condition     = contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-credentials")
-    error_message = "but it may be read"
+    error_message = "expected access to the existing secret"
   }
   assert {
     condition     = local.environment.RCSHOOK_CREDENTIALS == "projects/rcshook-test/secrets/rcshook-credentials/versions/3" && local.environment.RCSHOOK_AGENT_ID == "projects/rcshook-test/secrets/rcshook-agent-id"
-    error_message = "only that one stays at a version"
+    error_message = "expected a fixed version for this secret only"
   }
 }
 
@@ -123,15 +123,15 @@ run "public_with_keys" {
 
   assert {
     condition     = join(" ", keys(google_cloud_run_v2_service_iam_member.invoker)) == "allUsers"
-    error_message = "the address is public"
+    error_message = "expected a public URL"
   }
   assert {
     condition     = contains(keys(local.environment), "RCSHOOK_API_KEYS") && !contains(keys(local.environment), "RCSHOOK_ALLOW_UNAUTHENTICATED")
-    error_message = "and rcshook checks keys"
+    error_message = "expected rcshook to check keys"
   }
   assert {
     condition     = length(google_cloud_tasks_queue.messages) == 0 && length(google_service_account.queue) == 0 && output.queue == null
-    error_message = "no queue unless asked for"
+    error_message = "expected no queue by default"
   }
 }
 
@@ -143,15 +143,15 @@ run "private_with_iam" {
 
   assert {
     condition     = length(google_cloud_run_v2_service_iam_member.invoker) == 0
-    error_message = "nobody may call unless listed"
+    error_message = "expected no invokers by default"
   }
   assert {
     condition     = local.environment.RCSHOOK_ALLOW_UNAUTHENTICATED == "true" && !contains(keys(local.environment), "RCSHOOK_API_KEYS")
-    error_message = "rcshook leaves the callers to IAM"
+    error_message = "expected rcshook not to check callers"
   }
   assert {
     condition     = !contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-api-keys")
-    error_message = "no access to a secret that is not used"
+    error_message = "expected no access to an unused secret"
   }
 }
 
@@ -165,19 +165,19 @@ run "private_with_invokers_and_queue" {
 
   assert {
     condition     = join(" ", keys(google_cloud_run_v2_service_iam_member.invoker)) == "serviceAccount:rcshook-queue@rcshook-test.iam.gserviceaccount.com serviceAccount:shop@rcshook-test.iam.gserviceaccount.com"
-    error_message = "those listed and the queue may call"
+    error_message = "expected the listed invokers and the queue"
   }
   assert {
     condition     = alltrue([for m in google_cloud_run_v2_service_iam_member.invoker : m.role == "roles/run.invoker"])
-    error_message = "and do nothing else"
+    error_message = "expected the role run.invoker only"
   }
   assert {
     condition     = !contains(keys(local.environment), "RCSHOOK_OIDC_AUDIENCE")
-    error_message = "IAM checks the tokens of the queue"
+    error_message = "expected Cloud Run to check the tokens of the queue"
   }
   assert {
     condition     = google_cloud_run_v2_service.function.custom_audiences == tolist(["https://rcshook.rcshook-test"])
-    error_message = "for the audience that they have"
+    error_message = "expected the audience of the tasks"
   }
 }
 
@@ -190,7 +190,7 @@ run "example" {
 
   assert {
     condition     = length(output.fill_secrets) == 5
-    error_message = "three secrets, rcshook.yaml and the sender's"
+    error_message = "expected access to five secrets"
   }
 }
 
@@ -202,15 +202,15 @@ run "queue_with_keys" {
 
   assert {
     condition     = google_cloud_tasks_queue.messages[0].rate_limits[0].max_dispatches_per_second == 20
-    error_message = "the queue sends at the rate that was asked for"
+    error_message = "expected the configured rate"
   }
   assert {
     condition     = local.environment.RCSHOOK_OIDC_AUDIENCE == output.queue.audience && local.environment.RCSHOOK_OIDC_EMAILS == "rcshook-queue@rcshook-test.iam.gserviceaccount.com"
-    error_message = "rcshook takes the tokens of the queue's account"
+    error_message = "expected rcshook to accept the tokens of the queue"
   }
   assert {
     condition     = [for m in google_cloud_tasks_queue_iam_member.producer : m.role] == ["roles/cloudtasks.enqueuer"]
-    error_message = "a producer may enqueue"
+    error_message = "expected the producer to be allowed to add tasks"
   }
 }
 
@@ -223,19 +223,19 @@ run "through_the_queue" {
 
   assert {
     condition     = local.environment.RCSHOOK_QUEUE == "projects/rcshook-test/locations/us-central1/queues/rcshook" && local.environment.RCSHOOK_QUEUE_ACCOUNT == "rcshook-queue@rcshook-test.iam.gserviceaccount.com"
-    error_message = "messages wait in the queue, and its tasks have an account of their own"
+    error_message = "expected the settings of the queue and its service account"
   }
   assert {
     condition     = startswith(local.environment.RCSHOOK_URL, "https://rcshook-") && endswith(local.environment.RCSHOOK_URL, ".us-central1.run.app") && contains(google_cloud_run_v2_service.function.custom_audiences, local.environment.RCSHOOK_URL)
-    error_message = "tasks go to the address of the function, which Cloud Run takes for an audience"
+    error_message = "expected the URL of the function as an audience"
   }
   assert {
     condition     = toset([for m in google_cloud_tasks_queue_iam_member.producer : m.member]) == toset(["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com", "serviceAccount:${google_service_account.run.email}"])
-    error_message = "the function may enqueue, as a producer may"
+    error_message = "expected the function to be allowed to add tasks"
   }
   assert {
     condition     = alltrue([for m in google_service_account_iam_member.producer : m.role == "roles/iam.serviceAccountUser"])
-    error_message = "with tokens of the account of the queue"
+    error_message = "expected tokens of the queue's service account"
   }
 }
 
@@ -294,11 +294,11 @@ run "a_version_to_show" {
 
   assert {
     condition     = google_cloud_run_v2_service.function.build_config[0].environment_variables.GOOGLE_GOLDFLAGS == "-s -w -X github.com/rcshook/rcshook.release=v1.2.0"
-    error_message = "the build is told its version"
+    error_message = "expected the version in the build flags"
   }
   assert {
     condition     = local.environment.GOOGLE_CLOUD_PROJECT == "rcshook-test"
-    error_message = "log lines can be joined to traces"
+    error_message = "expected the project for traces"
   }
 }
 
@@ -307,11 +307,11 @@ run "no_monitoring" {
 
   assert {
     condition     = length(google_logging_metric.line) + length(google_monitoring_alert_policy.line) + length(google_project_service.monitoring) == 0
-    error_message = "metrics and alerts cost something, so they are asked for"
+    error_message = "expected no metrics and alerts by default"
   }
   assert {
     condition     = startswith(local.release, "source-")
-    error_message = "without a release, a checksum tells deployments apart"
+    error_message = "expected a checksum as the version without a release"
   }
 }
 
@@ -326,36 +326,36 @@ run "monitoring" {
   }
 
   assert {
-    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/faults shop-rcs/latency shop-rcs/refused shop-rcs/secret_age"
-    error_message = "five metrics"
+    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/errors shop-rcs/latency shop-rcs/refused shop-rcs/secret_age"
+    error_message = "expected five metrics"
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.line : startswith(m.filter, "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"shop-rcs\" AND ")])
-    error_message = "of the lines of this function only"
+    error_message = "expected log lines of this function only"
   }
   assert {
     condition     = google_logging_metric.line["refused"].label_extractors["code"] == "EXTRACT(labels.code)" && google_logging_metric.line["refused"].metric_descriptor[0].value_type == "INT64"
-    error_message = "refusals are counted by code"
+    error_message = "expected failures to be counted by code"
   }
   assert {
     condition     = google_logging_metric.line["latency"].value_extractor == "EXTRACT(jsonPayload.total_ms)" && google_logging_metric.line["latency"].metric_descriptor[0].value_type == "DISTRIBUTION" && length(google_logging_metric.line["latency"].bucket_options) == 1
-    error_message = "latency is a distribution"
+    error_message = "expected latency to be a distribution"
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.line : sort(keys(m.label_extractors)) == sort([for l in m.metric_descriptor[0].labels : l.key])])
-    error_message = "every label is extracted, and everything extracted is a label"
+    error_message = "expected the labels and the extractors to match"
   }
   assert {
     condition     = alltrue([for a in google_monitoring_alert_policy.line : a.notification_channels == tolist(["projects/rcshook-test/notificationChannels/1"]) && a.conditions[0].condition_threshold[0].threshold_value >= 0])
-    error_message = "every alert reaches the channel"
+    error_message = "expected the channel in every alert"
   }
   assert {
     condition     = google_monitoring_alert_policy.line["latency"].conditions[0].condition_threshold[0].threshold_value == 2000 && google_monitoring_alert_policy.line["refused"].conditions[0].condition_threshold[0].threshold_value == 50
-    error_message = "the limits are those of the variable, or its defaults"
+    error_message = "expected the limits of the variable, or its defaults"
   }
   assert {
     condition     = google_monitoring_alert_policy.line["secret_age"].conditions[0].condition_threshold[0].filter == "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/shop-rcs/secret_age\""
-    error_message = "an alert watches its metric"
+    error_message = "expected each alert to watch its metric"
   }
 }
 

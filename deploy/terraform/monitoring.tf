@@ -1,13 +1,13 @@
-# Metrics from the log lines of the function, and alerts on them: with monitoring set.
+# Metrics from the log of the function, and alerts, if monitoring is set.
 
 locals {
   monitored = var.monitoring != null
   lines     = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\""
 
-  # By name: which lines are counted, and by what. A value makes it a distribution.
+  # By name: the counted log lines and their labels. With a value, it is a distribution.
   metrics = {
     accepted = {
-      description = "Messages that RCS for Business has taken."
+      description = "Messages that RCS for Business accepted."
       filter      = "labels.code=\"accepted\""
       labels      = { agent = "EXTRACT(labels.agent)", source = "EXTRACT(labels.source)" }
       value       = null
@@ -20,22 +20,22 @@ locals {
       value       = null
       unit        = "1"
     }
-    faults = {
-      description = "Failures that only an operator can mend: settings, secrets, credentials, bugs."
+    errors = {
+      description = "Failures that only an operator can fix: settings, secrets, credentials, bugs."
       filter      = "severity>=ERROR"
       labels      = { code = "EXTRACT(labels.code)" }
       value       = null
       unit        = "1"
     }
     latency = {
-      description = "How long the function took for a request that sends."
+      description = "The duration of requests that send."
       filter      = "labels.code:* AND jsonPayload.method=\"POST\""
       labels      = { code = "EXTRACT(labels.code)" }
       value       = "EXTRACT(jsonPayload.total_ms)"
       unit        = "ms"
     }
     secret_age = {
-      description = "How long ago a secret was read that cannot be read again."
+      description = "The age of a secret that cannot be refreshed."
       filter      = "jsonPayload.age_s>=0"
       labels      = { secret = "EXTRACT(jsonPayload.secret)" }
       value       = "EXTRACT(jsonPayload.age_s)"
@@ -43,23 +43,23 @@ locals {
     }
   }
 
-  # By name: when to wake somebody up.
+  # The alerts by name.
   alerts = {
-    faults = {
+    errors = {
       title     = "needs an operator"
-      metric    = "faults"
+      metric    = "errors"
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = 0
-      advice    = "The log line has code and cause; rcshook doctor finds the rest, and docs/responses.md says what to do about each code."
+      advice    = "The log line has code and cause. Run rcshook doctor, and read about the code in docs/responses.md."
     }
     refused = {
-      title     = "refuses many messages"
+      title     = "rejects many messages"
       metric    = "refused"
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = try(var.monitoring.refused_per_5_minutes, 0)
-      advice    = "Group the metric by code: docs/responses.md says what each means, and what to do."
+      advice    = "Group the metric by code. docs/responses.md describes each code."
     }
     latency = {
       title     = "is slow"
@@ -67,15 +67,15 @@ locals {
       aligner   = "ALIGN_PERCENTILE_95"
       reducer   = "REDUCE_MAX"
       threshold = try(var.monitoring.latency_ms, 0)
-      advice    = "Compare upstream_ms with total_ms in the log: the first is RCS for Business."
+      advice    = "Compare upstream_ms with total_ms in the log. The first is the time of RCS for Business."
     }
     secret_age = {
-      title     = "cannot read a secret again"
+      title     = "cannot refresh a secret"
       metric    = "secret_age"
       aligner   = "ALIGN_PERCENTILE_99"
       reducer   = "REDUCE_MAX"
       threshold = try(var.monitoring.secret_age_s, 0)
-      advice    = "The last value stays in use, for a while only if the secret is gone or denied. The log line has the cause."
+      advice    = "The last value stays in use, or for a limited time if the secret was deleted or access was denied. The log line has the cause."
     }
   }
 }

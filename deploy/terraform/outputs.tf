@@ -1,22 +1,22 @@
 output "url" {
-  description = "The address of the function."
+  description = "The URL of the function."
   value       = google_cloud_run_v2_service.function.uri
 }
 
 output "service_account" {
-  description = "The account that the function runs as."
+  description = "The service account of the function."
   value       = google_service_account.run.email
 }
 
 output "fill_secrets" {
-  description = "What to run once, to put something into the secrets that were created. FILE is a file that holds it."
+  description = "Commands to run once, which add the first version to each created secret. Replace FILE with a file that contains the value."
   value = [for secret in sort(keys(google_secret_manager_secret.created)) :
     "gcloud secrets versions add ${secret} --project=${var.project_id} --data-file=FILE"
   ]
 }
 
 output "curl" {
-  description = "A request that checks everything and sends nothing. KEYS is a file with the keys of callers."
+  description = "A request that checks everything and sends nothing. KEYS is a file with the API keys of callers."
   value = join(" ", [
     "curl ${google_cloud_run_v2_service.function.uri}/",
     var.access == "iam" ? "-H \"Authorization: Bearer $(gcloud auth print-identity-token)\"" : "-H \"Authorization: Bearer $(head -n 1 KEYS)\"",
@@ -26,7 +26,7 @@ output "curl" {
 }
 
 output "queue" {
-  description = "What a task needs: the queue, and the account and audience of its token."
+  description = "The queue, and the service account and audience that the token of a task needs."
   value = local.queued ? {
     name            = google_cloud_tasks_queue.messages[0].id
     service_account = google_service_account.queue[0].email

@@ -1,10 +1,9 @@
-# An optional queue of Cloud Tasks. Who enqueues needs no key: the queue proves
-# itself with a token of its own account. Give every payload an idempotency_key:
-# a task may run twice. With through = true the function itself lets its messages wait
-# there, and is a producer like the others.
+# An optional Cloud Tasks queue. Producers need no API key, because the tasks carry a
+# token of the queue's service account. Set idempotency_key in every payload: a task may
+# run twice. With through = true the function is a producer too, for all its messages.
 
 locals {
-  # Known before anything is made, as keys have to be.
+  # These keys do not depend on created resources, as for_each requires.
   producers = !local.queued ? {} : merge(
     { for member in var.queue.producers : member => member },
     local.through ? { function = "serviceAccount:${google_service_account.run.email}" } : {},
@@ -54,8 +53,8 @@ resource "google_cloud_tasks_queue_iam_member" "producer" {
   member   = each.value
 }
 
-# To make a task that carries the token of the queue's account, a producer must be
-# allowed to act as that account. It can do nothing but call the function.
+# To create a task with a token of the queue's service account, a producer must be
+# allowed to act as that account. The account can only call the function.
 resource "google_service_account_iam_member" "producer" {
   for_each           = local.producers
   service_account_id = google_service_account.queue[0].name

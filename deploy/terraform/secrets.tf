@@ -1,4 +1,4 @@
-# The account that the function runs as. It has no role on the project.
+# The service account of the function. It has no role on the project.
 resource "google_service_account" "run" {
   project      = var.project_id
   account_id   = "${var.name}-run"
@@ -6,7 +6,7 @@ resource "google_service_account" "run" {
   depends_on   = [google_project_service.api]
 }
 
-# Secrets without a version: a version in Terraform would stand in its state.
+# Secrets without a version: Terraform would store a version in its state.
 resource "google_secret_manager_secret" "created" {
   for_each  = setsubtract(local.secrets, var.existing_secrets)
   project   = var.project_id

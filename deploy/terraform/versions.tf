@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.9" # validation that looks at other variables
+  required_version = ">= 1.9" # validation can refer to other variables
 
   required_providers {
     google = {
@@ -8,7 +8,7 @@ terraform {
     }
     archive = {
       source  = "hashicorp/archive"
-      version = ">= 2.5" # patterns in excludes
+      version = ">= 2.5" # excludes can contain patterns
     }
   }
 }

@@ -135,30 +135,6 @@ func TestSecondPackageInRoot(t *testing.T) {
 	}
 }
 
-// upload copies what gcloud would upload of the module in root, by .gcloudignore.
-func upload(t *testing.T, root string) string {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("needs git, to read .gcloudignore as gcloud does")
-	}
-	root, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, index := t.TempDir(), t.TempDir()
-	run(t, index, "git", "init", "-q", ".")
-	list := run(t, root, "git", "--git-dir", filepath.Join(index, ".git"), "--work-tree", root, "-c", "core.excludesFile=/dev/null",
-		"ls-files", "-z", "--others", "--exclude-from", ".gcloudignore")
-	for file := range strings.SplitSeq(strings.TrimRight(list, "\x00"), "\x00") {
-		data, err := os.ReadFile(filepath.Join(root, file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, file), string(data))
-	}
-	return dir
-}
-
 // build does what the buildpack does with an upload; it returns the program.
 //
 // Buildpack: https://github.com/GoogleCloudPlatform/buildpacks/tree/main/cmd/go/functions_framework

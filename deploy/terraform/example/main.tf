@@ -1,5 +1,5 @@
-# A public address with API keys, a queue, and rcshook.yaml with one sender.
-# Copy it, or use the module from its repository:
+# A public URL with API keys, a queue, and rcshook.yaml with one source.
+# Copy this file, or use the module from its repository:
 #
 #   source = "github.com/rcshook/rcshook//deploy/terraform"
 
