@@ -35,6 +35,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/openapi"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
@@ -78,7 +79,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	caller := h.callerOf(r)
 	ctx, cancel := context.WithTimeout(r.Context(), within(r.Context(), caller.budget))
 	defer cancel()
-	r, body := watch(r.WithContext(trace.With(ctx, trip.Trace)))
+	r, body := watch(r.WithContext(trace.NewContext(ctx, trip.Trace)))
 	answer := h.answer(w, r, trip, &caller)
 	answer.RequestID = trip.ID
 	body.leave(w)
@@ -243,7 +244,7 @@ func (h *Handler) describe(http.ResponseWriter, *http.Request, *response.Trip) (
 
 // authenticate lets those through who carry a key, or a token of Google.
 func (h *Handler) authenticate(r *http.Request) error {
-	switch secret := (*agent.SecretError)(nil); {
+	switch secret := (*google.SecretError)(nil); {
 	case errors.As(h.fault, &secret):
 		return response.Hidden(h.fault, "rcshook.yaml cannot be read")
 	case h.fault != nil || h.cfg.AllowUnauthenticated:

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/source"
 )
@@ -174,7 +174,7 @@ func TestFileInSecretManager(t *testing.T) {
 	override := map[string]*string{"RCSHOOK_AGENT_ID": nil, "RCSHOOK_CREDENTIALS": nil, "RCSHOOK_CONFIG": pointer(secret)}
 	environ := s.environ(override)
 	h, err := New(environ, io.Discard)
-	if want := (*agent.SecretError)(nil); !errors.As(err, &want) {
+	if want := (*google.SecretError)(nil); !errors.As(err, &want) {
 		t.Fatalf("New without the secret = %v, want a SecretError", err)
 	}
 	w := httptest.NewRecorder()

@@ -14,6 +14,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/drain"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/send"
@@ -53,7 +54,7 @@ func New(environ []string, w io.Writer) (*Handler, error) {
 	h.sender = &send.Sender{
 		Agents: h.agents,
 		Queue: queue.New(queue.Options{
-			Platform: h.agents.Platform(), Endpoint: h.cfg.TasksEndpoint,
+			API: h.agents.Platform(), Endpoint: h.cfg.TasksEndpoint,
 			URL: h.cfg.URL, Account: h.cfg.QueueAccount, Timeout: h.cfg.Timeout,
 		}),
 		HTTP:      &http.Client{Transport: trace.Transport{Base: transport}},
@@ -133,8 +134,8 @@ func (b *builder) get(r *http.Request, environ func() []string, log io.Writer) *
 		defer b.mu.Unlock()
 		return b.handler
 	case <-ctx.Done():
-		waiting.fault = &agent.SecretError{
-			Kind:   agent.Unavailable,
+		waiting.fault = &google.SecretError{
+			Kind:   google.Unavailable,
 			Reason: "unreachable",
 			Err:    fmt.Errorf("rcshook.yaml is still being read: %w", ctx.Err()),
 		}
@@ -146,7 +147,7 @@ func (b *builder) get(r *http.Request, environ func() []string, log io.Writer) *
 func (b *builder) begin(environ func() []string, log io.Writer) (*Handler, <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	secret := (*agent.SecretError)(nil)
+	secret := (*google.SecretError)(nil)
 	switch {
 	case b.built != nil:
 		return nil, b.built

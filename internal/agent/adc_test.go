@@ -18,6 +18,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -31,10 +32,9 @@ const childMode = "AGENT_TEST_CHILD"
 
 // childReport is what the process prints.
 type childReport struct {
-	ID, Token            string
-	Kind, Reason, Action string
-	Error                string
-	OnGoogle             bool
+	ID, Token, Kind, Reason, Error string
+	OwnCredentials                 bool // the error is about Application Default Credentials
+	OnGoogle                       bool
 }
 
 func runChild() int {
@@ -56,8 +56,8 @@ func runChild() int {
 	if err != nil {
 		report.Error = err.Error()
 	}
-	if e := (*agent.SecretError)(nil); errors.As(err, &e) {
-		report.Kind, report.Reason, report.Action = e.Kind.String(), e.Reason, e.Action
+	if e, ok := errors.AsType[*google.SecretError](err); ok {
+		report.Kind, report.Reason, report.OwnCredentials = e.Kind.String(), e.Reason, e.Content == google.DefaultCredentials
 	}
 	report.OnGoogle = metadata.OnGCE()
 	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
@@ -169,21 +169,20 @@ func TestApplicationDefault_faults(t *testing.T) {
 		secret  bool // the ID comes from a secret
 		kind    string
 		reason  string
-		action  string
 	}{
-		{"nothing", "X=", true, "denied", "no_adc", "--service-account=SERVICE_ACCOUNT"},
-		{"nothing for RBM", "X=", false, "invalid", "no_adc", "--service-account=SERVICE_ACCOUNT"},
-		{"no such file", "GOOGLE_APPLICATION_CREDENTIALS=" + dir + "/none", true, "denied", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
-		{"broken file", write("broken.json", []byte(`{"`+marker)), true, "denied", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
-		{"unknown type", write("unknown.json", []byte(`{"type": "`+marker+`"}`)), false, "invalid", "bad_adc", "GOOGLE_APPLICATION_CREDENTIALS"},
-		{"deleted key", deleted, true, "denied", "invalid_grant", "service account"},
-		{"deleted key for RBM", deleted, false, "invalid", "invalid_grant", "service account"},
-		{"token endpoint away", lost, true, "unavailable", "adc_unavailable", "later"},
-		{"token endpoint away for RBM", lost, false, "", "", ""},
-		{"machine without an account", host(bare), true, "denied", "no_adc", "--service-account=SERVICE_ACCOUNT"},
-		{"machine without an account for RBM", host(bare), false, "invalid", "no_adc", "--service-account=SERVICE_ACCOUNT"},
-		{"machine that forbids", host(forbidding), true, "denied", "token_refused", "service account"},
-		{"machine away", host(closed), true, "unavailable", "adc_unavailable", "later"},
+		{"nothing", "X=", true, "denied", "no_adc"},
+		{"nothing for RBM", "X=", false, "invalid", "no_adc"},
+		{"no such file", "GOOGLE_APPLICATION_CREDENTIALS=" + dir + "/none", true, "denied", "bad_adc"},
+		{"broken file", write("broken.json", []byte(`{"`+marker)), true, "denied", "bad_adc"},
+		{"unknown type", write("unknown.json", []byte(`{"type": "`+marker+`"}`)), false, "invalid", "bad_adc"},
+		{"deleted key", deleted, true, "denied", "invalid_grant"},
+		{"deleted key for RBM", deleted, false, "invalid", "invalid_grant"},
+		{"token endpoint away", lost, true, "unavailable", "adc_unavailable"},
+		{"token endpoint away for RBM", lost, false, "", ""},
+		{"machine without an account", host(bare), true, "denied", "no_adc"},
+		{"machine without an account for RBM", host(bare), false, "invalid", "no_adc"},
+		{"machine that forbids", host(forbidding), true, "denied", "token_refused"},
+		{"machine away", host(closed), true, "unavailable", "adc_unavailable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -196,14 +195,14 @@ func TestApplicationDefault_faults(t *testing.T) {
 			if tt.environ == "X=" && got.OnGoogle {
 				t.Skip("this machine has a metadata server of Google Cloud, so there are credentials")
 			}
-			if got.Kind != tt.kind || got.Reason != tt.reason || !strings.Contains(got.Action, tt.action) || got.Token != "" {
-				t.Errorf("got %+v, want %s %s with an action that has %q", got, tt.kind, tt.reason, tt.action)
+			if got.Kind != tt.kind || got.Reason != tt.reason || got.OwnCredentials != (tt.kind != "") || got.Token != "" {
+				t.Errorf("got %+v, want %s %s of the default credentials", got, tt.kind, tt.reason)
 			}
-			if tt.kind == "" && !strings.HasPrefix(got.Error, "agent: token endpoint unavailable: ") {
+			if tt.kind == "" && !strings.HasPrefix(got.Error, google.ErrTokenUnavailable.Error()+": ") {
 				t.Errorf("error %q, want ErrTokenUnavailable", got.Error)
 			}
-			if strings.Contains(got.Error+got.Action, marker) {
-				t.Errorf("error or action shows %q: %+v", marker, got)
+			if strings.Contains(got.Error, marker) {
+				t.Errorf("error shows %q: %+v", marker, got)
 			}
 		})
 	}

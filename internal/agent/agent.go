@@ -1,10 +1,10 @@
-// Package agent turns settings into RCS agents that can send: their IDs and
-// credentials come from Secret Manager, are kept, and follow what changes there.
+// Package agent resolves the agents of the configuration: it reads their IDs and
+// credentials from Secret Manager, caches them, and follows their changes.
 package agent
 
 import (
 	"context"
-	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -13,124 +13,119 @@ import (
 	"sync/atomic"
 	"time"
 
-	secretmanager "cloud.google.com/go/secretmanager/apiv1"
+	"golang.org/x/time/rate"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/google/platform"
 )
 
-// Options are what a [Directory] can do without being told.
+// ErrUnknownAgent means that the configuration has no agent of that name.
+var ErrUnknownAgent = errors.New("agent: unknown agent")
+
+// Options configure a [Directory]. The zero value is ready to use.
 type Options struct {
-	// Transport carries all requests; nil means [http.DefaultTransport]. Only
-	// what the metadata server is asked goes another way.
+	// Transport carries all requests except those to the metadata server; nil
+	// means [http.DefaultTransport].
 	Transport http.RoundTripper
 
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
 
-	// Refresh is how long a secret is used before it is read again, in the
-	// background; zero means five minutes.
+	// Refresh is the age at which a secret is read again, in the background; zero
+	// means five minutes.
 	Refresh time.Duration
 
-	// Log hears of secrets that changed and of those that could not be read
-	// again; nil means nobody does.
+	// Log gets a line for each new version of a secret, and for each secret or
+	// token that cannot be renewed; nil discards them.
 	Log *slog.Logger
 }
 
 const defaultRefresh = 5 * time.Minute
 
-// Directory knows the configured agents. It may be used by several goroutines.
+// Directory holds the agents of a configuration. It is safe for concurrent use.
 type Directory struct {
-	transport http.RoundTripper
-	now       func() time.Time
-	refresh   time.Duration
-	log       *slog.Logger
-	local     bool // token endpoints on this machine are trusted
-	life      *life
+	now        func() time.Time
+	interval   time.Duration // between two reads of a secret
+	log        *slog.Logger
+	local      bool // token endpoints on this machine are trusted
+	background *google.Background
+	platform   *platform.Client
 
 	byName map[string]*entry
 	byID   map[string]*entry
 
-	platform *cell[accessToken] // for Secret Manager itself
-	manager  func() (*secretmanager.Client, error)
-
 	mu      sync.RWMutex
-	secrets map[config.Secret]*cell[[]byte]
+	secrets map[config.Secret]*google.Cached[[]byte]
 }
 
-// New returns the agents of cfg. It does no I/O: secrets are read when they are
-// first needed.
+// New returns the agents of cfg. It does no I/O: secrets are read on first use.
 func New(cfg config.Config, opts Options) *Directory {
 	d := &Directory{
-		transport: opts.Transport,
-		refresh:   opts.Refresh,
-		log:       opts.Log,
-		local:     config.IsLoopback(cfg.RBMEndpoint) || config.IsLoopback(cfg.SecretManagerEndpoint),
-		life:      newLife(),
-		byName:    make(map[string]*entry),
-		byID:      make(map[string]*entry),
-		secrets:   make(map[config.Secret]*cell[[]byte]),
+		interval:   opts.Refresh,
+		log:        opts.Log,
+		local:      config.IsLoopback(cfg.RBMEndpoint) || config.IsLoopback(cfg.SecretManagerEndpoint),
+		background: google.NewBackground(),
+		byName:     make(map[string]*entry),
+		byID:       make(map[string]*entry),
+		secrets:    make(map[config.Secret]*google.Cached[[]byte]),
 	}
-	if d.transport == nil {
-		d.transport = http.DefaultTransport
+	if opts.Transport == nil {
+		opts.Transport = http.DefaultTransport
 	}
-	if d.refresh <= 0 {
-		d.refresh = defaultRefresh
+	if d.interval <= 0 {
+		d.interval = defaultRefresh
 	}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
-	now := opts.Now
-	if now == nil {
-		now = time.Now
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
-	// Without its monotonic reading a time is compared by the wall clock, which
-	// goes on while the process is frozen.
-	d.now = func() time.Time { return now().Round(0) }
-	d.platform = newCell(d, tokenPatience, d.tokenKept, d.platformToken)
-	d.manager = sync.OnceValues(func() (*secretmanager.Client, error) { return d.newManager(cfg.SecretManagerEndpoint) })
-	d.enter(cfg)
-	return d
-}
-
-func (d *Directory) enter(cfg config.Config) {
-	accounts := make(map[config.Secret]*account) // one key may serve many agents
-	for _, name := range slices.Sorted(maps.Keys(cfg.Agents)) {
-		a := cfg.Agents[name]
+	// Without their monotonic readings, times are compared by the wall clock, which
+	// continues while the process is frozen.
+	d.now = func() time.Time { return opts.Now().Round(0) }
+	d.platform = platform.New(platform.Options{
+		Transport: opts.Transport, Now: d.now, Background: d.background, Log: d.log, SecretManager: cfg.SecretManagerEndpoint,
+	})
+	accounts := make(map[config.Secret]*account) // agents with the same key share an account
+	for name, a := range cfg.Agents {
 		if accounts[a.Credentials] == nil {
 			accounts[a.Credentials] = newAccount(d, a.Credentials)
 		}
-		e := &entry{name: name, region: a.Region, account: accounts[a.Credentials], renewals: newBudget()}
+		e := &entry{name: name, region: a.Region, account: accounts[a.Credentials], renewals: newLimit()}
 		if e.region == "" {
 			e.region = cfg.Region
 		}
-		source := &source{directory: d, setting: a.ID, holds: anAgentID}
-		e.id = newCell(d, secretPatience, source.kept, func(ctx context.Context) (string, lease, error) {
-			payload, of, err := source.read(ctx)
+		id := &secret{directory: d, setting: a.ID, content: google.AgentID}
+		e.id = newCached(d, secretTimeout, id.onError, func(ctx context.Context) (string, google.Lease, error) {
+			payload, lease, err := id.read(ctx)
 			if err != nil {
-				return "", lease{}, err
+				return "", google.Lease{}, err
 			}
-			id, err := parseAgentID(source, payload)
-			return id, of, err
+			parsed, err := id.parseAgentID(payload)
+			return parsed, lease, err
 		})
 		d.byName[name] = e
 		if id, err := config.ParseAgentID(a.ID.Literal()); err == nil {
 			d.byID[id] = e
 		}
 	}
+	return d
 }
 
-func newCell[T any](d *Directory, patience time.Duration, kept func(error, lease) lease, fetch func(context.Context) (T, lease, error)) *cell[T] {
-	return &cell[T]{life: d.life, now: d.now, patience: patience, fetch: fetch, kept: kept}
+func newCached[T any](d *Directory, timeout time.Duration, onError func(error, google.Lease) google.Lease, fetch func(context.Context) (T, google.Lease, error)) *google.Cached[T] {
+	return &google.Cached[T]{Background: d.background, Now: d.now, Timeout: timeout, Fetch: fetch, OnError: onError}
 }
 
 // Names returns the names of the agents, sorted.
 func (d *Directory) Names() []string { return slices.Sorted(maps.Keys(d.byName)) }
 
-// Agent returns the agent of that name, or with that agent ID if the ID stands in
-// the configuration; "" means the one called default. It waits until its secrets
-// have been read; afterwards it is fast.
+// Agent returns the agent with that name, or with that agent ID if the configuration
+// contains the ID itself; "" means the agent called default. It waits until the
+// secrets of the agent have been read once.
 //
-// The error is [ErrUnknownAgent], a [*SecretError], or that of ctx.
+// The error is [ErrUnknownAgent], a [*google.SecretError], or that of ctx.
 func (d *Directory) Agent(ctx context.Context, name string) (*Agent, error) {
 	e, err := d.find(name)
 	if err != nil {
@@ -139,7 +134,7 @@ func (d *Directory) Agent(ctx context.Context, name string) (*Agent, error) {
 	return e.agent(ctx)
 }
 
-// Has reports whether there is an agent of that name, as [Directory.Agent] takes it.
+// Has reports whether [Directory.Agent] knows an agent of that name.
 func (d *Directory) Has(name string) bool {
 	_, err := d.find(name)
 	return err == nil
@@ -158,34 +153,23 @@ func (d *Directory) find(name string) (*entry, error) {
 	return nil, ErrUnknownAgent
 }
 
-// Secret returns the value of s: s itself, or what the secret holds that it
-// names. The value must not be modified.
-//
-// The error is a [*SecretError], or that of ctx.
-func (d *Directory) Secret(ctx context.Context, s config.Secret) ([]byte, error) {
-	d.mu.RLock()
-	c := d.secrets[s]
-	d.mu.RUnlock()
-	if c == nil {
-		c = d.secretCell(s)
+// Token returns an access token of the agent of that name, even if its ID cannot be
+// read. The error is [ErrUnknownAgent], or that of [Agent.Token].
+func (d *Directory) Token(ctx context.Context, name string) (string, error) {
+	e, err := d.find(name)
+	if err != nil {
+		return "", err
 	}
-	return c.get(ctx)
+	return e.account.token(ctx)
 }
 
-func (d *Directory) secretCell(s config.Secret) *cell[[]byte] {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.secrets[s] == nil {
-		source := &source{directory: d, setting: s, holds: aValue}
-		d.secrets[s] = newCell(d, secretPatience, source.kept, source.read)
-	}
-	return d.secrets[s]
-}
+// Platform returns the client that reads the secrets.
+func (d *Directory) Platform() *platform.Client { return d.platform }
 
-// Close ends all work in the background and waits for its end. Afterwards the
-// directory knows no more than it knew before.
+// Close cancels all work in the background and waits for its end. Afterwards the
+// directory returns cached values only.
 func (d *Directory) Close() error {
-	d.life.close()
+	d.background.Close()
 	return nil
 }
 
@@ -199,42 +183,41 @@ type Agent struct {
 	key   *key
 }
 
-// Token returns an access token for RCS Business Messaging. A token is fetched
-// once, kept, and replaced in the background well before it ends. When the token
-// endpoint does not accept the key any more, the secret is read again, and the
-// token comes from the newest key.
+// Token returns an access token for RCS Business Messaging. Tokens are cached and
+// renewed in the background long before they expire. If the token endpoint rejects
+// the key, the secret is read again, and the token is fetched with the newest key.
 //
-// The error is a [*SecretError], [ErrTokenUnavailable], or that of ctx.
+// The error is a [*google.SecretError], [google.ErrTokenUnavailable], or that of ctx.
 func (a *Agent) Token(ctx context.Context) (string, error) { return a.entry.account.token(ctx) }
 
-// String returns the name: printing an agent shows no token.
+// String returns the name, so that a printed agent shows no token.
 func (a *Agent) String() string { return a.Name }
 
-// LogValue is what package log/slog logs.
+// LogValue implements [slog.LogValuer].
 func (a *Agent) LogValue() slog.Value { return slog.StringValue(a.Name) }
 
 // entry is one agent of the directory.
 type entry struct {
 	name, region string
-	id           *cell[string]
+	id           *google.Cached[string]
 	account      *account
 
-	current atomic.Pointer[Agent] // replaced when anything of it changes
+	current atomic.Pointer[Agent] // replaced when the ID or the key changes, and by Renew
 
 	mu       sync.Mutex
-	renewal  *flight[struct{}]
-	renewals *budget
+	renewal  chan struct{} // closed when the renewal in flight has ended; nil if there is none
+	renewals *rate.Limiter
 }
 
 func (e *entry) agent(ctx context.Context) (*Agent, error) {
-	// At first use both secrets are fetched side by side.
-	e.id.prime()
-	e.account.key.prime()
-	id, err := e.id.get(ctx)
+	// On first use both secrets are read in parallel.
+	e.id.Prefetch()
+	e.account.key.Prefetch()
+	id, err := e.id.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	key, err := e.account.key.get(ctx)
+	key, err := e.account.key.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -251,5 +234,61 @@ func (e *entry) agent(ctx context.Context) (*Agent, error) {
 	return a, nil
 }
 
-// digest tells whether a payload has changed.
-type digest [sha256.Size]byte
+// newLimit limits how often secrets are read again because a token or a key was
+// rejected: 5 times at once, then every 2 seconds.
+func newLimit() *rate.Limiter { return rate.NewLimiter(rate.Every(2*time.Second), 5) }
+
+// Renew is called after RCS Business Messaging has rejected a's token with 401. It
+// reads a's agent ID and credentials again, drops the token, and returns the agent as
+// it is now. Concurrent calls for the same a share one renewal. If Renew is called too
+// often, it returns a unchanged.
+//
+// Secrets that cannot be read stay in use. The error is that of ctx, or a
+// [*google.SecretError] if there is no secret that could stay in use.
+func (d *Directory) Renew(ctx context.Context, a *Agent) (*Agent, error) {
+	e := a.entry
+	if done := e.renew(d, a); done != nil {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return nil, google.WaitError(ctx)
+		}
+	}
+	return e.agent(ctx)
+}
+
+// renew starts or joins the renewal of a. It returns nil if a was renewed already, or
+// too many times.
+func (e *entry) renew(d *Directory, a *Agent) <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current.Load() != a {
+		return nil
+	}
+	if e.renewal == nil && e.renewals.AllowN(d.now(), 1) {
+		done := make(chan struct{})
+		if d.background.Go(func(ctx context.Context) { e.readAgain(ctx, a, done) }) {
+			e.renewal = done
+		}
+	}
+	return e.renewal
+}
+
+func (e *entry) readAgain(ctx context.Context, old *Agent, done chan struct{}) {
+	// Failures are logged, and the old values stay.
+	var reads sync.WaitGroup
+	reads.Go(func() { _ = e.id.Renew(ctx) })
+	reads.Go(func() { _ = e.account.key.Renew(ctx) })
+	reads.Wait()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if key, _ := e.account.key.Current(); key == old.key {
+		old.key.tokens.Reset() // a new key has a new token
+	}
+	// A new pointer marks the renewal: later calls with the old agent are ignored.
+	renewed := *e.current.Load()
+	e.current.Store(&renewed)
+	e.renewal = nil
+	close(done)
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -131,7 +132,7 @@ func TestDirectory_Secret(t *testing.T) {
 		}
 	}
 	_, err := d.Secret(t.Context(), "")
-	wantSecretError(t, err, agent.ErrSecretInvalid, "empty")
+	wantSecretError(t, err, google.ErrSecretInvalid, "empty")
 }
 
 // Keys and IDs may stand in the configuration.
@@ -159,9 +160,9 @@ func TestDirectory_literals(t *testing.T) {
 		t.Fatalf("Renew: %v", err)
 	}
 	_, err = renewed.Token(t.Context())
-	e := wantSecretError(t, err, agent.ErrSecretInvalid, "invalid_grant")
-	if e.Resource != "" || !strings.Contains(e.Action, "Secret Manager") {
-		t.Errorf("resource %q, action %q, want none, and advice to use Secret Manager", e.Resource, e.Action)
+	e := wantSecretError(t, err, google.ErrSecretInvalid, "invalid_grant")
+	if e.Resource != "" || e.Content != google.Key {
+		t.Errorf("resource %q, content %d, want no resource and a key", e.Resource, e.Content)
 	}
 }
 

@@ -11,190 +11,195 @@ import (
 	"fmt"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/google"
+	oauth2google "golang.org/x/oauth2/google"
 	"golang.org/x/oauth2/jwt"
+	"golang.org/x/time/rate"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/google/platform"
+	"github.com/rcshook/rcshook/rbm"
 )
 
-// scope is what an access token must be good for.
-//
-// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create#authorization-scopes
-const scope = "https://www.googleapis.com/auth/rcsbusinessmessaging"
-
-// account is where the tokens of one or more agents come from: a service account
-// key, or Application Default Credentials.
+// account is the source of tokens for one or more agents: a service account key, or
+// Application Default Credentials.
 type account struct {
 	directory *Directory
-	source    *source // nil means Application Default Credentials
-	key       *cell[*key]
-	refetches *budget
+	secret    *secret // nil means Application Default Credentials
+	key       *google.Cached[*key]
+	rereads   *rate.Limiter // of the key, after the token endpoint has rejected it
 }
 
 // key is one version of an account's credentials, with its token.
 type key struct {
-	digest digest
-	tokens *cell[string]
+	digest [sha256.Size]byte
+	tokens *google.Cached[string]
 }
 
 func newAccount(d *Directory, setting config.Secret) *account {
-	a := &account{directory: d, refetches: newBudget()}
+	a := &account{directory: d, rereads: newLimit()}
 	if setting == "" {
-		k := &key{tokens: newCell(d, tokenPatience, d.tokenKept, d.defaultToken)}
-		a.key = newCell(d, secretPatience, nil, func(context.Context) (*key, lease, error) { return k, lease{}, nil })
+		k := &key{tokens: a.newTokens(a.defaultToken)}
+		a.key = newCached(d, secretTimeout, nil, func(context.Context) (*key, google.Lease, error) { return k, google.Lease{}, nil })
 		return a
 	}
-	a.source = &source{directory: d, setting: setting, holds: aKey}
-	a.key = newCell(d, keyPatience, a.source.kept, a.fetch)
+	a.secret = &secret{directory: d, setting: setting, content: google.Key}
+	a.key = newCached(d, keyTimeout, a.secret.onError, a.readKey)
 	return a
 }
 
-// fetch reads the key. A key that replaces another is taken into use with a token
-// in its hand, so that no request waits for one, and not at all if it does not
-// work while the other may.
-func (a *account) fetch(ctx context.Context) (*key, lease, error) {
-	payload, of, err := a.source.read(ctx)
-	if err != nil {
-		return nil, lease{}, err
+func (a *account) newTokens(fetch func(context.Context) (string, google.Lease, error)) *google.Cached[string] {
+	return newCached(a.directory, platform.TokenTimeout, a.directory.platform.TokenNotRenewed, fetch)
+}
+
+// defaultToken fetches a token with Application Default Credentials.
+func (a *account) defaultToken(ctx context.Context) (string, google.Lease, error) {
+	token, lease, err := a.directory.platform.DefaultToken(ctx, rbm.Scope)
+	if rejected, ok := errors.AsType[*google.TokenError](err); ok {
+		err = &google.SecretError{Kind: google.Invalid, Reason: rejected.Code, Content: google.DefaultCredentials, Err: rejected}
 	}
-	sum := digest(sha256.Sum256(payload))
-	old := a.key.held.Load()
-	if old != nil && old.value.digest == sum {
-		return old.value, of, nil
+	return token.Value, lease, err
+}
+
+// exchange fetches a token with a key.
+func (a *account) exchange(ctx context.Context, cfg *jwt.Config) (string, google.Lease, error) {
+	token, lease, err := a.directory.platform.FetchToken(ctx, func(ctx context.Context) (oauth2.TokenSource, error) {
+		return cfg.TokenSource(ctx), nil
+	})
+	if rejected, ok := errors.AsType[*google.TokenError](err); ok {
+		err = a.secret.invalid(rejected.Code, rejected)
+	}
+	return token.Value, lease, err
+}
+
+// readKey reads the key. A new key is swapped in only once it has a token, so that no
+// request waits for one. If it has none, the old key stays.
+func (a *account) readKey(ctx context.Context) (*key, google.Lease, error) {
+	payload, lease, err := a.secret.read(ctx)
+	if err != nil {
+		return nil, google.Lease{}, err
+	}
+	digest := sha256.Sum256(payload)
+	old, replaces := a.key.Current()
+	if replaces && old.digest == digest {
+		return old, lease, nil
 	}
 	cfg, err := a.parse(payload)
 	if err != nil {
-		return nil, lease{}, err
+		return nil, google.Lease{}, err
 	}
-	k := &key{digest: sum}
-	k.tokens = newCell(a.directory, tokenPatience, a.directory.tokenKept, func(ctx context.Context) (string, lease, error) {
-		return a.trade(ctx, cfg)
-	})
-	if old != nil {
-		if _, err := k.tokens.get(ctx); err != nil {
-			return nil, lease{}, err
+	k := &key{digest: digest, tokens: a.newTokens(func(ctx context.Context) (string, google.Lease, error) { return a.exchange(ctx, cfg) })}
+	if replaces {
+		if _, err := k.tokens.Get(ctx); err != nil {
+			return nil, google.Lease{}, err
 		}
 	}
-	return k, of, nil
-}
-
-// trade exchanges a key for a token.
-func (a *account) trade(ctx context.Context, cfg *jwt.Config) (string, lease, error) {
-	var of lease
-	token, err := again(ctx, func(ctx context.Context) (string, error) {
-		client := context.WithValue(ctx, oauth2.HTTPClient, a.directory.boundClient(ctx))
-		answer, err := cfg.TokenSource(client).Token()
-		if err != nil {
-			return "", tokenError(ctx, err)
-		}
-		of, err = a.directory.leaseOf(answer)
-		return answer.AccessToken, err
-	})
-	if no := (*refusal)(nil); errors.As(err, &no) {
-		err = a.source.invalid(no.code, no)
-	}
-	return token, of, err
+	return k, lease, nil
 }
 
 // token returns a token of the newest key that works.
 func (a *account) token(ctx context.Context) (string, error) {
-	k, err := a.key.get(ctx)
+	k, err := a.key.Get(ctx)
 	if err != nil {
 		return "", err
 	}
 	for {
-		token, err := k.tokens.get(ctx)
-		if err == nil || a.source == nil || !errors.Is(err, ErrSecretInvalid) {
+		token, err := k.tokens.Get(ctx)
+		if err == nil || a.secret == nil || !errors.Is(err, google.ErrSecretInvalid) {
 			return token, err
 		}
-		newer, lost := a.replacement(ctx, k)
-		if lost != nil {
-			return "", lost
+		newest, failure := a.newestKey(ctx, k)
+		if failure != nil {
+			return "", failure
 		}
-		if newer == k {
+		if newest == k {
 			return "", err
 		}
-		k = newer // which may have been replaced, too, in the meantime
+		k = newest
 	}
 }
 
-// replacement looks for the key that has replaced k, which is not accepted any
-// more. It returns k if there is none.
-func (a *account) replacement(ctx context.Context, k *key) (*key, error) {
-	current, err := a.key.get(ctx)
-	if err != nil || current != k || a.source.resource() == "" {
+// newestKey looks for the key that replaces k, after the token endpoint has rejected k.
+// If there is none, it returns k.
+func (a *account) newestKey(ctx context.Context, k *key) (*key, error) {
+	current, err := a.key.Get(ctx)
+	if err != nil || current != k || a.secret.resource() == "" {
 		return current, err
 	}
-	// A fetch that runs already may have begun before the key was replaced. Then
-	// only a second one is sure to see it.
-	for joined := a.key.flying(); joined || a.refetches.take(a.directory.now()); joined = false {
-		err := a.key.renew(ctx)
-		if mayPass(err) {
+	// A read in flight may have started before the key was replaced. After it, only
+	// a second read is sure to return the new key.
+	for joined := a.key.InFlight(); joined || a.rereads.AllowN(a.directory.now(), 1); joined = false {
+		if err := a.key.Renew(ctx); isTransient(err) {
 			return nil, err
 		}
-		current, err = a.key.get(ctx)
+		current, err = a.key.Get(ctx)
 		if err != nil || current != k || !joined {
 			return current, err
 		}
 	}
-	if err := a.key.failure(); mayPass(err) {
-		return nil, err // nobody knows yet whether there is another key
+	if err := a.key.Err(); isTransient(err) {
+		return nil, err // there may be another key
 	}
 	return k, nil
 }
 
-// mayPass reports whether a secret was not read for a reason that is none of its own.
-func mayPass(err error) bool {
-	return errors.Is(err, ErrSecretUnavailable) || errors.Is(err, ErrTokenUnavailable) || errors.As(err, new(*waitError))
+// isTransient reports whether a read failed for a reason other than the secret itself,
+// such as the network.
+func isTransient(err error) bool {
+	return errors.Is(err, google.ErrSecretUnavailable) || errors.Is(err, google.ErrTokenUnavailable) || errors.Is(err, google.ErrWaiting)
 }
 
-// parse checks a service account key. Only these are accepted from a secret, and
+// keyFile has the fields of a service account key that are checked or shown.
+type keyFile struct {
+	Type       string `json:"type"`
+	Project    string `json:"project_id"`
+	Email      string `json:"client_email"`
+	PrivateKey string `json:"private_key"`
+	TokenURI   string `json:"token_uri"`
+}
+
+// parse checks a service account key. Only this type is accepted from a secret, and
 // only with Google's token endpoint: other credentials can make a server call URLs
-// of an attacker's choice.
+// chosen by an attacker.
 func (a *account) parse(payload []byte) (*jwt.Config, error) {
 	payload = []byte(config.Trim(string(payload)))
-	var file struct {
-		Type       string `json:"type"`
-		Email      string `json:"client_email"`
-		PrivateKey string `json:"private_key"`
-		TokenURI   string `json:"token_uri"`
-	}
+	var file keyFile
 	if err := json.Unmarshal(payload, &file); err != nil {
 		if _, err := config.ParseAgentID(string(payload)); err == nil {
-			return nil, a.source.invalid("not_json", errSwapped)
+			return nil, a.secret.invalid("not_json", errSwapped)
 		}
-		return nil, a.source.invalid("not_json", nil)
+		return nil, a.secret.invalid("not_json", nil)
 	}
 	switch {
 	case file.Type == "":
-		return nil, a.source.invalid("missing_field", errors.New("type is missing"))
-	case file.Type != string(google.ServiceAccount):
-		return nil, a.source.invalid("wrong_key_type", typeError(file.Type))
+		return nil, a.secret.invalid("missing_field", errors.New("type is missing"))
+	case file.Type != string(oauth2google.ServiceAccount):
+		return nil, a.secret.invalid("wrong_key_type", typeError(file.Type))
 	case file.Email == "":
-		return nil, a.source.invalid("missing_field", errors.New("client_email is missing"))
+		return nil, a.secret.invalid("missing_field", errors.New("client_email is missing"))
 	case file.PrivateKey == "":
-		return nil, a.source.invalid("missing_field", errors.New("private_key is missing"))
+		return nil, a.secret.invalid("missing_field", errors.New("private_key is missing"))
 	case !isPrivateKey(file.PrivateKey):
-		return nil, a.source.invalid("bad_private_key", errors.New("private_key is not an RSA key in PEM form"))
-	case !a.directory.trusts(file.TokenURI):
-		return nil, a.source.invalid("bad_token_uri", errors.New("token_uri is not Google's"))
+		return nil, a.secret.invalid("bad_private_key", errors.New("private_key: expected an RSA key in PEM format"))
+	case file.TokenURI != "" && file.TokenURI != oauth2google.JWTTokenURL && !(a.directory.local && config.IsLoopback(file.TokenURI)):
+		return nil, a.secret.invalid("bad_token_uri", errors.New("token_uri is not the URL of Google's token endpoint"))
 	}
-	cfg, err := google.JWTConfigFromJSON(payload, scope)
+	cfg, err := oauth2google.JWTConfigFromJSON(payload, rbm.Scope)
 	if err != nil {
-		return nil, a.source.invalid("not_json", nil)
+		return nil, a.secret.invalid("not_json", nil)
 	}
-	cfg.Audience = "" // it would take the place of the token endpoint in the assertion
+	cfg.Audience = "" // it would replace the token endpoint in the assertion
 	return cfg, nil
 }
 
-// typeError names the type where it is one of Google's words.
+// typeError names the type only if Google defines it: other text may be private.
 func typeError(found string) error {
-	switch google.CredentialsType(found) {
-	case google.AuthorizedUser, google.ExternalAccount, google.ExternalAccountAuthorizedUser,
-		google.ImpersonatedServiceAccount, google.GDCHServiceAccount:
-		return fmt.Errorf("the type is %s, not service_account", found)
+	switch oauth2google.CredentialsType(found) {
+	case oauth2google.AuthorizedUser, oauth2google.ExternalAccount, oauth2google.ExternalAccountAuthorizedUser,
+		oauth2google.ImpersonatedServiceAccount, oauth2google.GDCHServiceAccount:
+		return fmt.Errorf("type: expected service_account, got %s", found)
 	}
-	return errors.New("the type is not service_account")
+	return errors.New("type: expected service_account")
 }
 
 func isPrivateKey(text string) bool {
@@ -208,10 +213,4 @@ func isPrivateKey(text string) bool {
 	}
 	_, err := x509.ParsePKCS1PrivateKey(block.Bytes)
 	return err == nil
-}
-
-// trusts reports whether a key may be traded at a token endpoint: at Google's, and
-// at one on this machine if another server on this machine is configured.
-func (d *Directory) trusts(tokenURI string) bool {
-	return tokenURI == "" || tokenURI == google.JWTTokenURL || d.local && config.IsLoopback(tokenURI)
 }

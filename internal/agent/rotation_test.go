@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 // Keys are replaced, and the old ones deleted, while requests run. None fails.
@@ -328,8 +329,8 @@ func TestRotation_secretManagerAway(t *testing.T) {
 		w.secrets.Away(true)
 		time.Sleep(2 * time.Hour) // the token has ended
 		for range 50 {
-			if _, _, err := send(t.Context(), d); !errors.Is(err, agent.ErrSecretUnavailable) {
-				t.Fatalf("Agent and Token: %v, want %v", err, agent.ErrSecretUnavailable)
+			if _, _, err := send(t.Context(), d); !errors.Is(err, google.ErrSecretUnavailable) {
+				t.Fatalf("Agent and Token: %v, want %v", err, google.ErrSecretUnavailable)
 			}
 		}
 		w.secrets.Away(false)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 // settle lets what runs in the background come to its end.
@@ -140,12 +141,12 @@ func TestStale_withdrawn(t *testing.T) {
 		"denied": {
 			func(w *world) { w.secrets.Deny(keySecret) },
 			func(w *world) { w.secrets.Allow(keySecret) },
-			agent.ErrSecretDenied, "permission_denied",
+			google.ErrSecretDenied, "permission_denied",
 		},
 		"disabled": {
 			func(w *world) { w.secrets.Disable(keySecret + "/versions/1") },
 			func(w *world) { w.secrets.Enable(keySecret + "/versions/1") },
-			agent.ErrSecretInvalid, "version_disabled",
+			google.ErrSecretInvalid, "version_disabled",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +185,7 @@ func TestStale_failure(t *testing.T) {
 		for second := range 5 {
 			for range 100 {
 				_, _, err := send(t.Context(), d)
-				wantSecretError(t, err, agent.ErrSecretNotFound, "not_found")
+				wantSecretError(t, err, google.ErrSecretNotFound, "not_found")
 			}
 			if got := w.secrets.Accesses(idSecret); got != second+1 {
 				t.Fatalf("%d accesses in %d s, want %d", got, second, second+1)
@@ -204,7 +205,7 @@ func TestStale_clockSetBack(t *testing.T) {
 	clock := newClock()
 	d := w.open(t, w.config(), agent.Options{Now: clock.Now})
 	_, _, err := send(t.Context(), d)
-	wantSecretError(t, err, agent.ErrSecretNotFound, "not_found")
+	wantSecretError(t, err, google.ErrSecretNotFound, "not_found")
 	w.secrets.AddVersion(idSecret, []byte("brand_agent"))
 	clock.Advance(-time.Hour)
 	mustSend(t, w, d)
@@ -270,7 +271,7 @@ func TestStale_hang(t *testing.T) {
 		d := w.enter(t, w.config())
 		start := time.Now()
 		_, _, err := send(t.Context(), d)
-		wantSecretError(t, err, agent.ErrSecretUnavailable, "timeout")
+		wantSecretError(t, err, google.ErrSecretUnavailable, "timeout")
 		if errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v is a DeadlineExceeded, which would be the request's own", err)
 		}

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 // A token is replaced in the background, so no request waits for one.
@@ -65,7 +65,7 @@ func TestToken_endpointAway(t *testing.T) {
 		}
 
 		a, _, err := send(t.Context(), d)
-		if !errors.Is(err, agent.ErrTokenUnavailable) || errors.As(err, new(*agent.SecretError)) {
+		if !errors.Is(err, google.ErrTokenUnavailable) || errors.As(err, new(*google.SecretError)) {
 			t.Fatalf("at the end of the token: %v, want ErrTokenUnavailable", err)
 		}
 		if kept := strings.Count(w.logged(), "access token not renewed"); kept != (w.tokens.Requests()-requests)/2-1 {
@@ -98,7 +98,7 @@ func TestToken_hang(t *testing.T) {
 			t.Errorf("after %v: %v, want DeadlineExceeded after 1s", time.Since(start), err)
 		}
 		_, _, err = send(t.Context(), d)
-		if !errors.Is(err, agent.ErrTokenUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, google.ErrTokenUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v, want ErrTokenUnavailable", err)
 		}
 		if waited := time.Since(start); waited != 5*time.Second {
@@ -141,7 +141,7 @@ func TestToken_refused(t *testing.T) {
 		for range 60 {
 			for range 20 {
 				_, _, err := send(t.Context(), d)
-				e := wantSecretError(t, err, agent.ErrSecretInvalid, "invalid_grant")
+				e := wantSecretError(t, err, google.ErrSecretInvalid, "invalid_grant")
 				if e.Resource != keySecret+"/versions/latest" {
 					t.Fatalf("resource %q, want %s", e.Resource, keySecret)
 				}

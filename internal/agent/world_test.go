@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -212,28 +212,19 @@ func mustSend(t *testing.T, w *world, d *agent.Directory) (*agent.Agent, string)
 	return a, token
 }
 
-// wantSecretError checks that err is a SecretError of that sentinel and reason
-// which tells what to do.
-func wantSecretError(t *testing.T, err, sentinel error, reason string) *agent.SecretError {
+// wantSecretError checks that err is a SecretError with that sentinel and reason.
+func wantSecretError(t *testing.T, err, sentinel error, reason string) *google.SecretError {
 	t.Helper()
-	var e *agent.SecretError
-	if !errors.As(err, &e) || !errors.Is(err, sentinel) || e.Reason != reason || e.Action == "" {
-		t.Fatalf("error %s, want %q with the reason %s and an action", describe(err), sentinel, reason)
+	e, ok := errors.AsType[*google.SecretError](err)
+	if !ok || !errors.Is(err, sentinel) || e.Reason != reason {
+		t.Fatalf("error %v, want %q with the reason %s", err, sentinel, reason)
 	}
-	for _, other := range []error{agent.ErrSecretNotFound, agent.ErrSecretDenied, agent.ErrSecretInvalid, agent.ErrSecretUnavailable} {
+	for _, other := range []error{google.ErrSecretNotFound, google.ErrSecretDenied, google.ErrSecretInvalid, google.ErrSecretUnavailable} {
 		if other != sentinel && errors.Is(err, other) {
-			t.Errorf("error %s is also %q", describe(err), other)
+			t.Errorf("error %v is also %q", err, other)
 		}
 	}
 	return e
-}
-
-func describe(err error) string {
-	var e *agent.SecretError
-	if errors.As(err, &e) {
-		return fmt.Sprintf("%q (action: %s)", err, e.Action)
-	}
-	return fmt.Sprintf("%v", err)
 }
 
 // clock is a time that tests move.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 const (
@@ -95,7 +95,7 @@ func offBy(skew time.Duration) string {
 // blameClock enters a check that is skipped if the token endpoint has refused a key
 // while the clock is off: it refuses a signature from another time in the words for
 // a key that was deleted.
-func (e *examination) blameClock(name, subject string, refused *agent.SecretError) bool {
+func (e *examination) blameClock(name, subject string, refused *google.SecretError) bool {
 	if _, skew := e.watch.seen(); skew.Abs() <= clockFault || refused.Reason != "invalid_grant" {
 		return false
 	}

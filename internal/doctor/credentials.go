@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -79,7 +79,7 @@ func (e *examination) account(ctx context.Context, setting config.Secret) string
 }
 
 func (e *examination) noToken(name, account string, err error) {
-	refused := (*agent.SecretError)(nil)
+	refused := (*google.SecretError)(nil)
 	if errors.As(err, &refused) {
 		if e.blameClock(Credentials, name, refused) {
 			return

@@ -16,6 +16,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google/platform"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -120,7 +121,7 @@ type examination struct {
 	file    config.File
 	names   []string // of all agents, whichever was asked for
 	agents  *agent.Directory
-	who     *agent.Identity // nil until somebody had to know
+	who     *platform.Identity // nil until somebody had to know
 	secrets map[config.Secret]agent.Inspection
 	called  map[string]*call // by agent
 }

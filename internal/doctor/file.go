@@ -10,6 +10,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 // readFile checks rcshook.yaml, if there is one. Where it has faults the agent of the
@@ -29,7 +30,7 @@ func (e *examination) readFile(ctx context.Context) {
 	bound, cancel := e.bound(ctx)
 	defer cancel()
 	name, data, err := agent.ReadFile(bound, e.cfg, agent.Options{Transport: e.watch})
-	if refused := (*agent.SecretError)(nil); errors.As(err, &refused) {
+	if refused := (*google.SecretError)(nil); errors.As(err, &refused) {
 		e.add(Fault, File, e.cfg.File.String(), e.explain(refused, ""), e.advise(refused)...)
 		return
 	}

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/google/platform"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
 // identify finds out as whom secrets are read, once, and reports whether they can be.
@@ -15,9 +17,9 @@ func (e *examination) identify(ctx context.Context) bool {
 	}
 	ctx, cancel := e.bound(ctx)
 	defer cancel()
-	who, err := e.agents.Identity(ctx)
+	who, err := e.agents.Platform().Identity(ctx)
 	e.who = &who
-	refused := (*agent.SecretError)(nil)
+	refused := (*google.SecretError)(nil)
 	switch {
 	case errors.As(err, &refused) && e.blameClock(Identity, "", refused):
 	case errors.As(err, &refused):
@@ -49,7 +51,7 @@ func (e *examination) impersonate() []string {
 // reader names who reads secrets.
 func (e *examination) reader() string {
 	switch {
-	case e.who == nil || *e.who == (agent.Identity{}):
+	case e.who == nil || *e.who == (platform.Identity{}):
 		return "the account"
 	case e.who.Person:
 		return "your own account"
@@ -60,10 +62,10 @@ func (e *examination) reader() string {
 
 // advise is the next step after a secret could not be used, with names filled in
 // where they are known.
-func (e *examination) advise(refused *agent.SecretError) []string {
-	action := strings.ReplaceAll(refused.Action, "Send again later", "Try again later")
+func (e *examination) advise(refused *google.SecretError) []string {
+	action := response.SecretAdvice(refused)
 	switch who := e.who; {
-	case who == nil || *who == (agent.Identity{}):
+	case who == nil || *who == (platform.Identity{}):
 		if e.Service.Account != "" {
 			action = strings.ReplaceAll(action, "SERVICE_ACCOUNT", e.Service.Account)
 		}

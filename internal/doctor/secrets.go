@@ -8,6 +8,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
 // wanted is a secret of Secret Manager that some setting names.
@@ -89,7 +90,7 @@ func (e *examination) anyDefault() bool {
 // manager tells what is the matter with Secret Manager itself.
 func (e *examination) manager(all []*wanted) {
 	for _, w := range all {
-		if refused := (*agent.SecretError)(nil); errors.As(w.err, &refused) && refused.IsPlatform() {
+		if refused := (*google.SecretError)(nil); errors.As(w.err, &refused) && refused.IsPlatform() {
 			e.add(Fault, SecretManager, "", e.explain(refused, ""), e.advise(refused)...)
 			return
 		}
@@ -100,7 +101,7 @@ func (e *examination) manager(all []*wanted) {
 func (e *examination) secret(ctx context.Context, w *wanted) {
 	subject := w.secret.String()
 	version := "version " + w.found.Version
-	refused := (*agent.SecretError)(nil)
+	refused := (*google.SecretError)(nil)
 	switch {
 	case w.err == nil:
 		e.secrets[w.secret] = w.found

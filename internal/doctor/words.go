@@ -3,10 +3,10 @@ package doctor
 import (
 	"strings"
 
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
-// reasons are the words for a [agent.SecretError], by its reason. WHO is who reads.
+// reasons are the words for a [google.SecretError], by its reason. WHO is who reads.
 // Where the reason does not say all, the error's own words are added.
 var reasons = map[string]struct {
 	words string
@@ -38,9 +38,9 @@ var reasons = map[string]struct {
 	"invalid_grant":     {"the token endpoint does not accept the key of WHO (invalid_grant)", false},
 }
 
-// explain is what a [agent.SecretError] means. Reader is whose credentials it is
+// explain is what a [google.SecretError] means. Reader is whose credentials it is
 // about; empty means those that secrets are read with.
-func (e *examination) explain(refused *agent.SecretError, reader string) string {
+func (e *examination) explain(refused *google.SecretError, reader string) string {
 	if reader == "" {
 		reader = e.reader()
 	}

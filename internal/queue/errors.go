@@ -4,23 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
-	"google.golang.org/api/googleapi"
-
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/google"
 )
 
-// Kind is why a message could not be handed over.
+// Kind classifies an [Error].
 type Kind int
 
 // The kinds.
 const (
-	NotFound    Kind = iota + 1 // there is no such queue
-	Denied                      // we may not create tasks in it
-	Rejected                    // the task cannot be taken as it is
-	Unavailable                 // Cloud Tasks does not answer as it should
+	NotFound    Kind = iota + 1 // the queue does not exist
+	Denied                      // the function may not create tasks in the queue
+	Rejected                    // Cloud Tasks rejected the task itself
+	Unavailable                 // Cloud Tasks failed, or could not be reached
 )
 
 var kinds = map[Kind]string{NotFound: "not found", Denied: "denied", Rejected: "rejected", Unavailable: "unavailable"}
@@ -28,31 +25,29 @@ var kinds = map[Kind]string{NotFound: "not found", Denied: "denied", Rejected: "
 // String returns the kind in words.
 func (k Kind) String() string { return kinds[k] }
 
-// Error says why a message could not be handed over. Nothing in it is secret.
+// Error reports why a task could not be created. It contains nothing of the message.
 type Error struct {
 	Kind Kind
 
-	// Reason is one word for programs:
+	// Reason is one of these words:
 	//
 	//	not_found                                    NotFound
 	//	permission_denied, act_as, api_disabled,
 	//	scope, unauthenticated                       Denied, by Cloud Tasks
-	//	no_adc, bad_adc, invalid_grant, ...          Denied, our own credentials
+	//	no_adc, bad_adc, invalid_grant, ...          Denied, the function's credentials
 	//	invalid, not_ready                           Rejected
 	//	unavailable, rate_limited, timeout,
 	//	unreachable, adc_unavailable                 Unavailable
 	Reason string
 
-	// Queue is the name of the queue.
-	Queue string
+	// Queue is the name of the queue, Account the service account whose ID tokens
+	// its tasks carry.
+	Queue, Account string
 
-	// Action is what to do next, for people, with the command where there is one.
-	Action string
-
-	// Unsure says that the queue may have taken the task all the same.
+	// Unsure reports that the task may have been created anyway.
 	Unsure bool
 
-	// Err tells more.
+	// Err is the cause.
 	Err error
 
 	exists bool // a task of that name
@@ -65,54 +60,50 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// passing reports whether another attempt may fare better.
-func (e *Error) passing() bool {
+// isTransient reports whether another attempt may succeed at once.
+func (e *Error) isTransient() bool {
 	return e.Kind == Unavailable && e.Reason != "rate_limited" || e.Reason == "unauthenticated"
 }
 
-// tokenError is the error of a task that cannot be created for want of a token.
-func tokenError(queue string, err error) *Error {
-	e := &Error{Kind: Unavailable, Reason: "adc_unavailable", Queue: queue, Err: err}
-	if own := (*agent.SecretError)(nil); errors.As(err, &own) {
-		e.Reason, e.Action, e.Err = own.Reason, own.Action, own.Err
-		if own.Kind == agent.Denied {
+// setCredentials sets e to the error of the function's own credentials.
+func (e *Error) setCredentials(err error) {
+	e.Kind, e.Reason, e.Err = Unavailable, "adc_unavailable", err
+	if credentials, ok := errors.AsType[*google.SecretError](err); ok {
+		e.Reason, e.Err = credentials.Reason, credentials.Err
+		if credentials.Kind == google.Denied {
 			e.Kind = Denied
 		}
 	}
-	return e
 }
 
-// createError reads an error of the client of Cloud Tasks.
-func createError(ctx context.Context, queue, account string, err error) *Error {
-	e := &Error{Queue: queue}
-	switch answer := (*googleapi.Error)(nil); {
-	case errors.As(err, &answer):
-		refused := agent.ReadRefusal(answer)
-		e.Kind, e.Reason = meaning(refused)
-		e.exists = refused.Status == "ALREADY_EXISTS"
-		e.Unsure = answer.Code >= http.StatusInternalServerError
-		e.Err = refused.Err
+// setCall sets e to the error of a request to Cloud Tasks.
+func (e *Error) setCall(ctx context.Context, err error) {
+	e.Kind, e.Err = Unavailable, err
+	response, ok := errors.AsType[*google.APIError](err)
+	switch {
+	case ok:
+		e.Kind, e.Reason = classify(response)
+		e.Unsure = response.Code >= 500
+		e.exists = response.Status == "ALREADY_EXISTS"
 	case ctx.Err() != nil:
-		e.Kind, e.Reason, e.Unsure, e.Err = Unavailable, "timeout", true, errors.New("no answer in time")
+		e.Reason, e.Unsure, e.Err = "timeout", true, errors.New("timeout")
 	default:
-		e.Kind, e.Reason, e.Unsure, e.Err = Unavailable, "unreachable", true, agent.TransportError(err)
+		e.Reason, e.Unsure = "unreachable", true
 	}
-	e.Action = advise(queue, account, e.Reason)
-	return e
 }
 
-// meaning tells what a refusal of Cloud Tasks means.
-func meaning(r agent.Refusal) (Kind, string) {
-	switch r.Status {
+// classify returns the meaning of an error response of Cloud Tasks.
+func classify(response *google.APIError) (Kind, string) {
+	switch response.Status {
 	case "NOT_FOUND":
 		return NotFound, "not_found"
 	case "PERMISSION_DENIED":
 		switch {
-		case strings.Contains(r.Details, "SERVICE_DISABLED"):
+		case response.HasReason(google.ReasonDisabled):
 			return Denied, "api_disabled"
-		case strings.Contains(r.Details, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"):
+		case response.HasReason(google.ReasonScope):
 			return Denied, "scope"
-		case strings.Contains(r.Message, "actAs"):
+		case strings.Contains(response.Message, "iam.serviceAccounts.actAs"): // only the message has the permission
 			return Denied, "act_as"
 		}
 		return Denied, "permission_denied"
@@ -126,35 +117,5 @@ func meaning(r agent.Refusal) (Kind, string) {
 		return Unavailable, "rate_limited"
 	default:
 		return Unavailable, "unavailable"
-	}
-}
-
-// advise says what to do next. Commands hold what is known and name in capitals what
-// is not.
-func advise(queue, account, reason string) string {
-	parts := append(strings.Split(queue, "/"), "", "", "", "", "", "")
-	project, location, id := parts[1], parts[3], parts[5]
-	at := id + " --location=" + location + " --project=" + project
-	switch reason {
-	case "not_found":
-		return "Create the queue: gcloud tasks queues create " + at + " (a new one may take a minute to be known)"
-	case "permission_denied":
-		return "Let the service account of the function create tasks: gcloud tasks queues add-iam-policy-binding " + at +
-			" --member=serviceAccount:SERVICE_ACCOUNT --role=roles/cloudtasks.enqueuer (a queue that does not exist may be denied in the same words)"
-	case "act_as":
-		return "Let the service account of the function give its tasks the tokens of RCSHOOK_QUEUE_ACCOUNT: gcloud iam service-accounts add-iam-policy-binding " + account +
-			" --project=" + project + " --member=serviceAccount:SERVICE_ACCOUNT --role=roles/iam.serviceAccountUser"
-	case "api_disabled":
-		return "Enable the API: gcloud services enable cloudtasks.googleapis.com --project=" + project
-	case "scope", "unauthenticated":
-		return "Cloud Tasks does not accept the credentials of the function: check the service account that it runs as, or on a laptop: gcloud auth application-default login"
-	case "not_ready":
-		return "Look at the state of the queue: gcloud tasks queues describe " + at
-	case "invalid":
-		return "Check RCSHOOK_QUEUE_ACCOUNT and RCSHOOK_URL: Cloud Tasks does not take a task with them. If both are right, report it as a bug of rcshook."
-	case "rate_limited":
-		return "Send again later; if it lasts, ask for a higher quota of Cloud Tasks in the Cloud console, IAM & Admin, Quotas"
-	default: // unavailable, timeout, unreachable
-		return "Send again later: Cloud Tasks does not answer as it should. If it lasts, see status.cloud.google.com and the network of the function."
 	}
 }

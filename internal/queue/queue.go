@@ -1,201 +1,192 @@
-// Package queue lets messages wait in Cloud Tasks: it hands them over, one task for
-// each, and reads the tasks when the queue sends them back to the function.
+// Package queue stores messages in Cloud Tasks, one task each, and reads the tasks
+// when Cloud Tasks sends them back to the function.
 //
-// A task is named by its message ID, so the queue drops a message that was handed
-// over before, and the platform one that is sent twice.
+// The name of a task is its message ID. So the queue drops a message that was added
+// before, and RCS Business Messaging drops one that is sent twice.
 //
 // Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
 package queue
 
 import (
+	"cmp"
 	"context"
-	"log/slog"
-	"net/http"
-	"sync"
+	"maps"
 	"time"
 
-	cloudtasks "cloud.google.com/go/cloudtasks/apiv2"
-	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
-	"google.golang.org/api/option"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-
-	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/rbm"
 )
 
-// Path is above the addresses of tasks: the message ID follows.
+// Path is the path of tasks at the function, to which the message ID is appended.
 const Path = "/tasks/"
 
 // Limits of Cloud Tasks.
 const (
-	// MaxDelay is how far ahead a task can be scheduled.
+	// MaxDelay is the maximum time from now to the schedule time of a task.
 	//
 	// Google docs: https://docs.cloud.google.com/tasks/docs/quotas
 	MaxDelay = 30 * 24 * time.Hour
 
-	// MaxBody is the size of a task. The largest message, with the largest payload
-	// beside it for a fallback, has two thirds of it.
+	// MaxBody is the maximum size of a task. The largest message, with the largest
+	// payload for a fallback, takes two thirds of it.
 	//
 	// Google docs: https://docs.cloud.google.com/tasks/docs/quotas
 	MaxBody = 1 << 20
 
-	// minDeadline and maxDeadline bound the time of an attempt.
+	// minDeadline and maxDeadline limit the time of a dispatch attempt.
 	//
 	// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks#Task
 	minDeadline = 15 * time.Second
 	maxDeadline = 30 * time.Minute
 )
 
-// Options are what a [Client] works with.
+// API sends requests to Google's APIs as the account of the function.
+type API interface {
+	// Ready waits for an access token. Its error is a [*google.SecretError].
+	Ready(ctx context.Context) error
+
+	// Call sends a request with in as its JSON body, and decodes the JSON response
+	// into out. An error response is a [*google.APIError].
+	Call(ctx context.Context, method, url string, in, out any) error
+}
+
+// Options configure a [Client].
 type Options struct {
-	// Platform carries the requests.
-	Platform *agent.Platform
+	// API carries the requests.
+	API API
 
 	// Endpoint is a base URL to use instead of Google's; may be empty.
 	Endpoint string
 
-	// URL is the function's own address, Account the service account whose ID
-	// tokens the tasks carry. The tokens are made for URL.
+	// URL is the function's own address. Account is the service account whose ID
+	// tokens, with URL as their audience, the tasks carry.
 	URL, Account string
 
-	// Timeout is how long the function takes for a task at most.
+	// Timeout is the maximum time that the function takes for a task.
 	Timeout time.Duration
 }
 
-// Client hands messages over. It may be used by several goroutines. Making one costs
-// nothing: the client of the library is made when it is first needed.
-type Client struct {
-	options Options
-	client  func() (*cloudtasks.Client, error)
-}
+// Client creates tasks. It is safe for concurrent use.
+type Client struct{ options Options }
 
 // New returns a client.
 func New(o Options) *Client {
-	c := &Client{options: o}
-	c.client = sync.OnceValues(c.connect)
-	return c
+	o.Endpoint = cmp.Or(o.Endpoint, "https://cloudtasks.googleapis.com")
+	return &Client{options: o}
 }
 
-// connect makes the client of the library. REST, because it starts faster than gRPC.
-func (c *Client) connect() (*cloudtasks.Client, error) {
-	opts := []option.ClientOption{
-		option.WithHTTPClient(&http.Client{Transport: c.options.Platform}),
-		// The library can be told by an environment variable to log requests,
-		// which are messages.
-		option.WithLogger(slog.New(slog.DiscardHandler)),
-	}
-	if c.options.Endpoint != "" {
-		opts = append(opts, option.WithEndpoint(c.options.Endpoint))
-	}
-	client, err := cloudtasks.NewRESTClient(context.Background(), opts...)
-	if err != nil {
-		return nil, err
-	}
-	client.CallOptions.CreateTask = nil // deadlines and attempts are ours
-	return client, nil
-}
-
-// A Place is where and when a task is to be.
+// Place is the queue and the time of a task.
 type Place struct {
 	Queue string    // projects/*/locations/*/queues/*
-	At    time.Time // when it is sent at the earliest; zero means at once
+	At    time.Time // of the first dispatch; zero means now
 
-	// Header goes with the task.
+	// Header is added to the headers of the task.
 	Header map[string]string
 }
 
-// Times of handing over. A webhook has a second or less for all.
+// Limits for adding a task. A webhook has a second or less for everything.
 const (
-	patience = 5 * time.Second
-	attempts = 2
-	pause    = 50 * time.Millisecond
+	addTimeout = 5 * time.Second
+	attempts   = 2
+	retryDelay = 50 * time.Millisecond
 )
 
-// Add hands a task over and returns its name. Repeated tells that the queue has, or
-// had within the last day, a task for this message: then there is none more. The
-// error is an [*Error].
+// Add creates a task and returns its name. Repeated reports that the queue contains a
+// task for this message, or contained one within the last day; then Add creates none.
+// The error is an [*Error].
 func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeated bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
 	name = p.Queue + "/tasks/" + t.ID
-	if err := c.options.Platform.Ready(ctx); err != nil {
-		return name, false, tokenError(p.Queue, err)
+	failure := &Error{Queue: p.Queue, Account: c.options.Account}
+	if err := c.options.API.Ready(ctx); err != nil {
+		failure.setCredentials(err)
+		return name, false, failure
 	}
 	request, err := c.request(t, p, name)
 	if err != nil {
-		return name, false, &Error{Kind: Rejected, Reason: "invalid", Queue: p.Queue, Action: advise(p.Queue, c.options.Account, "invalid"), Err: err}
+		failure.Kind, failure.Reason, failure.Err = Rejected, "invalid", err
+		return name, false, failure
 	}
 	deadline, _ := ctx.Deadline()
-	each := time.Until(deadline) / attempts
-	unsure := false // some attempt may have succeeded
+	timeout := time.Until(deadline) / attempts
+	unsure := false // an attempt may have succeeded
 	for i := 1; ; i++ {
-		failed := c.create(ctx, request, each)
+		err := c.create(ctx, p.Queue, request, timeout)
 		switch {
-		case failed == nil:
+		case err == nil:
 			return name, false, nil
-		case failed.exists:
+		case err.exists:
 			return name, !unsure, nil
 		}
-		unsure = unsure || failed.Unsure
-		failed.Unsure = unsure
-		if !failed.passing() || i == attempts || !rest(ctx, pause) {
-			return name, false, failed
+		unsure = unsure || err.Unsure
+		err.Unsure = unsure
+		if !err.isTransient() || i == attempts {
+			return name, false, err
+		}
+		select {
+		case <-time.After(retryDelay):
+		case <-ctx.Done():
+			return name, false, err
 		}
 	}
 }
 
-// rest reports whether ctx goes on after d.
-func rest(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+// create makes one attempt to create a task.
+func (c *Client) create(ctx context.Context, queue string, request *createRequest, timeout time.Duration) *Error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var created struct{} // the response must be JSON
+	if err := c.options.API.Call(ctx, "POST", c.options.Endpoint+"/v2/"+queue+"/tasks", request, &created); err != nil {
+		e := &Error{Queue: queue, Account: c.options.Account}
+		e.setCall(ctx, err)
+		return e
 	}
+	return nil
 }
 
-func (c *Client) request(t Task, p Place, name string) (*cloudtaskspb.CreateTaskRequest, error) {
+// createRequest is the request to create a task.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/create
+type createRequest struct {
+	Task struct {
+		Name             string       `json:"name"`
+		ScheduleTime     time.Time    `json:"scheduleTime,omitzero"`
+		DispatchDeadline rbm.Duration `json:"dispatchDeadline"`
+		HTTPRequest      httpRequest  `json:"httpRequest"`
+	} `json:"task"`
+}
+
+type httpRequest struct {
+	URL        string            `json:"url"`
+	HTTPMethod string            `json:"httpMethod"`
+	Headers    map[string]string `json:"headers"`
+	Body       []byte            `json:"body"`
+	OIDCToken  struct {
+		ServiceAccountEmail string `json:"serviceAccountEmail"`
+		Audience            string `json:"audience"`
+	} `json:"oidcToken"`
+}
+
+func (c *Client) request(t Task, p Place, name string) (*createRequest, error) {
 	body, err := t.encode()
 	if err != nil {
 		return nil, err
 	}
-	header := map[string]string{"Content-Type": "application/json"}
-	for key, value := range p.Header {
-		header[key] = value
-	}
-	task := &cloudtaskspb.Task{
-		Name: name,
-		// A little more than the function takes, so that an attempt whose
-		// connection is lost is soon followed by another one.
-		DispatchDeadline: durationpb.New(min(max(c.options.Timeout+10*time.Second, minDeadline), maxDeadline)),
-		MessageType: &cloudtaskspb.Task_HttpRequest{HttpRequest: &cloudtaskspb.HttpRequest{
-			Url:        c.options.URL + Path + t.ID,
-			HttpMethod: cloudtaskspb.HttpMethod_POST,
-			Headers:    header,
-			Body:       body,
-			AuthorizationHeader: &cloudtaskspb.HttpRequest_OidcToken{OidcToken: &cloudtaskspb.OidcToken{
-				ServiceAccountEmail: c.options.Account,
-				Audience:            c.options.URL,
-			}},
-		}},
-	}
+	request := new(createRequest)
+	task := &request.Task
+	task.Name = name
 	if !p.At.IsZero() {
-		task.ScheduleTime = timestamppb.New(p.At)
+		task.ScheduleTime = p.At.UTC()
 	}
-	return &cloudtaskspb.CreateTaskRequest{Parent: p.Queue, Task: task}, nil
-}
-
-func (c *Client) create(ctx context.Context, request *cloudtaskspb.CreateTaskRequest, patience time.Duration) *Error {
-	client, err := c.client()
-	if err != nil {
-		return &Error{Kind: Unavailable, Reason: "unavailable", Queue: request.GetParent(), Action: advise(request.GetParent(), "", "unavailable"), Err: err}
+	// A little more than the function takes, so that an attempt with a lost
+	// connection is soon followed by another one.
+	task.DispatchDeadline = rbm.Duration(min(max(c.options.Timeout+10*time.Second, minDeadline), maxDeadline))
+	task.HTTPRequest = httpRequest{
+		URL: c.options.URL + Path + t.ID, HTTPMethod: "POST", Body: body,
+		Headers: map[string]string{"Content-Type": "application/json"},
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if _, err = client.CreateTask(ctx, request); err != nil {
-		return createError(ctx, request.GetParent(), c.options.Account, err)
-	}
-	return nil
+	maps.Copy(task.HTTPRequest.Headers, p.Header)
+	task.HTTPRequest.OIDCToken.ServiceAccountEmail = c.options.Account
+	task.HTTPRequest.OIDCToken.Audience = c.options.URL
+	return request, nil
 }

@@ -59,7 +59,7 @@ type Trip struct {
 
 // Begin starts the trip of r.
 func Begin(r *http.Request) *Trip {
-	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), Trace: trace.Of(r.Header)}
+	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), Trace: trace.FromHeader(r.Header)}
 	if t.ID = t.Trace.ID; t.ID == "" {
 		t.ID = uuid.NewString()
 	}
@@ -111,8 +111,8 @@ func (t *Trip) correlate() []slog.Attr {
 		slog.String("logging.googleapis.com/trace", "projects/"+t.Project+"/traces/"+t.Trace.ID),
 		slog.Bool("logging.googleapis.com/trace_sampled", t.Trace.Sampled),
 	}
-	if t.Trace.Span != "" {
-		attrs = append(attrs, slog.String("logging.googleapis.com/spanId", t.Trace.Span))
+	if t.Trace.ParentID != "" {
+		attrs = append(attrs, slog.String("logging.googleapis.com/spanId", t.Trace.ParentID))
 	}
 	return attrs
 }

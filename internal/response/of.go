@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/source"
@@ -32,7 +32,7 @@ func Of(err error) *Answer {
 		body    *payload.BodyError
 		faults  payload.Errors
 		setting *config.Error
-		secret  *agent.SecretError
+		secret  *google.SecretError
 		remote  *rbm.Error
 		mapping *source.MappingError
 		shared  *source.SecretError
@@ -78,9 +78,9 @@ func Of(err error) *Answer {
 		return ofSecret(secret)
 	case errors.As(err, &remote):
 		return ofRemote(err, remote)
-	case errors.Is(err, agent.ErrWaiting):
+	case errors.Is(err, google.ErrWaiting):
 		return New(code.SecretUnavailable).causedBy(err).wait(0)
-	case errors.Is(err, agent.ErrTokenUnavailable):
+	case errors.Is(err, google.ErrTokenUnavailable):
 		return New(code.UpstreamUnavailable).causedBy(err).wait(0)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return New(code.UpstreamTimeout).causedBy(err).wait(0)
@@ -148,14 +148,14 @@ func ofSettings(e *config.Error) *Answer {
 	return a
 }
 
-func ofSecret(e *agent.SecretError) *Answer {
+func ofSecret(e *google.SecretError) *Answer {
 	c := code.SecretInvalid
 	switch {
-	case errors.Is(e, agent.ErrSecretNotFound):
+	case errors.Is(e, google.ErrSecretNotFound):
 		c = code.SecretNotFound
-	case errors.Is(e, agent.ErrSecretDenied):
+	case errors.Is(e, google.ErrSecretDenied):
 		c = code.SecretDenied
-	case errors.Is(e, agent.ErrSecretUnavailable):
+	case errors.Is(e, google.ErrSecretUnavailable):
 		c = code.SecretUnavailable
 	}
 	a := New(c).causedBy(e).wait(0)
@@ -163,9 +163,7 @@ func ofSecret(e *agent.SecretError) *Answer {
 	if e.Resource != "" {
 		a.Detail = e.Resource
 	}
-	if e.Action != "" {
-		a.Action = e.Action
-	}
+	a.Action = SecretAdvice(e)
 	return a
 }
 
@@ -175,7 +173,7 @@ func ofQueue(e *queue.Error) *Answer {
 		queue.NotFound: code.QueueNotFound, queue.Denied: code.QueueDenied, queue.Rejected: code.QueueRejected, queue.Unavailable: code.QueueUnavailable,
 	}[e.Kind]
 	a := New(c).causedBy(e).wait(0)
-	a.Reason, a.Detail, a.Action = e.Reason, e.Queue, e.Action
+	a.Reason, a.Detail, a.Action = e.Reason, e.Queue, QueueAdvice(e)
 	return a
 }
 

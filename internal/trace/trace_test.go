@@ -25,7 +25,7 @@ func (s *sent) RoundTrip(r *http.Request) (*http.Response, error) {
 // passed returns the trace headers of a request that is made for one with headers h.
 func passed(t *testing.T, h http.Header) (parent, state string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(trace.With(t.Context(), trace.Of(h)), http.MethodPost, "https://example.com/", nil)
+	req, err := http.NewRequestWithContext(trace.NewContext(t.Context(), trace.FromHeader(h)), http.MethodPost, "https://example.com/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,10 +47,10 @@ func TestTrace(t *testing.T) {
 		want        trace.Trace
 		flags       string // that are passed on; empty: nothing is
 	}{
-		{"Traceparent", "00-" + id + "-" + span + "-01", trace.Trace{ID: id, Span: span, Sampled: true}, "01"},
-		{"Traceparent", "00-" + id + "-" + span + "-00", trace.Trace{ID: id, Span: span}, "00"},
-		{"Traceparent", "00-" + id + "-" + span + "-03", trace.Trace{ID: id, Span: span, Sampled: true}, "03"},
-		{"Traceparent", "cc-" + id + "-" + span + "-ff-more", trace.Trace{ID: id, Span: span, Sampled: true}, "01"},
+		{"Traceparent", "00-" + id + "-" + span + "-01", trace.Trace{ID: id, ParentID: span, Sampled: true}, "01"},
+		{"Traceparent", "00-" + id + "-" + span + "-00", trace.Trace{ID: id, ParentID: span}, "00"},
+		{"Traceparent", "00-" + id + "-" + span + "-03", trace.Trace{ID: id, ParentID: span, Sampled: true}, "03"},
+		{"Traceparent", "cc-" + id + "-" + span + "-ff-more", trace.Trace{ID: id, ParentID: span, Sampled: true}, "01"},
 		{"Traceparent", "00-" + id + "-" + span + "-01-more", trace.Trace{}, ""},
 		{"Traceparent", "ff-" + id + "-" + span + "-01", trace.Trace{}, ""},
 		{"Traceparent", "00-" + zero + "-" + span + "-01", trace.Trace{}, ""},
@@ -59,19 +59,19 @@ func TestTrace(t *testing.T) {
 		{"Traceparent", "00-" + id + "-" + span + "-0x", trace.Trace{}, ""},
 		{"Traceparent", id, trace.Trace{}, ""},
 		{"Traceparent", "+12025550123", trace.Trace{}, ""},
-		{"X-Cloud-Trace-Context", id + "/67667974448284343;o=1", trace.Trace{ID: id, Span: "00f067aa0ba902b7", Sampled: true}, ""},
-		{"X-Cloud-Trace-Context", id + "/1;o=0", trace.Trace{ID: id, Span: "0000000000000001"}, ""},
+		{"X-Cloud-Trace-Context", id + "/67667974448284343;o=1", trace.Trace{ID: id, ParentID: "00f067aa0ba902b7", Sampled: true}, ""},
+		{"X-Cloud-Trace-Context", id + "/1;o=0", trace.Trace{ID: id, ParentID: "0000000000000001"}, ""},
 		{"X-Cloud-Trace-Context", id, trace.Trace{ID: id}, ""},
 		{"X-Cloud-Trace-Context", "+12025550123", trace.Trace{}, ""},
 		{"X-Cloud-Trace-Context", strings.ToUpper(id), trace.Trace{}, ""},
 	} {
 		h := http.Header{}
 		h.Set(tt.name, tt.value)
-		got := trace.Of(h)
-		if got.ID != tt.want.ID || got.Span != tt.want.Span || got.Sampled != tt.want.Sampled {
+		got := trace.FromHeader(h)
+		if got.ID != tt.want.ID || got.ParentID != tt.want.ParentID || got.Sampled != tt.want.Sampled {
 			t.Errorf("%s: %s is %+v, want %+v", tt.name, tt.value, got, tt.want)
 		}
-		if want := tt.want; tt.flags == "" && got.Header() != nil || tt.flags != "" && got.Header()["Traceparent"] != "00-"+want.ID+"-"+want.Span+"-"+tt.flags {
+		if want := tt.want; tt.flags == "" && got.Header() != nil || tt.flags != "" && got.Header()["Traceparent"] != "00-"+want.ID+"-"+want.ParentID+"-"+tt.flags {
 			t.Errorf("%s: %s is passed on later as %v", tt.name, tt.value, got.Header())
 		}
 		parent, _ := passed(t, h)
@@ -80,7 +80,7 @@ func TestTrace(t *testing.T) {
 		}
 	}
 	twice := http.Header{"Traceparent": {"00-" + id + "-" + span + "-01", "00-" + id + "-" + span + "-01"}}
-	if got := trace.Of(twice); got.ID != "" {
+	if got := trace.FromHeader(twice); got.ID != "" {
 		t.Errorf("two of them are %+v", got)
 	}
 }
@@ -125,13 +125,13 @@ func FuzzOf(f *testing.F) {
 	logged := regexp.MustCompile(`^([0-9a-f]{32}( [0-9a-f]{16})?)? ?$`)
 	f.Fuzz(func(t *testing.T, parent, state, cloud string) {
 		h := http.Header{"Traceparent": {parent}, "Tracestate": {state}, "X-Cloud-Trace-Context": {cloud}}
-		in := trace.Of(h)
+		in := trace.FromHeader(h)
 		parent, state = passed(t, h)
 		if !form.MatchString(parent) || parent == "" && state != "" || len(state) > 512 || strings.ContainsAny(state, "\r\n") {
 			t.Errorf("%q and %q are passed on", parent, state)
 		}
-		if !logged.MatchString(in.ID + " " + in.Span) {
-			t.Errorf("%q and %q are logged", in.ID, in.Span)
+		if !logged.MatchString(in.ID + " " + in.ParentID) {
+			t.Errorf("%q and %q are logged", in.ID, in.ParentID)
 		}
 	})
 }

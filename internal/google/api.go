@@ -1,0 +1,63 @@
+package google
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// APIError is an error response of a Google API.
+//
+// Google docs: https://docs.cloud.google.com/apis/design/errors
+type APIError struct {
+	Code    int      // HTTP status
+	Status  string   // such as NOT_FOUND; "" if the response is not from a Google API
+	Message string   // of the response, shortened
+	Reasons []string // of the details, such as SERVICE_DISABLED
+}
+
+// Words of [APIError.Reasons].
+const (
+	ReasonDisabled = "SERVICE_DISABLED"
+	ReasonScope    = "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+)
+
+// ParseAPIError returns the error in a response with this HTTP status and body. A
+// body of another form, such as the page of a proxy, is not kept.
+func ParseAPIError(code int, body []byte) *APIError {
+	var response struct {
+		Error struct {
+			Status  string `json:"status"`
+			Message string `json:"message"`
+			Details []struct {
+				Reason string `json:"reason"`
+			} `json:"details"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(body, &response) != nil || response.Error.Status == "" {
+		return &APIError{Code: code}
+	}
+	e := &APIError{Code: code, Status: response.Error.Status, Message: strings.ToValidUTF8(response.Error.Message, "")}
+	if runes := []rune(e.Message); len(runes) > maxMessage {
+		e.Message = string(runes[:maxMessage]) + "..."
+	}
+	for _, d := range response.Error.Details {
+		if d.Reason != "" {
+			e.Reasons = append(e.Reasons, d.Reason)
+		}
+	}
+	return e
+}
+
+const maxMessage = 300 // characters
+
+func (e *APIError) Error() string {
+	if e.Status == "" {
+		return fmt.Sprintf("HTTP %d without the JSON error of a Google API", e.Code)
+	}
+	return fmt.Sprintf("HTTP %d %s: %s", e.Code, e.Status, e.Message)
+}
+
+// HasReason reports whether the details of the response contain reason.
+func (e *APIError) HasReason(reason string) bool { return slices.Contains(e.Reasons, reason) }
