@@ -134,11 +134,11 @@ func ReadFile(ctx context.Context, cfg config.Config, opts Options) (name string
 			data, err = os.ReadFile(filepath.Join(sourceFolder, name))
 		}
 		if err != nil {
-			detail := "the file cannot be read"
+			reason := "cannot be read"
 			if errors.Is(err, os.ErrNotExist) {
-				detail = "the file does not exist; if it is in the deployed folder, check .gcloudignore"
+				reason = "does not exist; if it is in the deployed folder, check .gcloudignore"
 			}
-			return name, nil, &config.Error{Problems: []config.Problem{config.Position{Path: "RCSHOOK_CONFIG"}.Problemf("%s", detail)}}
+			return name, nil, &config.Error{Problems: []config.Problem{config.Position{Path: "RCSHOOK_CONFIG"}.Problemf("names a file that %s", reason)}}
 		}
 		return filepath.Base(name), data, nil
 	}
