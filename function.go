@@ -250,7 +250,7 @@ func (h *Handler) authenticate(r *http.Request) error {
 	case h.fault != nil || h.cfg.AllowUnauthenticated:
 		return h.fault
 	}
-	if h.tokens != nil && (h.cfg.APIKeys == "" || source.IsToken(r.Header)) {
+	if h.tokens != nil && (h.cfg.APIKeys == "" || source.IsIDToken(r.Header)) {
 		return h.tokens.Verify(r.Context(), r.Header, h.now())
 	}
 	text, err := h.agents.Secret(r.Context(), h.cfg.APIKeys)

@@ -67,10 +67,10 @@ func (s *stage) sign(t *testing.T, h *Handler, r *request) {
 	audience, emails := h.cfg.Audience, h.cfg.Emails
 	path, query, _ := strings.Cut(r.path, "?")
 	from, err := h.sources.Find(strings.TrimPrefix(path, hooksPath))
-	if err == nil && !from.Google() {
+	if err == nil && !from.UsesGoogleTokens() {
 		secret := []byte(from.Config.Secrets[0].Literal())
 		if how == "forged" {
-			_, secret = from.Pair()
+			_, secret = from.NewKeys()
 		}
 		signed := &source.Request{Method: r.method, Query: query, Header: r.header, Body: r.body}
 		if err := from.Sign(signed, secret, at); err != nil {
@@ -279,7 +279,7 @@ func (s *stage) rehearse(t *testing.T, preset, mapping string) (*Handler, reques
 	var sender []byte
 	if preset == "sendgrid" {
 		var receiver []byte
-		receiver, sender = source.PairOf("ecdsa-p256")
+		receiver, sender = source.NewKeys("ecdsa-p256")
 		entry["secret"] = string(receiver)
 	} else if secret, ok := entry["secret"].(string); ok {
 		sender = []byte(secret)
@@ -301,7 +301,7 @@ func (s *stage) rehearse(t *testing.T, preset, mapping string) (*Handler, reques
 		t.Fatal(err)
 	}
 	sample := from.Sample("0001")
-	if from.Google() {
+	if from.UsesGoogleTokens() {
 		sample.Header.Set("Authorization", "Bearer "+s.google.Token("https://example.com", "robot@example.com", s.clock.now()))
 	} else if err := from.Sign(sample, sender, s.clock.now()); err != nil {
 		t.Fatal(err)

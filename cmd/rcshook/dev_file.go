@@ -84,7 +84,7 @@ func (f *rehearsedFile) secrets(sim *rbmtest.Simulator, s *source.Source) {
 		sender := []byte(secret.Literal())
 		if name, ok := secret.Resource(); ok {
 			var receiver []byte
-			receiver, sender = s.Pair()
+			receiver, sender = s.NewKeys()
 			provide(sim, name, receiver)
 		}
 		if i == 0 {
@@ -168,7 +168,7 @@ func (f *rehearsedFile) samples() []phone.Source {
 	var all []phone.Source
 	for _, s := range f.sources {
 		if s.Config.Preset != "" {
-			all = append(all, phone.Source{Name: s.Name, About: s.About(), Sample: func() (*http.Request, error) { return f.sample(s) }})
+			all = append(all, phone.Source{Name: s.Name, About: s.Description(), Sample: func() (*http.Request, error) { return f.sample(s) }})
 		}
 	}
 	return all
@@ -177,7 +177,7 @@ func (f *rehearsedFile) samples() []phone.Source {
 // sample makes a sample event like no other, so that it is no repetition.
 func (f *rehearsedFile) sample(s *source.Source) (*http.Request, error) {
 	event := s.Sample(strings.ToLower(rand.Text())[:12])
-	if s.Google() {
+	if s.UsesGoogleTokens() {
 		event.Header.Set("Authorization", "Bearer "+f.google.Token(s.Config.Audience[0], s.Config.Emails[0], time.Now()))
 	} else if err := s.Sign(event, f.senders[s.Name], time.Now()); err != nil {
 		return nil, fmt.Errorf("the sample cannot be signed, because the file holds a public key: name a secret instead, and dev makes up a pair of keys")
@@ -201,6 +201,6 @@ func (f *rehearsedFile) greet(stdout io.Writer) {
 	fmt.Fprintln(stdout, "\nSources; the phone can send a sample event of each:")
 	fmt.Fprintln(stdout)
 	for _, s := range f.sources {
-		fmt.Fprintf(stdout, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.About())
+		fmt.Fprintf(stdout, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.Description())
 	}
 }

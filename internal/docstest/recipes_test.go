@@ -107,7 +107,7 @@ func (k *kitchen) try(b box) {
 	case "json event":
 		r := k.source.Sample("0001")
 		r.Body = []byte(b.text)
-		if k.source.Google() {
+		if k.source.UsesGoogleTokens() {
 			r.Header.Set("Authorization", "Bearer "+k.google.Token(k.source.Config.Audience[0], k.source.Config.Emails[0], time.Now()))
 		} else if err := k.source.Sign(r, k.secret, time.Now()); err != nil {
 			k.t.Fatal(err)
@@ -138,7 +138,7 @@ func (k *kitchen) file(text string) {
 		name, _ := s.Resource()
 		secret, _, _ := strings.Cut(name, "/versions/")
 		var receiver []byte
-		receiver, k.secret = k.source.Pair()
+		receiver, k.secret = k.source.NewKeys()
 		k.sim.Secrets().AddVersion(secret, receiver)
 	}
 	if k.google, err = source.NewIssuer(); err != nil {

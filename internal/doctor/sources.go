@@ -48,11 +48,11 @@ func (e *examination) source(ctx context.Context, name string) {
 			return
 		}
 	}
-	if s.Google() && !e.googleKeys(ctx, Source, name) {
+	if s.UsesGoogleTokens() && !e.googleKeys(ctx, Source, name) {
 		return
 	}
 	detail := "it compiles, and " + count(len(c.Secrets), "secret") + " can be used"
-	if s.Google() {
+	if s.UsesGoogleTokens() {
 		detail = "it compiles, and the tokens of Google can be checked"
 	}
 	if c.Preset != "" {

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,17 +18,20 @@ import (
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// ErrKeys means that Google's public keys cannot be had, so that a token can be
-// neither believed nor refused.
-var ErrKeys = errors.New("the public keys of Google cannot be fetched")
+// ErrKeys means that Google's public keys cannot be fetched, so that a token can be
+// neither accepted nor rejected.
+var ErrKeys = errors.New("cannot fetch Google's public keys")
 
 const (
 	googleIssuer = "https://accounts.google.com"
 	googleHost   = "https://www.googleapis.com"
 	googlePath   = "/oauth2/v3/certs"
+
+	// notBeforeLeeway allows for clocks that differ, as go-oidc does.
+	notBeforeLeeway = 5 * time.Minute
 )
 
-// GoogleTokens checks ID tokens that Google signs for service accounts.
+// GoogleTokens verifies ID tokens that Google issues to service accounts.
 //
 // Google docs: https://docs.cloud.google.com/docs/authentication/get-id-token
 type GoogleTokens struct {
@@ -36,101 +40,101 @@ type GoogleTokens struct {
 	emails   []string
 }
 
-// NewGoogleTokens returns a check for tokens that are for one of the audiences and
-// of one of the accounts. Any service account of anybody can have a token for any
-// audience, so it is the email that tells callers apart.
+// NewGoogleTokens returns a verifier of tokens for one of the audiences and one of the
+// accounts. Every Google service account can get a token for any audience, so only the
+// email identifies the caller.
 //
-// Endpoint is another base URL for Google's keys; empty means Google's. They are
-// fetched with transport when the first token comes.
+// Endpoint is the base URL of Google's public keys; empty means Google's own. They are
+// fetched with transport when the first token arrives.
 func NewGoogleTokens(endpoint string, transport http.RoundTripper, audience, emails []string) *GoogleTokens {
 	return &GoogleTokens{newGoogleKeys(endpoint, transport), audience, emails}
 }
 
-// Verify checks the token in the header Authorization. The error is
+// Verify verifies the token in the header Authorization. The error is
 // [ErrUnauthorized], [ErrSignature], [ErrStale], [ErrKeys], or that of ctx.
 func (g *GoogleTokens) Verify(ctx context.Context, h http.Header, now time.Time) error {
-	return (&google{g.keys, g.audience, g.emails}).verify(ctx, &Request{Header: h}, nil, now)
-}
-
-// IsToken reports whether the bearer token of h has the form of an ID token, so
-// that it is no API key.
-func IsToken(h http.Header) bool {
-	_, raw, _ := strings.Cut(h.Get("Authorization"), " ")
-	return strings.HasPrefix(raw, "ey") && strings.Count(raw, ".") == 2
-}
-
-// google is the scheme of Cloud Tasks, Cloud Scheduler and Pub/Sub.
-type google struct {
-	keys     *googleKeys
-	audience []string
-	emails   []string
-}
-
-func (g *google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
-	value, err := standardwebhook.Header(r.Header, "Authorization")
+	value, err := standardwebhook.Header(h, "Authorization")
 	if err != nil {
 		return err
 	}
 	scheme, raw, _ := strings.Cut(value, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return standardwebhook.Errorf(ErrUnauthorized, "the header Authorization holds no bearer token")
+		return standardwebhook.Errorf(ErrUnauthorized, "the header Authorization has no bearer token")
 	}
-	token, err := g.keys.verifier(now).Verify(ctx, strings.TrimSpace(raw))
-	if err != nil {
-		return g.refusal(ctx, err)
-	}
+	// The verifier checks the signature only. Its other errors have no types, so the
+	// claims are checked below.
+	check := &signatureCheck{keys: g.keys}
+	verifier := oidc.NewVerifier(googleIssuer, check, &oidc.Config{SkipClientIDCheck: true, SkipExpiryCheck: true, SkipIssuerCheck: true})
+	token, err := verifier.Verify(ctx, strings.TrimSpace(raw))
 	var claims struct {
-		Email    string `json:"email"`
-		Verified bool   `json:"email_verified"`
+		Email     string  `json:"email"`
+		Verified  bool    `json:"email_verified"`
+		NotBefore float64 `json:"nbf"`
 	}
-	if err := token.Claims(&claims); err != nil {
-		return standardwebhook.Errorf(ErrUnauthorized, "the claims of the token cannot be read")
+	if err == nil {
+		err = token.Claims(&claims)
 	}
-	known := func(audience string) bool { return slices.Contains(g.audience, audience) }
 	switch {
-	case !slices.ContainsFunc(token.Audience, known):
-		return standardwebhook.Errorf(ErrUnauthorized, "the token is for another audience")
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(check.err, ErrKeys):
+		return ErrKeys
+	case check.err != nil:
+		return standardwebhook.Errorf(ErrSignature, "the token was not signed by Google")
+	default:
+		return standardwebhook.Errorf(ErrUnauthorized, "the bearer token is not an ID token")
+	}
+	switch {
+	case token.Issuer != googleIssuer && "https://"+token.Issuer != googleIssuer:
+		return standardwebhook.Errorf(ErrUnauthorized, "the token was not issued by Google")
+	case token.Expiry.Before(now):
+		return standardwebhook.Errorf(ErrStale, "the token has expired")
+	case claims.NotBefore > float64(now.Add(notBeforeLeeway).Unix()):
+		return standardwebhook.Errorf(ErrStale, "the token is not valid yet")
+	case !slices.ContainsFunc(token.Audience, func(a string) bool { return slices.Contains(g.audience, a) }):
+		return standardwebhook.Errorf(ErrUnauthorized, "the token has another audience")
 	case !claims.Verified || !slices.Contains(g.emails, claims.Email):
-		return standardwebhook.Errorf(ErrUnauthorized, "the token is of an account that may not call")
+		return standardwebhook.Errorf(ErrUnauthorized, "the account of this token is not allowed to call")
 	}
 	return nil
 }
 
-// refusal sorts the library's errors, which it mostly makes of text. It goes by how they
-// begin: later on they quote the token, and so whatever a stranger wrote into one.
-func (g *google) refusal(ctx context.Context, err error) error {
-	expired := (*oidc.TokenExpiredError)(nil)
-	begins := func(with string) bool { return strings.HasPrefix(err.Error(), with) }
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &expired):
-		return standardwebhook.Errorf(ErrStale, "the token has expired")
-	case begins("failed to verify signature: fetching keys"):
-		return ErrKeys
-	case begins("oidc: id token issued by a different provider"):
-		return standardwebhook.Errorf(ErrUnauthorized, "the token is not one of Google's")
-	case begins("oidc: malformed jwt"):
-		return standardwebhook.Errorf(ErrUnauthorized, "the bearer token is no ID token")
-	case begins("oidc: current time"):
-		return standardwebhook.Errorf(ErrStale, "the token is not valid yet")
-	default:
-		return standardwebhook.Errorf(ErrSignature, "the signature of the token is not Google's")
-	}
+// IsIDToken reports whether the bearer token of h has the form of an ID token rather
+// than of an API key.
+func IsIDToken(h http.Header) bool {
+	_, raw, _ := strings.Cut(h.Get("Authorization"), " ")
+	return strings.HasPrefix(raw, "ey") && strings.Count(raw, ".") == 2
 }
 
-func (*google) pair() (receiver, sender []byte) { return nil, nil }
-func (*google) usable([]byte) error             { return nil }
+// google is the scheme of Cloud Tasks, Cloud Scheduler and Pub/Sub.
+type google struct{ tokens *GoogleTokens }
 
-func (*google) sign(*Request, []byte, time.Time) error {
-	return errors.New("only Google signs ID tokens")
+func (g google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
+	return g.tokens.Verify(ctx, r.Header, now)
 }
 
-// googleKeys are Google's public keys. A key set of the library keeps them, and
-// fetches them again when a token names a key that it does not know.
-type googleKeys struct {
-	set *oidc.RemoteKeySet
+func (google) sign(*Request, []byte, time.Time) error {
+	return errors.New("only Google can sign ID tokens")
 }
+
+func (google) newKeys() (receiver, sender []byte) { return nil, nil }
+func (google) checkSecret([]byte) error           { return nil }
+
+// signatureCheck keeps the error of its keys, which the verifier reduces to text.
+type signatureCheck struct {
+	keys *googleKeys
+	err  error
+}
+
+func (c *signatureCheck) VerifySignature(ctx context.Context, jwt string) (claims []byte, err error) {
+	claims, c.err = c.keys.VerifySignature(ctx, jwt)
+	return claims, c.err
+}
+
+// googleKeys are Google's public keys. The key set caches them, and fetches them again
+// when a token has an unknown key ID.
+type googleKeys struct{ *oidc.RemoteKeySet }
 
 func newGoogleKeys(endpoint string, transport http.RoundTripper) *googleKeys {
 	if endpoint == "" {
@@ -139,61 +143,55 @@ func newGoogleKeys(endpoint string, transport http.RoundTripper) *googleKeys {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	client := &http.Client{Transport: &sparing{base: transport}, Timeout: keysPatience}
+	client := &http.Client{Transport: &keysTransport{base: transport}, Timeout: keysTimeout}
 	return &googleKeys{oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), endpoint+googlePath)}
 }
 
-func (k *googleKeys) verifier(now time.Time) *oidc.IDTokenVerifier {
-	return oidc.NewVerifier(googleIssuer, k.set, &oidc.Config{
-		SkipClientIDCheck: true, // there may be several; see above
-		Now:               func() time.Time { return now },
-	})
-}
-
 const (
-	keysPatience = 3 * time.Second
+	keysTimeout = 3 * time.Second
 
-	// keysPause is how long a fetched answer is used again, and a failure not
-	// followed by another attempt: anybody can make up tokens of unknown keys,
-	// and each makes the library fetch.
-	keysPause        = 30 * time.Second
-	keysFailurePause = time.Second
+	// The key set fetches whenever a token has an unknown key ID, and anyone can send such
+	// tokens. So a response is reused for keysPause, and an error for keysErrorPause.
+	keysPause      = 30 * time.Second
+	keysErrorPause = time.Second
 
 	maxKeys = 1 << 20
 )
 
-// sparing fetches one document, and not too often.
-type sparing struct {
+// keysTransport limits how often the keys are fetched. Its errors are [ErrKeys].
+type keysTransport struct {
 	base http.RoundTripper
 
-	mu      sync.Mutex
-	at      time.Time // of the last attempt
-	body    []byte    // of the last answer
-	failure error     // of the last attempt
+	mu   sync.Mutex
+	at   time.Time // of the last attempt
+	body []byte    // of the last response
+	err  error     // of the last attempt
 }
 
-func (s *sparing) RoundTrip(r *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	since := time.Since(s.at)
-	if s.at.IsZero() || s.failure == nil && since > keysPause || s.failure != nil && since > keysFailurePause {
-		body, err := s.fetch(r)
-		if s.failure = err; err == nil {
-			s.body = body
-		}
-		s.at = time.Now()
+func (t *keysTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pause := keysPause
+	if t.err != nil {
+		pause = keysErrorPause
 	}
-	if s.failure != nil {
-		return nil, s.failure
+	if t.at.IsZero() || time.Since(t.at) > pause {
+		body, err := t.fetch(r)
+		if t.at, t.err = time.Now(), err; err == nil {
+			t.body = body
+		}
+	}
+	if t.err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKeys, t.err)
 	}
 	return &http.Response{
 		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(s.body)),
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(t.body)),
 	}, nil
 }
 
-func (s *sparing) fetch(r *http.Request) ([]byte, error) {
-	res, err := s.base.RoundTrip(r)
+func (t *keysTransport) fetch(r *http.Request) ([]byte, error) {
+	res, err := t.base.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -202,5 +200,8 @@ func (s *sparing) fetch(r *http.Request) ([]byte, error) {
 	if err != nil || res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP %d", res.StatusCode)
 	}
-	return body, nil
+	var set struct {
+		Keys []struct{} `json:"keys"`
+	}
+	return body, json.Unmarshal(body, &set)
 }

@@ -1,19 +1,20 @@
-// Package source knows the senders: whether a request is authentic, and which
-// event it is about.
 package source
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 )
 
-// The ways in which a key can fail. Each is an [ErrUnauthorized].
+// The reasons to reject an API key. Each is an [ErrUnauthorized].
 var (
-	ErrNoKey     = unauthorized("the request carries no key")
-	ErrWrongKey  = unauthorized("the key is not one of this function")
-	ErrKeyAsUser = unauthorized("the key stands as the user name of Basic authentication; it belongs after the colon, as the password")
+	ErrNoKey     = unauthorized("the request has no API key")
+	ErrWrongKey  = unauthorized("unknown API key")
+	ErrKeyAsUser = unauthorized("the key is the user name of Basic authentication; send it as the password")
 	ErrBareKey   = unauthorized("the header Authorization has no scheme; write Bearer before the key")
 )
 
@@ -22,13 +23,13 @@ type unauthorized string
 func (e unauthorized) Error() string        { return string(e) }
 func (e unauthorized) Is(target error) bool { return target == ErrUnauthorized }
 
-// Keys are the API keys of direct callers. Several may be valid at once, so that
-// one can be replaced without a gap.
+// Keys are the API keys of direct callers. There may be several, so that a key can be
+// replaced without downtime.
 type Keys struct {
 	digests [][sha256.Size]byte
 }
 
-// ParseKeys reads keys separated by line breaks, commas or blanks.
+// ParseKeys reads keys separated by line breaks, commas or spaces.
 func ParseKeys(text []byte) Keys {
 	var k Keys
 	for key := range strings.FieldsFuncSeq(string(text), func(r rune) bool {
@@ -39,21 +40,20 @@ func ParseKeys(text []byte) Keys {
 	return k
 }
 
-// Empty reports whether there is no key, so that nobody could be let in.
+// Empty reports whether there is no key, so that every request would be rejected.
 func (k Keys) Empty() bool { return len(k.digests) == 0 }
 
-// Len is the number of keys.
+// Len returns the number of keys.
 func (k Keys) Len() int { return len(k.digests) }
 
-// Verify reports whether the request carries one of the keys, as a bearer token,
-// in X-API-Key or as the password of Basic authentication. Every key is compared
-// in full, so that the time taken tells nothing about them.
+// Verify returns nil if the request has one of the keys, as a bearer token, in X-API-Key
+// or as the password of Basic authentication. The keys are compared in constant time.
 func (k Keys) Verify(h http.Header) error {
-	presented, err := presentedKey(h)
+	key, err := requestKey(h)
 	if err != nil {
 		return err
 	}
-	digest, match := sha256.Sum256([]byte(presented)), 0
+	digest, match := sha256.Sum256([]byte(key)), 0
 	for _, d := range k.digests {
 		match |= subtle.ConstantTimeCompare(d[:], digest[:])
 	}
@@ -63,7 +63,7 @@ func (k Keys) Verify(h http.Header) error {
 	return nil
 }
 
-func presentedKey(h http.Header) (string, error) {
+func requestKey(h http.Header) (string, error) {
 	if key := strings.TrimSpace(h.Get("X-API-Key")); key != "" {
 		return key, nil
 	}
@@ -82,4 +82,58 @@ func presentedKey(h http.Header) (string, error) {
 	default:
 		return "", ErrNoKey
 	}
+}
+
+// MaxIdempotencyKey is the maximum length of an idempotency key in characters.
+const MaxIdempotencyKey = 256
+
+// ErrIdempotencyKey means that a header is not exactly one valid idempotency key.
+var ErrIdempotencyKey = errors.New("invalid idempotency key")
+
+// IdempotencyKey returns the idempotency key in the headers, or "". Idempotency-Key is a
+// quoted string in the IETF draft, and unquoted in most requests. Webhook-Id is the
+// header of Standard Webhooks.
+func IdempotencyKey(h http.Header) (string, error) {
+	for _, name := range []string{"Idempotency-Key", "Webhook-Id"} {
+		values := h.Values(name)
+		if len(values) == 0 || (len(values) == 1 && strings.TrimSpace(values[0]) == "") {
+			continue
+		}
+		if len(values) > 1 {
+			return "", fmt.Errorf("%w: duplicate header %s: expected one, got %d", ErrIdempotencyKey, name, len(values))
+		}
+		key, ok := unquote(strings.TrimSpace(values[0]))
+		if !ok {
+			return "", fmt.Errorf("%w: header %s: expected one quoted string", ErrIdempotencyKey, name)
+		}
+		if n := utf8.RuneCountInString(key); n > MaxIdempotencyKey {
+			return "", fmt.Errorf("%w: header %s: expected at most %d characters, got %d", ErrIdempotencyKey, name, MaxIdempotencyKey, n)
+		}
+		return key, nil
+	}
+	return "", nil
+}
+
+// unquote returns the content of a quoted string of RFC 8941, section 3.3.3, without its
+// parameters. It returns an unquoted string as it is.
+func unquote(s string) (string, bool) {
+	if !strings.HasPrefix(s, `"`) {
+		return s, true
+	}
+	var key strings.Builder
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			if i++; i == len(s) {
+				return "", false
+			}
+			key.WriteByte(s[i])
+		case '"':
+			rest := strings.TrimSpace(s[i+1:])
+			return key.String(), rest == "" || rest[0] == ';'
+		default:
+			key.WriteByte(s[i])
+		}
+	}
+	return "", false
 }

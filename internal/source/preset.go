@@ -1,10 +1,12 @@
 package source
 
 import (
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"path"
 	"slices"
 	"strconv"
@@ -14,63 +16,61 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// Presets are data: a folder for each sender.
+// embedded holds a folder for each preset:
 //
-//	preset.yaml  what is known of it, see [preset]
-//	sample.*     the body of an event in its documented shape, in our words
-//	map.jq       a mapping of that event; without it the sender sends payloads of ours
+//	preset.yaml  the facts about the sender, see [preset]
+//	sample.*     the body of an event in its documented shape, with our own values
+//	map.jq       a mapping of that event; without it the sender sends our payloads
 //
 //go:embed presets
 var embedded embed.FS
 
-// preset is what is known of a sender.
+// preset holds the facts about a sender.
 type preset struct {
 	// About and Docs are for people.
 	About string `yaml:"about"`
 	Docs  string `yaml:"docs"`
 
-	// Scheme is how the sender proves who it is.
 	Scheme config.Scheme `yaml:"scheme"`
 
-	// Ping is a regular expression for bodies that the sender posts unsigned to
-	// see whether anybody is there. They are answered with 200 and nothing more.
+	// Ping is a regular expression for unsigned bodies that the sender posts to test the
+	// address. The response to them is 200.
 	Ping string `yaml:"ping"`
 
-	// Events makes events of a body: several of a batch, none of a ping. Without
-	// it the body is the event.
+	// Events is a program that returns the events of a body: several of a batch, none of a
+	// ping. Without it the body is the event.
 	Events config.Program `yaml:"events"`
 
-	// EventID finds in an event what is the same when it is delivered again.
+	// EventID is a program that returns the same ID when an event is delivered again.
 	EventID config.Program `yaml:"event_id"`
 
-	// Reply makes the answer to requests that want a certain one.
+	// Reply is a program that returns the response body for requests that need one.
 	Reply config.Program `yaml:"reply"`
 
-	// Payload says that the sender can be told what to send, so that a mapping
-	// is not needed. Map is the mapping of those who have none, where the payload
-	// travels in an envelope.
+	// Payload means that the user decides what the sender posts, so that no mapping is
+	// needed. Map is the default mapping, for payloads in an envelope.
 	Payload bool           `yaml:"payload"`
 	Map     config.Program `yaml:"map"`
 
-	Answer answer `yaml:"answer"`
-	Sample sample `yaml:"sample"`
+	Response responseRules `yaml:"response"`
+	Sample   sample        `yaml:"sample"`
 
 	name string
 }
 
-// answer is what a sender needs of answers.
-type answer struct {
-	// Timeout is the budget of a request, below the sender's own.
+// responseRules are the requirements of a sender for responses.
+type responseRules struct {
+	// Timeout is the time budget of a request, below the timeout of the sender.
 	Timeout time.Duration `yaml:"timeout"`
 
-	// Status replaces statuses that the sender takes the wrong way.
+	// Status maps statuses that the sender misinterprets to others.
 	Status map[string]int `yaml:"status"`
 
-	// Handshake answers OPTIONS by the abuse protection of CloudEvents.
+	// Handshake accepts OPTIONS requests of the abuse protection of CloudEvents.
 	Handshake bool `yaml:"handshake"`
 }
 
-// sample is how a sample event travels.
+// sample is the rest of the request with the sample event.
 type sample struct {
 	Header map[string]string `yaml:"header"`
 	Query  string            `yaml:"query"`
@@ -80,7 +80,7 @@ type sample struct {
 func Presets() []string {
 	entries, err := fs.ReadDir(embedded, "presets")
 	if err != nil {
-		panic("source: " + err.Error()) // decided at build time
+		panic("source: " + err.Error()) // the folder is embedded
 	}
 	var names []string
 	for _, e := range entries {
@@ -91,10 +91,9 @@ func Presets() []string {
 	return names
 }
 
-// errNoPreset means that no preset has that name.
 var errNoPreset = errors.New("no such preset")
 
-// loadPreset reads a preset. An empty name is one that knows nothing.
+// loadPreset reads a preset. The preset with an empty name has no facts.
 func loadPreset(name string) (preset, error) {
 	if name == "" {
 		return preset{Payload: true}, nil
@@ -108,26 +107,25 @@ func loadPreset(name string) (preset, error) {
 	if err != nil {
 		return p, err
 	}
-	if faults := config.DecodeYAML(file, data, &p); len(faults) > 0 {
-		return p, &config.Error{Problems: faults}
+	if problems := config.DecodeYAML(file, data, &p); len(problems) > 0 {
+		return p, &config.Error{Problems: problems}
 	}
 	return p, nil
 }
 
-// statuses returns the replacements of statuses.
-func (a answer) statuses() (map[int]int, error) {
-	m := make(map[int]int, len(a.Status))
-	for from, to := range a.Status {
+func (r responseRules) statuses() (map[int]int, error) {
+	m := make(map[int]int, len(r.Status))
+	for from, to := range r.Status {
 		n, err := strconv.Atoi(from)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no status", from)
+			return nil, fmt.Errorf("invalid status %q", from)
 		}
 		m[n] = to
 	}
 	return m, nil
 }
 
-// file returns the file of a preset that has the given stem, or nothing.
+// file returns the file of a preset with that name before the extension, or nil.
 func (p preset) file(stem string) []byte {
 	matches, err := fs.Glob(embedded, path.Join("presets", p.name, stem+".*"))
 	if err != nil || len(matches) != 1 {
@@ -135,43 +133,62 @@ func (p preset) file(stem string) []byte {
 	}
 	data, err := fs.ReadFile(embedded, matches[0])
 	if err != nil {
-		panic("source: " + err.Error()) // it was there a moment ago
+		panic("source: " + err.Error()) // Glob found it
 	}
 	return data
 }
 
-// over returns the preset's scheme with the fields that s sets.
-func over(base, s config.Scheme) config.Scheme {
+// override returns base with the fields that s sets. A scheme of another type replaces
+// base.
+func override(base, s config.Scheme) config.Scheme {
 	if s.Type != "" && s.Type != base.Type {
-		return s // another scheme has nothing of this one
+		return s
 	}
-	if s.At == nil {
-		s.At = base.At
+	if s.At != nil {
+		base.At = s.At
 	}
-	base.At = s.At
-	for _, f := range []struct{ to, from *string }{
-		{&base.Prefix, &s.Prefix},
-		{&base.Separator, &s.Separator},
-		{&base.Algorithm, &s.Algorithm},
-		{&base.Encoding, &s.Encoding},
-		{&base.Key, &s.Key},
-		{&base.Content, &s.Content},
-		{&base.TimestampHeader, &s.TimestampHeader},
-		{&base.TimestampPrefix, &s.TimestampPrefix},
-		{&base.TimestampUnit, &s.TimestampUnit},
-	} {
-		if *f.from != "" {
-			*f.to = *f.from
-		}
-	}
+	base.Prefix = cmp.Or(s.Prefix, base.Prefix)
+	base.Separator = cmp.Or(s.Separator, base.Separator)
+	base.Algorithm = cmp.Or(s.Algorithm, base.Algorithm)
+	base.Encoding = cmp.Or(s.Encoding, base.Encoding)
+	base.Key = cmp.Or(s.Key, base.Key)
+	base.Content = cmp.Or(s.Content, base.Content)
+	base.TimestampHeader = cmp.Or(s.TimestampHeader, base.TimestampHeader)
+	base.TimestampPrefix = cmp.Or(s.TimestampPrefix, base.TimestampPrefix)
+	base.TimestampUnit = cmp.Or(s.TimestampUnit, base.TimestampUnit)
+	base.Tolerance = cmp.Or(s.Tolerance, base.Tolerance)
 	if s.Header != nil {
 		base.Header = s.Header
-	}
-	if s.Tolerance != 0 {
-		base.Tolerance = s.Tolerance
 	}
 	return base
 }
 
-// fill puts an ID in the place of {{id}} in a sample.
-func fill(text, id string) string { return strings.ReplaceAll(text, "{{id}}", id) }
+// Sample returns the unsigned request of the sender with its sample event, or nil if there
+// is none. The ID makes the event unique.
+func (s *Source) Sample(id string) *Request {
+	body := s.preset.file("sample")
+	if body == nil {
+		return nil
+	}
+	setID := strings.NewReplacer("{{id}}", id).Replace
+	r := &Request{
+		Method: http.MethodPost, Query: s.preset.Sample.Query, Body: []byte(setID(string(body))),
+		Header: http.Header{"Content-Type": {"application/json"}},
+	}
+	for name, value := range s.preset.Sample.Header {
+		r.Header.Set(name, setID(value))
+	}
+	return r
+}
+
+// Example returns an entry of rcshook.yaml for a preset, with its sample mapping.
+func Example(name string) (config.Source, error) {
+	p, err := loadPreset(name)
+	if err != nil {
+		return config.Source{}, err
+	}
+	if p.name == "" {
+		return config.Source{}, errors.New("the name of the preset is empty")
+	}
+	return config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}, nil
+}

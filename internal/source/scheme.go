@@ -2,6 +2,11 @@ package source
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -11,78 +16,70 @@ import (
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// The ways in which a request can fail to prove its sender.
+// The reasons to reject a request, which are those of package standardwebhook.
 var (
 	ErrUnauthorized = standardwebhook.ErrUnauthorized
 	ErrSignature    = standardwebhook.ErrSignature
 	ErrStale        = standardwebhook.ErrStale
 )
 
-// A scheme is a way to prove who sends a request.
+// A scheme is a way in which senders authenticate.
 type scheme interface {
-	// verify returns nil if one of the secrets proves the request. The error is
-	// [ErrSignature], [ErrStale] or [ErrUnauthorized]; its text is for the sender.
+	// verify returns nil if r is authentic by one of the secrets. The error is
+	// [ErrUnauthorized], [ErrSignature] or [ErrStale]; its text is for the sender.
 	verify(ctx context.Context, r *Request, secrets [][]byte, now time.Time) error
 
-	// sign adds to r what a sender with the secret would add.
+	// sign adds what a sender with that secret adds to r.
 	sign(r *Request, secret []byte, now time.Time) error
 
-	// pair makes what a receiver and a sender need: the same secret, or a public
-	// and a private key.
-	pair() (receiver, sender []byte)
+	// newKeys returns a random secret twice, or a public and a private key.
+	newKeys() (receiver, sender []byte)
 
-	// usable tells what is wrong with a secret, without it.
-	usable(secret []byte) error
+	// checkSecret reports why a receiver's secret cannot be used, without quoting it.
+	checkSecret(secret []byte) error
 }
 
-// environment is what schemes know of the world around.
-type environment struct {
-	url      string // public address of the source
-	audience []string
-	emails   []string
-	keys     *googleKeys
-}
-
-// defaultTolerance is how far a timestamp may be from now, either way.
+// defaultTolerance is how far a timestamp may be from now by default.
 const defaultTolerance = 5 * time.Minute
-
-// newScheme returns the scheme that s describes. Faults are about s.
-func newScheme(s config.Scheme, env environment) (scheme, []config.Problem) {
-	switch s.Type {
-	case "token":
-		return newToken(s)
-	case "basic":
-		return basic{}, only(s, "basic")
-	case "signature":
-		return newSignature(s, env.url)
-	case "standard-webhooks":
-		return standard{within(s)}, only(s, "standard-webhooks", "tolerance")
-	case "twilio":
-		return twilio{env.url}, only(s, "twilio")
-	case "google-oidc":
-		return &google{keys: env.keys, audience: env.audience, emails: env.emails}, only(s, "google-oidc")
-	}
-	at := s.At.Of("type")
-	if s.Type == "" {
-		return nil, []config.Problem{at.Problemf("is missing: write one of %s", strings.Join(schemeTypes, ", "))}
-	}
-	return nil, []config.Problem{at.Problemf("must be one of %s", strings.Join(schemeTypes, ", "))}
-}
 
 var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "google-oidc"}
 
-func within(s config.Scheme) time.Duration {
-	if s.Tolerance > 0 {
-		return s.Tolerance
+// newScheme returns the scheme that s describes. The URL is the public address of the
+// source. The scheme is not usable if there are problems.
+func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []config.Problem) {
+	tolerance := s.Tolerance
+	if tolerance <= 0 {
+		tolerance = defaultTolerance
 	}
-	return defaultTolerance
+	switch s.Type {
+	case "token":
+		t := token{headers: s.Header, prefix: s.Prefix}
+		if len(t.headers) == 0 {
+			t.headers, t.prefix = []string{"Authorization"}, "Bearer "
+		}
+		return t, checkFields(s, "header", "prefix")
+	case "basic":
+		return basic{}, checkFields(s)
+	case "signature":
+		return newSignature(s, url, tolerance)
+	case "standard-webhooks":
+		return standard{tolerance}, checkFields(s, "tolerance")
+	case "twilio":
+		return twilio{url}, checkFields(s)
+	case "google-oidc":
+		return google{tokens}, checkFields(s)
+	case "":
+		return nil, []config.Problem{s.At.Of("type").Problemf("is required: one of %s", strings.Join(schemeTypes, ", "))}
+	default:
+		return nil, []config.Problem{s.At.Of("type").Problemf("must be one of %s", strings.Join(schemeTypes, ", "))}
+	}
 }
 
-// only finds fields that a type of scheme does not have.
-func only(s config.Scheme, kind string, fields ...string) (faults []config.Problem) {
-	for _, set := range []struct {
+// checkFields reports the fields that s sets and its type does not have.
+func checkFields(s config.Scheme, allowed ...string) (problems []config.Problem) {
+	for _, field := range []struct {
 		name string
-		is   bool
+		set  bool
 	}{
 		{"header", s.Header != nil},
 		{"prefix", s.Prefix != ""},
@@ -96,21 +93,31 @@ func only(s config.Scheme, kind string, fields ...string) (faults []config.Probl
 		{"timestamp_unit", s.TimestampUnit != ""},
 		{"tolerance", s.Tolerance != 0},
 	} {
-		if set.is && !slices.Contains(fields, set.name) {
-			faults = append(faults, s.At.Of(set.name).Problemf("has no meaning for the type %s", kind))
+		if field.set && !slices.Contains(allowed, field.name) {
+			problems = append(problems, s.At.Of(field.name).Problemf("has no meaning for the type %s", s.Type))
 		}
 	}
-	return faults
+	return problems
 }
 
-// firstOf returns the name of the first of the headers that is there, or the first.
-func firstOf(h http.Header, names []string) string {
+// presentHeader returns the first of the names that h has, or the first of all.
+func presentHeader(h http.Header, names []string) string {
 	for _, name := range names {
 		if h.Get(name) != "" {
 			return name
 		}
 	}
 	return names[0]
+}
+
+// matchSecret reports whether presented is one of the secrets, in constant time.
+func matchSecret(presented []byte, secrets [][]byte) bool {
+	digest, match := sha256.Sum256(presented), 0
+	for _, secret := range secrets {
+		d := sha256.Sum256(secret)
+		match |= subtle.ConstantTimeCompare(d[:], digest[:])
+	}
+	return match == 1
 }
 
 // standard is the scheme of Standard Webhooks.
@@ -124,5 +131,79 @@ func (standard) sign(r *Request, secret []byte, now time.Time) error {
 	return standardwebhook.Sign(r.Header, r.Body, secret, now)
 }
 
-func (standard) pair() (receiver, sender []byte) { return same(string(standardwebhook.NewSecret())) }
-func (standard) usable(secret []byte) error      { return standardwebhook.CheckSecret(secret) }
+func (standard) newKeys() (receiver, sender []byte) {
+	secret := standardwebhook.NewSecret()
+	return secret, secret
+}
+
+func (standard) checkSecret(secret []byte) error { return standardwebhook.CheckSecret(secret) }
+
+// token is a secret in a header, such as Authorization: Bearer.
+type token struct {
+	headers []string
+	prefix  string
+}
+
+func (t token) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+	name := presentHeader(r.Header, t.headers)
+	value, err := standardwebhook.Header(r.Header, name)
+	if err != nil {
+		return err
+	}
+	if len(value) < len(t.prefix) || !strings.EqualFold(value[:len(t.prefix)], t.prefix) {
+		return standardwebhook.Errorf(ErrUnauthorized, "the header %s does not start with %q", name, t.prefix)
+	}
+	if !matchSecret([]byte(strings.TrimSpace(value[len(t.prefix):])), secrets) {
+		return standardwebhook.Errorf(ErrUnauthorized, "the token in the header %s is not the token of this source", name)
+	}
+	return nil
+}
+
+func (t token) sign(r *Request, secret []byte, _ time.Time) error {
+	r.Header.Set(t.headers[0], t.prefix+string(secret))
+	return nil
+}
+
+func (token) newKeys() (receiver, sender []byte) { return newText() }
+func (token) checkSecret([]byte) error           { return nil }
+
+// newText returns random text that sender and receiver share.
+func newText() (receiver, sender []byte) {
+	secret := []byte(rand.Text())
+	return secret, secret
+}
+
+// basic is Basic authentication. The secret is USER:PASSWORD.
+type basic struct{}
+
+func (basic) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+	if _, err := standardwebhook.Header(r.Header, "Authorization"); err != nil {
+		return err
+	}
+	user, password, ok := (&http.Request{Header: r.Header}).BasicAuth()
+	if !ok {
+		return standardwebhook.Errorf(ErrUnauthorized, "the header Authorization is not Basic authentication")
+	}
+	if !matchSecret([]byte(user+":"+password), secrets) {
+		return standardwebhook.Errorf(ErrUnauthorized, "wrong user name or password")
+	}
+	return nil
+}
+
+func (basic) sign(r *Request, secret []byte, _ time.Time) error {
+	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString(secret))
+	return nil
+}
+
+func (basic) newKeys() (receiver, sender []byte) {
+	secret := []byte("hook:" + rand.Text())
+	return secret, secret
+}
+
+func (basic) checkSecret(secret []byte) error {
+	user, password, ok := strings.Cut(string(secret), ":")
+	if !ok || user == "" || password == "" {
+		return errors.New("must be a user name and a password, separated by a colon")
+	}
+	return nil
+}

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,156 +25,152 @@ import (
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// signature is a signature in a header over a content that is made of the request:
-// what most senders do, each in its own spelling.
+// signature is the scheme of most senders: a header has the signature of a content that
+// is built from the request.
 type signature struct {
-	headers   []string // the first that is there counts
-	prefix    string   // of a signature; others are passed over
-	separator string   // between several signatures; empty for one
+	headers   []string // the first one present counts
+	prefix    string   // of a signature; items with another prefix are ignored
+	separator string   // between several signatures; empty if there is one
 	decode    func(string) ([]byte, error)
 	encode    func([]byte) string
 	algorithm algorithm
-	content   []string // texts, and names of parts in braces
-	address   string   // public
+	content   []string // literal text, and placeholders
+	url       string   // the public address of the source
 
 	timestampHeader string
 	timestampPrefix string // of a timestamp among the signatures
 	unit            time.Duration
-	tolerance       time.Duration // zero: no timestamp
+	tolerance       time.Duration // zero if there is no timestamp
 }
 
-// parts are what a content may be made of.
-var parts = []string{"{body}", "{timestamp}", "{url}", "{method}"}
+// placeholders are the parts of a request that a content may contain.
+var placeholders = []string{"{body}", "{timestamp}", "{url}", "{method}"}
 
 // newSignature reads the fields of a signature scheme:
 //
-//	header            where the signature is; of several names the first that is there
-//	algorithm         sha256 (default), sha1 or sha512 for HMAC; ecdsa-p256 or ed25519 for a public key as the secret
+//	header            the header with the signature; the first one present if there are several names
+//	algorithm         sha256 (default), sha1 or sha512 for HMAC; ecdsa-p256 or ed25519 with a public key as the secret
 //	encoding          hex (default) or base64
 //	prefix            of the signature, such as "sha256="
 //	separator         between several signatures in one header, such as ","
-//	key               text (default), or base64 if the secret is to be decoded, after a "whsec_" before it
-//	content           what is signed: {body} (default) with {timestamp}, {url} and {method}, such as "{timestamp}.{body}"
-//	timestamp_header  where the timestamp is
+//	key               text (default), or base64 if the secret is base64, optionally after "whsec_"
+//	content           the signed content: {body} (default) with {timestamp}, {url} and {method}, such as "{timestamp}.{body}"
+//	timestamp_header  the header with the timestamp
 //	timestamp_prefix  of a timestamp in the header of the signatures, such as "t="
 //	timestamp_unit    s (default) or ms
-//	tolerance         how far the timestamp may be from now; 5m by default
-func newSignature(s config.Scheme, address string) (scheme, []config.Problem) {
+//	tolerance         the largest difference between the timestamp and now; 5m by default
+func newSignature(s config.Scheme, address string, tolerance time.Duration) (scheme, []config.Problem) {
 	g := &signature{
-		headers: s.Header, prefix: s.Prefix, separator: s.Separator, address: address,
+		headers: s.Header, prefix: s.Prefix, separator: s.Separator, content: splitContent(s.Content), url: address,
 		timestampHeader: s.TimestampHeader, timestampPrefix: s.TimestampPrefix, unit: time.Second,
 	}
-	var faults []config.Problem
-	fault := func(field, format string, args ...any) {
-		faults = append(faults, s.At.Of(field).Problemf(format, args...))
-	}
+	var problems []config.Problem
+	problem := func(field, text string) { problems = append(problems, s.At.Of(field).Problemf("%s", text)) }
 	if len(s.Header) == 0 {
-		fault("header", "is missing: name the header with the signature")
+		problem("header", "is required: the name of the header with the signature")
 	}
 	switch s.Encoding {
 	case "", "hex":
 		g.decode, g.encode = hex.DecodeString, hex.EncodeToString
 	case "base64":
-		g.decode, g.encode = base64.StdEncoding.Strict().DecodeString, base64.StdEncoding.Strict().EncodeToString
+		strict := base64.StdEncoding.Strict() // a signature has only one encoding
+		g.decode, g.encode = strict.DecodeString, strict.EncodeToString
 	default:
-		fault("encoding", "must be hex or base64")
+		problem("encoding", "must be hex or base64")
 	}
 	switch s.TimestampUnit {
 	case "", "s":
 	case "ms":
 		g.unit = time.Millisecond
 	default:
-		fault("timestamp_unit", "must be s or ms")
+		problem("timestamp_unit", "must be s or ms")
 	}
-	if g.content = splitParts(s.Content); !slices.Contains(g.content, "{body}") {
-		fault("content", "must have {body} in it: what is not signed is not checked")
+	if !slices.Contains(g.content, "{body}") {
+		problem("content", "must contain {body}: otherwise the body is not verified")
 	}
-	stamped := s.TimestampHeader != "" || s.TimestampPrefix != ""
-	if stamped != slices.Contains(g.content, "{timestamp}") {
-		fault("content", "must have {timestamp} in it if there is a timestamp_header or a timestamp_prefix, and only then")
+	hasTimestamp := s.TimestampHeader != "" || s.TimestampPrefix != ""
+	if hasTimestamp != slices.Contains(g.content, "{timestamp}") {
+		problem("content", "must contain {timestamp} if, and only if, timestamp_header or timestamp_prefix is set")
 	}
-	if stamped {
-		g.tolerance = within(s)
+	if hasTimestamp {
+		g.tolerance = tolerance
 	}
-	if slices.Contains(g.content, "{url}") && address == "" {
-		fault("url", "is missing: this sender signs the public address of the source, so the source must know it")
+	if !slices.Contains([]string{"", "text", "base64"}, s.Key) {
+		problem("key", "must be text or base64")
 	}
 	var ok bool
 	if g.algorithm, ok = newAlgorithm(s.Algorithm, s.Key == "base64"); !ok {
-		fault("algorithm", "must be sha256, sha1, sha512, ecdsa-p256 or ed25519")
+		problem("algorithm", "must be sha256, sha1, sha512, ecdsa-p256 or ed25519")
 	}
-	if !slices.Contains([]string{"", "text", "base64"}, s.Key) {
-		fault("key", "must be text or base64")
-	}
-	return g, faults
+	return g, problems
 }
 
-// splitParts splits a content into texts and parts.
-func splitParts(content string) []string {
+// splitContent splits a content into literal text and placeholders.
+func splitContent(content string) []string {
 	if content == "" {
 		return []string{"{body}"}
 	}
-	var list []string
+	var parts []string
 	for content != "" {
-		at, part := len(content), ""
-		for _, p := range parts {
+		at, found := len(content), ""
+		for _, p := range placeholders {
 			if i := strings.Index(content, p); i >= 0 && i < at {
-				at, part = i, p
+				at, found = i, p
 			}
 		}
 		if at > 0 {
-			list = append(list, content[:at])
+			parts = append(parts, content[:at])
 		}
-		if part != "" {
-			list = append(list, part)
+		if found != "" {
+			parts = append(parts, found)
 		}
-		content = content[at+len(part):]
+		content = content[at+len(found):]
 	}
-	return list
+	return parts
 }
 
 func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
-	candidates, timestamp, err := g.read(r)
+	signatures, timestamp, err := g.parse(r)
 	if err != nil {
 		return err
 	}
 	addresses := []string{""}
-	if g.address != "" {
-		addresses = r.addresses(g.address)
+	if g.url != "" {
+		addresses = r.addresses(g.url)
 	}
-	good := false
-	for _, address := range addresses {
-		content := g.assemble(r, timestamp, address)
-		for _, secret := range secrets {
-			for _, candidate := range candidates {
-				good = g.algorithm.verify(secret, content, candidate) || good
+	match := false
+	for _, secret := range secrets {
+		verify, err := g.algorithm.verifier(secret)
+		if err != nil {
+			continue
+		}
+		for _, address := range addresses {
+			content := g.build(r, timestamp, address)
+			for _, signature := range signatures {
+				match = verify(content, signature) || match
 			}
 		}
 	}
-	if !good {
-		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not fit the body and the secret of this source", firstOf(r.Header, g.headers))
+	if !match {
+		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", presentHeader(r.Header, g.headers))
 	}
 	if g.tolerance == 0 {
 		return nil
 	}
-	at, err := strconv.ParseInt(timestamp, 10, 64)
+	n, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {
 		return standardwebhook.Errorf(ErrSignature, "the timestamp is not a number")
 	}
-	return standardwebhook.CheckTime(instant(at, g.unit), now, g.tolerance)
-}
-
-// instant is a time in units since 1970, which may be absurd.
-func instant(at int64, unit time.Duration) time.Time {
-	if unit == time.Millisecond {
-		return time.UnixMilli(at)
+	at := time.Unix(n, 0)
+	if g.unit == time.Millisecond {
+		at = time.UnixMilli(n)
 	}
-	return time.Unix(at, 0)
+	return standardwebhook.CheckTime(at, now, g.tolerance)
 }
 
-// read returns the signatures in their header, and the timestamp.
-func (g *signature) read(r *Request) (candidates [][]byte, timestamp string, err error) {
-	name := firstOf(r.Header, g.headers)
+// parse returns the signatures in the header, and the timestamp.
+func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, err error) {
+	name := presentHeader(r.Header, g.headers)
 	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return nil, "", err
@@ -194,24 +191,24 @@ func (g *signature) read(r *Request) (candidates [][]byte, timestamp string, err
 			continue
 		}
 		text, ok := strings.CutPrefix(item, g.prefix)
-		if !ok || len(candidates) == standardwebhook.MaxSignatures {
+		if !ok || len(signatures) == standardwebhook.MaxSignatures {
 			continue
 		}
-		if candidate, err := g.decode(text); err == nil && len(candidate) > 0 {
-			candidates = append(candidates, candidate)
+		if signature, err := g.decode(text); err == nil && len(signature) > 0 {
+			signatures = append(signatures, signature)
 		}
 	}
-	if len(candidates) == 0 {
-		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s holds no signature in the form of this sender", name)
+	if len(signatures) == 0 {
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no signature in the format of this sender", name)
 	}
 	if g.tolerance > 0 && timestamp == "" {
-		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s holds no timestamp", name)
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no timestamp", name)
 	}
-	return candidates, timestamp, nil
+	return signatures, timestamp, nil
 }
 
-// assemble makes what is signed.
-func (g *signature) assemble(r *Request, timestamp, address string) []byte {
+// build returns the signed content.
+func (g *signature) build(r *Request, timestamp, address string) []byte {
 	content := make([]byte, 0, len(r.Body)+len(timestamp)+len(address)+16)
 	for _, part := range g.content {
 		switch part {
@@ -235,14 +232,14 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 	if g.tolerance > 0 {
 		timestamp = strconv.FormatInt(now.UnixNano()/int64(g.unit), 10)
 	}
-	if g.address != "" {
-		address = r.addresses(g.address)[0]
+	if g.url != "" {
+		address = r.addresses(g.url)[0]
 	}
-	made, err := g.algorithm.sign(secret, g.assemble(r, timestamp, address))
+	signature, err := g.algorithm.sign(secret, g.build(r, timestamp, address))
 	if err != nil {
 		return err
 	}
-	value := g.prefix + g.encode(made)
+	value := g.prefix + g.encode(signature)
 	if g.timestampPrefix != "" {
 		value = g.timestampPrefix + timestamp + g.separator + value
 	}
@@ -253,158 +250,158 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 	return nil
 }
 
-func (g *signature) pair() (receiver, sender []byte) { return g.algorithm.pair() }
-func (g *signature) usable(secret []byte) error      { return g.algorithm.usable(secret) }
+func (g *signature) newKeys() (receiver, sender []byte) { return g.algorithm.newKeys() }
 
-// An algorithm makes and checks signatures.
-type algorithm interface {
-	verify(secret, content, signature []byte) bool
-	sign(secret, content []byte) ([]byte, error)
-	pair() (receiver, sender []byte)
-	usable(secret []byte) error
+func (g *signature) checkSecret(secret []byte) error {
+	_, err := g.algorithm.verifier(secret)
+	return err
 }
 
-func newAlgorithm(name string, decoded bool) (algorithm, bool) {
+// addresses returns the forms in which a sender may have signed the address: the public
+// address of the source, which the operator gave to the sender, and the query of r. The
+// host of r is not used, because a proxy or an attacker may have set it.
+func (r *Request) addresses(public string) []string {
+	address := public
+	if r.Query != "" {
+		base, _, _ := strings.Cut(public, "?")
+		address = base + "?" + r.Query
+	}
+	all := []string{address}
+	unescaped, err := url.PathUnescape(address) // HubSpot decodes the address before it signs
+	if err != nil {
+		unescaped = address
+	}
+	for _, form := range []string{public, unescaped} {
+		if form != address {
+			all = append(all, form)
+		}
+	}
+	return all
+}
+
+// An algorithm verifies and makes signatures.
+type algorithm struct {
+	// verifier parses the secret of a receiver and returns a function that verifies.
+	verifier func(secret []byte) (verify func(content, signature []byte) bool, err error)
+
+	sign    func(secret, content []byte) ([]byte, error)
+	newKeys func() (receiver, sender []byte)
+}
+
+func newAlgorithm(name string, base64Key bool) (algorithm, bool) {
 	switch name {
 	case "", "sha256":
-		return mac{sha256.New, decoded}, true
-	case "sha1": // weak for certificates, and still sound in an HMAC
-		return mac{sha1.New, decoded}, true
+		return newHMAC(sha256.New, base64Key), true
+	case "sha1": // too weak for certificates, but still secure in an HMAC
+		return newHMAC(sha1.New, base64Key), true
 	case "sha512":
-		return mac{sha512.New, decoded}, true
+		return newHMAC(sha512.New, base64Key), true
 	case "ecdsa-p256":
-		return ecdsaP256{}, true
+		return ecdsaP256, true
 	case "ed25519":
-		return edwards{}, true
+		return edDSA, true
 	}
-	return nil, false
+	return algorithm{}, false
 }
 
-// mac is HMAC with a hash.
-type mac struct {
-	hash    func() hash.Hash
-	decoded bool // the secret is base64 of the key
-}
-
-func (m mac) key(secret []byte) ([]byte, error) {
-	if !m.decoded {
-		return secret, nil
+// NewKeys returns random secrets for an algorithm of signatures: a public and a private
+// key, or the same secret twice.
+func NewKeys(algorithm string) (receiver, sender []byte) {
+	a, ok := newAlgorithm(algorithm, false)
+	if !ok {
+		panic("source: unknown algorithm " + algorithm)
 	}
-	return standardwebhook.DecodeSecret(secret)
+	return a.newKeys()
 }
 
-func (m mac) verify(secret, content, signature []byte) bool {
-	made, err := m.sign(secret, content)
-	return err == nil && hmac.Equal(made, signature)
-}
-
-func (m mac) sign(secret, content []byte) ([]byte, error) {
-	key, err := m.key(secret)
-	if err != nil {
-		return nil, err
+func newHMAC(newHash func() hash.Hash, base64Key bool) algorithm {
+	a := algorithm{newKeys: newText}
+	parse := func(secret []byte) ([]byte, error) { return secret, nil }
+	if base64Key {
+		parse, a.newKeys = standardwebhook.DecodeSecret, standard{}.newKeys
 	}
-	h := hmac.New(m.hash, key)
-	h.Write(content)
-	return h.Sum(nil), nil
-}
-
-func (m mac) pair() (receiver, sender []byte) {
-	if m.decoded {
-		return same(string(standardwebhook.NewSecret()))
+	sum := func(key, content []byte) []byte {
+		h := hmac.New(newHash, key)
+		h.Write(content)
+		return h.Sum(nil)
 	}
-	return same(rand.Text())
-}
-
-func (m mac) usable(secret []byte) error {
-	_, err := m.key(secret)
-	return err
-}
-
-// ecdsaP256 is ECDSA over P-256 with SHA-256 and signatures in ASN.1. The secret is
-// the public key, as base64 of DER or as PEM.
-type ecdsaP256 struct{}
-
-var errNotP256 = errors.New("must be a public key for P-256, as base64 or PEM")
-
-func (ecdsaP256) public(secret []byte) (*ecdsa.PublicKey, error) {
-	data, err := standardwebhook.DecodeKey(secret)
-	if err != nil {
-		return nil, errNotP256
+	a.verifier = func(secret []byte) (func(content, signature []byte) bool, error) {
+		key, err := parse(secret)
+		return func(content, signature []byte) bool { return hmac.Equal(sum(key, content), signature) }, err
 	}
-	key, err := x509.ParsePKIXPublicKey(data)
-	if public, ok := key.(*ecdsa.PublicKey); err == nil && ok && public.Curve == elliptic.P256() {
-		return public, nil
+	a.sign = func(secret, content []byte) ([]byte, error) {
+		key, err := parse(secret)
+		return sum(key, content), err
 	}
-	return nil, errNotP256
+	return a
 }
 
-func (e ecdsaP256) verify(secret, content, signature []byte) bool {
-	key, err := e.public(secret)
-	digest := sha256.Sum256(content)
-	return err == nil && ecdsa.VerifyASN1(key, digest[:], signature)
+var errNotP256 = errors.New("must be a P-256 public key, as base64 or PEM")
+
+// ecdsaP256 is ECDSA over P-256 with SHA-256 and signatures in ASN.1. The secret is the
+// public key in PKIX form, as base64 or PEM.
+var ecdsaP256 = algorithm{
+	verifier: func(secret []byte) (func(content, signature []byte) bool, error) {
+		der, err := standardwebhook.DecodeKey(secret)
+		if err != nil {
+			return nil, errNotP256
+		}
+		key, err := x509.ParsePKIXPublicKey(der)
+		public, ok := key.(*ecdsa.PublicKey)
+		if err != nil || !ok || public.Curve != elliptic.P256() {
+			return nil, errNotP256
+		}
+		return func(content, signature []byte) bool {
+			digest := sha256.Sum256(content)
+			return ecdsa.VerifyASN1(public, digest[:], signature)
+		}, nil
+	},
+	sign: func(secret, content []byte) ([]byte, error) {
+		der, err := standardwebhook.DecodeKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		key, err := x509.ParsePKCS8PrivateKey(der)
+		private, ok := key.(*ecdsa.PrivateKey)
+		if err != nil || !ok {
+			return nil, errors.New("must be a P-256 private key in PKCS #8 form, as base64 or PEM")
+		}
+		digest := sha256.Sum256(content)
+		return ecdsa.SignASN1(rand.Reader, private, digest[:])
+	},
+	newKeys: func() (receiver, sender []byte) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			panic("source: " + err.Error()) // the system's random generator never fails
+		}
+		public, err := x509.MarshalPKIXPublicKey(key.Public())
+		if err != nil {
+			panic("source: " + err.Error()) // P-256 is supported
+		}
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			panic("source: " + err.Error()) // P-256 is supported
+		}
+		encode := base64.StdEncoding.EncodeToString
+		return []byte(encode(public)), []byte(encode(private))
+	},
 }
 
-func (ecdsaP256) sign(secret, content []byte) ([]byte, error) {
-	data, err := standardwebhook.DecodeKey(secret)
-	if err != nil {
-		return nil, errNotP256
-	}
-	key, err := x509.ParsePKCS8PrivateKey(data)
-	private, ok := key.(*ecdsa.PrivateKey)
-	if err != nil || !ok {
-		return nil, errNotP256
-	}
-	digest := sha256.Sum256(content)
-	return ecdsa.SignASN1(rand.Reader, private, digest[:])
-}
-
-func (ecdsaP256) pair() (receiver, sender []byte) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic("source: " + err.Error()) // the random generator of the system has failed
-	}
-	return encodeKeys(key.Public(), key)
-}
-
-func (e ecdsaP256) usable(secret []byte) error {
-	_, err := e.public(secret)
-	return err
-}
-
-func encodeKeys(public, private any) (receiver, sender []byte) {
-	p, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		panic("source: " + err.Error()) // the kinds of keys are known
-	}
-	q, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		panic("source: " + err.Error())
-	}
-	encode := base64.StdEncoding.EncodeToString
-	return []byte(encode(p)), []byte(encode(q))
-}
-
-// edwards is Ed25519. The secret is the public key of 32 bytes, as hex or base64,
-// as whpk_ of Standard Webhooks, or as PEM.
-type edwards struct{}
-
-func (edwards) verify(secret, content, signature []byte) bool {
-	key, err := standardwebhook.ParsePublicKey(secret)
-	return err == nil && ed25519.Verify(key, content, signature)
-}
-
-// sign takes the private key as base64 of its 64 bytes, or of the 32 of its seed.
-func (edwards) sign(secret, content []byte) ([]byte, error) {
-	key, err := standardwebhook.ParsePrivateKey(secret)
-	if err != nil {
-		return nil, err
-	}
-	return ed25519.Sign(key, content), nil
-}
-
-func (edwards) pair() (receiver, sender []byte) { return standardwebhook.NewKeys() }
-
-func (edwards) usable(secret []byte) error {
-	_, err := standardwebhook.ParsePublicKey(secret)
-	return err
+// edDSA is Ed25519 with the keys of package standardwebhook.
+var edDSA = algorithm{
+	verifier: func(secret []byte) (func(content, signature []byte) bool, error) {
+		key, err := standardwebhook.ParsePublicKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		return func(content, signature []byte) bool { return ed25519.Verify(key, content, signature) }, nil
+	},
+	sign: func(secret, content []byte) ([]byte, error) {
+		key, err := standardwebhook.ParsePrivateKey(secret)
+		if err != nil {
+			return nil, err
+		}
+		return ed25519.Sign(key, content), nil
+	},
+	newKeys: standardwebhook.NewKeys,
 }

@@ -1,0 +1,346 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/itchyny/gojq"
+
+	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/payload"
+)
+
+const (
+	// maxMessages limits the messages of one webhook.
+	maxMessages = 100
+
+	// maxPayload limits the bytes of one payload that a mapping returns.
+	maxPayload = 256 << 10
+)
+
+// Request is a webhook as it arrived. Signatures cover its exact bytes, so they are
+// checked before anything is parsed.
+type Request struct {
+	Method string
+	Query  string // the raw query, without the question mark
+	Header http.Header
+	Body   []byte
+}
+
+// Received is the result of a webhook.
+type Received struct {
+	// Messages are the payloads to send. There may be none.
+	Messages []Message
+
+	// Reply is the body that the sender expects, as JSON; nil if it accepts any.
+	Reply []byte
+}
+
+// Message is one payload.
+type Message struct {
+	ContentType string
+	Body        []byte
+
+	// Key derives the message ID. It is the same when the event is delivered again, and
+	// empty if nothing identifies the event.
+	Key string
+}
+
+// MappingError means that a program of a source failed on an event.
+type MappingError struct {
+	Source string
+	Detail string // quotes nothing of the event
+	Err    error  // the error of jq, which may quote the event; not for logs
+}
+
+func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.Source, e.Detail) }
+
+// ErrBusy means that the request timed out before its programs finished. The sender can
+// retry.
+var ErrBusy = errors.New("timed out before the webhook was mapped")
+
+// input is what the programs of a source get besides the event.
+type input struct {
+	now       time.Time
+	variables []any
+}
+
+// Receive verifies r and turns it into payloads.
+//
+// The error is a [*SecretError], [ErrUnauthorized], [ErrSignature], [ErrStale],
+// [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], or
+// [ErrBusy].
+func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
+	if s.ping != nil && s.ping.Match(r.Body) {
+		return &Received{}, nil
+	}
+	if err := s.verify(ctx, r, now); err != nil {
+		return nil, err
+	}
+	return s.Map(ctx, r, now)
+}
+
+// Map turns a request that is already verified into payloads.
+func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received, error) {
+	requestKey, err := IdempotencyKey(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	contentType := r.Header.Get("Content-Type")
+	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
+		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1)}}}, nil
+	}
+	if ctx.Err() != nil || s.running.Acquire(ctx, 1) != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+	}
+	defer s.running.Release(1)
+	body, err := decodeBody(contentType, r.Body)
+	if err != nil {
+		return nil, err
+	}
+	in := r.input(now)
+	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
+		return nil, err
+	} else if len(replies) > 0 {
+		reply, err := gojq.Marshal(replies[0])
+		return &Received{Reply: reply}, err
+	}
+	events := []any{body}
+	if s.events != nil {
+		if events, err = s.run(ctx, "events", s.events, body, in); err != nil {
+			return nil, err
+		}
+	}
+	if s.mapper == nil && s.events == nil {
+		id, err := s.identify(ctx, body, requestKey, in)
+		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1)}}}, err
+	}
+	received := new(Received)
+	for i, event := range events {
+		eventKey := requestKey
+		if eventKey != "" && len(events) > 1 {
+			eventKey += "\n" + strconv.Itoa(i)
+		}
+		messages, err := s.mapEvent(ctx, event, eventKey, in)
+		if err != nil {
+			return nil, err
+		}
+		received.Messages = append(received.Messages, messages...)
+		if len(received.Messages) > maxMessages {
+			return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the webhook results in more than %d messages", maxMessages)}
+		}
+	}
+	return received, nil
+}
+
+// mapEvent returns the messages of one event. If the map returns several payloads or an
+// array, each message has its number in its key, even if there is only one.
+func (s *Source) mapEvent(ctx context.Context, event any, requestKey string, in *input) ([]Message, error) {
+	id, err := s.identify(ctx, event, requestKey, in)
+	if err != nil {
+		return nil, err
+	}
+	results := []any{event}
+	if s.mapper != nil {
+		if results, err = s.run(ctx, "map", s.mapper, event, in); err != nil {
+			return nil, err
+		}
+	}
+	numbered := len(results) > 1
+	var payloads []any
+	for _, v := range results {
+		items, ok := v.([]any)
+		if !ok {
+			payloads = append(payloads, v)
+			continue
+		}
+		numbered = true
+		payloads = append(payloads, slices.DeleteFunc(slices.Clone(items), func(v any) bool { return v == nil })...)
+	}
+	var messages []Message
+	for i, p := range payloads[:min(len(payloads), maxMessages+1)] {
+		body, err := mapping.Encode(p, maxPayload)
+		if err != nil {
+			return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the map returns a payload of more than %d KiB", maxPayload>>10)}
+		}
+		if !numbered {
+			i = -1
+		}
+		messages = append(messages, Message{"application/json", body, s.key(id, i)})
+	}
+	return messages, nil
+}
+
+// identify returns an ID that is the same when the event is delivered again: the result
+// of event_id, or else the idempotency key of the request.
+func (s *Source) identify(ctx context.Context, event any, requestKey string, in *input) (string, error) {
+	ids, err := s.run(ctx, "event_id", s.eventID, event, in)
+	if err != nil || len(ids) == 0 {
+		return requestKey, err
+	}
+	id, ok := mapping.Text(ids[0])
+	if !ok {
+		return "", &MappingError{Source: s.Name, Detail: "the event_id is neither a string nor a number"}
+	}
+	if id == "" {
+		return requestKey, nil
+	}
+	return id, nil
+}
+
+// key returns the key of a message. It contains the source, so that equal IDs of two
+// senders give two messages.
+func (s *Source) key(id string, number int) string {
+	switch {
+	case id == "":
+		return ""
+	case number < 0:
+		return "hook\n" + s.Name + "\n" + id
+	default:
+		return "hook\n" + s.Name + "\n" + id + "\n" + strconv.Itoa(number)
+	}
+}
+
+// run runs a program; a nil program has no results.
+func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event any, in *input) ([]any, error) {
+	if p == nil {
+		return nil, nil
+	}
+	results, err := p.Run(ctx, in.now, event, in.variables...)
+	if failed, ok := errors.AsType[*mapping.Error](err); ok {
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+		}
+		return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Err: failed.Err}
+	}
+	return results, err
+}
+
+// secretHeaders are hidden from programs, which could put them into a message.
+var secretHeaders = map[string]bool{"Authorization": true, "Cookie": true, "X-Api-Key": true, "Proxy-Authorization": true}
+
+// input returns the variables of programs. $headers has lower-case names and joins
+// duplicate headers, $query has the first value of each name, and $digest is the SHA-256
+// of the body in hex.
+func (r *Request) input(now time.Time) *input {
+	headers, query := make(map[string]any, len(r.Header)), make(map[string]any)
+	for name, values := range r.Header {
+		if !secretHeaders[name] {
+			headers[strings.ToLower(name)] = strings.Join(values, ", ")
+		}
+	}
+	values, _ := url.ParseQuery(r.Query) // returns the valid part
+	for name, v := range values {
+		query[name] = v[0]
+	}
+	digest := sync.OnceValue(func() any {
+		sum := sha256.Sum256(r.Body)
+		return hex.EncodeToString(sum[:])
+	})
+	return &input{now, []any{headers, query, digest}}
+}
+
+// decodeBody returns the input of programs: JSON as it is, a form as an object of
+// strings (arrays for duplicate fields), other text as a string, and null for an empty
+// body. The error is a [*payload.BodyError].
+func decodeBody(contentType string, body []byte) (any, error) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	start := bytes.TrimLeft(body, " \t\r\n")
+	if len(start) == 0 {
+		return nil, nil
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		media = ""
+	}
+	switch {
+	case media == "application/x-www-form-urlencoded":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			return nil, &payload.BodyError{Detail: "invalid percent-encoding in the form"}
+		}
+		return formObject(form), nil
+	case media == "multipart/form-data":
+		return decodeMultipart(body, params["boundary"])
+	case media == "application/json", media == "text/json", strings.HasSuffix(media, "+json"),
+		start[0] == '{', start[0] == '[':
+		return decodeJSON(body)
+	case !utf8.Valid(body):
+		return nil, &payload.BodyError{Detail: "expected JSON, a form, or text in UTF-8"}
+	}
+	return string(body), nil
+}
+
+// decodeJSON decodes one JSON value. Numbers keep their digits, because a float would
+// change identifiers above 2^53 and prices such as 19.90. It accepts a lone surrogate,
+// which senders make when they cut a string.
+func decodeJSON(body []byte) (any, error) {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var v any
+	err := d.Decode(&v)
+	if err == nil && utf8.Valid(body) {
+		if _, end := d.Token(); errors.Is(end, io.EOF) {
+			return v, nil
+		}
+	}
+	if err := payload.CheckSyntax(body); err != nil {
+		return nil, err
+	}
+	return nil, &payload.BodyError{Detail: "invalid JSON"} // unreachable: both decoders reject the same bodies
+}
+
+func formObject(form map[string][]string) any {
+	object := make(map[string]any, len(form))
+	for name, values := range form {
+		if len(values) == 1 {
+			object[name] = values[0]
+			continue
+		}
+		list := make([]any, len(values))
+		for i, v := range values {
+			list[i] = v
+		}
+		object[name] = list
+	}
+	return object
+}
+
+// decodeMultipart decodes the fields of a form and skips its files.
+func decodeMultipart(body []byte, boundary string) (any, error) {
+	form := make(map[string][]string)
+	r := multipart.NewReader(bytes.NewReader(body), boundary)
+	for {
+		part, err := r.NextPart()
+		if err == io.EOF { // a wrapped EOF means that the body is truncated
+			return formObject(form), nil
+		}
+		if err != nil {
+			return nil, &payload.BodyError{Detail: "invalid multipart form"}
+		}
+		if part.FileName() != "" {
+			continue
+		}
+		text, err := io.ReadAll(part)
+		if err != nil || !utf8.Valid(text) {
+			return nil, &payload.BodyError{Detail: "invalid multipart form"}
+		}
+		form[part.FormName()] = append(form[part.FormName()], string(text))
+	}
+}
