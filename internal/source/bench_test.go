@@ -8,8 +8,7 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// What a webhook costs before it becomes a message: the check and the mapping of a
-// preset's own sample.
+// BenchmarkReceive verifies and maps the sample of a preset.
 func BenchmarkReceive(b *testing.B) {
 	for _, name := range []string{"stripe", "shopify", "github", "standard-webhooks", "bearer", "pubsub"} {
 		b.Run(name, func(b *testing.B) {
@@ -51,7 +50,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// What the file costs at the start.
+// BenchmarkOpen compiles one source.
 func BenchmarkOpen(b *testing.B) {
 	c, err := source.Example("stripe")
 	if err != nil {

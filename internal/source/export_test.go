@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Verify is the check of Receive alone.
+// Verify authenticates r without mapping it.
 func Verify(ctx context.Context, s *Source, r *Request, now time.Time) error {
 	return s.verify(ctx, r, now)
 }
@@ -31,14 +31,14 @@ func SignText(i *Issuer, header, claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	text := encode([]byte(header)) + "." + encode([]byte(claims))
 	digest := sha256.Sum256([]byte(text))
-	made, err := rsa.SignPKCS1v15(nil, i.key, crypto.SHA256, digest[:])
+	signature, err := rsa.SignPKCS1v15(nil, i.key, crypto.SHA256, digest[:])
 	if err != nil {
 		panic(err)
 	}
-	return text + "." + encode(made)
+	return text + "." + encode(signature)
 }
 
-// PublicKey is the key of i as PEM, and its ID.
+// PublicKey returns the public key of i as PEM, and its ID.
 func PublicKey(i *Issuer) (text []byte, id string) {
 	der, err := x509.MarshalPKIXPublicKey(&i.key.PublicKey)
 	if err != nil {

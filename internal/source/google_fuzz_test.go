@@ -15,14 +15,14 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// A forge makes tokens of headers and claims in all the ways that a stranger might try,
-// and in the right one. In a header, {kid} stands for the ID of the key.
+// A forge makes tokens of headers and claims, valid ones and the forgeries that an
+// attacker might try. In a header, {kid} is replaced by the ID of the key.
 type forge struct {
 	known, stranger *source.Issuer
-	genuine         string // a token that is good
+	genuine         string // a valid token
 }
 
-// make returns a token, and whether it is Google's key that signed the claims.
+// make returns a token, and whether Google's key signed its claims.
 func (f forge) make(how uint8, header, claims, signature string) (token string, signed bool) {
 	encode := base64.RawURLEncoding.EncodeToString
 	public, id := source.PublicKey(f.known)
@@ -31,10 +31,10 @@ func (f forge) make(how uint8, header, claims, signature string) (token string, 
 	good := strings.Split(f.genuine, ".")
 	how %= 8
 	if h := (struct{ Alg string }{}); json.Unmarshal([]byte(header), &h) != nil || h.Alg != "RS256" && how < 5 {
-		how = max(how&3, 2) // it is refused before the signature is looked at, which takes long to make
+		how = max(how&3, 2) // it is rejected before the signature is checked, and signing is slow
 	}
 	if how == 1 && !allowed(claims) {
-		how = 2 // nor does it matter who did not sign what would not pass
+		how = 2 // the claims are invalid anyway, and signing is slow
 	}
 	switch how {
 	case 0:
@@ -47,20 +47,20 @@ func (f forge) make(how uint8, header, claims, signature string) (token string, 
 		return content + "." + encode(mac.Sum(nil)), false
 	case 3: // the signature of another token
 		return content + "." + good[2], f.genuine == content+"."+good[2]
-	case 4: // in the other form of a JWS, with a header that is not signed
+	case 4: // the JSON form of a JWS, with an unsigned header
 		parts := strings.Split(source.SignText(f.known, header, claims), ".")
 		return fmt.Sprintf(`{"protected":%q,"payload":%q,"signature":%q,"header":%s}`, parts[0], parts[1], parts[2], signature), true
-	case 5: // two signatures, one of which is good
+	case 5: // two signatures, one of them valid
 		return fmt.Sprintf(`{"payload":%q,"signatures":[{"protected":%q,"signature":%q},{"protected":%q,"signature":%q}]}`,
 			encode([]byte(claims)), good[0], good[2], encode([]byte(header)), signature), false
-	case 6: // anything after a good token
+	case 6: // a valid token with a suffix
 		return f.genuine + signature, true
 	default:
 		return signature, false
 	}
 }
 
-// allowed reports whether claims are those of a token that may pass now.
+// allowed reports whether the claims are valid now.
 func allowed(claims string) bool {
 	var c struct {
 		Iss      string          `json:"iss"`
@@ -87,9 +87,9 @@ func allowed(claims string) bool {
 		c.Verified && c.Email == robot && exp >= float64(now.Unix()) && nbf <= float64(now.Unix()+leeway)
 }
 
-// FuzzGoogleTokens sees that no token passes that Google's key did not sign, or that is
-// for or of somebody else, or of another time; that every refusal is one that the sender
-// is to blame for, in words of ours; and that a good token passes after all that.
+// FuzzGoogleTokens checks that a token is accepted only if Google's key signed it and its
+// audience, account and time are right; that every error blames the sender and quotes
+// nothing; and that a valid token is still accepted afterwards.
 func FuzzGoogleTokens(f *testing.F) {
 	const (
 		header = `{"alg":"RS256","typ":"JWT","kid":"{kid}"}`
@@ -127,26 +127,26 @@ func FuzzGoogleTokens(f *testing.F) {
 		f.Add(uint8(7), "", "", raw)
 	}
 	known := newIssuer(f)
-	anew := forge{known, newIssuer(f), known.Token(audience, robot, now)}
+	forger := forge{known, newIssuer(f), known.Token(audience, robot, now)}
 	tokens := source.NewGoogleTokens("", direct{known}, []string{"other", audience}, []string{robot})
 	verify := func(t *testing.T, token string) error {
 		return tokens.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + token}}, now)
 	}
 	f.Fuzz(func(t *testing.T, how uint8, header, claims, signature string) {
-		token, signed := anew.make(how, header, claims, signature)
+		token, signed := forger.make(how, header, claims, signature)
 		err := verify(t, token)
 		switch {
 		case err == nil && !signed:
-			t.Errorf("what Google did not sign passes: %s", token)
+			t.Errorf("a token that Google did not sign is accepted: %s", token)
 		case err == nil && how%8 != 6 && !allowed(claims):
-			t.Errorf("claims pass that may not: %s", claims)
+			t.Errorf("invalid claims are accepted: %s", claims)
 		case err != nil && !errors.Is(err, source.ErrUnauthorized) && !errors.Is(err, source.ErrSignature) && !errors.Is(err, source.ErrStale):
-			t.Errorf("the refusal of %s is %v", token, err)
+			t.Errorf("the error for %s is %v", token, err)
 		case err != nil && len(err.Error()) > 80:
-			t.Errorf("the refusal of %s says too much: %v", token, err)
+			t.Errorf("the error for %s is too long: %v", token, err)
 		}
-		if err := verify(t, anew.genuine); err != nil {
-			t.Errorf("after %s a good token is refused: %v", token, err)
+		if err := verify(t, forger.genuine); err != nil {
+			t.Errorf("after %s a valid token is rejected: %v", token, err)
 		}
 	})
 }

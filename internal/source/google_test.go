@@ -42,16 +42,16 @@ func TestGoogleTokens(t *testing.T) {
 		want   error
 	}{
 		{"good", claims(func(*source.Claims) {}), nil},
-		{"the issuer without its scheme", claims(func(c *source.Claims) { c.Issuer = "accounts.google.com" }), nil},
-		{"none", "", source.ErrUnauthorized},
+		{"issuer without https", claims(func(c *source.Claims) { c.Issuer = "accounts.google.com" }), nil},
+		{"no header", "", source.ErrUnauthorized},
 		{"basic", "Basic eDp5", source.ErrUnauthorized},
-		{"no token", "Bearer dev", source.ErrUnauthorized},
-		{"without a signature", "Bearer eyJhbGciOiJub25lIn0.e30.", source.ErrUnauthorized},
-		{"an algorithm in the words of the library", "Bearer eyJhbGciOiJmZXRjaGluZyBrZXlzIn0.e30.AAAA", source.ErrUnauthorized}, // {"alg":"fetching keys"}
+		{"not an ID token", "Bearer dev", source.ErrUnauthorized},
+		{"without signature", "Bearer eyJhbGciOiJub25lIn0.e30.", source.ErrUnauthorized},
+		{"unknown algorithm", "Bearer eyJhbGciOiJmZXRjaGluZyBrZXlzIn0.e30.AAAA", source.ErrUnauthorized}, // {"alg":"fetching keys"}
 		{"not valid yet", claims(func(c *source.Claims) { c.NotBefore = now.Add(time.Hour).Unix() }), source.ErrStale},
 		{"another audience", claims(func(c *source.Claims) { c.Audience = "https://elsewhere.example.com" }), source.ErrUnauthorized},
 		{"another account", claims(func(c *source.Claims) { c.Email = "someone@else.iam.gserviceaccount.com" }), source.ErrUnauthorized},
-		{"an email that is not verified", claims(func(c *source.Claims) { c.Verified = false }), source.ErrUnauthorized},
+		{"unverified email", claims(func(c *source.Claims) { c.Verified = false }), source.ErrUnauthorized},
 		{"another issuer", claims(func(c *source.Claims) { c.Issuer = "https://example.com" }), source.ErrUnauthorized},
 		{"expired", claims(func(c *source.Claims) { c.Expiry = now.Add(-time.Second).Unix() }), source.ErrStale},
 		{"another key", "Bearer " + stranger.Sign(good), source.ErrSignature},
@@ -69,31 +69,37 @@ func TestGoogleTokens(t *testing.T) {
 	}
 }
 
-// Keys are fetched once, however many tokens come, and tokens of unknown keys do
-// not make them be fetched at will. Keys that cannot be had are no verdict.
+// The keys are fetched once, also if tokens have unknown keys. If they cannot be fetched,
+// a token is neither accepted nor rejected.
 func TestGoogleTokens_fetches(t *testing.T) {
 	t.Parallel()
 	issuer, stranger := newIssuer(t), newIssuer(t)
 	var fetches atomic.Int32
-	var away atomic.Bool
+	var down atomic.Bool
 	tokens := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if fetches.Add(1); away.Load() {
-			http.Error(w, "away", http.StatusServiceUnavailable)
+		if fetches.Add(1); down.Load() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
 			return
 		}
 		if r.URL.Path != issuer.Path() {
-			t.Errorf("%s is fetched", r.URL)
+			t.Errorf("unexpected request for %s", r.URL)
 		}
 		issuer.ServeHTTP(w, r)
 	})}, []string{audience}, []string{robot})
 	verify := func(token string) error {
 		return tokens.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + token}}, now)
 	}
-	away.Store(true)
+	down.Store(true)
 	if err := verify(issuer.Token(audience, robot, now)); !errors.Is(err, source.ErrKeys) {
-		t.Errorf("while the keys are away: %v, want ErrKeys", err)
+		t.Errorf("while Google is down: %v, want ErrKeys", err)
 	}
-	away.Store(false)
+	down.Store(false)
+	garbage := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("<html>"))
+	})}, []string{audience}, []string{robot})
+	if err := garbage.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrKeys) {
+		t.Errorf("with keys that are not JSON: %v, want ErrKeys", err)
+	}
 	fresh := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fetches.Add(1)
 		issuer.ServeHTTP(w, r)
@@ -104,7 +110,7 @@ func TestGoogleTokens_fetches(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := fresh.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + stranger.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrSignature) {
-			t.Fatalf("a stranger's token: %v, want ErrSignature", err)
+			t.Fatalf("token with an unknown key: %v, want ErrSignature", err)
 		}
 	}
 	if n := fetches.Load(); n != 1 {

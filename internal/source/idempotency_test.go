@@ -20,34 +20,34 @@ func TestIdempotencyKey(t *testing.T) {
 	}{
 		{"none", header(), "", ""},
 		{"empty", header("Idempotency-Key", " "), "", ""},
-		{"bare", header("Idempotency-Key", "order-1042"), "order-1042", ""},
+		{"unquoted", header("Idempotency-Key", "order-1042"), "order-1042", ""},
 		{"quoted", header("Idempotency-Key", `"order-1042"`), "order-1042", ""},
 		{"quoted with escapes", header("Idempotency-Key", `"a\"b\\c"`), `a"b\c`, ""},
 		{"quoted with parameters", header("Idempotency-Key", `"k";v=1`), "k", ""},
 		{"standard webhooks", header("webhook-id", "msg_1"), "msg_1", ""},
 		{"the first of both", header("Idempotency-Key", "a", "webhook-id", "b"), "a", ""},
-		{"as long as it may be", header("Idempotency-Key", long), long, ""},
+		{"maximum length", header("Idempotency-Key", long), long, ""},
 		{
 			"too long", header("Idempotency-Key", long+"x"), "",
-			"not one idempotency key: the header Idempotency-Key has 257 characters, at most 256 are allowed",
+			"invalid idempotency key: header Idempotency-Key: expected at most 256 characters, got 257",
 		},
 		{
-			"open quotation", header("Idempotency-Key", `"abc`), "",
-			"not one idempotency key: the header Idempotency-Key has a quotation mark without its partner",
+			"no closing quote", header("Idempotency-Key", `"abc`), "",
+			"invalid idempotency key: header Idempotency-Key: expected one quoted string",
 		},
 		{
 			"escape at the end", header("Idempotency-Key", `"abc\`), "",
-			"not one idempotency key: the header Idempotency-Key has a quotation mark without its partner",
+			"invalid idempotency key: header Idempotency-Key: expected one quoted string",
 		},
 		{
-			"more after the quotation", header("Idempotency-Key", `"a" b`), "",
-			"not one idempotency key: the header Idempotency-Key has a quotation mark without its partner",
+			"text after the closing quote", header("Idempotency-Key", `"a" b`), "",
+			"invalid idempotency key: header Idempotency-Key: expected one quoted string",
 		},
 		{
-			"twice",
+			"duplicate",
 			http.Header{"Idempotency-Key": {"a", "b"}},
 			"",
-			"not one idempotency key: the header Idempotency-Key is there 2 times",
+			"invalid idempotency key: duplicate header Idempotency-Key: expected one, got 2",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,9 +78,9 @@ func FuzzIdempotencyKey(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := source.IdempotencyKey(http.Header{"Idempotency-Key": {`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`}})
-		if err != nil || again != key {
-			t.Errorf("key %q of %q, quoted, reads as %q, %v", key, value, again, err)
+		unquoted, err := source.IdempotencyKey(http.Header{"Idempotency-Key": {`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key) + `"`}})
+		if err != nil || unquoted != key {
+			t.Errorf("key %q of %q, quoted, reads as %q, %v", key, value, unquoted, err)
 		}
 	})
 }

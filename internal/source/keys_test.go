@@ -17,35 +17,35 @@ func TestKeys(t *testing.T) {
 		want   error
 	}{
 		{"bearer", header("Authorization", "Bearer new-key"), nil},
-		{"bearer in lower case, with blanks", header("Authorization", "bearer  old-key "), nil},
-		{"own header", header("X-API-Key", "third"), nil},
-		{"own header beside the platform's token", header("X-API-Key", "third", "Authorization", "Bearer id-token"), nil},
+		{"bearer in lower case, with spaces", header("Authorization", "bearer  old-key "), nil},
+		{"X-API-Key", header("X-API-Key", "third"), nil},
+		{"X-API-Key beside an ID token", header("X-API-Key", "third", "Authorization", "Bearer id-token"), nil},
 		{"password of Basic", header("Authorization", "Basic YW55Om5ldy1rZXk="), nil}, // any:new-key
 		{"no header", header(), source.ErrNoKey},
 		{"empty bearer", header("Authorization", "Bearer "), source.ErrNoKey},
 		{"bare key", header("Authorization", "new-key"), source.ErrBareKey},
 		{"bare scheme", header("Authorization", "Bearer"), source.ErrNoKey},
-		{"broken Basic", header("Authorization", "Basic !"), source.ErrNoKey},
+		{"invalid Basic", header("Authorization", "Basic !"), source.ErrNoKey},
 		{"user of Basic", header("Authorization", "Basic bmV3LWtleTo="), source.ErrKeyAsUser}, // new-key:
 		{"wrong key", header("Authorization", "Bearer newkey"), source.ErrWrongKey},
-		{"part of a key", header("X-API-Key", "new"), source.ErrWrongKey},
+		{"prefix of a key", header("X-API-Key", "new"), source.ErrWrongKey},
 		{"two keys in one", header("X-API-Key", "old-key\nnew-key"), source.ErrWrongKey},
-		{"another case", header("X-API-Key", "NEW-KEY"), source.ErrWrongKey},
+		{"key in upper case", header("X-API-Key", "NEW-KEY"), source.ErrWrongKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			err := keys.Verify(test.header)
-			if err != test.want { //nolint:errorlint // the very error, not one like it
+			if err != test.want { // identical, not only wrapped
 				t.Errorf("Verify(%v) = %v, want %v", test.header, err, test.want)
 			}
 			if err != nil && !errors.Is(err, source.ErrUnauthorized) {
-				t.Errorf("Verify(%v) = %v, which is no ErrUnauthorized", test.header, err)
+				t.Errorf("Verify(%v) = %v, which is not an ErrUnauthorized", test.header, err)
 			}
 		})
 	}
 }
 
-func TestNoKeysLetNobodyIn(t *testing.T) {
+func TestKeys_empty(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", " , \r\n"} {
 		keys := source.ParseKeys([]byte(text))

@@ -22,7 +22,7 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// now is when the samples arrive.
+// now is the time at which the samples arrive.
 var now = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 
 const (
@@ -37,10 +37,10 @@ const (
 	edwardsKey = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 )
 
-// literal reads secrets that are written in the file.
+// literal returns secrets that are written in the file.
 func literal(_ context.Context, s config.Secret) ([]byte, error) { return []byte(s.Literal()), nil }
 
-// open opens one source, with the fields that any preset could need.
+// open opens one source.
 func open(t testing.TB, c config.Source, google http.Handler) *source.Source {
 	t.Helper()
 	c.Name = "it"
@@ -56,7 +56,7 @@ func open(t testing.TB, c config.Source, google http.Handler) *source.Source {
 	return s
 }
 
-// rehearsal opens a source for a preset together with what signs as its sender.
+// rehearsal opens a source for a preset, and returns a function that signs as its sender.
 func rehearsal(t testing.TB, name string) (*source.Source, func(*source.Request, time.Time)) {
 	t.Helper()
 	c, err := source.Example(name)
@@ -71,7 +71,7 @@ func rehearsal(t testing.TB, name string) (*source.Source, func(*source.Request,
 	}
 }
 
-// rehearse gives a source secrets, and opens it together with what signs as its sender.
+// rehearse opens a source with secrets, and returns a function that signs as its sender.
 func rehearse(t testing.TB, c config.Source) (*source.Source, func(*source.Request, time.Time) error) {
 	t.Helper()
 	switch c.Preset {
@@ -87,7 +87,7 @@ func rehearse(t testing.TB, c config.Source) (*source.Source, func(*source.Reque
 			return nil
 		}
 	}
-	c.Secrets = []config.Secret{"a:b"} // to know the scheme
+	c.Secrets = []config.Secret{"a:b"} // until the keys are made
 	switch c.Preset {
 	case "sendgrid":
 		c.Secrets = []config.Secret{sendgridKey}
@@ -97,21 +97,21 @@ func rehearse(t testing.TB, c config.Source) (*source.Source, func(*source.Reque
 	if c.Scheme.Algorithm == "ed25519" {
 		c.Secrets = []config.Secret{edwardsKey}
 	}
-	receiver, sender := open(t, c, nil).Pair()
+	receiver, sender := open(t, c, nil).NewKeys()
 	c.Secrets = []config.Secret{config.Secret(receiver)}
 	s := open(t, c, nil)
 	return s, func(r *source.Request, now time.Time) error { return s.Sign(r, sender, now) }
 }
 
-// Every preset comes with a sample that it accepts, and whose messages can be sent.
+// Every preset accepts its sample, whose message is valid.
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	for _, name := range source.Presets() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, sign := rehearsal(t, name)
-			if s.About() == "" {
-				t.Error("the preset does not say whose it is")
+			if s.Description() == "" {
+				t.Error("the preset has no description")
 			}
 			r := s.Sample("0001")
 			if r == nil {
@@ -123,7 +123,7 @@ func TestPresets(t *testing.T) {
 				t.Fatalf("Receive: %v", err)
 			}
 			if len(received.Messages) != 1 {
-				t.Fatalf("the sample becomes %d messages, want one", len(received.Messages))
+				t.Fatalf("%d messages, want one", len(received.Messages))
 			}
 			m := received.Messages[0]
 			t.Logf("%s", m.Body)
@@ -132,30 +132,30 @@ func TestPresets(t *testing.T) {
 				_, err = compose.Message(p, compose.Defaults{}, now)
 			}
 			if err != nil {
-				t.Errorf("the message cannot be sent: %v\n%s", explain(err), m.Body)
+				t.Errorf("invalid message: %v\n%s", explain(err), m.Body)
 			}
 			switch generic := name == "bearer" || name == "basic" || name == "hmac" || name == "google-oidc"; {
 			case generic && m.Key != "":
-				t.Errorf("key %q of a sender that identifies nothing", m.Key)
+				t.Errorf("key %q, want none from a generic sender", m.Key)
 			case !generic && (!strings.HasPrefix(m.Key, "hook\nit\n") || len(m.Key) <= len("hook\nit\n")):
-				t.Errorf("key %q, want one of the event", m.Key)
+				t.Errorf("key %q, want the ID of the event", m.Key)
 			}
 			if s.Timeout <= 0 || s.Timeout > 20*time.Second {
-				t.Errorf("a budget of %s", s.Timeout)
+				t.Errorf("Timeout = %s", s.Timeout)
 			}
 		})
 	}
 }
 
 func explain(err error) string {
-	if faults := payload.Errors(nil); errors.As(err, &faults) {
-		text, _ := json.MarshalIndent(faults, "", "  ")
+	if problems, ok := errors.AsType[payload.Errors](err); ok {
+		text, _ := json.MarshalIndent(problems, "", "  ")
 		return string(text)
 	}
 	return err.Error()
 }
 
-// What was tampered with is refused, whoever the sender is.
+// A changed request is rejected for every preset.
 func TestPresets_tampered(t *testing.T) {
 	t.Parallel()
 	for _, name := range source.Presets() {
@@ -172,7 +172,7 @@ func TestPresets_tampered(t *testing.T) {
 				return r
 			}
 			if err := receive(signed(), now); err != nil {
-				t.Fatalf("untouched: %v", err)
+				t.Fatalf("unchanged: %v", err)
 			}
 			if err := receive(s.Sample("0001"), now); !errors.Is(err, source.ErrUnauthorized) {
 				t.Errorf("unsigned: %v, want ErrUnauthorized", err)
@@ -184,13 +184,13 @@ func TestPresets_tampered(t *testing.T) {
 			}
 			proof := proofHeader(t, s.Sample("0001"), signed())
 			step := 1
-			if s.Google() {
-				step = 11 // these signatures take their time
+			if s.UsesGoogleTokens() {
+				step = 11 // RSA is slow
 			}
 			for i := 0; ; i += step {
 				r := signed()
 				value := []byte(r.Header.Get(proof))
-				if i >= len(value) { // those of ECDSA differ in length
+				if i >= len(value) { // signatures of ECDSA differ in length
 					break
 				}
 				value[i] ^= 1
@@ -230,8 +230,8 @@ func TestPresets_tampered(t *testing.T) {
 	}
 }
 
-// covers are the presets whose senders sign the body, stamps those that also sign
-// the time.
+// covers are the presets whose senders sign the body, stamps the presets whose senders
+// also sign the time.
 var (
 	covers = set("hmac standard-webhooks svix stripe github gitlab shopify woocommerce slack typeform calendly hubspot twilio square intercom pagerduty sentry sendgrid")
 	stamps = set("standard-webhooks svix stripe gitlab slack calendly hubspot sendgrid")
@@ -245,8 +245,8 @@ func set(names string) map[string]bool {
 	return m
 }
 
-// harmless reports changes that leave a header what it was: the case of a scheme
-// and of hex, and the bits of a token's segment that carry nothing.
+// harmless reports whether two headers are equivalent: they may differ in upper and lower
+// case, and in the unused bits at the end of a base64 segment.
 func harmless(a, b string) bool {
 	segments := func(text string) (all []string) {
 		for segment := range strings.SplitSeq(text, ".") {
@@ -258,7 +258,7 @@ func harmless(a, b string) bool {
 	return strings.EqualFold(a, b) || strings.HasPrefix(a, "Bearer ey") && slices.Equal(segments(a), segments(b))
 }
 
-// proofHeader finds the header in which the signature or the token is.
+// proofHeader returns the name of the header with the signature or the token.
 func proofHeader(t testing.TB, plain, signed *source.Request) string {
 	t.Helper()
 	for name := range signed.Header {
@@ -282,7 +282,7 @@ type vector struct {
 	Want   string            `yaml:"want"` // accepted, or signature, stale, unauthorized
 }
 
-// What the vendors published as signed is accepted.
+// The signatures that vendors published are accepted.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	for name := range covers {
@@ -296,8 +296,8 @@ func TestVectors(t *testing.T) {
 			var all struct {
 				Vectors []vector `yaml:"vectors"`
 			}
-			if faults := config.DecodeYAML(file, data, &all); len(faults) > 0 || len(all.Vectors) == 0 {
-				t.Fatalf("%d vectors: %v", len(all.Vectors), faults)
+			if problems := config.DecodeYAML(file, data, &all); len(problems) > 0 || len(all.Vectors) == 0 {
+				t.Fatalf("%d vectors: %v", len(all.Vectors), problems)
 			}
 			for _, v := range all.Vectors {
 				t.Run(v.About, func(t *testing.T) { v.check(t, name) })
@@ -330,8 +330,8 @@ func (v vector) check(t *testing.T, preset string) {
 	}
 }
 
-// Traps of single senders.
-func TestPresets_traps(t *testing.T) {
+// Some senders post pings, challenges, batches and forms.
+func TestPresets_specialCases(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, preset string
@@ -346,7 +346,7 @@ func TestPresets_traps(t *testing.T) {
 		{name: "PagerDuty's ping", preset: "pagerduty", body: `{"event":{"id":"1","event_type":"pagey.ping"}}`},
 		{name: "WooCommerce's ping", preset: "woocommerce", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "webhook_id=12", unsigned: true},
 		{name: "Slack's challenge", preset: "slack", body: `{"token":"t","challenge":"3eZbrw1a","type":"url_verification"}`, reply: `{"challenge":"3eZbrw1a"}`},
-		{name: "an event that the map has nothing to say to", preset: "stripe", body: `{"id":"evt_1","type":"invoice.paid","data":{"object":{}}}`},
+		{name: "event that the map ignores", preset: "stripe", body: `{"id":"evt_1","type":"invoice.paid","data":{"object":{}}}`},
 		{name: "HubSpot's batch of two numbers", preset: "hubspot", messages: 2, body: `[
 			{"eventId":1,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550123"},
 			{"eventId":2,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550124"}]`},
@@ -380,9 +380,9 @@ func TestPresets_traps(t *testing.T) {
 	}
 }
 
-// Two events that arrive in one delivery, and one event that becomes two messages,
-// have keys of their own; the same event has the same whenever it comes.
-func TestKeys_ofEvents(t *testing.T) {
+// Every message of a webhook has its own key, which is the same when the event is
+// delivered again.
+func TestMap_keys(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, preset, mapping, body string
@@ -393,13 +393,13 @@ func TestKeys_ofEvents(t *testing.T) {
 		{name: "list of one", preset: "stripe", mapping: "[{to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0"}},
 		{name: "list", preset: "stripe", mapping: "[{to}, null, {to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
 		{name: "stream", preset: "stripe", mapping: "{to}, {to}", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
-		{name: "nothing", preset: "stripe", mapping: "null, empty, []", body: `{"id":"evt_1"}`, want: nil},
+		{name: "no message", preset: "stripe", mapping: "null, empty, []", body: `{"id":"evt_1"}`, want: nil},
 		{name: "large number", preset: "square", mapping: "{to}", body: `{"event_id":9007199254740993}`, want: []string{"hook\nit\n9007199254740993"}},
 		{name: "batch", preset: "sendgrid", mapping: "{to}", body: `[{"sg_event_id":"a"},{"sg_event_id":"b"}]`, want: []string{"hook\nit\na", "hook\nit\nb"}},
 		{name: "batch without IDs", preset: "sendgrid", mapping: "{to}", body: `[{},{}]`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk\n0", "hook\nit\nk\n1"}},
-		{name: "given by the sender", preset: "bearer", mapping: "{to}", body: `{}`, header: map[string]string{"Idempotency-Key": `"k"`}, want: []string{"hook\nit\nk"}},
-		{name: "given, without a map", preset: "bearer", body: `{}`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk"}},
-		{name: "no sign of it", preset: "bearer", mapping: "{to}", body: `{}`, want: []string{""}},
+		{name: "Idempotency-Key", preset: "bearer", mapping: "{to}", body: `{}`, header: map[string]string{"Idempotency-Key": `"k"`}, want: []string{"hook\nit\nk"}},
+		{name: "Idempotency-Key without a map", preset: "bearer", body: `{}`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk"}},
+		{name: "no ID", preset: "bearer", mapping: "{to}", body: `{}`, want: []string{""}},
 		{name: "digest", preset: "woocommerce", mapping: "{to}", body: `{}`, want: []string{"hook\nit\n44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -427,12 +427,12 @@ func TestKeys_ofEvents(t *testing.T) {
 	}
 }
 
-// direct is a transport to a handler in this process.
+// direct is a transport that calls a handler.
 type direct struct{ handler http.Handler }
 
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	if d.handler == nil {
-		return nil, fmt.Errorf("nothing is to be fetched here")
+		return nil, fmt.Errorf("unexpected request")
 	}
 	return serve(d.handler, r), nil
 }

@@ -95,12 +95,12 @@ func newSignature(s config.Scheme, address string, tolerance time.Duration) (sch
 	if hasTimestamp {
 		g.tolerance = tolerance
 	}
-	if !slices.Contains([]string{"", "text", "base64"}, s.Key) {
-		problem("key", "must be text or base64")
-	}
 	var ok bool
 	if g.algorithm, ok = newAlgorithm(s.Algorithm, s.Key == "base64"); !ok {
 		problem("algorithm", "must be sha256, sha1, sha512, ecdsa-p256 or ed25519")
+	}
+	if !slices.Contains([]string{"", "text", "base64"}, s.Key) {
+		problem("key", "must be text or base64")
 	}
 	return g, problems
 }

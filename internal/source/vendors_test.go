@@ -34,12 +34,12 @@ type vendorRequest struct {
 	Body    string            `json:"body"`
 }
 
-// What the vendors' own libraries sign is accepted, tampered with it is not, and
-// what is signed here their libraries accept.
+// We accept the signatures of the vendors' own libraries, unless the request was changed,
+// and these libraries accept our signatures.
 func TestVendors(t *testing.T) {
 	folder := os.Getenv(vendorsFolder)
 	if folder == "" {
-		t.Skipf("the vendors' libraries are not tried: set %s to a folder with them, see %s", vendorsFolder, "vendors_test.go")
+		t.Skipf("set %s to a folder with the vendors' libraries, see vendors_test.go", vendorsFolder)
 	}
 	script, err := os.ReadFile("testdata/vendors/vendors.mjs")
 	if err != nil {
@@ -56,7 +56,7 @@ func TestVendors(t *testing.T) {
 	signed, verified := runVendors(t, folder, ours)
 	for _, preset := range presets {
 		if verified[preset] != true {
-			t.Errorf("%s: the vendor's library does not accept what is signed here: %v", preset, verified[preset])
+			t.Errorf("%s: the vendor's library rejects our signature: %v", preset, verified[preset])
 		}
 	}
 	var seen []string
@@ -70,7 +70,7 @@ func TestVendors(t *testing.T) {
 	}
 }
 
-// ownRequest is the sample of a preset, signed here.
+// ownRequest returns the sample of a preset, signed by us.
 func ownRequest(t *testing.T, preset string) vendorRequest {
 	t.Helper()
 	v := vendorRequest{Preset: preset, Secret: "whsec_" + strings.Repeat("YWJj", 8), Headers: make(map[string]string)}
@@ -101,14 +101,14 @@ func runVendors(t *testing.T, folder string, ours []vendorRequest) ([]vendorRequ
 	if err != nil {
 		t.Fatalf("vendors.mjs: %v", err)
 	}
-	var answer struct {
+	var result struct {
 		Signed   []vendorRequest `json:"signed"`
 		Verified map[string]any  `json:"verified"`
 	}
-	if err := json.Unmarshal(output, &answer); err != nil {
+	if err := json.Unmarshal(output, &result); err != nil {
 		t.Fatalf("vendors.mjs: %v\n%s", err, output)
 	}
-	return answer.Signed, answer.Verified
+	return result.Signed, result.Verified
 }
 
 func (v vendorRequest) open(t *testing.T, secret string) *source.Source {
@@ -128,7 +128,7 @@ func (v vendorRequest) check(t *testing.T) {
 	s := v.open(t, v.Secret)
 	verify := func(r *source.Request) error { return source.Verify(t.Context(), s, r, time.Now()) }
 	if err := verify(v.request()); err != nil {
-		t.Fatalf("what the vendor signs is refused: %v", err)
+		t.Fatalf("the signature of the vendor is rejected: %v", err)
 	}
 	if err := source.Verify(t.Context(), v.open(t, "whsec_"+strings.Repeat("eHl6", 8)), v.request(), time.Now()); !errors.Is(err, source.ErrSignature) {
 		t.Errorf("another secret: %v, want ErrSignature", err)

@@ -17,7 +17,7 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// A sender is a source together with what signs as its sender.
+// A sender is a source with a function that signs as its sender.
 type sender struct {
 	name    string
 	source  *source.Source
@@ -29,7 +29,7 @@ type sender struct {
 	stamped bool     // the time is signed
 }
 
-// senders returns one of each preset, and some with schemes that no preset has.
+// senders returns a sender of each preset, and some with schemes that no preset has.
 func senders(t testing.TB) (all []sender) {
 	t.Helper()
 	add := func(name, like string, s *source.Source, sign func(*source.Request, time.Time) error) {
@@ -37,13 +37,13 @@ func senders(t testing.TB) (all []sender) {
 		if err := sign(signed, now); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		one := sender{name: name, source: s, sign: sign, proof: proofHeader(t, plain, signed), body: covers[like], query: set("twilio square hubspot")[like], stamped: stamps[like]}
+		snd := sender{name: name, source: s, sign: sign, proof: proofHeader(t, plain, signed), body: covers[like], query: set("twilio square hubspot")[like], stamped: stamps[like]}
 		for _, header := range slices.Sorted(maps.Keys(signed.Header)) {
 			if plain.Header.Get(header) == "" {
-				one.headers = append(one.headers, header)
+				snd.headers = append(snd.headers, header)
 			}
 		}
-		all = append(all, one)
+		all = append(all, snd)
 	}
 	for _, name := range source.Presets() {
 		c, err := source.Example(name)
@@ -51,7 +51,7 @@ func senders(t testing.TB) (all []sender) {
 			t.Fatal(err)
 		}
 		s, sign := rehearse(t, c)
-		if s.Google() { // one token for all: it takes long to make
+		if s.UsesGoogleTokens() { // one token for all: RSA is slow
 			signed := http.Header{}
 			if err := sign(&source.Request{Header: signed}, now); err != nil {
 				t.Fatal(err)
@@ -83,14 +83,13 @@ var own = map[string]config.Scheme{
 	},
 }
 
-// FuzzVerify sees, for every kind of sender, that nothing passes that was not signed,
-// that what was signed passes, and that it does not when something of it was changed
-// afterwards.
+// FuzzVerify checks, for every kind of sender, that signed requests are accepted, and
+// that unsigned requests and requests changed after signing are rejected.
 func FuzzVerify(f *testing.F) {
 	const form = "application/x-www-form-urlencoded"
 	all := senders(f)
 	for i := range all {
-		which := uint8(i) //nolint:gosec // some thirty
+		which := uint8(i) // about thirty
 		f.Add(which, "t=1796115600,v1=00", "1796115600", "", "application/json", []byte("{}"), uint16(0))
 		f.Add(which, "v1,AAAA v1a,AAAA", "1796115600", "", form, []byte("a=1&b=2&a=3"), uint16(3))
 		f.Add(which, "at=1796115600000;s=AAAA;s=;;=", "-1", "a=b&c=%2B", "", []byte(""), uint16(1))
@@ -114,19 +113,19 @@ func FuzzVerify(f *testing.F) {
 			t.Errorf("%s: %q, %q for %q: %v", s.name, proof, stamp, body, err)
 		}
 		if err != nil && len(err.Error()) > 200 {
-			t.Errorf("%s: the refusal says too much: %v", s.name, err)
+			t.Errorf("%s: the error is too long: %v", s.name, err)
 		}
 
 		signed := request()
 		if err := s.sign(signed, now); err != nil {
-			return // of Twilio, what is no form
+			return // Twilio cannot sign a body that is not a form
 		}
 		if err := verify(signed); err != nil {
-			t.Fatalf("%s: what was signed is refused: %v", s.name, err)
+			t.Fatalf("%s: a signed request is rejected: %v", s.name, err)
 		}
 		for name, r := range s.altered(signed, proof, at) {
 			if err := verify(r); err == nil {
-				t.Errorf("%s: %s: %q with query %q passes with the signature of %q with %q", s.name, name, r.Body, r.Query, body, query)
+				t.Errorf("%s: %s: %q with query %q is accepted with the signature of %q with query %q", s.name, name, r.Body, r.Query, body, query)
 			}
 		}
 		if s.stamped {
@@ -139,7 +138,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// altered are requests that carry the signature of another, at a place.
+// altered returns changed copies of a signed request. At is the offset of changes.
 func (s sender) altered(signed *source.Request, proof string, at uint16) map[string]*source.Request {
 	all := make(map[string]*source.Request)
 	alter := func(name string, change func(*source.Request)) {
@@ -181,7 +180,7 @@ func (s sender) altered(signed *source.Request, proof string, at uint16) map[str
 	return all
 }
 
-// hashed reports whether a query holds the hash by which Twilio signs what is no form.
+// hashed reports whether a query has the hash with which Twilio signs other bodies than forms.
 func hashed(query string) bool {
 	values, _ := url.ParseQuery(query)
 	return values.Has("bodySHA256")
