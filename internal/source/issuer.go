@@ -13,9 +13,8 @@ import (
 	"time"
 )
 
-// Issuer stands in for Google where there is no network: it signs ID tokens, and
-// serves the public key under the path of Google's keys. A function believes it only
-// if its settings say where it is.
+// Issuer is a stand-in for Google: it signs ID tokens, and serves the public key under
+// the path of Google's keys. A function accepts its tokens only if it is configured to.
 type Issuer struct {
 	key *rsa.PrivateKey
 	id  string
@@ -43,7 +42,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}}})
 }
 
-// Claims are what a token says.
+// Claims are the claims of a token.
 type Claims struct {
 	Issuer    string `json:"iss"`
 	Subject   string `json:"sub"`

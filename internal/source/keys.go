@@ -40,7 +40,7 @@ func ParseKeys(text []byte) Keys {
 	return k
 }
 
-// Empty reports whether there is no key, so that every request would be rejected.
+// Empty reports whether k has no keys, so that every request would be rejected.
 func (k Keys) Empty() bool { return len(k.digests) == 0 }
 
 // Len returns the number of keys.

@@ -40,7 +40,7 @@ type signature struct {
 	timestampHeader string
 	timestampPrefix string // of a timestamp among the signatures
 	unit            time.Duration
-	tolerance       time.Duration // zero if there is no timestamp
+	tolerance       time.Duration // zero without a timestamp
 }
 
 // placeholders are the parts of a request that a content may contain.

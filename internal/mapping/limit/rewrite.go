@@ -90,7 +90,7 @@ func checkIndexes(target *gojq.Query) {
 	})
 }
 
-// signature returns the name by which jq tells functions apart.
+// signature returns the full name of a function in jq, such as join/1.
 func signature(name string, args int) string { return fmt.Sprintf("%s/%d", name, args) }
 
 func rewriteTerm(t *gojq.Term, defined map[string]bool) {
