@@ -3,9 +3,9 @@ package rbm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -30,57 +30,16 @@ func readAnswer(resp *http.Response) ([]byte, error) {
 	return data.Bytes(), err
 }
 
-// decodeAnswer fills the struct that dst points to. The platform is believed: what
-// is new or does not fit is passed over.
-func decodeAnswer(data []byte, dst any) error {
-	if receipt, ok := dst.(*Receipt); ok {
-		return receipt.read(data)
-	}
-	v, err := scanObject(data)
-	if err != nil {
-		return err
-	}
-	decodeObject(v, dst)
-	return nil
-}
-
-// read takes three fields out of an answer that repeats the whole message, and passes
-// over the rest: there is nothing in it that the sender does not know.
-func (r *Receipt) read(data []byte) error {
-	s := scanner{data: data}
-	if s.peek() != '{' || !s.enter() {
+// decodeResponse fills the struct that dst points to. Unknown fields and mismatched
+// types are ignored, since the platform may change its responses.
+func decodeResponse(data []byte, dst any) error {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) {
 		return errUnreadable
 	}
-	for first := true; s.more(first, '}'); first = false {
-		name, ok := s.name()
-		switch isText := ok && s.peek() == '"'; {
-		case isText && name == "name":
-			r.Name = s.text('"')
-		case isText && name == "sendTime":
-			r.SendTime, _ = parseTime(s.text('"'))
-		case isText && name == "expireTime":
-			r.ExpireTime, _ = parseTime(s.text('"'))
-		case ok:
-			s.skip()
-		}
-	}
-	if s.space(); s.fault != "" || s.pos < len(data) {
+	if _, malformed := errors.AsType[*json.SyntaxError](json.Unmarshal(data, dst)); malformed {
 		return errUnreadable
 	}
 	return nil
-}
-
-func scanObject(data []byte) (value, error) {
-	v, _, fault := scan(data)
-	if fault != "" || v.kind != kindObject {
-		return value{}, errUnreadable
-	}
-	return v, nil
-}
-
-func decodeObject(v value, dst any) {
-	d := decoder{answer: true}
-	d.object(new(path), v, reflect.ValueOf(dst).Elem())
 }
 
 // refusal is what every refusal of Google's APIs has in its member "error".

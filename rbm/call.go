@@ -116,7 +116,7 @@ func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {
 		case dst == nil:
 			return nil
 		}
-		return decodeAnswer(body, dst)
+		return decodeResponse(body, dst)
 	})
 }
 

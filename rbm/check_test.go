@@ -83,7 +83,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"one card", withCarousel("SMALL", `[{"title":"A"}]`), violations{{cards, rbm.RuleTooFew, 2, 1, ""}}},
 		{"no cards", withCarousel("SMALL", `[]`), violations{{cards, rbm.RuleTooFew, 2, 0, ""}}},
 		{"eleven cards", withCarousel("SMALL", list(11, `{"title":"A"}`)), violations{{cards, rbm.RuleTooMany, 10, 11, ""}}},
-		{"tall media in small cards", withCarousel("SMALL", `[{"title":"A"},{"media":{"height":"TALL","contentInfo":{"fileUrl":"https://a.example/"}}}]`), one(cards+"/1/media/height", rbm.RuleConflict)},
+		{"tall media in small cards", withCarousel("SMALL", `[{"title":"A"},{"media":{"height":"TALL","contentInfo":{"fileUrl":"https://a.example/"}}}]`), one(cards+"/1/media/height", rbm.RuleTallMedia)},
 		{"no card width", withCarousel("", `[{"title":"A"},{"title":"B"}]`), one(content+"/richCard/carouselCard/cardWidth", rbm.RuleEnum)},
 		{"unspecified card width", withCarousel("CARD_WIDTH_UNSPECIFIED", `[{"title":"A"},{"title":"B"}]`), one(content+"/richCard/carouselCard/cardWidth", rbm.RuleRequired)},
 		{"no card orientation", `{"contentMessage":{"richCard":{"standaloneCard":{"cardContent":{"title":"A"}}}}}`, one(content+"/richCard/standaloneCard/cardOrientation", rbm.RuleRequired)},
@@ -91,7 +91,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"no card content", `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL"}}}}`, one(card, rbm.RuleRequired)},
 		{"no card", `{"contentMessage":{"richCard":{}}}`, one(content+"/richCard", rbm.RuleRequired)},
 		{"suggestions only", withCard(`{"suggestions":[` + reply + `]}`), one(card, rbm.RuleRequired)},
-		{"media only, beside nothing", strings.Replace(withCard(`{"media":`+picture+`}`), "VERTICAL", "HORIZONTAL", 1), one(card, rbm.RuleRequired)},
+		{"media only, beside nothing", strings.Replace(withCard(`{"media":`+picture+`}`), "VERTICAL", "HORIZONTAL", 1), one(card, rbm.RuleOnlyMedia)},
 		{"media with two sources", withCard(`{"media":{"fileName":"files/a","contentInfo":{"fileUrl":"https://a.example/"}}}`), one(card+"/media/contentInfo", rbm.RuleUnion)},
 		{"media without a source", withCard(`{"media":{"height":"SHORT"}}`), one(card+"/media", rbm.RuleRequired)},
 		{"media height", withCard(`{"media":{"height":"HUGE","contentInfo":{"fileUrl":"https://a.example/"}}}`), one(card+"/media/height", rbm.RuleEnum)},
@@ -273,9 +273,12 @@ func TestCheckGoValues(t *testing.T) {
 		{"URL that is not UTF-8", &rbm.AgentMessage{ContentMessage: &rbm.AgentContentMessage{ContentInfo: &rbm.ContentInfo{FileURL: "https://a.example/\xff"}}}, violations{
 			{Pointer: content + "/contentInfo/fileUrl", Rule: rbm.RuleFormat},
 		}},
-		{"year that JSON cannot say", action(rbm.SuggestedAction{Text: "A", CreateCalendarEventAction: &rbm.CreateCalendarEventAction{
+		{"year that RFC 3339 cannot express", action(rbm.SuggestedAction{Text: "A", CreateCalendarEventAction: &rbm.CreateCalendarEventAction{
 			StartTime: late, EndTime: late, Title: "A",
-		}}), violations{{Rule: rbm.RuleFormat}}},
+		}}), violations{
+			{Pointer: first + "/action/createCalendarEventAction/startTime", Rule: rbm.RuleFormat},
+			{Pointer: first + "/action/createCalendarEventAction/endTime", Rule: rbm.RuleFormat},
+		}},
 		{"just 250 KB", full, nil},
 		{"more than 250 KB", big, violations{{"", rbm.RuleTooLong, 250_000, len(size), ""}}},
 	}

@@ -162,7 +162,7 @@ func TestSendMessage(t *testing.T) {
 		}
 		reply200(w, `{"name":"phones/+12025550123/agentMessages/1","sendTime":"2026-11-20T09:15:03.464Z",
 			"expireTime":"2026-11-21T09:15:03Z","ttl":"86400s","contentMessage":{"text":"Hello & welcome"},
-			"richMessageClassification":{"classificationType":"NEW_KIND","segmentCount":"2"},"totalPayloadSizeBytes":204331,"carrier":"c","novelty":[1]}`)
+			"richMessageClassification":{"classificationType":"NEW_KIND","segmentCount":2},"totalPayloadSizeBytes":"204331","carrier":"c","novelty":[1]}`)
 	})
 	sent, err := client.SendMessage(t.Context(), phone, messageID, hello)
 	if err != nil {

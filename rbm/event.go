@@ -1,6 +1,8 @@
 package rbm
 
 import (
+	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,11 +76,26 @@ type UserFile struct {
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserFile#FileInfo
 type FileInfo struct {
 	MimeType      string `json:"mimeType,omitempty"`
-	FileSizeBytes int64  `json:"fileSizeBytes,omitempty"`
+	FileSizeBytes int64  `json:"fileSizeBytes,omitempty,string"`
 	FileName      string `json:"fileName,omitempty"`
 
 	// FileURI is a public link to the file.
 	FileURI string `json:"fileUri,omitempty"`
+}
+
+// UnmarshalJSON reads the JSON of the platform, where FileSizeBytes is a string or a
+// number.
+func (f *FileInfo) UnmarshalJSON(data []byte) error {
+	type plain FileInfo // without this method
+	v := struct {
+		*plain
+		FileSizeBytes json.Number `json:"fileSizeBytes"`
+	}{plain: (*plain)(f)}
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	f.FileSizeBytes, _ = strconv.ParseInt(v.FileSizeBytes.String(), 10, 64)
+	return nil
 }
 
 // SuggestionResponse is a reply or an action that a user tapped.

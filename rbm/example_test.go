@@ -94,7 +94,7 @@ func ExampleAgentMessage_Check() {
 	// Output:
 	// /contentMessage: needs one of text, fileName, uploadedRbmFile, richCard, contentInfo
 	// /contentMessage/suggestions/0/reply/text: must be at most 25 characters, not 45
-	// /contentMessage/suggestions/1/action/dialAction/phoneNumber: must consist of digits, +, * and # only
+	// /contentMessage/suggestions/1/action/dialAction/phoneNumber: must contain only digits, +, * and #
 }
 
 func ExampleCheckAgentMessage() {
@@ -106,7 +106,7 @@ func ExampleCheckAgentMessage() {
 		fmt.Println(v)
 	}
 	// Output:
-	// /content_message/txt: is not a field; did you mean text?
+	// /content_message/txt: is an unknown field; did you mean text?
 	// /messageTrafficType: must be one of AUTHENTICATION, TRANSACTION, PROMOTION, SERVICEREQUEST, ACKNOWLEDGEMENT; did you mean SERVICEREQUEST?
 	// /content_message: needs one of text, fileName, uploadedRbmFile, richCard, contentInfo
 }

@@ -1,104 +1,336 @@
 package rbm
 
 import (
-	"bytes"
-	"fmt"
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// ParseAgentMessage reads the body of an agentMessages.create request as the
-// platform does: names in lower camel or snake case, null for an absent field,
-// numbers as strings, enum words as their numbers, times with any offset, strings
-// in single quotes.
+// ParseAgentMessage reads the body of an agentMessages.create request as the platform
+// does. It accepts names in lower camel case or snake case, null for an absent field,
+// numbers as strings, words of enums as their numbers, and times with any offset.
+// Strings may be in single quotes, names may have no quotes, and a comma may follow
+// the last member.
 //
-// It reports everything that the platform's parser would refuse, in the order of
-// the document and with the names as they were sent: unknown fields, values of
-// the wrong type, unknown words, two members of a union, fields that only the
-// platform may fill in, malformed or negative durations and malformed times. At
-// most 100 violations are reported. The message then holds what could be read; it
-// is nil if the document is no JSON object.
+// It reports at most 100 violations, in the order of the document and with the names
+// as they were sent: unknown fields, values of the wrong type, unknown words, two
+// members of a union, duplicate members, fields that only the platform sets, and
+// malformed times. The message then holds the values that could be read; it is nil
+// if the document is not a JSON object.
 //
-// The limits of what was read are the matter of [AgentMessage.Check];
+// ParseAgentMessage does not check limits. [AgentMessage.Check] does, and
 // [CheckAgentMessage] does both.
 //
-// Assumption: a name given twice is refused, as by Google's other parsers, and so
-// are fields that only the platform fills in, which the reference asks to leave out.
+// Assumption: the platform reads JSON as Google's open-source parser does
+// (https://github.com/protocolbuffers/protobuf/blob/v21.12/src/google/protobuf/util/internal/json_stream_parser.cc).
+// Only single quotes are documented, by official samples. That parser also accepts
+// duplicate members; they are refused here, because only one of two values can be meant.
+// Fields that only the platform sets are refused, because the reference asks to omit them.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 func ParseAgentMessage(data []byte) (*AgentMessage, []Violation) {
-	m, d := parseAgentMessage(data)
-	return m, d.faults
+	m, _, violations := parseAgentMessage(data)
+	return m, violations
 }
 
-// CheckAgentMessage does the work of [ParseAgentMessage] and of
-// [AgentMessage.Check] on what was read. All pointers have the names as they
-// were sent. A rule that fails only because the parser refused a value, such as
-// a text that is missing because a number was sent, is not reported.
-//
-// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
+// CheckAgentMessage parses a message as [ParseAgentMessage] does and checks the result
+// as [AgentMessage.Check] does. All pointers have the names as they were sent. A
+// violation that only follows from another one, such as a text that is missing because
+// it was sent as a number, is not reported.
 func CheckAgentMessage(data []byte, now time.Time) (*AgentMessage, []Violation) {
-	m, d := parseAgentMessage(data)
+	m, v, violations := parseAgentMessage(data)
 	if m == nil {
-		return nil, d.faults
+		return nil, violations
 	}
-	faults := d.faults
-	for _, v := range m.Check(now) {
-		v.Pointer = d.asSent(v.Pointer)
-		if len(faults) < maxFaults && !consequence(v, d.faults) {
-			faults = append(faults, v)
+	parsed := len(violations)
+	for _, broken := range m.Check(now) {
+		broken.Pointer = asSent(broken.Pointer, v)
+		if len(violations) < maxViolations && !followsFrom(broken, violations[:parsed]) {
+			violations = append(violations, broken)
 		}
 	}
-	return m, faults
+	return m, violations
 }
 
-func parseAgentMessage(data []byte) (*AgentMessage, *decoder) {
-	d := new(decoder)
-	v, offset, fault := scan(data)
-	root := new(path)
+func parseAgentMessage(data []byte) (*AgentMessage, value, []Violation) {
+	v, problem := scan(data)
 	switch {
-	case len(bytes.TrimSpace(data)) == 0:
-		d.fault(root, RuleSyntax, "the document is empty")
-	case fault != "":
-		d.fault(root, RuleSyntax, "is not JSON: "+fault+position(data, offset))
+	case problem != "":
+		return nil, v, []Violation{{Rule: RuleSyntax, Detail: problem}}
 	case v.kind != kindObject:
-		d.mismatch(root, v, "an object")
-	default:
-		m := new(AgentMessage)
-		d.object(root, v, reflect.ValueOf(m).Elem())
-		return m, d
+		return nil, v, []Violation{{Rule: RuleType, Detail: "must be an object, not " + v.kind.String()}}
 	}
-	return nil, d
+	d, m := new(decoder), new(AgentMessage)
+	d.object(new(path), v, reflect.ValueOf(m).Elem())
+	return m, v, d.violations
 }
 
-// position says where an offset is, for people.
-func position(data []byte, offset int) string {
-	before := data[:min(offset, len(data))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := len([]rune(string(before[bytes.LastIndexByte(before, '\n')+1:]))) + 1
-	return fmt.Sprintf(" (line %d, column %d)", line, column)
-}
-
-// asSent turns a canonical pointer into one with the names as they were sent.
-func (d *decoder) asSent(pointer string) string {
-	for end := len(pointer); end > 0 && len(d.sent) > 0; end = strings.LastIndexByte(pointer[:end], '/') {
-		if sent, ok := d.sent[pointer[:end]]; ok {
-			return sent + pointer[end:]
+// asSent replaces the names of the reference in a pointer by those of the document.
+func asSent(pointer string, v value) string {
+	var sent strings.Builder
+	for i, name := range strings.Split(pointer, "/") {
+		if i == 0 {
+			continue // before the first slash
 		}
+		item, err := strconv.Atoi(name)
+		if v.kind != kindList || err != nil {
+			item = slices.IndexFunc(v.members, func(m member) bool {
+				return m.value.kind != kindNull && (m.name == name || m.name == snakeCase(name))
+			})
+		}
+		if item >= 0 && item < len(v.members) {
+			if v.kind == kindObject {
+				name = v.members[item].name
+			}
+			v = v.members[item].value
+		} else {
+			v = value{}
+		}
+		sent.WriteString("/" + name)
 	}
-	return pointer
+	return sent.String()
 }
 
-// consequence reports whether v follows from a fault of the parser: from one in
-// the same place, or, if one of several members is missing, from one in a member.
-func consequence(v Violation, faults []Violation) bool {
-	return slices.ContainsFunc(faults, func(f Violation) bool {
-		if f.Rule == RuleUnknown || f.Rule == RuleConflict {
+// followsFrom reports whether v follows from a violation that the parser found: from
+// one of the same value, or, if v is about a missing member, from one of a member.
+func followsFrom(v Violation, parsed []Violation) bool {
+	return slices.ContainsFunc(parsed, func(p Violation) bool {
+		if p.Rule == RuleUnknown || p.Rule == RuleDuplicate {
 			return false
 		}
-		member, inside := strings.CutPrefix(f.Pointer, v.Pointer+"/")
-		return f.Pointer == v.Pointer || v.Rule == RuleRequired && inside && !strings.Contains(member, "/")
+		member, inside := strings.CutPrefix(p.Pointer, v.Pointer+"/")
+		return p.Pointer == v.Pointer || v.Rule == RuleRequired && inside && !strings.Contains(member, "/")
 	})
+}
+
+// decoder fills Go values from a document. It continues after a violation in order to
+// report all of them.
+type decoder struct {
+	// lenient is set for documents of the platform: unknown fields and mismatched
+	// types are ignored, and fields that only the platform sets are read.
+	lenient    bool
+	violations []Violation
+}
+
+func (d *decoder) add(p *path, rule Rule, detail string) {
+	if !d.lenient && len(d.violations) < maxViolations {
+		d.violations = append(d.violations, Violation{Pointer: p.pointer(), Rule: rule, Detail: detail})
+	}
+}
+
+var (
+	timeType     = reflect.TypeFor[time.Time]()
+	durationType = reflect.TypeFor[Duration]()
+)
+
+// decode sets dst to v.
+func (d *decoder) decode(p *path, v value, dst reflect.Value) {
+	t := dst.Type()
+	known := enums[t]
+	mismatch := func(want string) { d.add(p, RuleType, "must be "+want+", not "+v.kind.String()) }
+	switch {
+	case t.Kind() == reflect.Pointer && v.kind == kindObject:
+		dst.Set(reflect.New(t.Elem()))
+		d.object(p, v, dst.Elem())
+	case t == durationType && v.kind == kindText:
+		length, err := ParseDuration(v.text)
+		switch {
+		case err != nil:
+			d.add(p, RuleFormat, err.Error())
+		case length <= 0:
+			d.add(p, RuleRange, "must be more than 0s")
+		default:
+			dst.SetInt(int64(length))
+		}
+	case t == durationType:
+		mismatch("a string such as 600s")
+	case t == timeType && v.kind == kindText:
+		if at, ok := parseTime(v.text); ok {
+			dst.Set(reflect.ValueOf(at))
+		} else {
+			d.add(p, RuleFormat, "must be a time such as 2026-12-01T17:40:00Z")
+		}
+	case t == timeType:
+		mismatch("a string")
+	case t.Kind() == reflect.Struct && v.kind == kindObject:
+		d.object(p, v, dst)
+	case t.Kind() == reflect.Struct, t.Kind() == reflect.Pointer:
+		mismatch("an object")
+	case t.Kind() == reflect.Slice && v.kind == kindList:
+		dst.Set(reflect.MakeSlice(t, len(v.members), len(v.members)))
+		for i, item := range v.members {
+			d.decode(p.item(i), item.value, dst.Index(i))
+		}
+	case t.Kind() == reflect.Slice:
+		mismatch("a list")
+	case t.Kind() == reflect.Bool && v.kind == kindBool:
+		dst.SetBool(v.text == "true")
+	case t.Kind() == reflect.Bool:
+		mismatch("true or false")
+	case t.Kind() == reflect.String && v.kind == kindText:
+		if known != nil && !slices.Contains(known, v.text) {
+			d.add(p, RuleEnum, enumDetail(v.text, known))
+		}
+		dst.SetString(v.text)
+	case known != nil && v.kind == kindNumber:
+		if n, err := parseInteger(v.text); err == nil && n >= 0 && n < int64(len(known)) {
+			dst.SetString(known[n])
+		} else {
+			d.add(p, RuleEnum, enumDetail("", known))
+		}
+	case t.Kind() == reflect.String:
+		mismatch("a string")
+	case v.kind != kindNumber && v.kind != kindText:
+		mismatch("a number")
+	case t.Kind() == reflect.Float64:
+		if n, err := parseFloat(v.text); err == nil {
+			dst.SetFloat(n)
+		} else {
+			d.add(p, RuleType, "must be a decimal number")
+		}
+	default:
+		if n, err := parseInteger(v.text); err == nil {
+			dst.SetInt(n)
+		} else {
+			d.add(p, RuleType, "must be an integer")
+		}
+	}
+}
+
+// object sets the fields of the struct dst to the members of v.
+func (d *decoder) object(p *path, v value, dst reflect.Value) {
+	t := dst.Type()
+	fields := fieldsOf(t)
+	given := make([]bool, len(fields))
+	first := "" // the first member of the union
+	for _, m := range v.members {
+		at := p.at(m.name)
+		i := slices.IndexFunc(fields, func(f structField) bool { return m.name == f.name || m.name == f.snake })
+		if i < 0 {
+			d.unknown(at, m.name, t)
+			continue
+		}
+		if m.value.kind == kindNull {
+			continue // the same as absent
+		}
+		inUnion := slices.Contains(unions[t], fields[i].name)
+		switch {
+		case d.lenient:
+			d.decode(at, m.value, dst.Field(fields[i].index))
+		case given[i]:
+			d.add(at, RuleDuplicate, "is a duplicate; send it only once")
+		case t == reflect.TypeFor[AgentMessage]() && slices.Contains(outputFields, fields[i].name):
+			d.add(at, RuleReadOnly, readOnlyDetail)
+		case inUnion && first != "":
+			d.add(at, RuleUnion, unionDetail(first, unions[t]))
+		default:
+			d.decode(at, m.value, dst.Field(fields[i].index))
+		}
+		given[i] = true
+		if inUnion && first == "" {
+			first = fields[i].name
+		}
+	}
+	for i, f := range fields {
+		if t == reflect.TypeFor[LatLng]() && !given[i] { // where absent and zero differ
+			d.add(p.at(f.name), RuleRequired, "is missing")
+		}
+	}
+}
+
+func (d *decoder) unknown(at *path, name string, t reflect.Type) {
+	if d.lenient || len(d.violations) == maxViolations {
+		return
+	}
+	var names []string
+	for _, f := range fieldsOf(t) {
+		names = append(names, f.name)
+	}
+	detail := "is an unknown field; known fields are " + strings.Join(names, ", ")
+	if len(names) == 0 {
+		detail = "is an unknown field; this object is always empty"
+	} else if meant := typo.Nearest(name, names, 0); meant != "" {
+		detail = "is an unknown field; did you mean " + meant + "?"
+	}
+	d.add(at, RuleUnknown, detail)
+}
+
+// structField is a field of a struct as JSON.
+type structField struct {
+	name, snake string // lower camel case, as in the reference, and snake case
+	index       int    // of the Go field
+}
+
+var structFields sync.Map // of []structField by reflect.Type
+
+func fieldsOf(t reflect.Type) []structField {
+	if known, ok := structFields.Load(t); ok {
+		return known.([]structField)
+	}
+	var fields []structField
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		fields = append(fields, structField{name, snakeCase(name), i})
+	}
+	structFields.Store(t, fields)
+	return fields
+}
+
+func snakeCase(camel string) string {
+	var b strings.Builder
+	for _, c := range []byte(camel) {
+		if 'A' <= c && c <= 'Z' {
+			b.WriteByte('_')
+			c += 'a' - 'A'
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// parseInteger parses an integer in any form that JSON allows, such as 12 and 1.2e1.
+func parseInteger(s string) (int64, error) {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n, nil
+	}
+	f, err := parseFloat(s)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		return 0, strconv.ErrSyntax
+	}
+	return int64(f), nil
+}
+
+// parseFloat is strconv.ParseFloat for decimal numbers only. A number that is too
+// large for a float64 becomes infinite, so that it is out of every range.
+func parseFloat(s string) (float64, error) {
+	if s == "" || strings.Trim(s, "0123456789+-.eE") != "" {
+		return 0, strconv.ErrSyntax
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil && math.IsInf(f, 0) {
+		return f, nil
+	}
+	return f, err
+}
+
+// parseTime parses RFC 3339 with at most nine decimals, from year 1 on. [time.Parse]
+// also accepts more decimals, a comma before them, and an hour of one digit.
+func parseTime(s string) (time.Time, bool) {
+	const seconds = "2006-01-02T15:04:05"
+	if len(s) <= len(seconds) || s[len("2006-01-02T15")] != ':' || strings.HasPrefix(s, "0000") {
+		return time.Time{}, false
+	}
+	rest := s[len(seconds):]
+	decimals := len(rest) - len(strings.TrimLeft(rest, ".0123456789"))
+	if rest[0] == ',' || decimals > len(".123456789") {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	return t, err == nil
 }

@@ -124,6 +124,16 @@ func TestParseAgentMessageLeniency(t *testing.T) {
 			`{"contentMessage":{"text":"It's \"here\""}}`,
 		},
 		{
+			"names without quotes, and a comma after the last member",
+			`{contentMessage:{text:"Hi",suggestions:[{reply:{text:'Yes',},},],},}`,
+			`{"contentMessage":{"text":"Hi","suggestions":[{"reply":{"text":"Yes"}}]}}`,
+		},
+		{
+			"escapes in single quotes",
+			`{'contentMessage':{'text':'\\\'"\"\u0041'}}`,
+			`{"contentMessage":{"text":"\\'\"\"A"}}`,
+		},
+		{
 			"escapes",
 			`{"contentMessage":{"text":"\u00e9\n\t\"\\\/\b\f\r \ud83d\udeb2 \ud83d \ud83dx"}}`,
 			`{"contentMessage":{"text":"é\n\t\"\\/\b\f\r 🚲 � �x"}}`,
@@ -163,22 +173,22 @@ func TestParseAgentMessageFaults(t *testing.T) {
 		want     []rbm.Violation
 	}{
 		{"empty", " \n", []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "the document is empty"}}},
-		{"cut off", `{"contentMessage":`, []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "is not JSON: the document ends too early (line 1, column 19)"}}},
-		{"line and column", "{\n  \"é\" 1}", []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "is not JSON: a colon is expected (line 2, column 7)"}}},
+		{"cut off", `{"contentMessage":`, []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "invalid JSON: unexpected end of the document (line 1, column 19)"}}},
+		{"line and column", "{\n  \"é\" 1}", []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "invalid JSON: expected a colon (line 2, column 7)"}}},
 		{"list", `[]`, []rbm.Violation{{Rule: rbm.RuleType, Detail: "must be an object, not a list"}}},
 		{"null", `null`, []rbm.Violation{{Rule: rbm.RuleType, Detail: "must be an object, not null"}}},
 		{"unknown field", `{"contentMesage":{"text":"Hi"}}`, []rbm.Violation{
-			{Pointer: "/contentMesage", Rule: rbm.RuleUnknown, Detail: "is not a field; did you mean contentMessage?"},
+			{Pointer: "/contentMesage", Rule: rbm.RuleUnknown, Detail: "is an unknown field; did you mean contentMessage?"},
 		}},
 		{"unknown field far from any", `{"contentMessage":{"text":"Hi","suggestions":[{"knopf":{}}]}}`, []rbm.Violation{
-			{Pointer: "/contentMessage/suggestions/0/knopf", Rule: rbm.RuleUnknown, Detail: "is not a field; there are reply, action"},
+			{Pointer: "/contentMessage/suggestions/0/knopf", Rule: rbm.RuleUnknown, Detail: "is an unknown field; known fields are reply, action"},
 		}},
 		{"field of another object", `{"contentMessage":{"suggestions":[{"action":{"shareLocationAction":{"x":1}}}]}}`, []rbm.Violation{
-			{Pointer: "/contentMessage/suggestions/0/action/shareLocationAction/x", Rule: rbm.RuleUnknown, Detail: "is not a field: this object is always empty"},
+			{Pointer: "/contentMessage/suggestions/0/action/shareLocationAction/x", Rule: rbm.RuleUnknown, Detail: "is an unknown field; this object is always empty"},
 		}},
 		{"pointer is escaped", `{"a/b~c":1,"":2}`, []rbm.Violation{
-			{Pointer: "/a~1b~0c", Rule: rbm.RuleUnknown, Detail: "is not a field; there are contentMessage, messageTrafficType, ttl, expireTime, name, sendTime, richMessageClassification, totalPayloadSizeBytes, carrier"},
-			{Pointer: "/", Rule: rbm.RuleUnknown, Detail: "is not a field; there are contentMessage, messageTrafficType, ttl, expireTime, name, sendTime, richMessageClassification, totalPayloadSizeBytes, carrier"},
+			{Pointer: "/a~1b~0c", Rule: rbm.RuleUnknown, Detail: "is an unknown field; known fields are contentMessage, messageTrafficType, ttl, expireTime, name, sendTime, richMessageClassification, totalPayloadSizeBytes, carrier"},
+			{Pointer: "/", Rule: rbm.RuleUnknown, Detail: "is an unknown field; known fields are contentMessage, messageTrafficType, ttl, expireTime, name, sendTime, richMessageClassification, totalPayloadSizeBytes, carrier"},
 		}},
 		{
 			"wrong types, all at once, as sent",
@@ -186,11 +196,11 @@ func TestParseAgentMessageFaults(t *testing.T) {
 			[]rbm.Violation{
 				{Pointer: "/content_message/text", Rule: rbm.RuleType, Detail: "must be a string, not a number"},
 				{Pointer: "/content_message/suggestions", Rule: rbm.RuleType, Detail: "must be a list, not an object"},
-				{Pointer: "/content_message/contentInfo", Rule: rbm.RuleUnion, Detail: "text is given already: only one of text, fileName, uploadedRbmFile, richCard, contentInfo is possible"},
-				{Pointer: "/content_message/content_info", Rule: rbm.RuleConflict, Detail: "is given twice"},
+				{Pointer: "/content_message/contentInfo", Rule: rbm.RuleUnion, Detail: "conflicts with text; send only one of text, fileName, uploadedRbmFile, richCard, contentInfo"},
+				{Pointer: "/content_message/content_info", Rule: rbm.RuleDuplicate, Detail: "is a duplicate; send it only once"},
 				{Pointer: "/ttl", Rule: rbm.RuleType, Detail: "must be a string such as 600s, not a number"},
 				{Pointer: "/messageTrafficType", Rule: rbm.RuleType, Detail: "must be a string, not a boolean"},
-				{Pointer: "/expire_time", Rule: rbm.RuleUnion, Detail: "ttl is given already: only one of ttl, expireTime is possible"},
+				{Pointer: "/expire_time", Rule: rbm.RuleUnion, Detail: "conflicts with ttl; send only one of ttl, expireTime"},
 			},
 		},
 		{"times of other types", `{"contentMessage":{"suggestions":[{"action":{"createCalendarEventAction":{"startTime":1,"endTime":{}}}}]}}`, []rbm.Violation{
@@ -201,7 +211,7 @@ func TestParseAgentMessageFaults(t *testing.T) {
 			{Pointer: "/messageTrafficType", Rule: rbm.RuleEnum, Detail: "must be one of AUTHENTICATION, TRANSACTION, PROMOTION, SERVICEREQUEST, ACKNOWLEDGEMENT"},
 		}},
 		{"a very long name", `{"contentMessage":{"` + strings.Repeat("a", 65) + `":1}}`, []rbm.Violation{
-			{Pointer: "/contentMessage/" + strings.Repeat("a", 65), Rule: rbm.RuleUnknown, Detail: "is not a field; there are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions"},
+			{Pointer: "/contentMessage/" + strings.Repeat("a", 65), Rule: rbm.RuleUnknown, Detail: "is an unknown field; known fields are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions"},
 		}},
 		{"bool and object", `{"contentMessage":{"contentInfo":{"fileUrl":{},"forceRefresh":"true"}}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/contentInfo/fileUrl", Rule: rbm.RuleType, Detail: "must be a string, not an object"},
@@ -212,13 +222,13 @@ func TestParseAgentMessageFaults(t *testing.T) {
 			{Pointer: "/contentMessage/suggestions/1/reply", Rule: rbm.RuleType, Detail: "must be an object, not a string"},
 		}},
 		{"union, the loser empty", `{"contentMessage":{"contentInfo":{"fileUrl":"https://a.example/"},"text":""}}`, []rbm.Violation{
-			{Pointer: "/contentMessage/text", Rule: rbm.RuleUnion, Detail: "contentInfo is given already: only one of text, fileName, uploadedRbmFile, richCard, contentInfo is possible"},
+			{Pointer: "/contentMessage/text", Rule: rbm.RuleUnion, Detail: "conflicts with contentInfo; send only one of text, fileName, uploadedRbmFile, richCard, contentInfo"},
 		}},
 		{"union of suggestions", `{"contentMessage":{"suggestions":[{"reply":{},"action":{"dialAction":{},"shareLocationAction":{}}}]}}`, []rbm.Violation{
-			{Pointer: "/contentMessage/suggestions/0/action", Rule: rbm.RuleUnion, Detail: "reply is given already: only one of reply, action is possible"},
+			{Pointer: "/contentMessage/suggestions/0/action", Rule: rbm.RuleUnion, Detail: "conflicts with reply; send only one of reply, action"},
 		}},
 		{"same name in two spellings", `{"contentMessage":{},"content_message":{}}`, []rbm.Violation{
-			{Pointer: "/content_message", Rule: rbm.RuleConflict, Detail: "is given twice"},
+			{Pointer: "/content_message", Rule: rbm.RuleDuplicate, Detail: "is a duplicate; send it only once"},
 		}},
 		{"enum word", `{"messageTrafficType":"SERVICE_REQUEST"}`, []rbm.Violation{{
 			Pointer: "/messageTrafficType", Rule: rbm.RuleEnum,
@@ -231,11 +241,11 @@ func TestParseAgentMessageFaults(t *testing.T) {
 		{
 			"output only", `{"name":"phones/+12025550123/agentMessages/1","send_time":"","richMessageClassification":{},"totalPayloadSizeBytes":"1","carrier":""}`,
 			[]rbm.Violation{
-				{Pointer: "/name", Rule: rbm.RuleReadOnly, Detail: "only the platform fills this field in"},
-				{Pointer: "/send_time", Rule: rbm.RuleReadOnly, Detail: "only the platform fills this field in"},
-				{Pointer: "/richMessageClassification", Rule: rbm.RuleReadOnly, Detail: "only the platform fills this field in"},
-				{Pointer: "/totalPayloadSizeBytes", Rule: rbm.RuleReadOnly, Detail: "only the platform fills this field in"},
-				{Pointer: "/carrier", Rule: rbm.RuleReadOnly, Detail: "only the platform fills this field in"},
+				{Pointer: "/name", Rule: rbm.RuleReadOnly, Detail: "is set by the platform; leave it out"},
+				{Pointer: "/send_time", Rule: rbm.RuleReadOnly, Detail: "is set by the platform; leave it out"},
+				{Pointer: "/richMessageClassification", Rule: rbm.RuleReadOnly, Detail: "is set by the platform; leave it out"},
+				{Pointer: "/totalPayloadSizeBytes", Rule: rbm.RuleReadOnly, Detail: "is set by the platform; leave it out"},
+				{Pointer: "/carrier", Rule: rbm.RuleReadOnly, Detail: "is set by the platform; leave it out"},
 			},
 		},
 		{"latitude of the wrong type", location(`{"latitude":true,"longitude":"12,5"}`), []rbm.Violation{
@@ -260,8 +270,8 @@ func TestParseAgentMessageFaults(t *testing.T) {
 func TestParseAgentMessageSyntax(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
-		`{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `{,}`, `{"a" 1}`, `{a:1}`, `{"a":1 "b":2}`, `{1:2}`,
-		`[`, `[1`, `[1,]`, `[,]`, `[1 2]`, `]`, `}`, `{"a":]}`, `{"a":[}]}`, `{} {}`, `{}x`,
+		`{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,,}`, `{,}`, `{"a" 1}`, `{a-b:1}`, `{a:1`, `{a}`, `{"a":1 "b":2}`, `{1:2}`, `{1a:2}`,
+		`[`, `[1`, `[1,,]`, `[,]`, `[1 2]`, `]`, `}`, `{"a":]}`, `{"a":[}]}`, `{} {}`, `{}x`,
 		`tru`, `nul`, `TRUE`, `undefined`, `01`, `-`, `1.`, `.5`, `1e`, `1e+`, `+1`, `0x1`, `{"a":NaN}`,
 		`"a`, `'a"`, `"\`, `"\x"`, `"\'"`, `"\u12"`, `"\u12G4"`, `"\ud800\u12"`, "\"a\nb\"", "\"\xff\"", "{\"\xc3\":1}",
 		strings.Repeat("[", 101) + strings.Repeat("]", 101), strings.Repeat(`{"a":`, 1000),
@@ -350,7 +360,7 @@ func TestCheckAgentMessagePointsAsSent(t *testing.T) {
 		{Pointer: cards + "/1/suggestions/1/action/text", Rule: rbm.RuleType},
 		{Pointer: "/x", Rule: rbm.RuleUnknown},
 		{Pointer: cards + "/0/media/content_info/file_url", Rule: rbm.RuleFormat},
-		{Pointer: cards + "/0/media/height", Rule: rbm.RuleConflict},
+		{Pointer: cards + "/0/media/height", Rule: rbm.RuleTallMedia},
 		{Pointer: cards + "/1", Rule: rbm.RuleRequired},
 		{Pointer: cards + "/1/suggestions/0/reply/text", Rule: rbm.RuleRequired},
 		{Pointer: cards + "/1/suggestions/1/action/dial_action/phone_number", Rule: rbm.RuleFormat},

@@ -54,11 +54,16 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 // [AgentMessage.Encode] returns it: one that goes to many users, or was kept. It is
 // not modified. Of the platform's answer only what is new to the caller is read.
 func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
-	receipt := new(Receipt)
-	if err := c.send(ctx, phone, messageID, message, receipt); err != nil {
+	var sent struct {
+		Name, SendTime, ExpireTime string
+	}
+	if err := c.send(ctx, phone, messageID, message, &sent); err != nil {
 		return nil, err
 	}
-	return receipt, nil
+	r := &Receipt{Name: sent.Name}
+	r.SendTime, _ = parseTime(sent.SendTime)
+	r.ExpireTime, _ = parseTime(sent.ExpireTime)
+	return r, nil
 }
 
 // Receipt is when and as what the platform has taken a message. What is in none of

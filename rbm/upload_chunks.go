@@ -151,7 +151,7 @@ func (s *uploadSession) accept(resp *http.Response, body []byte) error {
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
 		file := new(File)
-		if err := decodeAnswer(body, file); err != nil {
+		if err := decodeResponse(body, file); err != nil {
 			return err
 		}
 		s.file = file

@@ -7,7 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"slices"
+	"reflect"
 )
 
 // Headers of the calls that the platform makes to a webhook.
@@ -110,15 +110,13 @@ func ParseWebhook(body []byte) (Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := scanObject(data)
-	if err != nil {
-		return nil, ErrUnknownEvent
-	}
+	v, _ := scan(data)
 	event := eventOf(v)
 	if event == nil {
 		return nil, ErrUnknownEvent
 	}
-	decodeObject(v, event)
+	d := decoder{lenient: true}
+	d.object(new(path), v, reflect.ValueOf(event).Elem())
 	if m, ok := event.(*UserMessage); ok && m.MessageID == "" {
 		m.MessageID = v.member("eventId").text // as some examples of the guides have it
 	}
@@ -127,28 +125,16 @@ func ParseWebhook(body []byte) (Event, error) {
 
 // eventOf tells the kinds of events by the fields that only they have.
 func eventOf(v value) Event {
-	if slices.ContainsFunc([]string{"text", "userFile", "location", "suggestionResponse"}, v.has) {
-		return new(UserMessage)
-	}
+	has := func(name string) bool { return v.member(name).kind != kindNull }
 	switch {
-	case v.has("newLaunchState"):
+	case has("text"), has("userFile"), has("location"), has("suggestionResponse"):
+		return new(UserMessage)
+	case has("newLaunchState"):
 		return new(AgentLaunchEvent)
-	case v.has("eventType") && v.has("phoneNumber"):
+	case has("eventType") && has("phoneNumber"):
 		return new(ServerEvent)
-	case v.has("eventType"):
+	case has("eventType"):
 		return new(UserEvent)
 	}
 	return nil
 }
-
-// member returns a member of an object, null if it has none of that name.
-func (v value) member(name string) value {
-	for _, m := range v.members {
-		if m.name == name {
-			return m.value
-		}
-	}
-	return value{}
-}
-
-func (v value) has(name string) bool { return v.member(name).kind != kindNull }

@@ -91,16 +91,10 @@ func (c *composer) message(d Defaults) *rbm.AgentMessage {
 	return m
 }
 
-// hold holds the message against the rules, and keeps its JSON, which was needed to
-// measure it.
+// hold checks the message and keeps its JSON.
 func (c *composer) hold(m *rbm.AgentMessage) {
-	encoded, err := m.Encode()
-	if err != nil {
-		c.explain(m.Check(c.now)) // which names the cause
-		return
-	}
-	c.encoded = encoded
-	c.explain(m.CheckEncoded(c.now, encoded))
+	c.encoded, _ = m.Encode() // Check reports the cause of an error
+	c.explain(m.Check(c.now))
 }
 
 // otpTTL is how long a one-time password is tried to be delivered.

@@ -31,7 +31,7 @@ func (c *composer) explain(violations []rbm.Violation) {
 		switch {
 		case v.Rule == rbm.RuleTooMany:
 			place = place.Excess(v.Limit)
-		case isBareHorizontal(v):
+		case v.Rule == rbm.RuleOnlyMedia:
 			place = c.shown[0].Layout.Position
 		}
 		f := place.Errorf("%s", detail(o, v))
@@ -41,13 +41,7 @@ func (c *composer) explain(violations []rbm.Violation) {
 }
 
 func isMissing(r rbm.Rule) bool {
-	return r == rbm.RuleRequired || r == rbm.RuleTooFew || r == rbm.RuleUnion
-}
-
-// isBareHorizontal reports whether v is about a horizontal card of nothing but
-// media.
-func isBareHorizontal(v rbm.Violation) bool {
-	return v.Rule == rbm.RuleRequired && strings.Contains(v.Detail, "horizontal")
+	return r == rbm.RuleRequired || r == rbm.RuleOnlyMedia || r == rbm.RuleTooFew || r == rbm.RuleUnion
 }
 
 // detail puts a violation into words.
@@ -59,11 +53,11 @@ func detail(o origin, v rbm.Violation) string {
 		return fmt.Sprintf("the whole message has %d bytes as JSON, at most %d are allowed", v.Actual, v.Limit)
 	case v.Rule == rbm.RuleTooLong:
 		return fmt.Sprintf("%s has %d characters, at most %d are allowed", o.what, v.Actual, v.Limit)
-	case v.Rule == rbm.RuleConflict && strings.HasSuffix(v.Pointer, "/media/height"):
+	case v.Rule == rbm.RuleTallMedia:
 		return "tall media do not fit small cards: choose short or medium height, or card_width medium"
 	case v.Rule == rbm.RuleRange && strings.HasSuffix(v.Pointer, "/endTime"):
 		return "the event must not end before it starts"
-	case isBareHorizontal(v):
+	case v.Rule == rbm.RuleOnlyMedia:
 		return "a horizontal card needs a title, a text or buttons beside its media"
 	case v.Rule == rbm.RuleRequired && o.what == "the card":
 		return "a card needs a title, a text, an image or a video"

@@ -1,13 +1,15 @@
-// Package typo tells how far a word is from the one that was probably meant.
+// Package typo finds the word that was probably meant by a misspelled one.
 package typo
 
-// MaxLength is the length in bytes of the longest words that are compared. It keeps
-// the work on hostile input small.
+import "strings"
+
+// MaxLength is the length in bytes of the longest words that are compared. It limits
+// the work on hostile input.
 const MaxLength = 40
 
-// Count returns the number of letters that were added, left out, mistaken or swapped
-// with their neighbour between a and b. A number of limit or more is returned as
-// limit, and so is that of a word longer than [MaxLength].
+// Count returns the number of insertions, deletions, substitutions and swaps of
+// adjacent bytes that turn a into b. It returns limit if there are limit or more, or if
+// a word is longer than [MaxLength].
 func Count(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > MaxLength || len(b) > MaxLength {
 		return limit
@@ -35,13 +37,25 @@ func Count(a, b string, limit int) int {
 }
 
 // Nearest returns the candidate that differs from word by the fewest typos, or "" if
-// none differs by fewer than limit.
+// every one differs by limit or more. A limit of 0 allows typos in a third of the
+// word, which must not be empty. Case, hyphens, underscores and spaces do not count.
 func Nearest(word string, candidates []string, limit int) string {
+	word = fold(word)
+	if limit == 0 {
+		limit = max(1, len(word)/3) + 1
+	}
 	best := ""
+	if word == "" {
+		return best
+	}
 	for _, candidate := range candidates {
-		if n := Count(word, candidate, limit); n < limit {
+		if n := Count(word, fold(candidate), limit); n < limit {
 			best, limit = candidate, n
 		}
 	}
 	return best
 }
+
+var separators = strings.NewReplacer("_", "", "-", "", " ", "")
+
+func fold(word string) string { return strings.ToLower(separators.Replace(word)) }

@@ -28,7 +28,7 @@ func TestCount(t *testing.T) {
 			t.Errorf("Count(%q, %q, %d) = %d, want %d", test.a, test.b, test.limit, got, test.want)
 		}
 		if got := Count(test.b, test.a, test.limit); got != test.want {
-			t.Errorf("Count(%q, %q, %d) = %d, want %d as the other way round", test.b, test.a, test.limit, got, test.want)
+			t.Errorf("Count(%q, %q, %d) = %d, want %d; the other order gives that", test.b, test.a, test.limit, got, test.want)
 		}
 	}
 }
@@ -36,6 +36,11 @@ func TestCount(t *testing.T) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	commands := []string{"dev", "send", "bulk"}
+	for word, want := range map[string]string{"SERVICE_REQUEST": "SERVICEREQUEST", "message_traffic_typ": "messageTrafficType", "txt": "", "": ""} {
+		if got := Nearest(word, []string{"SERVICEREQUEST", "messageTrafficType", "a"}, 0); got != want {
+			t.Errorf("Nearest(%q) without a limit = %q, want %q", word, got, want)
+		}
+	}
 	for word, want := range map[string]string{"sned": "send", "dve": "dev", "bukl": "bulk", "devour": "", "": ""} {
 		if got := Nearest(word, commands, 3); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
