@@ -243,8 +243,8 @@ func newLimit() *rate.Limiter { return rate.NewLimiter(rate.Every(2*time.Second)
 // it is now. Concurrent calls for the same a share one renewal. If Renew is called too
 // often, it returns a unchanged.
 //
-// Secrets that cannot be read stay in use. The error is that of ctx, or a
-// [*google.SecretError] if there is no secret that could stay in use.
+// If a secret cannot be read, its cached value stays in use. The error is that of ctx,
+// or a [*google.SecretError] without a cached value.
 func (d *Directory) Renew(ctx context.Context, a *Agent) (*Agent, error) {
 	e := a.entry
 	if done := e.renew(d, a); done != nil {

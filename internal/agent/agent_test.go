@@ -1,7 +1,6 @@
 package agent_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,14 +55,14 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("Agent(%q) again = %p, %v, want %p", name, again, err, a)
 		}
 	}
-	for _, name := range []string{"nobody", "Default", "brand_agent", idSecret, "other agent", "+12025550100"} {
+	for _, name := range []string{"marketing", "Default", "brand_agent", idSecret, "other agent", "+12025550100"} {
 		if a, err := d.Agent(t.Context(), name); !errors.Is(err, agent.ErrUnknownAgent) {
 			t.Errorf("Agent(%q) = %v, %v, want ErrUnknownAgent", name, a, err)
 		} else if strings.Contains(err.Error(), name) {
-			t.Errorf("Agent(%q): the error shows the name: %v", name, err)
+			t.Errorf("Agent(%q): the error contains the name: %v", name, err)
 		}
 	}
-	// One key serves both agents: it was read once and traded once.
+	// Both agents have the same key: it is read once, and exchanged once.
 	if got := w.secrets.Accesses(keySecret); got != 1 {
 		t.Errorf("%d accesses of the key, want 1", got)
 	}
@@ -76,24 +75,23 @@ func TestDirectory_lazy(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.store()
-	requests := own.Requests()
 	w.open(t, w.config(), agent.Options{})
 	if got := w.secrets.Accesses(idSecret) + w.secrets.Accesses(keySecret) + w.tokens.Requests(); got != 0 {
-		t.Errorf("New made %d requests (own token requests so far: %d), want none", got, requests)
+		t.Errorf("New made %d requests, want none", got)
 	}
 }
 
-// A crowd at a cold instance costs one access per secret and one token.
-func TestDirectory_crowd(t *testing.T) {
+// Many requests at a cold instance share one access per secret and one token.
+func TestDirectory_concurrent(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.store()
 	w.secrets.AddVersion("projects/p-1/secrets/api-keys", []byte("k"))
 	d := w.open(t, w.config(), agent.Options{})
 
-	var crowd sync.WaitGroup
+	var requests sync.WaitGroup
 	for range 100 {
-		crowd.Go(func() {
+		requests.Go(func() {
 			if _, err := d.Secret(t.Context(), "projects/p-1/secrets/api-keys"); err != nil {
 				t.Errorf("Secret: %v", err)
 			}
@@ -102,7 +100,7 @@ func TestDirectory_crowd(t *testing.T) {
 			}
 		})
 	}
-	crowd.Wait()
+	requests.Wait()
 	for _, secret := range []string{idSecret, keySecret, "projects/p-1/secrets/api-keys"} {
 		if got := w.secrets.Accesses(secret); got != 1 {
 			t.Errorf("%d accesses of %s, want 1", got, secret)
@@ -135,12 +133,12 @@ func TestDirectory_Secret(t *testing.T) {
 	wantSecretError(t, err, google.ErrSecretInvalid, "empty")
 }
 
-// Keys and IDs may stand in the configuration.
+// The configuration may contain keys and IDs themselves.
 func TestDirectory_literals(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	cfg := w.config()
-	key := edit(w.keyFile(), `"project_id"`, `"audience": "https://example.com", "project_id"`) // which is not for us
+	key := edit(w.keyFile(), `"project_id"`, `"audience": "https://example.com", "project_id"`) // ignored
 	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret("\ufeff" + string(key) + "\n\n")}
 	d := w.open(t, cfg, agent.Options{})
 	a, _ := mustSend(t, w, d)
@@ -153,7 +151,7 @@ func TestDirectory_literals(t *testing.T) {
 	}
 	mustSend(t, w, d)
 
-	// A key that is not accepted any more is an error, there being no newer one.
+	// A rejected key is an error, because there is no newer one.
 	w.tokens.RevokeAll()
 	renewed, err = d.Renew(t.Context(), renewed)
 	if err != nil {
@@ -172,7 +170,7 @@ func TestAgent_print(t *testing.T) {
 	w.store()
 	a, token := mustSend(t, w, w.open(t, w.config(), agent.Options{}))
 	if got := fmt.Sprintf("%v %+v %s %v", a, a, a, a.LogValue()); got != "default default default default" || strings.Contains(got, token) {
-		t.Errorf("an agent prints as %s, want its name", got)
+		t.Errorf("a printed agent is %s, want its name", got)
 	}
 }
 
@@ -184,8 +182,8 @@ func TestDirectory_Close(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	if a, err := d.Agent(t.Context(), ""); err == nil || errors.Is(err, context.Canceled) {
-		t.Errorf("Agent after Close = %v, %v, want an error that says so", a, err)
+	if a, err := d.Agent(t.Context(), ""); !errors.Is(err, google.ErrClosed) {
+		t.Errorf("Agent after Close = %v, %v, want ErrClosed", a, err)
 	}
 	if err := d.Close(); err != nil {
 		t.Errorf("Close again: %v", err)

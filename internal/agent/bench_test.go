@@ -6,7 +6,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 )
 
-// What a request pays for its agent and its token when all is known.
+// BenchmarkAgentToken gets a cached agent and its token.
 func BenchmarkAgentToken(b *testing.B) {
 	w := loopback(b)
 	w.store()
@@ -24,7 +24,7 @@ func BenchmarkAgentToken(b *testing.B) {
 	}
 }
 
-// What a request pays for the keys of its callers.
+// BenchmarkSecret gets a cached secret.
 func BenchmarkSecret(b *testing.B) {
 	w := loopback(b)
 	w.store()

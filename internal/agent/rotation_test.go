@@ -14,7 +14,7 @@ import (
 	"github.com/rcshook/rcshook/internal/google"
 )
 
-// Keys are replaced, and the old ones deleted, while requests run. None fails.
+// Keys are replaced, and the old keys deleted, during requests. No request fails.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
@@ -23,11 +23,11 @@ func TestRotation(t *testing.T) {
 	d := w.open(t, w.config(), agent.Options{Now: clock.Now})
 	mustSend(t, w, d)
 
-	const rotations, crowd = 5, 50
+	const rotations, senders = 5, 50
 	var requests sync.WaitGroup
 	var sent atomic.Int64
 	stop := make(chan struct{})
-	for range crowd {
+	for range senders {
 		requests.Go(func() {
 			for {
 				select {
@@ -46,9 +46,9 @@ func TestRotation(t *testing.T) {
 		old := keyID
 		keyID = w.storeKey()
 		w.tokens.RevokeKey(old)
-		// Every token has ended, and the key that was read is deleted.
+		// Every token has expired, and the cached key is deleted.
 		clock.Advance(2 * time.Hour)
-		for seen := sent.Load(); sent.Load() < seen+2*crowd && !t.Failed(); {
+		for seen := sent.Load(); sent.Load() < seen+2*senders && !t.Failed(); {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -61,7 +61,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// A new key is taken into use with a token in its hand.
+// A new key is swapped in only once it has a token.
 func TestRotation_background(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -74,11 +74,11 @@ func TestRotation_background(t *testing.T) {
 
 		w.tokens.Hang(true)
 		if _, token := mustSend(t, w, d); token != first {
-			t.Error("the token changed before the new key was known")
+			t.Error("the token changed before the new key was read")
 		}
 		settle()
 		if _, token := mustSend(t, w, d); token != first {
-			t.Error("the token changed before there was one of the new key")
+			t.Error("the token changed before the new key had one")
 		}
 		w.tokens.Hang(false)
 		settle()
@@ -93,7 +93,7 @@ func TestRotation_background(t *testing.T) {
 	})
 }
 
-// A new key that does not work does not replace one that does.
+// A new key that is rejected does not replace a working one.
 func TestRotation_badKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestRotation_badKey(t *testing.T) {
 			time.Sleep(5 * time.Minute)
 			_, token := mustSend(t, w, d)
 			if grant, _ := w.tokens.Check(token); grant.KeyID != good {
-				t.Fatalf("the token is of key %s, want the one that works, %s", grant.KeyID, good)
+				t.Fatalf("the token is of key %s, want the working one, %s", grant.KeyID, good)
 			}
 			settle()
 		}
@@ -121,7 +121,7 @@ func TestRotation_badKey(t *testing.T) {
 	})
 }
 
-// The platform has answered 401 to a crowd. One renewal serves all of it.
+// Many requests got a 401 from the platform. They share one renewal.
 func TestRenew(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
@@ -132,9 +132,9 @@ func TestRenew(t *testing.T) {
 	keyID := w.storeKey()
 	w.secrets.AddVersion(idSecret, []byte("new_agent"))
 
-	var crowd sync.WaitGroup
+	var requests sync.WaitGroup
 	for range 50 {
-		crowd.Go(func() {
+		requests.Go(func() {
 			a, err := d.Renew(t.Context(), old)
 			if err != nil {
 				t.Errorf("Renew: %v", err)
@@ -150,7 +150,7 @@ func TestRenew(t *testing.T) {
 			}
 		})
 	}
-	crowd.Wait()
+	requests.Wait()
 	for _, secret := range []string{idSecret, keySecret} {
 		if got := w.secrets.Accesses(secret); got != 2 {
 			t.Errorf("%d accesses of %s, want 2", got, secret)
@@ -161,7 +161,7 @@ func TestRenew(t *testing.T) {
 	}
 }
 
-// The token was revoked and the key is still good.
+// The token was revoked, and the key is still valid.
 func TestRenew_sameKey(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,32 +180,32 @@ func TestRenew_sameKey(t *testing.T) {
 		if _, token := mustSend(t, w, d); token == first {
 			t.Error("the revoked token is still in use")
 		}
-		// Who holds the old agent is late, and gets the renewed one.
+		// A late call with the old agent returns the renewed one.
 		accesses := w.secrets.Accesses(keySecret)
-		if again, err := d.Renew(t.Context(), old); again != a || err != nil {
-			t.Errorf("Renew of the old agent = %p, %v, want %p", again, err, a)
+		if got, err := d.Renew(t.Context(), old); got != a || err != nil {
+			t.Errorf("Renew of the old agent = %p, %v, want %p", got, err, a)
 		}
 		if got := w.secrets.Accesses(keySecret); got != accesses {
-			t.Errorf("%d accesses for who is late, want none", got-accesses)
+			t.Errorf("%d accesses for a late call, want none", got-accesses)
 		}
 	})
 }
 
-// A token that was on its way when it was revoked is not kept.
+// A token that was in flight when it was revoked is discarded.
 func TestRenew_late(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := bubble()
 		w.store()
-		holding := &holding{inProcess: inProcess{w.handler()}}
-		d := w.open(t, w.config(), agent.Options{Transport: holding})
+		delayed := &delayed{inProcess: inProcess{w.handler()}}
+		d := w.open(t, w.config(), agent.Options{Transport: delayed})
 		a, _ := mustSend(t, w, d)
 		time.Sleep(45 * time.Minute)
-		release := holding.hold("/token")
-		mustSend(t, w, d) // begins to replace the token
+		release := delayed.delay("/token")
+		mustSend(t, w, d) // starts to renew the token
 		settle()
 		w.tokens.RevokeTokens()
-		holding.hold("")
+		delayed.delay("")
 		if _, err := d.Renew(t.Context(), a); err != nil {
 			t.Fatalf("Renew: %v", err)
 		}
@@ -216,27 +216,27 @@ func TestRenew_late(t *testing.T) {
 	})
 }
 
-// The secret was being read when the key was replaced and deleted.
+// The key is replaced and deleted while its secret is being read.
 func TestRotation_late(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := bubble()
 		keyID := w.store()
-		holding := &holding{inProcess: inProcess{w.handler()}}
-		d := w.open(t, w.config(), agent.Options{Transport: holding})
+		delayed := &delayed{inProcess: inProcess{w.handler()}}
+		d := w.open(t, w.config(), agent.Options{Transport: delayed})
 		mustSend(t, w, d)
 		time.Sleep(2 * time.Hour)
-		if _, err := d.Secret(t.Context(), idSecret); err != nil { // for a token of our own
+		if _, err := d.Secret(t.Context(), idSecret); err != nil { // renews the own token
 			t.Fatalf("Secret: %v", err)
 		}
-		release := holding.hold("/v1/" + keySecret)
-		if _, err := d.Agent(t.Context(), ""); err != nil { // begins to read the key again
+		release := delayed.delay("/v1/" + keySecret)
+		if _, err := d.Agent(t.Context(), ""); err != nil { // starts to read the key again
 			t.Fatalf("Agent: %v", err)
 		}
 		settle()
 		w.storeKey()
 		w.tokens.RevokeKey(keyID)
-		holding.hold("")
+		delayed.delay("")
 		var request sync.WaitGroup
 		request.Go(func() { mustSend(t, w, d) })
 		settle()
@@ -245,35 +245,35 @@ func TestRotation_late(t *testing.T) {
 	})
 }
 
-// holding keeps answers back.
-type holding struct {
+// delayed is a transport that delays responses.
+type delayed struct {
 	inProcess
 	mu      sync.Mutex
 	path    string
 	release chan struct{}
 }
 
-// hold keeps back the answers to requests from now on whose path begins with
-// path, until the channel is closed. "" ends the holding for new requests.
-func (h *holding) hold(path string) (release chan struct{}) {
+// delay delays the responses to new requests whose path starts with path, until the
+// channel is closed. "" delays none.
+func (h *delayed) delay(path string) (release chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.path, h.release = path, make(chan struct{})
 	return h.release
 }
 
-func (h *holding) RoundTrip(r *http.Request) (*http.Response, error) {
+func (h *delayed) RoundTrip(r *http.Request) (*http.Response, error) {
 	h.mu.Lock()
 	path, release := h.path, h.release
 	h.mu.Unlock()
-	answer, err := h.inProcess.RoundTrip(r)
+	res, err := h.inProcess.RoundTrip(r)
 	if path != "" && strings.HasPrefix(r.URL.Path, path) {
 		<-release
 	}
-	return answer, err
+	return res, err
 }
 
-// Where the platform answers 401 to everything, Secret Manager is not hammered.
+// The platform rejects every token. Secret Manager is read at a limited rate.
 func TestRenew_often(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -296,7 +296,7 @@ func TestRenew_often(t *testing.T) {
 	})
 }
 
-// While Secret Manager is away, a renewal makes do with what there is.
+// Secret Manager is unavailable. A renewal keeps the cached secrets.
 func TestRenew_secretManagerAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -315,8 +315,8 @@ func TestRenew_secretManagerAway(t *testing.T) {
 	})
 }
 
-// A key was replaced and deleted while Secret Manager is away. However often the
-// function has looked for the new one, it does not say that there is none.
+// A key was replaced and deleted while Secret Manager is unavailable. After any number
+// of attempts the error is ErrSecretUnavailable, not that of the deleted key.
 func TestRotation_secretManagerAway(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -327,7 +327,7 @@ func TestRotation_secretManagerAway(t *testing.T) {
 		w.storeKey()
 		w.tokens.RevokeKey(old)
 		w.secrets.Away(true)
-		time.Sleep(2 * time.Hour) // the token has ended
+		time.Sleep(2 * time.Hour) // the token has expired
 		for range 50 {
 			if _, _, err := send(t.Context(), d); !errors.Is(err, google.ErrSecretUnavailable) {
 				t.Fatalf("Agent and Token: %v, want %v", err, google.ErrSecretUnavailable)
@@ -339,7 +339,7 @@ func TestRotation_secretManagerAway(t *testing.T) {
 	})
 }
 
-// Our own token, with which secrets are read, may be revoked too.
+// The function's own token, with which it reads secrets, is revoked.
 func TestRotation_ownToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -358,7 +358,7 @@ func TestRotation_ownToken(t *testing.T) {
 		mustSend(t, w, d)
 		revoked.Store(last.Load(), true)
 		if _, err := d.Secret(t.Context(), idSecret); err != nil {
-			t.Errorf("Secret with a revoked token of our own: %v", err)
+			t.Errorf("Secret with a revoked own token: %v", err)
 		}
 	})
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/rcshook/rcshook/internal/google"
 )
 
-// settle lets what runs in the background come to its end.
+// settle waits for the goroutines in the background.
 func settle() { synctest.Wait() }
 
-// In these tests time is that of a synctest bubble: it passes when everything
-// waits, so a time.Sleep takes none, and what is measured is exact.
+// These tests run in a synctest bubble. Its time advances when all goroutines wait, so
+// time.Sleep returns at once, and measured times are exact.
 
 func TestStale_secretManagerAway(t *testing.T) {
 	t.Parallel()
@@ -40,10 +40,10 @@ func TestStale_secretManagerAway(t *testing.T) {
 			settle()
 		}
 		if !strings.Contains(w.logged(), "secret not renewed") {
-			t.Errorf("log %s, want it to tell of the outage", w.logged())
+			t.Errorf("log %s, want a line about the outage", w.logged())
 		}
 		if !regexp.MustCompile(`age_s"?[:=](89|90)\d{3}\b`).MatchString(w.logged()) {
-			t.Errorf("log %s, want it to tell how old the value is after a day", w.logged())
+			t.Errorf("log %s, want the age of the value after a day", w.logged())
 		}
 
 		w.secrets.Away(false)
@@ -55,7 +55,7 @@ func TestStale_secretManagerAway(t *testing.T) {
 			t.Errorf("ID after the outage = %q, want new_agent", a.ID)
 		}
 
-		// The long outage is forgotten: a short one is over as soon as it can be.
+		// The long outage has no effect on the next one: the retries start fast again.
 		w.secrets.Away(true)
 		time.Sleep(5 * time.Minute)
 		mustSend(t, w, d)
@@ -71,8 +71,8 @@ func TestStale_secretManagerAway(t *testing.T) {
 	})
 }
 
-// A secret is read again in the background: the request that notices does not
-// wait, the next one has the new value.
+// A secret is read again in the background. The request that starts the read does not
+// wait, and the next request gets the new value.
 func TestStale_refresh(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,12 +91,12 @@ func TestStale_refresh(t *testing.T) {
 		time.Sleep(time.Second)
 		w.secrets.Hang(true)
 		if a, _ := mustSend(t, w, d); a.ID != "brand_agent" {
-			t.Errorf("ID while it is read again = %q, want the old one", a.ID)
+			t.Errorf("ID during the read = %q, want the old one", a.ID)
 		}
 		w.secrets.Hang(false)
 		settle()
 		if a, _ := mustSend(t, w, d); a.ID != "new_agent" {
-			t.Errorf("ID after it was read again = %q, want new_agent", a.ID)
+			t.Errorf("ID after the read = %q, want new_agent", a.ID)
 		}
 		if got := w.secrets.Accesses(idSecret); got != 2 {
 			t.Errorf("%d accesses after five minutes, want 2", got)
@@ -107,7 +107,7 @@ func TestStale_refresh(t *testing.T) {
 	})
 }
 
-// While the newest version cannot be used, the last good one is.
+// While the newest version is invalid, the last valid one stays in use.
 func TestStale_badVersion(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -124,19 +124,19 @@ func TestStale_badVersion(t *testing.T) {
 		}
 		for _, reason := range []string{"not_agent_id", "wrong_key_type"} {
 			if !strings.Contains(w.logged(), reason) {
-				t.Errorf("log does not tell of %s", reason)
+				t.Errorf("log does not contain %s", reason)
 			}
 		}
 	})
 }
 
-// A secret that is taken away stops working, but not at once.
-func TestStale_withdrawn(t *testing.T) {
+// A revoked secret expires, but not at once.
+func TestStale_revoked(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		take, give func(w *world)
-		is         error
-		reason     string
+		revoke, restore func(w *world)
+		is              error
+		reason          string
 	}{
 		"denied": {
 			func(w *world) { w.secrets.Deny(keySecret) },
@@ -156,7 +156,7 @@ func TestStale_withdrawn(t *testing.T) {
 				w.store()
 				d := w.enter(t, w.config())
 				mustSend(t, w, d)
-				tt.take(w)
+				tt.revoke(w)
 				for range 14 {
 					time.Sleep(time.Minute)
 					mustSend(t, w, d)
@@ -166,7 +166,7 @@ func TestStale_withdrawn(t *testing.T) {
 				_, _, err := send(t.Context(), d)
 				wantSecretError(t, err, tt.is, tt.reason)
 
-				tt.give(w)
+				tt.restore(w)
 				time.Sleep(time.Second)
 				mustSend(t, w, d)
 			})
@@ -174,7 +174,7 @@ func TestStale_withdrawn(t *testing.T) {
 	}
 }
 
-// A failure is remembered for a second: enough against a crowd, and a mended
+// A failure is cached for a second. That limits the load of many requests, and a fixed
 // secret works at once.
 func TestStale_failure(t *testing.T) {
 	t.Parallel()
@@ -197,7 +197,7 @@ func TestStale_failure(t *testing.T) {
 	})
 }
 
-// A clock that is set back does not prolong a failure.
+// A clock that is set back does not extend the caching of a failure.
 func TestStale_clockSetBack(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
@@ -211,8 +211,8 @@ func TestStale_clockSetBack(t *testing.T) {
 	mustSend(t, w, d)
 }
 
-// A cold instance asks for both secrets side by side.
-func TestStale_sideBySide(t *testing.T) {
+// A cold instance reads both secrets in parallel.
+func TestStale_parallel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := bubble()
@@ -230,7 +230,7 @@ func TestStale_sideBySide(t *testing.T) {
 	})
 }
 
-// A request that ends leaves the fetch to the others.
+// A request that ends does not cancel the fetch for the others.
 func TestStale_waiter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -239,8 +239,8 @@ func TestStale_waiter(t *testing.T) {
 		w.secrets.Hang(true)
 		d := w.enter(t, w.config())
 
-		var patient sync.WaitGroup
-		patient.Go(func() { mustSend(t, w, d) })
+		var other sync.WaitGroup
+		other.Go(func() { mustSend(t, w, d) })
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()
@@ -254,14 +254,14 @@ func TestStale_waiter(t *testing.T) {
 			t.Errorf("canceled request: %v, want Canceled", err)
 		}
 		w.secrets.Hang(false)
-		patient.Wait()
+		other.Wait()
 		if got := w.secrets.Accesses(idSecret); got != 1 {
 			t.Errorf("%d accesses, want 1", got)
 		}
 	})
 }
 
-// A Secret Manager that does not answer costs three seconds, not more.
+// A request waits at most three seconds for Secret Manager.
 func TestStale_hang(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -273,7 +273,7 @@ func TestStale_hang(t *testing.T) {
 		_, _, err := send(t.Context(), d)
 		wantSecretError(t, err, google.ErrSecretUnavailable, "timeout")
 		if errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v is a DeadlineExceeded, which would be the request's own", err)
+			t.Errorf("error %v is DeadlineExceeded, want that for the deadline of the request only", err)
 		}
 		if waited := time.Since(start); waited != 3*time.Second {
 			t.Errorf("waited %v, want 3s", waited)
@@ -284,10 +284,10 @@ func TestStale_hang(t *testing.T) {
 	})
 }
 
-// One failure is not noticed by anybody.
+// A single failure is retried.
 func TestStale_retry(t *testing.T) {
 	t.Parallel()
-	for name, trouble := range map[string]func(w *world){
+	for name, fail := range map[string]func(w *world){
 		"unavailable": func(w *world) { w.secrets.Fail(503, 1) },
 		"internal":    func(w *world) { w.secrets.Fail(500, 1) },
 		"token":       func(w *world) { w.tokens.Fail(503, 1) },
@@ -297,7 +297,7 @@ func TestStale_retry(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := bubble()
 				w.store()
-				trouble(w)
+				fail(w)
 				start := time.Now()
 				mustSend(t, w, w.enter(t, w.config()))
 				if waited := time.Since(start); waited != 100*time.Millisecond {
@@ -308,7 +308,7 @@ func TestStale_retry(t *testing.T) {
 	}
 }
 
-// Close ends what hangs.
+// Close cancels fetches in flight.
 func TestStale_close(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -327,12 +327,12 @@ func TestStale_close(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		if err := <-failed; err == nil || time.Since(start) != 0 {
-			t.Errorf("the request that waited ended after %v with %v, want an error at once", time.Since(start), err)
+			t.Errorf("the waiting request ended after %v with %v, want an error at once", time.Since(start), err)
 		}
 	})
 }
 
-// A bug in a library costs a request, not the process.
+// A panic in a library fails a request, not the process.
 func TestStale_panic(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/own/token", "/v1/", "/token"} {
@@ -342,15 +342,15 @@ func TestStale_panic(t *testing.T) {
 				w.store()
 				d := w.open(t, w.config(), agent.Options{Transport: panicking{inProcess{w.handler()}, path, value}})
 				_, _, err := send(t.Context(), d)
-				if err == nil || !strings.Contains(err.Error(), "bug") || strings.Contains(err.Error(), marker) {
-					t.Errorf("panic at %s: %v, want an error that tells of a bug and not what it holds", path, err)
+				if _, ok := errors.AsType[*google.BugError](err); !ok || strings.Contains(err.Error(), marker) {
+					t.Errorf("panic at %s: %v, want a bug without the value of the panic", path, err)
 				}
 			})
 		}
 	}
 }
 
-// panicking is a transport with a bug.
+// panicking is a transport that panics.
 type panicking struct {
 	inProcess
 	path  string

@@ -11,7 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/google"
 )
 
-// A token is replaced in the background, so no request waits for one.
+// A token is renewed in the background, so no request waits for one.
 func TestToken_renewal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -28,7 +28,7 @@ func TestToken_renewal(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.tokens.Hang(true)
 		if _, token := mustSend(t, w, d); token != first {
-			t.Error("the old token is not served while a new one is fetched")
+			t.Error("the old token is not used while a new one is fetched")
 		}
 		w.tokens.Hang(false)
 		settle()
@@ -41,8 +41,8 @@ func TestToken_renewal(t *testing.T) {
 	})
 }
 
-// An old token is served until half a minute before its end, and no longer.
-func TestToken_endpointAway(t *testing.T) {
+// An old token is used until 30 seconds before it expires.
+func TestToken_endpointUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := bubble()
@@ -59,17 +59,17 @@ func TestToken_endpointAway(t *testing.T) {
 			settle()
 			time.Sleep(time.Second)
 		}
-		// The pauses between attempts grow to half a minute.
+		// The delays between attempts grow to 30 seconds.
 		if got := (w.tokens.Requests() - requests) / 2; got < 35 || got > 50 {
 			t.Errorf("%d attempts in 20 minutes, want about 40", got)
 		}
 
 		a, _, err := send(t.Context(), d)
 		if !errors.Is(err, google.ErrTokenUnavailable) || errors.As(err, new(*google.SecretError)) {
-			t.Fatalf("at the end of the token: %v, want ErrTokenUnavailable", err)
+			t.Fatalf("after the token has expired: %v, want ErrTokenUnavailable", err)
 		}
 		if kept := strings.Count(w.logged(), "access token not renewed"); kept != (w.tokens.Requests()-requests)/2-1 {
-			t.Errorf("%d log lines say that the token stays in use, want one per failure before its end", kept)
+			t.Errorf("%d log lines about a token that stays in use, want one per failure before it expires", kept)
 		}
 		if a == nil || !strings.Contains(err.Error(), "HTTP 503") {
 			t.Errorf("agent %v, error %v, want the agent, and the status in the error", a, err)
@@ -80,8 +80,8 @@ func TestToken_endpointAway(t *testing.T) {
 	})
 }
 
-// A token endpoint that does not answer holds nobody longer than their context,
-// nor longer than five seconds.
+// A request waits for the token endpoint until its context ends, and at most five
+// seconds.
 func TestToken_hang(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +110,7 @@ func TestToken_hang(t *testing.T) {
 	})
 }
 
-// Short-lived tokens are used too, for most of their life.
+// Short-lived tokens are used for most of their lifetime.
 func TestToken_short(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -129,9 +129,9 @@ func TestToken_short(t *testing.T) {
 	})
 }
 
-// A key that stays refused is an error that tells what to do; a crowd does not
-// hammer, and a mended secret works within seconds.
-func TestToken_refused(t *testing.T) {
+// A rejected key is an error. Requests do not overload the servers, and a fixed secret
+// works within seconds.
+func TestToken_rejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := bubble()

@@ -78,7 +78,7 @@ func (f *fetch[T]) wait(ctx context.Context) (value T, err error) {
 	}
 }
 
-// Get returns the value. It waits only if there is no usable one.
+// Get returns the value. It waits only without a usable one.
 func (c *Cached[T]) Get(ctx context.Context) (T, error) {
 	if e := c.current.Load(); e != nil && e.fresh(c.Now()) {
 		return e.value, nil

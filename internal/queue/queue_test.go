@@ -31,7 +31,7 @@ const (
 	scope   = "https://www.googleapis.com/auth/cloud-platform"
 )
 
-// world is a queue and a function for its tasks, which keeps what it gets.
+// world is a queue and a function that records its tasks.
 type world struct {
 	tasks  *queuetest.Server
 	tokens rbmtest.TokenServer // of the function's own account
@@ -89,8 +89,8 @@ func task(t *testing.T) queue.Task {
 	return task
 }
 
-// A task comes to the function with a token for it, until it is acknowledged, and
-// once for all who hand it over.
+// A task is sent to the function with an ID token until the function responds with 2xx.
+// Adding it again has no effect.
 func TestAdd(t *testing.T) {
 	w := newWorld(t)
 	place := queue.Place{Queue: name, Header: map[string]string{"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
@@ -128,7 +128,7 @@ func TestAdd(t *testing.T) {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}
 	if _, repeated, err := w.client.Add(t.Context(), task(t), place); !repeated || err != nil {
-		t.Errorf("Add again = %t, %v, want a repetition", repeated, err)
+		t.Errorf("Add again = %t, %v, want repeated", repeated, err)
 	}
 }
 
@@ -140,9 +140,8 @@ func (w *world) keys(t *testing.T) string {
 	return server.URL
 }
 
-// What goes wrong on the way to the queue is told with the next step, and tried once
-// more where that can help.
-func TestAdd_faults(t *testing.T) {
+// Errors are classified, and transient ones are retried once.
+func TestAdd_errors(t *testing.T) {
 	type want struct {
 		kind   queue.Kind
 		reason string
@@ -153,7 +152,7 @@ func TestAdd_faults(t *testing.T) {
 		arrange func(*world)
 		queue   string
 		added   bool
-		want    want // if it is not added
+		want    want // if added is false
 	}{
 		{"no queue", func(*world) {}, "projects/p-1/locations/europe-west1/queues/none", false, want{
 			queue.NotFound, "not_found", false,
@@ -170,10 +169,10 @@ func TestAdd_faults(t *testing.T) {
 		{"scope", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}), name, false, want{
 			queue.Denied, "scope", false,
 		}},
-		{"credentials not accepted", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
+		{"credentials rejected", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
 			queue.Denied, "unauthenticated", false,
 		}},
-		{"refused", fault(queuetest.Fault{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
+		{"invalid", fault(queuetest.Fault{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
 			queue.Rejected, "invalid", false,
 		}},
 		{"being deleted", fault(queuetest.Fault{Status: "FAILED_PRECONDITION"}), name, false, want{
@@ -182,25 +181,25 @@ func TestAdd_faults(t *testing.T) {
 		{"rate limited", fault(queuetest.Fault{Status: "RESOURCE_EXHAUSTED"}), name, false, want{
 			queue.Unavailable, "rate_limited", false,
 		}},
-		{"away", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: -1}), name, false, want{
+		{"unavailable", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: -1}), name, false, want{
 			queue.Unavailable, "unavailable", true,
 		}},
 		{"cut off", fault(queuetest.Fault{Break: true, Count: -1}), name, false, want{
 			queue.Unavailable, "unreachable", true,
 		}},
-		{"no answer", fault(queuetest.Fault{Hang: true, Count: -1}), name, false, want{
+		{"no response", fault(queuetest.Fault{Hang: true, Count: -1}), name, false, want{
 			queue.Unavailable, "timeout", true,
 		}},
 		{"no token", func(w *world) { w.tokens.Fail(http.StatusBadRequest, -1) }, name, false, want{
 			queue.Denied, "invalid_grant", false,
 		}},
-		{"token endpoint away", func(w *world) { w.tokens.Fail(http.StatusServiceUnavailable, -1) }, name, false, want{
+		{"token endpoint unavailable", func(w *world) { w.tokens.Fail(http.StatusServiceUnavailable, -1) }, name, false, want{
 			queue.Unavailable, "adc_unavailable", false,
 		}},
-		{"away once", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
+		{"unavailable once", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
 		{"cut off once", fault(queuetest.Fault{Break: true, Count: 1}), name, true, want{}},
-		{"taken, and cut off", fault(queuetest.Fault{After: true, Break: true, Count: 1}), name, true, want{}},
-		{"taken, and in trouble", fault(queuetest.Fault{After: true, Status: "INTERNAL", Count: 1}), name, true, want{}},
+		{"created, then cut off", fault(queuetest.Fault{After: true, Break: true, Count: 1}), name, true, want{}},
+		{"created, then an error", fault(queuetest.Fault{After: true, Status: "INTERNAL", Count: 1}), name, true, want{}},
 		{"token revoked", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: 1}), name, true, want{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -228,7 +227,7 @@ func TestAdd_faults(t *testing.T) {
 			}
 			for _, private := range []string{"Hello", "2025550123"} {
 				if strings.Contains(err.Error(), private) {
-					t.Errorf("the error has %q in it: %v", private, err)
+					t.Errorf("the error contains %q: %v", private, err)
 				}
 			}
 		})
@@ -242,7 +241,7 @@ func fault(f queuetest.Fault) func(*world) {
 	return func(w *world) { w.tasks.Fail(f) }
 }
 
-// A message that is scheduled waits until then.
+// A scheduled task is not dispatched before its time.
 func TestAdd_schedule(t *testing.T) {
 	w := newWorld(t)
 	at := time.Now().Add(time.Hour).Truncate(time.Second)
@@ -270,7 +269,7 @@ func TestAdd_schedule(t *testing.T) {
 		t.Errorf("the task (-want +got):\n%s", diff)
 	}
 	if len(w.got) != 0 {
-		t.Error("the task was sent before its time")
+		t.Error("the task was dispatched before its time")
 	}
 	w.answer <- http.StatusOK
 	w.tasks.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v2/"+name+"/tasks/"+id+":run", nil))

@@ -12,39 +12,38 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// version is the form of a [Task]. A function that is older than the task does not
-// guess what it means.
+// version is the version of the format of a [Task]. A function does not read tasks of a
+// newer version.
 const version = 1
 
-// A Task is one message to one recipient, as it waits in the queue. It holds what is
-// needed to send it, and nothing that is secret: the agent's credentials and the
-// fallback are looked up by their names when it is sent.
+// Task is one message to one recipient in the queue. It contains no secrets: the
+// credentials of the agent and the fallback are looked up by name when it is sent.
 type Task struct {
 	Version int `json:"version"`
 
-	// ID is the message ID. It is the name of the task and the end of the address
-	// that the task is sent to, and does not stand in the body.
+	// ID is the message ID. It is in the name and the URL of the task, not in its
+	// body.
 	ID string `json:"-"`
 
-	// Agent is the name of the agent that sends, To the number in E.164.
+	// Agent is the name of the sending agent, To the number in E.164 format.
 	Agent string `json:"agent"`
 	To    string `json:"to"`
 
 	// Message is the AgentMessage as JSON.
 	Message json.RawMessage `json:"message"`
 
-	// NotAfter is when nobody wants the message any more; zero means never. A TTL
-	// begins when the message was to be sent, not when its turn comes.
+	// NotAfter is the time at which the message expires; zero means never. A TTL
+	// starts at the requested time, not at the time of the dispatch.
 	NotAfter time.Time `json:"not_after,omitzero"`
 
-	// Source is whose webhook it was, if it was one.
+	// Source is the name of the source whose webhook caused the message; may be empty.
 	Source string `json:"source,omitempty"`
 
-	// Payload is what the sender asked for, where a fallback would get it.
+	// Payload is the payload of the request, if a fallback may need it.
 	Payload []byte `json:"payload,omitempty"`
 }
 
-// NewTask returns the task for a message that is to be sent at a time.
+// NewTask returns the task for a message to be sent at the given time.
 func NewTask(m *rbm.AgentMessage, encoded []byte, at time.Time) Task {
 	t := Task{Version: version, Message: encoded, NotAfter: m.ExpireTime}
 	if m.TTL > 0 {
@@ -57,27 +56,27 @@ func NewTask(m *rbm.AgentMessage, encoded []byte, at time.Time) Task {
 func (t *Task) encode() ([]byte, error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
-	e.SetEscapeHTML(false) // or a message of angle brackets would have six times its size
+	e.SetEscapeHTML(false) // escaping could make a message six times as large
 	if err := e.Encode(t); err != nil {
 		return nil, err
 	}
 	return body.Bytes(), nil
 }
 
-// What can be wrong with a task.
+// Errors of tasks.
 var (
-	// ErrTask means that a body is not that of a task.
-	ErrTask = errors.New("this is not a task of rcshook")
+	// ErrTask means that a body is not a valid task.
+	ErrTask = errors.New("not a task of rcshook")
 
-	// ErrVersion means that a newer rcshook made the task.
-	ErrVersion = errors.New("the task was made by a newer version of rcshook")
+	// ErrVersion means that a newer version of rcshook created the task.
+	ErrVersion = errors.New("the task was created by a newer version of rcshook")
 
-	// ErrExpired means that the message is not wanted any more.
-	ErrExpired = errors.New("the message has expired while it waited in the queue")
+	// ErrExpired means that the message expired in the queue.
+	ErrExpired = errors.New("the message expired in the queue")
 )
 
-// Decode reads the body of the task of the message with that ID. The error is
-// [ErrTask] or [ErrVersion]; it holds nothing of the body.
+// Decode parses the body of the task with that message ID. The error is [ErrTask] or
+// [ErrVersion]; it contains no part of the body.
 func Decode(id string, body []byte) (*Task, error) {
 	t := Task{ID: id}
 	err := json.Unmarshal(body, &t)
@@ -90,8 +89,8 @@ func Decode(id string, body []byte) (*Task, error) {
 	return &t, nil
 }
 
-// Open returns the message as it is to be sent now, and as JSON: what has passed of
-// its TTL is taken off. The error is [ErrExpired] or [ErrTask].
+// Open returns the message to be sent now, also encoded, with the remaining part of its
+// TTL. The error is [ErrExpired] or [ErrTask].
 func (t *Task) Open(now time.Time) (m *rbm.AgentMessage, encoded []byte, err error) {
 	m = new(rbm.AgentMessage)
 	if err := json.Unmarshal(t.Message, m); err != nil {

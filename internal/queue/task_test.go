@@ -21,7 +21,7 @@ func text(s string) *rbm.AgentMessage {
 	return &rbm.AgentMessage{ContentMessage: &rbm.AgentContentMessage{Text: s}}
 }
 
-// newTask is the task of a message that is to be sent at noon.
+// newTask returns the task of a message to be sent at noon.
 func newTask(t *testing.T, m *rbm.AgentMessage) Task {
 	t.Helper()
 	encoded, err := m.Encode()
@@ -33,8 +33,7 @@ func newTask(t *testing.T, m *rbm.AgentMessage) Task {
 	return task
 }
 
-// A message is the same after it has waited, but for the time that has passed of
-// its TTL.
+// A message from the queue is unchanged, except for the elapsed part of its TTL.
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	with := func(change func(*rbm.AgentMessage)) *rbm.AgentMessage {
@@ -50,9 +49,9 @@ func TestOpen(t *testing.T) {
 		err     string
 	}{
 		{"no limit", text("Hello"), 31 * 24 * time.Hour, text("Hello"), ""},
-		{"every character", with(func(*rbm.AgentMessage) {}), 0, with(func(*rbm.AgentMessage) {}), ""},
+		{"special characters", with(func(*rbm.AgentMessage) {}), 0, with(func(*rbm.AgentMessage) {}), ""},
 		{
-			"a part of the ttl has passed", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(10 * time.Minute) }), 4*time.Minute + time.Microsecond,
+			"a part of the ttl has elapsed", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(10 * time.Minute) }), 4*time.Minute + time.Microsecond,
 			with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(6*time.Minute - time.Millisecond) }), "",
 		},
 		{
@@ -61,15 +60,15 @@ func TestOpen(t *testing.T) {
 		},
 		{
 			"a one-time password that waited too long", with(func(m *rbm.AgentMessage) { m.TTL = rbm.Duration(10 * time.Minute) }), 20 * time.Minute, nil,
-			"the message has expired while it waited in the queue, 10m0s ago",
+			"the message expired in the queue, 10m0s ago",
 		},
 		{
-			"not yet", with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), time.Hour - time.Millisecond,
+			"not expired yet", with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), time.Hour - time.Millisecond,
 			with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), "",
 		},
 		{
 			"expired", with(func(m *rbm.AgentMessage) { m.ExpireTime = noon.Add(time.Hour) }), time.Hour, nil,
-			"the message has expired while it waited in the queue, 0s ago",
+			"the message expired in the queue, 0s ago",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -84,7 +83,7 @@ func TestOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(made, *task); diff != "" {
-				t.Errorf("the task has changed (-made +decoded):\n%s", diff)
+				t.Errorf("the task changed (-want +got):\n%s", diff)
 			}
 			got, encoded, err := task.Open(noon.Add(test.after))
 			if test.want == nil {
@@ -103,7 +102,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-func TestDecode_refuses(t *testing.T) {
+func TestDecode_invalid(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		body string
@@ -125,15 +124,15 @@ func TestDecode_refuses(t *testing.T) {
 		}
 	}
 	if _, err := Decode("order-1", []byte(`{"version": 1, "agent": "a", "to": "+1", "message": {}}`)); !errors.Is(err, ErrTask) {
-		t.Errorf("Decode with an ID that is none = %v, want %v", err, ErrTask)
+		t.Errorf("Decode with an invalid ID = %v, want %v", err, ErrTask)
 	}
 	task := Task{Version: 1, Message: json.RawMessage(`{"ttl": "soon"}`)}
 	if _, _, err := task.Open(noon); !errors.Is(err, ErrTask) {
-		t.Errorf("Open of a broken message = %v, want %v", err, ErrTask)
+		t.Errorf("Open of an invalid message = %v, want %v", err, ErrTask)
 	}
 }
 
-// The largest message with the largest payload for a fallback fits into a task.
+// The largest message, with the largest payload for a fallback, fits into a task.
 func TestLargest(t *testing.T) {
 	t.Parallel()
 	m := text(strings.Repeat("<", rbm.MaxMessageBytes-len(`{"contentMessage":{"text":""}}`)))
@@ -148,7 +147,7 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// What somebody who can make tasks writes into one breaks nothing.
+// FuzzDecode checks that any body gives a valid message or an error.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "agent": "default", "to": "+12025550123", "message": {"contentMessage": {"text": "x"}, "ttl": "600s"}, "not_after": "2026-12-01T12:10:00Z"}`))
 	f.Add([]byte(`{"version": 2}`))
@@ -166,7 +165,7 @@ func FuzzDecode(f *testing.F) {
 		case err != nil:
 			t.Errorf("Open = %v", err)
 		case m.TTL > 0 && !task.NotAfter.IsZero() && noon.Add(time.Duration(m.TTL)).After(task.NotAfter):
-			t.Errorf("a ttl of %v is left of a message that ends at %v", time.Duration(m.TTL), task.NotAfter)
+			t.Errorf("the remaining ttl is %v, and the message expires at %v", time.Duration(m.TTL), task.NotAfter)
 		}
 	})
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/rcshook/rcshook/internal/queue"
 )
 
-// The next steps after errors of Google Cloud. Commands contain what is known, and a
-// name in capitals for the rest.
+// The next steps after errors of Google Cloud. Commands contain the known names, and
+// placeholders in capitals for the others.
 
 // SecretAdvice returns the next step after e.
 func SecretAdvice(e *google.SecretError) string {

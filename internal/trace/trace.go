@@ -18,7 +18,7 @@ type Trace struct {
 	ParentID string // parent-id, the span of the caller: 16 hexadecimal digits, or ""
 	Sampled  bool   // whether the caller records the trace
 
-	flags string // trace-flags; "" if there was no valid traceparent
+	flags string // trace-flags; "" without a valid traceparent
 	state string // tracestate
 }
 

@@ -14,27 +14,27 @@ const (
 	span = "00f067aa0ba902b7"
 )
 
-// sent is a transport that keeps what it was given.
-type sent struct{ header http.Header }
+// recorder is a transport that records the headers of a request.
+type recorder struct{ header http.Header }
 
-func (s *sent) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s *recorder) RoundTrip(r *http.Request) (*http.Response, error) {
 	s.header = r.Header
 	return new(http.Response), nil
 }
 
-// passed returns the trace headers of a request that is made for one with headers h.
-func passed(t *testing.T, h http.Header) (parent, state string) {
+// propagated returns the trace headers of a request that is sent during one with headers h.
+func propagated(t *testing.T, h http.Header) (parent, state string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(trace.NewContext(t.Context(), trace.FromHeader(h)), http.MethodPost, "https://example.com/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := new(sent)
+	s := new(recorder)
 	if _, err := (trace.Transport{Base: s}).RoundTrip(req); err != nil {
 		t.Fatal(err)
 	}
 	if len(req.Header) > 0 {
-		t.Errorf("the request was changed: %v", req.Header)
+		t.Errorf("the request was modified: %v", req.Header)
 	}
 	return s.header.Get("Traceparent"), s.header.Get("Tracestate")
 }
@@ -45,7 +45,7 @@ func TestTrace(t *testing.T) {
 	for _, tt := range []struct {
 		name, value string
 		want        trace.Trace
-		flags       string // that are passed on; empty: nothing is
+		flags       string // that are propagated; "" if nothing is
 	}{
 		{"Traceparent", "00-" + id + "-" + span + "-01", trace.Trace{ID: id, ParentID: span, Sampled: true}, "01"},
 		{"Traceparent", "00-" + id + "-" + span + "-00", trace.Trace{ID: id, ParentID: span}, "00"},
@@ -72,16 +72,16 @@ func TestTrace(t *testing.T) {
 			t.Errorf("%s: %s is %+v, want %+v", tt.name, tt.value, got, tt.want)
 		}
 		if want := tt.want; tt.flags == "" && got.Header() != nil || tt.flags != "" && got.Header()["Traceparent"] != "00-"+want.ID+"-"+want.ParentID+"-"+tt.flags {
-			t.Errorf("%s: %s is passed on later as %v", tt.name, tt.value, got.Header())
+			t.Errorf("%s: %s is propagated later as %v", tt.name, tt.value, got.Header())
 		}
-		parent, _ := passed(t, h)
+		parent, _ := propagated(t, h)
 		if tt.flags == "" && parent != "" || tt.flags != "" && !regexp.MustCompile(`^00-`+id+`-[0-9a-f]{16}-`+tt.flags+`$`).MatchString(parent) || strings.Contains(parent, span) {
-			t.Errorf("%s: %s is passed on as %q", tt.name, tt.value, parent)
+			t.Errorf("%s: %s is propagated as %q", tt.name, tt.value, parent)
 		}
 	}
-	twice := http.Header{"Traceparent": {"00-" + id + "-" + span + "-01", "00-" + id + "-" + span + "-01"}}
-	if got := trace.FromHeader(twice); got.ID != "" {
-		t.Errorf("two of them are %+v", got)
+	duplicate := http.Header{"Traceparent": {"00-" + id + "-" + span + "-01", "00-" + id + "-" + span + "-01"}}
+	if got := trace.FromHeader(duplicate); got.ID != "" {
+		t.Errorf("a duplicate header gives %+v", got)
 	}
 }
 
@@ -107,18 +107,18 @@ func TestState(t *testing.T) {
 		{[]string{strings.Repeat("a=1,", 32) + "a=1"}, ""},
 	} {
 		h := http.Header{"Traceparent": {"00-" + id + "-" + span + "-01"}, "Tracestate": tt.values}
-		if _, got := passed(t, h); got != tt.want {
-			t.Errorf("%q is passed on as %q, want %q", tt.values, got, tt.want)
+		if _, got := propagated(t, h); got != tt.want {
+			t.Errorf("%q is propagated as %q, want %q", tt.values, got, tt.want)
 		}
 		h.Del("Traceparent")
-		if parent, got := passed(t, h); parent+got != "" {
-			t.Errorf("%q is passed on without a traceparent: %q, %q", tt.values, parent, got)
+		if parent, got := propagated(t, h); parent+got != "" {
+			t.Errorf("%q is propagated without a traceparent: %q, %q", tt.values, parent, got)
 		}
 	}
 }
 
-// FuzzOf sees that only what is well-formed comes out, in the log and in requests.
-func FuzzOf(f *testing.F) {
+// FuzzFromHeader checks that only valid values reach the log and requests.
+func FuzzFromHeader(f *testing.F) {
 	f.Add("00-"+id+"-"+span+"-01", "a=1", "")
 	f.Add("", "", id+"/1;o=1")
 	form := regexp.MustCompile(`^(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$`)
@@ -126,9 +126,9 @@ func FuzzOf(f *testing.F) {
 	f.Fuzz(func(t *testing.T, parent, state, cloud string) {
 		h := http.Header{"Traceparent": {parent}, "Tracestate": {state}, "X-Cloud-Trace-Context": {cloud}}
 		in := trace.FromHeader(h)
-		parent, state = passed(t, h)
+		parent, state = propagated(t, h)
 		if !form.MatchString(parent) || parent == "" && state != "" || len(state) > 512 || strings.ContainsAny(state, "\r\n") {
-			t.Errorf("%q and %q are passed on", parent, state)
+			t.Errorf("%q and %q are propagated", parent, state)
 		}
 		if !logged.MatchString(in.ID + " " + in.ParentID) {
 			t.Errorf("%q and %q are logged", in.ID, in.ParentID)

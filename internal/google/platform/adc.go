@@ -87,7 +87,7 @@ func quotaProject(file []byte) string {
 	var fields struct {
 		QuotaProject string `json:"quota_project_id"`
 	}
-	_ = json.Unmarshal(file, &fields) // without a file there is no project
+	_ = json.Unmarshal(file, &fields) // no file, no project
 	return fields.QuotaProject
 }
 
