@@ -324,23 +324,15 @@ func formObject(form map[string][]string) any {
 
 // decodeMultipart decodes the fields of a form and skips its files.
 func decodeMultipart(body []byte, boundary string) (any, error) {
-	form := make(map[string][]string)
-	r := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
-		part, err := r.NextPart()
-		if err == io.EOF { // a wrapped EOF means that the body is truncated
-			return formObject(form), nil
-		}
-		if err != nil {
-			return nil, &payload.BodyError{Detail: "invalid multipart form"}
-		}
-		if part.FileName() != "" {
-			continue
-		}
-		text, err := io.ReadAll(part)
-		if err != nil || !utf8.Valid(text) {
-			return nil, &payload.BodyError{Detail: "invalid multipart form"}
-		}
-		form[part.FormName()] = append(form[part.FormName()], string(text))
+	form, err := multipart.NewReader(bytes.NewReader(body), boundary).ReadForm(int64(len(body)) + 1<<20) // files stay in memory
+	if err != nil {
+		return nil, &payload.BodyError{Detail: "invalid multipart form"}
 	}
+	defer form.RemoveAll()
+	for _, values := range form.Value {
+		if !utf8.ValidString(strings.Join(values, "")) {
+			return nil, &payload.BodyError{Detail: "invalid multipart form"}
+		}
+	}
+	return formObject(form.Value), nil
 }

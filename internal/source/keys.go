@@ -1,8 +1,6 @@
 package source
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +24,7 @@ func (e unauthorized) Is(target error) bool { return target == ErrUnauthorized }
 // Keys are the API keys of direct callers. There may be several, so that a key can be
 // replaced without downtime.
 type Keys struct {
-	digests [][sha256.Size]byte
+	keys [][]byte
 }
 
 // ParseKeys reads keys separated by line breaks, commas or spaces.
@@ -35,16 +33,16 @@ func ParseKeys(text []byte) Keys {
 	for key := range strings.FieldsFuncSeq(string(text), func(r rune) bool {
 		return r == '\n' || r == '\r' || r == ',' || r == ' ' || r == '\t' || r == '\uFEFF'
 	}) {
-		k.digests = append(k.digests, sha256.Sum256([]byte(key)))
+		k.keys = append(k.keys, []byte(key))
 	}
 	return k
 }
 
 // Empty reports whether k has no keys, so that every request would be rejected.
-func (k Keys) Empty() bool { return len(k.digests) == 0 }
+func (k Keys) Empty() bool { return len(k.keys) == 0 }
 
 // Len returns the number of keys.
-func (k Keys) Len() int { return len(k.digests) }
+func (k Keys) Len() int { return len(k.keys) }
 
 // Verify returns nil if the request has one of the keys, as a bearer token, in X-API-Key
 // or as the password of Basic authentication. The keys are compared in constant time.
@@ -53,11 +51,7 @@ func (k Keys) Verify(h http.Header) error {
 	if err != nil {
 		return err
 	}
-	digest, match := sha256.Sum256([]byte(key)), 0
-	for _, d := range k.digests {
-		match |= subtle.ConstantTimeCompare(d[:], digest[:])
-	}
-	if match != 1 {
+	if !matchSecret([]byte(key), k.keys) {
 		return ErrWrongKey
 	}
 	return nil

@@ -3,13 +3,10 @@ package source
 import (
 	"cmp"
 	"embed"
-	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"path"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -91,38 +88,21 @@ func Presets() []string {
 	return names
 }
 
-var errNoPreset = errors.New("no such preset")
-
 // loadPreset reads a preset. The preset with an empty name has no facts.
-func loadPreset(name string) (preset, error) {
+func loadPreset(name string) (p preset, ok bool) {
 	if name == "" {
-		return preset{Payload: true}, nil
+		return preset{Payload: true}, true
 	}
-	if !slices.Contains(Presets(), name) {
-		return preset{}, errNoPreset
-	}
-	p := preset{name: name}
 	file := path.Join("presets", name, "preset.yaml")
 	data, err := fs.ReadFile(embedded, file)
-	if err != nil {
-		return p, err
+	if err != nil || strings.ContainsAny(name, "./") {
+		return preset{}, false
 	}
 	if problems := config.DecodeYAML(file, data, &p); len(problems) > 0 {
-		return p, &config.Error{Problems: problems}
+		panic("source: " + problems[0].String()) // the file is embedded
 	}
-	return p, nil
-}
-
-func (r responseRules) statuses() (map[int]int, error) {
-	m := make(map[int]int, len(r.Status))
-	for from, to := range r.Status {
-		n, err := strconv.Atoi(from)
-		if err != nil {
-			return nil, fmt.Errorf("invalid status %q", from)
-		}
-		m[n] = to
-	}
-	return m, nil
+	p.name = name
+	return p, true
 }
 
 // file returns the file of a preset with that name before the extension, or nil.
@@ -183,12 +163,9 @@ func (s *Source) Sample(id string) *Request {
 
 // Example returns an entry of rcshook.yaml for a preset, with its sample mapping.
 func Example(name string) (config.Source, error) {
-	p, err := loadPreset(name)
-	if err != nil {
-		return config.Source{}, err
-	}
-	if p.name == "" {
-		return config.Source{}, errors.New("the name of the preset is empty")
+	p, ok := loadPreset(name)
+	if !ok || name == "" {
+		return config.Source{}, fmt.Errorf("unknown preset %q", name)
 	}
 	return config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}, nil
 }

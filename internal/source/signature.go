@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -28,23 +29,14 @@ import (
 // signature is the scheme of most senders: a header has the signature of a content that
 // is built from the request.
 type signature struct {
-	headers   []string // the first one present counts
-	prefix    string   // of a signature; items with another prefix are ignored
-	separator string   // between several signatures; empty if there is one
+	config.Scheme
 	decode    func(string) ([]byte, error)
 	encode    func([]byte) string
 	algorithm algorithm
-	content   []string // literal text, and placeholders
-	url       string   // the public address of the source
-
-	timestampHeader string
-	timestampPrefix string // of a timestamp among the signatures
-	unit            time.Duration
-	tolerance       time.Duration // zero without a timestamp
+	url       string        // the public address of the source
+	unit      time.Duration // of the timestamp
+	tolerance time.Duration // zero without a timestamp
 }
-
-// placeholders are the parts of a request that a content may contain.
-var placeholders = []string{"{body}", "{timestamp}", "{url}", "{method}"}
 
 // newSignature reads the fields of a signature scheme:
 //
@@ -60,10 +52,8 @@ var placeholders = []string{"{body}", "{timestamp}", "{url}", "{method}"}
 //	timestamp_unit    s (default) or ms
 //	tolerance         the largest difference between the timestamp and now; 5m by default
 func newSignature(s config.Scheme, address string, tolerance time.Duration) (scheme, []config.Problem) {
-	g := &signature{
-		headers: s.Header, prefix: s.Prefix, separator: s.Separator, content: splitContent(s.Content), url: address,
-		timestampHeader: s.TimestampHeader, timestampPrefix: s.TimestampPrefix, unit: time.Second,
-	}
+	s.Content = cmp.Or(s.Content, "{body}")
+	g := &signature{Scheme: s, url: address, unit: time.Second}
 	var problems []config.Problem
 	problem := func(field, text string) { problems = append(problems, s.At.Of(field).Problemf("%s", text)) }
 	if len(s.Header) == 0 {
@@ -85,11 +75,11 @@ func newSignature(s config.Scheme, address string, tolerance time.Duration) (sch
 	default:
 		problem("timestamp_unit", "must be s or ms")
 	}
-	if !slices.Contains(g.content, "{body}") {
+	if !strings.Contains(s.Content, "{body}") {
 		problem("content", "must contain {body}: otherwise the body is not verified")
 	}
 	hasTimestamp := s.TimestampHeader != "" || s.TimestampPrefix != ""
-	if hasTimestamp != slices.Contains(g.content, "{timestamp}") {
+	if hasTimestamp != strings.Contains(s.Content, "{timestamp}") {
 		problem("content", "must contain {timestamp} if, and only if, timestamp_header or timestamp_prefix is set")
 	}
 	if hasTimestamp {
@@ -103,30 +93,6 @@ func newSignature(s config.Scheme, address string, tolerance time.Duration) (sch
 		problem("key", "must be text or base64")
 	}
 	return g, problems
-}
-
-// splitContent splits a content into literal text and placeholders.
-func splitContent(content string) []string {
-	if content == "" {
-		return []string{"{body}"}
-	}
-	var parts []string
-	for content != "" {
-		at, found := len(content), ""
-		for _, p := range placeholders {
-			if i := strings.Index(content, p); i >= 0 && i < at {
-				at, found = i, p
-			}
-		}
-		if at > 0 {
-			parts = append(parts, content[:at])
-		}
-		if found != "" {
-			parts = append(parts, found)
-		}
-		content = content[at+len(found):]
-	}
-	return parts
 }
 
 func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
@@ -152,7 +118,7 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 		}
 	}
 	if !match {
-		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", presentHeader(r.Header, g.headers))
+		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", presentHeader(r.Header, g.Header))
 	}
 	if g.tolerance == 0 {
 		return nil
@@ -170,27 +136,27 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 
 // parse returns the signatures in the header, and the timestamp.
 func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, err error) {
-	name := presentHeader(r.Header, g.headers)
+	name := presentHeader(r.Header, g.Header)
 	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return nil, "", err
 	}
-	if g.timestampHeader != "" {
-		if timestamp, err = standardwebhook.Header(r.Header, g.timestampHeader); err != nil {
+	if g.TimestampHeader != "" {
+		if timestamp, err = standardwebhook.Header(r.Header, g.TimestampHeader); err != nil {
 			return nil, "", err
 		}
 	}
 	items := []string{value}
-	if g.separator != "" {
-		items = strings.Split(value, g.separator)
+	if g.Separator != "" {
+		items = strings.Split(value, g.Separator)
 	}
 	for _, item := range items {
 		item = strings.TrimSpace(item)
-		if text, ok := strings.CutPrefix(item, g.timestampPrefix); ok && g.timestampPrefix != "" && timestamp == "" {
+		if text, ok := strings.CutPrefix(item, g.TimestampPrefix); ok && g.TimestampPrefix != "" && timestamp == "" {
 			timestamp = text
 			continue
 		}
-		text, ok := strings.CutPrefix(item, g.prefix)
+		text, ok := strings.CutPrefix(item, g.Prefix)
 		if !ok || len(signatures) == standardwebhook.MaxSignatures {
 			continue
 		}
@@ -209,22 +175,8 @@ func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, er
 
 // build returns the signed content.
 func (g *signature) build(r *Request, timestamp, address string) []byte {
-	content := make([]byte, 0, len(r.Body)+len(timestamp)+len(address)+16)
-	for _, part := range g.content {
-		switch part {
-		case "{body}":
-			content = append(content, r.Body...)
-		case "{timestamp}":
-			content = append(content, timestamp...)
-		case "{url}":
-			content = append(content, address...)
-		case "{method}":
-			content = append(content, r.Method...)
-		default:
-			content = append(content, part...)
-		}
-	}
-	return content
+	parts := strings.NewReplacer("{body}", string(r.Body), "{timestamp}", timestamp, "{url}", address, "{method}", r.Method)
+	return []byte(parts.Replace(g.Content))
 }
 
 func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
@@ -239,13 +191,13 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	value := g.prefix + g.encode(signature)
-	if g.timestampPrefix != "" {
-		value = g.timestampPrefix + timestamp + g.separator + value
+	value := g.Prefix + g.encode(signature)
+	if g.TimestampPrefix != "" {
+		value = g.TimestampPrefix + timestamp + g.Separator + value
 	}
-	r.Header.Set(g.headers[0], value)
-	if g.timestampHeader != "" {
-		r.Header.Set(g.timestampHeader, timestamp)
+	r.Header.Set(g.Header[0], value)
+	if g.TimestampHeader != "" {
+		r.Header.Set(g.TimestampHeader, timestamp)
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -123,9 +124,8 @@ func (s *Source) open(agents []string, keys func() *googleKeys) (problems []conf
 	problem := func(field, format string, args ...any) {
 		problems = append(problems, c.At.Of(field).Problemf(format, args...))
 	}
-	var err error
-	switch s.preset, err = loadPreset(c.Preset); {
-	case errors.Is(err, errNoPreset):
+	var ok bool
+	if s.preset, ok = loadPreset(c.Preset); !ok {
 		suggestion := config.Closest(c.Preset, Presets())
 		if suggestion != "" {
 			problem("preset", "is not a preset; did you mean %s?", suggestion)
@@ -133,16 +133,16 @@ func (s *Source) open(agents []string, keys func() *googleKeys) (problems []conf
 			problem("preset", "is not a preset: expected one of %s; for any other sender, use preset hmac and a scheme", strings.Join(Presets(), ", "))
 		}
 		// Check the rest with the preset that was suggested.
-		if s.preset, err = loadPreset(cmp.Or(suggestion, "hmac")); err != nil {
-			return problems
-		}
-	case err != nil:
-		problem("preset", "cannot be used: %v", err)
-		return problems
+		s.preset, _ = loadPreset(cmp.Or(suggestion, "hmac"))
 	}
 	s.Timeout = cmp.Or(c.Timeout, s.preset.Response.Timeout, DefaultTimeout)
-	if s.Status, err = s.preset.Response.statuses(); err != nil {
-		problem("preset", "cannot be used: %v", err)
+	s.Status = make(map[int]int)
+	for from, to := range s.preset.Response.Status {
+		n, err := strconv.Atoi(from)
+		if err != nil {
+			panic("source: " + err.Error()) // the preset is embedded
+		}
+		s.Status[n] = to
 	}
 	if s.preset.Ping != "" {
 		s.ping = regexp.MustCompile(s.preset.Ping)

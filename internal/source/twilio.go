@@ -102,21 +102,17 @@ func twilioForms(r *Request) (forms []string, hashed bool, err error) {
 func withAndWithoutPort(addresses []string) []string {
 	all := slices.Clone(addresses)
 	for _, address := range addresses {
-		scheme, rest, ok := strings.Cut(address, "://")
-		if !ok {
+		u, err := url.Parse(address)
+		if err != nil {
 			continue
 		}
-		end := strings.IndexAny(rest, "/?")
-		if end < 0 {
-			end = len(rest)
+		host, port := u.Host, map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+		if u.Port() == "" {
+			host += port
+		} else {
+			host = strings.TrimSuffix(host, port)
 		}
-		host, path := rest[:end], rest[end:]
-		port := map[string]string{"https": ":443", "http": ":80"}[scheme]
-		if bare, ok := strings.CutSuffix(host, port); ok && port != "" {
-			all = append(all, scheme+"://"+bare+path)
-		} else if !strings.Contains(host, ":") {
-			all = append(all, scheme+"://"+host+port+path)
-		}
+		all = append(all, strings.Replace(address, "://"+u.Host, "://"+host, 1))
 	}
 	return all
 }
