@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -83,7 +84,7 @@ func benchPlatform(b *testing.B) string {
 
 func benchHandler(b *testing.B) http.Handler {
 	b.Helper()
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	server := httptest.NewServer(sim)
 	b.Cleanup(func() { sim.Close(); server.Close() })
 	env := sim.Provision(server.URL)

@@ -145,7 +145,7 @@ func (s *storm) platform(w http.ResponseWriter, r *http.Request) {
 }
 
 // faults happen one after the other, each to a few requests.
-var faults = []rbmtest.Fault{
+var faults = []rbmtest.Failure{
 	{Status: http.StatusTooManyRequests},
 	{Break: rbmtest.BreakAfter},
 	{Status: http.StatusServiceUnavailable},
@@ -190,18 +190,18 @@ func (s *storm) blow(t *testing.T, n int64) {
 		s.function.start(t)
 	case 120:
 		happen("the key is replaced and the old one ends, while Secret Manager is away")
-		s.sim.Secrets().Fail(http.StatusServiceUnavailable, 3)
+		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
 		s.rotate(t, true)
 	case 160:
 		happen("killed, while Secret Manager and the token endpoint are away")
-		s.sim.Secrets().Fail(http.StatusServiceUnavailable, 3)
-		s.sim.Tokens().Fail(http.StatusServiceUnavailable, 3)
+		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
+		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 3)
 		s.function.kill()
 		s.function.start(t)
 	case 200:
 		happen("all tokens end, while the token endpoint is away")
-		s.sim.Tokens().Fail(http.StatusServiceUnavailable, 2)
-		s.sim.Tokens().RevokeTokens()
+		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 2)
+		s.sim.Tokens.RevokeTokens()
 	}
 }
 

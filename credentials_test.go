@@ -60,7 +60,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 			if got := s.sim.Messages(); len(got) != 1 {
 				t.Errorf("%d messages arrived, want 1", len(got))
 			}
-			grant, err := s.sim.Tokens().Check(bearer.Load().(string), rbm.Scope)
+			grant, err := s.sim.Tokens.Check(bearer.Load().(string), rbm.Scope)
 			if err != nil || grant.Email != test.sender {
 				t.Errorf("the platform was called by %q, %v, want %q", grant.Email, err, test.sender)
 			}
@@ -91,8 +91,8 @@ func TestTokenAway(t *testing.T) {
 	if status, code := sendBody(t, h, hello); status != http.StatusOK {
 		t.Fatalf("before: %d %s", status, code)
 	}
-	s.sim.Tokens().RevokeTokens()
-	s.sim.Tokens().Fail(http.StatusServiceUnavailable, 1000)
+	s.sim.Tokens.RevokeTokens()
+	s.sim.Tokens.Fail(http.StatusServiceUnavailable, 1000)
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(hello))
 	r.Header.Set("Authorization", "Bearer dev")

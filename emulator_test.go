@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -41,7 +41,7 @@ func TestQueue_emulator(t *testing.T) {
 	e := s.emulator(t, dir)
 	s.env["RCSHOOK_TASKS_ENDPOINT"] = e.url
 	h, log, _ := s.queued(t, nil)
-	s.sim.Fail(rbmtest.Fault{Status: http.StatusServiceUnavailable, Method: "phones.agentMessages.create", Count: 12})
+	s.sim.Fail(rbmtest.Failure{Status: http.StatusServiceUnavailable, Method: "phones.agentMessages.create", Count: 12})
 	const order = `{"to": ["+12025550123", "+12025550124", "+12025550104"], "text": "Hello", "idempotency_key": "order-1"}`
 	for _, want := range []string{"queued", "duplicate"} {
 		if status, code := sendBody(t, h, order); status != http.StatusOK || code != want {
@@ -78,7 +78,7 @@ func TestQueue_emulator(t *testing.T) {
 // its tasks the tokens that it does not have.
 type emulator struct {
 	url, real string
-	google    *source.Issuer
+	google    *token.Issuer
 	client    http.Client
 
 	mu       sync.Mutex

@@ -46,7 +46,7 @@ func TestFreeze(t *testing.T) {
 			s.move(t, upstream)
 			p := s.process(t)
 
-			s.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozen}) // so that each has a connection
+			s.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozen}) // so that each has a connection
 			var wg sync.WaitGroup
 			for i := range frozen {
 				wg.Go(func() { awake(t, begin(t, p, fmt.Sprintf("before %d", i))) })

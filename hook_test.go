@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/source"
 )
@@ -86,7 +87,7 @@ func (s *stage) sign(t *testing.T, h *Handler, r *request) {
 	}
 	google := s.google
 	if how == "forged" {
-		if google, err = source.NewIssuer(); err != nil {
+		if google, err = token.NewIssuer(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -182,7 +183,7 @@ func TestFileInSecretManager(t *testing.T) {
 	if !strings.Contains(w.Body.String(), `"code":"secret_not_found"`) {
 		t.Errorf("answer %s, want secret_not_found", w.Body)
 	}
-	s.sim.Secrets().AddVersion(secret, []byte(strings.ReplaceAll(`
+	s.sim.Secrets.AddVersion(secret, []byte(strings.ReplaceAll(`
 agents:
   default: {id: file_agent, credentials: "[key]"}
 sources:

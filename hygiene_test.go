@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/queue/queuetest"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -33,7 +33,7 @@ const (
 // to be a caller learns nothing at all.
 func TestHygiene(t *testing.T) {
 	key := func(content string) func(*stage) {
-		return func(s *stage) { s.sim.Secrets().AddVersion(s.env["RCSHOOK_CREDENTIALS"], []byte(content)) }
+		return func(s *stage) { s.sim.Secrets.AddVersion(s.env["RCSHOOK_CREDENTIALS"], []byte(content)) }
 	}
 	for _, state := range []struct {
 		name    string
@@ -46,13 +46,13 @@ func TestHygiene(t *testing.T) {
 		{"the key is broken", key(`{"type": "service_account", "client_email": "a@b", "private_key_id": "` + markOfSecrets + `", "private_key": "` + markOfSecrets + `", "token_uri": "http://127.0.0.1/token"}`)},
 		{"the key is empty", key("")},
 		{"the token endpoint is elsewhere", key(`{"type": "service_account", "client_email": "a@b", "private_key": "` + markOfSecrets + `", "token_uri": "https://` + markOfSecrets + `.example.com"}`)},
-		{"the key is unknown", func(s *stage) { s.sim.Tokens().RevokeAll() }},
-		{"the agent is no name", func(s *stage) { s.sim.Secrets().AddVersion(s.env["RCSHOOK_AGENT_ID"], []byte(markOfSecrets+" {}")) }},
-		{"a secret is damaged", func(s *stage) { s.sim.Secrets().Corrupt(s.env["RCSHOOK_CREDENTIALS"], true) }},
-		{"a secret is denied", func(s *stage) { s.sim.Secrets().Deny(s.env["RCSHOOK_CREDENTIALS"]) }},
-		{"Secret Manager is away", func(s *stage) { s.sim.Secrets().Away(true) }},
+		{"the key is unknown", func(s *stage) { s.sim.Tokens.RevokeAll() }},
+		{"the agent is no name", func(s *stage) { s.sim.Secrets.AddVersion(s.env["RCSHOOK_AGENT_ID"], []byte(markOfSecrets+" {}")) }},
+		{"a secret is damaged", func(s *stage) { s.sim.Secrets.Corrupt(s.env["RCSHOOK_CREDENTIALS"], true) }},
+		{"a secret is denied", func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) }},
+		{"Secret Manager is away", func(s *stage) { s.sim.Secrets.Away(true) }},
 		{"the platform is away", func(s *stage) {
-			s.sim.Fail(rbmtest.Fault{Status: http.StatusForbidden, Message: markOfPeople, Method: "phones.agentMessages.create"})
+			s.sim.Fail(rbmtest.Failure{Status: http.StatusForbidden, Message: markOfPeople, Method: "phones.agentMessages.create"})
 		}},
 	} {
 		t.Run(state.name, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestHygiene(t *testing.T) {
 // TestHygiene_queue goes the ways through a queue: messages wait, their tasks are
 // sent, and the queue refuses some.
 func TestHygiene_queue(t *testing.T) {
-	for name, fault := range map[string]*queuetest.Fault{
+	for name, fault := range map[string]*tasks.Failure{
 		"all is well":      nil,
 		"denied":           {Status: "PERMISSION_DENIED", Count: -1},
 		"refused":          {Status: "INVALID_ARGUMENT", Count: -1},

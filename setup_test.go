@@ -16,7 +16,7 @@ import (
 func TestBuilder_hangs(t *testing.T) {
 	s := newStage(t)
 	name, budget := "projects/acme-test/secrets/rcshook-yaml", "200ms"
-	s.sim.Secrets().AddVersion(name, []byte("sources: {}\n"))
+	s.sim.Secrets.AddVersion(name, []byte("sources: {}\n"))
 	environ := func() []string {
 		return s.environ(map[string]*string{"RCSHOOK_CONFIG": &name, "RCSHOOK_TIMEOUT": &budget})
 	}
@@ -27,7 +27,7 @@ func TestBuilder_hangs(t *testing.T) {
 		b.get(r, environ, log).ServeHTTP(w, r)
 		return w
 	}
-	s.sim.Secrets().Hang(true)
+	s.sim.Secrets.Hang(true)
 	var all sync.WaitGroup
 	for _, method := range []string{http.MethodPost, http.MethodPost, http.MethodGet} {
 		all.Go(func() {
@@ -49,7 +49,7 @@ func TestBuilder_hangs(t *testing.T) {
 	if built == nil {
 		t.Fatal("the answers came only once the build had ended")
 	}
-	s.sim.Secrets().Hang(false)
+	s.sim.Secrets.Hang(false)
 	<-built
 	h := b.get(httptest.NewRequest(http.MethodGet, "/", nil), environ, log)
 	if h.fault != nil {

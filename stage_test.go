@@ -10,20 +10,21 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rcshook/rcshook/internal/queue/queuetest"
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // A stage is a simulator with everything that a function needs to run against it.
 type stage struct {
-	sim      *rbmtest.Simulator
+	sim      *platform.Platform
 	url      string
 	env      map[string]string
 	clock    clock
-	google   *source.Issuer
-	tasks    *queuetest.Server
+	google   *token.Issuer
+	tasks    *tasks.Server
 	fallback *fallback
 }
 
@@ -38,19 +39,19 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := new(stage)
 	s.clock.set(caseTime)
-	s.sim = &rbmtest.Simulator{Now: s.clock.now}
+	s.sim = platform.New(&rbmtest.Simulator{Now: s.clock.now})
 	server := httptest.NewServer(s.sim)
 	t.Cleanup(func() { s.sim.Close(); server.Close() })
 	s.url = server.URL
 	var err error
-	if s.google, err = source.NewIssuer(); err != nil {
+	if s.google, err = token.NewIssuer(); err != nil {
 		t.Fatal(err)
 	}
 	google := httptest.NewServer(s.google)
 	t.Cleanup(google.Close)
 	s.fallback = newFallback(t)
-	s.tasks = &queuetest.Server{Issuer: s.google, Now: s.clock.now}
-	s.tasks.AddQueue(stageQueue, queuetest.Settings{MinBackoff: time.Millisecond})
+	s.tasks = &tasks.Server{Issuer: s.google, Now: s.clock.now}
+	s.tasks.AddQueue(stageQueue, tasks.Settings{MinBackoff: time.Millisecond})
 	queue := httptest.NewServer(s.tasks)
 	t.Cleanup(func() { queue.Close(); s.tasks.Close() })
 	env := s.sim.Provision(s.url)

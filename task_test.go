@@ -18,8 +18,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/code"
-	"github.com/rcshook/rcshook/internal/queue/queuetest"
-	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 // queued returns a function that sends through the queue of the stage, and its
@@ -98,12 +98,12 @@ func TestTask(t *testing.T) {
 		return string(text)
 	}
 	to := func(phone string) map[string]any { return map[string]any{"to": phone} }
-	stranger, err := source.NewIssuer()
+	stranger, err := token.NewIssuer()
 	if err != nil {
 		t.Fatal(err)
 	}
 	type claims struct {
-		issuer          *source.Issuer
+		issuer          *token.Issuer
 		audience, email string
 		age             time.Duration
 		unverified      bool
@@ -136,7 +136,7 @@ func TestTask(t *testing.T) {
 		{name: "agent is gone", body: body(map[string]any{"agent": "former"}), status: 500, code: "misconfigured"},
 		{
 			name: "secret denied", body: body(nil), status: 500, code: "secret_denied",
-			arrange: func(s *stage) { s.sim.Secrets().Deny(s.env["RCSHOOK_CREDENTIALS"]) },
+			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
 		{name: "a country that is not sent to any more", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
 		{name: "signed by nobody", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
@@ -158,7 +158,7 @@ func TestTask(t *testing.T) {
 				a.Countries = test.countries
 				h.cfg.Agents["default"] = a
 			}
-			c := source.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
+			c := token.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
 			issuer, at := s.google, s.clock.now()
 			if o := test.claims; o != nil {
 				if o.issuer != nil {
@@ -288,23 +288,23 @@ func TestQueue_faults(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name  string
-		fault queuetest.Fault
+		fault tasks.Failure
 		body  string
 		want  answer
 		after string // Retry-After
 	}{
-		{"denied", queuetest.Fault{Status: "PERMISSION_DENIED"}, hello, answer{500, "queue_denied", "permission_denied", false}, ""},
-		{"refused", queuetest.Fault{Status: "INVALID_ARGUMENT"}, hello, answer{500, "queue_rejected", "invalid", false}, ""},
-		{"rate limited", queuetest.Fault{Status: "RESOURCE_EXHAUSTED"}, hello, answer{503, "queue_unavailable", "rate_limited", false}, "10"},
-		{"away, without a key", queuetest.Fault{Status: "UNAVAILABLE"}, hello, answer{503, "queue_unavailable", "unavailable", true}, "10"},
+		{"denied", tasks.Failure{Status: "PERMISSION_DENIED"}, hello, answer{500, "queue_denied", "permission_denied", false}, ""},
+		{"refused", tasks.Failure{Status: "INVALID_ARGUMENT"}, hello, answer{500, "queue_rejected", "invalid", false}, ""},
+		{"rate limited", tasks.Failure{Status: "RESOURCE_EXHAUSTED"}, hello, answer{503, "queue_unavailable", "rate_limited", false}, "10"},
+		{"away, without a key", tasks.Failure{Status: "UNAVAILABLE"}, hello, answer{503, "queue_unavailable", "unavailable", true}, "10"},
 		{
 			"away, with a key",
-			queuetest.Fault{Status: "UNAVAILABLE"},
+			tasks.Failure{Status: "UNAVAILABLE"},
 			`{"to": "+12025550123", "text": "Hello", "idempotency_key": "k"}`,
 			answer{503, "queue_unavailable", "unavailable", false},
 			"10",
 		},
-		{"cut off", queuetest.Fault{Break: true, After: true, Count: 1}, hello, answer{200, "queued", "", false}, ""},
+		{"cut off", tasks.Failure{Break: true, After: true, Count: 1}, hello, answer{200, "queued", "", false}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)

@@ -157,7 +157,7 @@ func (c *brittleConn) Write(p []byte) (int, error) {
 // TestBrokenWrites sees that a message arrives once, and nobody is told something else,
 // over connections that break in the middle of what many requests write to them.
 func TestBrokenWrites(t *testing.T) {
-	sim := &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agentID}}}
+	sim := &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agentID}}}
 	server := httptest.NewUnstartedServer(sim)
 	server.EnableHTTP2 = true
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -176,7 +176,7 @@ func TestBrokenWrites(t *testing.T) {
 	http.DefaultTransport = standard
 	transport.TLSClientConfig = &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}
 	t.Cleanup(transport.CloseIdleConnections)
-	token := sim.Tokens().Issue(rbm.Scope)
+	token := sim.Token()
 	client := newClient(t, rbm.Config{
 		Endpoint:   server.URL,
 		Token:      func(context.Context) (string, error) { return token, nil },

@@ -19,7 +19,7 @@ import (
 func platform() (*rbm.Client, *rbmtest.Simulator, func()) {
 	sim := new(rbmtest.Simulator)
 	server := httptest.NewServer(sim)
-	token := sim.Tokens().Issue(rbm.Scope)
+	token := sim.Token()
 	client, err := rbm.New(rbm.Config{
 		AgentID:  "harbour_k3x9a1bc_agent",
 		Token:    func(context.Context) (string, error) { return token, nil },
@@ -182,7 +182,7 @@ func ExampleWebhook() {
 
 	// What follows happens on the user's phone.
 	ctx := context.Background()
-	if err := sim.Connect(ctx, rbmtest.Webhook{URL: server.URL, ClientToken: "the token from the console"}); err != nil {
+	if err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: server.URL, ClientToken: "the token from the console"}); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := sim.Act(rbmtest.UserAction{Action: rbmtest.ActionText, Phone: "+12025550123", AgentID: "harbour_k3x9a1bc_agent", Text: "Ahoy"}); err != nil {

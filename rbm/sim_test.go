@@ -25,7 +25,7 @@ func simulate(t *testing.T, sim *rbmtest.Simulator, c rbm.Config) *rbm.Client {
 		sim.Close()
 		server.Close()
 	})
-	token := sim.Tokens().Issue(rbm.Scope)
+	token := sim.Token()
 	c.Token = func(context.Context) (string, error) { return token, nil }
 	c.Endpoint = server.URL
 	return newClient(t, c)
@@ -49,7 +49,7 @@ func record(t *testing.T, sim *rbmtest.Simulator) (*rbm.Client, *recorder) {
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	const id = messageID
-	sim := &rbmtest.Simulator{Agents: []rbmtest.Agent{{
+	sim := &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{
 		ID: agentID, Dialogflow: map[string][]string{"WELCOME": {"Welcome aboard"}},
 	}}}
 	client, requests := record(t, sim)
@@ -227,7 +227,7 @@ func TestMethodsReturnRefusals(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client := simulate(t, sim, rbm.Config{})
-	sim.Fail(rbmtest.Fault{Status: 401})
+	sim.Fail(rbmtest.Failure{Status: 401})
 	calls := map[string]func(ctx context.Context) error{
 		"phones.agentMessages.create": func(ctx context.Context) error { _, err := client.SendMessage(ctx, phone, "m", hello); return err },
 		"phones.agentMessages.delete": func(ctx context.Context) error { return client.RevokeMessage(ctx, phone, "m") },
@@ -292,7 +292,7 @@ func TestNumbersOfTheSimulator(t *testing.T) {
 func TestBrokenAnswersDeliverOnce(t *testing.T) {
 	t.Parallel()
 	for _, conflict := range []bool{false, true} {
-		for _, fault := range []rbmtest.Fault{{Break: rbmtest.BreakAfter}, {Break: rbmtest.BreakBefore}, {Truncate: true}} {
+		for _, fault := range []rbmtest.Failure{{Break: rbmtest.BreakAfter}, {Break: rbmtest.BreakBefore}, {Truncate: true}} {
 			sim := &rbmtest.Simulator{Assume: rbmtest.Assumptions{DuplicateConflict: conflict}}
 			client := simulate(t, sim, rbm.Config{})
 			fault.Count = 2
@@ -317,7 +317,7 @@ func TestNotRepeated(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client, requests := record(t, sim)
-	sim.Fail(rbmtest.Fault{Status: 503})
+	sim.Fail(rbmtest.Failure{Status: 503})
 	if _, err := client.InviteTester(t.Context(), phone); !errors.Is(err, rbm.ErrUnavailable) {
 		t.Errorf("InviteTester: error %v, want %v", err, rbm.ErrUnavailable)
 	}
@@ -334,7 +334,7 @@ func TestCapabilitiesAskAnew(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client, requests := record(t, sim)
-	sim.Fail(rbmtest.Fault{Status: 503, Count: 2})
+	sim.Fail(rbmtest.Failure{Status: 503, Count: 2})
 	if _, err := client.Capabilities(t.Context(), phone); err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +375,7 @@ func TestBatchGetUsersSplits(t *testing.T) {
 		t.Errorf("BatchGetUsers of nobody = %v, %v after %d requests, want an empty answer without another", empty, err, len(requests.lines))
 	}
 
-	sim.Fail(rbmtest.Fault{Status: 400})
+	sim.Fail(rbmtest.Failure{Status: 400})
 	if _, err := client.BatchGetUsers(t.Context(), phones); !errors.Is(err, rbm.ErrInvalidArgument) {
 		t.Errorf("error %v, want %v", err, rbm.ErrInvalidArgument)
 	}

@@ -88,7 +88,7 @@ func TestUploadFile(t *testing.T) {
 // An upload goes on where it broke off, whether or not the platform got the bytes.
 func TestUploadResumes(t *testing.T) {
 	t.Parallel()
-	for _, fault := range []rbmtest.Fault{
+	for _, fault := range []rbmtest.Failure{
 		{Status: 503}, {Break: rbmtest.BreakBefore}, {Break: rbmtest.BreakAfter}, {Truncate: true},
 	} {
 		t.Run(fmt.Sprintf("%+v", fault), func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestUploadResumes(t *testing.T) {
 					if n < confirmed {
 						t.Errorf("progress goes back from %d to %d", confirmed, n)
 					}
-					if confirmed = n; n != int64(len(content)) && len(sim.Faults()) == 0 {
+					if confirmed = n; n != int64(len(content)) && len(sim.Failures()) == 0 {
 						once := fault
 						once.Count = 1
 						sim.Fail(once)

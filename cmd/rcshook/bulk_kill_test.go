@@ -60,10 +60,10 @@ func TestBulkKilled(t *testing.T) {
 	rows := *bulkRows
 	sim, h := deployment(t, "RCSHOOK_TIMEOUT=2s")
 	for range 1 + rows/1000 {
-		sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusTooManyRequests, Count: 2})
-		sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 2})
+		sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusTooManyRequests, Count: 2})
+		sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 2})
 	}
-	sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second, Count: 8})
+	sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second, Count: 8})
 	around := &weather{function: h}
 	server := httptest.NewServer(around)
 	t.Cleanup(server.Close)

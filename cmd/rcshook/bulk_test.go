@@ -15,13 +15,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // deployment is a function against a simulator, and its address.
-func deployment(t *testing.T, settings ...string) (sim *rbmtest.Simulator, h *rcshook.Handler) {
+func deployment(t *testing.T, settings ...string) (sim *platform.Platform, h *rcshook.Handler) {
 	t.Helper()
-	sim = new(rbmtest.Simulator)
+	sim = platform.New(new(rbmtest.Simulator))
 	t.Cleanup(sim.Close)
 	platform := httptest.NewServer(sim)
 	t.Cleanup(platform.Close)

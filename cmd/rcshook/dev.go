@@ -17,6 +17,7 @@ import (
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -96,7 +97,7 @@ func dev(ctx context.Context, args []string, ends streams) error {
 	}
 	defer os.RemoveAll(dir)
 
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	defer sim.Close()
 	agentID, err := rehearse(sim, "http://"+simulator.Addr().String(), dir)
 	if err != nil {
@@ -153,7 +154,7 @@ func finish(ctx context.Context, out io.Writer) error {
 
 // rehearse points the function at the simulator: the same settings, secrets and
 // credentials as in a deployment, of this process only. It returns the ID of the agent.
-func rehearse(sim *rbmtest.Simulator, baseURL, dir string) (agentID string, err error) {
+func rehearse(sim *platform.Platform, baseURL, dir string) (agentID string, err error) {
 	env := sim.Provision(baseURL)
 	adc := filepath.Join(dir, "application-default-credentials.json")
 	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {

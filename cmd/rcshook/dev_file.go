@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // rehearsedFile is rcshook.yaml in dev: the secrets that it names exist in the
@@ -27,7 +28,7 @@ type rehearsedFile struct {
 	port    int
 	sources []*source.Source
 	senders map[string][]byte // what each source's sender signs with
-	google  *source.Issuer
+	google  *token.Issuer
 	targets map[string]string // of fallbacks, by their paths on this machine
 }
 
@@ -35,7 +36,7 @@ const fallbackPath = "/_fallback/"
 
 // rehearseFile prepares the file and tells the function about it. Without a file it
 // is empty.
-func (o *devOptions) rehearseFile(sim *rbmtest.Simulator, baseURL, dir string) (*rehearsedFile, error) {
+func (o *devOptions) rehearseFile(sim *platform.Platform, baseURL, dir string) (*rehearsedFile, error) {
 	f := &rehearsedFile{port: o.port, senders: make(map[string][]byte), targets: make(map[string]string)}
 	if o.config == "" {
 		return f, nil
@@ -54,7 +55,7 @@ func (o *devOptions) rehearseFile(sim *rbmtest.Simulator, baseURL, dir string) (
 	if err := config.Join(err, wrong); err != nil {
 		return nil, err
 	}
-	if f.google, err = source.NewIssuer(); err != nil {
+	if f.google, err = token.NewIssuer(); err != nil {
 		return nil, err
 	}
 	f.sources = sources.All()
@@ -79,7 +80,7 @@ func (o *devOptions) rehearseFile(sim *rbmtest.Simulator, baseURL, dir string) (
 
 // secrets makes up what the source's secrets hold. The first is the one that samples
 // are signed with; one that stands in the file is used as it is.
-func (f *rehearsedFile) secrets(sim *rbmtest.Simulator, s *source.Source) {
+func (f *rehearsedFile) secrets(sim *platform.Platform, s *source.Source) {
 	for i, secret := range s.Config.Secrets {
 		sender := []byte(secret.Literal())
 		if name, ok := secret.Resource(); ok {
@@ -95,18 +96,18 @@ func (f *rehearsedFile) secrets(sim *rbmtest.Simulator, s *source.Source) {
 
 // provide stores a secret under a name that may end in the number of a version, and
 // so many versions of it.
-func provide(sim *rbmtest.Simulator, name string, content []byte) {
+func provide(sim *platform.Platform, name string, content []byte) {
 	secret, version, _ := strings.Cut(name, "/versions/")
 	n, err := strconv.Atoi(version)
 	if err != nil {
 		n = 1 // the latest
 	}
 	for range min(n, 100) {
-		sim.Secrets().AddVersion(secret, content)
+		sim.Secrets.AddVersion(secret, content)
 	}
 }
 
-func rehearseAgents(sim *rbmtest.Simulator, agents map[string]config.Agent, baseURL string) error {
+func rehearseAgents(sim *platform.Platform, agents map[string]config.Agent, baseURL string) error {
 	for name, a := range agents {
 		if resource, ok := a.ID.Resource(); ok {
 			provide(sim, resource, []byte(strings.ToLower(name)+"_rehearsed_agent"))
@@ -121,7 +122,7 @@ func rehearseAgents(sim *rbmtest.Simulator, agents map[string]config.Agent, base
 }
 
 // divert points the fallbacks to this machine: nothing leaves it.
-func (f *rehearsedFile) divert(text string, file config.File, sim *rbmtest.Simulator, baseURL string) string {
+func (f *rehearsedFile) divert(text string, file config.File, sim *platform.Platform, baseURL string) string {
 	one := func(name string, b *config.Fallback) {
 		if b == nil {
 			return

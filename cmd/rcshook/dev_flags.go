@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -87,11 +88,11 @@ func (o *devOptions) export() string {
 }
 
 // connect begins to push to the webhook, if there is one.
-func (o *devOptions) connect(ctx context.Context, sim *rbmtest.Simulator) error {
+func (o *devOptions) connect(ctx context.Context, sim *platform.Platform) error {
 	if o.webhook == "" {
 		return nil
 	}
-	if err := sim.Connect(ctx, rbmtest.Webhook{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
+	if err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
 		return fmt.Errorf("the webhook cannot be used: %w", err)
 	}
 	return nil

@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/queue/queuetest"
-	"github.com/rcshook/rcshook/internal/source"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 // rehearsedQueue is Cloud Tasks in dev. Without one the function sends at once.
 type rehearsedQueue struct {
-	tasks *queuetest.Server
+	tasks *tasks.Server
 }
 
 // The queue of dev, and whose its tasks are.
@@ -30,7 +30,7 @@ const (
 
 // rehearseQueue prepares the queue, and those that the file names, and tells the
 // function about them.
-func (o *devOptions) rehearseQueue(sim *rbmtest.Simulator, baseURL string, file *rehearsedFile) (*rehearsedQueue, error) {
+func (o *devOptions) rehearseQueue(sim *platform.Platform, baseURL string, file *rehearsedFile) (*rehearsedQueue, error) {
 	names := map[string]bool{}
 	for _, s := range file.sources {
 		if name := s.Config.Queue; name != "" && name != config.NoQueue {
@@ -49,16 +49,16 @@ func (o *devOptions) rehearseQueue(sim *rbmtest.Simulator, baseURL string, file 
 	}
 	if file.google == nil {
 		var err error
-		if file.google, err = source.NewIssuer(); err != nil {
+		if file.google, err = token.NewIssuer(); err != nil {
 			return nil, err
 		}
 	}
-	q := &rehearsedQueue{&queuetest.Server{Issuer: file.google, Authorize: func(token string) error {
-		_, err := sim.Tokens().Check(token, cloudScope)
+	q := &rehearsedQueue{&tasks.Server{Issuer: file.google, Authorize: func(token string) error {
+		_, err := sim.Tokens.Check(token, cloudScope)
 		return err
 	}}}
 	for name := range names {
-		q.tasks.AddQueue(name, queuetest.Settings{MinBackoff: devBackoff})
+		q.tasks.AddQueue(name, tasks.Settings{MinBackoff: devBackoff})
 	}
 	for name, value := range settings {
 		if err := os.Setenv(name, value); err != nil {

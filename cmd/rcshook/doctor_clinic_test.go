@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 )
 
 // Secrets of a clinic, in the project of its simulator.
@@ -37,7 +37,7 @@ const (
 // clinic is a set-up in which all is well, for a test to break.
 type clinic struct {
 	t    *testing.T
-	sim  *rbmtest.Simulator
+	sim  *platform.Platform
 	url  string
 	env  map[string]string // by variable; "" removes it
 	file string            // rcshook.yaml
@@ -53,7 +53,7 @@ const goodFile = `sources:
     fallback: {url: https://sms.example.com/in, secret: ` + sms + `}
 `
 
-func newClinic(t *testing.T, sim *rbmtest.Simulator) *clinic {
+func newClinic(t *testing.T, sim *platform.Platform) *clinic {
 	t.Helper()
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() {
@@ -62,9 +62,9 @@ func newClinic(t *testing.T, sim *rbmtest.Simulator) *clinic {
 	})
 	c := &clinic{t: t, sim: sim, url: server.URL, file: goodFile, dir: t.TempDir(), args: []string{"-timeout", "5s"}}
 	made := sim.Provision(c.url)
-	sim.Secrets().AddVersion(apiSecret, []byte(apiKey+"\n"))
-	sim.Secrets().AddVersion(shop, []byte(shopSecret))
-	sim.Secrets().AddVersion(sms, []byte(shopSecret))
+	sim.Secrets.AddVersion(apiSecret, []byte(apiKey+"\n"))
+	sim.Secrets.AddVersion(shop, []byte(shopSecret))
+	sim.Secrets.AddVersion(sms, []byte(shopSecret))
 	c.env = map[string]string{
 		"GOOGLE_APPLICATION_CREDENTIALS": c.write("adc.json", string(made.Credentials)),
 		"RCSHOOK_AGENT_ID":               idSecret,

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -53,7 +56,7 @@ var patients = []struct {
 	},
 	{
 		name:   "api-keys-blank",
-		hurt:   func(c *clinic) { c.sim.Secrets().AddVersion(apiSecret, []byte(",\n")) },
+		hurt:   func(c *clinic) { c.sim.Secrets.AddVersion(apiSecret, []byte(",\n")) },
 		faults: []string{"callers"},
 	},
 	{
@@ -84,17 +87,17 @@ var patients = []struct {
 	},
 	{
 		name:   "source-secret-empty",
-		hurt:   func(c *clinic) { c.sim.Secrets().AddVersion(shop, []byte("\n")) },
+		hurt:   func(c *clinic) { c.sim.Secrets.AddVersion(shop, []byte("\n")) },
 		faults: []string{"secret " + shop},
 	},
 	{
 		name:   "source-secret-shape",
-		hurt:   func(c *clinic) { c.sim.Secrets().AddVersion(shop, []byte("whsec_not base64!")) },
+		hurt:   func(c *clinic) { c.sim.Secrets.AddVersion(shop, []byte("whsec_not base64!")) },
 		faults: []string{"source shop"},
 	},
 	{
 		name:   "fallback-secret-shape",
-		hurt:   func(c *clinic) { c.sim.Secrets().AddVersion(sms, []byte("whsec_sesame?")) },
+		hurt:   func(c *clinic) { c.sim.Secrets.AddVersion(sms, []byte("whsec_sesame?")) },
 		faults: []string{"fallback source shop"},
 	},
 
@@ -104,11 +107,11 @@ var patients = []struct {
 		hurt:   func(c *clinic) { c.env["RCSHOOK_CREDENTIALS"] = inProject + "rcs-kye" },
 		faults: []string{"secret " + inProject + "rcs-kye"},
 	},
-	{name: "secret-denied", hurt: func(c *clinic) { c.sim.Secrets().Deny(keySecret) }, faults: []string{"secret " + keySecret}},
+	{name: "secret-denied", hurt: func(c *clinic) { c.sim.Secrets.Deny(keySecret) }, faults: []string{"secret " + keySecret}},
 	{
 		name: "secret-denied-deployed",
 		hurt: func(c *clinic) {
-			c.sim.Secrets().Deny(keySecret)
+			c.sim.Secrets.Deny(keySecret)
 			c.args = append(c.args, "-env", c.write("service.json", deployed(c, "other-run@rcshook-dev.iam.gserviceaccount.com")))
 		},
 		faults: []string{"secret " + keySecret},
@@ -116,12 +119,12 @@ var patients = []struct {
 	},
 	{
 		name:   "secret-version-disabled",
-		hurt:   func(c *clinic) { c.sim.Secrets().Disable(c.sim.Secrets().AddVersion(keySecret, []byte("next"))) },
+		hurt:   func(c *clinic) { c.sim.Secrets.Disable(c.sim.Secrets.AddVersion(keySecret, []byte("next"))) },
 		faults: []string{"secret " + keySecret},
 	},
 	{
 		name:   "secret-version-destroyed",
-		hurt:   func(c *clinic) { c.sim.Secrets().Destroy(idSecret + "/versions/1") },
+		hurt:   func(c *clinic) { c.sim.Secrets.Destroy(idSecret + "/versions/1") },
 		faults: []string{"secret " + idSecret},
 	},
 	{
@@ -135,24 +138,26 @@ var patients = []struct {
 		name: "key-truncated",
 		hurt: func(c *clinic) {
 			key := c.sim.KeyFile(c.url)
-			c.sim.Secrets().AddVersion(keySecret, key[:len(key)/2])
+			c.sim.Secrets.AddVersion(keySecret, key[:len(key)/2])
 		},
 		faults: []string{"secret " + keySecret},
 	},
 	{
 		name:   "secret-manager-away",
-		hurt:   func(c *clinic) { c.sim.Secrets().Away(true) },
+		hurt:   func(c *clinic) { c.sim.Secrets.Away(true) },
 		faults: []string{"secret_manager"},
 	},
 	{
-		name:   "secret-manager-disabled",
-		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Fault{Method: "secrets", Status: 403, Reason: "SERVICE_DISABLED"}) },
+		name: "secret-manager-disabled",
+		hurt: func(c *clinic) {
+			c.sim.Fail(rbmtest.Failure{Method: "secrets", Status: 403, Reason: "SERVICE_DISABLED"})
+		},
 		faults: []string{"secret_manager"},
 	},
 	{
 		name: "identity-none",
 		hurt: func(c *clinic) {
-			bare := httptest.NewServer(new(rbmtest.MetadataServer))
+			bare := httptest.NewServer(new(metadata.Server))
 			c.t.Cleanup(bare.Close)
 			c.env["GOOGLE_APPLICATION_CREDENTIALS"], c.env["HOME"] = "", c.dir
 			c.env["GCE_METADATA_HOST"] = strings.TrimPrefix(bare.URL, "http://")
@@ -162,8 +167,8 @@ var patients = []struct {
 	{
 		name: "identity-revoked",
 		hurt: func(c *clinic) {
-			c.env["GOOGLE_APPLICATION_CREDENTIALS"] = c.write("adc.json", string(new(rbmtest.TokenServer).KeyFile(
-				rbmtest.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "run@rcshook-dev.iam.gserviceaccount.com"})))
+			c.env["GOOGLE_APPLICATION_CREDENTIALS"] = c.write("adc.json", string(new(token.Server).KeyFile(
+				token.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "run@rcshook-dev.iam.gserviceaccount.com"})))
 		},
 		faults: []string{"identity"},
 	},
@@ -179,8 +184,8 @@ var patients = []struct {
 	{
 		name: "key-revoked",
 		hurt: func(c *clinic) {
-			c.sim.Secrets().AddVersion(keySecret, new(rbmtest.TokenServer).KeyFile(
-				rbmtest.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "rbm-partner@rcshook-dev.iam.gserviceaccount.com"}))
+			c.sim.Secrets.AddVersion(keySecret, new(token.Server).KeyFile(
+				token.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "rbm-partner@rcshook-dev.iam.gserviceaccount.com"}))
 		},
 		faults: []string{"credentials default"},
 	},
@@ -203,21 +208,21 @@ var patients = []struct {
 	},
 	{
 		name:   "token-refused",
-		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Fault{Method: getCapabilities, Status: 401}) },
+		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Failure{Method: getCapabilities, Status: 401}) },
 		faults: []string{"credentials default"},
 	},
 	{
 		name: "scope-missing",
 		hurt: func(c *clinic) {
 			delete(c.env, "RCSHOOK_CREDENTIALS")
-			c.sim.Fail(rbmtest.Fault{Method: getCapabilities, Status: 403, Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
+			c.sim.Fail(rbmtest.Failure{Method: getCapabilities, Status: 403, Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"})
 		},
 		faults: []string{"credentials default"},
 	},
 	{
 		name: "api-disabled",
 		hurt: func(c *clinic) {
-			c.sim.Fail(rbmtest.Fault{Method: getCapabilities, Status: 403, Reason: "SERVICE_DISABLED"})
+			c.sim.Fail(rbmtest.Failure{Method: getCapabilities, Status: 403, Reason: "SERVICE_DISABLED"})
 		},
 		faults: []string{"credentials default"},
 	},
@@ -226,7 +231,7 @@ var patients = []struct {
 		hurt: func(c *clinic) {
 			gone := httptest.NewServer(http.NotFoundHandler())
 			gone.Close()
-			c.sim.Secrets().AddVersion(keySecret, c.sim.KeyFile(gone.URL))
+			c.sim.Secrets.AddVersion(keySecret, c.sim.KeyFile(gone.URL))
 		},
 		faults: []string{"credentials default"},
 	},
@@ -257,17 +262,17 @@ var patients = []struct {
 	},
 	{
 		name:   "proxy-page",
-		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Fault{Status: 407, Page: true}) },
+		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Failure{Status: 407, Page: true}) },
 		faults: []string{"platform 127.0.0.1:8081"},
 	},
 	{
 		name:   "proxy-login",
-		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Fault{Status: 200, Page: true}) },
+		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Failure{Status: 200, Page: true}) },
 		faults: []string{"platform 127.0.0.1:8081"},
 	},
 	{
 		name:   "platform-in-trouble",
-		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Fault{Method: getCapabilities, Status: 503}) },
+		hurt:   func(c *clinic) { c.sim.Fail(rbmtest.Failure{Method: getCapabilities, Status: 503}) },
 		faults: []string{"agent default"},
 	},
 	{
@@ -286,13 +291,13 @@ var patients = []struct {
 	},
 	{
 		name:   "agent-unknown",
-		sim:    rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent"}}},
-		hurt:   func(c *clinic) { c.sim.Secrets().AddVersion(idSecret, []byte("shop_k3x9a1bc")) },
+		sim:    rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent"}}},
+		hurt:   func(c *clinic) { c.sim.Secrets.AddVersion(idSecret, []byte("shop_k3x9a1bc")) },
 		faults: []string{"agent default"},
 	},
 	{
 		name: "agent-of-another-partner",
-		sim:  rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent"}}},
+		sim:  rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent"}}},
 		hurt: func(c *clinic) {
 			c.file = "agents:\n  care: {id: care_k3x9a1bc_agent, credentials: " + keySecret + "}\n" + goodFile
 		},
@@ -300,7 +305,7 @@ var patients = []struct {
 	},
 	{
 		name: "credentials-of-the-function",
-		sim:  rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent"}}},
+		sim:  rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent"}}},
 		hurt: func(c *clinic) {
 			delete(c.env, "RCSHOOK_CREDENTIALS")
 			c.env["RCSHOOK_AGENT_ID"] = "care_k3x9a1bc_agent"
@@ -317,7 +322,7 @@ var patients = []struct {
 	{
 		name: "not-a-tester",
 		sim: rbmtest.Simulator{
-			Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}},
+			Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}},
 			Assume: rbmtest.Assumptions{CapabilitiesForbidden: true},
 		},
 		hurt:   func(c *clinic) { c.args = append(c.args, "-to", testNumber) },
@@ -326,18 +331,18 @@ var patients = []struct {
 	},
 	{
 		name:   "not-launched",
-		sim:    rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}}},
+		sim:    rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}}},
 		hurt:   func(c *clinic) { c.args = append(c.args, "-to", testNumber) },
 		faults: []string{"number +12*******23 from default"},
 	},
 	{
 		name: "tester",
 		sim: rbmtest.Simulator{
-			Agents: []rbmtest.Agent{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}},
+			Agents: []rbmtest.AgentConfig{{ID: "shop_k3x9a1bc_agent", Unlaunched: true}},
 			Assume: rbmtest.Assumptions{CapabilitiesForbidden: true},
 		},
 		hurt: func(c *clinic) {
-			c.sim.SetTester("shop_k3x9a1bc_agent", testNumber, rbmtest.Accepted)
+			c.sim.SetTester("shop_k3x9a1bc_agent", testNumber, rbm.InviteAccepted)
 			c.args = append(c.args, "-to", testNumber)
 		},
 		warned: []string{"agent default"},

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/doctor"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -25,10 +26,9 @@ func TestDoctor(t *testing.T) {
 	for i := range patients {
 		p := &patients[i]
 		t.Run(p.name, func(t *testing.T) {
-			if p.sim.Now != nil {
-				p.sim.Tokens().Now = p.sim.Now
-			}
-			c := newClinic(t, &p.sim)
+			sim := platform.New(&p.sim)
+			sim.Tokens.Now = p.sim.Now
+			c := newClinic(t, sim)
 			p.hurt(c)
 			said, code := c.examine()
 			sameAsFile(t, filepath.Join("testdata", "doctor", p.name+".txt"), said)
@@ -99,8 +99,8 @@ func sameAsFile(t *testing.T, file, got string) {
 // TestDoctorPage holds docs/doctor.md against what doctor does: its samples, its
 // table, and its commands, which a script runs.
 func TestDoctorPage(t *testing.T) {
-	c := newClinic(t, new(rbmtest.Simulator))
-	c.sim.Secrets().Deny(keySecret)
+	c := newClinic(t, platform.New(new(rbmtest.Simulator)))
+	c.sim.Secrets.Deny(keySecret)
 	page := "../../docs/doctor.md"
 	data, err := os.ReadFile(page)
 	if err != nil {

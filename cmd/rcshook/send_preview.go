@@ -11,6 +11,7 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -21,27 +22,27 @@ const previewTo = "+12025550123"
 // preview shows the message on a phone: a function and a simulator that live as
 // long as somebody looks at it, and that nothing outside this machine reaches.
 func preview(ctx context.Context, o *sendOptions, ends streams) error {
-	platform, err := listenAnywhere(ctx)
+	listener, err := listenAnywhere(ctx)
 	if err != nil {
 		return err
 	}
-	defer platform.Close()
+	defer listener.Close()
 	function, err := listenAnywhere(ctx)
 	if err != nil {
 		return err
 	}
 	defer function.Close()
 
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	defer sim.Close()
-	h, agentID, err := rehearsed(sim, address(platform))
+	h, agentID, err := rehearsed(sim, address(listener))
 	if err != nil {
 		return err
 	}
 	defer h.Close()
 	sim.Page = phone.New(phone.Options{FunctionURL: address(function) + "/", APIKey: devKey, Agents: []phone.Agent{phone.Demo(agentID)}})
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(platform, sim) }() //nolint:gosec // of this machine
+	go func() { failed <- http.Serve(listener, sim) }() //nolint:gosec // of this machine
 	go func() { failed <- http.Serve(function, h) }()   //nolint:gosec // of this machine
 
 	o.message.remove("agent") // there is one
@@ -61,7 +62,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 		return printer.answer(answer, "")
 	}
 	printer.warnings(ends.out, &answer.Answer)
-	fmt.Fprintf(ends.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(platform))
+	fmt.Fprintf(ends.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(listener))
 	select {
 	case <-ctx.Done():
 		return nil
@@ -72,7 +73,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 
 // rehearsed is a function that sends to a simulator, with what the environment says
 // about messages.
-func rehearsed(sim *rbmtest.Simulator, baseURL string) (*rcshook.Handler, string, error) {
+func rehearsed(sim *platform.Platform, baseURL string) (*rcshook.Handler, string, error) {
 	agentID := sim.Provision(baseURL).AgentID
 	environ := []string{
 		"RCSHOOK_AGENT_ID=" + agentID,

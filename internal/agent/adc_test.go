@@ -14,12 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/compute/metadata"
+	gce "cloud.google.com/go/compute/metadata"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 // Application Default Credentials come from the environment, and the library
@@ -59,7 +60,7 @@ func runChild() int {
 	if e, ok := errors.AsType[*google.SecretError](err); ok {
 		report.Kind, report.Reason, report.OwnCredentials = e.Kind.String(), e.Reason, e.Content == google.DefaultCredentials
 	}
-	report.OnGoogle = metadata.OnGCE()
+	report.OnGoogle = gce.OnGCE()
 	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 		return 1
 	}
@@ -93,7 +94,7 @@ func TestApplicationDefault(t *testing.T) {
 	const runAccount = "run@p-1"
 	w := loopback(t)
 	rbmKeyID := w.store()
-	var platform rbmtest.TokenServer // of the function's own account
+	var platform token.Server // of the function's own account
 	w.secrets.Authorize = func(token string) error {
 		grant, err := platform.Check(token, ownScope)
 		if err == nil && grant.Email != runAccount {
@@ -102,12 +103,12 @@ func TestApplicationDefault(t *testing.T) {
 		return err
 	}
 
-	machine := httptest.NewServer(&rbmtest.MetadataServer{Tokens: &platform, ProjectID: "p-1", Email: runAccount})
+	machine := httptest.NewServer(&metadata.Server{Tokens: &platform, ProjectID: "p-1", Email: runAccount})
 	t.Cleanup(machine.Close)
 	endpoint := httptest.NewServer(&platform)
 	t.Cleanup(endpoint.Close)
 	file := filepath.Join(t.TempDir(), "run.json")
-	if err := os.WriteFile(file, platform.KeyFile(rbmtest.KeyOptions{ClientEmail: runAccount, TokenURI: endpoint.URL}), 0o600); err != nil {
+	if err := os.WriteFile(file, platform.KeyFile(token.KeyOptions{ClientEmail: runAccount, TokenURI: endpoint.URL}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -138,10 +139,10 @@ func TestApplicationDefault_faults(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.store()
-	var platform rbmtest.TokenServer
+	var platform token.Server
 	endpoint := httptest.NewServer(&platform)
 	t.Cleanup(endpoint.Close)
-	bare := httptest.NewServer(new(rbmtest.MetadataServer))
+	bare := httptest.NewServer(new(metadata.Server))
 	t.Cleanup(bare.Close)
 	forbidding := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, marker, http.StatusForbidden)
@@ -159,9 +160,9 @@ func TestApplicationDefault_faults(t *testing.T) {
 		return "GOOGLE_APPLICATION_CREDENTIALS=" + path
 	}
 	host := func(s *httptest.Server) string { return "GCE_METADATA_HOST=" + strings.TrimPrefix(s.URL, "http://") }
-	deleted := write("deleted.json", platform.KeyFile(rbmtest.KeyOptions{TokenURI: endpoint.URL}))
+	deleted := write("deleted.json", platform.KeyFile(token.KeyOptions{TokenURI: endpoint.URL}))
 	platform.RevokeAll()
-	lost := write("lost.json", platform.KeyFile(rbmtest.KeyOptions{TokenURI: closed.URL}))
+	lost := write("lost.json", platform.KeyFile(token.KeyOptions{TokenURI: closed.URL}))
 
 	tests := []struct {
 		name    string
@@ -222,7 +223,7 @@ func TestApplicationDefault_quotaProject(t *testing.T) {
 	}))
 	t.Cleanup(front.Close)
 	file := filepath.Join(t.TempDir(), "own.json")
-	if err := os.WriteFile(file, own.KeyFile(rbmtest.KeyOptions{TokenURI: front.URL + "/own/token"}), 0o600); err != nil {
+	if err := os.WriteFile(file, own.KeyFile(token.KeyOptions{TokenURI: front.URL + "/own/token"}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got := child(t, childMode+"="+front.URL, "GOOGLE_APPLICATION_CREDENTIALS="+file, "GOOGLE_CLOUD_QUOTA_PROJECT=p-pays", "CHILD_ID="+idSecret)

@@ -12,7 +12,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 // Answers that the servers of rbmtest never give. None of them may show in an
@@ -85,7 +85,7 @@ func TestToken_answers(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	elsewhere := new(rbmtest.TokenServer)
+	elsewhere := new(token.Server)
 	target := httptest.NewServer(elsewhere)
 	t.Cleanup(target.Close)
 	redirecting := httptest.NewServer(http.RedirectHandler(target.URL, http.StatusPermanentRedirect))
@@ -111,7 +111,7 @@ func TestToken_answers(t *testing.T) {
 			t.Parallel()
 			w := loopback(t)
 			cfg := w.config()
-			key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: tt.url, PrivateKey: firstKey()})
+			key := w.tokens.KeyFile(token.KeyOptions{TokenURI: tt.url, PrivateKey: firstKey()})
 			cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
 			_, token, err := send(t.Context(), w.open(t, cfg, agent.Options{}))
 			switch {
@@ -137,7 +137,7 @@ func TestToken_unsaid(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	cfg := w.config()
-	key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: answering(t, 200, `{"access_token": "forever"}`), PrivateKey: firstKey()})
+	key := w.tokens.KeyFile(token.KeyOptions{TokenURI: answering(t, 200, `{"access_token": "forever"}`), PrivateKey: firstKey()})
 	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
 	if _, token, err := send(t.Context(), w.open(t, cfg, agent.Options{})); token != "forever" || err != nil {
 		t.Errorf("Token = %q, %v, want forever", token, err)

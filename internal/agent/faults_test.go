@@ -7,7 +7,8 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/secrets"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 // marker stands in payloads that must not show.
@@ -39,10 +40,10 @@ func TestSecretError(t *testing.T) {
 		is     error
 		reason string
 	}{
-		{"no secret", func(w *world) { w.secrets = rbmtest.SecretManager{} }, google.ErrSecretNotFound, "not_found"},
+		{"no secret", func(w *world) { w.secrets = secrets.Server{} }, google.ErrSecretNotFound, "not_found"},
 		{"denied", func(w *world) { w.secrets.Deny(keySecret) }, google.ErrSecretDenied, "permission_denied"},
-		{"token not accepted", func(w *world) { w.secrets.Authorize = func(string) error { return rbmtest.ErrTokenUnknown } }, google.ErrSecretDenied, "unauthenticated"},
-		{"scope", func(w *world) { w.secrets.Authorize = func(string) error { return rbmtest.ErrTokenScope } }, google.ErrSecretDenied, "scope"},
+		{"token not accepted", func(w *world) { w.secrets.Authorize = func(string) error { return token.ErrUnknown } }, google.ErrSecretDenied, "unauthenticated"},
+		{"scope", func(w *world) { w.secrets.Authorize = func(string) error { return token.ErrScope } }, google.ErrSecretDenied, "scope"},
 		{"disabled", func(w *world) { w.secrets.Disable(keySecret + "/versions/latest") }, google.ErrSecretInvalid, "version_disabled"},
 		{"destroyed", func(w *world) { w.secrets.Destroy(keySecret + "/versions/1") }, google.ErrSecretInvalid, "version_destroyed"},
 		{"away", func(w *world) { w.secrets.Away(true) }, google.ErrSecretUnavailable, "unavailable"},
@@ -73,7 +74,7 @@ func TestSecretError(t *testing.T) {
 			return edit(f, `-----BEGIN PRIVATE KEY-----\nMII`, `-----BEGIN PRIVATE KEY-----\nMIX`)
 		}), google.ErrSecretInvalid, "bad_private_key"},
 		{"foreign token_uri", func(w *world) {
-			w.secrets.AddVersion(keySecret, w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: "https://" + marker + ".example.com/token", PrivateKey: firstKey()}))
+			w.secrets.AddVersion(keySecret, w.tokens.KeyFile(token.KeyOptions{TokenURI: "https://" + marker + ".example.com/token", PrivateKey: firstKey()}))
 		}, google.ErrSecretInvalid, "bad_token_uri"},
 		{"deleted key", func(w *world) { w.tokens.RevokeAll() }, google.ErrSecretInvalid, "invalid_grant"},
 		{"client refused", func(w *world) { w.tokens.Fail(401, -1) }, google.ErrSecretInvalid, "internal_failure"},
@@ -111,7 +112,7 @@ func TestSecretError_tokenURI(t *testing.T) {
 		w.url + "/token", "http://oauth2.googleapis.com/token", "https://oauth2.googleapis.com/token/../x",
 		"https://oauth2.googleapis.com.example.com/token", "https://oauth2.googleapis.com@example.com/token", "file:///token", "/token",
 	} {
-		key := w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: uri, PrivateKey: firstKey()})
+		key := w.tokens.KeyFile(token.KeyOptions{TokenURI: uri, PrivateKey: firstKey()})
 		d := w.open(t, config.Config{
 			Agents: map[string]config.Agent{"default": {ID: "brand_agent", Credentials: config.Secret(key)}},
 		}, agent.Options{})

@@ -18,7 +18,8 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/secrets"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // own gives the function's own tokens, with which it reads secrets. Its key file
 // is the Application Default Credentials of all tests in this process; tests of
 // other ones run in a process of their own, see adc_test.go.
-var own = new(rbmtest.TokenServer)
+var own = new(token.Server)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(childMode) != "" {
@@ -45,7 +46,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		file := filepath.Join(dir, "own.json")
-		key := own.KeyFile(rbmtest.KeyOptions{ClientEmail: "run@p-1", TokenURI: server.URL + "/own/token"})
+		key := own.KeyFile(token.KeyOptions{ClientEmail: "run@p-1", TokenURI: server.URL + "/own/token"})
 		if err := os.WriteFile(file, key, 0o600); err != nil {
 			panic(err)
 		}
@@ -56,8 +57,8 @@ func TestMain(m *testing.M) {
 
 // world is Google, as far as an agent sees it.
 type world struct {
-	secrets rbmtest.SecretManager
-	tokens  rbmtest.TokenServer
+	secrets secrets.Server
+	tokens  token.Server
 	url     string
 
 	mu  sync.Mutex
@@ -101,7 +102,7 @@ var firstKey = sync.OnceValue(func() *rsa.PrivateKey {
 
 // keyFile is a key that this world's token endpoint accepts.
 func (w *world) keyFile() []byte {
-	return w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: w.url + "/token", PrivateKey: firstKey()})
+	return w.tokens.KeyFile(token.KeyOptions{TokenURI: w.url + "/token", PrivateKey: firstKey()})
 }
 
 // store fills both secrets with something good, and returns the ID of the key.
@@ -112,7 +113,7 @@ func (w *world) store() (keyID string) {
 
 // storeKey stores a new key, and returns its ID.
 func (w *world) storeKey() (keyID string) {
-	return w.add(w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: w.url + "/token"}))
+	return w.add(w.tokens.KeyFile(token.KeyOptions{TokenURI: w.url + "/token"}))
 }
 
 func (w *world) add(file []byte) (keyID string) {

@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	simulated "github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -35,7 +37,7 @@ const (
 
 // A platform serves tokens and secrets, by the simulator, and takes messages.
 type platform struct {
-	rbmtest.Environment
+	simulated.Environment
 	simulator, lean *httptest.Server
 	messages        atomic.Int64
 	credentials     string // file with Application Default Credentials
@@ -45,12 +47,12 @@ type platform struct {
 
 // startPlatform starts a platform and writes its files to a folder.
 func startPlatform(plain bool, dir string) (*platform, error) {
-	sim := new(rbmtest.Simulator)
+	sim := simulated.New(new(rbmtest.Simulator))
 	p := &platform{simulator: httptest.NewServer(sim), credentials: filepath.Join(dir, "credentials.json")}
 	p.Environment = sim.Provision(p.simulator.URL)
-	sim.Secrets().AddVersion(apiKeys, []byte(apiKey))
-	p.token = sim.Tokens().Issue(rbm.Scope)
-	handler := &leanPlatform{tokens: sim.Tokens(), messages: &p.messages, version: 1}
+	sim.Secrets.AddVersion(apiKeys, []byte(apiKey))
+	p.token = sim.Token()
+	handler := &leanPlatform{tokens: sim.Tokens, messages: &p.messages, version: 1}
 	p.lean = httptest.NewUnstartedServer(handler)
 	p.lean.Config.ErrorLog = log.New(new(bytes.Buffer), "", 0) // processes stop with connections open
 	err := os.WriteFile(p.credentials, p.Credentials, 0o600)
@@ -109,7 +111,7 @@ func newCertificate() (tls.Certificate, error) {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 type leanPlatform struct {
-	tokens   *rbmtest.TokenServer
+	tokens   *token.Server
 	messages *atomic.Int64
 	version  int          // of HTTP; a request of another version is an error
 	checked  atomic.Value // the latest valid Authorization header, a string

@@ -9,20 +9,20 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm"
+	simulated "github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // TestLeanPlatform sends it valid and invalid messages.
 func TestLeanPlatform(t *testing.T) {
 	t.Parallel()
-	sim := new(rbmtest.Simulator)
+	sim := simulated.New(new(rbmtest.Simulator))
 	defer sim.Close()
 	var messages atomic.Int64
-	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens(), messages: &messages, version: 1})
+	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens, messages: &messages, version: 1})
 	defer server.Close()
 
-	url, token := server.URL, sim.Tokens().Issue(rbm.Scope)
+	url, token := server.URL, sim.Token()
 	const path = "/v1/phones/+12025550123/agentMessages?agentId=a&messageId=5a0c2f4e-8d1b-4c3a-9e7f-1b2d3c4e5f60"
 	const message = `{"contentMessage": {"text": "a"}}`
 	for _, test := range []struct {
@@ -34,7 +34,7 @@ func TestLeanPlatform(t *testing.T) {
 		{"an escaped number", "POST", strings.Replace(path, "+", "%2B", 1), token, message, 200, `"name":"phones/+12025550123/agentMessages/`},
 		{"no token", "POST", path, "", message, 400, "invalid token"},
 		{"another token", "POST", path, "ya29.static", message, 400, "invalid token"},
-		{"a token without the scope", "POST", path, sim.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform"), message, 400, "invalid token"},
+		{"a token without the scope", "POST", path, sim.Tokens.Issue("https://www.googleapis.com/auth/cloud-platform"), message, 400, "invalid token"},
 		{"another method", "GET", path, token, message, 400, "unknown method or path: GET /v1/phones/"},
 		{"another path", "POST", "/v1/users", token, message, 400, "unknown method or path: POST /v1/users"},
 		{"no ID", "POST", strings.Replace(path, "messageId", "id", 1), token, message, 400, "messageId or agentId is missing"},

@@ -18,13 +18,14 @@ import (
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // A stage has the function, with the platform behind it and trouble before it.
 type stage struct {
-	sim     *rbmtest.Simulator
+	sim     *platform.Platform
 	client  client.Client
 	trouble func(n int64, w http.ResponseWriter, r *http.Request, function http.Handler)
 	calls   atomic.Int64
@@ -32,7 +33,7 @@ type stage struct {
 
 func newStage(t *testing.T, settings ...string) *stage {
 	t.Helper()
-	s := &stage{sim: new(rbmtest.Simulator)}
+	s := &stage{sim: platform.New(new(rbmtest.Simulator))}
 	t.Cleanup(s.sim.Close)
 	platform := httptest.NewServer(s.sim)
 	t.Cleanup(platform.Close)
@@ -245,7 +246,7 @@ func TestStops(t *testing.T) {
 func TestPatience(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, "RCSHOOK_TIMEOUT=1s")
-	s.sim.SetBehavior("+13035550001", rbmtest.Behavior{Fault: &rbmtest.Fault{Status: 503, RetryAfter: time.Hour}})
+	s.sim.SetBehavior("+13035550001", rbmtest.Behavior{Failure: &rbmtest.Failure{Status: 503, RetryAfter: time.Hour}})
 	c, _, err := start(t, numbers(3), `{"text": "No {{no}}"}`)
 	if err != nil {
 		t.Fatal(err)

@@ -16,13 +16,14 @@ import (
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // function serves rcshook, with a simulator behind it and the key "a key".
-func function(t *testing.T) (url string, sim *rbmtest.Simulator) {
+func function(t *testing.T) (url string, sim *platform.Platform) {
 	t.Helper()
-	sim = new(rbmtest.Simulator)
+	sim = platform.New(new(rbmtest.Simulator))
 	t.Cleanup(func() { sim.Close() })
 	platform := httptest.NewServer(sim)
 	t.Cleanup(platform.Close)

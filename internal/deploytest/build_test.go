@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -33,7 +34,7 @@ func TestDeployedFunction(t *testing.T) {
 	t.Parallel()
 	function := build(t, upload(t, "."))
 
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
 	url := start(t, function, environment(t, sim, server.URL)).url
@@ -64,7 +65,7 @@ func TestDeployedFunction(t *testing.T) {
 // endsGracefully sees that SIGTERM lets the function finish what is in flight, and
 // answer what still comes, before it ends the process.
 func endsGracefully(t *testing.T, function string) {
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	begun, released := make(chan struct{}, 100), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -217,7 +218,7 @@ func onePackage(dir string) error {
 }
 
 // environment has the settings of a deployment, pointed at sim.
-func environment(t *testing.T, sim *rbmtest.Simulator, url string) []string {
+func environment(t *testing.T, sim *platform.Platform, url string) []string {
 	t.Helper()
 	env := sim.Provision(url)
 	adc := filepath.Join(t.TempDir(), "adc.json")

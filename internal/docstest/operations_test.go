@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -27,7 +28,7 @@ func TestOperationsLine(t *testing.T) {
 	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret, map: .}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); server.Close() })
 	var log bytes.Buffer

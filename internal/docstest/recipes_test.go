@@ -17,6 +17,8 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -59,7 +61,7 @@ func tryRecipe(t *testing.T, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := kitchen{t: t, sim: new(rbmtest.Simulator)}
+	k := kitchen{t: t, sim: platform.New(new(rbmtest.Simulator))}
 	server := httptest.NewServer(k.sim)
 	t.Cleanup(func() { k.sim.Close(); server.Close() })
 	k.environ = environ(t, k.sim, server.URL)
@@ -72,7 +74,7 @@ func tryRecipe(t *testing.T, page string) {
 }
 
 // environ are the settings of a function against the simulator.
-func environ(t *testing.T, sim *rbmtest.Simulator, url string) []string {
+func environ(t *testing.T, sim *platform.Platform, url string) []string {
 	t.Helper()
 	env := sim.Provision(url)
 	adc := filepath.Join(t.TempDir(), "adc.json")
@@ -89,11 +91,11 @@ func environ(t *testing.T, sim *rbmtest.Simulator, url string) []string {
 // kitchen is where one recipe is tried.
 type kitchen struct {
 	t       *testing.T
-	sim     *rbmtest.Simulator
+	sim     *platform.Platform
 	environ []string
 	source  *source.Source // of the file
 	secret  []byte         // what its sender signs with
-	google  *source.Issuer
+	google  *token.Issuer
 	sent    int
 }
 
@@ -139,9 +141,9 @@ func (k *kitchen) file(text string) {
 		secret, _, _ := strings.Cut(name, "/versions/")
 		var receiver []byte
 		receiver, k.secret = k.source.NewKeys()
-		k.sim.Secrets().AddVersion(secret, receiver)
+		k.sim.Secrets.AddVersion(secret, receiver)
 	}
-	if k.google, err = source.NewIssuer(); err != nil {
+	if k.google, err = token.NewIssuer(); err != nil {
 		k.t.Fatal(err)
 	}
 	google := httptest.NewServer(k.google)

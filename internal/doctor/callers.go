@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -69,7 +70,7 @@ func addVersion(resource string) string {
 // found out, for which Google's public keys are fetched. If not it enters a fault.
 func (e *examination) googleKeys(ctx context.Context, name, subject string) bool {
 	const audience, email = "doctor", "doctor@example.com"
-	issuer, err := source.NewIssuer()
+	issuer, err := token.NewIssuer()
 	if err == nil {
 		bound, cancel := e.bound(ctx)
 		defer cancel()

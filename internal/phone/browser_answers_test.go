@@ -23,7 +23,7 @@ func TestChips(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	g := serve(t, phone.Options{Webhook: hook.url})
-	if err := g.sim.Connect(t.Context(), rbmtest.Webhook{URL: hook.url, ClientToken: "secret"}); err != nil {
+	if err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
 	g.open(1440, 900)
@@ -85,8 +85,8 @@ func TestActions(t *testing.T) {
 	g.click(`.sheet [type=submit]`)
 	g.shows(".row-user .map", "47.6026, -122.3393")
 	location := ""
-	for _, e := range g.sim.Events() {
-		if e.Kind == rbmtest.EventUserMessage && strings.Contains(string(e.Payload), `"location"`) {
+	for _, e := range g.sim.Log() {
+		if e.Kind == rbmtest.LogUserMessage && strings.Contains(string(e.Payload), `"location"`) {
 			location = string(e.Payload)
 		}
 	}
@@ -114,7 +114,7 @@ func TestPushFails(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	g := serve(t, phone.Options{Webhook: hook.url})
-	if err := g.sim.Connect(t.Context(), rbmtest.Webhook{URL: hook.url, ClientToken: "secret"}); err != nil {
+	if err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
 	hook.refuse.Store(true)

@@ -27,6 +27,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -40,13 +41,13 @@ const someone = "+12025550123"
 // rig is the function, the simulator with the page, and a tab that looks at it.
 type rig struct {
 	t    *testing.T
-	sim  *rbmtest.Simulator
+	sim  *platform.Platform
 	url  string // of the simulator
 	call string // of the function
 	tab  context.Context
 
 	server  *httptest.Server
-	handler atomic.Pointer[rbmtest.Simulator]
+	handler atomic.Pointer[platform.Platform]
 	gate    atomic.Bool // the simulator cannot be reached by the page
 	options phone.Options
 
@@ -62,7 +63,7 @@ func serve(t *testing.T, o phone.Options) *rig {
 	g := &rig{t: t}
 	server := httptest.NewUnstartedServer(g)
 	base := "http://" + server.Listener.Addr().String()
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
 	// Literal settings need no credentials of the process, so that tests may
 	// run side by side.
@@ -105,7 +106,7 @@ func (g *rig) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // replace puts a new simulator in the place of the old one, as if the process had
 // been started again.
 func (g *rig) replace() {
-	sim := &rbmtest.Simulator{Page: phone.New(g.options)}
+	sim := platform.New(&rbmtest.Simulator{Page: phone.New(g.options)})
 	g.handler.Swap(sim).Close()
 }
 

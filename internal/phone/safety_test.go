@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/cdproto/security"
 
 	"github.com/rcshook/rcshook/internal/phone"
-	"github.com/rcshook/rcshook/rbm"
 )
 
 // hostile are texts that do harm where text is taken for something else.
@@ -157,7 +156,7 @@ func (g *rig) create(t *testing.T, content map[string]any) {
 	}
 }
 
-func (g *rig) token() string { return g.sim.Tokens().Issue(rbm.Scope) }
+func (g *rig) token() string { return g.sim.Token() }
 
 // TestImages loads images of other hosts if the user wants it and not before.
 func TestImages(t *testing.T) {

@@ -17,11 +17,11 @@ import (
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/queue"
-	"github.com/rcshook/rcshook/internal/queue/queuetest"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm"
-	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 const (
@@ -33,9 +33,9 @@ const (
 
 // world is a queue and a function that records its tasks.
 type world struct {
-	tasks  *queuetest.Server
-	tokens rbmtest.TokenServer // of the function's own account
-	issuer *source.Issuer
+	tasks  *tasks.Server
+	tokens token.Server // of the function's own account
+	issuer *token.Issuer
 	url    string // of the function
 	client *queue.Client
 	got    chan *http.Request
@@ -46,14 +46,14 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{got: make(chan *http.Request, 10), answer: make(chan int, 10)}
 	var err error
-	if w.issuer, err = source.NewIssuer(); err != nil {
+	if w.issuer, err = token.NewIssuer(); err != nil {
 		t.Fatal(err)
 	}
-	w.tasks = &queuetest.Server{Issuer: w.issuer, Authorize: func(token string) error {
+	w.tasks = &tasks.Server{Issuer: w.issuer, Authorize: func(token string) error {
 		_, err := w.tokens.Check(token, scope)
 		return err
 	}}
-	w.tasks.AddQueue(name, queuetest.Settings{MinBackoff: time.Millisecond, Attempts: 5})
+	w.tasks.AddQueue(name, tasks.Settings{MinBackoff: time.Millisecond, Attempts: 5})
 	google := http.NewServeMux()
 	google.Handle("/", w.tasks)
 	google.Handle("/token", &w.tokens)
@@ -64,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	}))
 	t.Cleanup(func() { w.tasks.Close(); api.Close(); function.Close() })
 	file := filepath.Join(t.TempDir(), "own.json")
-	if err := os.WriteFile(file, w.tokens.KeyFile(rbmtest.KeyOptions{TokenURI: api.URL + "/token"}), 0o600); err != nil {
+	if err := os.WriteFile(file, w.tokens.KeyFile(token.KeyOptions{TokenURI: api.URL + "/token"}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
@@ -123,7 +123,7 @@ func TestAdd(t *testing.T) {
 	if err := w.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := []queuetest.Ended{{Name: name + "/tasks/" + id, Statuses: []int{503, 200}, Done: true}}
+	want := []tasks.Ended{{Name: name + "/tasks/" + id, Statuses: []int{503, 200}, Done: true}}
 	if diff := cmp.Diff(want, w.tasks.Ended()); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}
@@ -157,37 +157,37 @@ func TestAdd_errors(t *testing.T) {
 		{"no queue", func(*world) {}, "projects/p-1/locations/europe-west1/queues/none", false, want{
 			queue.NotFound, "not_found", false,
 		}},
-		{"denied", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Message: "The principal lacks cloudtasks.tasks.create"}), name, false, want{
+		{"denied", fault(tasks.Failure{Status: "PERMISSION_DENIED", Message: "The principal lacks cloudtasks.tasks.create"}), name, false, want{
 			queue.Denied, "permission_denied", false,
 		}},
 		{"no act as", func(w *world) { w.tasks.Issuer = nil }, name, false, want{
 			queue.Denied, "act_as", false,
 		}},
-		{"API disabled", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Reason: "SERVICE_DISABLED"}), name, false, want{
+		{"API disabled", fault(tasks.Failure{Status: "PERMISSION_DENIED", Reason: "SERVICE_DISABLED"}), name, false, want{
 			queue.Denied, "api_disabled", false,
 		}},
-		{"scope", fault(queuetest.Fault{Status: "PERMISSION_DENIED", Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}), name, false, want{
+		{"scope", fault(tasks.Failure{Status: "PERMISSION_DENIED", Reason: "ACCESS_TOKEN_SCOPE_INSUFFICIENT"}), name, false, want{
 			queue.Denied, "scope", false,
 		}},
-		{"credentials rejected", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
+		{"credentials rejected", fault(tasks.Failure{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
 			queue.Denied, "unauthenticated", false,
 		}},
-		{"invalid", fault(queuetest.Fault{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
+		{"invalid", fault(tasks.Failure{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
 			queue.Rejected, "invalid", false,
 		}},
-		{"being deleted", fault(queuetest.Fault{Status: "FAILED_PRECONDITION"}), name, false, want{
+		{"being deleted", fault(tasks.Failure{Status: "FAILED_PRECONDITION"}), name, false, want{
 			queue.Rejected, "not_ready", false,
 		}},
-		{"rate limited", fault(queuetest.Fault{Status: "RESOURCE_EXHAUSTED"}), name, false, want{
+		{"rate limited", fault(tasks.Failure{Status: "RESOURCE_EXHAUSTED"}), name, false, want{
 			queue.Unavailable, "rate_limited", false,
 		}},
-		{"unavailable", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: -1}), name, false, want{
+		{"unavailable", fault(tasks.Failure{Status: "UNAVAILABLE", Count: -1}), name, false, want{
 			queue.Unavailable, "unavailable", true,
 		}},
-		{"cut off", fault(queuetest.Fault{Break: true, Count: -1}), name, false, want{
+		{"cut off", fault(tasks.Failure{Break: true, Count: -1}), name, false, want{
 			queue.Unavailable, "unreachable", true,
 		}},
-		{"no response", fault(queuetest.Fault{Hang: true, Count: -1}), name, false, want{
+		{"no response", fault(tasks.Failure{Hang: true, Count: -1}), name, false, want{
 			queue.Unavailable, "timeout", true,
 		}},
 		{"no token", func(w *world) { w.tokens.Fail(http.StatusBadRequest, -1) }, name, false, want{
@@ -196,11 +196,11 @@ func TestAdd_errors(t *testing.T) {
 		{"token endpoint unavailable", func(w *world) { w.tokens.Fail(http.StatusServiceUnavailable, -1) }, name, false, want{
 			queue.Unavailable, "adc_unavailable", false,
 		}},
-		{"unavailable once", fault(queuetest.Fault{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
-		{"cut off once", fault(queuetest.Fault{Break: true, Count: 1}), name, true, want{}},
-		{"created, then cut off", fault(queuetest.Fault{After: true, Break: true, Count: 1}), name, true, want{}},
-		{"created, then an error", fault(queuetest.Fault{After: true, Status: "INTERNAL", Count: 1}), name, true, want{}},
-		{"token revoked", fault(queuetest.Fault{Status: "UNAUTHENTICATED", Count: 1}), name, true, want{}},
+		{"unavailable once", fault(tasks.Failure{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
+		{"cut off once", fault(tasks.Failure{Break: true, Count: 1}), name, true, want{}},
+		{"created, then cut off", fault(tasks.Failure{After: true, Break: true, Count: 1}), name, true, want{}},
+		{"created, then an error", fault(tasks.Failure{After: true, Status: "INTERNAL", Count: 1}), name, true, want{}},
+		{"token revoked", fault(tasks.Failure{Status: "UNAUTHENTICATED", Count: 1}), name, true, want{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -234,7 +234,7 @@ func TestAdd_errors(t *testing.T) {
 	}
 }
 
-func fault(f queuetest.Fault) func(*world) {
+func fault(f tasks.Failure) func(*world) {
 	if f.Count == 0 {
 		f.Count = -1
 	}

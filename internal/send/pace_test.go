@@ -21,6 +21,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/rbm"
@@ -32,7 +33,7 @@ const simulator = "http://localhost:8081"
 // A wire carries requests to the simulator without a network, so that time may be
 // that of a bubble, and notes when messages pass.
 type wire struct {
-	sim   *rbmtest.Simulator
+	sim   *platform.Platform
 	start time.Time
 
 	mu sync.Mutex
@@ -65,7 +66,7 @@ func (w *wire) passed() []time.Duration {
 // rig returns a sender to the simulator for an agent with this pace.
 func rig(t *testing.T, perSecond float64) (*Sender, *wire, *agent.Agent) {
 	t.Helper()
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	t.Cleanup(sim.Close)
 	w := &wire{sim: sim, start: time.Now()}
 	env := sim.Provision(simulator)
@@ -175,7 +176,7 @@ func TestPace_shared(t *testing.T) {
 func TestPace_repetitions(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 0.1, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
-		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
+		w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
 		if answer := send(s, parcel(t, a, 1), 20*time.Second); answer.Code != code.Accepted {
 			t.Errorf("the answer is %s", answer.Code)
 		}
@@ -186,8 +187,8 @@ func TestPace_repetitions(t *testing.T) {
 		// Nor does a token that is no good give anything a turn out of order.
 		<-time.After(10 * time.Second)
 		begun := time.Now()
-		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusUnauthorized, Count: 1})
-		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
+		w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusUnauthorized, Count: 1})
+		w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
 		p := parcel(t, a, 1)
 		p.Key = "another"
 		if answer := send(s, p, time.Minute); answer.Code != code.Accepted || time.Since(begun).Round(time.Microsecond) != 20*time.Second {
@@ -197,7 +198,7 @@ func TestPace_repetitions(t *testing.T) {
 
 		// There is no time for a repetition: then what is known is told, at once.
 		<-time.After(10 * time.Second)
-		w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
+		w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
 		p, begun = parcel(t, a, 1), time.Now()
 		p.Key = ""
 		answer := send(s, p, 8*time.Second)
@@ -220,7 +221,7 @@ func TestSend_left(t *testing.T) {
 		{http.StatusServiceUnavailable, code.UpstreamUnavailable, true},
 	} {
 		inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *agent.Agent) {
-			w.sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: test.status, RetryAfter: 7 * time.Second})
+			w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: test.status, RetryAfter: 7 * time.Second})
 			ctx, leave := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, leave)
 			p := parcel(t, a, 1)

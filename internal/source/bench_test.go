@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -17,7 +18,7 @@ func BenchmarkReceive(b *testing.B) {
 				b.Fatal(err)
 			}
 			c.Name = "it"
-			issuer, err := source.NewIssuer()
+			issuer, err := token.NewIssuer()
 			if err != nil {
 				b.Fatal(err)
 			}

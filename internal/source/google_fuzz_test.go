@@ -12,20 +12,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
 // A forge makes tokens of headers and claims, valid ones and the forgeries that an
 // attacker might try. In a header, {kid} is replaced by the ID of the key.
 type forge struct {
-	known, stranger *source.Issuer
+	known, stranger *token.Issuer
 	genuine         string // a valid token
 }
 
 // make returns a token, and whether Google's key signed its claims.
 func (f forge) make(how uint8, header, claims, signature string) (token string, signed bool) {
 	encode := base64.RawURLEncoding.EncodeToString
-	public, id := source.PublicKey(f.known)
+	public, id := f.known.PublicKey()
 	header = strings.ReplaceAll(header, "{kid}", id)
 	content := encode([]byte(header)) + "." + encode([]byte(claims))
 	good := strings.Split(f.genuine, ".")
@@ -38,9 +39,9 @@ func (f forge) make(how uint8, header, claims, signature string) (token string, 
 	}
 	switch how {
 	case 0:
-		return source.SignText(f.known, header, claims), true
+		return f.known.SignText(header, claims), true
 	case 1:
-		return source.SignText(f.stranger, header, claims), false
+		return f.stranger.SignText(header, claims), false
 	case 2: // the public key as the secret of an HMAC
 		mac := hmac.New(sha256.New, public)
 		mac.Write([]byte(content))
@@ -48,7 +49,7 @@ func (f forge) make(how uint8, header, claims, signature string) (token string, 
 	case 3: // the signature of another token
 		return content + "." + good[2], f.genuine == content+"."+good[2]
 	case 4: // the JSON form of a JWS, with an unsigned header
-		parts := strings.Split(source.SignText(f.known, header, claims), ".")
+		parts := strings.Split(f.known.SignText(header, claims), ".")
 		return fmt.Sprintf(`{"protected":%q,"payload":%q,"signature":%q,"header":%s}`, parts[0], parts[1], parts[2], signature), true
 	case 5: // two signatures, one of them valid
 		return fmt.Sprintf(`{"payload":%q,"signatures":[{"protected":%q,"signature":%q},{"protected":%q,"signature":%q}]}`,

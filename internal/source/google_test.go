@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-func newIssuer(t testing.TB) *source.Issuer {
+func newIssuer(t testing.TB) *token.Issuer {
 	t.Helper()
-	issuer, err := source.NewIssuer()
+	issuer, err := token.NewIssuer()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,8 +31,8 @@ func TestGoogleTokens(t *testing.T) {
 	t.Parallel()
 	issuer, stranger := newIssuer(t), newIssuer(t)
 	tokens := source.NewGoogleTokens("", direct{issuer}, []string{"other", audience}, []string{robot})
-	good := source.Claims{Issuer: "https://accounts.google.com", Audience: audience, Email: robot, Verified: true, IssuedAt: now.Unix(), Expiry: now.Add(time.Hour).Unix()}
-	claims := func(change func(*source.Claims)) string {
+	good := token.Claims{Issuer: "https://accounts.google.com", Audience: audience, Email: robot, Verified: true, IssuedAt: now.Unix(), Expiry: now.Add(time.Hour).Unix()}
+	claims := func(change func(*token.Claims)) string {
 		c := good
 		change(&c)
 		return "Bearer " + issuer.Sign(c)
@@ -41,19 +42,19 @@ func TestGoogleTokens(t *testing.T) {
 		header string
 		want   error
 	}{
-		{"good", claims(func(*source.Claims) {}), nil},
-		{"issuer without https", claims(func(c *source.Claims) { c.Issuer = "accounts.google.com" }), nil},
+		{"good", claims(func(*token.Claims) {}), nil},
+		{"issuer without https", claims(func(c *token.Claims) { c.Issuer = "accounts.google.com" }), nil},
 		{"no header", "", source.ErrUnauthorized},
 		{"basic", "Basic eDp5", source.ErrUnauthorized},
 		{"not an ID token", "Bearer dev", source.ErrUnauthorized},
 		{"without signature", "Bearer eyJhbGciOiJub25lIn0.e30.", source.ErrUnauthorized},
 		{"unknown algorithm", "Bearer eyJhbGciOiJmZXRjaGluZyBrZXlzIn0.e30.AAAA", source.ErrUnauthorized}, // {"alg":"fetching keys"}
-		{"not valid yet", claims(func(c *source.Claims) { c.NotBefore = now.Add(time.Hour).Unix() }), source.ErrStale},
-		{"another audience", claims(func(c *source.Claims) { c.Audience = "https://elsewhere.example.com" }), source.ErrUnauthorized},
-		{"another account", claims(func(c *source.Claims) { c.Email = "someone@else.iam.gserviceaccount.com" }), source.ErrUnauthorized},
-		{"unverified email", claims(func(c *source.Claims) { c.Verified = false }), source.ErrUnauthorized},
-		{"another issuer", claims(func(c *source.Claims) { c.Issuer = "https://example.com" }), source.ErrUnauthorized},
-		{"expired", claims(func(c *source.Claims) { c.Expiry = now.Add(-time.Second).Unix() }), source.ErrStale},
+		{"not valid yet", claims(func(c *token.Claims) { c.NotBefore = now.Add(time.Hour).Unix() }), source.ErrStale},
+		{"another audience", claims(func(c *token.Claims) { c.Audience = "https://elsewhere.example.com" }), source.ErrUnauthorized},
+		{"another account", claims(func(c *token.Claims) { c.Email = "someone@else.iam.gserviceaccount.com" }), source.ErrUnauthorized},
+		{"unverified email", claims(func(c *token.Claims) { c.Verified = false }), source.ErrUnauthorized},
+		{"another issuer", claims(func(c *token.Claims) { c.Issuer = "https://example.com" }), source.ErrUnauthorized},
+		{"expired", claims(func(c *token.Claims) { c.Expiry = now.Add(-time.Second).Unix() }), source.ErrStale},
 		{"another key", "Bearer " + stranger.Sign(good), source.ErrSignature},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,76 +1,56 @@
 package rbmtest
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-)
 
-// maxAdminBody bounds a request to the admin paths.
-const maxAdminBody = 1 << 20
+	"github.com/rcshook/rcshook/internal/googletest"
+)
 
 // adminHandler serves the admin paths, which the package comment lists.
 func (s *Simulator) adminHandler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /_sim/messages", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("GET /_sim/messages", googletest.JSONHandler(func(*http.Request) (any, error) {
 		return map[string]any{"messages": s.Messages()}, nil
 	}))
-	mux.Handle("GET /_sim/requests", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("GET /_sim/requests", googletest.JSONHandler(func(*http.Request) (any, error) {
 		return map[string]any{"requests": nonNil(s.Requests())}, nil
 	}))
-	mux.Handle("GET /_sim/events", answerJSON(func(*http.Request) (any, error) {
-		return map[string]any{"events": nonNil(s.Events())}, nil
+	mux.Handle("GET /_sim/events", googletest.JSONHandler(func(*http.Request) (any, error) {
+		return map[string]any{"events": nonNil(s.Log())}, nil
 	}))
 	mux.HandleFunc("GET /_sim/stream", s.serveStream)
 	mux.HandleFunc("GET /_sim/key", s.serveKey)
-	mux.Handle("POST /_sim/reset", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("POST /_sim/reset", googletest.JSONHandler(func(*http.Request) (any, error) {
 		s.Reset()
 		return struct{}{}, nil
 	}))
-	mux.Handle("POST /_sim/tick", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("POST /_sim/tick", googletest.JSONHandler(func(*http.Request) (any, error) {
 		s.Tick()
 		return struct{}{}, nil
 	}))
-	mux.Handle("POST /_sim/online", answerJSON(s.adminOnline))
-	mux.Handle("GET /_sim/numbers", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("POST /_sim/online", googletest.JSONHandler(s.adminOnline))
+	mux.Handle("GET /_sim/numbers", googletest.JSONHandler(func(*http.Request) (any, error) {
 		return map[string]any{"numbers": s.Behaviors()}, nil
 	}))
-	mux.Handle("POST /_sim/numbers", answerJSON(s.adminNumber))
-	mux.Handle("GET /_sim/faults", answerJSON(func(*http.Request) (any, error) {
-		return map[string]any{"faults": s.Faults()}, nil
+	mux.Handle("POST /_sim/numbers", googletest.JSONHandler(s.adminNumber))
+	mux.Handle("GET /_sim/failures", googletest.JSONHandler(func(*http.Request) (any, error) {
+		return map[string]any{"failures": s.Failures()}, nil
 	}))
-	mux.Handle("POST /_sim/faults", answerJSON(s.adminFaults))
-	mux.Handle("POST /_sim/rotate", answerJSON(s.adminRotate))
-	mux.Handle("GET /_sim/secrets", answerJSON(func(*http.Request) (any, error) {
-		return map[string]any{"secrets": s.secretNames()}, nil
-	}))
-	mux.Handle("POST /_sim/secrets", answerJSON(s.adminSecret))
-	mux.Handle("POST /_sim/user", answerJSON(s.adminUser))
-	mux.Handle("POST /_sim/tester", answerJSON(s.adminTester))
-	mux.Handle("GET /_sim/webhooks", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("POST /_sim/failures", googletest.JSONHandler(s.adminFaults))
+	mux.Handle("POST /_sim/rotate", googletest.JSONHandler(s.adminRotate))
+	mux.Handle("POST /_sim/user", googletest.JSONHandler(s.adminUser))
+	mux.Handle("POST /_sim/tester", googletest.JSONHandler(s.adminTester))
+	mux.Handle("GET /_sim/webhooks", googletest.JSONHandler(func(*http.Request) (any, error) {
 		state := s.Snapshot()
 		return map[string]any{"webhooks": state.Webhooks, "waiting": state.Waiting}, nil
 	}))
-	mux.Handle("POST /_sim/webhooks", answerJSON(s.adminWebhook))
-	mux.Handle("GET /_sim/state", answerJSON(func(*http.Request) (any, error) {
+	mux.Handle("POST /_sim/webhooks", googletest.JSONHandler(s.adminWebhook))
+	mux.Handle("GET /_sim/state", googletest.JSONHandler(func(*http.Request) (any, error) {
 		return s.Snapshot(), nil
 	}))
 	mux.HandleFunc("GET /_sim/files/{id}", s.serveFile)
 	return mux
-}
-
-func answerJSON(h func(*http.Request) (any, error)) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxAdminBody)
-		out, err := h(r)
-		if err != nil {
-			writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-			return
-		}
-		writeJSON(w, http.StatusOK, out)
-	})
 }
 
 func nonNil[T any](list []T) []T {
@@ -80,27 +60,6 @@ func nonNil[T any](list []T) []T {
 	return list
 }
 
-// decodeAdmin reads a request, in which no name may be misspelt. An empty body is
-// an empty object.
-func decodeAdmin(r *http.Request, v any) error {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return err
-	}
-	if len(bytes.TrimSpace(body)) == 0 {
-		return nil
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if dec.More() {
-		return errors.New("there is more than one JSON value")
-	}
-	return nil
-}
-
 var errAdminPhone = errors.New("phone must be a number in E.164 form, such as +12025550108")
 
 func (s *Simulator) adminOnline(r *http.Request) (any, error) {
@@ -108,7 +67,7 @@ func (s *Simulator) adminOnline(r *http.Request) (any, error) {
 		Phone  string `json:"phone"`
 		Online *bool  `json:"online"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
 	if !e164.MatchString(req.Phone) {
@@ -126,7 +85,7 @@ func (s *Simulator) adminNumber(r *http.Request) (any, error) {
 		Phone    string   `json:"phone"`
 		Behavior Behavior `json:"behavior"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
 	if !e164.MatchString(req.Phone) {
@@ -138,13 +97,13 @@ func (s *Simulator) adminNumber(r *http.Request) (any, error) {
 
 func (s *Simulator) adminFaults(r *http.Request) (any, error) {
 	var req struct {
-		Faults []Fault `json:"faults"`
+		Failures []Failure `json:"failures"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
-	s.ClearFaults()
-	for _, f := range req.Faults {
+	s.ClearFailures()
+	for _, f := range req.Failures {
 		s.Fail(f)
 	}
 	return struct{}{}, nil
@@ -154,28 +113,10 @@ func (s *Simulator) adminRotate(r *http.Request) (any, error) {
 	var req struct {
 		Revoke bool `json:"revoke"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
 	return struct{}{}, s.Rotate(req.Revoke)
-}
-
-func (s *Simulator) adminSecret(r *http.Request) (any, error) {
-	var req struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	}
-	if err := decodeAdmin(r, &req); err != nil {
-		return nil, err
-	}
-	match := matchSecret(req.Name)
-	if match == nil || match[3] != "" {
-		return nil, errors.New("name must be of the form projects/*/secrets/*")
-	}
-	if len(req.Value) > maxSecretBytes {
-		return nil, errors.New("value is larger than the 64 KiB of a secret")
-	}
-	return map[string]string{"version": s.secrets.AddVersion(req.Name, []byte(req.Value))}, nil
 }
 
 // serveKey serves the key file, with a token_uri on the host that was asked.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -88,11 +87,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"numbers", `{"phone":"x"}`, "E.164"},
 		{"numbers", `{"behavior":{"refusal":5}}`, "cannot unmarshal"},
 		{"rotate", `{"revoke":"yes"}`, "cannot unmarshal"},
-		{"rotate", `{}`, "there is no key yet"},
-		{"secrets", `{"name":"projects/p/secrets/s/versions/1","value":"x"}`, "projects/*/secrets/*"},
-		{"secrets", `{"name":5}`, "cannot unmarshal"},
-		{"secrets", `{"name":"projects/p/secrets/s","value":"` + strings.Repeat("x", 64<<10+1) + `"}`, "64 KiB"},
-		{"secrets", strings.Repeat(" ", 1<<20+1), "too large"},
+		{"rotate", `{}`, "no key to rotate"},
 		{"user", `{"action":"text","phone":"x"}`, "E.164"},
 		{"user", `{"action":"text","phone":"` + phone + `","text":"x"}`, "no agent has written"},
 		{"user", `{"act":"text"}`, "unknown field"},
@@ -121,23 +116,18 @@ func TestAdminArranges(t *testing.T) {
 		equal(t, path, a.status, 200)
 		return a
 	}
-	post("numbers", `{"phone":"`+phone+`","behavior":{"refusal":"unreachable","carrier":"c","features":[],"fault":{"delay":"1ns"}}}`)
+	post("numbers", `{"phone":"`+phone+`","behavior":{"refusal":"unreachable","carrier":"c","features":[],"failure":{"delay":"1ns"}}}`)
 	equal(t, "behavior", g.create(t, phone, "1", text).status, 404)
 	numbers, _ := g.do(t, "GET", "/_sim/numbers", "").decoded(t)["numbers"].(map[string]any)
-	equal(t, "numbers", numbers[phone], any(map[string]any{"refusal": "unreachable", "carrier": "c", "features": []any{}, "fault": map[string]any{"delay": "1ns"}}))
-	equal(t, "test number", numbers["+12025550129"], any(map[string]any{"fault": map[string]any{"status": 429.0, "retry_after": "2s"}}))
+	equal(t, "numbers", numbers[phone], any(map[string]any{"refusal": "unreachable", "carrier": "c", "features": []any{}, "failure": map[string]any{"delay": "1ns"}}))
+	equal(t, "test number", numbers["+12025550129"], any(map[string]any{"failure": map[string]any{"status": 429.0, "retry_after": "2s"}}))
 	post("numbers", `{"phone":"`+phone+`"}`)
 	equal(t, "no behavior", g.create(t, phone, "1", text).status, 200)
 	id, _ := post("user", `{"action":"text","phone":"`+phone+`","text":"Hi"}`).decoded(t)["message_id"].(string)
 	equal(t, "length of the user's message ID", len(id), 24)
 
 	equal(t, "requests", len(g.do(t, "GET", "/_sim/requests", "").decoded(t)["requests"].([]any)), 2)
-	equal(t, "events", len(g.do(t, "GET", "/_sim/events", "").decoded(t)["events"].([]any)), len(g.Events()))
-
-	equal(t, "secret", post("secrets", `{"name":"projects/123/secrets/s","value":"v"}`).decoded(t), map[string]any{"version": "projects/123/secrets/s/versions/1"})
-	equal(t, "secrets", g.do(t, "GET", "/_sim/secrets", "").decoded(t), map[string]any{
-		"secrets": []any{map[string]any{"name": "projects/123/secrets/s", "versions": 1.0, "accesses": 0.0}},
-	})
+	equal(t, "events", len(g.do(t, "GET", "/_sim/events", "").decoded(t)["events"].([]any)), len(g.Log()))
 
 	key := g.do(t, "GET", "/_sim/key", "")
 	equal(t, "token_uri", key.decoded(t)["token_uri"], any(g.url+"/token"))
@@ -167,7 +157,7 @@ func TestKeyOverTLS(t *testing.T) {
 		}
 	}
 	req := httptest.NewRequest("POST", server.URL+"/upload/v1/files?uploadType=resumable&agentId=a", nil)
-	req.Header.Set("Authorization", "Bearer "+sim.Tokens().Issue(rbm.Scope))
+	req.Header.Set("Authorization", "Bearer "+sim.Token())
 	w := httptest.NewRecorder()
 	sim.ServeHTTP(w, req)
 	if at := w.Header().Get("Location"); !strings.HasPrefix(at, server.URL) {
@@ -186,11 +176,6 @@ func TestFrontPage(t *testing.T) {
 	}
 	equal(t, "elsewhere", g.do(t, "GET", "/favicon.ico", "").status, 404)
 
-	probe := g.request(t, "GET", "/", "")
-	probe.Header.Set("Metadata-Flavor", "Google")
-	equal(t, "probe of the metadata server", g.send(t, probe).header.Get("Metadata-Flavor"), "Google")
-	equal(t, "metadata server's tokens", g.Metadata().Tokens == g.Tokens(), true)
-
 	own := start(t, &rbmtest.Simulator{Page: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "own ", r.URL.Path)
 	})})
@@ -198,26 +183,4 @@ func TestFrontPage(t *testing.T) {
 	foreign := own.request(t, "GET", "/script.js", "")
 	foreign.Host = "evil.example"
 	equal(t, "own page for others", own.send(t, foreign).status, 403)
-}
-
-func TestProvision(t *testing.T) {
-	t.Parallel()
-	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: "first@rbm.goog"}, {ID: "second"}}})
-	env := g.Provision(g.url + "/")
-	env.Credentials = nil
-	equal(t, "environment", env, rbmtest.Environment{
-		AgentID: "first", AgentIDSecret: "projects/rcshook-dev/secrets/rcs-agent-id", KeySecret: "projects/rcshook-dev/secrets/rcs-key",
-		RBMEndpoint: g.url, SecretManagerEndpoint: g.url, TokenURL: g.url + "/token", MetadataHost: strings.TrimPrefix(g.url, "http://"),
-	})
-	// Reading a secret takes a token, and one with the right scope.
-	path := "/v1/" + env.AgentIDSecret + "/versions/latest:access"
-	equal(t, "token for RBM", g.do(t, "GET", path, "").status, 403)
-	anonymous := g.request(t, "GET", path, "")
-	anonymous.Header.Del("Authorization")
-	equal(t, "no token", g.send(t, anonymous).status, 401)
-	metadata := g.request(t, "GET", "/computeMetadata/v1/instance/service-accounts/default/token", "")
-	metadata.Header.Set("Metadata-Flavor", "Google")
-	g.token, _ = g.send(t, metadata).decoded(t)["access_token"].(string)
-	equal(t, "token of the metadata server", g.do(t, "GET", path, "").status, 200)
-	equal(t, "accesses", g.Secrets().Accesses(env.AgentIDSecret), 3)
 }

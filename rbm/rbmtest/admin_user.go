@@ -5,11 +5,14 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 func (s *Simulator) adminUser(r *http.Request) (any, error) {
 	var action UserAction
-	if err := decodeAdmin(r, &action); err != nil {
+	if err := googletest.ReadJSON(r, &action); err != nil {
 		return nil, err
 	}
 	if !e164.MatchString(action.Phone) {
@@ -21,18 +24,18 @@ func (s *Simulator) adminUser(r *http.Request) (any, error) {
 
 func (s *Simulator) adminTester(r *http.Request) (any, error) {
 	var req struct {
-		AgentID string       `json:"agent_id"`
-		Phone   string       `json:"phone"`
-		Status  InviteStatus `json:"status"`
+		AgentID string           `json:"agent_id"`
+		Phone   string           `json:"phone"`
+		Status  rbm.InviteStatus `json:"status"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
 	if !e164.MatchString(req.Phone) {
 		return nil, errAdminPhone
 	}
 	switch req.Status {
-	case NotInvited, Pending, Accepted, Declined:
+	case "", rbm.InvitePending, rbm.InviteAccepted, rbm.InviteDeclined:
 	default:
 		return nil, errors.New("status must be PENDING, ACCEPTED, DECLINED or empty")
 	}
@@ -46,14 +49,14 @@ func (s *Simulator) adminWebhook(r *http.Request) (any, error) {
 		URL         string `json:"url"`
 		ClientToken string `json:"client_token"`
 	}
-	if err := decodeAdmin(r, &req); err != nil {
+	if err := googletest.ReadJSON(r, &req); err != nil {
 		return nil, err
 	}
 	if req.URL == "" {
 		s.Disconnect(req.AgentID)
 		return struct{}{}, nil
 	}
-	return struct{}{}, s.Connect(r.Context(), Webhook(req))
+	return struct{}{}, s.Connect(r.Context(), WebhookConfig(req))
 }
 
 // serveFile serves the content of an uploaded file in a way that lets it do no

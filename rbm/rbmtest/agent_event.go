@@ -34,8 +34,8 @@ func (s *Simulator) createEvent(c *call) (*node, *apiError) {
 	out.set("sendTime", timestamp(s.now().Truncate(1e6)))
 	s.ids[c.key()] = &taken{answer: out}
 	s.talked(c.phone, c.agent)
-	s.emit(Event{
-		Kind: EventAgentEvent, Phone: c.phone, AgentID: agentName(c.agent.ID),
+	s.emit(LogEntry{
+		Kind: LogAgentEvent, Phone: c.phone, AgentID: agentName(c.agent.ID),
 		MessageID: c.body.str("messageId"), Payload: out.append(nil),
 	})
 	return out, nil

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -88,12 +90,12 @@ type call struct {
 	query   url.Values // by the parameters' names in snake_case
 	phone   string
 	agentID string
-	agent   *Agent
-	id      string // from the query, or the name of a message in the path
-	raw     []byte // body as it was sent
-	sent    *node  // body as it was sent, parsed
-	body    *node  // body with every name and value in its usual form
-	ending  *Fault // what happens to the answer, if the number does that
+	agent   *AgentConfig
+	id      string   // from the query, or the name of a message in the path
+	raw     []byte   // body as it was sent
+	sent    *node    // body as it was sent, parsed
+	body    *node    // body with every name and value in its usual form
+	ending  *Failure // what happens to the answer, if the number does that
 }
 
 // key identifies the call for duplicates and for faults that count per ID.
@@ -278,20 +280,20 @@ var standardParameters = []string{
 
 // authorize checks the access token.
 func (s *Simulator) authorize(c *call) *apiError {
-	token := bearer(c.request)
+	shown := googletest.BearerToken(c.request)
 	for _, name := range []string{"access_token", "oauth_token"} {
-		if token == "" {
-			token = c.request.URL.Query().Get(name)
+		if shown == "" {
+			shown = c.request.URL.Query().Get(name)
 		}
 	}
-	if token == "" {
+	if shown == "" {
 		if c.request.Header.Get("Authorization") != "" {
 			return errBadToken
 		}
 		return errNoToken
 	}
-	switch _, err := s.tokens.Check(token, rbm.Scope); {
-	case errors.Is(err, ErrTokenScope):
+	switch _, err := s.tokens.Check(shown, rbm.Scope); {
+	case errors.Is(err, token.ErrScope):
 		return insufficientScope(strings.TrimPrefix(protoV1, "type.googleapis.com/") + "RcsBusinessMessagingService." + c.rpc)
 	case err != nil:
 		return errBadToken

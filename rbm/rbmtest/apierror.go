@@ -1,10 +1,13 @@
 package rbmtest
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/googletest"
 )
 
 // apiError is a refusal in the envelope that all of Google's REST APIs share.
@@ -123,32 +126,6 @@ func trouble(status int, message string, retryAfter time.Duration) *apiError {
 	return &apiError{status: status, message: message, retryAfter: retryAfter}
 }
 
-var statusWords = map[int]string{
-	http.StatusBadRequest:         "INVALID_ARGUMENT",
-	http.StatusUnauthorized:       "UNAUTHENTICATED",
-	http.StatusForbidden:          "PERMISSION_DENIED",
-	http.StatusNotFound:           "NOT_FOUND",
-	http.StatusConflict:           "ALREADY_EXISTS",
-	http.StatusTooManyRequests:    "RESOURCE_EXHAUSTED",
-	499:                           "CANCELLED",
-	http.StatusNotImplemented:     "UNIMPLEMENTED",
-	http.StatusServiceUnavailable: "UNAVAILABLE",
-	http.StatusGatewayTimeout:     "DEADLINE_EXCEEDED",
-}
-
-func (e *apiError) statusWord() string {
-	if e.word != "" {
-		return e.word
-	}
-	if word, ok := statusWords[e.status]; ok {
-		return word
-	}
-	if e.status < 500 {
-		return "FAILED_PRECONDITION"
-	}
-	return "INTERNAL"
-}
-
 // old is one entry of the errors[] list of error format 1.
 type oldError struct {
 	Message string `json:"message"`
@@ -184,7 +161,7 @@ func (e *apiError) write(w http.ResponseWriter, r *http.Request) {
 		Status  string     `json:"status"`
 		Details []any      `json:"details,omitempty"`
 	}
-	body := envelope{Code: e.status, Message: e.message, Status: e.statusWord(), Details: e.details}
+	body := envelope{Code: e.status, Message: e.message, Status: cmp.Or(e.word, googletest.StatusWord(e.status)), Details: e.details}
 	reason := e.reason
 	if reason == "" && r.URL.Query().Get("$.xgafv") == "1" {
 		reason = "backendError"

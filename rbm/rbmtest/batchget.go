@@ -58,7 +58,7 @@ func (s *Simulator) batchGet(c *call) (*node, *apiError) {
 }
 
 // reachable tells which users an agent reaches. s.mu is held.
-func (s *Simulator) reachable(a *Agent, users []string) *node {
+func (s *Simulator) reachable(a *AgentConfig, users []string) *node {
 	var reached []string
 	byCarrier := map[string][]string{}
 	sample, sampleReached := 0, 0

@@ -1,7 +1,6 @@
 package rbmtest_test
 
 import (
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,55 +72,5 @@ func TestCurl(t *testing.T) {
 		if status != "200" || !strings.Contains(body, `"files/`) {
 			t.Errorf("%v: status %s, body %s", how[:1], status, body)
 		}
-	}
-}
-
-// TestGoogleAuthLibrary runs Google's own OAuth library for Node against the
-// simulator. Its folder is named by GOOGLE_AUTH_LIBRARY_DIR: where
-// "npm install google-auth-library" was run.
-func TestGoogleAuthLibrary(t *testing.T) {
-	t.Parallel()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("NOT RUN with Node: it is not installed")
-	}
-	dir := os.Getenv("GOOGLE_AUTH_LIBRARY_DIR")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "google-auth-library")); dir == "" || err != nil {
-		t.Skip("NOT RUN with google-auth-library: run npm install google-auth-library and set GOOGLE_AUTH_LIBRARY_DIR to the folder")
-	}
-	script, err := filepath.Abs("testdata/node-client.cjs")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, source := range []string{"metadata", "key"} {
-		t.Run(source, func(t *testing.T) {
-			t.Parallel()
-			g := start(t, new(rbmtest.Simulator))
-			from := source
-			if source == "key" {
-				from = filepath.Join(t.TempDir(), "key.json")
-				if err := os.WriteFile(from, g.KeyFile(g.url), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			cmd := exec.CommandContext(t.Context(), node, script, from, g.url, agent, phone)
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "GCE_METADATA_HOST="+strings.TrimPrefix(g.url, "http://"))
-			var stderr strings.Builder
-			cmd.Stderr = &stderr
-			out, err := cmd.Output()
-			if err != nil {
-				t.Fatalf("node: %v\n%s%s", err, out, stderr.String())
-			}
-			var got map[string]any
-			if err := json.Unmarshal(out, &got); err != nil {
-				t.Fatalf("%v in %s", err, out)
-			}
-			equal(t, "what Node saw", got, map[string]any{
-				"sent": "phones/" + phone + "/agentMessages/node-1", "features": true, "repeated": true,
-				"unreachable": []any{404.0, "The specified phone number cannot be reached by RBM at this time."},
-			})
-			equal(t, "messages", states(g.Simulator), []string{"node-1 delivered"})
-		})
 	}
 }

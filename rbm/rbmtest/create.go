@@ -73,7 +73,7 @@ func (s *Simulator) refuseOutput(c *call) *apiError {
 // error.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#MessageTrafficType
-func checkTraffic(a *Agent, t rbm.TrafficType) *apiError {
+func checkTraffic(a *AgentConfig, t rbm.TrafficType) *apiError {
 	if t == "" || t == rbm.TrafficUnspecified {
 		if a.UseCase == UseCaseMultiUse {
 			return invalidArgument("A message from a multi-use agent must have a message_traffic_type.")
@@ -104,7 +104,7 @@ func (s *Simulator) repeated(earlier *taken) (*node, *apiError) {
 // strike lets the number's fault happen.
 func (s *Simulator) strike(c *call) *apiError {
 	s.mu.Lock()
-	fault := s.behaviors[c.phone].Fault
+	fault := s.behaviors[c.phone].Failure
 	if fault != nil && fault.PerID && !s.countFailure(fault, c.key()) {
 		fault = nil
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // createDialogflowEvent is phones.dialogflowMessages.create: the Dialogflow agent
-// answers the event with the texts of [Agent.Dialogflow], each a message of its own.
+// answers the event with the texts of [AgentConfig.Dialogflow], each a message of its own.
 //
 // Assumption: the wording of the refusals, and that the message IDs are the prefix,
 // a hyphen and a number from 1.

@@ -1,16 +1,14 @@
 // Package rbmtest imitates Google's RCS Business Messaging API, version 1, as far
-// as its documents, generated clients and samples tell, together with the services
-// that a client needs to get there: the OAuth token endpoint, Secret Manager and
-// the metadata server. Everything is real HTTP with real tokens and happens in one
+// as its documents, generated clients and samples tell, together with the token endpoint
+// for its key files. Everything is real HTTP with real tokens and happens in one
 // process: no account, no network, no phone.
 //
 // [Simulator] is all of it on one [net/http.Handler], for tests behind an
 // httptest.Server and for rehearsals in a browser. Tests ask it what arrived
-// ([Simulator.Messages], [Simulator.Requests], [Simulator.Events]) and arrange what
+// ([Simulator.Messages], [Simulator.Requests], [Simulator.Log]) and arrange what
 // happens ([Simulator.Fail], [Simulator.SetBehavior], [Simulator.SetOnline]), by
 // method calls or, from other processes, by HTTP under /_sim/ on a loopback
-// address. [Simulator.Provision] arranges all that a program needs to run
-// against it unchanged.
+// address.
 //
 // # Over HTTP
 //
@@ -29,11 +27,9 @@
 //	POST /_sim/online     SetOnline: {"phone": "+1...", "online": true}
 //	GET  /_sim/numbers    the behaviors: {"numbers": {"+1...": {...}}}
 //	POST /_sim/numbers    SetBehavior: {"phone": "+1...", "behavior": {...}}
-//	GET  /_sim/faults     Faults: {"faults": [...]}
-//	POST /_sim/faults     ClearFaults, then Fail for each: {"faults": [...]}
+//	GET  /_sim/failures     Failures: {"failures": [...]}
+//	POST /_sim/failures     ClearFailures, then Fail for each: {"failures": [...]}
 //	POST /_sim/rotate     Rotate: {"revoke": true}
-//	GET  /_sim/secrets    names: {"secrets": [{"name", "versions"}]}
-//	POST /_sim/secrets    AddVersion: {"name": "projects/*/secrets/*", "value": "..."}
 //	POST /_sim/tick       Tick
 //	POST /_sim/user       Act: a UserAction; answers {"message_id": "..."}
 //	POST /_sim/tester     SetTester: {"agent_id", "phone", "status": "ACCEPTED"}
@@ -45,7 +41,7 @@
 //
 // The bodies are JSON. An answer to POST is {} unless said otherwise; a request that
 // makes no sense gets {"error": "..."} with status 400. The stream sends each
-// [Event] as JSON with its ID as the id, and no event type, so that onmessage gets
+// [LogEntry] as JSON with its ID as the id, and no event type, so that onmessage gets
 // them all.
 //
 // # Open questions
@@ -74,7 +70,6 @@
 //   - Users answer when they are told to. They do not block agents, and the
 //     platform does not stop sending to those who have unsubscribed.
 //   - Pub/Sub as a transport of events is missing; webhooks are there.
-//   - Secret Manager reads, over REST; see [SecretManager].
 //
 // # Assumptions
 //

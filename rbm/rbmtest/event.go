@@ -6,54 +6,54 @@ import (
 	"time"
 )
 
-// EventKind is what an [Event] tells.
-type EventKind string
+// LogKind is what an [LogEntry] tells.
+type LogKind string
 
 // The kinds of events.
 const (
-	// EventMessage is a message that was accepted or has changed its state;
+	// LogMessage is a message that was accepted or has changed its state;
 	// Message and Detail are set.
-	EventMessage EventKind = "message"
+	LogMessage LogKind = "message"
 
-	// EventAgentEvent is an event that an agent sent with agentEvents.create;
+	// LogAgentEvent is an event that an agent sent with agentEvents.create;
 	// Payload is the AgentEvent.
-	EventAgentEvent EventKind = "agent_event"
+	LogAgentEvent LogKind = "agent_event"
 
-	// EventUserMessage is something that a user sent or tapped; Payload is the
+	// LogUserMessage is something that a user sent or tapped; Payload is the
 	// UserMessage as it is pushed.
-	EventUserMessage EventKind = "user_message"
+	LogUserMessage LogKind = "user_message"
 
-	// EventUserEvent is a receipt or a typing notice of a user; Payload is the
+	// LogUserEvent is a receipt or a typing notice of a user; Payload is the
 	// UserEvent as it is pushed.
-	EventUserEvent EventKind = "user_event"
+	LogUserEvent LogKind = "user_event"
 
-	// EventServerEvent is an expiry; Payload is the ServerEvent as it is pushed.
-	EventServerEvent EventKind = "server_event"
+	// LogServerEvent is an expiry; Payload is the ServerEvent as it is pushed.
+	LogServerEvent LogKind = "server_event"
 
-	// EventPush is an attempt to push something to a webhook; Push is set.
-	EventPush EventKind = "push"
+	// LogPush is an attempt to push something to a webhook; Push is set.
+	LogPush LogKind = "push"
 
-	// EventRequest is a request for the API that was answered; Request is set.
-	EventRequest EventKind = "request"
+	// LogRequest is a request for the API that was answered; Request is set.
+	LogRequest LogKind = "request"
 
-	// EventTester is an invitation; Payload is the Tester.
-	EventTester EventKind = "tester"
+	// LogTester is an invitation; Payload is the Tester.
+	LogTester LogKind = "tester"
 
-	// EventPhone is a change in how a number behaves; Online is set.
-	EventPhone EventKind = "phone"
+	// LogPhone is a change in how a number behaves; Online is set.
+	LogPhone LogKind = "phone"
 
-	// EventReset means that everything before it is forgotten.
-	EventReset EventKind = "reset"
+	// LogReset means that everything before it is forgotten.
+	LogReset LogKind = "reset"
 )
 
-// Event is something that happened, as [Simulator.Events] returns it and
+// LogEntry is something that happened, as [Simulator.Log] returns it and
 // /_sim/stream sends it.
-type Event struct {
+type LogEntry struct {
 	// ID counts the events from 1; a reset does not start again.
 	ID int64 `json:"id"`
 
 	Time time.Time `json:"time"`
-	Kind EventKind `json:"kind"`
+	Kind LogKind   `json:"kind"`
 
 	// Phone, AgentID (without "@rbm.goog") and MessageID are what it is about,
 	// as far as that applies.
@@ -96,12 +96,12 @@ const maxEvents = 10_000
 
 type eventLog struct {
 	last   int64
-	events []Event
+	events []LogEntry
 	news   chan struct{} // closed by the next event; nil if nobody waits
 }
 
 // emit adds an event to the log and returns its ID. s.mu is held.
-func (s *Simulator) emit(e Event) int64 {
+func (s *Simulator) emit(e LogEntry) int64 {
 	log := &s.log
 	log.last++
 	e.ID, e.Time = log.last, s.now()
@@ -119,14 +119,14 @@ func (s *Simulator) emit(e Event) int64 {
 // emitMessage tells the state of a message. s.mu is held.
 func (s *Simulator) emitMessage(m *message) {
 	out := m.copy()
-	s.emit(Event{
-		Kind: EventMessage, Phone: m.To, AgentID: m.AgentID, MessageID: m.MessageID,
+	s.emit(LogEntry{
+		Kind: LogMessage, Phone: m.To, AgentID: m.AgentID, MessageID: m.MessageID,
 		Message: &out, Detail: &out.Detail,
 	})
 }
 
 // Events returns what has happened, oldest first: the last 10,000 events.
-func (s *Simulator) Events() []Event {
+func (s *Simulator) Log() []LogEntry {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,10 +136,10 @@ func (s *Simulator) Events() []Event {
 
 // eventsAfter returns the events after the one with an ID, and a channel that is
 // closed when there are more.
-func (s *Simulator) eventsAfter(id int64) ([]Event, <-chan struct{}) {
+func (s *Simulator) eventsAfter(id int64) ([]LogEntry, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, _ := slices.BinarySearchFunc(s.log.events, id+1, func(e Event, id int64) int { return int(e.ID - id) })
+	i, _ := slices.BinarySearchFunc(s.log.events, id+1, func(e LogEntry, id int64) int { return int(e.ID - id) })
 	if s.log.news == nil {
 		s.log.news = make(chan struct{})
 	}

@@ -18,7 +18,7 @@ func ExampleSimulator() {
 	client, err := rbm.New(rbm.Config{
 		AgentID:  "my_brand_k3x9a1bc_agent",
 		Endpoint: server.URL,
-		Token:    func(context.Context) (string, error) { return sim.Tokens().Issue(rbm.Scope), nil },
+		Token:    func(context.Context) (string, error) { return sim.Token(), nil },
 	})
 	if err != nil {
 		panic(err)
@@ -40,11 +40,11 @@ func ExampleSimulator_Fail() {
 	defer sim.Close()
 
 	// Each message is refused once, and accepted when it is sent again.
-	sim.Fail(rbmtest.Fault{Method: "phones.agentMessages.create", Status: 503, Count: 1, PerID: true})
+	sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: 503, Count: 1, PerID: true})
 
 	// The next token request hangs for a second.
-	sim.Fail(rbmtest.Fault{Method: "token", Delay: 1e9, Count: 1})
+	sim.Fail(rbmtest.Failure{Method: "token", Delay: 1e9, Count: 1})
 
-	fmt.Println(len(sim.Faults()), "faults to come")
-	// Output: 2 faults to come
+	fmt.Println(len(sim.Failures()), "failures to come")
+	// Output: 2 failures to come
 }

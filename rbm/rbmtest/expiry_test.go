@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -25,8 +24,8 @@ func newClock() *clock { return &clock{time.Date(2026, 11, 20, 9, 15, 3, 464e6, 
 // told returns what was told to agents about messages: "ID EVENT".
 func told(sim *rbmtest.Simulator) []string {
 	out := []string{}
-	for _, e := range sim.Events() {
-		if e.Kind == rbmtest.EventUserEvent || e.Kind == rbmtest.EventServerEvent {
+	for _, e := range sim.Log() {
+		if e.Kind == rbmtest.LogUserEvent || e.Kind == rbmtest.LogServerEvent {
 			var p struct{ EventType string }
 			if json.Unmarshal(e.Payload, &p) == nil {
 				out = append(out, e.MessageID+" "+p.EventType)
@@ -125,7 +124,7 @@ func TestExpiryOnTheRealClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := new(rbmtest.Simulator)
 		defer sim.Close()
-		token := sim.Tokens().Issue(rbm.Scope)
+		token := sim.Token()
 		for id, ttl := range []string{"5s", "10s"} {
 			req := httptest.NewRequest("POST", fmt.Sprint("/v1/phones/"+offline+"/agentMessages?agentId=a&messageId=", id), strings.NewReader(`{"contentMessage":{"text":"x"},"ttl":"`+ttl+`"}`))
 			req.Header.Set("Authorization", "Bearer "+token)
@@ -136,9 +135,9 @@ func TestExpiryOnTheRealClock(t *testing.T) {
 		}
 		synctest.Wait()
 		var at []time.Duration
-		events := sim.Events()
+		events := sim.Log()
 		for _, e := range events {
-			if e.Kind == rbmtest.EventServerEvent {
+			if e.Kind == rbmtest.LogServerEvent {
 				at = append(at, e.Time.Sub(events[0].Time))
 			}
 		}
@@ -216,7 +215,7 @@ func TestRevoke(t *testing.T) {
 	equal(t, "another agent", g.do(t, "DELETE", "/v1/phones/"+offline+"/agentMessages/1?agentId=other", "").status, 404)
 	equal(t, "another phone", g.do(t, "DELETE", "/v1/phones/"+phone+"/agentMessages/1?agentId="+agent, "").status, 404)
 	equal(t, "no agent", g.do(t, "DELETE", "/v1/phones/"+phone+"/agentMessages/1", "").status, 403)
-	g.SetBehavior(offline, rbmtest.Behavior{Offline: true, Fault: &rbmtest.Fault{Status: 503}})
+	g.SetBehavior(offline, rbmtest.Behavior{Offline: true, Failure: &rbmtest.Failure{Status: 503}})
 	equal(t, "in trouble", g.do(t, "DELETE", "/v1/phones/"+offline+"/agentMessages/1?agentId="+agent, "").status, 503)
 	equal(t, "messages", states(g.Simulator), []string{"1 queued"})
 }

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// Fault is something that goes wrong with requests. Its parts are combined in
+// Failure is something that goes wrong with requests. Its parts are combined in
 // this order: Delay, then Status, Break or Truncate, of which one may be set. With none
 // of them the answer is late but right.
-type Fault struct {
+type Failure struct {
 	// Phone is the number in E.164 form that requests must be about; empty
-	// means any. In the Fault of a [Behavior] it has no meaning.
+	// means any. In the Failure of a [Behavior] it has no meaning.
 	Phone string
 
 	// Method is what must be called, by its name in the reference, such as
@@ -26,7 +26,7 @@ type Fault struct {
 	Method string
 
 	// Count is how many requests the fault happens to; 0 means all until
-	// [Simulator.ClearFaults].
+	// [Simulator.ClearFailures].
 	Count int
 
 	// PerID makes Count apply to each message, event or request ID by itself.
@@ -76,7 +76,7 @@ const (
 
 var errFault = errors.New("rbmtest: a fault needs one of status, delay, break and truncate, and at most one of the three other than delay")
 
-func (f *Fault) check() error {
+func (f *Failure) check() error {
 	kinds := 0
 	for _, set := range []bool{f.Status != 0, f.Break != NoBreak, f.Truncate} {
 		if set {
@@ -98,7 +98,7 @@ func (f *Fault) check() error {
 	return nil
 }
 
-// faultJSON is the form of a fault in requests to /_sim/faults. Times are
+// faultJSON is the form of a fault in requests to /_sim/failures. Times are
 // strings such as "1.5s", or numbers of seconds.
 type faultJSON struct {
 	Phone      string     `json:"phone,omitempty"`
@@ -116,7 +116,7 @@ type faultJSON struct {
 }
 
 // MarshalJSON writes a fault with lower-case names and times such as "1.5s".
-func (f Fault) MarshalJSON() ([]byte, error) {
+func (f Failure) MarshalJSON() ([]byte, error) {
 	return json.Marshal(faultJSON{
 		f.Phone, f.Method, f.Count, f.PerID, f.Status, f.Message, f.Reason, f.Page,
 		jsonTime(f.RetryAfter), jsonTime(f.Delay), f.Break, f.Truncate,
@@ -125,14 +125,14 @@ func (f Fault) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON writes, and refuses unknown names and
 // faults that make no sense.
-func (f *Fault) UnmarshalJSON(data []byte) error {
+func (f *Failure) UnmarshalJSON(data []byte) error {
 	var j faultJSON
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&j); err != nil {
 		return err
 	}
-	*f = Fault{
+	*f = Failure{
 		j.Phone, j.Method, j.Count, j.PerID, j.Status, j.Message, j.Reason, j.Page,
 		time.Duration(j.RetryAfter), time.Duration(j.Delay), j.Break, j.Truncate,
 	}
@@ -162,7 +162,7 @@ func (d *jsonTime) UnmarshalJSON(data []byte) error {
 
 // Fail arranges a fault. Of several that fit a request the one arranged first
 // happens, until its count is used up. Fail panics if f makes no sense.
-func (s *Simulator) Fail(f Fault) {
+func (s *Simulator) Fail(f Failure) {
 	if err := f.check(); err != nil {
 		panic(err.Error())
 	}
@@ -172,20 +172,20 @@ func (s *Simulator) Fail(f Fault) {
 	s.faults = append(s.faults, &f)
 }
 
-// ClearFaults takes back all faults arranged with [Simulator.Fail].
-func (s *Simulator) ClearFaults() {
+// ClearFailures takes back all faults arranged with [Simulator.Fail].
+func (s *Simulator) ClearFailures() {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = nil
 }
 
-// Faults returns the faults that are still to happen.
-func (s *Simulator) Faults() []Fault {
+// Failures returns the faults that are still to happen.
+func (s *Simulator) Failures() []Failure {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Fault, len(s.faults))
+	out := make([]Failure, len(s.faults))
 	for i, f := range s.faults {
 		out[i] = *f
 	}
@@ -195,7 +195,7 @@ func (s *Simulator) Faults() []Fault {
 // takeFault returns the arranged fault that happens to a request, or nil. rbm
 // says whether method belongs to the RBM API, page whether those with a Page are
 // meant, or the others.
-func (s *Simulator) takeFault(method, phone string, key idKey, rbmAPI, page bool) *Fault {
+func (s *Simulator) takeFault(method, phone string, key idKey, rbmAPI, page bool) *Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range s.faults {
@@ -221,13 +221,13 @@ func (s *Simulator) takeFault(method, phone string, key idKey, rbmAPI, page bool
 }
 
 type failureKey struct {
-	fault *Fault
+	fault *Failure
 	id    idKey
 }
 
 // countFailure reports whether a fault that counts per ID happens once more. s.mu
 // is held.
-func (s *Simulator) countFailure(f *Fault, key idKey) bool {
+func (s *Simulator) countFailure(f *Failure, key idKey) bool {
 	k := failureKey{f, key}
 	if f.Count > 0 && s.failures[k] >= f.Count {
 		return false
@@ -255,7 +255,7 @@ func (s *Simulator) wait(ctx context.Context, d time.Duration) bool {
 }
 
 // refusal is the error answer of a fault with a status.
-func (f *Fault) refusal() *apiError {
+func (f *Failure) refusal() *apiError {
 	if f.Page {
 		return &apiError{status: f.Status, html: true}
 	}
@@ -269,7 +269,7 @@ func (f *Fault) refusal() *apiError {
 }
 
 // suffer lets f happen to a request that h would answer.
-func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Fault, h http.Handler) {
+func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Failure, h http.Handler) {
 	if !s.wait(r.Context(), f.Delay) {
 		panic(http.ErrAbortHandler)
 	}
@@ -285,7 +285,7 @@ func (s *Simulator) suffer(w http.ResponseWriter, r *http.Request, f *Fault, h h
 
 // end lets the part of f happen that comes after a request was carried out, by h or
 // before. f may be nil.
-func (s *Simulator) end(w http.ResponseWriter, r *http.Request, f *Fault, h http.Handler) {
+func (s *Simulator) end(w http.ResponseWriter, r *http.Request, f *Failure, h http.Handler) {
 	switch {
 	case f != nil && f.Break == BreakAfter:
 		h.ServeHTTP(new(bufferedAnswer), r)
@@ -334,8 +334,9 @@ func (b *bufferedAnswer) WriteHeader(status int) {
 
 func (b *bufferedAnswer) Write(p []byte) (int, error) { return b.body.Write(p) }
 
-// faulty lets arranged faults happen to a service other than the RBM API.
-func (s *Simulator) faulty(name string, h http.Handler) http.Handler {
+// WithFailures lets arranged failures happen to a service other than the RBM API.
+func (s *Simulator) WithFailures(name string, h http.Handler) http.Handler {
+	s.init()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, page := range []bool{true, false} {
 			if f := s.takeFault(name, "", idKey{}, false, page); f != nil {

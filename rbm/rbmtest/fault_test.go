@@ -11,7 +11,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -36,7 +35,7 @@ func TestFaults(t *testing.T) {
 	g := start(t, new(rbmtest.Simulator))
 	path := "/v1/phones/" + phone + "/agentMessages?agentId=" + agent + "&messageId="
 
-	g.Fail(rbmtest.Fault{Status: 503, Count: 2, RetryAfter: 1500 * time.Millisecond, Message: "Come back."})
+	g.Fail(rbmtest.Failure{Status: 503, Count: 2, RetryAfter: 1500 * time.Millisecond, Message: "Come back."})
 	for range 2 {
 		a := g.create(t, phone, "counted", text)
 		equal(t, "status", a.status, 503)
@@ -45,30 +44,30 @@ func TestFaults(t *testing.T) {
 	}
 	equal(t, "after the count", g.create(t, phone, "counted", text).status, 200)
 
-	g.Fail(rbmtest.Fault{Phone: "+12025550177", Method: "phones.agentMessages.create", Status: 500})
+	g.Fail(rbmtest.Failure{Phone: "+12025550177", Method: "phones.agentMessages.create", Status: 500})
 	equal(t, "another phone", g.create(t, phone, "p", text).status, 200)
 	equal(t, "the phone", g.create(t, "+12025550177", "p2", text).status, 500)
 	equal(t, "another method", g.do(t, "GET", "/v1/phones/+12025550177/capabilities?agentId="+agent, "").status, 200)
-	g.ClearFaults()
+	g.ClearFailures()
 	equal(t, "cleared", g.create(t, "+12025550177", "p2", text).status, 200)
 
-	g.Fail(rbmtest.Fault{Break: rbmtest.BreakBefore, Count: 1})
+	g.Fail(rbmtest.Failure{Break: rbmtest.BreakBefore, Count: 1})
 	equal(t, "broken before", g.broken(t, g.request(t, "POST", path+"before", text)), 0)
-	g.Fail(rbmtest.Fault{Break: rbmtest.BreakAfter, Count: 1})
+	g.Fail(rbmtest.Failure{Break: rbmtest.BreakAfter, Count: 1})
 	equal(t, "broken after", g.broken(t, g.request(t, "POST", path+"after", text)), 0)
-	g.Fail(rbmtest.Fault{Truncate: true, Count: 1})
+	g.Fail(rbmtest.Failure{Truncate: true, Count: 1})
 	equal(t, "truncated", g.broken(t, g.request(t, "POST", path+"half", text)), 200)
 	equal(t, "messages", states(g.Simulator), []string{
 		"counted delivered", "p delivered", "p2 delivered", "after delivered", "half delivered",
 	})
 
-	g.Fail(rbmtest.Fault{Status: 503, Count: 1, PerID: true})
+	g.Fail(rbmtest.Failure{Status: 503, Count: 1, PerID: true})
 	var got []int
 	for _, id := range []string{"i1", "i1", "i2", "i2"} {
 		got = append(got, g.create(t, phone, id, text).status)
 	}
 	equal(t, "per ID", got, []int{503, 200, 503, 200})
-	equal(t, "faults that count per ID stay", len(g.Faults()), 1)
+	equal(t, "faults that count per ID stay", len(g.Failures()), 1)
 	g.Reset()
 	equal(t, "after a reset", g.create(t, phone, "i3", text).status, 200)
 }
@@ -77,12 +76,12 @@ func TestFaults(t *testing.T) {
 func TestFaultAnswers(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
-	g.Fail(rbmtest.Fault{Status: 403, Reason: "SERVICE_DISABLED", Count: 1})
+	g.Fail(rbmtest.Failure{Status: 403, Reason: "SERVICE_DISABLED", Count: 1})
 	a := g.create(t, phone, "disabled", text)
 	equal(t, "status", a.status, 403)
 	equal(t, "reason", strings.Contains(a.body, `"reason": "SERVICE_DISABLED"`), true)
 
-	g.Fail(rbmtest.Fault{Status: 302, Page: true})
+	g.Fail(rbmtest.Failure{Status: 302, Page: true})
 	res, err := http.Get(g.url + "/v1/phones/" + phone + "/capabilities")
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +89,7 @@ func TestFaultAnswers(t *testing.T) {
 	defer res.Body.Close()
 	equal(t, "status of the page", res.StatusCode, 302)
 	equal(t, "type of the page", res.Header.Get("Content-Type"), "text/html; charset=UTF-8")
-	g.ClearFaults()
+	g.ClearFailures()
 	equal(t, "without the proxy", g.create(t, phone, "p", text).status, 200)
 }
 
@@ -105,9 +104,9 @@ func TestDate(t *testing.T) {
 func TestBehaviorFaults(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{
-		"+12025550161": {Fault: &rbmtest.Fault{Break: rbmtest.BreakBefore}},
-		"+12025550162": {Fault: &rbmtest.Fault{Break: rbmtest.BreakAfter}},
-		"+12025550163": {Fault: &rbmtest.Fault{Truncate: true}},
+		"+12025550161": {Failure: &rbmtest.Failure{Break: rbmtest.BreakBefore}},
+		"+12025550162": {Failure: &rbmtest.Failure{Break: rbmtest.BreakAfter}},
+		"+12025550163": {Failure: &rbmtest.Failure{Truncate: true}},
 		"+12025550164": {Refusal: rbmtest.TrafficLimit},
 		"+12025550165": {Refusal: rbmtest.NotLaunched},
 	}})
@@ -132,29 +131,29 @@ func TestBehaviorFaults(t *testing.T) {
 	equal(t, "back to normal", old.create(t, phone, "x", text).status, 200)
 }
 
-func TestFaultsOfOtherServices(t *testing.T) {
+func TestFailuresOfOtherServices(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
-	paths := map[string]string{
-		"token":    "/token",
-		"secrets":  "/v1/projects/p/secrets/s/versions/latest:access",
-		"metadata": "/computeMetadata/v1/project/project-id",
-	}
-	g.Fail(rbmtest.Fault{Status: 502, Count: 1}) // is for the RBM API alone
-	for name, path := range paths {
-		g.Fail(rbmtest.Fault{Method: name, Status: 504, Count: 1})
-		equal(t, name, g.do(t, "GET", path, "").status, 504)
-		if got := g.do(t, "GET", path, "").status; got == 504 || got == 502 {
-			t.Errorf("%s: the fault happened again, status %d", name, got)
+	g.Fail(rbmtest.Failure{Status: 502, Count: 1}) // for the RBM API only
+	g.Fail(rbmtest.Failure{Method: "token", Status: 504, Count: 1})
+	equal(t, "token", g.do(t, "GET", "/token", "").status, 504)
+	equal(t, "token, again", g.do(t, "GET", "/token", "").status, 405)
+	other := g.WithFailures("other", http.NotFoundHandler())
+	for _, want := range []int{504, 404} {
+		if want == 504 {
+			g.Fail(rbmtest.Failure{Method: "other", Status: 504, Count: 1})
 		}
+		w := httptest.NewRecorder()
+		other.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		equal(t, "other service", w.Code, want)
 	}
 	equal(t, "the RBM API", g.create(t, phone, "x", text).status, 502)
-	equal(t, "faults left", len(g.Faults()), 0)
+	equal(t, "failures left", len(g.Failures()), 0)
 }
 
 func TestFaultJSON(t *testing.T) {
 	t.Parallel()
-	full := rbmtest.Fault{
+	full := rbmtest.Failure{
 		Phone: phone, Method: "users.batchGet", Count: 3, PerID: true, Status: 503, Message: "m",
 		RetryAfter: 2 * time.Second, Delay: 1500 * time.Millisecond,
 	}
@@ -163,7 +162,7 @@ func TestFaultJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "JSON", string(data), `{"phone":"+12025550123","method":"users.batchGet","count":3,"per_id":true,"status":503,"message":"m","retry_after":"2s","delay":"1.5s"}`)
-	var back rbmtest.Fault
+	var back rbmtest.Failure
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
@@ -171,20 +170,20 @@ func TestFaultJSON(t *testing.T) {
 
 	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ body, want string }{
-		{`{"faults":[{"status":503,"retry_after":2.5}]}`, ""},
-		{`{"faults":[{"delay":"1s","break":"after"}]}`, ""},
-		{`{"faults":[{}]}`, "a fault needs one of"},
-		{`{"faults":[{"status":503,"truncate":true}]}`, "at most one of the three"},
-		{`{"faults":[{"status":200}]}`, "the status of a fault is 400 to 599, not 200"},
-		{`{"faults":[{"break":"during"}]}`, `a connection breaks "before" or "after", not "during"`},
-		{`{"faults":[{"status":500,"count":-1}]}`, "no negative numbers"},
-		{`{"faults":[{"delay":true}]}`, "a time is a string"},
-		{`{"faults":[{"delay":"soon"}]}`, "invalid duration"},
-		{`{"faults":[{"stat":500}]}`, `unknown field "stat"`},
-		{`{"faults":[]} {}`, "more than one JSON value"},
+		{`{"failures":[{"status":503,"retry_after":2.5}]}`, ""},
+		{`{"failures":[{"delay":"1s","break":"after"}]}`, ""},
+		{`{"failures":[{}]}`, "a fault needs one of"},
+		{`{"failures":[{"status":503,"truncate":true}]}`, "at most one of the three"},
+		{`{"failures":[{"status":200}]}`, "the status of a fault is 400 to 599, not 200"},
+		{`{"failures":[{"break":"during"}]}`, `a connection breaks "before" or "after", not "during"`},
+		{`{"failures":[{"status":500,"count":-1}]}`, "no negative numbers"},
+		{`{"failures":[{"delay":true}]}`, "a time is a string"},
+		{`{"failures":[{"delay":"soon"}]}`, "invalid duration"},
+		{`{"failures":[{"stat":500}]}`, `unknown field "stat"`},
+		{`{"failures":[]} {}`, "expected one JSON value"},
 	}
 	for _, tt := range tests {
-		a := g.do(t, "POST", "/_sim/faults", tt.body)
+		a := g.do(t, "POST", "/_sim/failures", tt.body)
 		if tt.want == "" {
 			equal(t, tt.body, a.status, 200)
 			continue
@@ -194,9 +193,9 @@ func TestFaultJSON(t *testing.T) {
 			t.Errorf("%s: %s, want %q in it", tt.body, a.body, tt.want)
 		}
 	}
-	equal(t, "faults", g.do(t, "GET", "/_sim/faults", "").body, "{\n  \"faults\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
-	g.do(t, "POST", "/_sim/faults", "")
-	equal(t, "cleared", len(g.Faults()), 0)
+	equal(t, "faults", g.do(t, "GET", "/_sim/failures", "").body, "{\n  \"failures\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
+	g.do(t, "POST", "/_sim/failures", "")
+	equal(t, "cleared", len(g.Failures()), 0)
 }
 
 func TestFailPanics(t *testing.T) {
@@ -206,7 +205,7 @@ func TestFailPanics(t *testing.T) {
 			t.Error("Fail took a fault that does nothing")
 		}
 	}()
-	new(rbmtest.Simulator).Fail(rbmtest.Fault{})
+	new(rbmtest.Simulator).Fail(rbmtest.Failure{})
 }
 
 // TestSlowNumber runs on a clock of its own, where a minute is no time.
@@ -216,7 +215,7 @@ func TestSlowNumber(t *testing.T) {
 		sim := new(rbmtest.Simulator)
 		defer sim.Close()
 		req := httptest.NewRequest("POST", "/v1/phones/+12025550154/agentMessages?messageId=1&agentId=a", strings.NewReader(text))
-		req.Header.Set("Authorization", "Bearer "+sim.Tokens().Issue(rbm.Scope))
+		req.Header.Set("Authorization", "Bearer "+sim.Token())
 		began := time.Now()
 		w := httptest.NewRecorder()
 		sim.ServeHTTP(w, req)
@@ -231,7 +230,7 @@ func TestSlowNumberLetsGo(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	server := httptest.NewServer(sim)
-	g := &rig{sim, server.URL, sim.Tokens().Issue(rbm.Scope)}
+	g := &rig{sim, server.URL, sim.Token()}
 	hung := make(chan int)
 	for range 3 {
 		req := g.request(t, "POST", "/v1/phones/+12025550154/agentMessages?messageId=1&agentId=a", text)

@@ -86,7 +86,7 @@ func TestUpload(t *testing.T) {
 	noToken.Header.Del("Authorization")
 	equal(t, "no token", g.send(t, noToken).status, 401)
 	equal(t, "wrong method", g.do(t, "GET", "/upload/v1/files?agentId="+agent, "").status, 404)
-	g.Fail(rbmtest.Fault{Method: "files.create", Status: 503, Count: 1})
+	g.Fail(rbmtest.Failure{Method: "files.create", Status: 503, Count: 1})
 	equal(t, "in trouble", g.upload(t, "", "image/png", "PNG").status, 503)
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -23,7 +22,7 @@ func FuzzCreate(f *testing.F) {
 	c := newClock()
 	sim := &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{OutputFieldsIgnored: true}}
 	f.Cleanup(sim.Close)
-	token := sim.Tokens().Issue(rbm.Scope)
+	token := sim.Token()
 	create := func(body []byte) (int, map[string]any, string) {
 		req := httptest.NewRequest("POST", "/v1/phones/+442079460123/agentMessages?messageId=1&agentId=a", strings.NewReader(string(body)))
 		req.Header.Set("Authorization", "Bearer "+token)

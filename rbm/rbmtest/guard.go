@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// guard keeps others than this machine's own users from h: a request must name a
+// LocalOnly keeps others than this machine's own users from h: a request must name a
 // loopback host, which one that a foreign page has smuggled in by rebinding DNS
 // does not, and must not come from another site's page.
-func (s *Simulator) guard(h http.Handler) http.Handler {
+func (s *Simulator) LocalOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.ownHost(r.Host) {
 			http.Error(w, "the simulator's own pages are for this machine: ask for localhost or a loopback address", http.StatusForbidden)

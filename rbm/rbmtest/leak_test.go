@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -20,7 +19,7 @@ func TestNoGoroutineStays(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sim := new(rbmtest.Simulator)
-		token := sim.Tokens().Issue(rbm.Scope)
+		token := sim.Token()
 		serve := func(ctx context.Context, verb, path, body string) {
 			req := httptest.NewRequestWithContext(ctx, verb, path, strings.NewReader(body))
 			req.Header.Set("Authorization", "Bearer "+token)

@@ -47,7 +47,7 @@ type Message struct {
 // Detail is what there is to know about a message besides its content.
 type Detail struct {
 	// Answer is the body that was answered.
-	Answer json.RawMessage `json:"answer"`
+	Answer json.RawMessage `json:"response"`
 
 	// Bytes is the size of the posted body, of which the platform allows
 	// [rbm.MaxMessageBytes].

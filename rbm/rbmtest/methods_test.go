@@ -61,8 +61,8 @@ func TestAgentEvents(t *testing.T) {
 	equal(t, "wrong word", event(phone, "e3", `{"eventType":"TYPING"}`).status, 400)
 
 	var kinds []string
-	for _, e := range g.Events() {
-		if e.Kind == rbmtest.EventAgentEvent {
+	for _, e := range g.Log() {
+		if e.Kind == rbmtest.LogAgentEvent {
 			kinds = append(kinds, e.Phone+" "+e.MessageID)
 		}
 	}
@@ -71,7 +71,7 @@ func TestAgentEvents(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
-	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agent}, {ID: "new", Unlaunched: true}}})
 	ask := func(to, agentID string) answer {
 		return g.do(t, "GET", "/v1/phones/"+to+"/capabilities?requestId=1&agentId="+agentID, "")
 	}
@@ -84,7 +84,7 @@ func TestCapabilities(t *testing.T) {
 	equal(t, "offline device", ask(offline, agent).status, 200)
 	equal(t, "unreachable", ask("+12025550104", agent).status, 404)
 	equal(t, "no tester", ask(phone, "new").status, 404)
-	g.SetTester("new@rbm.goog", phone, rbmtest.Accepted)
+	g.SetTester("new@rbm.goog", phone, rbm.InviteAccepted)
 	equal(t, "tester", ask(phone, "new").status, 200)
 	forbid := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{CapabilitiesForbidden: true}})
 	equal(t, "no tester, older", forbid.do(t, "GET", "/v1/phones/+12025550103/capabilities?agentId=a", "").status, 403)
@@ -153,7 +153,7 @@ func batchBody(t *testing.T, agentID string, users ...string) string {
 
 func TestBatchGet(t *testing.T) {
 	t.Parallel()
-	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent}, {ID: "new", Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agent}, {ID: "new", Unlaunched: true}}})
 	ask := func(body string) answer { return g.do(t, "POST", "/v1/users:batchGet", body) }
 
 	few := ask(batchBody(t, agent, phone, "+12025550104", offline, phone))
@@ -232,7 +232,7 @@ func TestBatchQuota(t *testing.T) {
 func TestTesters(t *testing.T) {
 	t.Parallel()
 	c := newClock()
-	g := start(t, &rbmtest.Simulator{Now: c.Now, Agents: []rbmtest.Agent{{ID: agent, Unlaunched: true}}})
+	g := start(t, &rbmtest.Simulator{Now: c.Now, Agents: []rbmtest.AgentConfig{{ID: agent, Unlaunched: true}}})
 	invite := func(to, body string) answer {
 		return g.do(t, "POST", "/v1/phones/"+to+"/testers?agentId="+agent, body)
 	}
@@ -245,11 +245,11 @@ func TestTesters(t *testing.T) {
 	equal(t, "accepts", g.do(t, "POST", "/_sim/tester", `{"agent_id":"`+agent+`","phone":"`+phone+`","status":"ACCEPTED"}`).status, 200)
 	equal(t, "accepted", g.create(t, phone, "1", text).status, 200)
 	equal(t, "invited again", invite(phone, "").decoded(t)["inviteStatus"], any("ACCEPTED"))
-	g.SetTester(agent, phone, rbmtest.Declined)
+	g.SetTester(agent, phone, rbm.InviteDeclined)
 	declined := invite(phone, "")
 	equal(t, "declined", declined.status, 400)
 	equal(t, "its status", declined.decoded(t)["error"].(map[string]any)["status"], any("FAILED_PRECONDITION"))
-	g.SetTester(agent, phone, rbmtest.NotInvited)
+	g.SetTester(agent, phone, "")
 	equal(t, "removed and invited", invite(phone, "").status, 200)
 	equal(t, "unreachable", invite("+12025550104", "").status, 404)
 	equal(t, "in trouble", invite("+12025550153", "").status, 503)
@@ -271,7 +271,7 @@ func TestTesters(t *testing.T) {
 
 func TestDialogflow(t *testing.T) {
 	t.Parallel()
-	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{
+	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{
 		{ID: agent, Dialogflow: map[string][]string{"RBM_WELCOME_EVENT": {"Welcome!", "How can we help?"}}},
 		{ID: "plain"},
 	}})

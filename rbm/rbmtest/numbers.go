@@ -23,9 +23,9 @@ type Behavior struct {
 	// "example-us".
 	Carrier string `json:"carrier,omitempty"`
 
-	// Fault happens to every request about the number, instead of or before
+	// Failure happens to every request about the number, instead of or before
 	// its usual answer.
-	Fault *Fault `json:"fault,omitempty"`
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // Refusal is a reason not to reach a phone number.
@@ -72,12 +72,12 @@ func TestNumbers() map[string]Behavior {
 		"+12025550103": {Refusal: NotTester},
 		"+12025550104": {Refusal: Unreachable},
 		"+12025550108": {Offline: true},
-		"+12025550129": {Fault: &Fault{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second}},
+		"+12025550129": {Failure: &Failure{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second}},
 		"+12025550140": {Refusal: FeatureUnsupported},
-		"+12025550150": {Fault: &Fault{Status: http.StatusInternalServerError}},
-		"+12025550153": {Fault: &Fault{Status: http.StatusServiceUnavailable}},
-		"+12025550154": {Fault: &Fault{Delay: 60 * time.Second}},
-		"+12025550157": {Fault: &Fault{Status: http.StatusServiceUnavailable, Count: 2, PerID: true}},
+		"+12025550150": {Failure: &Failure{Status: http.StatusInternalServerError}},
+		"+12025550153": {Failure: &Failure{Status: http.StatusServiceUnavailable}},
+		"+12025550154": {Failure: &Failure{Delay: 60 * time.Second}},
+		"+12025550157": {Failure: &Failure{Status: http.StatusServiceUnavailable, Count: 2, PerID: true}},
 	}
 }
 
@@ -93,7 +93,7 @@ func (s *Simulator) SetBehavior(phone string, b Behavior) {
 	if !b.Offline {
 		s.deliverQueued(phone)
 	}
-	s.emit(Event{Kind: EventPhone, Phone: phone, Online: !b.Offline})
+	s.emit(LogEntry{Kind: LogPhone, Phone: phone, Online: !b.Offline})
 }
 
 // SetOnline switches the device of a number on or off the network. Once online,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -168,7 +169,7 @@ func TestOutputFields(t *testing.T) {
 func TestRefusedRequests(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{
-		Agents: []rbmtest.Agent{{ID: agent + "@rbm.goog"}, {ID: "multi", UseCase: rbmtest.UseCaseMultiUse}, {ID: "otp", UseCase: rbmtest.UseCaseOTP}},
+		Agents: []rbmtest.AgentConfig{{ID: agent + "@rbm.goog"}, {ID: "multi", UseCase: rbmtest.UseCaseMultiUse}, {ID: "otp", UseCase: rbmtest.UseCaseOTP}},
 		Assume: rbmtest.Assumptions{RequireUUID: true},
 	})
 	const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
@@ -244,7 +245,7 @@ func TestTrafficTypes(t *testing.T) {
 		rbmtest.UseCaseMultiUse:      "TRANSACTION PROMOTION SERVICEREQUEST ACKNOWLEDGEMENT",
 	}
 	for useCase, want := range allowed {
-		g := start(t, &rbmtest.Simulator{Agents: []rbmtest.Agent{{ID: agent, UseCase: useCase}}})
+		g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agent, UseCase: useCase}}})
 		var got []string
 		for _, traffic := range strings.Fields(all) {
 			if g.create(t, phone, traffic, `{"contentMessage":{"text":"x"},"messageTrafficType":"`+traffic+`"}`).status == 200 {
@@ -271,7 +272,7 @@ func TestTokens(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	path := "/v1/phones/" + phone + "/agentMessages?messageId=1&agentId=" + agent
-	wrongScope := g.Tokens().Issue("https://www.googleapis.com/auth/cloud-platform")
+	wrongScope := g.Tokens().(*token.Server).Issue("https://www.googleapis.com/auth/cloud-platform")
 	tests := []struct {
 		name, query, header string
 		status              int
@@ -306,6 +307,6 @@ func TestTokens(t *testing.T) {
 			t.Error("the request log holds a token")
 		}
 	}
-	g.Tokens().RevokeTokens()
+	g.Tokens().(*token.Server).RevokeTokens()
 	equal(t, "revoked", g.create(t, phone, "2", text).status, 401)
 }

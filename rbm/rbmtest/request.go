@@ -98,5 +98,5 @@ func (s *Simulator) record(c *call, status int) {
 	if c.name == createName {
 		log.attempts[c.key()]++
 	}
-	s.emit(Event{Kind: EventRequest, Phone: c.phone, AgentID: agentName(entry.AgentID), MessageID: c.id, Request: &entry})
+	s.emit(LogEntry{Kind: LogRequest, Phone: c.phone, AgentID: agentName(entry.AgentID), MessageID: c.id, Request: &entry})
 }

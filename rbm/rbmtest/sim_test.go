@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -35,7 +34,7 @@ func start(t *testing.T, sim *rbmtest.Simulator) *rig {
 		sim.Close()
 		server.Close()
 	})
-	return &rig{sim, server.URL, sim.Tokens().Issue(rbm.Scope)}
+	return &rig{sim, server.URL, sim.Token()}
 }
 
 // answer is what came back, as far as tests look at it.

@@ -7,15 +7,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 )
 
 // Simulator is the whole platform on one [http.Handler]:
 //
 //	/v1, /upload/v1       the RBM API
-//	/token                the token endpoint, a [TokenServer]
-//	/v1/projects/...      Secret Manager, a [SecretManager]
-//	/computeMetadata/     the metadata server, a [MetadataServer]
+//	/token                the token endpoint for key files
 //	/_sim/                what people and tests ask and arrange, see the package comment
 //	/                     a page that says so, or the handler Page
 //
@@ -25,7 +24,7 @@ type Simulator struct {
 	// Agents are the agents that exist. Nil means that every agent ID exists, as
 	// a launched agent with a single use case. A missing agent ID is refused
 	// either way.
-	Agents []Agent
+	Agents []AgentConfig
 
 	// Numbers says which phone numbers behave differently from the start. Nil
 	// means [TestNumbers]; an empty map means that all numbers are alike.
@@ -34,8 +33,7 @@ type Simulator struct {
 	// Now is the clock; nil means [time.Now]. With a clock of its own, which the
 	// header Date of all answers shows too, a test calls [Simulator.Tick] after
 	// moving it. Access tokens are not subject to
-	// it, because the clients that ask for them read the real time; see
-	// [TokenServer.Now].
+	// it, because the clients that ask for them read the real time.
 	Now func() time.Time
 
 	// Assume decides what no document does.
@@ -61,9 +59,7 @@ type Simulator struct {
 	// read and change everything, keys included.
 	AdminHosts []string
 
-	tokens   TokenServer
-	secrets  SecretManager
-	metadata MetadataServer
+	tokens token.Server
 
 	once  sync.Once
 	admin http.Handler
@@ -78,12 +74,12 @@ type Simulator struct {
 	lastAgent map[string]string // with whom a phone number talked last
 	behaviors map[string]Behavior
 	failures  map[failureKey]int // refused so far, for faults that count per ID
-	faults    []*Fault
+	faults    []*Failure
 	requests  requestLog
-	testers   map[testerKey]InviteStatus
+	testers   map[testerKey]rbm.InviteStatus
 	log       eventLog
 	timer     *time.Timer // for what is due next on the real clock
-	hooks     map[string]Webhook
+	hooks     map[string]WebhookConfig
 	pushes    []*push
 	pushing   chan struct{} // closed when the goroutine that pushes ends; nil: there is none
 	files     map[string]*file
@@ -93,15 +89,14 @@ type Simulator struct {
 	invited   map[string][]time.Time // by agent
 	batches   []time.Time            // of the last minute
 
-	keyMu       sync.Mutex
-	keys        map[string][]byte // key files by token URI
-	provisioned string            // token URI of the key in Secret Manager
+	keyMu sync.Mutex
+	keys  map[string][]byte // key files by token URI
 }
 
-// Agent is an agent that the simulator knows.
+// AgentConfig is an agent that the simulator knows.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/agents
-type Agent struct {
+type AgentConfig struct {
 	// ID is the agent's ID; "@rbm.goog" at its end makes no difference.
 	ID string
 
@@ -142,16 +137,10 @@ const maxBody = 10 << 20
 func (s *Simulator) init() {
 	s.once.Do(func() {
 		s.life, s.kill = context.WithCancel(context.Background())
-		s.secrets.Authorize = func(token string) error {
-			_, err := s.tokens.Check(token, cloudPlatform)
-			return err
-		}
-		s.metadata.Tokens = &s.tokens
-		s.metadata.ProjectID = projectID
 		s.admin = s.adminHandler()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.hooks = map[string]Webhook{}
+		s.hooks = map[string]WebhookConfig{}
 		s.reset()
 	})
 }
@@ -164,7 +153,7 @@ func (s *Simulator) reset() {
 	s.lastAgent = map[string]string{}
 	s.failures = map[failureKey]int{}
 	s.faults = nil
-	s.testers = map[testerKey]InviteStatus{}
+	s.testers = map[testerKey]rbm.InviteStatus{}
 	s.files = map[string]*file{}
 	s.fileNames, s.fileBytes = nil, 0
 	s.uploads = map[string]*upload{}
@@ -191,7 +180,7 @@ func (s *Simulator) Reset() {
 	defer s.mu.Unlock()
 	s.reset()
 	s.log.events = nil
-	s.emit(Event{Kind: EventReset})
+	s.emit(LogEntry{Kind: LogReset})
 }
 
 // Close ends requests that hang or stream, and stops all pushing. Call it before
@@ -210,24 +199,11 @@ func (s *Simulator) Close() {
 	}
 }
 
-// Tokens returns the token endpoint, mounted at /token.
-func (s *Simulator) Tokens() *TokenServer {
-	s.init()
-	return &s.tokens
-}
+// Tokens returns the token endpoint, which is mounted at /token, for use at other paths.
+func (s *Simulator) Tokens() http.Handler { return &s.tokens }
 
-// Secrets returns the Secret Manager. It wants a token with the scope
-// cloud-platform that came from [Simulator.Tokens] or [Simulator.Metadata].
-func (s *Simulator) Secrets() *SecretManager {
-	s.init()
-	return &s.secrets
-}
-
-// Metadata returns the metadata server.
-func (s *Simulator) Metadata() *MetadataServer {
-	s.init()
-	return &s.metadata
-}
+// Token returns a new access token that the simulator accepts for an hour.
+func (s *Simulator) Token() string { return s.tokens.Issue(rbm.Scope) }
 
 func (s *Simulator) now() time.Time {
 	if s.Now != nil {
@@ -245,20 +221,16 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	under := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
 	switch {
-	case under("/v1/projects/"):
-		s.faulty("secrets", &s.secrets).ServeHTTP(w, r)
 	case under("/v1/"):
 		s.serveAPI(w, r)
 	case under("/upload/v1/"):
 		s.serveUpload(w, r)
 	case path == "/token":
-		s.faulty("token", &s.tokens).ServeHTTP(w, r)
-	case under("/computeMetadata/"), path == "/" && r.Header.Get(metadataHeader) == metadataFlavor:
-		s.faulty("metadata", &s.metadata).ServeHTTP(w, r)
+		s.WithFailures("token", &s.tokens).ServeHTTP(w, r)
 	case under("/_sim/"):
-		s.guard(s.admin).ServeHTTP(w, r)
+		s.LocalOnly(s.admin).ServeHTTP(w, r)
 	default:
-		s.guard(http.HandlerFunc(s.servePage)).ServeHTTP(w, r)
+		s.LocalOnly(http.HandlerFunc(s.servePage)).ServeHTTP(w, r)
 	}
 }
 
@@ -266,12 +238,12 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func agentName(id string) string { return strings.TrimSuffix(id, rbm.AgentDomain) }
 
 // agent looks an agent up; nil means that there is none.
-func (s *Simulator) agent(id string) *Agent {
+func (s *Simulator) agent(id string) *AgentConfig {
 	if id = agentName(id); id == "" {
 		return nil
 	}
 	if s.Agents == nil {
-		return &Agent{ID: id}
+		return &AgentConfig{ID: id}
 	}
 	for i := range s.Agents {
 		if a := &s.Agents[i]; agentName(a.ID) == id {

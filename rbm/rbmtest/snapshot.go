@@ -18,7 +18,7 @@ type Snapshot struct {
 
 	// Conversation are the events that belong to conversations and are not
 	// messages of agents: what users sent, and what agents let them see.
-	Conversation []Event `json:"conversation"`
+	Conversation []LogEntry `json:"conversation"`
 
 	// Numbers are the phone numbers that behave differently.
 	Numbers map[string]Behavior `json:"numbers"`
@@ -50,7 +50,7 @@ func (s *Simulator) Snapshot() Snapshot {
 	out := Snapshot{
 		LastEvent:    s.log.last,
 		Messages:     []SnapshotMessage{},
-		Conversation: []Event{},
+		Conversation: []LogEntry{},
 		Numbers:      maps.Clone(s.behaviors),
 		Webhooks:     []SnapshotWebhook{},
 		Waiting:      len(s.pushes),
@@ -61,7 +61,7 @@ func (s *Simulator) Snapshot() Snapshot {
 	}
 	for _, e := range s.log.events {
 		switch e.Kind {
-		case EventUserMessage, EventUserEvent, EventServerEvent, EventAgentEvent, EventTester:
+		case LogUserMessage, LogUserEvent, LogServerEvent, LogAgentEvent, LogTester:
 			out.Conversation = append(out.Conversation, e)
 		}
 	}

@@ -6,20 +6,22 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/googletest"
 )
 
 // keepAlive is the pause after which a silent stream says that it is alive.
 const keepAlive = 15 * time.Second
 
 // serveStream sends events as they happen, as server-sent events: the id is that
-// of the [Event], the data its JSON form, and there is no event type, so that
+// of the [LogEntry], the data its JSON form, and there is no event type, so that
 // onmessage gets them all. A stream begins with what happens next, or after the
 // event that the query parameter after or the header Last-Event-ID names: after=0
 // sends everything that is remembered first. It ends with [Simulator.Close].
 func (s *Simulator) serveStream(w http.ResponseWriter, r *http.Request) {
 	last, err := s.streamStart(r)
 	if err != nil {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "after must be the number of an event"})
+		googletest.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": "after must be the number of an event"})
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")

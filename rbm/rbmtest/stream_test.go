@@ -33,7 +33,7 @@ func (g *rig) stream(t *testing.T, query, lastEventID string) stream {
 }
 
 // next returns the next event, or the zero event at the end.
-func (s stream) next() rbmtest.Event {
+func (s stream) next() rbmtest.LogEntry {
 	s.t.Helper()
 	id := ""
 	for s.Scan() {
@@ -42,7 +42,7 @@ func (s stream) next() rbmtest.Event {
 			id = value
 		}
 		if data, ok := strings.CutPrefix(line, "data: "); ok {
-			var e rbmtest.Event
+			var e rbmtest.LogEntry
 			if err := json.Unmarshal([]byte(data), &e); err != nil {
 				s.t.Fatalf("%v in %s", err, data)
 			}
@@ -56,7 +56,7 @@ func (s stream) next() rbmtest.Event {
 			return e
 		}
 	}
-	return rbmtest.Event{}
+	return rbmtest.LogEntry{}
 }
 
 func TestStream(t *testing.T) {
@@ -67,16 +67,16 @@ func TestStream(t *testing.T) {
 	all := g.stream(t, "?after=0", "")
 	g.create(t, phone, "m1", text)
 
-	var kinds []rbmtest.EventKind
+	var kinds []rbmtest.LogKind
 	for range 4 {
 		e := live.next()
 		kinds = append(kinds, e.Kind)
 		equal(t, "message of the event", e.MessageID, "m1")
-		if e.Kind == rbmtest.EventMessage && e.Detail.Bytes != len(text) {
+		if e.Kind == rbmtest.LogMessage && e.Detail.Bytes != len(text) {
 			t.Errorf("detail %+v, want %d bytes", e.Detail, len(text))
 		}
 	}
-	equal(t, "kinds", kinds, []rbmtest.EventKind{rbmtest.EventMessage, rbmtest.EventMessage, rbmtest.EventUserEvent, rbmtest.EventRequest})
+	equal(t, "kinds", kinds, []rbmtest.LogKind{rbmtest.LogMessage, rbmtest.LogMessage, rbmtest.LogUserEvent, rbmtest.LogRequest})
 	for want := range int64(8) {
 		equal(t, "ID", all.next().ID, want+1)
 	}
@@ -84,13 +84,13 @@ func TestStream(t *testing.T) {
 
 	g.SetOnline(phone, false)
 	e := live.next()
-	equal(t, "switch", []any{e.Kind, e.Phone, e.Online}, []any{rbmtest.EventPhone, phone, false})
+	equal(t, "switch", []any{e.Kind, e.Phone, e.Online}, []any{rbmtest.LogPhone, phone, false})
 	g.SetOnline(phone, true)
 	equal(t, "switch", live.next().Online, true)
 	g.Reset()
-	equal(t, "reset", live.next().Kind, rbmtest.EventReset)
+	equal(t, "reset", live.next().Kind, rbmtest.LogReset)
 	g.Close()
-	equal(t, "the end", live.next(), rbmtest.Event{})
+	equal(t, "the end", live.next(), rbmtest.LogEntry{})
 	equal(t, "bad start", g.do(t, "GET", "/_sim/stream?after=x", "").status, 400)
 }
 
@@ -103,7 +103,7 @@ func TestEventsAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	events := g.Events()
+	events := g.Log()
 	if n := len(events); n > 10_000 || n < 9_000 {
 		t.Errorf("%d events are kept", n)
 	}
@@ -122,7 +122,7 @@ func TestSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := g.do(t, "GET", "/_sim/state", "").decoded(t)
-	equal(t, "last event", got["last_event"], any(float64(g.Events()[len(g.Events())-1].ID)))
+	equal(t, "last event", got["last_event"], any(float64(g.Log()[len(g.Log())-1].ID)))
 	messages, _ := got["messages"].([]any)
 	if len(messages) != 1 {
 		t.Fatalf("messages %v, want one", messages)
@@ -139,7 +139,7 @@ func TestSnapshot(t *testing.T) {
 	last, _ := got["last_event"].(float64)
 	s := g.stream(t, "?after="+string(mustJSON(t, last)), "")
 	g.SetOnline(offline, true)
-	equal(t, "next", s.next().Kind, rbmtest.EventPhone)
+	equal(t, "next", s.next().Kind, rbmtest.LogPhone)
 }
 
 func mustJSON(t *testing.T, v any) []byte {

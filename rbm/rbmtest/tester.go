@@ -3,26 +3,15 @@ package rbmtest
 import (
 	"net/http"
 	"time"
-)
 
-// InviteStatus is where the invitation of a tester is.
-//
-// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.testers
-type InviteStatus string
-
-// The states of an invitation.
-const (
-	NotInvited InviteStatus = ""
-	Pending    InviteStatus = "PENDING"
-	Accepted   InviteStatus = "ACCEPTED"
-	Declined   InviteStatus = "DECLINED"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 type testerKey struct{ agent, phone string }
 
-// SetTester arranges the invitation of a user to test an agent. [NotInvited]
+// SetTester arranges the invitation of a user to test an agent. An empty status
 // removes it.
-func (s *Simulator) SetTester(agentID, phone string, status InviteStatus) {
+func (s *Simulator) SetTester(agentID, phone string, status rbm.InviteStatus) {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +19,8 @@ func (s *Simulator) SetTester(agentID, phone string, status InviteStatus) {
 }
 
 // isTester reports whether a user has agreed to test an agent. s.mu is held.
-func (s *Simulator) isTester(a *Agent, phone string) bool {
-	return s.testers[testerKey{agentName(a.ID), phone}] == Accepted
+func (s *Simulator) isTester(a *AgentConfig, phone string) bool {
+	return s.testers[testerKey{agentName(a.ID), phone}] == rbm.InviteAccepted
 }
 
 // Limits of invitations for one agent.
@@ -60,12 +49,12 @@ func (s *Simulator) createTester(c *call) (*node, *apiError) {
 	}
 	key := testerKey{agentName(c.agent.ID), c.phone}
 	switch s.testers[key] {
-	case Declined:
+	case rbm.InviteDeclined:
 		return nil, &apiError{
 			status: http.StatusBadRequest, word: "FAILED_PRECONDITION",
 			message: "The user has declined to be a tester of the agent. Remove the tester before inviting again.",
 		}
-	case NotInvited, Pending:
+	case "", rbm.InvitePending:
 		now := s.now()
 		sent := s.invited[key.agent]
 		today := 0
@@ -78,11 +67,11 @@ func (s *Simulator) createTester(c *call) (*node, *apiError) {
 			return nil, trouble(http.StatusTooManyRequests, "The agent has reached its limit of tester invitations.", 0)
 		}
 		s.invited[key.agent] = append(sent, now)
-		s.testers[key] = Pending
+		s.testers[key] = rbm.InvitePending
 	}
 	out := &node{kind: objectNode}
 	out.set("name", stringOf("phones/"+c.phone+"/testers"))
 	out.set("inviteStatus", stringOf(string(s.testers[key])))
-	s.emit(Event{Kind: EventTester, Phone: c.phone, AgentID: key.agent, Payload: out.append(nil)})
+	s.emit(LogEntry{Kind: LogTester, Phone: c.phone, AgentID: key.agent, Payload: out.append(nil)})
 	return out, nil
 }

@@ -63,13 +63,13 @@ type UserAction struct {
 	Suggestion string `json:"suggestion,omitempty"`
 
 	Location *rbm.LatLng `json:"location,omitempty"`
-	File     *UserFile   `json:"file,omitempty"`
+	File     *SharedFile `json:"file,omitempty"`
 }
 
-// UserFile is a file that a user sends.
+// SharedFile is a file that a user sends.
 //
-// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserFile
-type UserFile struct {
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/SharedFile
+type SharedFile struct {
 	MIMEType string `json:"mime_type"`
 	Name     string `json:"name,omitempty"`
 	URI      string `json:"uri"`
@@ -171,7 +171,7 @@ func (s *Simulator) userMessage(phone, agent, about string, content member) (id 
 	if isUS(phone) {
 		p.set("carrier", stringOf(s.carrier(phone)))
 	}
-	s.publish(EventUserMessage, phone, agent, id, p, about)
+	s.publish(LogUserMessage, phone, agent, id, p, about)
 	return id
 }
 
@@ -184,7 +184,7 @@ func location(l rbm.LatLng) *node {
 	}}
 }
 
-func (f *UserFile) node() *node {
+func (f *SharedFile) node() *node {
 	payload := &node{kind: objectNode}
 	payload.set("mimeType", stringOf(f.MIMEType))
 	payload.set("fileSizeBytes", &node{kind: numberNode, text: strconv.FormatInt(f.Bytes, 10)})
@@ -196,7 +196,7 @@ func (f *UserFile) node() *node {
 }
 
 // talked notes with whom a user talks. s.mu is held.
-func (s *Simulator) talked(phone string, a *Agent) { s.lastAgent[phone] = agentName(a.ID) }
+func (s *Simulator) talked(phone string, a *AgentConfig) { s.lastAgent[phone] = agentName(a.ID) }
 
 // onDevice returns a message that a user has. s.mu is held.
 func (s *Simulator) onDevice(a UserAction) *message {

@@ -11,10 +11,10 @@ import (
 )
 
 // payload returns the last payload of a kind, without what is random.
-func payload(t *testing.T, sim *rbmtest.Simulator, kind rbmtest.EventKind) map[string]any {
+func payload(t *testing.T, sim *rbmtest.Simulator, kind rbmtest.LogKind) map[string]any {
 	t.Helper()
 	var last json.RawMessage
-	for _, e := range sim.Events() {
+	for _, e := range sim.Log() {
 		if e.Kind == kind {
 			last = e.Payload
 		}
@@ -56,7 +56,7 @@ func TestUserActions(t *testing.T) {
 		{"location", rbmtest.UserAction{Action: "location", Location: &rbm.LatLng{Latitude: 47.6, Longitude: -122.25}}, map[string]any{"location": map[string]any{"latitude": 47.6, "longitude": -122.25}}},
 		{
 			"file",
-			rbmtest.UserAction{Action: "file", File: &rbmtest.UserFile{MIMEType: "image/jpeg", Name: "a.jpg", URI: "https://example.com/a", Bytes: 7}},
+			rbmtest.UserAction{Action: "file", File: &rbmtest.SharedFile{MIMEType: "image/jpeg", Name: "a.jpg", URI: "https://example.com/a", Bytes: 7}},
 			map[string]any{"userFile": map[string]any{"payload": map[string]any{"mimeType": "image/jpeg", "fileSizeBytes": 7.0, "fileName": "a.jpg", "fileUri": "https://example.com/a"}}},
 		},
 		{"tap by label, the first", rbmtest.UserAction{Action: "tap", MessageID: "m1", Suggestion: "Same"}, map[string]any{"suggestionResponse": map[string]any{"postbackData": "one", "text": "Same", "type": "REPLY"}}},
@@ -72,22 +72,22 @@ func TestUserActions(t *testing.T) {
 		if err != nil || len(id) != 24 {
 			t.Errorf("%s: Act = %q, %v", tt.name, id, err)
 		}
-		equal(t, tt.name, payload(t, g.Simulator, rbmtest.EventUserMessage), common(tt.want))
+		equal(t, tt.name, payload(t, g.Simulator, rbmtest.LogUserMessage), common(tt.want))
 	}
 	equal(t, "told", told(g.Simulator), []string{"m1 DELIVERED", " UNSUBSCRIBE", " SUBSCRIBE"})
 	if _, err := g.Act(rbmtest.UserAction{Action: "typing", Phone: gb}); err != nil {
 		t.Error(err)
 	}
-	equal(t, "typing", payload(t, g.Simulator, rbmtest.EventUserEvent), common(map[string]any{"eventType": "IS_TYPING"}))
+	equal(t, "typing", payload(t, g.Simulator, rbmtest.LogUserEvent), common(map[string]any{"eventType": "IS_TYPING"}))
 	if err := g.Read(gb, "m1"); err != nil {
 		t.Error(err)
 	}
-	equal(t, "read", payload(t, g.Simulator, rbmtest.EventUserEvent), common(map[string]any{"eventType": "READ", "messageId": "m1"}))
-	before := len(g.Events())
+	equal(t, "read", payload(t, g.Simulator, rbmtest.LogUserEvent), common(map[string]any{"eventType": "READ", "messageId": "m1"}))
+	before := len(g.Log())
 	if err := g.Read(gb, ""); err != nil {
 		t.Error(err)
 	}
-	equal(t, "events of reading what is read", len(g.Events())-before, 0)
+	equal(t, "events of reading what is read", len(g.Log())-before, 0)
 }
 
 func TestUserShortcuts(t *testing.T) {
@@ -99,13 +99,13 @@ func TestUserShortcuts(t *testing.T) {
 	if _, err := g.UserSends(phone, "Hello"); err != nil {
 		t.Error(err)
 	}
-	got := payload(t, g.Simulator, rbmtest.EventUserMessage)
+	got := payload(t, g.Simulator, rbmtest.LogUserMessage)
 	equal(t, "the agent that wrote last", got["agentId"], any("second@rbm.goog"))
 	equal(t, "carrier of a US number", got["carrier"], any("example-us"))
 	if _, err := g.Tap(phone, "m1", "/contentMessage/richCard/standaloneCard/cardContent/suggestions/0"); err != nil {
 		t.Error(err)
 	}
-	equal(t, "the agent of the message", payload(t, g.Simulator, rbmtest.EventUserMessage)["agentId"], any(agent+"@rbm.goog"))
+	equal(t, "the agent of the message", payload(t, g.Simulator, rbmtest.LogUserMessage)["agentId"], any(agent+"@rbm.goog"))
 	if _, err := g.ShareLocation(phone, 1, 2); err != nil {
 		t.Error(err)
 	}
@@ -130,7 +130,7 @@ func TestUserErrors(t *testing.T) {
 		{"offline", rbmtest.UserAction{Action: "text", Phone: "+12025550177", Text: "x"}, rbmtest.ErrOffline},
 		{"no text", rbmtest.UserAction{Action: "text", Phone: phone}, rbmtest.ErrAction},
 		{"no location", rbmtest.UserAction{Action: "location", Phone: phone}, rbmtest.ErrAction},
-		{"no file", rbmtest.UserAction{Action: "file", Phone: phone, File: &rbmtest.UserFile{}}, rbmtest.ErrAction},
+		{"no file", rbmtest.UserAction{Action: "file", Phone: phone, File: &rbmtest.SharedFile{}}, rbmtest.ErrAction},
 		{"no such action", rbmtest.UserAction{Action: "dance", Phone: phone}, rbmtest.ErrAction},
 		{"unknown message", rbmtest.UserAction{Action: "tap", Phone: phone, MessageID: "x"}, rbmtest.ErrNoMessage},
 		{"message of another agent", rbmtest.UserAction{Action: "tap", Phone: phone, MessageID: "m1", AgentID: "x"}, rbmtest.ErrNoMessage},

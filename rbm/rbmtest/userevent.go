@@ -26,7 +26,7 @@ func (s *Simulator) pushUserEvent(phone, agent, messageID, eventType string) {
 	}
 	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
 	p.set("agentId", stringOf(agent+rbm.AgentDomain))
-	s.publish(EventUserEvent, phone, agent, messageID, p, eventType)
+	s.publish(LogUserEvent, phone, agent, messageID, p, eventType)
 }
 
 // serverEvent reports the expiry of a message. s.mu is held.
@@ -40,13 +40,13 @@ func (s *Simulator) serverEvent(m *message, eventType string) {
 	p.set("eventType", stringOf(eventType))
 	p.set("eventId", stringOf(newID()))
 	p.set("sendTime", timestamp(s.now().Truncate(1e6)))
-	s.publish(EventServerEvent, m.To, m.AgentID, m.MessageID, p, eventType)
+	s.publish(LogServerEvent, m.To, m.AgentID, m.MessageID, p, eventType)
 }
 
 // publish logs what the platform has to tell an agent, and queues it for the
 // agent's webhook. s.mu is held.
-func (s *Simulator) publish(kind EventKind, phone, agent, messageID string, payload *node, about string) {
+func (s *Simulator) publish(kind LogKind, phone, agent, messageID string, payload *node, about string) {
 	data := payload.append(nil)
-	id := s.emit(Event{Kind: kind, Phone: phone, AgentID: agent, MessageID: messageID, Payload: data})
+	id := s.emit(LogEntry{Kind: kind, Phone: phone, AgentID: agent, MessageID: messageID, Payload: data})
 	s.enqueue(&push{event: id, agent: agent, kind: kind, about: about, data: data})
 }

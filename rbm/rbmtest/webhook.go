@@ -18,13 +18,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// Webhook is where the platform pushes what users do.
+// WebhookConfig is where the platform pushes what users do.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
-type Webhook struct {
+type WebhookConfig struct {
 	// AgentID is the agent whose webhook it is; empty means that of the partner,
 	// which serves all agents without one of their own.
 	AgentID string
@@ -63,7 +64,7 @@ const (
 type push struct {
 	event    int64
 	agent    string
-	kind     EventKind
+	kind     LogKind
 	about    string // message type or event type
 	data     []byte
 	envelope []byte
@@ -79,7 +80,7 @@ var errNoWebhook = errors.New("rbmtest: a webhook needs an absolute http or http
 // place of an earlier webhook of the same agent. The handshake is a POST of the
 // client token and a secret, which the webhook must answer with 200 and the secret
 // as the body. An error leaves everything as it was.
-func (s *Simulator) Connect(ctx context.Context, hook Webhook) error {
+func (s *Simulator) Connect(ctx context.Context, hook WebhookConfig) error {
 	s.init()
 	u, err := url.Parse(hook.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || hook.ClientToken == "" {
@@ -127,7 +128,7 @@ func (s *Simulator) proves(answer, secret string) bool {
 }
 
 // hook returns the webhook of an agent. s.mu is held.
-func (s *Simulator) hook(agent string) (Webhook, bool) {
+func (s *Simulator) hook(agent string) (WebhookConfig, bool) {
 	if h, ok := s.hooks[agent]; ok {
 		return h, true
 	}
@@ -146,7 +147,7 @@ func (s *Simulator) enqueue(p *push) {
 	if len(s.pushes) == maxPushes {
 		dropped := s.pushes[0]
 		s.pushes = slices.Delete(s.pushes, 0, 1)
-		s.emit(Event{Kind: EventPush, AgentID: dropped.agent, Push: &Push{
+		s.emit(LogEntry{Kind: LogPush, AgentID: dropped.agent, Push: &Push{
 			Attempt: dropped.attempts, Error: "dropped: too much is waiting", Event: dropped.event,
 		}})
 	}
@@ -163,9 +164,9 @@ func envelope(p *push) []byte {
 	attributes := map[string]string{
 		"business_id":    p.agent + rbm.AgentDomain,
 		"product":        "RBM",
-		"project_number": projectNumber(projectID),
+		"project_number": googletest.ProjectNumber(projectID),
 	}
-	if p.kind == EventUserMessage {
+	if p.kind == LogUserMessage {
 		attributes["type"], attributes["message_type"] = "message", p.about
 	} else {
 		attributes["type"], attributes["event_type"] = "event", p.about
@@ -264,7 +265,7 @@ func (s *Simulator) pushOne(p *push) {
 		p.next = now.Add(pause)
 		report.Again = p.next
 	}
-	s.emit(Event{Kind: EventPush, AgentID: p.agent, Push: report})
+	s.emit(LogEntry{Kind: LogPush, AgentID: p.agent, Push: report})
 }
 
 // drop takes a push off the queue. s.mu is held.

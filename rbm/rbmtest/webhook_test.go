@@ -85,7 +85,7 @@ func TestPush(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url + "/rbm?key=secret", ClientToken: clientToken}); err != nil {
+	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url + "/rbm?key=secret", ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", text)
@@ -134,8 +134,8 @@ func TestPush(t *testing.T) {
 	}
 
 	var pushes []rbmtest.Push
-	for _, e := range g.Events() {
-		if e.Kind == rbmtest.EventPush {
+	for _, e := range g.Log() {
+		if e.Kind == rbmtest.LogPush {
 			p := *e.Push
 			p.Event = 0
 			pushes = append(pushes, p)
@@ -150,7 +150,7 @@ func TestPushedEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
+	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", rich)
@@ -160,7 +160,7 @@ func TestPushedEvents(t *testing.T) {
 		{Action: "typing", Phone: phone},
 		{Action: "tap", Phone: phone, MessageID: "m1", Suggestion: "Share"},
 		{Action: "location", Phone: phone, Location: &rbm.LatLng{Latitude: 1}},
-		{Action: "file", Phone: phone, File: &rbmtest.UserFile{MIMEType: "image/png", URI: "https://example.com/a"}},
+		{Action: "file", Phone: phone, File: &rbmtest.SharedFile{MIMEType: "image/png", URI: "https://example.com/a"}},
 		{Action: "unsubscribe", Phone: phone},
 	}
 	for _, a := range acts {
@@ -207,7 +207,7 @@ func TestHandshake(t *testing.T) {
 	for _, tt := range tests {
 		g, h := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{LenientHandshake: tt.lenient}}), newHook(t)
 		h.proof = tt.proof
-		err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: tt.token})
+		err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: tt.token})
 		if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: Connect = %v, want %q", tt.name, err, tt.want)
 		}
@@ -215,13 +215,13 @@ func TestHandshake(t *testing.T) {
 	}
 	g := start(t, new(rbmtest.Simulator))
 	for _, url := range []string{"", "ftp://example.com", "/relative", "http://%zz"} {
-		if err := g.Connect(t.Context(), rbmtest.Webhook{URL: url, ClientToken: "x"}); err == nil {
+		if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: url, ClientToken: "x"}); err == nil {
 			t.Errorf("Connect took the URL %q", url)
 		}
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
-	err := g.Connect(t.Context(), rbmtest.Webhook{URL: gone.URL + "/?key=secret", ClientToken: "x"})
+	err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: gone.URL + "/?key=secret", ClientToken: "x"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("Connect to nobody = %v, want an error without the query", err)
 	}
@@ -232,7 +232,7 @@ func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
+	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.answer(204) // anything but 200 is a failure
@@ -241,7 +241,7 @@ func TestRedelivery(t *testing.T) {
 	began := c.now
 	var pauses []time.Duration
 	for g.Waiting() > 0 {
-		events := g.Events()
+		events := g.Log()
 		again := events[len(events)-1].Push.Again
 		pauses = append(pauses, again.Sub(c.now))
 		c.now = again.Add(-time.Nanosecond)
@@ -337,13 +337,13 @@ func TestPushToNobody(t *testing.T) {
 	defer hang.Close()
 	g := start(t, new(rbmtest.Simulator))
 	for _, path := range []string{"/break", "/hang"} {
-		if err := g.Connect(t.Context(), rbmtest.Webhook{URL: hang.URL + path, ClientToken: "x", AgentID: path[1:]}); err != nil {
+		if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: hang.URL + path, ClientToken: "x", AgentID: path[1:]}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	g.do(t, "POST", "/v1/phones/"+phone+"/agentMessages?messageId=1&agentId=break", text)
 	flush(t, g.Simulator)
-	events := g.Events()
+	events := g.Log()
 	last := events[len(events)-1].Push
 	if last == nil || last.Status != 0 || last.Error == "" || last.Again.IsZero() {
 		t.Errorf("push to a webhook that breaks off: %+v", last)
@@ -352,7 +352,7 @@ func TestPushToNobody(t *testing.T) {
 	<-arrived
 	g.Close()
 	flush(t, g.Simulator)
-	events = g.Events()
+	events = g.Log()
 	equal(t, "end of the hanging push", events[len(events)-1].Push.Error, context.Canceled.Error())
 }
 
@@ -361,7 +361,7 @@ func TestPushesAreBounded(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.Webhook{URL: h.url, ClientToken: clientToken}); err != nil {
+	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", text)
@@ -373,8 +373,8 @@ func TestPushesAreBounded(t *testing.T) {
 		}
 	}
 	equal(t, "waiting", g.Waiting(), 10_000)
-	events := g.Events()
-	if !slices.ContainsFunc(events, func(e rbmtest.Event) bool {
+	events := g.Log()
+	if !slices.ContainsFunc(events, func(e rbmtest.LogEntry) bool {
 		return e.Push != nil && e.Push.Error == "dropped: too much is waiting"
 	}) {
 		t.Error("nothing was dropped")

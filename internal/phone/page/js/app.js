@@ -165,7 +165,7 @@ let readAgain = false; // something came while the last receipts were on their w
 
 function announce(event) {
   if (event.kind !== "message" || Date.parse(event.time) < opened) return;
-  const content = event.detail?.answer?.contentMessage ?? {};
+  const content = event.detail?.response?.contentMessage ?? {};
   if (event.message.state === "delivered" && !(event.detail?.read > "")) {
     setText(byID("announcer"), `New message from ${agentLook(event.agent_id).name} to ${phoneNumber(event.phone)}: ${shorten(describe(content), 200)}`);
   }

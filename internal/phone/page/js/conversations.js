@@ -96,7 +96,7 @@ const refusals = {
 };
 
 function behavior(b) {
-  const fault = b.fault ?? {};
+  const fault = b.failure ?? {};
   if (b.offline) return "is offline";
   if (b.refusal) return refusals[b.refusal] ?? b.refusal;
   if (fault.status && fault.count) return `answers ${fault.status}, ${fault.count} times`;

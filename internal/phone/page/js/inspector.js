@@ -46,7 +46,7 @@ function head(title, badge, tone) {
 function ofAgent(item, c, store, actions) {
   const { message, detail } = item;
   const [badge, tone] = badges[item.state] ?? [item.state, "wait"];
-  const answer = obj(detail.answer);
+  const answer = obj(detail.response);
   const sent = obj(message.agent_message);
   return [
     head(kindOf(item.content), badge, tone),

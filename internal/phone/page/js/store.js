@@ -93,7 +93,7 @@ export class Store {
     item.detail = event.detail;
     item.state = event.message.state;
     // The answer has the message in the names of the reference, however it was posted.
-    item.content = obj(obj(event.detail?.answer).contentMessage);
+    item.content = obj(obj(event.detail?.response).contentMessage);
     if (!known) {
       this.absorbRefusals(c, item);
       c.typing = false;

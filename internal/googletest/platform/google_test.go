@@ -1,4 +1,4 @@
-package rbmtest_test
+package platform_test
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"cloud.google.com/go/compute/metadata"
+	gce "cloud.google.com/go/compute/metadata"
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 	"cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"golang.org/x/oauth2"
@@ -18,7 +18,10 @@ import (
 	"google.golang.org/api/googleapi"
 	"google.golang.org/api/option"
 
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/secrets"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // Google's own libraries against the three servers.
@@ -32,12 +35,12 @@ func listen(t *testing.T, h http.Handler) *httptest.Server {
 	return server
 }
 
-func TestTokenServer_oauth2(t *testing.T) {
+func TestTokens_oauth2(t *testing.T) {
 	t.Parallel()
-	var tokens rbmtest.TokenServer
+	var tokens token.Server
 	server := listen(t, &tokens)
-	file := tokens.KeyFile(rbmtest.KeyOptions{TokenURI: server.URL})
-	cfg, err := google.JWTConfigFromJSON(file, rbmScope)
+	file := tokens.KeyFile(token.KeyOptions{TokenURI: server.URL})
+	cfg, err := google.JWTConfigFromJSON(file, rbm.Scope)
 	if err != nil {
 		t.Fatalf("JWTConfigFromJSON: %v", err)
 	}
@@ -48,7 +51,7 @@ func TestTokenServer_oauth2(t *testing.T) {
 	if !token.Valid() || token.TokenType != "Bearer" {
 		t.Errorf("token of type %q until %v, want a valid Bearer token", token.TokenType, token.Expiry)
 	}
-	grant, err := tokens.Check(token.AccessToken, rbmScope)
+	grant, err := tokens.Check(token.AccessToken, rbm.Scope)
 	if err != nil || grant.Email != cfg.Email || grant.KeyID != cfg.PrivateKeyID {
 		t.Errorf("Check = %+v, %v, want a grant to %s", grant, err, cfg.Email)
 	}
@@ -61,16 +64,16 @@ func TestTokenServer_oauth2(t *testing.T) {
 	}
 }
 
-func TestSecretManager_client(t *testing.T) {
+func TestSecrets_officialClient(t *testing.T) {
 	t.Parallel()
-	var tokens rbmtest.TokenServer
-	store := rbmtest.SecretManager{Authorize: func(token string) error {
+	var tokens token.Server
+	store := secrets.Server{Authorize: func(token string) error {
 		_, err := tokens.Check(token, cloudPlatform)
 		return err
 	}}
 	server := listen(t, &store)
 	tokenServer := listen(t, &tokens)
-	credentials := tokens.KeyFile(rbmtest.KeyOptions{TokenURI: tokenServer.URL})
+	credentials := tokens.KeyFile(token.KeyOptions{TokenURI: tokenServer.URL})
 	client, err := secretmanager.NewRESTClient(t.Context(), option.WithEndpoint(server.URL),
 		option.WithAuthCredentialsJSON(option.ServiceAccount, credentials))
 	if err != nil {
@@ -102,8 +105,8 @@ func TestSecretManager_client(t *testing.T) {
 		{"disabled", func() { store.Disable(version) }, 400, "FAILED_PRECONDITION"},
 		{"denied", func() { store.Deny(secret) }, 403, "PERMISSION_DENIED"},
 		{"away", func() { store.Away(true) }, 503, "UNAVAILABLE"},
-		{"gone", func() { store = rbmtest.SecretManager{Authorize: store.Authorize} }, 404, "NOT_FOUND"},
-		{"unauthorised", func() { store.Authorize = func(string) error { return rbmtest.ErrTokenExpired } }, 401, "UNAUTHENTICATED"},
+		{"gone", func() { store = secrets.Server{Authorize: store.Authorize} }, 404, "NOT_FOUND"},
+		{"unauthorised", func() { store.Authorize = func(string) error { return token.ErrExpired } }, 401, "UNAUTHENTICATED"},
 	} {
 		tt.arrange()
 		_, err := read(secret + "/versions/latest")
@@ -116,15 +119,15 @@ func TestSecretManager_client(t *testing.T) {
 
 // The library remembers for the life of the process that it is on Google Cloud, so
 // this test is the only one here that has it look.
-func TestMetadataServer_defaultCredentials(t *testing.T) {
-	var tokens rbmtest.TokenServer
-	server := listen(t, &rbmtest.MetadataServer{Tokens: &tokens, ProjectID: "p-1"})
+func TestMetadata_defaultCredentials(t *testing.T) {
+	var tokens token.Server
+	server := listen(t, &metadata.Server{Tokens: &tokens, ProjectID: "p-1"})
 	t.Setenv("GCE_METADATA_HOST", strings.TrimPrefix(server.URL, "http://"))
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("APPDATA", t.TempDir())
 
-	credentials, err := google.FindDefaultCredentials(t.Context(), rbmScope)
+	credentials, err := google.FindDefaultCredentials(t.Context(), rbm.Scope)
 	if err != nil {
 		t.Fatalf("FindDefaultCredentials: %v", err)
 	}
@@ -138,27 +141,27 @@ func TestMetadataServer_defaultCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Token: %v", err)
 	}
-	if grant, err := tokens.Check(token.AccessToken, rbmScope); err != nil || grant.Email != "rcshook-run@p-1.iam.gserviceaccount.com" {
+	if grant, err := tokens.Check(token.AccessToken, rbm.Scope); err != nil || grant.Email != "rcshook-run@p-1.iam.gserviceaccount.com" {
 		t.Errorf("Check = %+v, %v, want a grant to the account of the machine", grant, err)
 	}
-	if email, err := metadata.EmailWithContext(t.Context(), ""); email != "rcshook-run@p-1.iam.gserviceaccount.com" || err != nil {
+	if email, err := gce.EmailWithContext(t.Context(), ""); email != "rcshook-run@p-1.iam.gserviceaccount.com" || err != nil {
 		t.Errorf("Email = %q, %v, want that of the machine", email, err)
 	}
-	if scopes, err := metadata.ScopesWithContext(t.Context(), ""); len(scopes) != 1 || scopes[0] != cloudPlatform || err != nil {
+	if scopes, err := gce.ScopesWithContext(t.Context(), ""); len(scopes) != 1 || scopes[0] != cloudPlatform || err != nil {
 		t.Errorf("Scopes = %q, %v, want cloud-platform", scopes, err)
 	}
 }
 
 // A key file is all that a program needs which finds its credentials by itself.
-func TestTokenServer_defaultCredentials(t *testing.T) {
-	var tokens rbmtest.TokenServer
+func TestTokens_defaultCredentials(t *testing.T) {
+	var tokens token.Server
 	server := listen(t, &tokens)
 	file := filepath.Join(t.TempDir(), "key.json")
-	if err := os.WriteFile(file, tokens.KeyFile(rbmtest.KeyOptions{TokenURI: server.URL}), 0o600); err != nil {
+	if err := os.WriteFile(file, tokens.KeyFile(token.KeyOptions{TokenURI: server.URL}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
-	credentials, err := google.FindDefaultCredentials(t.Context(), rbmScope)
+	credentials, err := google.FindDefaultCredentials(t.Context(), rbm.Scope)
 	if err != nil {
 		t.Fatalf("FindDefaultCredentials: %v", err)
 	}
@@ -166,7 +169,7 @@ func TestTokenServer_defaultCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Token: %v", err)
 	}
-	if _, err := tokens.Check(token.AccessToken, rbmScope); err != nil {
+	if _, err := tokens.Check(token.AccessToken, rbm.Scope); err != nil {
 		t.Errorf("Check: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package rbmtest_test
+package metadata_test
 
 import (
 	"encoding/json"
@@ -6,20 +6,21 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-func TestMetadataServer(t *testing.T) {
+func TestServer(t *testing.T) {
 	t.Parallel()
-	var tokens rbmtest.TokenServer
-	full := &rbmtest.MetadataServer{Tokens: &tokens, ProjectID: "p-1", Email: "run@p-1"}
-	bare := new(rbmtest.MetadataServer)
+	var tokens token.Server
+	full := &metadata.Server{Tokens: &tokens, ProjectID: "p-1", Email: "run@p-1"}
+	bare := new(metadata.Server)
 	flavor := map[string]string{"Metadata-Flavor": "Google"}
 	const account = "/computeMetadata/v1/instance/service-accounts/"
 
 	tests := []struct {
 		name   string
-		server *rbmtest.MetadataServer
+		server *metadata.Server
 		target string
 		header map[string]string
 		status int
@@ -34,7 +35,7 @@ func TestMetadataServer(t *testing.T) {
 		{"other account", full, "GET " + account + "x@y/email", flavor, 404, "404 page not found\n"},
 		{"no header", full, "GET /computeMetadata/v1/project/project-id", nil, 403, "Missing required header Metadata-Flavor: Google, or forwarded request.\n"},
 		{"forwarded", full, "GET /computeMetadata/v1/project/project-id", map[string]string{"Metadata-Flavor": "Google", "X-Forwarded-For": "1.2.3.4"}, 403, "Missing required header Metadata-Flavor: Google, or forwarded request.\n"},
-		{"post", full, "POST /computeMetadata/v1/project/project-id", flavor, 405, "metadata is read with GET\n"},
+		{"post", full, "POST /computeMetadata/v1/project/project-id", flavor, 405, "metadata requires GET\n"},
 		{"unknown", full, "GET /computeMetadata/v1/project/nothing", flavor, 404, "404 page not found\n"},
 		{"outside", full, "GET /v1/x", flavor, 404, "404 page not found\n"},
 		{"bare project", bare, "GET /computeMetadata/v1/project/project-id", flavor, 200, "rcshook-test"},
@@ -54,7 +55,7 @@ func TestMetadataServer(t *testing.T) {
 	}
 }
 
-func askMetadata(t *testing.T, server *rbmtest.MetadataServer, target string, header map[string]string) *httptest.ResponseRecorder {
+func askMetadata(t *testing.T, server *metadata.Server, target string, header map[string]string) *httptest.ResponseRecorder {
 	t.Helper()
 	method, target, _ := strings.Cut(target, " ")
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
@@ -66,19 +67,21 @@ func askMetadata(t *testing.T, server *rbmtest.MetadataServer, target string, he
 	return w
 }
 
-func TestMetadataServer_token(t *testing.T) {
+func TestServer_token(t *testing.T) {
 	t.Parallel()
-	var tokens rbmtest.TokenServer
-	server := &rbmtest.MetadataServer{Tokens: &tokens}
+	var tokens token.Server
+	server := &metadata.Server{Tokens: &tokens}
 	flavor := map[string]string{"Metadata-Flavor": "Google"}
 	const target = "GET /computeMetadata/v1/instance/service-accounts/default/token"
 	for query, want := range map[string]string{
-		"":                    "https://www.googleapis.com/auth/cloud-platform",
-		"?scopes=a":           "a",
-		"?scopes=" + rbmScope: rbmScope,
-		"?scopes=a,b":         "a b",
+		"":          "https://www.googleapis.com/auth/cloud-platform",
+		"?scopes=a": "a",
+		"?scopes=" + "https://www.googleapis.com/auth/rcsbusinessmessaging": "https://www.googleapis.com/auth/rcsbusinessmessaging",
+		"?scopes=a,b": "a b",
 	} {
-		var answer tokenAnswer
+		var answer struct {
+			AccessToken string `json:"access_token"`
+		}
 		if err := json.Unmarshal(askMetadata(t, server, target+query, flavor).Body.Bytes(), &answer); err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}

@@ -1,4 +1,4 @@
-package rbmtest_test
+package token_test
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 const (
@@ -105,11 +105,11 @@ func grantForm(assertion string) url.Values {
 	return url.Values{"grant_type": {jwtBearer}, "assertion": {assertion}}
 }
 
-func TestTokenServer(t *testing.T) {
+func TestServer(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	server := &rbmtest.TokenServer{Now: func() time.Time { return now }}
-	key := parseKey(t, server.KeyFile(rbmtest.KeyOptions{TokenURI: "http://127.0.0.1:1/token"}))
+	server := &token.Server{Now: func() time.Time { return now }}
+	key := parseKey(t, server.KeyFile(token.KeyOptions{TokenURI: "http://127.0.0.1:1/token"}))
 	private := key.private(t)
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -219,46 +219,46 @@ func goodForm(t *testing.T, key testKey, now time.Time) url.Values {
 		}))
 }
 
-func TestTokenServer_Check(t *testing.T) {
+func TestServer_Check(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	server := &rbmtest.TokenServer{
+	server := &token.Server{
 		Lifetime: 90*time.Second + 500*time.Millisecond,
 		Now:      func() time.Time { return now },
 	}
-	token := server.Issue("a", "b")
-	check := func(token string, want error, scopes ...string) {
+	bearer := server.Issue("a", "b")
+	check := func(bearer string, want error, scopes ...string) {
 		t.Helper()
-		if _, err := server.Check(token, scopes...); !errors.Is(err, want) {
+		if _, err := server.Check(bearer, scopes...); !errors.Is(err, want) {
 			t.Errorf("Check(%q) = %v, want %v", scopes, err, want)
 		}
 	}
-	check(token, nil)
-	check(token, nil, "b")
-	check(token, nil, "c", "a")
-	check(token, rbmtest.ErrTokenScope, "c")
-	check("", rbmtest.ErrTokenUnknown)
-	check(token+"x", rbmtest.ErrTokenUnknown)
+	check(bearer, nil)
+	check(bearer, nil, "b")
+	check(bearer, nil, "c", "a")
+	check(bearer, token.ErrScope, "c")
+	check("", token.ErrUnknown)
+	check(bearer+"x", token.ErrUnknown)
 
 	now = now.Add(89 * time.Second)
-	check(token, nil)
+	check(bearer, nil)
 	now = now.Add(time.Second)
-	check(token, rbmtest.ErrTokenExpired, "a")
+	check(bearer, token.ErrExpired, "a")
 
-	token = server.Issue("a")
+	bearer = server.Issue("a")
 	server.RevokeTokens()
-	check(token, rbmtest.ErrTokenUnknown)
+	check(bearer, token.ErrUnknown)
 }
 
-func TestTokenServer_RevokeKey(t *testing.T) {
+func TestServer_RevokeKey(t *testing.T) {
 	t.Parallel()
-	var server rbmtest.TokenServer
-	first := parseKey(t, server.KeyFile(rbmtest.KeyOptions{}))
+	var server token.Server
+	first := parseKey(t, server.KeyFile(token.KeyOptions{}))
 	own, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := parseKey(t, server.KeyFile(rbmtest.KeyOptions{ProjectID: "p", ClientEmail: "e@p", PrivateKey: own}))
+	second := parseKey(t, server.KeyFile(token.KeyOptions{ProjectID: "p", ClientEmail: "e@p", PrivateKey: own}))
 	if !second.private(t).Equal(own) {
 		t.Error("the key file holds another key than it was given")
 	}
@@ -284,7 +284,7 @@ func TestTokenServer_RevokeKey(t *testing.T) {
 		t.Errorf("Check of a token of the revoked key: %v, want it to live on", err)
 	}
 	server.RevokeAll()
-	if _, err := server.Check(before.AccessToken); !errors.Is(err, rbmtest.ErrTokenUnknown) {
+	if _, err := server.Check(before.AccessToken); !errors.Is(err, token.ErrUnknown) {
 		t.Errorf("Check after RevokeAll: %v, want ErrTokenUnknown", err)
 	}
 	if got := askToken(t, &server, goodForm(t, second, time.Now())); got.Error != "invalid_grant" {
@@ -292,10 +292,10 @@ func TestTokenServer_RevokeKey(t *testing.T) {
 	}
 }
 
-func TestTokenServer_Fail(t *testing.T) {
+func TestServer_Fail(t *testing.T) {
 	t.Parallel()
-	var server rbmtest.TokenServer
-	key := parseKey(t, server.KeyFile(rbmtest.KeyOptions{}))
+	var server token.Server
+	key := parseKey(t, server.KeyFile(token.KeyOptions{}))
 	ask := func(status int, code string) {
 		t.Helper()
 		if got := askToken(t, &server, goodForm(t, key, time.Now())); got.Status != status || got.Error != code {
@@ -317,11 +317,11 @@ func TestTokenServer_Fail(t *testing.T) {
 	}
 }
 
-func TestTokenServer_Hang(t *testing.T) {
+func TestServer_Hang(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var server rbmtest.TokenServer
-		key := parseKey(t, server.KeyFile(rbmtest.KeyOptions{}))
+		var server token.Server
+		key := parseKey(t, server.KeyFile(token.KeyOptions{}))
 		form := goodForm(t, key, time.Now())
 		server.Hang(true)
 
@@ -348,26 +348,26 @@ func TestTokenServer_Hang(t *testing.T) {
 	})
 }
 
-func TestTokenServer_method(t *testing.T) {
+func TestServer_method(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	new(rbmtest.TokenServer).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/token", nil))
+	new(token.Server).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", "/token", nil))
 	if w.Code != 405 || w.Header().Get("Allow") != "POST" {
 		t.Errorf("GET = %d, Allow %q, want 405 and POST", w.Code, w.Header().Get("Allow"))
 	}
 	w = httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/token", strings.NewReader("%zz"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	new(rbmtest.TokenServer).ServeHTTP(w, r)
+	new(token.Server).ServeHTTP(w, r)
 	if body, _ := io.ReadAll(w.Body); w.Code != 400 || !strings.Contains(string(body), "invalid_request") {
 		t.Errorf("broken form = %d %s, want 400 invalid_request", w.Code, body)
 	}
 }
 
 // Nothing but a signed assertion is worth a token.
-func FuzzTokenServer(f *testing.F) {
-	var server rbmtest.TokenServer
-	server.KeyFile(rbmtest.KeyOptions{})
+func FuzzServer(f *testing.F) {
+	var server token.Server
+	server.KeyFile(token.KeyOptions{})
 	f.Add("grant_type=" + url.QueryEscape(jwtBearer) + "&assertion=YQ.YQ.YQ")
 	f.Add("grant_type=" + url.QueryEscape(jwtBearer) + "&assertion=eyJhbGciOiJub25lIn0.e30.")
 	f.Add("grant_type=password")

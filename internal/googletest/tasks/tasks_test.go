@@ -1,4 +1,4 @@
-package queuetest
+package tasks
 
 import (
 	"encoding/json"

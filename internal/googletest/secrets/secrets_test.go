@@ -1,4 +1,4 @@
-package rbmtest_test
+package secrets_test
 
 import (
 	"encoding/base64"
@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook/rbm/rbmtest"
+	"github.com/rcshook/rcshook/internal/googletest/secrets"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
 type accessAnswer struct {
@@ -27,7 +28,7 @@ type accessAnswer struct {
 	} `json:"error"`
 }
 
-func access(t *testing.T, m *rbmtest.SecretManager, name, token string) accessAnswer {
+func access(t *testing.T, m *secrets.Server, name, token string) accessAnswer {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/"+name+":access", nil)
 	if token != "" {
@@ -58,9 +59,9 @@ func wantRefusal(t *testing.T, got accessAnswer, code int, status, message strin
 	}
 }
 
-func TestSecretManager(t *testing.T) {
+func TestServer(t *testing.T) {
 	t.Parallel()
-	var m rbmtest.SecretManager
+	var m secrets.Server
 	const secret = "projects/p-1/secrets/s"
 	wantRefusal(t, access(t, &m, secret+"/versions/latest", ""), 404, "NOT_FOUND", "not found or has no versions.")
 
@@ -109,9 +110,9 @@ func TestSecretManager(t *testing.T) {
 	wantPayload(t, access(t, &m, empty, ""), empty, "")
 }
 
-func TestSecretManager_outage(t *testing.T) {
+func TestServer_outage(t *testing.T) {
 	t.Parallel()
-	var m rbmtest.SecretManager
+	var m secrets.Server
 	name := m.AddVersion("projects/p/secrets/s", []byte("x"))
 	m.Fail(500, 1)
 	wantRefusal(t, access(t, &m, name, ""), 500, "INTERNAL", "Internal error")
@@ -126,10 +127,10 @@ func TestSecretManager_outage(t *testing.T) {
 	wantPayload(t, access(t, &m, name, ""), name, "x")
 }
 
-func TestSecretManager_authorize(t *testing.T) {
+func TestServer_authorize(t *testing.T) {
 	t.Parallel()
-	var tokens rbmtest.TokenServer
-	m := rbmtest.SecretManager{Authorize: func(token string) error {
+	var tokens token.Server
+	m := secrets.Server{Authorize: func(token string) error {
 		_, err := tokens.Check(token, "cloud-platform")
 		return err
 	}}
@@ -140,9 +141,9 @@ func TestSecretManager_authorize(t *testing.T) {
 	wantPayload(t, access(t, &m, name, tokens.Issue("cloud-platform")), name, "x")
 }
 
-func TestSecretManager_paths(t *testing.T) {
+func TestServer_paths(t *testing.T) {
 	t.Parallel()
-	var m rbmtest.SecretManager
+	var m secrets.Server
 	m.AddVersion("projects/p/secrets/s", []byte("x"))
 	for path, want := range map[string]int{
 		"GET /v1/projects/p/secrets/s/versions/latest":          404,
@@ -162,9 +163,9 @@ func TestSecretManager_paths(t *testing.T) {
 	}
 }
 
-func TestSecretManager_misuse(t *testing.T) {
+func TestServer_misuse(t *testing.T) {
 	t.Parallel()
-	var m rbmtest.SecretManager
+	var m secrets.Server
 	m.AddVersion("projects/p/secrets/s", []byte("x"))
 	m.AddVersion("projects/p/secrets/"+strings.Repeat("s", 255), []byte("x"))
 	for name, misuse := range map[string]func(){
@@ -178,8 +179,8 @@ func TestSecretManager_misuse(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				if got, _ := recover().(string); !strings.HasPrefix(got, "rbmtest: ") {
-					t.Errorf("%s: panic %q, want one that begins with rbmtest:", name, got)
+				if got, _ := recover().(string); !strings.HasPrefix(got, "secrets: ") {
+					t.Errorf("%s: panic %q, want the prefix secrets:", name, got)
 				}
 			}()
 			misuse()

@@ -1,0 +1,303 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/rcshook/rcshook/internal/googletest"
+)
+
+// A Failure makes requests to create a task fail.
+type Failure struct {
+	Status  string // of the error, such as PERMISSION_DENIED or UNAVAILABLE
+	Message string // of the error
+	Reason  string // in the details of the error, such as SERVICE_DISABLED
+	Count   int    // number of requests; negative means all that follow
+
+	// After creates the task before the failure. Break ends the connection without a
+	// response.
+	After, Break bool
+
+	// Hang waits until the client disconnects.
+	Hang bool
+}
+
+// Fail adds a failure. Failures happen in the order in which they were added.
+func (s *Server) Fail(f Failure) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = append(s.failures, f)
+}
+
+func invalid(format string, args ...any) error {
+	return &googletest.Error{Code: http.StatusBadRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+func notFound(message string) error {
+	return &googletest.Error{Code: http.StatusNotFound, Message: message}
+}
+
+var errMethod = notFound("Method not found.")
+
+var (
+	queuePath = regexp.MustCompile(`^/v2/(projects/[^/]+/locations/[^/]+/queues/[^/:]+)(/tasks|:pause|:resume)?$`)
+	taskPath  = regexp.MustCompile(`^/v2/((projects/[^/]+/locations/[^/]+/queues/[^/:]+)/tasks/[^/:]+)(:run)?$`)
+)
+
+// ServeHTTP serves the REST API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.init()
+	s.mu.Unlock()
+	response, err := s.serve(w, r)
+	if e, ok := errors.AsType[*googletest.Error](err); ok {
+		e.Write(w)
+		return
+	}
+	text, err := protojson.MarshalOptions{UseEnumNumbers: strings.Contains(r.URL.RawQuery, "enum-encoding")}.Marshal(response)
+	if err != nil {
+		panic("tasks: " + err.Error())
+	}
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	_, _ = w.Write(text) // the client may have disconnected
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) (proto.Message, error) {
+	if s.Authorize != nil {
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !ok || s.Authorize(token) != nil {
+			return nil, &googletest.Error{Code: http.StatusUnauthorized, Message: "Request had invalid authentication credentials."}
+		}
+	}
+	if m := taskPath.FindStringSubmatch(r.URL.Path); m != nil {
+		return s.serveTask(r.Method+m[3], m[1])
+	}
+	m := queuePath.FindStringSubmatch(r.URL.Path)
+	if m == nil {
+		return nil, errMethod
+	}
+	switch r.Method + m[2] {
+	case "POST/tasks":
+		return s.create(w, r, m[1])
+	case "POST:pause", "POST:resume", "GET":
+		return s.serveQueue(r.Method+m[2], m[1])
+	}
+	return nil, errMethod
+}
+
+func (s *Server) serveQueue(method, name string) (proto.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[name]
+	if q == nil {
+		return nil, notFound("Queue does not exist.")
+	}
+	paused := true
+	select {
+	case <-q.resumed:
+		paused = false
+	default:
+	}
+	switch {
+	case method == "POST:pause" && !paused:
+		q.resumed, paused = make(chan struct{}), true
+	case method == "POST:resume" && paused:
+		close(q.resumed)
+		paused = false
+	}
+	state := cloudtaskspb.Queue_RUNNING
+	if paused {
+		state = cloudtaskspb.Queue_PAUSED
+	}
+	return &cloudtaskspb.Queue{Name: name, State: state}, nil
+}
+
+func (s *Server) serveTask(method, name string) (proto.Message, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[name]
+	if t == nil {
+		return nil, notFound("The task does not exist.")
+	}
+	switch method {
+	case "GET":
+		return basicView(t.Task), nil
+	case "POST:run":
+		select {
+		case <-t.forced:
+		default:
+			close(t.forced)
+		}
+		return basicView(t.Task), nil
+	case "DELETE":
+		s.finish(t, false)
+		close(t.deleted)
+		s.changed()
+		return &cloudtaskspb.Task{}, nil
+	}
+	return nil, errMethod
+}
+
+// basicView returns a task without the fields that may be large or private.
+func basicView(t *cloudtaskspb.Task) *cloudtaskspb.Task {
+	view := proto.CloneOf(t)
+	view.GetHttpRequest().Body = nil
+	view.View = cloudtaskspb.Task_BASIC
+	return view
+}
+
+// create adds a task, unless the request must fail.
+func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (proto.Message, error) {
+	s.mu.Lock()
+	var f *Failure
+	if len(s.failures) > 0 {
+		next := s.failures[0]
+		f = &next
+		if s.failures[0].Count--; s.failures[0].Count == 0 {
+			s.failures = s.failures[1:]
+		}
+	}
+	s.mu.Unlock()
+	var response proto.Message
+	var err error
+	if f == nil || f.After {
+		response, err = s.add(w, r, parent)
+	}
+	switch {
+	case f == nil:
+		return response, err
+	case f.Hang:
+		_, _ = io.Copy(io.Discard, r.Body) // lets the server notice when the client disconnects
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	case f.Break:
+		panic(http.ErrAbortHandler)
+	}
+	e := &googletest.Error{Code: googletest.StatusCode(f.Status), Status: f.Status, Message: f.Message}
+	if f.Reason != "" {
+		e.Details = []any{googletest.ErrorInfo(f.Reason, nil)}
+	}
+	return nil, e
+}
+
+func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (proto.Message, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
+	if err != nil {
+		return nil, invalid("The request is too large.")
+	}
+	request := new(cloudtaskspb.CreateTaskRequest)
+	if err := protojson.Unmarshal(body, request); err != nil {
+		return nil, invalid("Invalid JSON payload received.")
+	}
+	added := request.GetTask()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := s.queues[parent]
+	if q == nil {
+		return nil, notFound("Queue does not exist. If you just created the queue, wait at least a minute for the queue to initialize.")
+	}
+	if err := s.check(added, parent); err != nil {
+		return nil, err
+	}
+	until, taken := s.names[added.GetName()]
+	if s.tasks[added.GetName()] != nil || taken && s.now().Before(until) {
+		return nil, &googletest.Error{Code: http.StatusConflict, Message: "The task cannot be created because a task with this name existed too recently."}
+	}
+	if s.closed {
+		return nil, &googletest.Error{Code: http.StatusServiceUnavailable, Message: "The service is currently unavailable."}
+	}
+	now := s.now()
+	added.CreateTime = timestamppb.New(now)
+	if at := added.GetScheduleTime(); at == nil || at.AsTime().Before(now) {
+		added.ScheduleTime = added.CreateTime
+	}
+	if added.GetDispatchDeadline() == nil {
+		added.DispatchDeadline = durationpb.New(10 * time.Minute)
+	}
+	t := &task{Task: added, queue: q, forced: make(chan struct{}), deleted: make(chan struct{})}
+	s.tasks[added.GetName()] = t
+	s.work.Go(func() { s.run(t) })
+	s.changed()
+	return basicView(added), nil
+}
+
+// Limits of a task.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/quotas
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks#HttpRequest
+const (
+	maxTask    = 1 << 20
+	maxAhead   = 30 * 24 * time.Hour
+	maxURL     = 2083
+	maxHeaders = 80 << 10
+)
+
+// maxTaskID is checked apart from taskID: as a repetition it would take 9 ms to compile
+// at the start of every process.
+const maxTaskID = 500
+
+var taskID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// check rejects tasks that the service would reject. s.mu must be held.
+func (s *Server) check(t *cloudtaskspb.Task, parent string) error {
+	if t == nil {
+		return invalid("Task must be set.")
+	}
+	id, ok := strings.CutPrefix(t.GetName(), parent+"/tasks/")
+	h := t.GetHttpRequest()
+	deadline := t.GetDispatchDeadline()
+	switch {
+	case !ok || len(id) > maxTaskID || !taskID.MatchString(id):
+		// The real service accepts tasks without a name; this one does not.
+		return invalid("Task.name must be below the queue, with letters, digits, - and _.")
+	case proto.Size(t) > maxTask:
+		return invalid("Task size too large: %d bytes, at most %d.", proto.Size(t), maxTask)
+	case t.GetScheduleTime() != nil && t.GetScheduleTime().AsTime().After(s.now().Add(maxAhead)):
+		return invalid("The ScheduleTime is too far in the future.")
+	case deadline != nil && (deadline.AsDuration() < 15*time.Second || deadline.AsDuration() > 30*time.Minute):
+		return invalid("The dispatch_deadline must be between [15s, 30m].")
+	case t.GetCreateTime() != nil || t.GetDispatchCount() != 0 || t.GetFirstAttempt() != nil:
+		return invalid("A field of the task is output only.")
+	case h == nil:
+		return invalid("This stand-in supports HTTP targets only.")
+	case h.GetHttpMethod() != cloudtaskspb.HttpMethod_POST && h.GetHttpMethod() != cloudtaskspb.HttpMethod_HTTP_METHOD_UNSPECIFIED:
+		return invalid("This stand-in supports POST only.")
+	}
+	u, err := url.Parse(h.GetUrl())
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(h.GetUrl()) > maxURL {
+		return invalid("HttpRequest.url is invalid.")
+	}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(h.GetHeaders())) {
+		size += len(name) + len(h.GetHeaders()[name])
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-google-") || strings.HasPrefix(lower, "x-appengine-") || lower == "host" {
+			return invalid("The header %s is reserved.", name)
+		}
+	}
+	token := h.GetOidcToken()
+	switch {
+	case size > maxHeaders:
+		return invalid("The headers are too large.")
+	case h.GetOauthToken() != nil:
+		return invalid("This stand-in supports OIDC tokens only.")
+	case token != nil && !strings.Contains(token.GetServiceAccountEmail(), "@"):
+		return invalid("OidcToken.service_account_email is invalid.")
+	case token != nil && s.Issuer == nil:
+		return &googletest.Error{Code: http.StatusForbidden, Message: `The principal lacks IAM permission "iam.serviceAccounts.actAs" for the resource.`}
+	}
+	return nil
+}
