@@ -1,18 +1,19 @@
-// Package config reads the settings of rcshook from the environment into one
-// checked struct, and reports everything that is wrong with them at once.
+// Package config reads the settings of rcshook from the environment and from
+// rcshook.yaml into one checked struct, and reports all problems with them at once.
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 )
 
-// DefaultAgent is the name of the agent that the environment describes, and of
-// the one that sends when a request names none.
+// DefaultAgent is the name of the agent that the environment describes. It sends
+// the messages that do not name an agent.
 const DefaultAgent = "default"
 
-// DefaultTimeout is the budget of a request when RCSHOOK_TIMEOUT says nothing.
+// DefaultTimeout is the time budget of a request if RCSHOOK_TIMEOUT is not set.
 const DefaultTimeout = 20 * time.Second
 
 // Limits of the durations.
@@ -20,102 +21,99 @@ const (
 	// MaxTTL is the longest lifetime of a message that the platform accepts.
 	MaxTTL = 15 * 24 * time.Hour
 
-	// MaxTimeout is the longest time that Cloud Run gives a request.
+	// MaxTimeout is the longest request timeout of Cloud Run.
 	MaxTimeout = time.Hour
 )
 
-// Config is what rcshook is told by the people who run it.
+// NoQueue is the queue of a source whose messages are sent directly.
+const NoQueue = "none"
+
+// Config holds all settings.
 type Config struct {
-	// Agents are the RCS agents that can send, by name; at least one.
+	// Agents are the RCS agents that can send, by name. There is at least one.
 	Agents map[string]Agent
 
-	// Sources are the third parties whose webhooks become messages, by name; they
-	// come from the file.
+	// Sources are the third parties whose webhooks become messages, by name. They
+	// are configured in the file.
 	Sources map[string]Source
 
-	// File is the path of rcshook.yaml, or the secret that holds it; may be empty.
+	// File is the path of rcshook.yaml or the secret that contains it; may be empty.
 	File Secret
 
-	// APIKeys are the keys of direct callers, or the secret that holds them.
-	// Empty only with AllowUnauthenticated, or where tokens are taken.
+	// APIKeys are the keys of direct callers, or the secret that contains them. It
+	// is empty only with AllowUnauthenticated or Audience.
 	APIKeys Secret
 
-	// Audience and Emails are what ID tokens of Google must say to be as good as a
-	// key; both empty or neither.
+	// Audience and Emails are the accepted claims of Google ID tokens, which
+	// callers can send in place of a key. Either both are set or neither is.
 	Audience, Emails []string
 
 	// AllowUnauthenticated lets callers in without a key.
 	AllowUnauthenticated bool
 
-	// Region, Traffic and TTL hold for agents that do not say otherwise; see [Agent].
+	// Region, Traffic and TTL are the defaults for agents; see [Agent].
 	Region  string
 	Traffic string
 	TTL     time.Duration
 
-	// Country is the ISO 3166 alpha-2 code, in upper case, of numbers in
-	// national form; empty means that such numbers are refused.
+	// Country is the ISO 3166 alpha-2 code, in upper case, of phone numbers in
+	// national format. If it is empty, such numbers are rejected.
 	Country string
 
-	// Timeout is the budget of one request.
+	// Timeout is the time budget of one request.
 	Timeout time.Duration
 
-	// Queue is the queue of Cloud Tasks through which messages are sent,
-	// projects/*/locations/*/queues/*; empty means that they are sent at once.
+	// Queue is the Cloud Tasks queue for messages,
+	// projects/*/locations/*/queues/*. If it is empty, messages are sent directly.
 	Queue string
 
-	// QueueAccount is the service account whose ID tokens the tasks carry.
+	// QueueAccount is the service account of the tasks' ID tokens.
 	QueueAccount string
 
-	// URL is the function's own public address, without a slash at the end. Tasks
-	// are sent to it, and their tokens are made for it.
+	// URL is the public address of the function, without a trailing slash. It is
+	// the target of the tasks and the audience of their tokens.
 	URL string
 
-	// Project is the Google Cloud project that log lines are joined to traces in;
-	// empty means that they are not.
+	// Project is the Google Cloud project of the traces that log lines are linked
+	// to. If it is empty, they are not linked.
 	Project string
 
-	// RBMEndpoint and SecretManagerEndpoint are base URLs to use instead of
-	// Google's, without a slash at the end; empty means Google's.
+	// The endpoints are base URLs to use instead of Google's, without a trailing
+	// slash. OIDCEndpoint serves the public keys of Google's ID tokens.
 	RBMEndpoint           string
 	SecretManagerEndpoint string
-
-	// TasksEndpoint is the same for Cloud Tasks.
-	TasksEndpoint string
-
-	// OIDCEndpoint is the same for the public keys of Google's tokens.
-	OIDCEndpoint string
+	TasksEndpoint         string
+	OIDCEndpoint          string
 }
 
-// Agent is an RCS agent and how it sends by default.
+// Agent is an RCS agent and its defaults for messages.
 type Agent struct {
-	// ID is the agent ID, or the secret that holds it.
+	// ID is the agent ID, or the secret that contains it.
 	ID Secret
 
-	// Credentials is a service account key as JSON, or the secret that holds
-	// one; empty means Application Default Credentials.
+	// Credentials is a service account key as JSON, or the secret that contains
+	// one. If it is empty, Application Default Credentials are used.
 	Credentials Secret
 
-	// Region is us, europe or asia; empty means the region of [Config], and the
-	// global host if that is empty too.
+	// Region is us, europe or asia. It defaults to the region of [Config], then to
+	// the global host.
 	Region string
 
-	// Traffic is the messageTrafficType of messages that name none, as the API
-	// spells it; empty everywhere leaves it to the platform.
+	// Traffic is the messageTrafficType, as the API spells it, of messages that set
+	// none. If it is empty, the platform chooses.
 	Traffic string
 
-	// TTL is the lifetime of messages that name none; zero everywhere means no
-	// limit.
+	// TTL is the lifetime of messages that set none. Zero means no limit.
 	TTL time.Duration
 
-	// MessagesPerSecond is the pace at which one process sends; zero means that
-	// nothing holds messages back.
+	// MessagesPerSecond is the rate limit of one process. Zero means no limit.
 	MessagesPerSecond float64
 
-	// Countries are the ISO 3166 alpha-2 codes of the only countries whose
-	// numbers may be sent to; empty means all.
+	// Countries are the ISO 3166 alpha-2 codes of the countries that messages may
+	// be sent to. If it is empty, all are allowed.
 	Countries []string
 
-	// Fallback is who gets what RCS cannot deliver; nil means nobody.
+	// Fallback is the target for messages that RCS cannot deliver; may be nil.
 	Fallback *Fallback
 }
 
@@ -152,4 +150,51 @@ type Problem struct {
 	Suggestion       string
 }
 
-func (p Problem) String() string { return p.Position.String() + " " + p.Detail }
+func (p Problem) String() string {
+	if p.Path == "" && p.File != "" {
+		return p.Position.String() + ": " + p.Detail
+	}
+	return p.Position.String() + " " + p.Detail
+}
+
+// Position is where a setting was written.
+type Position struct {
+	File         string // empty for the environment
+	Line, Column int    // from 1; zero if the setting was not written
+	Path         string // of the setting in the file, such as sources.shop.map
+}
+
+func (p Position) String() string {
+	at := p.File
+	if p.Line > 0 {
+		at = fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+	}
+	if at == "" || p.Path == "" {
+		return at + p.Path
+	}
+	return at + " " + p.Path
+}
+
+// Name returns the last element of the path, such as map.
+func (p Position) Name() string { return p.Path[strings.LastIndexByte(p.Path, '.')+1:] }
+
+// Problemf returns a problem at p. Its text must not contain the value of the
+// setting, which may be a secret in the wrong place.
+func (p Position) Problemf(format string, args ...any) Problem {
+	return Problem{Position: p, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Join returns one [*Error] with the problems of all errs. If none has problems, it
+// is [errors.Join].
+func Join(errs ...error) error {
+	var problems []Problem
+	for _, err := range errs {
+		if e, ok := errors.AsType[*Error](err); ok {
+			problems = append(problems, e.Problems...)
+		}
+	}
+	if len(problems) > 0 {
+		return &Error{problems}
+	}
+	return errors.Join(errs...)
+}

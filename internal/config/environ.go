@@ -1,14 +1,23 @@
 package config
 
 import (
+	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
+	"math"
+	"net"
+	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// prefix begins the names of all settings.
+// prefix starts the names of all settings.
 const prefix = "RCSHOOK_"
 
 // The environment variables.
@@ -22,7 +31,7 @@ const (
 	envTraffic       = prefix + "TRAFFIC"
 	envTTL           = prefix + "TTL"
 	envTimeout       = prefix + "TIMEOUT"
-	envPace          = prefix + "MESSAGES_PER_SECOND"
+	envRate          = prefix + "MESSAGES_PER_SECOND"
 	envRBM           = prefix + "RBM_ENDPOINT"
 	envSecretManager = prefix + "SECRETMANAGER_ENDPOINT"
 	envConfig        = prefix + "CONFIG"
@@ -35,21 +44,20 @@ const (
 	envTasks         = prefix + "TASKS_ENDPOINT"
 )
 
-// envProject is the name that Google's own libraries read.
+// envProject is the variable that Google's own libraries read.
 const envProject = "GOOGLE_CLOUD_PROJECT"
 
 var settings = []string{
-	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry,
-	envTraffic, envTTL, envTimeout, envPace, envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC,
-	envQueue, envQueueAccount, envURL, envTasks,
+	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
+	envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC, envQueue, envQueueAccount, envURL, envTasks,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
-// [os.Environ] returns. A setting without a value counts as absent.
+// [os.Environ] returns. An empty variable counts as not set.
 //
-// The error is an [*Error] with a fault for every setting that is missing or
-// malformed, and for every variable that begins with RCSHOOK_ and is no setting: a
-// misspelt one would otherwise leave a door open, or shut, without a word.
+// The error is an [*Error] with every missing, invalid or unknown setting. Unknown
+// variables that start with RCSHOOK_ are errors because a misspelled one could
+// silently turn authentication off.
 func FromEnviron(environ []string) (Config, error) {
 	r := reader{values: make(map[string]string)}
 	project := ""
@@ -62,34 +70,19 @@ func FromEnviron(environ []string) (Config, error) {
 			r.values[name] = value
 		}
 	}
-	cfg := r.config()
-	cfg.Project = project
-	r.unknown()
-	if len(r.problems) > 0 {
-		return Config{}, &Error{r.problems}
-	}
-	return cfg, nil
-}
-
-// reader takes settings one by one and collects what is wrong with them.
-type reader struct {
-	values   map[string]string
-	problems []Problem
-}
-
-func (r *reader) config() Config {
 	cfg := Config{
 		Agents:                r.agents(),
 		Region:                r.region(),
 		Traffic:               r.traffic(),
-		TTL:                   r.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days"),
+		TTL:                   r.ttl(),
 		Country:               r.country(),
-		Timeout:               r.duration(envTimeout, MaxTimeout, "Cloud Run ends a request after an hour"),
+		Timeout:               r.duration(envTimeout, MaxTimeout, "Cloud Run ends a request after one hour"),
 		RBMEndpoint:           r.endpoint(envRBM),
 		SecretManagerEndpoint: r.endpoint(envSecretManager),
 		OIDCEndpoint:          r.endpoint(envOIDC),
 		TasksEndpoint:         r.endpoint(envTasks),
 		File:                  r.secret(envConfig),
+		Project:               project,
 	}
 	if a, ok := cfg.Agents[DefaultAgent]; ok {
 		a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
@@ -101,55 +94,327 @@ func (r *reader) config() Config {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
-	return cfg
+	for _, name := range slices.Sorted(maps.Keys(r.values)) {
+		if !slices.Contains(settings, name) {
+			short := strings.TrimPrefix(strings.ToUpper(name), prefix)
+			near := typo.Nearest(prefix+short, settings, len(short)/2+1)
+			r.problems = append(r.problems, unknown(Position{Path: name}, near, "is not a setting of rcshook", "remove it"))
+		}
+	}
+	if len(r.problems) > 0 {
+		return Config{}, &Error{r.problems}
+	}
+	return cfg, nil
 }
 
-func (r *reader) fault(setting, detail string) {
+// unknown returns the problem of an unknown setting. The fix is to use suggestion
+// or, without one, the given fix.
+func unknown(at Position, suggestion, detail, fix string) Problem {
+	if suggestion != "" {
+		fix = "did you mean " + suggestion + "?"
+	}
+	p := at.Problemf("%s; %s", detail, fix)
+	p.Unknown, p.Suggestion = true, suggestion
+	return p
+}
+
+// reader checks settings one by one and collects the problems with them.
+type reader struct {
+	values   map[string]string // by environment variable
+	problems []Problem
+}
+
+func (r *reader) has(setting string) bool { return r.values[setting] != "" }
+
+func (r *reader) problem(setting, detail string) {
 	r.problems = append(r.problems, Position{Path: setting}.Problemf("%s", detail))
 }
 
 // missing adds the problem that a required setting is not set.
-func (r *reader) missing(setting, detail string) {
-	p := Position{Path: setting}.Problemf("is missing%s", detail)
+func (r *reader) missing(setting, fix string) {
+	p := Position{Path: setting}.Problemf("is missing; %s", fix)
 	p.Missing = true
 	r.problems = append(r.problems, p)
 }
 
-// secret takes a setting that may be the name of a secret.
+// secret reads a value or the name of the secret that contains it.
 func (r *reader) secret(setting string) Secret {
 	s := Secret(r.values[setting])
 	if err := s.check(); err != nil {
-		r.fault(setting, err.Error())
+		r.problem(setting, err.Error())
 		return ""
 	}
 	return s
 }
 
-func (r *reader) has(setting string) bool { return r.values[setting] != "" }
-
-// unknown finds the variables that look like settings and are none.
-func (r *reader) unknown() {
-	for _, name := range slices.Sorted(maps.Keys(r.values)) {
-		if slices.Contains(settings, name) {
-			continue
+// agents reads the agent that the environment describes. It is optional if there is
+// a file, which can describe agents too.
+func (r *reader) agents() map[string]Agent {
+	if r.has(envConfig) && !r.has(envAgentID) {
+		if r.has(envCredentials) {
+			r.problem(envCredentials, "is set without "+envAgentID+"; set both, or neither and describe the agents in the file")
 		}
-		p := Position{Path: name}.Problemf("is not a setting of rcshook: remove it")
-		p.Unknown = true
-		if p.Suggestion = nearest(name); p.Suggestion != "" {
-			p.Detail = "is not a setting of rcshook: did you mean " + p.Suggestion + "?"
+		if r.has(envRate) {
+			r.problem(envRate, "is set without "+envAgentID+", whose rate it limits; set messages_per_second of the agents in the file")
 		}
-		r.problems = append(r.problems, p)
+		return map[string]Agent{}
 	}
+	return map[string]Agent{DefaultAgent: {ID: r.agentID(), Credentials: r.credentials(), MessagesPerSecond: r.rate()}}
 }
 
-// nearest returns the setting that name was probably meant to be, or "".
-func nearest(name string) string {
-	name = strings.TrimPrefix(strings.ToUpper(name), prefix)
-	best, least := "", len(name)/2+1
-	for _, setting := range settings {
-		if n := typo.Count(name, strings.TrimPrefix(setting, prefix), least); n < least {
-			best, least = setting, n
+func (r *reader) agentID() Secret {
+	if !r.has(envAgentID) {
+		r.missing(envAgentID, "set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET")
+		return ""
+	}
+	s := r.secret(envAgentID)
+	if s == "" || s.IsResource() {
+		return s
+	}
+	_, err := ParseAgentID(string(s))
+	switch {
+	case errors.Is(err, ErrKeyForAgentID):
+		r.problem(envAgentID, err.Error()+"; it may be swapped with "+envCredentials)
+	case err != nil:
+		r.problem(envAgentID, err.Error()+", or the name of a secret, projects/PROJECT/secrets/SECRET")
+	}
+	return s
+}
+
+func (r *reader) credentials() Secret {
+	s := r.secret(envCredentials)
+	switch value := s.Literal(); {
+	case value == "" || json.Valid([]byte(value)) && strings.HasPrefix(value, "{"):
+	case strings.HasPrefix(value, "{"):
+		r.problem(envCredentials, "contains invalid JSON, perhaps because of shell quoting; store the key file in Secret Manager and set this to projects/PROJECT/secrets/SECRET")
+	default:
+		r.problem(envCredentials, "must be the name of a secret, projects/PROJECT/secrets/SECRET, or a service account key as JSON; for a file, leave it empty and set GOOGLE_APPLICATION_CREDENTIALS")
+	}
+	return s
+}
+
+// tokens reads the claims of accepted Google ID tokens. An audience alone would
+// accept every service account of Google Cloud.
+func (r *reader) tokens() (audience, emails []string) {
+	list := func(setting string) []string {
+		if !r.has(setting) {
+			return nil
+		}
+		return strings.FieldsFunc(r.values[setting], func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
+	}
+	audience, emails = list(envAudience), list(envEmails)
+	switch {
+	case len(audience) > 0 && len(emails) == 0:
+		r.missing(envEmails, "list the service accounts that may call; any account can get a token for an audience")
+	case len(audience) == 0 && len(emails) > 0:
+		r.missing(envAudience, "set it to the audience of the tokens, usually the address of this function")
+	}
+	return audience, emails
+}
+
+// callers reads the settings for authentication. Exactly one of keys, tokens or
+// both, and no authentication must be chosen.
+func (r *reader) callers() (keys Secret, allow bool) {
+	keys = r.secret(envAPIKeys)
+	if value := keys.Literal(); value != "" && strings.Trim(value, ", \t\r\n") == "" {
+		r.problem(envAPIKeys, "does not contain a key; set it to one or more keys separated by commas, or to the secret that contains them")
+	}
+	switch strings.ToLower(r.values[envAllow]) {
+	case "", "false", "0":
+	case "true", "1":
+		allow = true
+	default:
+		r.problem(envAllow, "must be true or false")
+		return keys, false
+	}
+	tokens := r.has(envAudience) || r.has(envEmails)
+	switch {
+	case allow && tokens:
+		r.problem(envAllow, "is true while "+envAudience+" is set, so tokens would not be checked; set only one of the two")
+	case allow && r.has(envAPIKeys):
+		r.problem(envAllow, "is true while "+envAPIKeys+" is set, so keys would not be checked; set only one of the two")
+	case !allow && !tokens && !r.has(envAPIKeys):
+		r.missing(envAPIKeys, "set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; to allow all callers, as behind Cloud Run IAM, set "+envAllow+"=true")
+	}
+	return keys, allow
+}
+
+func (r *reader) region() string {
+	region := strings.ToLower(r.values[envRegion])
+	switch region {
+	case "", "us", "europe", "asia":
+	case "eu":
+		r.problem(envRegion, "must be us, europe or asia; write europe")
+	default:
+		r.problem(envRegion, "must be us, europe or asia; leave it empty for the global host")
+	}
+	return region
+}
+
+// countries are the codes of ISO 3166-1, and three more that phone numbers use:
+// Ascension, Tristan da Cunha and Kosovo.
+const countries = "AC AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ " +
+	"CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA GB GD GE GF " +
+	"GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP KE KG KH KI KM KN KP KR KW " +
+	"KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MT MU MV MW MX MY MZ NA NC NE NF NG NI NL " +
+	"NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST " +
+	"SV SX SY SZ TA TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW"
+
+func (r *reader) country() string {
+	country := strings.ToUpper(r.values[envCountry])
+	switch {
+	case country == "" || len(country) == 2 && slices.Contains(strings.Fields(countries), country):
+	case country == "UK":
+		r.problem(envCountry, "must be an ISO 3166 country code; write GB")
+	default:
+		r.problem(envCountry, "must be an ISO 3166 country code with two letters, such as US or DE")
+	}
+	return country
+}
+
+// trafficTypes maps our names of the traffic types to the API's.
+var trafficTypes = map[string]string{
+	"otp":             "AUTHENTICATION",
+	"authentication":  "AUTHENTICATION",
+	"transaction":     "TRANSACTION",
+	"promotion":       "PROMOTION",
+	"service":         "SERVICEREQUEST",
+	"servicerequest":  "SERVICEREQUEST",
+	"acknowledgement": "ACKNOWLEDGEMENT",
+}
+
+func (r *reader) traffic() string {
+	traffic, ok := trafficTypes[strings.ToLower(r.values[envTraffic])]
+	if !ok && r.has(envTraffic) {
+		r.problem(envTraffic, "must be otp, transaction, promotion, service or acknowledgement")
+	}
+	return traffic
+}
+
+func (r *reader) ttl() time.Duration {
+	return r.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days")
+}
+
+// badDuration is the detail of a value that [parseDuration] does not accept.
+const badDuration = "must be a duration; write 10m, 90s, or a number of seconds"
+
+// parseDuration accepts 10m, 3600s or a plain number of seconds.
+func parseDuration(text string) (time.Duration, error) {
+	if seconds, err := strconv.ParseInt(text, 10, 32); err == nil {
+		return time.Duration(seconds) * time.Second, nil
+	}
+	return time.ParseDuration(text)
+}
+
+func (r *reader) duration(setting string, limit time.Duration, reason string) time.Duration {
+	if !r.has(setting) {
+		return 0
+	}
+	d, err := parseDuration(r.values[setting])
+	switch {
+	case err != nil:
+		r.problem(setting, badDuration)
+	case d <= 0:
+		r.problem(setting, "must be greater than zero; leave it empty for the default")
+	case d > limit:
+		r.problem(setting, "is too long: "+reason)
+	}
+	return d
+}
+
+// minRate and maxRate are not limits of the platform. They catch typos.
+const (
+	minRate = 1.0 / 3600
+	maxRate = 1000
+)
+
+// rate reads a number of messages per second, which may be a fraction.
+func (r *reader) rate() float64 {
+	if !r.has(envRate) {
+		return 0
+	}
+	perSecond, err := strconv.ParseFloat(r.values[envRate], 64)
+	switch {
+	case err != nil || math.IsNaN(perSecond):
+		r.problem(envRate, "must be a number of messages per second; write 5, or 0.5 for one every two seconds")
+	case perSecond <= 0:
+		r.problem(envRate, "must be greater than zero; leave it empty for no limit")
+	case perSecond < minRate:
+		r.problem(envRate, "is less than one message per hour")
+	case perSecond > maxRate:
+		r.problem(envRate, fmt.Sprintf("is more than %d messages per second; leave it empty for no limit", maxRate))
+	}
+	return perSecond
+}
+
+// endpoint reads a base URL. HTTP without TLS is accepted on loopback only, because
+// access tokens and secrets are sent there.
+func (r *reader) endpoint(setting string) string {
+	if !r.has(setting) {
+		return ""
+	}
+	u, err := url.Parse(r.values[setting])
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
+		r.problem(setting, "must be a URL such as https://proxy.example.com or http://localhost:8081")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		r.problem(setting, "must be a base URL: scheme, host and path, without a user, query or fragment")
+	case u.Scheme == "http" && !IsLoopback(r.values[setting]):
+		r.problem(setting, "must start with https:// unless it is on this machine (localhost), because access tokens are sent there")
+	default:
+		return strings.TrimRight(u.String(), "/")
+	}
+	return ""
+}
+
+// IsLoopback reports whether address is an HTTP URL on this machine: its host is
+// localhost or a loopback address.
+func IsLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// The forms of queue and account names. They do not limit the length, because
+// counted repetitions take long to compile and Cloud Tasks rejects long names.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues
+var (
+	queueForm   = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/locations/[a-z0-9-]+/queues/[A-Za-z0-9-]+$`)
+	accountForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*@[a-z0-9.-]+\.[a-z]+$`)
+)
+
+const badQueue = "must be the full name of a queue, projects/PROJECT/locations/LOCATION/queues/QUEUE"
+
+// queue reads the queue and the settings for its tasks. The account and the address
+// are useful without a queue: the function still accepts tasks that are left in one.
+//
+// The address is a setting and not taken from requests, because a caller could then
+// redirect the tasks and their tokens.
+func (r *reader) queue() (name, account, address string) {
+	const example = "the public address of this function, such as https://rcshook-123456789012.us-central1.run.app"
+	name, account = r.values[envQueue], strings.ToLower(r.values[envQueueAccount])
+	if r.has(envURL) {
+		address = strings.TrimRight(r.values[envURL], "/")
+		if checkURL(address) != "" || strings.Contains(address, "?") {
+			r.problem(envURL, "must be "+example+", without a query")
 		}
 	}
-	return best
+	if name != "" && !queueForm.MatchString(name) {
+		r.problem(envQueue, badQueue)
+	}
+	switch {
+	case account != "" && !accountForm.MatchString(account):
+		r.problem(envQueueAccount, "must be a service account, NAME@PROJECT.iam.gserviceaccount.com")
+	case account == "" && name != "":
+		r.missing(envQueueAccount, "set it to the service account of the queue's tasks; ID tokens of other accounts are rejected")
+	}
+	if (name != "" || account != "") && !r.has(envURL) {
+		r.missing(envURL, "set it to "+example+"; the queue sends its tasks there")
+	}
+	return name, account, address
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// enough are settings that say no more than they must.
-func enough(more ...string) []string {
+// minimal returns the required settings and more.
+func minimal(more ...string) []string {
 	return append([]string{"PATH=/bin", "RCSHOOK_AGENT_ID=brand_agent", "RCSHOOK_API_KEYS=k"}, more...)
 }
 
@@ -27,7 +27,7 @@ func TestFromEnviron(t *testing.T) {
 		want    config.Config
 	}{
 		{
-			"enough", enough(),
+			"minimal", minimal(),
 			config.Config{Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second},
 		},
 		{
@@ -52,7 +52,7 @@ func TestFromEnviron(t *testing.T) {
 			},
 		},
 		{
-			"tokens of Google and a file",
+			"Google ID tokens and a file",
 			[]string{
 				"RCSHOOK_CONFIG=rcshook.yaml", "RCSHOOK_OIDC_AUDIENCE=https://a.example.com, https://b.example.com",
 				"RCSHOOK_OIDC_EMAILS=robot@p.iam.gserviceaccount.com", "RCSHOOK_OIDC_ENDPOINT=http://localhost:8081/",
@@ -64,7 +64,7 @@ func TestFromEnviron(t *testing.T) {
 		},
 		{
 			"a queue",
-			enough("RCSHOOK_QUEUE=projects/p-1/locations/us-central1/queues/Messages-1", "RCSHOOK_QUEUE_ACCOUNT=Tasks@p-1.iam.gserviceaccount.com",
+			minimal("RCSHOOK_QUEUE=projects/p-1/locations/us-central1/queues/Messages-1", "RCSHOOK_QUEUE_ACCOUNT=Tasks@p-1.iam.gserviceaccount.com",
 				"RCSHOOK_URL=https://rcshook-1.us-central1.run.app/", "RCSHOOK_TASKS_ENDPOINT=http://localhost:8081"),
 			config.Config{
 				Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second,
@@ -73,23 +73,23 @@ func TestFromEnviron(t *testing.T) {
 			},
 		},
 		{
-			"a queue that runs empty", enough("RCSHOOK_QUEUE_ACCOUNT=t@p.iam.gserviceaccount.com", "RCSHOOK_URL=http://localhost:8080"),
+			"tasks without a queue", minimal("RCSHOOK_QUEUE_ACCOUNT=t@p.iam.gserviceaccount.com", "RCSHOOK_URL=http://localhost:8080"),
 			config.Config{
 				Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second,
 				QueueAccount: "t@p.iam.gserviceaccount.com", URL: "http://localhost:8080",
 			},
 		},
 		{
-			"open",
+			"no authentication",
 			[]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=TRUE"},
 			config.Config{Agents: agent(config.Agent{ID: "a"}), AllowUnauthenticated: true, Timeout: 20 * time.Second},
 		},
 		{
-			"empty is absent", enough("RCSHOOK_REGION=", "RCSHOOK_TTL= ", "RCSHOOK_NONSENSE=", "RCSHOOK_ALLOW_UNAUTHENTICATED="),
+			"empty variables", minimal("RCSHOOK_REGION=", "RCSHOOK_TTL= ", "RCSHOOK_NONSENSE=", "RCSHOOK_ALLOW_UNAUTHENTICATED="),
 			config.Config{Agents: agent(config.Agent{ID: "brand_agent"}), APIKeys: "k", Timeout: 20 * time.Second},
 		},
 		{
-			"literal key", enough("RCSHOOK_CREDENTIALS=\ufeff{\"type\": \"x\"}\n"),
+			"literal credentials", minimal("RCSHOOK_CREDENTIALS=\ufeff{\"type\": \"x\"}\n"),
 			config.Config{Agents: agent(config.Agent{ID: "brand_agent", Credentials: `{"type": "x"}`}), APIKeys: "k", Timeout: 20 * time.Second},
 		},
 	}
@@ -107,7 +107,7 @@ func TestFromEnviron(t *testing.T) {
 	}
 }
 
-// plain undoes the hiding of secrets, so that a difference shows.
+// plain converts secrets to strings, so that a diff shows them.
 func plain(c config.Config) any {
 	type agent struct {
 		ID, Credentials string
@@ -124,80 +124,80 @@ func plain(c config.Config) any {
 	}{agents, string(c.APIKeys), c}
 }
 
-func TestFromEnviron_faults(t *testing.T) {
+func TestFromEnviron_problems(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
 		environ []string
-		want    string // the settings at fault, in order
-		hint    string // in the detail of the first
+		want    string // settings with problems, in order
+		hint    string // part of the first detail
 	}{
-		{"nothing", nil, "RCSHOOK_AGENT_ID RCSHOOK_API_KEYS", "projects/PROJECT/secrets/SECRET"},
-		{"no door", []string{"RCSHOOK_AGENT_ID=a"}, "RCSHOOK_API_KEYS", "RCSHOOK_ALLOW_UNAUTHENTICATED=true"},
-		{"door shut", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=false"}, "RCSHOOK_API_KEYS", "RCSHOOK_ALLOW_UNAUTHENTICATED=true"},
-		{"two doors", enough("RCSHOOK_ALLOW_UNAUTHENTICATED=true"), "RCSHOOK_ALLOW_UNAUTHENTICATED", "keep one of the two"},
-		{"maybe", enough("RCSHOOK_ALLOW_UNAUTHENTICATED=yess"), "RCSHOOK_ALLOW_UNAUTHENTICATED", "true or false"},
-		{"no keys", enough("RCSHOOK_API_KEYS=, ,"), "RCSHOOK_API_KEYS", "holds no key"},
-		{"misspelt", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEY=k"}, "RCSHOOK_API_KEYS RCSHOOK_API_KEY", "is missing"},
-		{"misspelt beside", enough("RCSHOOK_CREDENTIAL=k"), "RCSHOOK_CREDENTIAL", "did you mean RCSHOOK_CREDENTIALS?"},
-		{"too long", enough("RCSHOOK_COUNTRY_CODE=US"), "RCSHOOK_COUNTRY_CODE", "did you mean RCSHOOK_COUNTRY?"},
-		{"lower case", enough("rcshook_region=us"), "rcshook_region", "did you mean RCSHOOK_REGION?"},
-		{"unlike any", enough("RCSHOOK_QQQQ_WWWWWWWW=x"), "RCSHOOK_QQQQ_WWWWWWWW", "remove it"},
-		{"audience of anybody", enough("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_EMAILS", "any account"},
-		{"a queue alone", enough("RCSHOOK_QUEUE=projects/p/locations/l/queues/q"), "RCSHOOK_QUEUE_ACCOUNT RCSHOOK_URL", "of no other one"},
-		{"a queue by its last name", enough("RCSHOOK_QUEUE=messages", "RCSHOOK_QUEUE_ACCOUNT=a@b.c", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE", "projects/PROJECT/locations/LOCATION/queues/QUEUE"},
-		{"a name for an account", enough("RCSHOOK_QUEUE_ACCOUNT=tasks", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE_ACCOUNT", "NAME@PROJECT.iam.gserviceaccount.com"},
-		{"an account without an address", enough("RCSHOOK_QUEUE_ACCOUNT=a@b.c"), "RCSHOOK_URL", "to which the queue sends its tasks"},
-		{"an address in the clear", enough("RCSHOOK_URL=http://x.example.com"), "RCSHOOK_URL", "must be the public address"},
-		{"an address with a query", enough("RCSHOOK_URL=https://x.example.com/?a"), "RCSHOOK_URL", "without a query"},
-		{"no address", enough("RCSHOOK_URL=x.example.com"), "RCSHOOK_URL", "must be the public address"},
-		{"emails without audience", enough("RCSHOOK_OIDC_EMAILS=x"), "RCSHOOK_OIDC_AUDIENCE", "the address of this function"},
+		{"no settings", nil, "RCSHOOK_AGENT_ID RCSHOOK_API_KEYS", "projects/PROJECT/secrets/SECRET"},
+		{"no authentication", []string{"RCSHOOK_AGENT_ID=a"}, "RCSHOOK_API_KEYS", "RCSHOOK_ALLOW_UNAUTHENTICATED=true"},
+		{"authentication without a key", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=false"}, "RCSHOOK_API_KEYS", "RCSHOOK_ALLOW_UNAUTHENTICATED=true"},
+		{"keys that are not checked", minimal("RCSHOOK_ALLOW_UNAUTHENTICATED=true"), "RCSHOOK_ALLOW_UNAUTHENTICATED", "set only one of the two"},
+		{"neither true nor false", minimal("RCSHOOK_ALLOW_UNAUTHENTICATED=yess"), "RCSHOOK_ALLOW_UNAUTHENTICATED", "true or false"},
+		{"only commas", minimal("RCSHOOK_API_KEYS=, ,"), "RCSHOOK_API_KEYS", "does not contain a key"},
+		{"misspelled required setting", []string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEY=k"}, "RCSHOOK_API_KEYS RCSHOOK_API_KEY", "is missing"},
+		{"misspelled", minimal("RCSHOOK_CREDENTIAL=k"), "RCSHOOK_CREDENTIAL", "did you mean RCSHOOK_CREDENTIALS?"},
+		{"longer name", minimal("RCSHOOK_COUNTRY_CODE=US"), "RCSHOOK_COUNTRY_CODE", "did you mean RCSHOOK_COUNTRY?"},
+		{"lower case", minimal("rcshook_region=us"), "rcshook_region", "did you mean RCSHOOK_REGION?"},
+		{"unlike any setting", minimal("RCSHOOK_QQQQ_WWWWWWWW=x"), "RCSHOOK_QQQQ_WWWWWWWW", "remove it"},
+		{"audience without emails", minimal("RCSHOOK_OIDC_AUDIENCE=x"), "RCSHOOK_OIDC_EMAILS", "any account"},
+		{"queue alone", minimal("RCSHOOK_QUEUE=projects/p/locations/l/queues/q"), "RCSHOOK_QUEUE_ACCOUNT RCSHOOK_URL", "other accounts are rejected"},
+		{"short name of a queue", minimal("RCSHOOK_QUEUE=messages", "RCSHOOK_QUEUE_ACCOUNT=a@b.c", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE", "projects/PROJECT/locations/LOCATION/queues/QUEUE"},
+		{"account without a domain", minimal("RCSHOOK_QUEUE_ACCOUNT=tasks", "RCSHOOK_URL=https://x.example.com"), "RCSHOOK_QUEUE_ACCOUNT", "NAME@PROJECT.iam.gserviceaccount.com"},
+		{"account without an address", minimal("RCSHOOK_QUEUE_ACCOUNT=a@b.c"), "RCSHOOK_URL", "the queue sends its tasks there"},
+		{"address without TLS", minimal("RCSHOOK_URL=http://x.example.com"), "RCSHOOK_URL", "must be the public address"},
+		{"address with a query", minimal("RCSHOOK_URL=https://x.example.com/?a"), "RCSHOOK_URL", "without a query"},
+		{"address without a scheme", minimal("RCSHOOK_URL=x.example.com"), "RCSHOOK_URL", "must be the public address"},
+		{"emails without audience", minimal("RCSHOOK_OIDC_EMAILS=x"), "RCSHOOK_OIDC_AUDIENCE", "the address of this function"},
 		{
-			"tokens and an open door",
+			"tokens that are not checked",
 			[]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_OIDC_AUDIENCE=x", "RCSHOOK_OIDC_EMAILS=y", "RCSHOOK_ALLOW_UNAUTHENTICATED=1"},
-			"RCSHOOK_ALLOW_UNAUTHENTICATED", "keep one of the two",
+			"RCSHOOK_ALLOW_UNAUTHENTICATED", "set only one of the two",
 		},
-		{"half an agent beside the file", []string{"RCSHOOK_CONFIG=f", "RCSHOOK_CREDENTIALS={}", "RCSHOOK_API_KEYS=k"}, "RCSHOOK_CREDENTIALS", "set both, or none"},
-		{"blank in ID", enough("RCSHOOK_AGENT_ID=my agent"), "RCSHOOK_AGENT_ID", "one word"},
-		{"swapped", enough(`RCSHOOK_AGENT_ID={"type":"service_account"}`), "RCSHOOK_AGENT_ID", "swapped with RCSHOOK_CREDENTIALS"},
-		{"no secret", enough("RCSHOOK_AGENT_ID=projects/p/secret/s"), "RCSHOOK_AGENT_ID", "is not the name of a secret"},
-		{"placeholder", enough("RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/s"), "RCSHOOK_CREDENTIALS", "is not the name of a secret"},
-		{"regional", enough("RCSHOOK_API_KEYS=projects/p/locations/us-east1/secrets/s"), "RCSHOOK_API_KEYS", "regional"},
-		{"access path", enough("RCSHOOK_CREDENTIALS=projects/p/secrets/s/versions/1:access"), "RCSHOOK_CREDENTIALS", "is not the name of a secret"},
-		{"file name", enough("RCSHOOK_CREDENTIALS=/etc/key.json"), "RCSHOOK_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"},
-		{"broken key", enough(`RCSHOOK_CREDENTIALS={type: x}`), "RCSHOOK_CREDENTIALS", "broken JSON"},
-		{"region", enough("RCSHOOK_REGION=mars"), "RCSHOOK_REGION", "us, europe or asia"},
-		{"eu", enough("RCSHOOK_REGION=eu"), "RCSHOOK_REGION", "write europe"},
-		{"country", enough("RCSHOOK_COUNTRY=XX"), "RCSHOOK_COUNTRY", "two letters"},
-		{"two countries", enough("RCSHOOK_COUNTRY=DE AT"), "RCSHOOK_COUNTRY", "two letters"},
-		{"uk", enough("RCSHOOK_COUNTRY=uk"), "RCSHOOK_COUNTRY", "write GB"},
-		{"traffic", enough("RCSHOOK_TRAFFIC=SERVICE_REQUEST"), "RCSHOOK_TRAFFIC", "otp, transaction"},
-		{"ttl", enough("RCSHOOK_TTL=soon"), "RCSHOOK_TTL", "10m, 90s"},
-		{"ttl zero", enough("RCSHOOK_TTL=0"), "RCSHOOK_TTL", "more than zero"},
-		{"ttl negative", enough("RCSHOOK_TTL=-1s"), "RCSHOOK_TTL", "more than zero"},
-		{"ttl long", enough("RCSHOOK_TTL=360h1s"), "RCSHOOK_TTL", "15 days"},
-		{"ttl very long", enough("RCSHOOK_TTL=99999999999"), "RCSHOOK_TTL", "10m, 90s"},
-		{"timeout", enough("RCSHOOK_TIMEOUT=61m"), "RCSHOOK_TIMEOUT", "after an hour"},
-		{"pace in words", enough("RCSHOOK_MESSAGES_PER_SECOND=five"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
-		{"pace with a comma", enough("RCSHOOK_MESSAGES_PER_SECOND=0,5"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
-		{"pace that is no number", enough("RCSHOOK_MESSAGES_PER_SECOND=NaN"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
-		{"pace of nothing", enough("RCSHOOK_MESSAGES_PER_SECOND=0"), "RCSHOOK_MESSAGES_PER_SECOND", "leave it out"},
-		{"pace of less", enough("RCSHOOK_MESSAGES_PER_SECOND=-1"), "RCSHOOK_MESSAGES_PER_SECOND", "leave it out"},
-		{"slow pace", enough("RCSHOOK_MESSAGES_PER_SECOND=1e-9"), "RCSHOOK_MESSAGES_PER_SECOND", "one message an hour"},
-		{"endless pace", enough("RCSHOOK_MESSAGES_PER_SECOND=inf"), "RCSHOOK_MESSAGES_PER_SECOND", "more than 1000"},
-		{"misspelt pace", enough("RCSHOOK_MESSAGE_PER_SECOND=5"), "RCSHOOK_MESSAGE_PER_SECOND", "did you mean RCSHOOK_MESSAGES_PER_SECOND?"},
+		{"credentials without an agent", []string{"RCSHOOK_CONFIG=f", "RCSHOOK_CREDENTIALS={}", "RCSHOOK_API_KEYS=k"}, "RCSHOOK_CREDENTIALS", "set both, or neither"},
+		{"space in the agent ID", minimal("RCSHOOK_AGENT_ID=my agent"), "RCSHOOK_AGENT_ID", "one word"},
+		{"swapped", minimal(`RCSHOOK_AGENT_ID={"type":"service_account"}`), "RCSHOOK_AGENT_ID", "swapped with RCSHOOK_CREDENTIALS"},
+		{"misspelled resource name", minimal("RCSHOOK_AGENT_ID=projects/p/secret/s"), "RCSHOOK_AGENT_ID", "must be the name of a secret"},
+		{"placeholder", minimal("RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/s"), "RCSHOOK_CREDENTIALS", "must be the name of a secret"},
+		{"regional", minimal("RCSHOOK_API_KEYS=projects/p/locations/us-east1/secrets/s"), "RCSHOOK_API_KEYS", "regional"},
+		{"access path", minimal("RCSHOOK_CREDENTIALS=projects/p/secrets/s/versions/1:access"), "RCSHOOK_CREDENTIALS", "must be the name of a secret"},
+		{"file name", minimal("RCSHOOK_CREDENTIALS=/etc/key.json"), "RCSHOOK_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"},
+		{"invalid JSON", minimal(`RCSHOOK_CREDENTIALS={type: x}`), "RCSHOOK_CREDENTIALS", "invalid JSON"},
+		{"region", minimal("RCSHOOK_REGION=mars"), "RCSHOOK_REGION", "us, europe or asia"},
+		{"eu", minimal("RCSHOOK_REGION=eu"), "RCSHOOK_REGION", "write europe"},
+		{"country", minimal("RCSHOOK_COUNTRY=XX"), "RCSHOOK_COUNTRY", "two letters"},
+		{"two countries", minimal("RCSHOOK_COUNTRY=DE AT"), "RCSHOOK_COUNTRY", "two letters"},
+		{"uk", minimal("RCSHOOK_COUNTRY=uk"), "RCSHOOK_COUNTRY", "write GB"},
+		{"traffic", minimal("RCSHOOK_TRAFFIC=SERVICE_REQUEST"), "RCSHOOK_TRAFFIC", "otp, transaction"},
+		{"ttl", minimal("RCSHOOK_TTL=soon"), "RCSHOOK_TTL", "10m, 90s"},
+		{"ttl zero", minimal("RCSHOOK_TTL=0"), "RCSHOOK_TTL", "greater than zero"},
+		{"ttl negative", minimal("RCSHOOK_TTL=-1s"), "RCSHOOK_TTL", "greater than zero"},
+		{"ttl long", minimal("RCSHOOK_TTL=360h1s"), "RCSHOOK_TTL", "15 days"},
+		{"ttl very long", minimal("RCSHOOK_TTL=99999999999"), "RCSHOOK_TTL", "10m, 90s"},
+		{"timeout", minimal("RCSHOOK_TIMEOUT=61m"), "RCSHOOK_TIMEOUT", "after one hour"},
+		{"rate in words", minimal("RCSHOOK_MESSAGES_PER_SECOND=five"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
+		{"rate with a comma", minimal("RCSHOOK_MESSAGES_PER_SECOND=0,5"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
+		{"NaN", minimal("RCSHOOK_MESSAGES_PER_SECOND=NaN"), "RCSHOOK_MESSAGES_PER_SECOND", "write 5, or 0.5"},
+		{"zero rate", minimal("RCSHOOK_MESSAGES_PER_SECOND=0"), "RCSHOOK_MESSAGES_PER_SECOND", "leave it empty"},
+		{"negative rate", minimal("RCSHOOK_MESSAGES_PER_SECOND=-1"), "RCSHOOK_MESSAGES_PER_SECOND", "leave it empty"},
+		{"slow rate", minimal("RCSHOOK_MESSAGES_PER_SECOND=1e-9"), "RCSHOOK_MESSAGES_PER_SECOND", "one message per hour"},
+		{"infinite rate", minimal("RCSHOOK_MESSAGES_PER_SECOND=inf"), "RCSHOOK_MESSAGES_PER_SECOND", "more than 1000"},
+		{"misspelled rate", minimal("RCSHOOK_MESSAGE_PER_SECOND=5"), "RCSHOOK_MESSAGE_PER_SECOND", "did you mean RCSHOOK_MESSAGES_PER_SECOND?"},
 		{
-			"pace of no agent",
+			"rate without an agent",
 			[]string{"RCSHOOK_CONFIG=f", "RCSHOOK_MESSAGES_PER_SECOND=5", "RCSHOOK_API_KEYS=k"},
-			"RCSHOOK_MESSAGES_PER_SECOND", "at the agents of the file",
+			"RCSHOOK_MESSAGES_PER_SECOND", "of the agents in the file",
 		},
-		{"no URL", enough("RCSHOOK_RBM_ENDPOINT=localhost:8081"), "RCSHOOK_RBM_ENDPOINT", "http://localhost:8081"},
-		{"no host", enough("RCSHOOK_RBM_ENDPOINT=http://:8081"), "RCSHOOK_RBM_ENDPOINT", "must be a URL"},
-		{"other scheme", enough("RCSHOOK_RBM_ENDPOINT=ftp://h"), "RCSHOOK_RBM_ENDPOINT", "must be a URL"},
-		{"clear text", enough("RCSHOOK_SECRETMANAGER_ENDPOINT=http://10.0.0.1"), "RCSHOOK_SECRETMANAGER_ENDPOINT", "https://"},
-		{"looks local", enough("RCSHOOK_RBM_ENDPOINT=http://localhost.example.com"), "RCSHOOK_RBM_ENDPOINT", "https://"},
-		{"user", enough("RCSHOOK_RBM_ENDPOINT=https://u:p@h"), "RCSHOOK_RBM_ENDPOINT", "without a user"},
-		{"query", enough("RCSHOOK_RBM_ENDPOINT=https://h?x"), "RCSHOOK_RBM_ENDPOINT", "query"},
+		{"no URL", minimal("RCSHOOK_RBM_ENDPOINT=localhost:8081"), "RCSHOOK_RBM_ENDPOINT", "http://localhost:8081"},
+		{"no host", minimal("RCSHOOK_RBM_ENDPOINT=http://:8081"), "RCSHOOK_RBM_ENDPOINT", "must be a URL"},
+		{"other scheme", minimal("RCSHOOK_RBM_ENDPOINT=ftp://h"), "RCSHOOK_RBM_ENDPOINT", "must be a URL"},
+		{"no TLS", minimal("RCSHOOK_SECRETMANAGER_ENDPOINT=http://10.0.0.1"), "RCSHOOK_SECRETMANAGER_ENDPOINT", "https://"},
+		{"looks local", minimal("RCSHOOK_RBM_ENDPOINT=http://localhost.example.com"), "RCSHOOK_RBM_ENDPOINT", "https://"},
+		{"user", minimal("RCSHOOK_RBM_ENDPOINT=https://u:p@h"), "RCSHOOK_RBM_ENDPOINT", "without a user"},
+		{"query", minimal("RCSHOOK_RBM_ENDPOINT=https://h?x"), "RCSHOOK_RBM_ENDPOINT", "query"},
 		{
 			"everything at once",
 			[]string{
@@ -213,8 +213,8 @@ func TestFromEnviron_faults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := config.FromEnviron(tt.environ)
-			var problems *config.Error
-			if !errors.As(err, &problems) {
+			problems, ok := errors.AsType[*config.Error](err)
+			if !ok {
 				t.Fatalf("FromEnviron = %v, want a *config.Error", err)
 			}
 			var names []string
@@ -245,7 +245,7 @@ func TestFromEnviron_hidesValues(t *testing.T) {
 		"TTL", "TIMEOUT", "RBM_ENDPOINT", "SECRETMANAGER_ENDPOINT", "UNKNOWN",
 	} {
 		for _, value := range []string{marker, "projects/" + marker, "{" + marker, "http://u:" + marker + "@h"} {
-			_, err := config.FromEnviron(enough("RCSHOOK_" + name + "=" + value))
+			_, err := config.FromEnviron(minimal("RCSHOOK_" + name + "=" + value))
 			if err == nil {
 				t.Errorf("RCSHOOK_%s=%s: no error", name, value)
 			} else if strings.Contains(err.Error(), "hunter2") {
@@ -261,7 +261,7 @@ func TestFromEnviron_traffic(t *testing.T) {
 		"otp": "AUTHENTICATION", "AUTHENTICATION": "AUTHENTICATION", "Transaction": "TRANSACTION", "promotion": "PROMOTION",
 		"service": "SERVICEREQUEST", "SERVICEREQUEST": "SERVICEREQUEST", "acknowledgement": "ACKNOWLEDGEMENT",
 	} {
-		got, err := config.FromEnviron(enough("RCSHOOK_TRAFFIC=" + value))
+		got, err := config.FromEnviron(minimal("RCSHOOK_TRAFFIC=" + value))
 		if err != nil || got.Traffic != want {
 			t.Errorf("RCSHOOK_TRAFFIC=%s: %q, %v, want %q", value, got.Traffic, err, want)
 		}
@@ -273,7 +273,7 @@ func TestFromEnviron_loopback(t *testing.T) {
 	for _, endpoint := range []string{
 		"http://localhost:8081", "http://127.0.0.1:1", "http://127.9.9.9", "http://[::1]:8081/x", "http://LOCALHOST", "http://sim.localhost:80",
 	} {
-		got, err := config.FromEnviron(enough("RCSHOOK_RBM_ENDPOINT=" + endpoint))
+		got, err := config.FromEnviron(minimal("RCSHOOK_RBM_ENDPOINT=" + endpoint))
 		if err != nil || got.RBMEndpoint != endpoint {
 			t.Errorf("RCSHOOK_RBM_ENDPOINT=%s: %q, %v, want it as it is", endpoint, got.RBMEndpoint, err)
 		}

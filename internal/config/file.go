@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -10,75 +9,80 @@ import (
 	"time"
 )
 
-// File is rcshook.yaml: the agents that the environment does not describe, and
-// the third parties whose webhooks become messages.
+// File is rcshook.yaml: more agents, and the third parties whose webhooks become
+// messages.
 type File struct {
 	Agents  map[string]Agent
 	Sources map[string]Source
 }
 
-// Source is a third party: how it proves who it is, and what its events become.
+// Source is a third party: how its requests are authenticated, and how its events
+// become messages.
 type Source struct {
-	// Preset joins what is known of a sender; see package source. Empty is a
-	// sender that Scheme describes.
+	// Preset is the name of a known sender; see package source. If it is empty,
+	// Scheme describes the sender.
 	Preset string `yaml:"preset"`
 
-	// Secrets are what the sender signs with or shows. Each is valid, so that
-	// one can be replaced without a gap.
+	// Secrets are the sender's signing keys or tokens. All are valid, so that one
+	// can be replaced without downtime.
 	Secrets []Secret `yaml:"secret"`
 
-	// Scheme overrides that of the preset, field by field.
+	// Scheme overrides fields of the preset's scheme.
 	Scheme Scheme `yaml:"scheme"`
 
-	// URL is the public address of this source as the sender knows it, for
-	// senders that sign it.
+	// URL is the public address of this source, for senders that sign it.
 	URL string `yaml:"url"`
 
-	// Audience and Emails are what the ID tokens of Google must say.
+	// Audience and Emails are the required claims of Google ID tokens.
 	Audience []string `yaml:"audience"`
 	Emails   []string `yaml:"emails"`
 
-	// Map is a jq program that makes payloads of an event.
+	// Map is a jq program that turns an event into payloads.
 	Map Program `yaml:"map"`
 
-	// EventID is a jq program that finds what identifies an event, instead of
-	// that of the preset.
+	// EventID is a jq program that returns the ID of an event. It replaces that of
+	// the preset.
 	EventID Program `yaml:"event_id"`
 
-	// Agent is the name of the agent that sends, unless the payload names one.
+	// Agent is the name of the agent for payloads that do not name one.
 	Agent string `yaml:"agent"`
 
-	// Country is the default country of national numbers.
+	// Country is the default country of phone numbers in national format.
 	Country string `yaml:"country"`
 
-	// Countries are the only ones whose numbers may be sent to; empty means all.
+	// Countries are the countries that messages may be sent to. If it is empty, all
+	// are allowed.
 	Countries []string `yaml:"countries"`
 
-	// Profile is strict or soft; empty means soft.
+	// Profile is strict or soft; it defaults to soft.
 	Profile string `yaml:"profile"`
 
-	// Timeout is the budget of a request; zero means what suits the sender.
+	// Timeout is the time budget of a request. Zero means the default of the preset.
 	Timeout time.Duration `yaml:"timeout"`
 
-	// Fallback is who gets what RCS cannot deliver.
+	// Fallback is the target for messages that RCS cannot deliver; may be nil.
 	Fallback *Fallback `yaml:"fallback"`
 
-	// Queue is the queue of Cloud Tasks for messages of this source, or [NoQueue];
-	// empty means that of the function.
+	// Queue is the Cloud Tasks queue for messages of this source, or [NoQueue]. It
+	// defaults to the queue of the function.
 	Queue string `yaml:"queue"`
 
-	// Cases is a folder of sample events and the messages they become, beside
-	// the file, for "rcshook check".
+	// Cases is a folder, relative to the file, of sample events and the expected
+	// messages. The command "rcshook check" runs them.
 	Cases string `yaml:"cases"`
 
 	// Name is the key of the source in the file.
 	Name string
 
-	// At tells where each field was written.
+	// At holds the position of each field.
 	At Positions
 }
 
-// Scheme says how requests prove who sent them; package source explains the types.
+// String returns the name only, so that printing a source shows no secret.
+func (s Source) String() string { return fmt.Sprintf("source %s", s.Name) }
+
+// Scheme describes how requests are authenticated; package source documents the
+// types.
 type Scheme struct {
 	Type            string        `yaml:"type"`
 	Header          []string      `yaml:"header"`
@@ -96,51 +100,54 @@ type Scheme struct {
 	At Positions
 }
 
-// Fallback is a target for messages that RCS cannot deliver: an SMS provider, or
-// a catch hook of a no-code tool.
+// Fallback is a target for messages that RCS cannot deliver, such as an SMS provider
+// or a webhook of a no-code tool.
 type Fallback struct {
 	URL    string `yaml:"url"`
-	Secret Secret `yaml:"secret"` // of Standard Webhooks: whsec_ and base64
+	Secret Secret `yaml:"secret"` // Standard Webhooks: whsec_ and base64
 
 	At Positions
 }
 
-// file is what [File] looks like in YAML.
-type file struct {
-	Agents  map[string]agentEntry `yaml:"agents"`
-	Sources map[string]Source     `yaml:"sources"`
-}
-
+// agentEntry is an [Agent] in YAML.
 type agentEntry struct {
 	ID          Secret    `yaml:"id"`
 	Credentials Secret    `yaml:"credentials"`
 	Region      string    `yaml:"region"`
 	Traffic     string    `yaml:"traffic"`
 	TTL         string    `yaml:"ttl"`
-	Pace        string    `yaml:"messages_per_second"`
+	Rate        string    `yaml:"messages_per_second"`
 	Countries   []string  `yaml:"countries"`
 	Fallback    *Fallback `yaml:"fallback"`
 
 	At Positions
 }
 
-// ParseFile reads rcshook.yaml. Name is how its problems call it.
+// ParseFile parses rcshook.yaml. Problems refer to the file by name.
 //
-// The error is an [*Error] with every fault that can be told without knowing the
-// presets and the mapping language; package source finds the others. What could be
-// read is returned all the same, so that both can be reported at once.
+// The error is an [*Error] with every problem that can be found without the presets
+// and jq; package source finds the others. The valid part of the file is returned
+// together with an error, so that both packages can report at once.
 func ParseFile(name string, data []byte) (File, error) {
-	var raw file
+	var raw struct {
+		Agents  map[string]agentEntry `yaml:"agents"`
+		Sources map[string]Source     `yaml:"sources"`
+	}
 	r := fileReader{problems: DecodeYAML(name, data, &raw)}
 	f := File{Agents: make(map[string]Agent), Sources: make(map[string]Source)}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
-		a.At = a.At.orAt(name, "agents."+key)
+		if a.At == nil { // an empty entry
+			a.At = Positions{"": {File: name, Path: "agents." + key}}
+		}
 		f.Agents[key] = r.agent(a)
 	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Sources)) {
 		s := raw.Sources[key]
-		s.Name, s.At = key, s.At.orAt(name, "sources."+key)
+		s.Name = key
+		if s.At == nil {
+			s.At = Positions{"": {File: name, Path: "sources." + key}}
+		}
 		f.Sources[key] = r.source(s)
 	}
 	if len(r.problems) > 0 {
@@ -149,95 +156,88 @@ func ParseFile(name string, data []byte) (File, error) {
 	return f, nil
 }
 
-// With returns c with what the file says. The error is an [*Error].
+// With returns c with the agents and sources of f. The error is an [*Error].
 func (c Config) With(name string, f File) (Config, error) {
-	var problems []Problem
+	var r fileReader
 	agents := maps.Clone(c.Agents)
 	for key, a := range f.Agents {
 		if _, ok := agents[key]; ok {
-			problems = append(problems, Position{File: name, Path: "agents." + key}.Problemf("is described by %s too: keep one of the two", envAgentID))
+			r.problem(Position{File: name, Path: "agents." + key}, "is also described by %s; remove one of the two", envAgentID)
 		}
 		agents[key] = a
 	}
 	if _, ok := agents[DefaultAgent]; !ok {
-		problems = append(problems, Position{File: name, Path: "agents"}.Problemf("has no agent called %s: describe it here, or set %s", DefaultAgent, envAgentID))
+		r.problem(Position{File: name, Path: "agents"}, "must include an agent named %s; add it, or set %s", DefaultAgent, envAgentID)
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Sources)) {
 		if s := f.Sources[key]; s.Queue != "" && s.Queue != NoQueue && c.QueueAccount == "" {
-			problems = append(problems, s.At.Of("queue").Problemf("names a queue, and %s and %s are not set: the queue has to know where to send its tasks, and as whom", envURL, envQueueAccount))
+			r.problem(s.At.Of("queue"), "needs %s and %s, which are not set: the address and the service account of the queue's tasks", envURL, envQueueAccount)
 		}
 	}
-	if len(problems) > 0 {
-		return c, &Error{problems}
+	if len(r.problems) > 0 {
+		return c, &Error{r.problems}
 	}
 	c.Agents, c.Sources = agents, f.Sources
 	return c, nil
 }
 
+// fileReader checks the entries of a file and collects the problems with them.
 type fileReader struct{ problems []Problem }
 
-func (r *fileReader) fault(at Position, format string, args ...any) {
+func (r *fileReader) problem(at Position, format string, args ...any) {
 	r.problems = append(r.problems, at.Problemf(format, args...))
 }
 
-// agent reads an agent by the rules of the environment, where the same settings
+// agent checks an agent by the rules of the environment, where the same settings
 // have longer names.
 func (r *fileReader) agent(e agentEntry) Agent {
 	names := map[string]string{
 		envAgentID: "id", envCredentials: "credentials", envRegion: "region", envTraffic: "traffic", envTTL: "ttl",
-		envPace: "messages_per_second",
+		envRate: "messages_per_second",
 	}
 	settings := reader{values: map[string]string{
 		envAgentID: string(e.ID), envCredentials: string(e.Credentials), envRegion: e.Region, envTraffic: e.Traffic, envTTL: e.TTL,
-		envPace: e.Pace,
+		envRate: e.Rate,
 	}}
 	a := Agent{
-		ID:          settings.agentID(),
-		Credentials: settings.credentials(),
-		Region:      settings.region(),
-		Traffic:     settings.traffic(),
-		TTL:         settings.duration(envTTL, MaxTTL, "RCS keeps a message for at most 15 days"),
-
-		MessagesPerSecond: settings.pace(),
+		ID:                settings.agentID(),
+		Credentials:       settings.credentials(),
+		Region:            settings.region(),
+		Traffic:           settings.traffic(),
+		TTL:               settings.ttl(),
+		MessagesPerSecond: settings.rate(),
 	}
-	for _, f := range settings.problems {
+	for _, p := range settings.problems {
 		for long, short := range names {
-			f.Detail = strings.ReplaceAll(f.Detail, long, short)
+			p.Detail = strings.ReplaceAll(p.Detail, long, short)
 		}
-		f.Position = e.At.Of(names[f.Path])
-		r.problems = append(r.problems, f)
+		p.Position = e.At.Of(names[p.Path])
+		r.problems = append(r.problems, p)
 	}
 	a.Countries = r.countries(e.Countries, e.At.Of("countries"))
 	a.Fallback = r.fallback(e.Fallback)
 	return a
 }
 
-// sourceName reports whether a name may stand in a path and in a log.
-func sourceName(name string) bool {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	return name != "" && len(name) <= 64 && strings.Contains(letters, name[:1]) && strings.Trim(name, letters+"-_") == ""
-}
-
 func (r *fileReader) source(s Source) Source {
-	if !sourceName(s.Name) {
-		r.fault(s.At[""], "is the end of an address, /hooks/NAME: use at most 64 letters, digits, - and _")
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	if s.Name == "" || len(s.Name) > 64 || !strings.Contains(letters, s.Name[:1]) || strings.Trim(s.Name, letters+"-_") != "" {
+		r.problem(s.At[""], "is not a valid name for the path /hooks/NAME; use at most 64 letters, digits, - and _")
 	}
 	if s.Preset == "" && s.Scheme.Type == "" {
-		r.fault(s.At.Of("preset"), "is missing: name the sender, such as stripe, or bearer for a token in a header")
+		r.problem(s.At.Of("preset"), "is missing; name the sender, such as stripe, or use bearer for a token in a header")
 	}
 	for i, secret := range s.Secrets {
 		if secret == "" {
-			r.fault(s.At.Of("secret"), "is empty (the value number %d)", i+1)
+			r.problem(s.At.Of("secret"), "is empty (value %d)", i+1)
 		}
 	}
-	switch s.Profile {
-	case "", "soft", "strict":
-	default:
-		r.fault(s.At.Of("profile"), "must be soft or strict")
+	if s.Profile != "" && s.Profile != "soft" && s.Profile != "strict" {
+		r.problem(s.At.Of("profile"), "must be soft or strict")
 	}
 	if s.URL != "" {
-		if problem := checkURL(s.URL); problem != "" {
-			r.fault(s.At.Of("url"), "%s", problem)
+		if detail := checkURL(s.URL); detail != "" {
+			r.problem(s.At.Of("url"), "%s", detail)
 		}
 	}
 	s.Country = r.country(s.Country, s.At.Of("country"))
@@ -248,18 +248,18 @@ func (r *fileReader) source(s Source) Source {
 	case NoQueue, "false", "no", "off":
 		s.Queue = NoQueue
 	default:
-		if problem := checkQueue(s.Queue); problem != "" {
-			r.fault(s.At.Of("queue"), "%s; or none, to send at once", problem)
+		if !queueForm.MatchString(s.Queue) {
+			r.problem(s.At.Of("queue"), "%s, or none to send directly", badQueue)
 		}
 	}
 	return s
 }
 
-// countries reads an allow-list. One that is there and empty would allow nothing
-// or everything, depending on who reads it.
+// countries checks an allowlist. An empty one is ambiguous: it could allow no country
+// or all.
 func (r *fileReader) countries(list []string, at Position) []string {
 	if list != nil && len(list) == 0 {
-		r.fault(at, "is empty: name the countries that may be sent to, or leave it out to allow all")
+		r.problem(at, "is empty; list the countries that messages may be sent to, or remove it to allow all")
 	}
 	var checked []string
 	for _, c := range list {
@@ -271,67 +271,42 @@ func (r *fileReader) countries(list []string, at Position) []string {
 func (r *fileReader) country(text string, at Position) string {
 	settings := reader{values: map[string]string{envCountry: text}}
 	country := settings.country()
-	for _, f := range settings.problems {
-		r.fault(at, "%s", f.Detail)
+	for _, p := range settings.problems {
+		p.Position = at
+		r.problems = append(r.problems, p)
 	}
 	return country
 }
+
+// secretCommand prints a new secret for Standard Webhooks.
+const secretCommand = `echo "whsec_$(openssl rand -base64 32)"`
 
 func (r *fileReader) fallback(f *Fallback) *Fallback {
 	if f == nil {
 		return nil
 	}
-	switch problem := checkURL(f.URL); {
+	switch detail := checkURL(f.URL); {
 	case f.URL == "":
-		r.fault(f.At.Of("url"), "is missing: it gets what RCS cannot deliver")
-	case problem != "":
-		r.fault(f.At.Of("url"), "%s", problem)
+		r.problem(f.At.Of("url"), "is missing; set it to the address for messages that RCS cannot deliver")
+	case detail != "":
+		r.problem(f.At.Of("url"), "%s", detail)
 	}
 	if f.Secret == "" {
-		r.fault(f.At.Of("secret"), "is missing: the target proves with it that a request is ours; make one with %s", secretRecipe)
+		r.problem(f.At.Of("secret"), "is missing; the target verifies our signature with it; create one with %s", secretCommand)
 	}
 	return f
 }
 
-// secretRecipe makes a secret of Standard Webhooks.
-const secretRecipe = `echo "whsec_$(openssl rand -base64 32)"`
-
-// checkURL tells what is wrong with an address that requests go to or come from.
+// checkURL returns the problem with an address of requests, or "".
 func checkURL(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
 		return "must be a URL such as https://example.com/path"
 	case u.User != nil || u.Fragment != "":
-		return "must be a URL without a user and a fragment"
+		return "must be a URL without a user or fragment"
 	case u.Scheme == "http" && !IsLoopback(text):
-		return "must begin with https:// unless it is on this machine (localhost)"
+		return "must start with https:// unless it is on this machine (localhost)"
 	}
 	return ""
-}
-
-// String names the source, and no more: printing it shows no secret.
-func (s Source) String() string { return fmt.Sprintf("source %s", s.Name) }
-
-// Join makes one error of several: of the problems of all, where they have any, and
-// else of the errors themselves.
-func Join(errs ...error) error {
-	var problems []Problem
-	var collect func(error)
-	collect = func(err error) {
-		switch e := err.(type) { //nolint:errorlint // each is unwrapped below
-		case nil:
-		case *Error:
-			problems = append(problems, e.Problems...)
-		case interface{ Unwrap() []error }:
-			for _, inner := range e.Unwrap() {
-				collect(inner)
-			}
-		}
-	}
-	joined := errors.Join(errs...)
-	if collect(joined); len(problems) > 0 {
-		return &Error{problems}
-	}
-	return joined
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-const wholeFile = `# Everything that a file can say.
+const wholeFile = `# Every field of the file.
 agents:
   default:
     id: projects/p/secrets/rcs-agent-id
@@ -76,83 +76,95 @@ func TestParseFile(t *testing.T) {
 	}
 }
 
-// plainSecrets makes differences of secrets show.
+// plainSecrets shows the differences of secrets.
 var plainSecrets = cmp.Transformer("plain", func(s config.Secret) string { return string(s) })
 
-func TestParseFile_faults(t *testing.T) {
+func TestParseFile_problems(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
 		text string
 		want []string
 	}{
-		{"nothing", "", nil},
+		{"empty", "", nil},
 		{"only a comment", "# later\n", nil},
-		{"no YAML", "sources: [", []string{"f.yaml:1:10 is not YAML: sequence end token ']' not found"}},
-		{"list", "- a", []string{"f.yaml must have keys and values of its own, below it and indented"}},
-		{"text", "sources: none", []string{"f.yaml:1:1 sources must have keys and values of its own, below it and indented"}},
-		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:8 begins a second document: a file has one"}},
+		{"invalid YAML", "sources: [", []string{"f.yaml:2:1: invalid YAML: did not find expected node content while parsing a flow node from line 2"}},
+		{"list", "- a", []string{"f.yaml:1:1: must be a mapping: indented lines of key: value"}},
+		{"text", "sources: none", []string{"f.yaml:1:1 sources must be a mapping: indented lines of key: value"}},
+		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:1: second document; a file must contain only one"}},
 		{
 			"everything at once",
 			"sorces: {}\nagents:\n  default: {id: a, regoin: us, ttl: soon}\n  other:\nsources:\n  shop:\n    preset: stripe\n    secrt: x\n    preset: github\n    timeout: 0\n    profile: hard\n",
 			[]string{
-				"f.yaml:1:1 sorces is not a key here: did you mean sources?",
-				"f.yaml:3:20 agents.default.regoin is not a key here: did you mean region?",
-				"f.yaml:9:5 sources.shop.preset is there twice",
-				"f.yaml:8:5 sources.shop.secrt is not a key here: did you mean secret?",
-				"f.yaml:10:5 sources.shop.timeout must be a length of time: write 10m, 90s, or a number of seconds",
-				"f.yaml:3:32 agents.default.ttl is not a length of time: write 10m, 90s, or a number of seconds",
-				"f.yaml agents.other.id is missing: set it to the agent's ID from the RCS for Business console, or to the secret that holds it, projects/PROJECT/secrets/SECRET",
+				"f.yaml:1:1 sorces is an unknown key; did you mean sources?",
+				"f.yaml:3:20 agents.default.regoin is an unknown key; did you mean region?",
+				"f.yaml:8:5 sources.shop.secrt is an unknown key; did you mean secret?",
+				"f.yaml:9:5 sources.shop.preset is a duplicate key",
+				"f.yaml:10:5 sources.shop.timeout must be a duration; write 10m, 90s, or a number of seconds",
+				"f.yaml:3:32 agents.default.ttl must be a duration; write 10m, 90s, or a number of seconds",
+				"f.yaml agents.other.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
 				"f.yaml:11:5 sources.shop.profile must be soft or strict",
 			},
 		},
 		{
-			"far from everything", "sources: {s: {preset: p, unimaginable: 1}}",
-			[]string{"f.yaml:1:26 sources.s.unimaginable is not a key here: the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, queue, cases"},
+			"unlike any key", "sources: {s: {preset: p, unimaginable: 1}}",
+			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, queue, cases"},
 		},
 		{
-			"a queue by its last name", "sources: {s: {preset: p, queue: messages}}",
-			[]string{"f.yaml:1:26 sources.s.queue is not the name of a queue: write projects/PROJECT/locations/LOCATION/queues/QUEUE; or none, to send at once"},
+			"short name of a queue", "sources: {s: {preset: p, queue: messages}}",
+			[]string{"f.yaml:1:26 sources.s.queue must be the full name of a queue, projects/PROJECT/locations/LOCATION/queues/QUEUE, or none to send directly"},
 		},
 		{
 			"anchors", "sources:\n  a: &x {preset: p}\n  b: *x\n",
 			[]string{
-				"f.yaml:2:3 sources.a uses an anchor, an alias or a tag, which this file does not have: write the value out",
-				"f.yaml:3:3 sources.b uses an anchor, an alias or a tag, which this file does not have: write the value out",
-				"f.yaml sources.a.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
-				"f.yaml sources.b.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
+				"f.yaml:2:3 sources.a must not use an anchor, alias or tag; write the value out",
+				"f.yaml:3:3 sources.b must not use an anchor, alias or tag; write the value out",
+				"f.yaml sources.a.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
+				"f.yaml sources.b.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
 			},
 		},
 		{
-			"wrong kinds", "sources: {s: {preset: [a], secret: [projects/p/secret/x, \"\"], country: UK, countries: [], url: ftp://x, scheme: hmac}}",
+			"merge keys and complex keys", "<<: {}\n? [a]\n: b\nagents: {a: {id: !!str x}}\n",
 			[]string{
-				"f.yaml:1:15 sources.s.preset must be one value",
-				"f.yaml:1:37 sources.s.secret[0] is not the name of a secret: write projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER, PROJECT being the project's ID or number",
-				"f.yaml:1:105 sources.s.scheme must have keys and values of its own, below it and indented",
-				"f.yaml:1:15 sources.s.preset is missing: name the sender, such as stripe, or bearer for a token in a header",
-				"f.yaml:1:28 sources.s.secret is empty (the value number 2)",
+				"f.yaml:1:1 << must have plain text as its keys",
+				"f.yaml:2:3: must have plain text as its keys",
+				"f.yaml:4:14 agents.a.id must not use an anchor, alias or tag; write the value out",
+				"f.yaml:4:14 agents.a.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
+			},
+		},
+		{"unclosed quote", "a: 'x\n", []string{"f.yaml:2:1: invalid YAML: found unexpected end of stream while scanning a quoted scalar from line 1"}},
+		{"an alias that could be a secret", "a: *hunter2", []string{"f.yaml:1:4: invalid YAML: unknown anchor"}},
+		{"control character", "a: \x00", []string{"f.yaml: invalid YAML: control characters are not allowed (value: 0)"}},
+		{
+			"wrong types", "sources: {s: {preset: [a], secret: [projects/p/secret/x, \"\"], country: UK, countries: [], url: ftp://x, scheme: hmac}}",
+			[]string{
+				"f.yaml:1:15 sources.s.preset must be a single value",
+				"f.yaml:1:37 sources.s.secret[0] must be the name of a secret, projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER; PROJECT is the project's ID or number",
+				"f.yaml:1:105 sources.s.scheme must be a mapping: indented lines of key: value",
+				"f.yaml:1:15 sources.s.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
+				"f.yaml:1:28 sources.s.secret is empty (value 2)",
 				"f.yaml:1:91 sources.s.url must be a URL such as https://example.com/path",
-				"f.yaml:1:63 sources.s.country must be a code of ISO 3166: write GB",
-				"f.yaml:1:76 sources.s.countries is empty: name the countries that may be sent to, or leave it out to allow all",
+				"f.yaml:1:63 sources.s.country must be an ISO 3166 country code; write GB",
+				"f.yaml:1:76 sources.s.countries is empty; list the countries that messages may be sent to, or remove it to allow all",
 			},
 		},
 		{
-			"name that is no path", "sources: {a/b: {preset: p}}",
-			[]string{"f.yaml:1:11 sources.a/b is the end of an address, /hooks/NAME: use at most 64 letters, digits, - and _"},
+			"name with a slash", "sources: {a/b: {preset: p}}",
+			[]string{"f.yaml:1:11 sources.a/b is not a valid name for the path /hooks/NAME; use at most 64 letters, digits, - and _"},
 		},
 		{
-			"pace", "agents: {a: {id: a, messages_per_second: 0}, b: {id: b, messages_per_seconds: 5}, c: {id: c, messages_per_second: fast}}",
+			"rate limit", "agents: {a: {id: a, messages_per_second: 0}, b: {id: b, messages_per_seconds: 5}, c: {id: c, messages_per_second: fast}}",
 			[]string{
-				"f.yaml:1:57 agents.b.messages_per_seconds is not a key here: did you mean messages_per_second?",
-				"f.yaml:1:21 agents.a.messages_per_second must be more than zero; leave it out to hold nothing back",
-				"f.yaml:1:94 agents.c.messages_per_second is not a number of messages a second: write 5, or 0.5 for one in two seconds",
+				"f.yaml:1:57 agents.b.messages_per_seconds is an unknown key; did you mean messages_per_second?",
+				"f.yaml:1:21 agents.a.messages_per_second must be greater than zero; leave it empty for no limit",
+				"f.yaml:1:94 agents.c.messages_per_second must be a number of messages per second; write 5, or 0.5 for one every two seconds",
 			},
 		},
 		{
 			"fallback", "sources: {s: {preset: p, fallback: {url: http://sms.example.com}}}",
 			[]string{
-				"f.yaml:1:37 sources.s.fallback.url must begin with https:// unless it is on this machine (localhost)",
-				"f.yaml:1:26 sources.s.fallback.secret is missing: the target proves with it that a request is ours; make one with " + `echo "whsec_$(openssl rand -base64 32)"`,
+				"f.yaml:1:37 sources.s.fallback.url must start with https:// unless it is on this machine (localhost)",
+				"f.yaml:1:26 sources.s.fallback.secret is missing; the target verifies our signature with it; create one with " + `echo "whsec_$(openssl rand -base64 32)"`,
 			},
 		},
 	} {
@@ -160,7 +172,7 @@ func TestParseFile_faults(t *testing.T) {
 			t.Parallel()
 			_, err := config.ParseFile("f.yaml", []byte(test.text))
 			var got []string
-			if e := (*config.Error)(nil); errors.As(err, &e) {
+			if e, ok := errors.AsType[*config.Error](err); ok {
 				for _, f := range e.Problems {
 					got = append(got, f.String())
 				}
@@ -172,7 +184,7 @@ func TestParseFile_faults(t *testing.T) {
 	}
 }
 
-// Where a program is broken is found in the file, however it is written there.
+// Errors in a program are located in every style of YAML text.
 func TestProgram_At(t *testing.T) {
 	t.Parallel()
 	const broken = "HERE"
@@ -198,7 +210,7 @@ func TestProgram_At(t *testing.T) {
 	}
 }
 
-// No file makes the reader panic, and what it refuses it explains.
+// No file makes the parser panic, and every error lists problems.
 func FuzzParseFile(f *testing.F) {
 	f.Add(wholeFile)
 	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x"} {
@@ -209,13 +221,13 @@ func FuzzParseFile(f *testing.F) {
 		for _, s := range parsed.Sources {
 			s.Map.At(len(s.Map.Text))
 		}
-		if e := (*config.Error)(nil); err != nil && (!errors.As(err, &e) || len(e.Problems) == 0) {
+		if e, ok := errors.AsType[*config.Error](err); err != nil && (!ok || len(e.Problems) == 0) {
 			t.Errorf("ParseFile(%q) = %v, want an *Error with problems", text, err)
 		}
 	})
 }
 
-// A queue needs to know where to send its tasks, and as whom.
+// A queue needs the address and the account for its tasks.
 func TestWith_queue(t *testing.T) {
 	t.Parallel()
 	const text = "sources: {s: {preset: p, secret: x, queue: projects/p/locations/l/queues/q}, t: {preset: p, secret: x, queue: none}}"
@@ -225,7 +237,7 @@ func TestWith_queue(t *testing.T) {
 	}
 	c := config.Config{Agents: map[string]config.Agent{"default": {ID: "a"}}}
 	_, err = c.With("f.yaml", file)
-	const want = "config: f.yaml:1:37 sources.s.queue names a queue, and RCSHOOK_URL and RCSHOOK_QUEUE_ACCOUNT are not set: the queue has to know where to send its tasks, and as whom"
+	const want = "config: f.yaml:1:37 sources.s.queue needs RCSHOOK_URL and RCSHOOK_QUEUE_ACCOUNT, which are not set: the address and the service account of the queue's tasks"
 	if err == nil || err.Error() != want {
 		t.Errorf("With = %v, want %s", err, want)
 	}

@@ -7,29 +7,25 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+
+	"github.com/rcshook/rcshook/rbm"
 )
 
-// Secret is a setting that should not be seen: the resource name of a Secret
-// Manager secret (projects/*/secrets/*, optionally /versions/*), or the value
-// itself, or nothing. However it is printed, logged or encoded, a value shows as
-// [redacted]; a resource name is no secret and shows as it is.
+// Secret is a setting that must not be shown: the resource name of a Secret Manager
+// secret (projects/*/secrets/*, optionally /versions/*), the value itself, or empty.
+// However it is printed, logged or encoded, a value shows as [redacted]. A resource
+// name is not a secret and shows as it is.
 type Secret string
 
-const redacted = "[redacted]"
-
-// resourcePrefix tells resource names from values.
-const resourcePrefix = "projects/"
-
 // A counted repetition of up to 255 would take a millisecond of every start to
-// compile; Secret Manager refuses longer names by itself.
+// compile; Secret Manager rejects longer names.
 var resourceForm = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/secrets/[A-Za-z0-9_-]+(/versions/[A-Za-z0-9_-]+)?$`)
 
-// IsResource reports whether s is the name of a secret, rather than a value or
-// nothing.
-func (s Secret) IsResource() bool { return strings.HasPrefix(string(s), resourcePrefix) }
+// IsResource reports whether s is the name of a secret.
+func (s Secret) IsResource() bool { return strings.HasPrefix(string(s), "projects/") }
 
-// Resource returns the full name of the secret version that s names, the latest
-// when s names none. It reports false when s is a value or empty.
+// Resource returns the full name of the secret version that s names; the version
+// defaults to latest. It reports false if s is a value or empty.
 func (s Secret) Resource() (name string, ok bool) {
 	if !s.IsResource() {
 		return "", false
@@ -40,7 +36,7 @@ func (s Secret) Resource() (name string, ok bool) {
 	return string(s) + "/versions/latest", true
 }
 
-// Literal returns the value that s is, or "" when s names a secret.
+// Literal returns the value that s holds, or "" if s names a secret.
 func (s Secret) Literal() string {
 	if s.IsResource() {
 		return ""
@@ -53,14 +49,13 @@ func (s Secret) String() string {
 	if s == "" || s.IsResource() {
 		return string(s)
 	}
-	return redacted
+	return "[redacted]"
 }
 
-// GoString is String as a Go expression.
+// GoString returns String as a Go expression.
 func (s Secret) GoString() string { return fmt.Sprintf("config.Secret(%q)", s.String()) }
 
-// Format prints what String returns, whatever the verb: some verbs would pass
-// String by.
+// Format prints String for every verb; some verbs would not call it.
 func (s Secret) Format(f fmt.State, verb rune) {
 	switch {
 	case verb == 'v' && f.Flag('#'):
@@ -72,26 +67,66 @@ func (s Secret) Format(f fmt.State, verb rune) {
 	}
 }
 
-// LogValue is what package log/slog logs.
+// LogValue returns String for package log/slog.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is what encoders such as encoding/json write.
+// MarshalText returns String for encoders such as encoding/json.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Malformed resource names, by the mistake that was made.
-var (
-	errResource = errors.New("is not the name of a secret: write projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER, PROJECT being the project's ID or number")
-	errRegional = errors.New("names a regional secret, which is not supported: use a global one, projects/PROJECT/secrets/SECRET")
-)
-
-// check finds what is wrong with a resource name. Values are not checked.
+// check returns the problem with a resource name. It does not check values.
 func (s Secret) check() error {
 	switch {
 	case !s.IsResource() || resourceForm.MatchString(string(s)):
 		return nil
 	case strings.Contains(string(s), "/locations/"):
-		return errRegional
+		return errors.New("names a regional secret, which is not supported; use a global one, projects/PROJECT/secrets/SECRET")
 	default:
-		return errResource
+		return errors.New("must be the name of a secret, projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER; PROJECT is the project's ID or number")
 	}
+}
+
+// Trim removes whitespace and a byte order mark around a secret; editors and shells
+// add them.
+func Trim(text string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "\uFEFF"))
+}
+
+// Errors of [ParseAgentID].
+var (
+	// ErrNoAgentID means that the text is empty.
+	ErrNoAgentID = errors.New("is empty")
+
+	// ErrKeyForAgentID means that the text is a key file, probably because two
+	// settings are swapped.
+	ErrKeyForAgentID = errors.New("is a key file, not an agent ID")
+
+	// ErrNotAgentID means that the text is not an agent ID.
+	ErrNotAgentID = errors.New("is not an agent ID, which is one word such as my_brand_k3x9a1bc_agent")
+)
+
+// maxAgentID is far above the length of the IDs that the platform assigns.
+const maxAgentID = 200
+
+// ParseAgentID returns the agent ID in a text: trimmed and without the domain
+// "@rbm.goog". The error is [ErrNoAgentID], [ErrKeyForAgentID] or [ErrNotAgentID]
+// and never contains any of the text.
+func ParseAgentID(text string) (string, error) {
+	text = Trim(text)
+	id := strings.TrimSuffix(text, rbm.AgentDomain)
+	switch {
+	case id == "":
+		return "", ErrNoAgentID
+	case strings.HasPrefix(text, "{") || strings.Contains(text, "PRIVATE KEY"):
+		return "", ErrKeyForAgentID
+	case len(id) > maxAgentID || strings.ContainsFunc(id, notInAgentID):
+		return "", ErrNotAgentID
+	default:
+		return id, nil
+	}
+}
+
+// notInAgentID reports whether an agent ID cannot contain r. The ID is part of URLs
+// and of the hash of message IDs, so it must not contain invisible characters.
+func notInAgentID(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune(`"'<>\{}[]/?&#%,;`, r)
 }

@@ -30,7 +30,7 @@ func TestSecret_hidden(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", s, "config", holder)
 	printed = append(printed, s.String(), s.GoString(), string(encoded), log.String(), fmt.Sprint(fmt.Errorf("x: %v", s)))
 	for _, text := range printed {
-		// A literal in hexadecimal is a literal all the same.
+		// A literal in hexadecimal is still readable.
 		if strings.Contains(text, marker) || strings.Contains(strings.ToLower(text), fmt.Sprintf("%x", marker)) {
 			t.Errorf("printed: %s", text)
 		}
@@ -47,7 +47,7 @@ func TestSecret(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		secret   config.Secret
-		resource string // "" when it is none
+		resource string // "" if it is not a resource
 		literal  string
 		printed  string
 	}{

@@ -30,7 +30,7 @@ const (
 // readers are what reads for us what strangers write. encoding/json, which most of the
 // rest imports, is left out: all that would have to be built anew.
 var readers = []string{
-	"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/go-json-experiment/", "github.com/goccy/go-yaml/", "github.com/itchyny/gojq", "github.com/rcshook/",
+	"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/go-json-experiment/", "go.yaml.in/yaml/", "github.com/itchyny/gojq", "github.com/rcshook/",
 }
 
 func main() {
