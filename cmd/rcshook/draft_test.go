@@ -66,14 +66,14 @@ func TestDraft_errors(t *testing.T) {
 	t.Parallel()
 	const noObject = `expected one JSON object, such as {"to": "+12025550123", "text": "Hello"}`
 	for text, want := range map[string]string{
-		"":                         "nothing in it",
+		"":                         "it is empty",
 		"[]":                       noObject,
 		`"a"`:                      noObject,
-		"{} {}":                    "more follows after the end of the JSON at line 1, column 4",
-		`{"a": 1`:                  "the JSON breaks off at line 1, column 8",
-		"{\n\"a\": 1,\n\"b\" 2\n}": "broken JSON at line 3, column 5",
-		"{\"a\": 1,\n b: 2}":       "broken JSON at line 2, column 2: a quote is missing, or a quote inside a text is not written \\\"",
-		"to=1":                     "broken JSON at line 1, column 2: a quote is missing, or a quote inside a text is not written \\\"",
+		"{} {}":                    "unexpected data after the end of the JSON at line 1, column 4",
+		`{"a": 1`:                  "unexpected end of the JSON at line 1, column 8",
+		"{\n\"a\": 1,\n\"b\" 2\n}": "invalid JSON at line 3, column 5",
+		"{\"a\": 1,\n b: 2}":       "invalid JSON at line 2, column 2: missing quote, or an unescaped quote in a string; write it as \\\"",
+		"to=1":                     "invalid JSON at line 1, column 2: missing quote, or an unescaped quote in a string; write it as \\\"",
 	} {
 		if _, err := parseDraft([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -86,7 +86,7 @@ func TestLetters(t *testing.T) {
 		},
 		{
 			"a long key", "to,id\n+12025550101," + strings.Repeat("k", 300), `{"text": "x"}`, func(c *Campaign) { c.KeyColumn = "id" },
-			[]string{`/idempotency_key: 305 characters, at most 256 are allowed`},
+			[]string{`/idempotency_key: expected at most 256 characters, got 305`},
 		},
 		{
 			"the same number in two spellings", "to\n+12025550101\n+1 (202) 555-0101", `{"text": "x"}`, nil,
@@ -109,8 +109,8 @@ func TestLetters(t *testing.T) {
 		{
 			"all faults of a row", "to,msg\n+12025550101;+12025550102," + strings.Repeat("x", 3073) + "\n,x\n12,x,x", `{}`, nil,
 			[]string{
-				`/to: 2 numbers, and a row is for one; /msg: the text has 3073 characters, at most 3072 are allowed`,
-				`/to: missing: who is to get the message, for instance +12025550123`,
+				`/to: 2 numbers, and a row is for one; /msg: the text is too long: expected at most 3072 characters, got 3073`,
+				`/to: missing: expected a phone number such as +12025550123`,
 				`: more cells than columns: a cell with a "," in it must stand in quotes`,
 			},
 		},
@@ -181,7 +181,7 @@ func TestBind(t *testing.T) {
 			"{{a}} stands in a text that holds JSON, where a cell could change its meaning: write the JSON without quotes around it",
 			"{{a}} stands in a text that holds JSON, where a cell could change its meaning: write the JSON without quotes around it",
 		}},
-		{"broken", "to", `{"text": "x"`, Faults{"the message cannot be read: the JSON breaks off at line 1, column 13"}},
+		{"broken", "to", `{"text": "x"`, Faults{"the message cannot be read: unexpected end of the JSON at line 1, column 13"}},
 		{"a list", "to", `[{"text": "x"}]`, Faults{"the message must be one JSON object"}},
 		{"good", "to,a", `{"text": "[{{a}}] {\"x\"}"}`, nil},
 	} {
@@ -229,10 +229,10 @@ func TestCheck(t *testing.T) {
 	want := &Summary{
 		Rows: 24, Good: 5, Done: 1, Faulty: 19,
 		Faults: []Kind{
-			{"/text", "the text has 3073 characters, at most 3072 are allowed", 17, []int{5, 6, 7, 8, 9}},
+			{"/text", "the text is too long: expected at most 3072 characters, got 3073", 17, []int{5, 6, 7, 8, 9}},
 			{"", "the same number as in an earlier row: row 22 as in row 2", 2, []int{22, 23}},
 		},
-		Warnings: []Kind{{"/text", "the text is near its limit: 3070 of 3072", 3, []int{2, 3, 4}}},
+		Warnings: []Kind{{"/text", "the text is near its limit: 3070 of 3072 characters", 3, []int{2, 3, 4}}},
 		Bytes:    s.Bytes, Largest: s.Largest,
 		Billing: map[string]int{"rich": 4}, Segments: 3*20 + 1, Abroad: 1,
 	}

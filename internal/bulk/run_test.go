@@ -265,7 +265,7 @@ func TestLeavesOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.runner(t, c, filepath.Join(t.TempDir(), "results.csv"))
-	if _, err := run(t, t.Context(), r); err == nil || err.Error() != "row 3 has a fault now: no country: write it with + and the country code, or send country" {
+	if _, err := run(t, t.Context(), r); err == nil || err.Error() != "row 3 has a fault now: missing country; write the number with + and the country code, or send country" {
 		t.Errorf("a fault that nobody knew of: %v", err)
 	}
 	r = s.runner(t, c, filepath.Join(t.TempDir(), "results.csv"))

@@ -10,7 +10,7 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// tenCards is a carousel with all that fits, nested or flat.
+// tenCards returns a carousel of the maximum size, nested or flat.
 func tenCards(flat bool) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"to": "+12025550123", "chips": ["See all|https://example.com", "Stop|=STOP"]`)

@@ -10,32 +10,27 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// topCard composes the card of the fields at the top of the payload.
+// topCard composes the card from the fields at the top of the payload.
 func (c *composer) topCard() *rbm.AgentContentMessage {
 	card := c.payload.Top
 	card.Text = c.payload.Text
 	return c.standalone(card)
 }
 
-// card composes the one card of an object. Fields at the top of the payload that
-// a card has too, complete it.
-func (c *composer) card() *rbm.AgentContentMessage {
-	return c.complete(*c.payload.Card)
-}
-
+// complete composes one card, completed with the card fields at the top of the payload.
 func (c *composer) complete(card payload.Card) *rbm.AgentContentMessage {
 	p := c.payload
 	switch {
 	case !p.Text.Sent():
 	case firstSent(card.Text, card.Description).Sent():
-		c.fault(p.Text.Position, "the card has a text of its own; send either")
+		c.errorf(p.Text.Position, "the card has its own text; send only one of them")
 	default:
 		card.Text = p.Text
 	}
 	switch {
 	case !p.Top.Buttons.Sent():
 	case card.Buttons.Sent():
-		c.fault(p.Top.Buttons.Position, "the card has buttons of its own; send either, or chips for what stands under the card")
+		c.errorf(p.Top.Buttons.Position, "the card has its own buttons; send only one of them, or send chips to put buttons under the card")
 	default:
 		card.Buttons = p.Top.Buttons
 	}
@@ -43,25 +38,25 @@ func (c *composer) complete(card payload.Card) *rbm.AgentContentMessage {
 	return c.standalone(card)
 }
 
-// inherit gives a card the looks that were set for the whole message.
+// inherit sets the missing height, layout and align of a card to those of the message.
 func inherit(card, top *payload.Card) {
-	for _, look := range []struct{ of, from *payload.Text }{
-		{&card.Height, &top.Height},
-		{&card.Layout, &top.Layout},
-		{&card.Align, &top.Align},
-	} {
-		if !look.of.Sent() {
-			*look.of = *look.from
-		}
+	if !card.Height.Sent() {
+		card.Height = top.Height
+	}
+	if !card.Layout.Sent() {
+		card.Layout = top.Layout
+	}
+	if !card.Align.Sent() {
+		card.Align = top.Align
 	}
 }
 
-// cards composes a carousel, or a standalone card of a single one.
+// cards composes a carousel, or a standalone card if there is only one.
 func (c *composer) cards() *rbm.AgentContentMessage {
 	p := c.payload
 	switch len(p.Cards) {
 	case 0:
-		return new(rbm.AgentContentMessage) // there is a fault already
+		return new(rbm.AgentContentMessage) // an error was reported already
 	case 1:
 		return c.complete(p.Cards[0])
 	}
@@ -74,7 +69,7 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 		card := &c.shown[i]
 		inherit(card, &p.Top)
 		if card.Layout.Value == "horizontal" {
-			c.fault(card.Layout.Position, "the cards of a carousel are vertical")
+			c.errorf(card.Layout.Position, "cards in a carousel must be vertical")
 		}
 		at := "/contentMessage/richCard/carouselCard/cardContents/" + strconv.Itoa(i)
 		carousel.CardContents[i] = c.cardContent(at, card, true)
@@ -82,7 +77,7 @@ func (c *composer) cards() *rbm.AgentContentMessage {
 	c.from("/contentMessage/richCard/carouselCard/cardContents", p.CardsAt, "cards")
 	return &rbm.AgentContentMessage{
 		RichCard:    &rbm.RichCard{CarouselCard: carousel},
-		Suggestions: c.chips(p.Top.Buttons, p.Chips), // a carousel as a whole has no buttons
+		Suggestions: c.chips(p.Top.Buttons, p.Chips), // the buttons of a carousel are chips
 	}
 }
 
@@ -102,7 +97,7 @@ func (c *composer) standalone(shown payload.Card) *rbm.AgentContentMessage {
 	}
 }
 
-// cardContent composes what stands on a card, which is at a pointer of the message.
+// cardContent composes the content of the card at a pointer of the message.
 func (c *composer) cardContent(at string, card *payload.Card, vertical bool) rbm.CardContent {
 	file := mediaOf(card)
 	c.fromCard(at, card, file)
@@ -113,16 +108,17 @@ func (c *composer) cardContent(at string, card *payload.Card, vertical bool) rbm
 	}
 	if card.Text.Sent() {
 		if card.Description.Sent() && card.Description.Value != card.Text.Value {
-			c.fault(card.Description.Position, "%q and %q are both the description of the card; send one of them",
+			c.errorf(card.Description.Position, "%q and %q both set the description of the card; send one of them",
 				card.Text.Name(), card.Description.Name())
 		}
 		content.Description = card.Text.Value
 	}
 	if file.Sent() {
 		if card.Image.Sent() && card.Video.Sent() && card.Image.Value != card.Video.Value {
-			c.fault(card.Video.Position, "a card has one media; send either %q or %q", card.Image.Name(), card.Video.Name())
+			c.errorf(card.Video.Position, "a card has one media file; send either %q or %q", card.Image.Name(), card.Video.Name())
 		}
-		content.Media = c.media(card, file)
+		s := c.source(file, card.Thumbnail, card.ForceRefresh.Value)
+		content.Media = &rbm.Media{ContentDescription: card.Alt.Value, UploadedRBMFile: s.uploaded, ContentInfo: s.info}
 		if height := strings.ToUpper(card.Height.Value); vertical || height != "" {
 			content.Media.Height = rbm.MediaHeight(cmp.Or(height, string(rbm.HeightMedium)))
 		}

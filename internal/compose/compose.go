@@ -1,82 +1,83 @@
-// Package compose turns a payload into the message that is sent. It is pure: no
-// I/O, no clock, no randomness.
+// Package compose turns a payload into the message to send. It is pure: it uses no I/O, no
+// clock and no randomness.
 //
-// The message is built first (content.go, card.go, suggestion.go), then held
-// against the rules of the platform, which are written in package rbm and nowhere
-// else. A rule that some part of the message breaks is explained at the place of
-// the payload that this part came from (origin.go).
+// [Message] builds the message (content.go, card.go, suggestion.go) and checks it with the
+// rules of the platform in package rbm. It reports a violation at the position in the payload
+// that the invalid part of the message came from (origin.go).
 package compose
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// Defaults hold for a payload that does not say otherwise.
+// Defaults are the values of fields that the payload does not set.
 type Defaults struct {
-	// Traffic is why messages are sent; empty leaves it to the agent's use case.
+	// Traffic is the traffic type; empty leaves it to the agent's use case.
 	Traffic rbm.TrafficType
 
-	// TTL is how long delivery is tried; zero means without a limit.
+	// TTL limits how long delivery is tried; zero means no limit.
 	TTL time.Duration
 
-	// MaxDelay is how far ahead a message can be scheduled; zero means that it
-	// cannot, because there is nothing that it could wait in.
+	// MaxDelay limits how far ahead a message can be scheduled. Zero means that there is
+	// no queue for scheduled messages.
 	MaxDelay time.Duration
 }
 
-// Composed is a message that keeps all rules.
+// Composed is a valid message.
 type Composed struct {
-	// Message is what is sent.
+	// Message is the message to send.
 	Message *rbm.AgentMessage
 
 	// Encoded is Message as JSON.
 	Encoded []byte
 
-	// At is when the message is to be sent; zero means now.
+	// At is the time to send the message; zero means now.
 	At time.Time
 
-	// Warnings are about what is allowed but hardly meant.
+	// Warnings list values that are valid but probably mistakes.
 	Warnings []Warning
 
-	// Billing is how the message is billed if it goes to a US number.
+	// Billing describes how the message to a US number is billed.
 	Billing rbm.Billing
 }
 
-// Message composes what p asks for. The error is of type [payload.Errors] and
-// holds everything that is wrong, also what was found while p was read.
+// Message composes the message of p. The error is of type [payload.Errors] and includes the
+// errors of p itself.
 func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
-	c := composer{payload: p, now: now, faults: slices.Clip(p.Errors)}
+	c := composer{payload: p, now: now, errors: slices.Clip(p.Errors)}
 	at := c.schedule(d)
 	m := c.message(d)
-	if len(c.faults) > 0 {
-		return nil, c.faults.Sorted()
+	if len(c.errors) > 0 {
+		return nil, c.errors.Sorted()
 	}
 	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now}
 	return &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: m.Billing()}, nil
 }
 
-// composer builds one message and collects what is wrong with it.
+// composer builds one message and collects its errors.
 type composer struct {
 	payload *payload.Payload
-	now     time.Time // when the message is to be sent
-	faults  payload.Errors
-	encoded []byte // the message, once it was held against the rules
+	now     time.Time // when the message will be sent
+	errors  payload.Errors
+	encoded []byte // the message as JSON, once it was checked
 
 	shown  []payload.Card // the cards as composed
-	record bool           // keep a record of the parts; see origins
+	record bool           // record the origins of the parts
 	parts  []origin
 }
 
-func (c *composer) fault(p payload.Position, format string, args ...any) {
+// errorf reports an error at a position.
+func (c *composer) errorf(p payload.Position, format string, args ...any) {
 	p.MarkInvalid()
-	c.faults = append(c.faults, p.Errorf(format, args...))
+	c.errors = append(c.errors, p.Errorf(format, args...))
 }
 
-// message builds the message and holds it against the rules.
+// message builds the message and checks it.
 func (c *composer) message(d Defaults) *rbm.AgentMessage {
 	if c.payload.Raw.Sent() {
 		return c.raw(d)
@@ -86,18 +87,18 @@ func (c *composer) message(d Defaults) *rbm.AgentMessage {
 		content = new(rbm.AgentContentMessage)
 	}
 	m := &rbm.AgentMessage{ContentMessage: content}
-	c.delivery(m, d)
-	c.hold(m)
+	c.setDelivery(m, d)
+	c.check(m)
 	return m
 }
 
-// hold checks the message and keeps its JSON.
-func (c *composer) hold(m *rbm.AgentMessage) {
+// check encodes and checks the message.
+func (c *composer) check(m *rbm.AgentMessage) {
 	c.encoded, _ = m.Encode() // Check reports the cause of an error
 	c.explain(m.Check(c.now))
 }
 
-// otpTTL is how long a one-time password is tried to be delivered.
+// otpTTL is the default TTL of a one-time password.
 const otpTTL = 10 * time.Minute
 
 var trafficTypes = map[string]rbm.TrafficType{
@@ -108,32 +109,32 @@ var trafficTypes = map[string]rbm.TrafficType{
 	"acknowledgement": rbm.TrafficAcknowledgement,
 }
 
-// delivery sets why the message is sent and until when, as the payload, the
-// message itself or the defaults say.
-func (c *composer) delivery(m *rbm.AgentMessage, d Defaults) {
+// setDelivery sets the traffic type and the expiration from the payload, a raw message or the
+// defaults.
+func (c *composer) setDelivery(m *rbm.AgentMessage, d Defaults) {
 	p := c.payload
 	switch {
 	case p.Traffic.Sent():
-		c.traffic(m, trafficTypes[p.Traffic.Value], p.Traffic.Position)
+		c.setTraffic(m, trafficTypes[p.Traffic.Value], p.Traffic.Position)
 	case p.OTP.Value:
-		c.traffic(m, rbm.TrafficAuthentication, p.OTP.Position)
+		c.setTraffic(m, rbm.TrafficAuthentication, p.OTP.Position)
 	case m.MessageTrafficType == "":
 		m.MessageTrafficType = d.Traffic
 	}
-	limited := m.TTL != 0 || !m.ExpireTime.IsZero()
-	switch asked := p.TTL.Position; {
+	expires := m.TTL != 0 || !m.ExpireTime.IsZero()
+	switch at := p.TTL.Position; {
 	case p.TTL.Sent() || p.ExpiresAt.Sent():
 		if !p.TTL.Sent() {
-			asked = p.ExpiresAt.Position
+			at = p.ExpiresAt.Position
 		}
-		if limited {
-			c.fault(asked, "%q already says when to give up; send either", p.Raw.Name())
+		if expires {
+			c.errorf(at, "%q already sets the expiration; send only one of them", p.Raw.Name())
 			return
 		}
-		if m.TTL = rbm.Duration(p.TTL.Value); c.outlives(p.ExpiresAt) {
+		if m.TTL = rbm.Duration(p.TTL.Value); c.checkExpiration() {
 			m.ExpireTime = p.ExpiresAt.Value
 		}
-	case limited:
+	case expires:
 	case p.OTP.Value:
 		m.TTL = rbm.Duration(otpTTL)
 	default:
@@ -141,11 +142,91 @@ func (c *composer) delivery(m *rbm.AgentMessage, d Defaults) {
 	}
 }
 
-// traffic sets the traffic type, unless a raw message has another one.
-func (c *composer) traffic(m *rbm.AgentMessage, t rbm.TrafficType, p payload.Position) {
+// setTraffic sets the traffic type unless a raw message has another one.
+func (c *composer) setTraffic(m *rbm.AgentMessage, t rbm.TrafficType, p payload.Position) {
 	if m.MessageTrafficType != "" && m.MessageTrafficType != t {
-		c.fault(p, "%q has another traffic type; send either", c.payload.Raw.Name())
+		c.errorf(p, "%q has a different traffic type; send only one of them", c.payload.Raw.Name())
 		return
 	}
 	m.MessageTrafficType = t
+}
+
+// raw parses and checks an AgentMessage in the form of the API.
+func (c *composer) raw(d Defaults) *rbm.AgentMessage {
+	raw := c.payload.Raw
+	data := raw.JSON
+	if raw.Content {
+		data = `{"contentMessage":` + data + `}`
+	}
+	m, violations := rbm.CheckAgentMessage([]byte(data), c.now)
+	for _, v := range violations {
+		pointer := v.Pointer
+		if raw.Content {
+			pointer = strings.TrimPrefix(pointer, "/contentMessage")
+		}
+		e := raw.ErrorBelow(pointer, "%s", v.Detail)
+		e.Limit, e.Actual = v.Limit, v.Actual
+		c.errors = append(c.errors, e)
+	}
+	if m == nil {
+		return nil
+	}
+	c.onlyKind()
+	for _, extra := range []payload.Buttons{c.payload.Top.Buttons, c.payload.Chips} {
+		if extra.Sent() {
+			c.errorf(extra.Position, "%q is the whole message; add the suggestions to it", raw.Name())
+		}
+	}
+	c.setDelivery(m, d)
+	if len(violations) == 0 {
+		c.check(m) // again, with the additions of the payload
+	}
+	return m
+}
+
+// schedule returns the time to send the message, zero for now, and sets c.now to it, because
+// lifetimes count from then. A time in the past means now, as in Cloud Tasks: it may have
+// been computed a moment ago.
+func (c *composer) schedule(d Defaults) time.Time {
+	p := c.payload
+	at := p.ScheduleAt.Value
+	switch delay := at.Sub(c.now); {
+	case !p.ScheduleAt.Sent():
+		return time.Time{}
+	case d.MaxDelay == 0:
+		c.errorf(p.ScheduleAt.Position, "scheduling needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", p.ScheduleAt.Name())
+		return time.Time{}
+	case delay <= 0:
+		return time.Time{}
+	case delay > d.MaxDelay:
+		limit, actual := days(d.MaxDelay), days(delay)
+		e := p.ScheduleAt.Errorf("expected at most %d days ahead, got %d", limit, actual)
+		e.Limit, e.Actual = limit, actual
+		p.ScheduleAt.MarkInvalid()
+		c.errors = append(c.errors, e)
+	}
+	c.now = at
+	return at
+}
+
+// days returns d in days, rounded up.
+func days(d time.Duration) int {
+	const day = 24 * time.Hour
+	return int((d + day - 1) / day)
+}
+
+// checkExpiration reports whether the expiration of a scheduled message is possible. It
+// counts from the time to send the message.
+func (c *composer) checkExpiration() bool {
+	expires, scheduled := c.payload.ExpiresAt, c.payload.ScheduleAt.Position
+	switch left := expires.Value.Sub(c.now); {
+	case !scheduled.Sent() || !expires.Sent():
+	case left <= 0:
+		c.errorf(expires.Position, "the message would expire before %q", scheduled.Name())
+		return false
+	case left > rbm.MaxLifetime:
+		c.errorf(expires.Position, "expected at most 15 days after %q", scheduled.Name())
+		return false
+	}
+	return true
 }

@@ -33,7 +33,7 @@ func composeBody(t *testing.T, contentType, body string) (*compose.Composed, err
 	return compose.Message(p, compose.Defaults{}, now)
 }
 
-// message composes the fields of a payload, without its braces and recipient.
+// message composes a payload of the given fields, to which it adds braces and a recipient.
 func message(t *testing.T, fields string) string {
 	t.Helper()
 	c, err := composeBody(t, asJSON, `{"to": "+12025550123", `+fields+`}`)
@@ -43,20 +43,20 @@ func message(t *testing.T, fields string) string {
 	return string(c.Encoded)
 }
 
-// faults returns what is wrong with the fields of a payload.
-func faults(t *testing.T, fields string) []string {
+// problems returns the errors of a payload of the given fields as lines.
+func problems(t *testing.T, fields string) []string {
 	t.Helper()
 	_, err := composeBody(t, asJSON, `{"to": "+12025550123", `+fields+`}`)
 	return lines(err)
 }
 
 func lines(err error) []string {
-	var faults payload.Errors
-	if err != nil && !errors.As(err, &faults) {
+	var errs payload.Errors
+	if err != nil && !errors.As(err, &errs) {
 		return []string{err.Error()}
 	}
 	var all []string
-	for _, f := range faults {
+	for _, f := range errs {
 		line := f.Pointer + ": " + f.Detail
 		if f.Limit != 0 {
 			line += fmt.Sprintf(" [%d/%d]", f.Actual, f.Limit)
@@ -76,7 +76,7 @@ func TestMessage(t *testing.T) {
 		name, fields, want string
 	}{
 		{"text", `"text": "a"`, `{"contentMessage":{"text":"a"}}`},
-		{"text keeps its blanks", `"text": " a\n"`, `{"contentMessage":{"text":" a\n"}}`},
+		{"text keeps its white space", `"text": " a\n"`, `{"contentMessage":{"text":" a\n"}}`},
 		{"number as text", `"text": 1042`, `{"contentMessage":{"text":"1042"}}`},
 		{"text and buttons", `"text": "a", "buttons": "Yes"`, `{"contentMessage":{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"Yes"}}]}}`},
 		{"text, buttons and chips", `"text": "a", "chips": ["No"], "buttons": ["Yes"]`, `{"contentMessage":{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"Yes"}},{"reply":{"text":"No","postbackData":"No"}}]}}`},
@@ -126,7 +126,7 @@ func TestMessage(t *testing.T) {
 			"carousel with buttons of the message", `"buttons": "Stop", "card1_title": "a", "card2_title": "b"`,
 			carousel + `"MEDIUM","cardContents":[{"title":"a"},{"title":"b"}]}},"suggestions":[{"reply":{"text":"Stop","postbackData":"Stop"}}]}}`,
 		},
-		{"blanks in a link", `"image": "https://example.com/my box|1.png"`, card + `{"media":{"height":"MEDIUM","contentInfo":{"fileUrl":"https://example.com/my%20box%7C1.png"}}}}}}}`},
+		{"spaces in a link", `"image": "https://example.com/my box|1.png"`, card + `{"media":{"height":"MEDIUM","contentInfo":{"fileUrl":"https://example.com/my%20box%7C1.png"}}}}}}}`},
 
 		{"traffic", `"text": "a", "traffic": "service"`, `{"contentMessage":{"text":"a"},"messageTrafficType":"SERVICEREQUEST"}`},
 		{"ttl", `"text": "a", "ttl": "1.5s"`, `{"contentMessage":{"text":"a"},"ttl":"1.5s"}`},
@@ -179,8 +179,8 @@ func TestMessage_defaults(t *testing.T) {
 	}
 }
 
-// Composing changes nothing in the payload: the second time gives the same.
-func TestMessage_twice(t *testing.T) {
+// Message does not change the payload, so a second call returns the same message.
+func TestMessage_repeated(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{
 		`{"to": "+12025550123", "card": {"title": "a"}, "text": "b", "buttons": "c", "height": "tall"}`,
@@ -198,7 +198,7 @@ func TestMessage_twice(t *testing.T) {
 	}
 }
 
-// The same carousel in every encoding is the identical message.
+// A carousel composes to the same message in every encoding.
 func TestMessage_encodings(t *testing.T) {
 	t.Parallel()
 	fields := [][2]string{

@@ -19,8 +19,8 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// FuzzMessage holds for every body in every encoding: it is unreadable, or has
-// faults that point into it, or becomes a message that keeps all rules.
+// FuzzMessage checks that every body in every encoding is unreadable, has errors that point
+// into it, or composes to a valid message.
 func FuzzMessage(f *testing.F) {
 	for _, seed := range []string{
 		`{"to": "+12025550123", "text": "hi", "buttons": ["Track|https://example.com/t", "Call us|tel:+12025550199", "Thanks"]}`,
@@ -42,33 +42,33 @@ func FuzzMessage(f *testing.F) {
 		p, err := payload.Decode(contentType, []byte(body), payload.Options{Country: "DE"})
 		if err != nil {
 			if unreadable := (*payload.BodyError)(nil); !errors.As(err, &unreadable) && !errors.Is(err, payload.ErrContentType) {
-				t.Fatalf("Decode: %v, of no known kind", err)
+				t.Fatalf("Decode: %v, of an unknown type", err)
 			}
 			return
 		}
 		c, err := compose.Message(p, compose.Defaults{}, now)
 		if err != nil {
-			checkFaults(t, body, err)
+			checkErrors(t, body, err)
 			return
 		}
 		checkMessage(t, p, c)
 	})
 }
 
-// checkFaults checks that every fault points to something in the body, or to a
-// member that an object in it lacks.
-func checkFaults(t *testing.T, body string, err error) {
+// checkErrors checks that every error points to a value in the body, or to a missing member
+// of an object in it.
+func checkErrors(t *testing.T, body string, err error) {
 	t.Helper()
-	var faults payload.Errors
-	if !errors.As(err, &faults) || len(faults) == 0 {
-		t.Fatalf("Message: %v, want faults", err)
+	var errs payload.Errors
+	if !errors.As(err, &errs) || len(errs) == 0 {
+		t.Fatalf("Message: %v, want errors", err)
 	}
 	var document any
 	body = strings.TrimSpace(strings.TrimPrefix(body, "\ufeff"))
 	if !strings.HasPrefix(body, "{") && !strings.HasPrefix(body, "[") || json.Unmarshal([]byte(body), &document) != nil {
 		return // a form: a pointer is one token
 	}
-	for _, f := range faults {
+	for _, f := range errs {
 		if !resolves(document, f.Pointer) {
 			t.Errorf("%s points nowhere: %s", f.Pointer, f.Detail)
 		}
@@ -90,7 +90,7 @@ func resolves(v any, pointer string) bool {
 	switch v := v.(type) {
 	case map[string]any:
 		member, ok := v[token]
-		// Of a name that stands twice this parser keeps one value only.
+		// This parser keeps only one value of a duplicate name.
 		return !ok && !more || ok && (resolves(member, rest) || member != nil)
 	case []any:
 		i, err := strconv.Atoi(token)
@@ -100,8 +100,8 @@ func resolves(v any, pointer string) bool {
 	}
 }
 
-// checkMessage checks that a message keeps all rules, also when it is read back,
-// and comes out the same once more.
+// checkMessage checks that a message is valid, survives a round trip through JSON, and is
+// the same when it is composed again.
 func checkMessage(t *testing.T, p *payload.Payload, c *compose.Composed) {
 	t.Helper()
 	if len(p.To) == 0 {
@@ -127,8 +127,8 @@ func checkMessage(t *testing.T, p *payload.Payload, c *compose.Composed) {
 	}
 }
 
-// FuzzButton holds for every button: its text form and its object form are the
-// same button.
+// FuzzButton checks that the text form and the object form of a button decode to the same
+// button.
 func FuzzButton(f *testing.F) {
 	for _, seed := range []string{
 		"Yes", "Yes|=ORDER_YES", "Track|https://example.com/t|=TRACK", "Track|webview-half:http://e.com/?a|=b", "Call|tel:+1 202 555 0199",
@@ -147,29 +147,29 @@ func FuzzButton(f *testing.F) {
 		}
 		object, ok := oneButton(t, objectOf(b))
 		if !ok {
-			t.Fatalf("%q is a button, but %v is none", text, objectOf(b))
+			t.Fatalf("%q is a button, but %v is not", text, objectOf(b))
 		}
 		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, object)); diff != "" {
 			t.Errorf("%q and its object form (-text +object):\n%s", text, diff)
 		}
 		line, ok := object.Line()
 		if !ok {
-			t.Fatalf("%q has no text form any more", text)
+			t.Fatalf("%q has no text form after a round trip", text)
 		}
 		back, ok := oneButton(t, line)
 		if !ok {
-			t.Fatalf("%q became %q, which is no button", text, line)
+			t.Fatalf("the text form of %q is %q, which is not a button", text, line)
 		}
 		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, back)); diff != "" {
 			t.Errorf("%q and its text form %q (-first +second):\n%s", text, line, diff)
 		}
 		if again, _ := back.Line(); again != line {
-			t.Errorf("%q is %q, and that is %q", text, line, again)
+			t.Errorf("the text form of %q is %q, whose text form is %q", text, line, again)
 		}
 	})
 }
 
-// oneButton reads a button from its text or object form.
+// oneButton decodes a button from its text or object form.
 func oneButton(t *testing.T, form any) (payload.Button, bool) {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"to": "+12025550123", "text": "a", "buttons": []any{form}})
@@ -186,7 +186,7 @@ func oneButton(t *testing.T, form any) (payload.Button, bool) {
 	return p.Top.Buttons.Items[0], true
 }
 
-// suggestionOf returns what a button becomes, whether or not it keeps the limits.
+// suggestionOf composes a button without checking its limits.
 func suggestionOf(t *testing.T, b payload.Button) []string {
 	t.Helper()
 	parts := []string{strconv.Itoa(int(b.Action)), b.Label.Value, b.Postback.Value, b.URL.Value, b.Webview.Value, b.Phone.Value, b.Query.Value, b.Pin.Value}
@@ -225,8 +225,8 @@ func objectOf(b payload.Button) map[string]any {
 	return o
 }
 
-// FuzzEncodings holds for every carousel: as JSON, as an urlencoded and as a
-// multipart form it is the same message, or has the same faults.
+// FuzzEncodings checks that a carousel composes to the same message or the same errors as
+// JSON, as an urlencoded form and as a multipart form.
 func FuzzEncodings(f *testing.F) {
 	f.Add("a", "b", "https://example.com/a.png", "Yes,No", "10m")
 	f.Add("", "", "x", "Go|htps://example.com\nCall|tel:+1 202", "soon")
@@ -246,7 +246,7 @@ func FuzzEncodings(f *testing.F) {
 		for _, field := range fields {
 			value, err := json.Marshal(field[1])
 			if err != nil || !utf8.ValidString(field[1]) || strings.Contains(strings.ToLower(field[1]), "tel: ") {
-				return // a blank after tel: may have been a plus sign in a form only
+				return // a space after tel: may be a plus sign, but only in a form
 			}
 			members = append(members, strconv.Quote(field[0])+":"+string(value))
 			form = append(form, field[0]+"="+url.QueryEscape(field[1]))
@@ -266,7 +266,7 @@ func FuzzEncodings(f *testing.F) {
 	})
 }
 
-// outcome returns the message or its faults.
+// outcome returns the message or its errors.
 func outcome(t *testing.T, contentType, body string) []string {
 	t.Helper()
 	c, err := composeBody(t, contentType, body)

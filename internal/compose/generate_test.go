@@ -10,7 +10,7 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// values are what people write into fields, right and wrong.
+// values are valid and invalid values of fields.
 var values = []any{
 	"", " ", "a", "5", "Größe 42", "true", "no", 0, 1, 600, 1.5, true, false, nil,
 	"+12025550123", "+12025550123, +12025550124", 12025550124, "abc", "0170 1234567",
@@ -31,7 +31,7 @@ var values = []any{
 	"00000000-0000-4000-8000-000000000000", strings.Repeat("a", 26), strings.Repeat("a", 201),
 }
 
-// generator makes payloads of known fields in all their spellings.
+// generator generates payloads of known fields in all spellings.
 type generator struct{ *rand.Rand }
 
 func (g generator) key() string {
@@ -84,8 +84,7 @@ func (g generator) payload() []byte {
 	return data
 }
 
-// What people write becomes a message that keeps all rules, or faults where they
-// wrote it.
+// Generated payloads compose to valid messages, or to errors at the right positions.
 func TestMessage_generated(t *testing.T) {
 	t.Parallel()
 	good, bad := 0, 0
@@ -97,7 +96,7 @@ func TestMessage_generated(t *testing.T) {
 		}
 		if c, err := compose.Message(p, compose.Defaults{}, now); err != nil {
 			bad++
-			checkFaults(t, string(body), err)
+			checkErrors(t, string(body), err)
 		} else {
 			good++
 			checkMessage(t, p, c)
@@ -107,6 +106,6 @@ func TestMessage_generated(t *testing.T) {
 		}
 	}
 	if good < 1000 || bad < 1000 {
-		t.Errorf("%d messages and %d payloads with faults: the generator is one-sided", good, bad)
+		t.Errorf("%d messages and %d payloads with errors: expected more of both", good, bad)
 	}
 }

@@ -8,53 +8,50 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// origin says that a part of the message came from a place of the payload.
+// origin is the position in the payload that a part of the message came from.
 type origin struct {
-	pointer string // in the message
-	place   payload.Position
-	what    string // the part in the sender's words
+	pointer string // of the part, in the message
+	at      payload.Position
+	what    string // the name of the part in the terms of the payload
 }
 
-// explain adds a fault for every violation, at the place where the sender wrote
-// what breaks the rule and in the words of the payload.
+// explain reports every violation at the position that the invalid part came from, in the
+// terms of the payload.
 func (c *composer) explain(violations []rbm.Violation) {
 	if len(violations) == 0 {
 		return
 	}
 	origins := c.origins()
 	for _, v := range violations {
-		o := locate(origins, v.Pointer)
-		if o.place.IsInvalid() && isMissing(v.Rule) {
-			continue // what is missing was sent, and is at fault itself
+		o := findOrigin(origins, v.Pointer)
+		isMissing := v.Rule == rbm.RuleRequired || v.Rule == rbm.RuleOnlyMedia || v.Rule == rbm.RuleTooFew || v.Rule == rbm.RuleUnion
+		if isMissing && o.at.IsInvalid() {
+			continue // the part was sent, and its error is reported already
 		}
-		place := o.place
+		at := o.at
 		switch {
 		case v.Rule == rbm.RuleTooMany:
-			place = place.Excess(v.Limit)
+			at = at.Excess(v.Limit)
 		case v.Rule == rbm.RuleOnlyMedia:
-			place = c.shown[0].Layout.Position
+			at = c.shown[0].Layout.Position
 		}
-		f := place.Errorf("%s", detail(o, v))
-		f.Limit, f.Actual = v.Limit, v.Actual
-		c.faults = append(c.faults, f)
+		e := at.Errorf("%s", detail(o, v))
+		e.Limit, e.Actual = v.Limit, v.Actual
+		c.errors = append(c.errors, e)
 	}
 }
 
-func isMissing(r rbm.Rule) bool {
-	return r == rbm.RuleRequired || r == rbm.RuleOnlyMedia || r == rbm.RuleTooFew || r == rbm.RuleUnion
-}
-
-// detail puts a violation into words.
+// detail describes a violation.
 func detail(o origin, v rbm.Violation) string {
 	switch {
 	case v.Rule == rbm.RuleTooMany:
-		return fmt.Sprintf("%d %s, at most %d are allowed", v.Actual, o.what, v.Limit)
+		return fmt.Sprintf("too many %s: expected at most %d, got %d", o.what, v.Limit, v.Actual)
 	case v.Rule == rbm.RuleTooLong && v.Pointer == "":
-		return fmt.Sprintf("the whole message has %d bytes as JSON, at most %d are allowed", v.Actual, v.Limit)
+		return fmt.Sprintf("the message is too long: expected at most %d bytes of JSON, got %d", v.Limit, v.Actual)
 	case v.Rule == rbm.RuleTooLong:
-		return fmt.Sprintf("%s has %d characters, at most %d are allowed", o.what, v.Actual, v.Limit)
+		return fmt.Sprintf("%s is too long: expected at most %d characters, got %d", o.what, v.Limit, v.Actual)
 	case v.Rule == rbm.RuleTallMedia:
-		return "tall media do not fit small cards: choose short or medium height, or card_width medium"
+		return "tall media does not fit on small cards; choose height short or medium, or card_width medium"
 	case v.Rule == rbm.RuleRange && strings.HasSuffix(v.Pointer, "/endTime"):
 		return "the event must not end before it starts"
 	case v.Rule == rbm.RuleOnlyMedia:
@@ -66,8 +63,8 @@ func detail(o origin, v rbm.Violation) string {
 	}
 }
 
-// locate returns the origin of the smallest part that holds the pointer.
-func locate(origins []origin, pointer string) origin {
+// findOrigin returns the origin of the smallest part that contains the pointer.
+func findOrigin(origins []origin, pointer string) origin {
 	for {
 		for _, o := range origins {
 			if o.pointer == pointer {
@@ -82,69 +79,62 @@ func locate(origins []origin, pointer string) origin {
 	}
 }
 
-// origins composes the content once more, this time to record where its parts
-// came from. Messages without a fault, which are nearly all, need no record.
+// origins composes the content a second time to record the origins of its parts. Valid
+// messages, which are nearly all, need no record.
 func (c *composer) origins() []origin {
 	p := c.payload
-	again := composer{payload: p, record: true}
+	recorder := composer{payload: p, record: true}
 	if p.Raw.Sent() {
-		again.from("", p.Raw.Position, "the message")
+		recorder.from("", p.Raw.Position, "the message")
 	} else {
-		again.from("", p.Root, "the message")
-		again.content()
+		recorder.from("", p.Root, "the message")
+		recorder.content()
 	}
-	again.from("/ttl", p.TTL.Position, "the ttl")
-	again.from("/expireTime", p.ExpiresAt.Position, "the time")
-	return again.parts
+	recorder.from("/ttl", p.TTL.Position, "the ttl")
+	recorder.from("/expireTime", p.ExpiresAt.Position, "the time")
+	return recorder.parts
 }
 
-// from records, if records are kept, that a part of the message came from a place.
-func (c *composer) from(pointer string, p payload.Position, what string) {
-	if c.record && p.Sent() {
-		c.parts = append(c.parts, origin{pointer, p, what})
+// from records the origin of a part if c is a recorder and the part was sent.
+func (c *composer) from(pointer string, at payload.Position, what string) {
+	if c.record && at.Sent() {
+		c.parts = append(c.parts, origin{pointer, at, what})
 	}
 }
 
-// fromCard records the parts of a card.
-func (c *composer) fromCard(at string, card *payload.Card, file payload.Text) {
+// fromCard records the parts of a card at a pointer of the message.
+func (c *composer) fromCard(pointer string, card *payload.Card, file payload.Text) {
 	if !c.record {
 		return
 	}
-	c.from(at, card.Position, "the card")
-	c.from(at+"/title", card.Title.Position, "the title")
+	c.from(pointer, card.Position, "the card")
+	c.from(pointer+"/title", card.Title.Position, "the title")
 	if card.Text.Sent() {
-		c.from(at+"/description", card.Text.Position, "the text")
+		c.from(pointer+"/description", card.Text.Position, "the text")
 	} else {
-		c.from(at+"/description", card.Description.Position, "the description")
+		c.from(pointer+"/description", card.Description.Position, "the description")
 	}
-	c.from(at+"/media", file.Position, "the media")
-	c.from(at+"/media/height", card.Height.Position, "the height")
-	c.from(at+"/media/contentDescription", card.Alt.Position, "the description")
-	c.fromSource(at+"/media", file, card.Thumbnail)
+	c.from(pointer+"/media", file.Position, "the media")
+	c.from(pointer+"/media/height", card.Height.Position, "the height")
+	c.from(pointer+"/media/contentDescription", card.Alt.Position, "the description")
+	c.fromSource(pointer+"/media", file, card.Thumbnail)
 }
 
 // fromSource records the parts of a file.
-func (c *composer) fromSource(at string, file, thumbnail payload.Text) {
+func (c *composer) fromSource(pointer string, file, thumbnail payload.Text) {
 	if !c.record {
 		return
 	}
-	c.from(at+"/contentInfo/fileUrl", file.Position, "the URL")
-	c.from(at+"/contentInfo/thumbnailUrl", thumbnail.Position, "the URL")
-	c.from(at+"/uploadedRbmFile/fileName", file.Position, "this")
-	c.from(at+"/uploadedRbmFile/thumbnailName", thumbnail.Position, "this")
+	c.from(pointer+"/contentInfo/fileUrl", file.Position, "the URL")
+	c.from(pointer+"/contentInfo/thumbnailUrl", thumbnail.Position, "the URL")
+	c.from(pointer+"/uploadedRbmFile/fileName", file.Position, "this")
+	c.from(pointer+"/uploadedRbmFile/thumbnailName", thumbnail.Position, "this")
 }
 
 // fromButton records the parts of a button.
-func (c *composer) fromButton(at string, b *payload.Button) {
-	if !c.record {
-		return
-	}
-	c.from(at, b.Position, "the button")
-	for _, part := range []struct {
-		pointer string
-		place   payload.Position
-		what    string
-	}{
+func (c *composer) fromButton(pointer string, b *payload.Button) {
+	c.from(pointer, b.Position, "the button")
+	parts := []origin{
 		{"/reply/text", b.Label.Position, "the label"},
 		{"/reply/postbackData", b.Postback.Position, "the postback"},
 		{"/action/text", b.Label.Position, "the label"},
@@ -157,15 +147,17 @@ func (c *composer) fromButton(at string, b *payload.Button) {
 		{"/action/viewLocationAction/latLong/longitude", b.Longitude.Position, "the longitude"},
 		{"/action/viewLocationAction/label", b.Pin.Position, "the label of the place"},
 		{"/action/viewLocationAction/query", b.Query.Position, "the query"},
-	} {
-		c.from(at+part.pointer, part.place, part.what)
 	}
 	if e := b.Event; e != nil {
-		at += "/action/createCalendarEventAction"
-		c.from(at, e.Position, "the event")
-		c.from(at+"/title", e.Title.Position, "the title of the event")
-		c.from(at+"/description", e.Description.Position, "the description of the event")
-		c.from(at+"/startTime", e.Start.Position, "the start of the event")
-		c.from(at+"/endTime", e.End.Position, "the end of the event")
+		parts = append(parts,
+			origin{"/action/createCalendarEventAction", e.Position, "the event"},
+			origin{"/action/createCalendarEventAction/title", e.Title.Position, "the title of the event"},
+			origin{"/action/createCalendarEventAction/description", e.Description.Position, "the description of the event"},
+			origin{"/action/createCalendarEventAction/startTime", e.Start.Position, "the start of the event"},
+			origin{"/action/createCalendarEventAction/endTime", e.End.Position, "the end of the event"},
+		)
+	}
+	for _, part := range parts {
+		c.from(pointer+part.pointer, part.at, part.what)
 	}
 }

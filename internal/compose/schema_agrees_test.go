@@ -11,8 +11,8 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// The schema and package rbm take the same complete messages and refuse the same
-// ones with a defect.
+// The schema and package rbm accept the same complete messages and reject the same invalid
+// ones.
 func TestSchema_agrees(t *testing.T) {
 	t.Parallel()
 	schema := needSchema(t)
@@ -23,14 +23,13 @@ func TestSchema_agrees(t *testing.T) {
 	}
 	for _, file := range glob(t, "../../rbm/testdata/refused/*.json") {
 		if err := validate(schema, read(t, file)); err == nil {
-			t.Errorf("%s is taken", file)
+			t.Errorf("%s is accepted", file)
 		}
 	}
 }
 
-// The schema and package rbm agree about messages that were complete until
-// somebody took a part away, put one where it does not belong, or made it as long
-// as a limit or one longer.
+// The schema and package rbm agree about mutants of complete messages: with a member removed
+// or misplaced, or with a text as long as a limit or one character longer.
 func TestSchema_agreesOnMutants(t *testing.T) {
 	t.Parallel()
 	schema := needSchema(t)
@@ -43,9 +42,9 @@ func TestSchema_agreesOnMutants(t *testing.T) {
 		err := validate(schema, message)
 		switch {
 		case len(violations) == 0 && err != nil:
-			t.Fatalf("seed %d: package rbm takes %s\nthe schema does not: %v", seed, message, err)
+			t.Fatalf("seed %d: package rbm accepts %s\nthe schema does not: %v", seed, message, err)
 		case len(violations) > 0 && err == nil:
-			t.Fatalf("seed %d: the schema takes %s\npackage rbm does not: %v", seed, message, violations)
+			t.Fatalf("seed %d: the schema accepts %s\npackage rbm does not: %v", seed, message, violations)
 		case err == nil:
 			taken++
 		default:
@@ -53,12 +52,12 @@ func TestSchema_agreesOnMutants(t *testing.T) {
 		}
 	}
 	if taken < 1000 || refused < 1000 {
-		t.Errorf("%d mutants taken and %d refused: they are one-sided", taken, refused)
+		t.Errorf("%d mutants accepted and %d rejected: expected more of both", taken, refused)
 	}
 }
 
-// ofTime reports the violations that no schema can know: they depend on the clock,
-// or compare two times.
+// ofTime reports the violations that a schema cannot express, because they depend on the
+// clock or compare two times.
 func ofTime(v rbm.Violation) bool {
 	return v.Rule == rbm.RuleRange && (strings.HasSuffix(v.Pointer, "/expireTime") || strings.HasSuffix(v.Pointer, "/endTime"))
 }
@@ -67,7 +66,7 @@ func ofTime(v rbm.Violation) bool {
 type mutator struct {
 	*rand.Rand
 	messages [][]byte
-	names    []string // of members, each once, in a fixed order
+	names    []string // of members, without duplicates, in a fixed order
 	values   []any    // of members, in a fixed order
 }
 
@@ -89,7 +88,7 @@ func newMutator(t *testing.T) *mutator {
 	return m
 }
 
-// message returns a mutant, the same for the same seed.
+// message returns a mutant, which depends only on the seed.
 func (m *mutator) message(seed uint64) []byte {
 	m.Rand = rand.New(rand.NewPCG(seed, 2))
 	message := decoded(one(m, m.messages))
@@ -101,8 +100,8 @@ func (m *mutator) message(seed uint64) []byte {
 	return encoded(message)
 }
 
-// The lengths are the limits of the platform and one more, also beside the
-// beginning of a URL.
+// The lengths are the limits of the platform and one more, with and without the start of a
+// URL.
 var lengths = []int{1, 25, 26, 100, 101, 200, 201, 500, 501, 2000, 2001, 2048, 2049, 3072, 3073}
 
 var counts = []int{0, 1, 2, 4, 5, 10, 11, 12}

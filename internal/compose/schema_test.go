@@ -18,9 +18,9 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// schemaVariable names a file with a JSON Schema of the AgentMessage. Whoever
-// wrote it knew nothing of the rules in package rbm, so that the two check each
-// other; messages are held against it where there is one.
+// schemaVariable is the environment variable with the path of a JSON Schema of the
+// AgentMessage. The schema was written independently of package rbm, so that the two check
+// each other. Without it, messages are not validated.
 const schemaVariable = "RCSHOOKTEST_SCHEMA"
 
 var agentMessageSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
@@ -33,7 +33,7 @@ var agentMessageSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	return c.Compile(file)
 })
 
-// checkSchema holds a message against the schema, if there is one.
+// checkSchema validates a message with the schema, if there is one.
 func checkSchema(t *testing.T, message []byte) {
 	t.Helper()
 	schema, err := agentMessageSchema()
@@ -44,7 +44,7 @@ func checkSchema(t *testing.T, message []byte) {
 		return
 	}
 	if err := validate(schema, message); err != nil {
-		t.Errorf("%s\nis not as the schema has it: %v", message, err)
+		t.Errorf("%s\ndoes not satisfy the schema: %v", message, err)
 	}
 }
 
@@ -68,7 +68,7 @@ func needSchema(t *testing.T) *jsonschema.Schema {
 	return schema
 }
 
-// Whatever the function sends in any of its cases satisfies the schema.
+// The messages of all cases satisfy the schema.
 func TestSchema_cases(t *testing.T) {
 	t.Parallel()
 	schema := needSchema(t)
@@ -92,8 +92,8 @@ func TestSchema_cases(t *testing.T) {
 	}
 }
 
-// Whatever becomes of generated payloads satisfies the schema; [checkMessage] sees to
-// the messages of all the other tests.
+// The messages of generated payloads satisfy the schema. [checkMessage] validates those of
+// the other tests.
 func TestSchema_generated(t *testing.T) {
 	t.Parallel()
 	needSchema(t)
@@ -137,7 +137,7 @@ func read(t *testing.T, file string) []byte {
 
 var repetition = regexp.MustCompile(`\[\[(.+?)\*([0-9]+)\]\]`)
 
-// lengthen turns [[x*300]], as the files of cases have it, into three hundred x.
+// lengthen expands [[x*300]] in the files of cases to 300 x.
 func lengthen(text []byte) []byte {
 	return repetition.ReplaceAllFunc(text, func(s []byte) []byte {
 		parts := repetition.FindSubmatch(s)

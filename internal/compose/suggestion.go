@@ -7,12 +7,12 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// chips composes the suggestions under a message.
+// chips composes the suggestions under the message.
 func (c *composer) chips(lists ...payload.Buttons) []rbm.Suggestion {
 	return c.suggestions("/contentMessage", "chips", lists...)
 }
 
-// suggestions composes the suggestions of the part of the message at a pointer.
+// suggestions composes the suggestions of the message or card at a pointer.
 func (c *composer) suggestions(at, what string, lists ...payload.Buttons) []rbm.Suggestion {
 	count := 0
 	for _, list := range lists {

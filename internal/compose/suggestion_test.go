@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Every form of a button, as text and as object, and the suggestion it becomes.
+// Every form of a button, as text and as an object, composes to its suggestion.
 func TestMessage_buttons(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -120,7 +120,7 @@ func TestMessage_buttons(t *testing.T) {
 		}
 		for form, value := range values {
 			if form == "text" && strings.ContainsRune(tt.text, ',') && strings.Count(tt.text, "|") > 1 {
-				continue // a comma before a bar begins another button
+				continue // a comma before a bar starts another button
 			}
 			got := message(t, `"text": "a", "buttons": `+value)
 			want := `{"contentMessage":{"text":"a","suggestions":[` + tt.want + `]}}`

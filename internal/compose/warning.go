@@ -1,7 +1,9 @@
 package compose
 
 import (
+	"path"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -9,16 +11,16 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// Warning is about something that is allowed but hardly meant, or shown badly.
+// Warning describes a value that is valid but probably a mistake, or displays badly.
 type Warning struct {
-	// Pointer is the place in the payload, a JSON Pointer.
+	// Pointer is the position in the payload, a JSON Pointer.
 	Pointer string `json:"pointer"`
 
-	// Detail says what will happen and what would be better.
+	// Detail describes the effect and a better value.
 	Detail string `json:"detail"`
 }
 
-// warner looks at a message that keeps all rules.
+// warner collects the warnings about a valid message.
 type warner struct {
 	payload *payload.Payload
 	message *rbm.AgentMessage
@@ -29,16 +31,16 @@ type warner struct {
 }
 
 func (w *warner) warn(p payload.Position, format string, args ...any) {
-	f := p.Errorf(format, args...)
-	warning := Warning{Pointer: f.Pointer, Detail: f.Detail}
+	e := p.Errorf(format, args...)
+	warning := Warning{Pointer: e.Pointer, Detail: e.Detail}
 	if !slices.Contains(w.list, warning) {
 		w.list = append(w.list, warning)
 	}
 }
 
-// useless warns about values that were sent although they have no effect.
-func (w *warner) useless(why string, places ...payload.Position) {
-	for _, p := range places {
+// unused warns about values that were sent but have no effect.
+func (w *warner) unused(why string, at ...payload.Position) {
+	for _, p := range at {
 		if p.Sent() {
 			w.warn(p, "has no effect: %s", why)
 		}
@@ -46,32 +48,38 @@ func (w *warner) useless(why string, places ...payload.Position) {
 }
 
 func (w *warner) all() []Warning {
-	w.lifetime()
-	w.length(w.payload.Root, "the whole message as JSON, in bytes,", w.size, rbm.MaxMessageBytes)
+	w.checkTimes()
+	if float64(w.size) >= nearLimit*rbm.MaxMessageBytes {
+		w.warn(w.payload.Root, "the message as JSON is near its limit: %d of %d bytes", w.size, rbm.MaxMessageBytes)
+	}
 	if w.payload.Raw.Sent() {
 		return w.list
 	}
 	p := w.payload
-	w.text(p.Text, "the text", textLimit(w.message))
-	for i := range w.cards {
-		w.card(&w.cards[i])
+	limit := rbm.MaxText
+	if w.message.ContentMessage.RichCard != nil {
+		limit = rbm.MaxCardDescription
 	}
-	w.carousel()
-	w.unused()
-	w.buttons(p.Top.Buttons)
-	w.buttons(p.Chips)
+	w.checkLength(p.Text, "the text", limit)
+	for i := range w.cards {
+		w.checkCard(&w.cards[i])
+	}
+	w.checkCarousel()
+	w.checkTopFields()
+	w.checkButtons(p.Top.Buttons)
+	w.checkButtons(p.Chips)
 	return w.list
 }
 
-// shortLife is the lifetime below which the platform may report both that a
-// message was delivered and that it was revoked.
-const shortLife = 10 * time.Second
+// minLifetime is the lifetime below which the platform may report a message both as
+// delivered and as revoked.
+const minLifetime = 10 * time.Second
 
-// lifetime warns about messages that arrive when nobody wants them any more.
-func (w *warner) lifetime() {
+// checkTimes warns about a schedule in the past and about lifetimes that are probably wrong.
+func (w *warner) checkTimes() {
 	m, p := w.message, w.payload
 	if p.ScheduleAt.Sent() && p.ScheduleAt.Value.Before(w.now) {
-		w.warn(p.ScheduleAt.Position, "this is in the past, so the message is sent at once")
+		w.warn(p.ScheduleAt.Position, "the time is in the past, so the message is sent now")
 	}
 	if m.MessageTrafficType == rbm.TrafficPromotion && m.TTL == 0 && m.ExpireTime.IsZero() {
 		at := p.Root
@@ -80,49 +88,149 @@ func (w *warner) lifetime() {
 		}
 		w.warn(at, "a promotion without ttl or expires_at may be delivered days later")
 	}
-	if p.TTL.Sent() && p.TTL.Value < shortLife {
-		w.warn(p.TTL.Position, "with less than 10 seconds a message may be reported both as delivered and as revoked")
+	if p.TTL.Sent() && p.TTL.Value < minLifetime {
+		w.warn(p.TTL.Position, "with less than 10 seconds, a message may be reported both as delivered and as revoked")
 	}
 }
 
-// A text that has reached this part of its limit may pass it with the next order
-// number or name in it.
-const nearly = 0.95
+// nearLimit is the part of a limit from which a warning is given, because the next order
+// number or name in a text may exceed the limit.
+const nearLimit = 0.95
 
-func (w *warner) length(p payload.Position, what string, length, limit int) {
-	if float64(length) >= nearly*float64(limit) {
-		w.warn(p, "%s is near its limit: %d of %d", what, length, limit)
+func (w *warner) checkLength(t payload.Text, what string, limit int) {
+	near := nearLimit * float64(limit)
+	if float64(len(t.Value)) < near { // the number of bytes is a cheap bound
+		return
+	}
+	if length := utf8.RuneCountInString(t.Value); float64(length) >= near {
+		w.warn(t.Position, "%s is near its limit: %d of %d characters", what, length, limit)
 	}
 }
 
-func (w *warner) text(t payload.Text, what string, limit int) {
-	if float64(len(t.Value)) >= nearly*float64(limit) { // bytes: a cheap bound of the characters
-		w.length(t.Position, what, utf8.RuneCountInString(t.Value), limit)
-	}
-}
-
-// textLimit is the limit of the text of the payload, which is the description
-// where the message is a card.
-func textLimit(m *rbm.AgentMessage) int {
-	if m.ContentMessage.RichCard != nil {
-		return rbm.MaxCardDescription
-	}
-	return rbm.MaxText
-}
-
-// buttons warns about buttons that users cannot tell apart, and about those that
-// only some devices know.
-func (w *warner) buttons(buttons payload.Buttons) {
+// checkButtons warns about duplicate labels and about actions with limited support.
+func (w *warner) checkButtons(buttons payload.Buttons) {
 	for i := range buttons.Items {
 		b := &buttons.Items[i]
 		if slices.ContainsFunc(buttons.Items[:i], func(other payload.Button) bool { return other.Label.Value == b.Label.Value }) {
 			w.warn(b.Label.Position, "another button has the same label")
 		}
 		if b.Action == payload.Reply {
-			w.useless("a reply opens nothing that could fail", b.FallbackURL.Position)
+			w.unused("a reply does not open anything", b.FallbackURL.Position)
 		}
 		if b.Action == payload.SearchPlace {
 			w.warn(b.Query.Position, "only Google Messages on Android searches the map; coordinates work everywhere")
 		}
+	}
+}
+
+func (w *warner) checkCard(card *payload.Card) {
+	w.checkLength(card.Title, "the title", rbm.MaxCardTitle)
+	w.checkLength(card.Description, "the description", rbm.MaxCardDescription)
+	w.checkLength(card.Text, "the text", rbm.MaxCardDescription)
+	w.checkButtons(card.Buttons)
+
+	horizontal := card.Layout.Value == "horizontal"
+	if !horizontal {
+		w.unused("only a horizontal card has its media at one side", card.Align.Position)
+	}
+	file := mediaOf(card)
+	if !file.Sent() {
+		const why = "the card has no media"
+		w.unused(why, card.Thumbnail.Position, card.Alt.Position, card.ForceRefresh.Position)
+		if inherited := len(w.cards) > 1 && card.Height.Position == w.payload.Top.Height.Position; !inherited {
+			w.unused(why, card.Height.Position)
+		}
+		return
+	}
+	switch extension(file.Value) {
+	case ".pdf":
+		w.warn(file.Position, "only networks in India show a PDF on a card; send it as file")
+	case ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".wav", ".amr":
+		w.warn(file.Position, "a card cannot show audio; send it as file")
+	}
+	w.checkFile(file, card.Thumbnail, card.ForceRefresh)
+	if horizontal {
+		w.unused("media on a horizontal card has a fixed height", card.Height.Position)
+	}
+}
+
+// extension returns the file name extension in a URL, in lower case.
+func extension(link string) string {
+	link, _, _ = strings.Cut(link, "#")
+	link, _, _ = strings.Cut(link, "?")
+	return strings.ToLower(path.Ext(link))
+}
+
+// checkFile warns about a file that the platform may fail to fetch.
+func (w *warner) checkFile(file, thumbnail payload.Text, refresh payload.Value[bool]) {
+	w.checkLink(file)
+	w.checkLink(thumbnail)
+	if isUpload(file) {
+		w.unused("an upload is never fetched again", refresh.Position)
+	}
+}
+
+// shorteners are hosts that redirect. The platform does not follow redirects to files.
+var shorteners = []string{"bit.ly", "tinyurl.com", "t.co", "goo.gl", "is.gd", "ow.ly", "rb.gy", "cutt.ly"}
+
+func (w *warner) checkLink(t payload.Text) {
+	scheme, rest, ok := strings.Cut(t.Value, "://")
+	if !ok {
+		return
+	}
+	if strings.EqualFold(scheme, "http") {
+		w.warn(t.Position, "devices may refuse to load http links; use https")
+	}
+	if i := strings.IndexAny(rest, "/?#:"); i >= 0 {
+		rest = rest[:i]
+	}
+	if slices.Contains(shorteners, strings.ToLower(rest)) {
+		w.warn(t.Position, "short links redirect, and the platform does not follow redirects to files; use the final URL")
+	}
+}
+
+// checkCarousel warns about cards of different shapes, which all get the height of the
+// tallest one.
+func (w *warner) checkCarousel() {
+	card := w.message.ContentMessage.RichCard
+	if card == nil || card.CarouselCard == nil {
+		w.unused("the message has no carousel", w.payload.CardWidth.Position)
+		return
+	}
+	// shape holds the properties that determine the height of a card.
+	type shape struct {
+		height             rbm.MediaHeight
+		title, description bool
+		buttons            int
+	}
+	var first shape
+	for i, c := range card.CarouselCard.CardContents {
+		s := shape{title: c.Title != "", description: c.Description != "", buttons: len(c.Suggestions)}
+		if c.Media != nil {
+			s.height = c.Media.Height
+		}
+		if i == 0 {
+			first = s
+		}
+		if s != first {
+			w.warn(w.payload.CardsAt, "the cards have different parts (media and its height, title, description, number of buttons), so all get the height of the tallest")
+			return
+		}
+	}
+}
+
+// checkTopFields warns about card fields of the payload that the message does not use.
+func (w *warner) checkTopFields() {
+	p, top := w.payload, &w.payload.Top
+	switch {
+	case w.message.ContentMessage.RichCard == nil:
+		w.unused("the message has no card", top.Height.Position, top.Layout.Position, top.Align.Position, top.Alt.Position)
+		if p.File.Sent() {
+			w.checkFile(p.File, top.Thumbnail, top.ForceRefresh)
+		} else {
+			w.unused("the message has no media or file", top.Thumbnail.Position, top.ForceRefresh.Position)
+		}
+	case p.Card != nil || p.CardsAt.Sent():
+		w.unused("it belongs inside the card", top.Thumbnail.Position, top.Alt.Position, top.ForceRefresh.Position)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestMessage_warnings(t *testing.T) {
 	t.Parallel()
-	const shapes = "the cards differ in what they have (media and its height, title, description, number of buttons): all get the height of the tallest"
+	const shapes = "the cards have different parts (media and its height, title, description, number of buttons), so all get the height of the tallest"
 	for _, tt := range []struct {
 		name, fields string
 		want         []string
@@ -23,33 +23,33 @@ func TestMessage_warnings(t *testing.T) {
 		{"endless promotion", `"text": "a", "traffic": "promotion"`, []string{"/traffic: a promotion without ttl or expires_at may be delivered days later"}},
 		{"endless raw promotion", `"raw": {"contentMessage": {"text": "a"}, "messageTrafficType": "PROMOTION"}`, []string{": a promotion without ttl or expires_at may be delivered days later"}},
 		{"promotion with an end", `"text": "a", "traffic": "promotion", "ttl": "1h"`, nil},
-		{"short life", `"text": "a", "ttl": "9.9s"`, []string{"/ttl: with less than 10 seconds a message may be reported both as delivered and as revoked"}},
+		{"short life", `"text": "a", "ttl": "9.9s"`, []string{"/ttl: with less than 10 seconds, a message may be reported both as delivered and as revoked"}},
 
-		{"long text", `"text": "` + strings.Repeat("ä", 2919) + `"`, []string{"/text: the text is near its limit: 2919 of 3072"}},
+		{"long text", `"text": "` + strings.Repeat("ä", 2919) + `"`, []string{"/text: the text is near its limit: 2919 of 3072 characters"}},
 		{"text not yet long", `"text": "` + strings.Repeat("ä", 2918) + `"`, nil},
-		{"long text of a card", `"title": "a", "text": "` + strings.Repeat("a", 1900) + `"`, []string{"/text: the text is near its limit: 1900 of 2000"}},
-		{"long title", `"cards": [{"title": "` + strings.Repeat("a", 190) + `"}]`, []string{"/cards/0/title: the title is near its limit: 190 of 200"}},
-		{"long message", `"image": "https://example.com/` + strings.Repeat("a", 240_000) + `"`, []string{": the whole message as JSON, in bytes, is near its limit: 240174 of 250000"}},
+		{"long text of a card", `"title": "a", "text": "` + strings.Repeat("a", 1900) + `"`, []string{"/text: the text is near its limit: 1900 of 2000 characters"}},
+		{"long title", `"cards": [{"title": "` + strings.Repeat("a", 190) + `"}]`, []string{"/cards/0/title: the title is near its limit: 190 of 200 characters"}},
+		{"long message", `"image": "https://example.com/` + strings.Repeat("a", 240_000) + `"`, []string{": the message as JSON is near its limit: 240174 of 250000 bytes"}},
 
 		{"same labels", `"text": "a", "buttons": ["Go|https://example.com/1", "Go|https://example.com/2"]`, []string{"/buttons/1: another button has the same label"}},
-		{"same labels in a text", `"title": "a", "buttons": "Go,Go"`, []string{"/buttons: number 2 of this text: another button has the same label"}},
+		{"same labels in a text", `"title": "a", "buttons": "Go,Go"`, []string{"/buttons: item 2 of this text: another button has the same label"}},
 		{"search", `"text": "a", "chips": ["Go|geo:0,0?q=Shop"]`, []string{"/chips/0: only Google Messages on Android searches the map; coordinates work everywhere"}},
 
-		{"plain http", `"image": "HTTP://example.com/a.png", "thumbnail": "https://example.com"`, []string{"/image: http: instead of https: devices may refuse to load it"}},
-		{"plain http file", `"file": "https://example.com", "thumbnail": "http://example.com"`, []string{"/thumbnail: http: instead of https: devices may refuse to load it"}},
-		{"short link", `"file": "https://Bit.ly/x"`, []string{"/file: a short link redirects, and redirects to files are not followed"}},
+		{"plain http", `"image": "HTTP://example.com/a.png", "thumbnail": "https://example.com"`, []string{"/image: devices may refuse to load http links; use https"}},
+		{"plain http file", `"file": "https://example.com", "thumbnail": "http://example.com"`, []string{"/thumbnail: devices may refuse to load http links; use https"}},
+		{"short link", `"file": "https://Bit.ly/x"`, []string{"/file: short links redirect, and the platform does not follow redirects to files; use the final URL"}},
 		{"PDF on a card", `"image": "https://example.com/a.PDF?x=1"`, []string{"/image: only networks in India show a PDF on a card; send it as file"}},
 		{"audio on a card", `"cards": [{"video": "https://example.com/a.mp3"}]`, []string{"/cards/0/video: a card cannot show audio; send it as file"}},
 		{"upload fetched again", `"file": "files/a", "force_refresh": true`, []string{"/force_refresh: has no effect: an upload is never fetched again"}},
 
 		{"card fields of a text", `"text": "a", "height": "tall", "layout": "vertical", "align": "left", "alt": "b", "card_width": "small", "thumbnail": "https://example.com", "force_refresh": true`, []string{
-			"/card_width: has no effect: there is no carousel",
-			"/height: has no effect: there is no card",
-			"/layout: has no effect: there is no card",
-			"/align: has no effect: there is no card",
-			"/alt: has no effect: there is no card",
-			"/thumbnail: has no effect: there is no media or file",
-			"/force_refresh: has no effect: there is no media or file",
+			"/card_width: has no effect: the message has no carousel",
+			"/height: has no effect: the message has no card",
+			"/layout: has no effect: the message has no card",
+			"/align: has no effect: the message has no card",
+			"/alt: has no effect: the message has no card",
+			"/thumbnail: has no effect: the message has no media or file",
+			"/force_refresh: has no effect: the message has no media or file",
 		}},
 		{"media fields without media", `"title": "a", "height": "tall", "alt": "b", "thumbnail": "https://example.com"`, []string{
 			"/thumbnail: has no effect: the card has no media",
@@ -58,9 +58,9 @@ func TestMessage_warnings(t *testing.T) {
 		}},
 		{"height of a card without media", `"cards": [{"title": "a", "height": "tall"}, {"title": "b"}]`, []string{"/cards/0/height: has no effect: the card has no media"}},
 		{"height for all", `"height": "tall", "cards": [{"title": "a", "image": "files/a"}, {"title": "b"}]`, []string{"/cards: " + shapes}},
-		{"align of a vertical card", `"title": "a", "align": "left"`, []string{"/align: has no effect: only a horizontal card has its media at a side"}},
-		{"height of a horizontal card", `"title": "a", "image": "files/a", "layout": "horizontal", "height": "tall"`, []string{"/height: has no effect: the media of a horizontal card have one height only"}},
-		{"media fields beside cards", `"card": {"title": "a", "image": "files/a"}, "alt": "b"`, []string{"/alt: has no effect: it belongs into the card"}},
+		{"align of a vertical card", `"title": "a", "align": "left"`, []string{"/align: has no effect: only a horizontal card has its media at one side"}},
+		{"height of a horizontal card", `"title": "a", "image": "files/a", "layout": "horizontal", "height": "tall"`, []string{"/height: has no effect: media on a horizontal card has a fixed height"}},
+		{"media fields beside cards", `"card": {"title": "a", "image": "files/a"}, "alt": "b"`, []string{"/alt: has no effect: it belongs inside the card"}},
 		{"different shapes", `"card1_title": "a", "card2_title": "b", "card2_buttons": "c"`, []string{"/card1_title: " + shapes}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

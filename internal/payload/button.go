@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// Action is what a button does.
+// Action is the action of a button.
 type Action uint8
 
 // The actions of a button.
@@ -20,14 +20,14 @@ const (
 	AddEvent // to the calendar
 )
 
-// Button is one suggestion: a chip under a message or a button of a card. The
-// places of its values are all the same where it was written as one text.
+// Button is one suggestion: a chip under a message or a button of a card. The values of a
+// button that was written as one text share its position.
 type Button struct {
 	Position
 
 	Action   Action
 	Label    Text
-	Postback Text // never empty; not sent where it was made from the label
+	Postback Text // never empty; its position is zero if it was derived from the label
 
 	URL         Text
 	Webview     Text // full, half, tall, browser, or not sent
@@ -53,17 +53,16 @@ type Event struct {
 	Start, End  Value[time.Time]
 }
 
-// maxButtons bounds the buttons that are read of one list. No message has a tenth
-// of them.
+// maxButtons limits the buttons of one list that are read, to ten times what a message
+// allows.
 const maxButtons = 100
 
-// tooManyButtons reports a list that is not read at all.
-func (r *reader) tooManyButtons(n *node, count int) bool {
-	if count <= maxButtons {
-		return false
+// checkButtonCount reports a list that is too long to be read.
+func (r *reader) checkButtonCount(n *node, count int) bool {
+	if count > maxButtons {
+		r.errorf(n, "%d buttons are more than any message allows", count)
 	}
-	r.fault(n, "%d buttons are far more than any message has", count)
-	return true
+	return count <= maxButtons
 }
 
 // buttons reads a list of buttons, or all of them in one text.
@@ -71,26 +70,33 @@ func (r *reader) buttons(n *node) Buttons {
 	if n == nil {
 		return Buttons{}
 	}
-	if (n.kind == kindString || n.kind == kindNumber) && !holdsJSON(n.text) {
-		return Buttons{r.buttonTexts(n), n.place()}
+	if isPlainText(n) {
+		return Buttons{r.buttonTexts(n), n.position()}
 	}
-	if n = r.structured(n, kindList); n == nil {
+	if n = r.structured(n, kindList); n == nil || !r.checkButtonCount(n, len(n.children)) {
 		return Buttons{}
 	}
-	if r.tooManyButtons(n, int(n.count)) {
-		return Buttons{}
-	}
-	items := make([]Button, 0, n.count)
-	for c := n.first; c != nil; c = c.next {
-		if !c.blank() {
-			items = r.buttonItem(items, c)
+	items := make([]Button, 0, len(n.children))
+	for _, c := range n.children {
+		if c.isEmpty() {
+			continue
+		}
+		if isPlainText(c) {
+			items = r.buttonText(items, c.position(), c.text)
+		} else if object := r.structured(c, kindObject); object != nil {
+			f := r.fold(object, OnButton)
+			items = append(items, r.button(&f))
 		}
 	}
-	return Buttons{items, n.place()}
+	return Buttons{items, n.position()}
 }
 
-// holdsJSON reports whether a text is meant as JSON. A label may begin with a
-// bracket too, but hardly goes on like JSON.
+func isPlainText(n *node) bool {
+	return (n.kind == kindString || n.kind == kindNumber) && !holdsJSON(n.text)
+}
+
+// holdsJSON reports whether a text is meant as JSON. A label may start with a bracket, but
+// then it hardly continues like JSON.
 func holdsJSON(text string) bool {
 	text = strings.TrimSpace(text)
 	if rest, ok := strings.CutPrefix(text, "["); ok {
@@ -100,23 +106,10 @@ func holdsJSON(text string) bool {
 	return strings.HasPrefix(text, "{")
 }
 
-// buttonItem adds the button that one item of a list holds.
-func (r *reader) buttonItem(items []Button, n *node) []Button {
-	if (n.kind == kindString || n.kind == kindNumber) && !holdsJSON(n.text) {
-		return r.buttonText(items, n.place(), n.text)
-	}
-	object := r.structured(n, kindObject)
-	if object == nil {
-		return items
-	}
-	f := r.fold(object, OnButton)
-	return append(items, r.button(&f))
-}
-
-// button reads the object form.
+// button reads the object form of a button.
 func (r *reader) button(f *record) Button {
 	b := Button{
-		Position:    f.node.place(),
+		Position:    f.node.position(),
 		Label:       r.line(f.get(fLabel)),
 		URL:         r.line(f.get(fURL)),
 		Description: r.text(f.get(fViewDescription)),
@@ -128,22 +121,26 @@ func (r *reader) button(f *record) Button {
 		Postback:    r.line(f.get(fPostback)),
 		FallbackURL: r.line(f.get(fFallbackURL)),
 	}
-	r.webview(&b, f)
-	r.event(&b, f.get(fEvent))
-	r.incomplete(&b, f)
+	r.readWebview(&b, f)
+	r.readEvent(&b, f.get(fEvent))
+	r.checkComplete(&b, f)
 	b.Action = r.action(&b, f)
 	if b.Phone.Sent() {
-		r.dialNumber(&b)
+		number, ok := dialable(b.Phone.Value, r.tree.plus)
+		if !ok {
+			r.errorf(b.Phone.node, "expected a phone number of digits, *, # and a leading +")
+		}
+		b.Phone.Value = number
 	}
 	if f.lacks(fLabel) {
-		r.missing(b.Position, "label", "missing: what the button says")
+		r.missing(b.Position, "label", "missing: the text on the button")
 	}
-	b.completePostback()
+	b.setDefaultPostback()
 	return b
 }
 
-// webview reads how a URL opens; the URL may stand there itself.
-func (r *reader) webview(b *Button, f *record) {
+// readWebview reads the mode of the web view. The field may also hold the URL itself.
+func (r *reader) readWebview(b *Button, f *record) {
 	n := f.get(fWebview)
 	if n != nil && n.kind == kindString && strings.Contains(n.text, "://") {
 		if b.URL.Sent() && b.URL.Value != strings.TrimSpace(n.text) {
@@ -151,76 +148,80 @@ func (r *reader) webview(b *Button, f *record) {
 			return
 		}
 		b.URL = r.line(n)
-		b.Webview = Text{"full", n.place()}
+		b.Webview = Text{"full", n.position()}
 		return
 	}
 	b.Webview = r.word(f, fWebview)
 	if b.Webview.Sent() && b.Webview.Value != "browser" && f.lacks(fURL) {
-		r.missing(b.Position, "url", "missing: what the web view opens")
+		r.missing(b.Position, "url", "missing: the URL for the web view")
 	}
 }
 
-// event reads a calendar event. Its title is the label where it has none.
-func (r *reader) event(b *Button, n *node) {
+// readEvent reads a calendar event. Its default title is the label.
+func (r *reader) readEvent(b *Button, n *node) {
 	if n = r.structured(n, kindObject); n == nil {
 		return
 	}
 	f := r.fold(n, OnEvent)
 	b.Event = &Event{
-		Position:    n.place(),
+		Position:    n.position(),
 		Title:       r.line(f.get(fEventTitle)),
 		Description: r.text(f.get(fEventDescription)),
-		Start:       r.moment(f.get(fEventStart)),
-		End:         r.moment(f.get(fEventEnd)),
+		Start:       r.time(f.get(fEventStart)),
+		End:         r.time(f.get(fEventEnd)),
 	}
 	if !b.Event.Title.Sent() {
 		b.Event.Title = b.Label
 	}
 	if f.lacks(fEventStart) {
-		r.missing(b.Event.Position, "start", "missing: when the event begins")
+		r.missing(b.Event.Position, "start", "missing: the start time of the event")
 	}
 	if f.lacks(fEventEnd) {
-		r.missing(b.Event.Position, "end", "missing: when the event ends")
+		r.missing(b.Event.Position, "end", "missing: the end time of the event")
 	}
 }
 
-// action decides what the button does, which is one thing only.
+// action returns the one action of a button and reports all others.
 func (r *reader) action(b *Button, f *record) Action {
-	share := r.flag(f.get(fShareLocation))
+	share := r.bool(f.get(fShareLocation))
 	if !share.Value {
 		share.Position = Position{}
 	}
-	position := b.Latitude.Position
-	if !position.Sent() {
-		position = b.Longitude.Position
+	place := b.Latitude.Position
+	if !place.Sent() {
+		place = b.Longitude.Position
+	}
+	var event Position
+	if b.Event != nil {
+		event = b.Event.Position
 	}
 	chosen, at := Reply, Position{}
 	for _, candidate := range [...]struct {
 		action Action
-		place  Position
+		at     Position
 	}{
 		{OpenURL, b.URL.Position},
 		{Dial, b.Phone.Position},
-		{ShowPlace, position},
+		{ShowPlace, place},
 		{SearchPlace, b.Query.Position},
-		{AddEvent, b.eventPlace()},
+		{AddEvent, event},
 		{ShareLocation, share.Position},
-		{Reply, r.replyPostback(b, f.get(fReply))},
+		{Reply, r.readReply(b, f.get(fReply))},
 	} {
 		switch {
-		case !candidate.place.Sent():
+		case !candidate.at.Sent():
 		case at.Sent():
-			r.fault(candidate.place.node, "a button does one thing: send either %q or %q", at.Name(), candidate.place.Name())
+			r.errorf(candidate.at.node, "a button has one action; send either %q or %q", at.Name(), candidate.at.Name())
 		default:
-			chosen, at = candidate.action, candidate.place
+			chosen, at = candidate.action, candidate.at
 		}
 	}
 	return chosen
 }
 
-// incomplete reports values that need another one to mean something.
-func (r *reader) incomplete(b *Button, f *record) {
-	const bothNeeded = "missing: a place has a latitude and a longitude"
+// checkComplete reports values that have no meaning without another one.
+func (r *reader) checkComplete(b *Button, f *record) {
+	const bothNeeded = "missing: a place needs both latitude and longitude"
 	if b.Latitude.Sent() && f.lacks(fLongitude) {
 		r.missing(b.Position, "longitude", bothNeeded)
 	}
@@ -228,67 +229,46 @@ func (r *reader) incomplete(b *Button, f *record) {
 		r.missing(b.Position, "latitude", bothNeeded)
 	}
 	if b.Pin.Sent() && f.lacks(fLatitude) && f.lacks(fLongitude) {
-		r.fault(b.Pin.node, "this is the label of a pin at latitude and longitude; to search the map send query")
+		r.errorf(b.Pin.node, "place is the label of a pin at latitude and longitude, which are missing; to search the map, send query")
 	}
 	if b.Description.Sent() && f.lacks(fURL) && !b.URL.Sent() {
-		r.fault(b.Description.node, "this describes what a url opens, and there is none")
+		r.errorf(b.Description.node, "description belongs to a url, which is missing")
 	}
 }
 
-func (b *Button) eventPlace() Position {
-	if b.Event == nil {
-		return Position{}
-	}
-	return b.Event.Position
-}
-
-// replyPostback reads the field reply: the postback, or just true. It returns
-// where it was sent.
-func (r *reader) replyPostback(b *Button, n *node) Position {
+// readReply reads the field reply, which is the postback or true. It returns its position.
+func (r *reader) readReply(b *Button, n *node) Position {
 	if n == nil {
 		return Position{}
 	}
 	switch strings.ToLower(strings.TrimSpace(n.scalar())) {
 	case "true":
-		return n.place()
+		return n.position()
 	case "false":
 		return Position{}
 	}
 	reply := r.line(n)
 	if b.Postback.Sent() && b.Postback.Value != reply.Value {
-		r.fault(n, "%q and %q both give the postback; send one of them", b.Postback.Name(), reply.Name())
+		r.errorf(n, "%q and %q both set the postback; send one of them", b.Postback.Name(), reply.Name())
 	} else {
 		b.Postback = reply
 	}
-	return n.place()
+	return n.position()
 }
 
-// dialNumber drops the separators of the number to dial, which the API does not
-// take. It may be a short code.
-func (r *reader) dialNumber(b *Button) {
-	number, ok := dialable(b.Phone.Value, r.tree.plus)
-	if !ok {
-		r.fault(b.Phone.node, "this must be a phone number: digits, *, # and a leading +")
-	}
-	b.Phone.Value = number
-}
-
-// dialable returns the signs of a number that can be dialled. In an urlencoded
-// form a leading blank may have been a plus sign.
+// dialable returns a number without separators, which the API rejects. The number may be a
+// short code. If plus is set, a leading space may be an unescaped plus sign.
 func dialable(text string, plus bool) (string, bool) {
 	s := strings.TrimSpace(text)
 	if plus && strings.HasPrefix(text, " ") && len(s) > 6 && s[0] >= '1' && s[0] <= '9' {
 		s = "+" + s
 	}
-	if len(s) >= 4 && strings.EqualFold(s[:4], "tel:") {
-		s = s[4:]
-	}
 	var b strings.Builder
-	for _, r := range s {
+	for _, r := range trimTel(s) {
 		switch {
 		case r >= '0' && r <= '9', r == '*', r == '#', r == '+' && b.Len() == 0:
 			b.WriteRune(r)
-		case isNoise(r):
+		case isPhoneSeparator(r):
 		default:
 			return "", false
 		}
@@ -296,9 +276,9 @@ func dialable(text string, plus bool) (string, bool) {
 	return b.String(), strings.ContainsAny(b.String(), "0123456789")
 }
 
-// completePostback gives a button without a postback the default: its label for
-// a reply, a slug of it for an action.
-func (b *Button) completePostback() {
+// setDefaultPostback sets a missing postback: the label for a reply, a slug of the label
+// for an action.
+func (b *Button) setDefaultPostback() {
 	if b.Postback.Value != "" {
 		return
 	}
@@ -307,24 +287,14 @@ func (b *Button) completePostback() {
 	}
 }
 
-// slug returns the words of a label in lower case, joined by hyphens, or the
-// label itself if it has none.
+// slug returns the words of a label in lower case, joined by hyphens. It returns a label
+// without words unchanged.
 func slug(label string) string {
-	var b strings.Builder
-	gap := false
-	for _, r := range label {
-		if !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) {
-			gap = b.Len() > 0
-			continue
-		}
-		if gap {
-			b.WriteByte('-')
-			gap = false
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	if b.Len() == 0 {
+	words := strings.FieldsFunc(label, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r)
+	})
+	if len(words) == 0 {
 		return label
 	}
-	return b.String()
+	return strings.ToLower(strings.Join(words, "-"))
 }

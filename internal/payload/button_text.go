@@ -9,25 +9,25 @@ import (
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// The text form of a button is its label, then after a bar what it does, then
-// after another bar and an equals sign its postback:
+// The text form of a button is its label, then optionally "|" and a target, then optionally
+// "|=" and a postback:
 //
 //	Yes
 //	Yes|=ORDER_YES
 //	Track|https://example.com/t
 //	Track|https://example.com/t|=TRACK
 //
-// What a URL has in bars and commas stays in it; a label has no bar.
+// A URL may contain bars and commas. A label may not contain a bar.
 
 // buttonTexts reads all the buttons of one text.
 func (r *reader) buttonTexts(n *node) []Button {
 	texts := splitButtons(n.text)
-	if r.tooManyButtons(n, len(texts)) {
+	if !r.checkButtonCount(n, len(texts)) {
 		return nil
 	}
 	items := make([]Button, 0, len(texts))
 	for i, text := range texts {
-		at := n.place()
+		at := n.position()
 		if len(texts) > 1 {
 			at.part = i + 1
 		}
@@ -36,141 +36,135 @@ func (r *reader) buttonTexts(n *node) []Button {
 	return items
 }
 
-// splitButtons splits a text at its line breaks. A text of one line it splits at
-// commas: at all of them if there is no bar, else where a bar follows before
-// the next comma, so that commas in URLs and titles do no harm.
+// splitButtons splits a text at its line breaks, or a single line at commas. If the line
+// contains a bar, it splits only at commas with a bar before the next comma, because URLs
+// and titles may contain commas.
 func splitButtons(text string) []string {
 	text = strings.TrimSpace(text)
+	var items []string
 	switch {
 	case strings.ContainsAny(text, "\r\n"):
-		return parts(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }))
-	case !strings.Contains(text, ","):
-		return []string{text}
+		items = strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' })
 	case !strings.Contains(text, "|"):
-		return parts(strings.Split(text, ","))
-	}
-	var items []string
-	start := 0
-	for i := 0; i < len(text); {
-		comma := strings.IndexByte(text[i:], ',')
-		if comma < 0 {
-			break
+		items = strings.Split(text, ",")
+	default:
+		start, end := 0, 0
+		for part := range strings.SplitAfterSeq(text, ",") {
+			if end > 0 && strings.Contains(part, "|") {
+				items = append(items, strings.TrimSuffix(text[start:end], ","))
+				start = end
+			}
+			end += len(part)
 		}
-		i += comma + 1
-		next, _, _ := strings.Cut(text[i:], ",")
-		if strings.Contains(next, "|") {
-			items = append(items, text[start:i-1])
-			start = i
-		}
+		items = append(items, text[start:])
 	}
-	return parts(append(items, text[start:]))
-}
-
-// parts drops the blank ones, which stand for fields that were left empty.
-func parts(items []string) []string {
 	return slices.DeleteFunc(items, func(s string) bool { return strings.TrimSpace(s) == "" })
 }
 
-// buttonText adds the button that a text describes, unless it is blank.
+// buttonText appends the button that a text describes. It skips an empty text.
 func (r *reader) buttonText(items []Button, at Position, text string) []Button {
 	if text = strings.TrimSpace(text); text == "" {
 		return items
 	}
-	label, rest, more := strings.Cut(text, "|")
+	label, rest, hasBar := strings.Cut(text, "|")
 	b := Button{Position: at, Label: Text{strings.TrimSpace(label), at}}
+	problem := ""
 	switch {
 	case b.Label.Value == "":
-		r.faultAt(at, "a button begins with its label, before the bar")
-		return items
+		problem = `missing label before "|"`
 	case strings.ContainsAny(text, "\r\n"):
-		r.faultAt(at, "a line break in a button; an item of a list is one button")
+		problem = "unexpected line break; write one button per item of the list"
+	case hasBar:
+		problem = r.parseAfterLabel(&b, strings.TrimSpace(rest))
+	}
+	if problem != "" {
+		r.errorAt(at, "%s", problem)
 		return items
 	}
-	if more && !r.afterLabel(&b, strings.TrimSpace(rest)) {
-		return items
-	}
-	b.completePostback()
+	b.setDefaultPostback()
 	return append(items, b)
 }
 
-// afterLabel reads what follows the label and its bar.
-func (r *reader) afterLabel(b *Button, rest string) bool {
+// parseAfterLabel parses the text after the label and its bar.
+func (r *reader) parseAfterLabel(b *Button, rest string) (problem string) {
 	target := rest
 	if postback, ok := strings.CutPrefix(rest, "="); ok {
 		target, b.Postback = "", Text{strings.TrimSpace(postback), b.Position}
 	} else if i := strings.LastIndex(rest, "|="); i >= 0 {
 		target, b.Postback = strings.TrimSpace(rest[:i]), Text{strings.TrimSpace(rest[i+2:]), b.Position}
 	}
-	if target == "" {
-		if b.Postback.Sent() {
-			return true
-		}
-		r.faultAt(b.Position, "nothing follows the bar of this button; without a bar it is a reply")
-		return false
+	switch {
+	case target != "":
+		return r.parseTarget(b, target)
+	case b.Postback.Sent():
+		return ""
+	default:
+		return `nothing follows "|"; omit it for a reply`
 	}
-	if problem := r.target(b, target); problem != "" {
-		r.faultAt(b.Position, "%s", problem)
-		return false
-	}
-	return true
 }
 
-// target reads what a button does and returns what is wrong with it.
-func (r *reader) target(b *Button, target string) (problem string) {
+// parseTarget parses the action of a button.
+func (r *reader) parseTarget(b *Button, target string) (problem string) {
 	scheme, after, ok := strings.Cut(target, ":")
 	if !ok || !isScheme(scheme) {
-		return withoutScheme(target)
+		return missingScheme(target)
 	}
 	after = strings.TrimSpace(after)
 	switch scheme = strings.ToLower(scheme); scheme {
 	case "http", "https":
 		b.Action, b.URL = OpenURL, Text{target, b.Position}
 	case "webview", "webview-half", "webview-tall":
-		return b.openWebview(scheme, after)
+		inner, _, _ := strings.Cut(after, ":")
+		if !strings.EqualFold(inner, "https") && !strings.EqualFold(inner, "http") {
+			return scheme + ": expected a URL, as in " + scheme + ":https://example.com"
+		}
+		mode := "full"
+		if _, suffix, ok := strings.Cut(scheme, "-"); ok {
+			mode = suffix
+		}
+		b.Action, b.URL, b.Webview = OpenURL, Text{after, b.Position}, Text{mode, b.Position}
 	case "tel":
-		return b.dial(after, r.tree.plus && strings.HasPrefix(target[len("tel:"):], " "))
+		number, ok := dialable(target[len("tel:"):], r.tree.plus)
+		if !ok {
+			return "tel: expected a phone number of digits, *, # and a leading +"
+		}
+		b.Action, b.Phone = Dial, Text{number, b.Position}
 	case "geo":
-		return b.place(after)
+		return b.parseGeo(after)
 	case "location":
 		if after != "" {
-			return "nothing follows location:"
+			return "location: expected nothing after the colon"
 		}
 		b.Action = ShareLocation
 	case "cal":
-		return b.calendar(after)
+		return b.parseEvent(after)
 	default:
-		return unknownScheme(scheme)
+		if near := typo.Nearest(scheme, textSchemes, maxTypos(scheme)); near != "" {
+			return `unsupported link scheme "` + scheme + `:"; did you mean "` + near + `:"?`
+		}
+		return `unsupported link scheme "` + scheme + `:"; expected one of ` + listSchemes()
 	}
 	return ""
 }
 
-// withoutScheme tells what was probably forgotten.
-func withoutScheme(target string) string {
-	switch {
-	case strings.Trim(target, "+0123456789 -()/") == "":
-		return "a number to dial begins with tel:, as in Call us|tel:+12025550199"
-	case strings.Contains(target, ".") && !strings.Contains(target, " "):
-		return "a link begins with https://, as in Track|https://example.com"
-	default:
-		return "after the bar of a button stands a link that begins with " + listSchemes() + ", or = and a postback"
-	}
-}
-
-// textSchemes are what may follow the bar.
+// textSchemes are the schemes of a target.
 var textSchemes = []string{"https", "http", "webview", "webview-half", "webview-tall", "tel", "geo", "location", "cal"}
 
 func listSchemes() string { return strings.Join(textSchemes, ":, ") + ":" }
 
-// unknownScheme names the scheme that was probably meant.
-func unknownScheme(scheme string) string {
-	if near := typo.Nearest(scheme, textSchemes, max(1, len(scheme)/3)+1); near != "" {
-		return "no button does " + scheme + ":; did you mean " + near + ":?"
+// missingScheme describes a target without a scheme.
+func missingScheme(target string) string {
+	switch {
+	case strings.Trim(target, "+0123456789 -()/") == "":
+		return `missing "tel:" before the phone number, as in Call us|tel:+12025550199`
+	case strings.Contains(target, ".") && !strings.Contains(target, " "):
+		return `missing "https://" before the link, as in Track|https://example.com`
+	default:
+		return `after "|", expected a link that starts with one of ` + listSchemes() + `, or "=" and a postback`
 	}
-	return "no button does " + scheme + ":; a link begins with " + listSchemes()
 }
 
-// isScheme reports whether s has the form of a URL scheme, and a length that
-// may be quoted.
+// isScheme reports whether s has the form of a URL scheme and is short enough to quote.
 func isScheme(s string) bool {
 	if s == "" || len(s) > 20 {
 		return false
@@ -178,7 +172,7 @@ func isScheme(s string) bool {
 	for i := range len(s) {
 		switch c := s[i] | 0x20; {
 		case c >= 'a' && c <= 'z':
-		case i > 0 && (s[i] >= '0' && s[i] <= '9' || s[i] == '+' || s[i] == '-' || s[i] == '.'):
+		case i > 0 && (isDigit(s[i]) || strings.IndexByte("+-.", s[i]) >= 0):
 		default:
 			return false
 		}
@@ -186,43 +180,18 @@ func isScheme(s string) bool {
 	return true
 }
 
-func (b *Button) openWebview(scheme, target string) string {
-	inner, _, _ := strings.Cut(target, ":")
-	if !strings.EqualFold(inner, "https") && !strings.EqualFold(inner, "http") {
-		return scheme + ": is followed by a URL, as in " + scheme + ":https://example.com"
-	}
-	mode := "full"
-	if _, after, ok := strings.Cut(scheme, "-"); ok {
-		mode = after
-	}
-	b.Action, b.URL, b.Webview = OpenURL, Text{target, b.Position}, Text{mode, b.Position}
-	return ""
-}
+const geoForm = "geo: expected latitude and longitude, as in geo:37.42,-122.08 or geo:37.42,-122.08?q=Label, or a search, as in geo:0,0?q=Words"
 
-func (b *Button) dial(target string, plus bool) string {
-	if plus {
-		target = " " + target
-	}
-	number, ok := dialable(target, plus)
-	if !ok {
-		return "tel: is followed by a phone number: digits, *, # and a leading +"
-	}
-	b.Action, b.Phone = Dial, Text{number, b.Position}
-	return ""
-}
-
-const geoForm = "geo: is followed by latitude and longitude, as in geo:37.42,-122.08 or geo:37.42,-122.08?q=Label, or by a search as in geo:0,0?q=Words"
-
-func (b *Button) place(target string) string {
-	position, q, asked := strings.Cut(target, "?")
-	if asked {
+func (b *Button) parseGeo(target string) (problem string) {
+	coordinates, q, hasQuery := strings.Cut(target, "?")
+	if hasQuery {
 		var ok bool
 		if q, ok = strings.CutPrefix(q, "q="); !ok {
 			return geoForm
 		}
 		q = strings.TrimSpace(decodeQuery(q))
 	}
-	latText, longText, _ := strings.Cut(position, ",")
+	latText, longText, _ := strings.Cut(coordinates, ",")
 	lat, ok1 := parseNumber(latText)
 	long, ok2 := parseNumber(longText)
 	if !ok1 || !ok2 {
@@ -240,37 +209,35 @@ func (b *Button) place(target string) string {
 	return ""
 }
 
-// decodeQuery takes the words after q= as people and as programs write them: a
-// plus sign is a blank only where no real blank shows that nothing is encoded.
+// decodeQuery decodes the text after q= whether it is percent-encoded or not. A plus sign
+// means a space unless the text contains a real space, which shows that it is not encoded.
 func decodeQuery(q string) string {
 	plus := !strings.Contains(q, " ")
 	var b strings.Builder
 	for i := 0; i < len(q); i++ {
-		switch {
-		case q[i] == '+' && plus:
+		if q[i] == '+' && plus {
 			b.WriteByte(' ')
-		case q[i] == '%' && i+2 < len(q) && isHex(q[i+1]) && isHex(q[i+2]):
-			x, _ := strconv.ParseUint(q[i+1:i+3], 16, 8) // both are hex digits
-			b.WriteByte(byte(x))
-			i += 2
-		default:
-			b.WriteByte(q[i])
+			continue
 		}
+		if q[i] == '%' && i+2 < len(q) {
+			if x, err := strconv.ParseUint(q[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(x))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(q[i])
 	}
 	return strings.ToValidUTF8(b.String(), "\uFFFD")
 }
 
-func isHex(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-}
-
-func (b *Button) calendar(target string) string {
+func (b *Button) parseEvent(target string) (problem string) {
 	start, rest, _ := strings.Cut(target, "/")
 	end, title, _ := strings.Cut(rest, "/")
 	from, ok1 := parseTime(start)
 	to, ok2 := parseTime(end)
 	if !ok1 || !ok2 {
-		return "cal: is followed by start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
+		return "cal: expected start, end and title, as in cal:2026-12-01T10:00Z/2026-12-01T11:00Z/Checkup; the times need Z or an offset"
 	}
 	b.Action = AddEvent
 	b.Event = &Event{
@@ -284,3 +251,67 @@ func (b *Button) calendar(target string) string {
 	}
 	return ""
 }
+
+// Line returns the text form of a button, and false if only the object form can express
+// it, as for a label with a bar, a description or a fallback URL.
+func (b *Button) Line() (line string, ok bool) {
+	target, ok := b.formatTarget()
+	if !ok || b.FallbackURL.Sent() || !isOneLine(b.Label.Value) || strings.Contains(b.Label.Value, "|") {
+		return "", false
+	}
+	line = b.Label.Value
+	standard := Button{Action: b.Action, Label: b.Label}
+	standard.setDefaultPostback()
+	if target != "" {
+		line += "|" + target
+	}
+	if b.Postback.Value != standard.Postback.Value || strings.Contains(target, "|=") {
+		postback := "|=" + b.Postback.Value
+		if !isOneLine(b.Postback.Value) || target != "" && strings.LastIndex(postback, "|=") > 0 {
+			return "", false
+		}
+		line += postback
+	}
+	return line, !holdsJSON(line)
+}
+
+// isOneLine reports whether the text form preserves s: s is not empty, and has no line
+// breaks and no spaces at its ends.
+func isOneLine(s string) bool {
+	return s != "" && s == strings.TrimSpace(s) && !strings.ContainsAny(s, "\r\n")
+}
+
+// formatTarget returns the target of the text form, which is empty for a reply.
+func (b *Button) formatTarget() (target string, ok bool) {
+	switch b.Action {
+	case Reply:
+		return "", true
+	case OpenURL:
+		scheme, _, _ := strings.Cut(b.URL.Value, ":")
+		isWeb := strings.EqualFold(scheme, "https") || strings.EqualFold(scheme, "http")
+		prefix, ok := map[string]string{"": "", "full": "webview:", "half": "webview-half:", "tall": "webview-tall:"}[b.Webview.Value]
+		return prefix + b.URL.Value, ok && isWeb && isOneLine(b.URL.Value) && !b.Description.Sent()
+	case Dial:
+		return "tel:" + b.Phone.Value, true
+	case ShowPlace:
+		lat, long := b.Latitude.Value, b.Longitude.Value
+		target = "geo:" + strconv.FormatFloat(lat, 'f', -1, 64) + "," + strconv.FormatFloat(long, 'f', -1, 64)
+		if !b.Pin.Sent() {
+			return target, true
+		}
+		return target + "?q=" + encodeQuery(b.Pin.Value), lat != 0 || long != 0
+	case SearchPlace:
+		return "geo:0,0?q=" + encodeQuery(b.Query.Value), true
+	case ShareLocation:
+		return "location:", true
+	default:
+		e := b.Event
+		if e == nil || e.Description.Sent() || !isOneLine(e.Title.Value) {
+			return "", false
+		}
+		return "cal:" + e.Start.Value.Format(time.RFC3339Nano) + "/" + e.End.Value.Format(time.RFC3339Nano) + "/" + e.Title.Value, true
+	}
+}
+
+// encodeQuery escapes the characters that [decodeQuery] or the text form would change.
+var encodeQuery = strings.NewReplacer("%", "%25", "+", "%2B", "|", "%7C", "\r", "%0D", "\n", "%0A").Replace

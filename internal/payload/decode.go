@@ -7,65 +7,68 @@ import (
 	"strings"
 )
 
-// Options are what the configuration has to say about reading a payload.
+// Options configure how a payload is read.
 type Options struct {
-	// Country is the default country of national numbers, ISO 3166 alpha-2. A
-	// payload's own country comes first.
+	// Country is the default country of national numbers, ISO 3166 alpha-2. The country
+	// of the payload takes precedence.
 	Country string
 
-	// Query says that a phone number stood in the query of a URL, where a plus
-	// sign that was not escaped has become a blank.
+	// Query reports that a phone number comes from the query of a URL, where an unescaped
+	// plus sign has become a space.
 	Query bool
 }
 
 // Accepted lists the content types that Decode reads.
 const Accepted = "application/json, application/x-www-form-urlencoded, multipart/form-data"
 
-// Decode reads one body. The error is a [*BodyError] if the body cannot be read
-// at all, or wraps [ErrContentType].
+// Decode reads one body. It returns a [*BodyError] if the body cannot be parsed, and an
+// error that wraps [ErrContentType] if the content type is not supported.
 //
-// What is wrong with the fields is no error yet: it waits in [Payload.Errors],
-// so that whoever goes on can add what else is wrong and report all at once.
+// Errors in the fields are not returned but collected in [Payload.Errors], so that the
+// caller can add its own and report all of them together.
 func Decode(contentType string, body []byte, o Options) (*Payload, error) {
 	t := new(tree)
 	root, err := t.parse(contentType, body)
 	if err != nil {
 		return nil, err
 	}
-	if root, err = soleObject(root); err != nil {
-		return nil, err
+	if root.kind == kindList { // some no-code tools send a list of one object
+		if n := len(root.children); n != 1 {
+			return nil, unreadable("expected one object, got a list of %d; send one object per request", n)
+		}
+		root = root.children[0]
 	}
+	if root.kind != kindObject {
+		return nil, unreadable("expected an object with fields such as to and text, got %s", kindNames[root.kind])
+	}
+	root.isPayload = true
 	r := reader{tree: t, options: o}
 	return r.payload(root), nil
 }
 
-// parse chooses the encoding by the content type. Two common slips are put
-// right: JSON under the content type that curl -d sets by itself, and JSON
-// without any content type.
+// parse selects the parser by the content type. It accepts two common mistakes: JSON with
+// the content type that curl -d sends by default, and JSON without a content type.
 func (t *tree) parse(contentType string, body []byte) (*node, error) {
 	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	media, params, err := mediaType(contentType)
+	media, params, err := parseContentType(contentType)
 	if err != nil {
 		return nil, err
 	}
 	start := bytes.TrimLeft(body, " \t\r\n")
 	if len(start) == 0 {
-		return nil, unreadable("nothing in it")
+		return nil, unreadable("it is empty")
 	}
 	looksLikeJSON := start[0] == '{' || start[0] == '['
 	switch {
 	case media == "application/json", media == "text/json",
 		strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"),
-		media == "" && looksLikeJSON:
+		looksLikeJSON && (media == "" || media == "application/x-www-form-urlencoded"):
 		return t.parseJSON(body)
 	case media == "application/x-www-form-urlencoded":
-		if looksLikeJSON {
-			return t.parseJSON(body)
-		}
 		return t.parseForm(body)
 	case media == "multipart/form-data":
 		if params["boundary"] == "" {
-			return nil, unreadable("broken multipart form: its Content-Type has no boundary")
+			return nil, unreadable("invalid multipart form: the Content-Type has no boundary")
 		}
 		return t.parseMultipart(body, params["boundary"])
 	case media == "":
@@ -73,19 +76,17 @@ func (t *tree) parse(contentType string, body []byte) (*node, error) {
 	case looksLikeJSON:
 		return nil, fmt.Errorf("%w: %s; this body looks like JSON: send Content-Type: application/json", ErrContentType, media)
 	default:
-		return nil, fmt.Errorf("%w: %s; accepted are %s", ErrContentType, media, Accepted)
+		return nil, fmt.Errorf("%w: %s; send one of %s", ErrContentType, media, Accepted)
 	}
 }
 
-// mediaType splits a Content-Type. Every text is UTF-8, whatever it is for.
-func mediaType(contentType string) (string, map[string]string, error) {
-	switch contentType {
-	case "", "application/json": // the common case costs nothing
+func parseContentType(contentType string) (media string, params map[string]string, err error) {
+	if contentType == "" || contentType == "application/json" { // the common case is free
 		return contentType, nil, nil
 	}
-	media, params, err := mime.ParseMediaType(contentType)
+	media, params, err = mime.ParseMediaType(contentType)
 	if err != nil || len(media) > 100 {
-		return "", nil, fmt.Errorf("%w: it is not in the form type/subtype; accepted are %s", ErrContentType, Accepted)
+		return "", nil, fmt.Errorf("%w: expected the form type/subtype; send one of %s", ErrContentType, Accepted)
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
@@ -93,20 +94,4 @@ func mediaType(contentType string) (string, map[string]string, error) {
 	default:
 		return "", nil, fmt.Errorf("%w: the charset must be utf-8", ErrContentType)
 	}
-}
-
-// soleObject returns the object that a body consists of, also if it is the only
-// item of a list, as some no-code tools send it.
-func soleObject(root *node) (*node, error) {
-	if root.kind == kindList {
-		if root.count != 1 {
-			return nil, unreadable("a list of %d; send one object per request", root.count)
-		}
-		root = root.first
-		root.up = nil
-	}
-	if root.kind != kindObject {
-		return nil, unreadable("%s; send an object with fields such as to and text", kindNames[root.kind])
-	}
-	return root, nil
 }

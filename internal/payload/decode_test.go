@@ -16,7 +16,7 @@ const (
 	asForm = "application/x-www-form-urlencoded"
 )
 
-// decode reads a body that can be read.
+// decode decodes a readable body.
 func decode(t *testing.T, contentType, body string) *payload.Payload {
 	t.Helper()
 	p, err := payload.Decode(contentType, []byte(body), payload.Options{})
@@ -26,8 +26,8 @@ func decode(t *testing.T, contentType, body string) *payload.Payload {
 	return p
 }
 
-// faults returns the faults in a payload, one a line.
-func faults(t *testing.T, contentType, body string) []string {
+// problems returns the errors of a payload as lines.
+func problems(t *testing.T, contentType, body string) []string {
 	t.Helper()
 	var lines []string
 	for _, f := range decode(t, contentType, body).Errors.Sorted() {
@@ -48,44 +48,44 @@ func TestDecode_unreadable(t *testing.T) {
 		name, contentType, body string
 		want                    string
 	}{
-		{"empty", asJSON, "", "nothing in it"},
-		{"blank", asJSON, " \r\n\t", "nothing in it"},
-		{"empty form", asForm, "", "nothing in it"},
-		{"byte order mark only", asJSON, "\ufeff", "nothing in it"},
-		{"null", asJSON, "null", "null; send an object with fields such as to and text"},
-		{"text", asJSON, `"to"`, "text; send an object with fields such as to and text"},
-		{"number", asJSON, "5", "a number; send an object with fields such as to and text"},
-		{"list of none", asJSON, "[]", "a list of 0; send one object per request"},
-		{"list of two", asJSON, "[{},{}]", "a list of 2; send one object per request"},
-		{"list in a list", asJSON, "[[{}]]", "a list; send an object with fields such as to and text"},
-		{"breaks off", asJSON, "{\"to\":\n\"+1", "the JSON breaks off at line 2, column 4"},
-		{"two values", asJSON, `{} {}`, "more follows after the end of the JSON at line 1, column 4"},
-		{"rubbish after", asJSON, `{}}`, "more follows after the end of the JSON at line 1, column 3"},
-		{"single quotes", asJSON, `{'to': 1}`, "broken JSON at line 1, column 2: names and texts stand in double quotes"},
-		{"typographic quotes", asJSON, `{“to”: 1}`, "broken JSON at line 1, column 2: typographic quotes; JSON needs straight ones"},
-		{"trailing comma", asJSON, `{"to": 1,}`, "broken JSON at line 1, column 9: a comma before the closing bracket"},
-		{"trailing comma in a list", asJSON, `{"to": [1,]}`, "broken JSON at line 1, column 10: a comma before the closing bracket"},
-		{"no comma", asJSON, `{"to": 1 "text": 2}`, "broken JSON at line 1, column 10: a comma is missing, or a quote inside a text is not written \\\""},
-		{"quote in a text", asJSON, `{"text": "a "b" c"}`, "broken JSON at line 1, column 14: a quote is missing, or a quote inside a text is not written \\\""},
-		{"bare word", asJSON, `{"text": hello}`, "broken JSON at line 1, column 10: a quote is missing, or a quote inside a text is not written \\\""},
-		{"line break in a text", asJSON, "{\"text\": \"a\nb\"}", "broken JSON at line 1, column 12: a line break inside a text is written \\n"},
-		{"tab in a text", asJSON, "{\"text\": \"a\tb\"}", "broken JSON at line 1, column 12: a tab inside a text is written \\t"},
-		{"wrong escape", asJSON, `{"text": "\x"}`, "broken JSON at line 1, column 11"},
-		{"columns are characters", asJSON, `{"text": "äöü" 1}`, "broken JSON at line 1, column 16"},
-		{"not UTF-8", asJSON, "{\"text\": \"\xff\"}", "not UTF-8 at line 1, column 11"},
-		{"half a surrogate", asJSON, `{"text": "\ud800"}`, "broken JSON at line 1, column 11"},
-		{"too deep", asJSON, `{"a":` + deep + `}`, "nested more than 32 deep at line 1, column 37"},
+		{"empty", asJSON, "", "it is empty"},
+		{"white space", asJSON, " \r\n\t", "it is empty"},
+		{"empty form", asForm, "", "it is empty"},
+		{"byte order mark only", asJSON, "\ufeff", "it is empty"},
+		{"null", asJSON, "null", "expected an object with fields such as to and text, got null"},
+		{"text", asJSON, `"to"`, "expected an object with fields such as to and text, got text"},
+		{"number", asJSON, "5", "expected an object with fields such as to and text, got a number"},
+		{"list of none", asJSON, "[]", "expected one object, got a list of 0; send one object per request"},
+		{"list of two", asJSON, "[{},{}]", "expected one object, got a list of 2; send one object per request"},
+		{"list in a list", asJSON, "[[{}]]", "expected an object with fields such as to and text, got a list"},
+		{"breaks off", asJSON, "{\"to\":\n\"+1", "unexpected end of the JSON at line 2, column 4"},
+		{"two values", asJSON, `{} {}`, "unexpected data after the end of the JSON at line 1, column 4"},
+		{"rubbish after", asJSON, `{}}`, "unexpected data after the end of the JSON at line 1, column 3"},
+		{"single quotes", asJSON, `{'to': 1}`, "invalid JSON at line 1, column 2: strings must be in double quotes"},
+		{"typographic quotes", asJSON, `{“to”: 1}`, "invalid JSON at line 1, column 2: typographic quotes; use straight quotes"},
+		{"trailing comma", asJSON, `{"to": 1,}`, "invalid JSON at line 1, column 9: trailing comma before a closing bracket"},
+		{"trailing comma in a list", asJSON, `{"to": [1,]}`, "invalid JSON at line 1, column 10: trailing comma before a closing bracket"},
+		{"no comma", asJSON, `{"to": 1 "text": 2}`, "invalid JSON at line 1, column 10: missing comma, or an unescaped quote in a string; write it as \\\""},
+		{"quote in a text", asJSON, `{"text": "a "b" c"}`, "invalid JSON at line 1, column 14: missing quote, or an unescaped quote in a string; write it as \\\""},
+		{"bare word", asJSON, `{"text": hello}`, "invalid JSON at line 1, column 10: missing quote, or an unescaped quote in a string; write it as \\\""},
+		{"line break in a text", asJSON, "{\"text\": \"a\nb\"}", "invalid JSON at line 1, column 12: unescaped line break in a string; write it as \\n"},
+		{"tab in a text", asJSON, "{\"text\": \"a\tb\"}", "invalid JSON at line 1, column 12: unescaped tab in a string; write it as \\t"},
+		{"wrong escape", asJSON, `{"text": "\x"}`, "invalid JSON at line 1, column 11"},
+		{"columns are characters", asJSON, `{"text": "äöü" 1}`, "invalid JSON at line 1, column 16"},
+		{"not UTF-8", asJSON, "{\"text\": \"\xff\"}", "invalid UTF-8 at line 1, column 11"},
+		{"half a surrogate", asJSON, `{"text": "\ud800"}`, "invalid JSON at line 1, column 11"},
+		{"too deep", asJSON, `{"a":` + deep + `}`, "nested more than 32 levels deep at line 1, column 37"},
 		{"too many values", asJSON, "[" + strings.Repeat("0,", 10_000) + "0]", "more than 10000 values"},
-		{"long name", asJSON, `{"` + strings.Repeat("a", 257) + `":1}`, "the name of a field is longer than 256 bytes at line 1, column 261"},
-		{"broken escape", asForm, "text=a&to=%zz", "a broken %-escape in the field that begins at byte 8"},
-		{"broken escape in a name", asForm, "%=a", "a broken %-escape in the field that begins at byte 1"},
-		{"form not UTF-8", asForm, "text=%ff", "field 1 of the form is not UTF-8"},
+		{"long name", asJSON, `{"` + strings.Repeat("a", 257) + `":1}`, "a field name is longer than 256 bytes at line 1, column 261"},
+		{"broken escape", asForm, "text=a&to=%zz", "invalid percent-encoding in the field that starts at byte 8"},
+		{"broken escape in a name", asForm, "%=a", "invalid percent-encoding in the field that starts at byte 1"},
+		{"form not UTF-8", asForm, "text=%ff", "form field 1 is not valid UTF-8"},
 		{"too many fields", asForm, strings.Repeat("a=1&", 10_001), "more than 10000 fields"},
-		{"long field name", asForm, strings.Repeat("a", 257) + "=1", "the name of a field is longer than 256 bytes"},
-		{"no boundary", "multipart/form-data", "--X--", "broken multipart form: its Content-Type has no boundary"},
-		{"other boundary", multipart, "--Y\r\n\r\n--Y--", "broken multipart form: it breaks off or is empty, or its boundary is not the one of the Content-Type"},
-		{"multipart breaks off", multipart, "--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+1", "broken multipart form: it breaks off in a field"},
-		{"part without a name", multipart, "--X\r\n\r\na\r\n--X--\r\n", "broken multipart form: a part without a name"},
+		{"long field name", asForm, strings.Repeat("a", 257) + "=1", "a field name is longer than 256 bytes"},
+		{"no boundary", "multipart/form-data", "--X--", "invalid multipart form: the Content-Type has no boundary"},
+		{"other boundary", multipart, "--Y\r\n\r\n--Y--", "invalid multipart form: it is empty or truncated, or its boundary differs from the Content-Type"},
+		{"multipart breaks off", multipart, "--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+1", "invalid multipart form: it is truncated inside a field"},
+		{"part without a name", multipart, "--X\r\n\r\na\r\n--X--\r\n", "invalid multipart form: a part has no name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -122,12 +122,12 @@ func TestDecode_contentType(t *testing.T) {
 	}
 	for _, tt := range []struct{ contentType, body, want string }{
 		{"text/plain", json, "text/plain; this body looks like JSON: send Content-Type: application/json"},
-		{"text/plain; charset=utf-8", "hi", "text/plain; accepted are " + payload.Accepted},
-		{"application/xml", "<a/>", "application/xml; accepted are " + payload.Accepted},
+		{"text/plain; charset=utf-8", "hi", "text/plain; send one of " + payload.Accepted},
+		{"application/xml", "<a/>", "application/xml; send one of " + payload.Accepted},
 		{"", form, "none was sent; send Content-Type: application/json (also accepted: " + payload.Accepted + ")"},
 		{"application/json; charset=iso-8859-1", json, "the charset must be utf-8"},
-		{"json; =", json, "it is not in the form type/subtype; accepted are " + payload.Accepted},
-		{strings.Repeat("a", 101), json, "it is not in the form type/subtype; accepted are " + payload.Accepted},
+		{"json; =", json, "expected the form type/subtype; send one of " + payload.Accepted},
+		{strings.Repeat("a", 101), json, "expected the form type/subtype; send one of " + payload.Accepted},
 	} {
 		_, err := payload.Decode(tt.contentType, []byte(tt.body), payload.Options{})
 		if !errors.Is(err, payload.ErrContentType) || !strings.HasSuffix(err.Error(), ": "+tt.want) {
@@ -141,7 +141,7 @@ func TestDecode_fields(t *testing.T) {
 	p := decode(t, asJSON, `{"to": ["+12025550123", "+12025550124"], "agent": " shop ", "text": " a b ",
 		"idempotency_key": 1042, "dry_run": "yes", "traffic": "MARKETING", "ttl": "1h30m", "otp": 0}`)
 	if len(p.Errors) > 0 {
-		t.Fatalf("faults: %v", p.Errors)
+		t.Fatalf("errors: %v", p.Errors)
 	}
 	want := []payload.Recipient{{E164: "+12025550123", Pointer: "/to/0"}, {E164: "+12025550124", Pointer: "/to/1"}}
 	if diff := cmp.Diff(want, p.To); diff != "" {
@@ -153,18 +153,18 @@ func TestDecode_fields(t *testing.T) {
 	}
 }
 
-// What is not read may be large.
+// The limit on cards does not count empty ones.
 func TestDecode_manyCards(t *testing.T) {
 	t.Parallel()
-	for count, want := range map[int][]string{100: nil, 101: {"/cards: 101 cards are far more than any message has"}} {
+	for count, want := range map[int][]string{100: nil, 101: {"/cards: 101 cards are more than any message allows"}} {
 		body := `{"to": "+12025550123", "cards": [` + strings.Repeat(`{"title": "a"}, null, `, count) + `{}]}`
-		if diff := cmp.Diff(want, faults(t, asJSON, body)); diff != "" {
-			t.Errorf("faults of %d cards (-want +got):\n%s", count, diff)
+		if diff := cmp.Diff(want, problems(t, asJSON, body)); diff != "" {
+			t.Errorf("errors of %d cards (-want +got):\n%s", count, diff)
 		}
 	}
 }
 
-// Errors are for logs too, so they repeat nothing of what was sent.
+// Errors are logged, so they must not quote the payload.
 func TestErrors_quoteNothing(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"
@@ -189,8 +189,8 @@ func TestErrors_quoteNothing(t *testing.T) {
 	}
 }
 
-// TestSyntax sees that JSON is explained as Decode explains it.
-func TestSyntax(t *testing.T) {
+// CheckSyntax returns the same errors as Decode.
+func TestCheckSyntax(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", " ", "{", `{"a"`, `{"a": 1,}`, "{\n a: 1}", `{"a": 1 "b": 2}`, `{"a": [1, 2}`, `{"a": {{b}}}`, `{"a": [{{b}}]}`, `{"a": ]}`, `{"a": }`, `{[1]}`, "{\"a\": \"\n\"}", "{\"a\": \"\t\"}",

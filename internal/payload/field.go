@@ -1,9 +1,17 @@
 package payload
 
-// Level is where a field may stand.
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/typo"
+)
+
+// Level is a kind of object that has fields.
 type Level uint8
 
-// The levels. A field may stand on several.
+// The levels. A field may exist on several.
 const (
 	OnMessage Level = 1 << iota
 	OnCard
@@ -13,15 +21,15 @@ const (
 
 var levels = [...]Level{OnMessage, OnCard, OnButton, OnEvent}
 
-// Type is what a field holds.
+// Type is the type of a field.
 type Type string
 
-// The types of fields. Wherever a list or an object may stand, so may a text
-// that holds it as JSON; numbers and booleans may be written as text.
+// The types of fields. A list or an object may also be sent as a text that holds it as
+// JSON; numbers and booleans may be sent as text.
 const (
 	TypePhones   Type = "phones"   // one phone number, several in one text, or a list
 	TypeText     Type = "text"     //
-	TypeURL      Type = "url"      // https URL, or files/... where an upload will do
+	TypeURL      Type = "url"      // https URL, or files/... where an upload is allowed
 	TypeWord     Type = "word"     // one of Words
 	TypeBool     Type = "bool"     //
 	TypeNumber   Type = "number"   //
@@ -34,90 +42,92 @@ const (
 	TypeRaw      Type = "raw"      // object
 )
 
+// inside returns the level of the objects in a field of the type.
+func (t Type) inside() Level {
+	switch t {
+	case TypeCard, TypeCards:
+		return OnCard
+	case TypeButtons:
+		return OnButton
+	case TypeEvent:
+		return OnEvent
+	default:
+		return 0
+	}
+}
+
 // Field is one field of the payload.
 type Field struct {
-	// Name is how the documentation writes it. Case, hyphens, blanks and
-	// underscores do not matter.
+	// Name is the documented name. Case, hyphens, spaces and underscores do not matter.
 	Name string
 
-	// Aliases are other names for it.
+	// Aliases are other names of the field.
 	Aliases []string
 
-	// Numbered are the stems of its flat form: card for card1_title.
+	// Numbered lists the stems of its flat form: card for card1_title.
 	Numbered []string
 
 	Type    Type
 	Level   Level
-	Content bool // it is a part of what the user sees
+	Content bool // the user sees it
 
-	// Words are the words of a TypeWord, each with its synonyms after it.
+	// Words are the words of a TypeWord, each followed by its synonyms.
 	Words [][]string
 
 	// Meaning is a short description.
 	Meaning string
 }
 
-// Fields returns the fields that may stand on a level, in the order of the
-// documentation.
+// Fields returns the fields of a level in the order of the documentation.
 func Fields(on Level) []Field {
-	var list []Field
-	for _, f := range fields {
-		if f.Level&on != 0 {
-			list = append(list, f)
-		}
-	}
-	return list
+	return slices.DeleteFunc(slices.Clone(fields[:]), func(f Field) bool { return f.Level&on == 0 })
 }
 
-// FindField returns the field of the message that a key is about, in any spelling.
-// Part is which part of it, for a flat key such as card1_title, and empty if the key
-// is about the whole field.
+// FindField returns the field of the message that a key sets, in any spelling. Part is the
+// part of the field that a flat key sets, in one spelling: 1title for Card 1 Title. It is
+// empty if the key sets the whole field.
 func FindField(key string) (f Field, part string, ok bool) {
+	if len(key) > maxKeyLength {
+		return Field{}, "", false
+	}
 	if id, ok := lookup(OnMessage, key); ok {
 		return fields[id], "", true
 	}
-	name := fold(key)
-	if flat, ok := unflatten(OnMessage, name); ok {
-		return fields[flat.id], name, true
+	flat, ok := parseFlatKey(OnMessage, FoldName(key))
+	if !ok {
+		return Field{}, "", false
 	}
-	return Field{}, "", false
+	if flat.index >= 0 {
+		part = strconv.Itoa(flat.index)
+	}
+	return fields[flat.id], part + flat.rest, true
 }
 
-// lookup finds a field by its level and name in any spelling.
-func lookup(level Level, name string) (fieldID, bool) {
-	var buffer [maxKeyLength]byte
-	id, ok := names[level][string(appendFolded(buffer[:0], name))]
-	return id, ok
+// FieldName returns the name of the field of the message that a key sets, followed by the
+// part of it: text for Body, cards1title for Card 1 Title. The part may be unknown.
+func FieldName(key string) (field string, ok bool) {
+	f, part, ok := FindField(key)
+	return f.Name + part, ok
 }
 
-// names are the fields of each level by their folded names.
-var names = func() (byLevel [OnEvent + 1]map[string]fieldID) {
-	for _, level := range levels {
-		byLevel[level] = map[string]fieldID{}
-		for id, f := range fields {
-			if f.Level&level == 0 {
-				continue
-			}
-			byLevel[level][fold(f.Name)] = fieldID(id)
-			for _, alias := range f.Aliases {
-				byLevel[level][fold(alias)] = fieldID(id)
-			}
-		}
-	}
-	return byLevel
-}()
+// NearestField returns the name of the field of the message that is most similar to an
+// unknown name, or "".
+func NearestField(name string) string {
+	_, near := nearest(OnMessage, FoldName(name))
+	return near
+}
 
-// fold brings the spellings of a name together: case and everything that people
-// put between words are dropped, so that Card Width, card-width, cardWidth,
-// card[width] and card_width are one.
-func fold(name string) string {
+// FoldName returns the common form of the spellings of a name. It ignores case and
+// separators, so that Card Width, card-width, cardWidth, card[width] and card_width are
+// equal.
+func FoldName(name string) string {
 	return string(appendFolded(make([]byte, 0, len(name)), name))
 }
 
 func appendFolded(b []byte, name string) []byte {
 	for i := range len(name) {
 		switch c := name[i]; {
-		case separates(c):
+		case isSeparator(c):
 		case c >= 'A' && c <= 'Z':
 			b = append(b, c|0x20)
 		default:
@@ -127,10 +137,122 @@ func appendFolded(b []byte, name string) []byte {
 	return b
 }
 
-func separates(c byte) bool {
-	switch c {
-	case '_', '-', '.', ' ', '[', ']', '\t':
-		return true
-	}
-	return false
+func isSeparator(c byte) bool { return strings.IndexByte("_-. []\t", c) >= 0 }
+
+// lookup finds a field by its level and its name in any spelling.
+func lookup(level Level, name string) (fieldID, bool) {
+	var buffer [maxKeyLength]byte
+	known, ok := names[level][string(appendFolded(buffer[:0], name))]
+	return known.id, ok
 }
+
+// knownName is a name or alias of a field as it is documented.
+type knownName struct {
+	id   fieldID
+	name string
+}
+
+// names maps the folded names of the fields of each level, and foldedNames lists them in
+// the order of the fields.
+var names, foldedNames = func() (byName [OnEvent + 1]map[string]knownName, folded [OnEvent + 1][]string) {
+	for _, level := range levels {
+		byName[level] = map[string]knownName{}
+		for id, f := range fields {
+			if f.Level&level == 0 {
+				continue
+			}
+			for _, name := range append([]string{f.Name}, f.Aliases...) {
+				byName[level][FoldName(name)] = knownName{fieldID(id), name}
+				folded[level] = append(folded[level], FoldName(name))
+			}
+		}
+	}
+	return byName, folded
+}()
+
+// nearest returns the field of a level whose name or alias is most similar to a folded
+// name, as that name is documented. It returns "" if none is similar.
+func nearest(level Level, name string) (fieldID, string) {
+	if near := typo.Nearest(name, foldedNames[level], maxTypos(name)); near != "" {
+		known := names[level][near]
+		return known.id, known.name
+	}
+	if len(name) > typo.MaxLength {
+		return 0, ""
+	}
+	for _, stem := range stems[level] {
+		if rest, ok := strings.CutPrefix(name, stem.text); ok && !stem.numbered {
+			if _, inner := nearest(stem.level, rest); inner != "" {
+				return stem.id, stem.text + "_" + inner
+			}
+		}
+	}
+	return 0, ""
+}
+
+// maxTypos returns the number of typos from which a suggestion for a word is too far off.
+func maxTypos(word string) int { return max(1, len(word)/3) + 1 }
+
+// flatKey is a key such as card2_title, taken apart.
+type flatKey struct {
+	id    fieldID // the list or object: cards
+	index int     // the number: 2; -1 for an object
+	rest  string  // the rest of the name: title; empty for a whole item
+}
+
+// maxNumber limits the number in a flat key.
+const maxNumber = 999
+
+func parseFlatKey(level Level, name string) (flatKey, bool) {
+	for _, stem := range stems[level] {
+		after, ok := strings.CutPrefix(name, stem.text)
+		if !ok {
+			continue
+		}
+		if !stem.numbered {
+			// A name that only starts like a flat key, such as cardholder, is unknown.
+			_, isField := lookup(stem.level, after)
+			_, isFlat := parseFlatKey(stem.level, after)
+			if isField || isFlat {
+				return flatKey{stem.id, -1, after}, true
+			}
+			continue
+		}
+		rest := strings.TrimLeft(after, "0123456789")
+		index, err := strconv.Atoi(after[:len(after)-len(rest)])
+		if err != nil || index > maxNumber || rest != "" && stem.level == 0 {
+			continue
+		}
+		return flatKey{stem.id, index, rest}, true
+	}
+	return flatKey{}, false
+}
+
+// stem is the start of a flat key.
+type stem struct {
+	text     string
+	id       fieldID
+	numbered bool
+	level    Level // of the rest; zero if the field has no parts
+}
+
+// stems lists the stems of flat keys on each level.
+var stems = func() (byLevel [OnEvent + 1][]stem) {
+	for _, level := range levels {
+		for id, f := range fields {
+			if f.Level&level == 0 {
+				continue
+			}
+			for _, text := range f.Numbered {
+				byLevel[level] = append(byLevel[level], stem{FoldName(text), fieldID(id), true, f.Type.inside()})
+			}
+			if f.Type != TypeCard && f.Type != TypeEvent {
+				continue
+			}
+			for _, text := range append([]string{f.Name}, f.Aliases...) {
+				byLevel[level] = append(byLevel[level], stem{FoldName(text), fieldID(id), false, f.Type.inside()})
+			}
+		}
+	}
+	return byLevel
+}()

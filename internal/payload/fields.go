@@ -53,18 +53,18 @@ const (
 	fieldCount
 )
 
-// fields is the one list of what may be written. Decoding, the search for the
-// nearest name and the documentation all come from here.
+// fields is the only list of fields. The decoder, the suggestions for typos and the
+// documentation use it.
 var fields = [fieldCount]Field{
 	fTo: {
 		Name: "to", Aliases: []string{"phone", "phone_number", "recipient", "msisdn"}, Numbered: []string{"to", "recipient"},
 		Type: TypePhones, Level: OnMessage,
-		Meaning: "who gets the message: E.164, or a national number together with country; at most 100",
+		Meaning: "recipients: E.164, or national numbers together with country; at most 100",
 	},
 	fText: {
 		Name: "text", Aliases: []string{"body", "message", "msg"},
 		Type: TypeText, Level: OnMessage | OnCard, Content: true,
-		Meaning: "text message; the description where there is a card",
+		Meaning: "text of the message; the description of a card",
 	},
 	fTitle: {
 		Name: "title", Aliases: []string{"heading"},
@@ -89,12 +89,12 @@ var fields = [fieldCount]Field{
 	fThumbnail: {
 		Name: "thumbnail", Aliases: []string{"thumbnail_url"},
 		Type: TypeURL, Level: OnMessage | OnCard,
-		Meaning: "small picture that stands in for the media or the file while it loads",
+		Meaning: "small picture to show while the media or file loads",
 	},
 	fHeight: {
 		Name: "height", Aliases: []string{"media_height"},
 		Type: TypeWord, Level: OnMessage | OnCard, Words: [][]string{{"short"}, {"medium"}, {"tall"}},
-		Meaning: "height of the media of a vertical card; medium if not sent",
+		Meaning: "height of the media of a vertical card; default medium",
 	},
 	fAlt: {
 		Name: "alt", Aliases: []string{"alt_text", "content_description"},
@@ -104,17 +104,17 @@ var fields = [fieldCount]Field{
 	fForceRefresh: {
 		Name: "force_refresh",
 		Type: TypeBool, Level: OnMessage | OnCard,
-		Meaning: "have the platform fetch the media or file again instead of using its copy",
+		Meaning: "make the platform fetch the media or file again instead of using its cache",
 	},
 	fLayout: {
 		Name: "layout", Aliases: []string{"orientation"},
 		Type: TypeWord, Level: OnMessage | OnCard, Words: [][]string{{"vertical"}, {"horizontal"}},
-		Meaning: "media above the text or beside it; vertical if not sent",
+		Meaning: "media above the text or beside it; default vertical",
 	},
 	fAlign: {
 		Name: "align", Aliases: []string{"alignment"},
 		Type: TypeWord, Level: OnMessage | OnCard, Words: [][]string{{"left"}, {"right"}},
-		Meaning: "side of the media of a horizontal card; left if not sent",
+		Meaning: "side of the media of a horizontal card; default left",
 	},
 	fFile: {
 		Name: "file", Aliases: []string{"file_url", "document"},
@@ -124,7 +124,7 @@ var fields = [fieldCount]Field{
 	fCard: {
 		Name: "card", Aliases: []string{"rich_card"},
 		Type: TypeCard, Level: OnMessage, Content: true,
-		Meaning: "one card, as an object of the card fields",
+		Meaning: "one card: an object of card fields",
 	},
 	fCards: {
 		Name: "cards", Aliases: []string{"carousel"}, Numbered: []string{"card", "cards", "carousel"},
@@ -134,32 +134,32 @@ var fields = [fieldCount]Field{
 	fCardWidth: {
 		Name: "card_width",
 		Type: TypeWord, Level: OnMessage, Words: [][]string{{"small"}, {"medium"}},
-		Meaning: "width of the cards of a carousel; medium if not sent",
+		Meaning: "width of the cards of a carousel; default medium",
 	},
 	fButtons: {
 		Name: "buttons", Aliases: []string{"suggestions", "actions"}, Numbered: []string{"button", "buttons", "suggestion", "suggestions", "action", "actions"},
 		Type: TypeButtons, Level: OnMessage | OnCard, Content: true,
-		Meaning: "buttons of a card, chips under any other message",
+		Meaning: "buttons of a card, or chips under any other message",
 	},
 	fChips: {
 		Name: "chips", Aliases: []string{"quick_replies"}, Numbered: []string{"chip", "chips", "quick_reply", "quick_replies"},
 		Type: TypeButtons, Level: OnMessage, Content: true,
-		Meaning: "chips under the message, whatever it is",
+		Meaning: "chips under the message",
 	},
 	fTTL: {
 		Name: "ttl", Aliases: []string{"validity_period"},
 		Type: TypeDuration, Level: OnMessage,
-		Meaning: "how long delivery is tried",
+		Meaning: "how long to try delivery",
 	},
 	fExpiresAt: {
 		Name: "expires_at", Aliases: []string{"expire_time"},
 		Type: TypeTime, Level: OnMessage,
-		Meaning: "until when delivery is tried",
+		Meaning: "when to stop trying delivery",
 	},
 	fScheduleAt: {
 		Name: "schedule_at", Aliases: []string{"schedule_time", "send_at"},
 		Type: TypeTime, Level: OnMessage,
-		Meaning: "when the message is sent, at most 30 days ahead; only through a queue",
+		Meaning: "when to send the message, at most 30 days ahead; needs a queue",
 	},
 	fTraffic: {
 		Name: "traffic", Aliases: []string{"traffic_type", "message_traffic_type"},
@@ -170,12 +170,12 @@ var fields = [fieldCount]Field{
 			{"service", "service_request"},
 			{"acknowledgement", "acknowledgment", "ack"},
 		},
-		Meaning: "why the message is sent",
+		Meaning: "purpose of the message",
 	},
 	fOTP: {
 		Name: "otp",
 		Type: TypeBool, Level: OnMessage,
-		Meaning: "a one-time password: traffic otp, and ttl 10m if none is sent",
+		Meaning: "one-time password: traffic otp, and ttl 10m by default",
 	},
 	fAgent: {
 		Name: "agent", Aliases: []string{"from", "sender", "agent_id"},
@@ -185,22 +185,22 @@ var fields = [fieldCount]Field{
 	fCountry: {
 		Name: "country", Aliases: []string{"default_country"},
 		Type: TypeText, Level: OnMessage,
-		Meaning: "country of national numbers, two letters of ISO 3166",
+		Meaning: "country of national numbers, a two-letter ISO 3166 code",
 	},
 	fIdempotencyKey: {
 		Name: "idempotency_key",
 		Type: TypeText, Level: OnMessage,
-		Meaning: "sending again with the same key does not send twice",
+		Meaning: "a retry with the same key does not send twice",
 	},
 	fMessageID: {
 		Name: "message_id",
 		Type: TypeText, Level: OnMessage,
-		Meaning: "UUID to be used as it is, with one recipient only",
+		Meaning: "UUID of the message; for one recipient only",
 	},
 	fDryRun: {
 		Name: "dry_run", Aliases: []string{"validate"},
 		Type: TypeBool, Level: OnMessage,
-		Meaning: "compose and check, send nothing",
+		Meaning: "compose and check without sending",
 	},
 	fRaw: {
 		Name: "raw", Aliases: []string{"agent_message", "content_message"},
@@ -211,7 +211,7 @@ var fields = [fieldCount]Field{
 	fLabel: {
 		Name: "label", Aliases: []string{"text", "title"},
 		Type: TypeText, Level: OnButton,
-		Meaning: "what the button says",
+		Meaning: "text on the button",
 	},
 	fURL: {
 		Name: "url", Aliases: []string{"link"},
@@ -236,12 +236,12 @@ var fields = [fieldCount]Field{
 	fReply: {
 		Name: "reply",
 		Type: TypeText, Level: OnButton,
-		Meaning: "a reply with this postback; true: with the label",
+		Meaning: "reply with this postback; true for the label",
 	},
 	fLatitude: {
 		Name: "latitude", Aliases: []string{"lat"},
 		Type: TypeNumber, Level: OnButton,
-		Meaning: "shows a place on the map, together with longitude: degrees, -90 to 90",
+		Meaning: "with longitude, shows a place on the map: degrees, -90 to 90",
 	},
 	fLongitude: {
 		Name: "longitude", Aliases: []string{"lng", "lon"},
@@ -251,7 +251,7 @@ var fields = [fieldCount]Field{
 	fQuery: {
 		Name: "query",
 		Type: TypeText, Level: OnButton,
-		Meaning: "searches the map for this",
+		Meaning: "searches the map for this text",
 	},
 	fPin: {
 		Name: "place",
@@ -261,7 +261,7 @@ var fields = [fieldCount]Field{
 	fEvent: {
 		Name: "event", Aliases: []string{"calendar"}, Numbered: nil,
 		Type: TypeEvent, Level: OnButton,
-		Meaning: "adds a calendar event: object of title, description, start, end",
+		Meaning: "adds a calendar event: an object of title, description, start, end",
 	},
 	fShareLocation: {
 		Name: "share_location",
@@ -271,17 +271,17 @@ var fields = [fieldCount]Field{
 	fPostback: {
 		Name: "postback", Aliases: []string{"postback_data"},
 		Type: TypeText, Level: OnButton,
-		Meaning: "what comes back with the tap; a reply: its label, an action: a slug of its label, if not sent",
+		Meaning: "data in the event of a tap; default the label of a reply, or a slug of the label of an action",
 	},
 	fFallbackURL: {
 		Name: "fallback_url",
 		Type: TypeURL, Level: OnButton,
-		Meaning: "opened by devices that do not know the action",
+		Meaning: "opened by devices that do not support the action",
 	},
 
 	fEventTitle: {
 		Name: "title", Type: TypeText, Level: OnEvent,
-		Meaning: "title of the event; the button's label if not sent",
+		Meaning: "title of the event; default the label of the button",
 	},
 	fEventDescription: {
 		Name: "description", Type: TypeText, Level: OnEvent,
@@ -290,11 +290,11 @@ var fields = [fieldCount]Field{
 	fEventStart: {
 		Name: "start", Aliases: []string{"start_time"},
 		Type: TypeTime, Level: OnEvent,
-		Meaning: "when it begins: RFC 3339, seconds may be left out",
+		Meaning: "start time: RFC 3339, seconds optional",
 	},
 	fEventEnd: {
 		Name: "end", Aliases: []string{"end_time"},
 		Type: TypeTime, Level: OnEvent,
-		Meaning: "when it ends",
+		Meaning: "end time",
 	},
 }

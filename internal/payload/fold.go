@@ -1,137 +1,233 @@
 package payload
 
-// reader turns the tree of one body into a payload and collects what is wrong.
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// reader turns the tree of one body into a payload and collects its errors.
 type reader struct {
 	tree    *tree
 	options Options
-	faults  Errors
+	errors  Errors
 }
 
-// fault reports what is wrong at a node.
-func (r *reader) fault(n *node, format string, args ...any) {
-	r.faultAt(n.place(), format, args...)
+// errorf reports an error at a node.
+func (r *reader) errorf(n *node, format string, args ...any) {
+	r.errorAt(n.position(), format, args...)
 }
 
-func (r *reader) faultAt(p Position, format string, args ...any) {
+func (r *reader) errorAt(p Position, format string, args ...any) {
 	r.report(p, p.Errorf(format, args...))
 }
 
-// missing reports a member that the object at a place lacks.
+// missing reports a missing member of the object at a position.
 func (r *reader) missing(p Position, name, format string, args ...any) {
 	r.report(p, p.Missing(name, format, args...))
 }
 
-func (r *reader) report(p Position, f Error) {
+func (r *reader) report(p Position, e Error) {
 	p.MarkInvalid()
-	if len(r.faults) < maxFaults {
-		r.faults = append(r.faults, f)
+	if len(r.errors) < maxErrors {
+		r.errors = append(r.errors, e)
 	}
 }
-
-// place returns the place of n; that of no node is nowhere.
-func (n *node) place() Position { return Position{node: n} }
 
 // record is an object folded onto the fields of its level.
 type record struct {
 	at    [fieldCount]*node
-	meant [fieldCount]bool // an unknown member probably means this field
+	meant [fieldCount]bool // an unknown member is a typo of this field
 	node  *node
 	level Level
 }
 
-// lacks reports whether a field was neither sent nor probably meant by a member
-// that is reported already.
+// lacks reports whether a field was not sent, not even with a typo.
 func (f *record) lacks(id fieldID) bool { return f.get(id) == nil && !f.meant[id] }
 
-// get returns the value of a field, or nil if it was not sent or is blank.
+// get returns the value of a field, or nil if it is missing or empty.
 func (f *record) get(id fieldID) *node {
-	if n := f.at[id]; n != nil && !n.blank() {
+	if n := f.at[id]; n != nil && !n.isEmpty() {
 		return n
 	}
 	return nil
 }
 
-// fold assigns the members of an object to the fields of its level. Flat keys
-// are gathered into the list or object that they spell.
+// fold assigns the members of an object to the fields of its level. It gathers flat keys
+// into the list or object that they describe.
 func (r *reader) fold(n *node, level Level) record {
 	f := record{node: n, level: level}
-	var next *node
-	for c := n.first; c != nil; c = next {
-		next = c.next // c may move to another list
-		name := c.name
-		if name == "" {
-			name = c.key
-		}
+	for _, c := range n.children {
+		name := cmp.Or(c.rest, c.key)
 		if id, ok := lookup(level, name); ok {
 			r.set(&f, id, c)
-		} else if flat, ok := unflatten(level, fold(name)); ok {
-			r.gather(&f, flat, c)
+		} else if key, ok := parseFlatKey(level, FoldName(name)); ok {
+			r.gather(&f, key, c)
 		} else {
-			r.unknown(&f, c, fold(name))
+			r.unknown(&f, c, FoldName(name))
 		}
 	}
 	return f
 }
 
-// set puts c into a field. A field may be written twice if both say the same,
-// but a JSON key may not: one of the two is lost to every other reader.
+// set assigns c to a field. Two spellings of a field may be sent if their values are equal.
+// A JSON name may not be sent twice, because most parsers drop one of the two.
 func (r *reader) set(f *record, id fieldID, c *node) {
-	was := f.at[id]
+	previous := f.at[id]
 	switch {
-	case was == nil:
+	case previous == nil:
 		f.at[id] = c
-	case r.twice(was, c):
-		r.fault(c, "this name stands twice in one object")
-	case c.blank():
-	case was.blank():
+	case r.isDuplicate(previous, c):
+		r.errorf(c, duplicateName)
+	case c.isEmpty():
+	case previous.isEmpty():
 		f.at[id] = c
-	case r.tree.form && repeats(fields[id].Type) && sameName(was, c):
-		f.at[id] = r.list(was, c)
-	case !was.sameAs(c):
-		r.conflict(was, c)
+	case r.tree.form && isRepeatable(fields[id].Type) && repeatsName(previous, c):
+		if !previous.gathered {
+			f.at[id] = r.tree.gather(kindList, previous, c)
+			return
+		}
+		previous.children = append(previous.children, c)
+	case !previous.equal(c):
+		r.conflict(previous, c)
 	}
 }
 
-// twice reports whether was and c are one JSON name written twice.
-func (r *reader) twice(was, c *node) bool {
-	inForm := r.tree.form && c.home.home == nil
-	return !inForm && !was.made && was.key == c.key && was.home == c.home
+const duplicateName = "duplicate name in one object; send it once"
+
+// isDuplicate reports whether two nodes have the same name in one JSON object.
+func (r *reader) isDuplicate(previous, c *node) bool {
+	inForm := r.tree.form && c.parent.parent == nil
+	return !inForm && !previous.gathered && previous.key == c.key && previous.parent == c.parent
 }
 
-// conflict reports two spellings of one field.
-func (r *reader) conflict(was, c *node) {
-	first, second := was.place().Name(), c.place().Name()
+// conflict reports two values of one field.
+func (r *reader) conflict(previous, c *node) {
+	first, second := previous.position().Name(), c.position().Name()
 	if first == second {
-		r.fault(c, "sent twice with different values")
+		r.errorf(c, "sent twice with different values")
 		return
 	}
-	r.fault(c, "%q and %q are the same field, with different values; send one of them", first, second)
+	r.errorf(c, "%q and %q are the same field, with different values; send one of them", first, second)
 }
 
-// repeats reports whether a form field that is sent several times is a list.
-func repeats(t Type) bool {
+// isRepeatable reports whether a form field that is sent several times becomes a list.
+func isRepeatable(t Type) bool {
 	return t == TypePhones || t == TypeButtons || t == TypeCards
 }
 
-// sameName reports whether c repeats the name of was, or of the list that was
-// made of the same name before. PHP and its kin send to[] for a list.
-func sameName(was, c *node) bool {
-	if was.made {
-		was = was.last
+// repeatsName reports whether c has the name of previous, or of the last item of the list
+// that was gathered before. PHP and others send to[] for a list.
+func repeatsName(previous, c *node) bool {
+	if previous.gathered {
+		previous = previous.children[len(previous.children)-1]
 	}
-	return fold(was.key) == fold(c.key)
+	return FoldName(previous.key) == FoldName(c.key)
 }
 
-// list returns the list of a form field's values, of which was holds those
-// before c.
-func (r *reader) list(was, c *node) *node {
-	if was.made {
-		was.add(c)
-		return was
+// gather adds c, which has a flat key, to the list or object that the key describes.
+func (r *reader) gather(f *record, key flatKey, c *node) {
+	container := f.at[key.id]
+	if container == nil || !container.gathered && container.isEmpty() {
+		k := kindList
+		if key.index < 0 {
+			k = kindObject
+		}
+		container = r.tree.gather(k)
+		f.at[key.id] = container
 	}
-	list := r.tree.make(kindList)
-	list.made, list.up = true, was.up
-	list.add(was)
-	list.add(c)
-	return list
+	if key.index >= 0 && container.gathered {
+		i, found := slices.BinarySearchFunc(container.children, key.index, func(n *node, index int) int {
+			return cmp.Compare(n.index, index)
+		})
+		if key.rest == "" { // a whole item
+			if found {
+				r.conflictingItem(container.children[i], c)
+				return
+			}
+			c.index = key.index
+			container.children = slices.Insert(container.children, i, c)
+			return
+		}
+		if !found {
+			object := r.tree.gather(kindObject)
+			object.index = key.index
+			container.children = slices.Insert(container.children, i, object)
+		}
+		container = container.children[i]
+	}
+	if !container.gathered {
+		if !c.isEmpty() {
+			r.errorf(c, "conflicts with %q; send only one of them", container.position().Name())
+		}
+		return
+	}
+	c.rest = key.rest
+	container.children = append(container.children, c)
+}
+
+// conflictingItem reports c, which has the number of another item, unless both are equal.
+func (r *reader) conflictingItem(previous, c *node) {
+	switch {
+	case r.isDuplicate(previous, c):
+		r.errorf(c, duplicateName)
+	case !c.isEmpty() && (previous.gathered || !previous.equal(c)):
+		r.conflict(previous, c)
+	}
+}
+
+// unknown reports an unknown member and suggests the field with the most similar name. A
+// payload with a typo must not send half a message.
+func (r *reader) unknown(f *record, c *node, name string) {
+	if len(r.errors) >= maxErrors { // skips the work
+		c.position().MarkInvalid()
+		return
+	}
+	if owner := otherOwner(name, f.level); owner != "" {
+		r.errorf(c, "unknown field here; it belongs to %s", owner)
+		return
+	}
+	if f.level == OnMessage && strings.HasPrefix(name, "raw") {
+		f.meant[fRaw] = true
+		r.errorf(c, "raw has no flat form; send it as one JSON object, or as text that contains one")
+		return
+	}
+	id, near := nearest(f.level, name)
+	if near == "" {
+		var list []string
+		for _, f := range Fields(f.level) {
+			list = append(list, f.Name)
+		}
+		r.errorf(c, "unknown field; expected one of %s", strings.Join(list, ", "))
+		return
+	}
+	f.meant[id] = true
+	r.errorf(c, "unknown field; did you mean %q?", completeKey(c, near))
+}
+
+// otherOwner returns the object that a field belongs to if it exists only on other levels.
+func otherOwner(name string, level Level) string {
+	for i, owner := range []string{"the message", "a card", "a button", "the event of a button"} {
+		if _, ok := lookup(levels[i], name); ok && levels[i] != level {
+			return owner
+		}
+	}
+	return ""
+}
+
+// completeKey puts the used start of a flat key before a name: title becomes card1_title.
+func completeKey(c *node, name string) string {
+	if c.rest == "" {
+		return name
+	}
+	start := len(c.key)
+	for left := len(c.rest); left > 0 && start > 0; {
+		if start--; !isSeparator(c.key[start]) {
+			left--
+		}
+	}
+	if strings.HasSuffix(c.key, "]") {
+		name += "]"
+	}
+	return c.key[:start] + name
 }

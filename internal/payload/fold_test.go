@@ -70,15 +70,15 @@ func spellings(name string) []string {
 	}
 }
 
-// Every name and alias in every spelling is the same field: written beside the
-// name with the same value it is no conflict, with another value it is one.
+// Every name and alias is the same field in every spelling. Beside the name, it conflicts
+// only if it has a different value.
 func TestDecode_everySpelling(t *testing.T) {
 	t.Parallel()
 	for _, f := range payload.Fields(payload.OnMessage) {
 		for _, name := range append([]string{f.Name}, f.Aliases...) {
 			for _, spelling := range spellings(name) {
 				value := sample(f)
-				for _, line := range faults(t, asJSON, `{"`+spelling+`": `+value+`}`) {
+				for _, line := range problems(t, asJSON, `{"`+spelling+`": `+value+`}`) {
 					if !strings.HasPrefix(line, "/to: missing") {
 						t.Errorf("%q: %s", spelling, line)
 					}
@@ -86,13 +86,13 @@ func TestDecode_everySpelling(t *testing.T) {
 				if spelling == f.Name {
 					continue
 				}
-				for _, line := range faults(t, asJSON, `{"`+f.Name+`": `+value+`, "`+spelling+`": `+value+`}`) {
+				for _, line := range problems(t, asJSON, `{"`+f.Name+`": `+value+`, "`+spelling+`": `+value+`}`) {
 					if !strings.HasPrefix(line, "/to: missing") {
 						t.Errorf("%q twice: %s", spelling, line)
 					}
 				}
 				want := `/` + spelling + `: "` + f.Name + `" and "` + spelling + `" are the same field, with different values; send one of them`
-				if got := faults(t, asJSON, `{"`+f.Name+`": `+value+`, "`+spelling+`": "zz"}`); len(got) == 0 || got[0] != want {
+				if got := problems(t, asJSON, `{"`+f.Name+`": `+value+`, "`+spelling+`": "zz"}`); len(got) == 0 || got[0] != want {
 					t.Errorf("%q with another value: %q, want %q", spelling, got, want)
 				}
 			}
@@ -114,7 +114,7 @@ func TestDecode_keys(t *testing.T) {
 		{"missing to, explained", `{"phnoe": "+12025550123", "text": "a"}`, []string{`/phnoe: unknown field; did you mean "phone"?`}},
 		{"typo and missing to", `{"txt": "a"}`, []string{
 			`/txt: unknown field; did you mean "text"?`,
-			`/to: missing: who is to get the message, for instance +12025550123`,
+			`/to: missing: expected a phone number such as +12025550123`,
 		}},
 		{"typo in a card", to + `"card": {"titl": "a"}}`, []string{`/card/titl: unknown field; did you mean "title"?`}},
 		{"typo in a flat card", to + `"card2_titl": "a"}`, []string{`/card2_titl: unknown field; did you mean "card2_title"?`}},
@@ -122,50 +122,50 @@ func TestDecode_keys(t *testing.T) {
 		{"typo in a single flat card", to + `"card_titl": "a"}`, []string{`/card_titl: unknown field; did you mean "card_title"?`}},
 		{"typo in a button", to + `"buttons": [{"lable": "a", "url": "b"}]}`, []string{`/buttons/0/lable: unknown field; did you mean "label"?`}},
 		{"nothing near in an event", to + `"buttons": [{"label": "a", "event": {"start": "2026-12-01T10:00Z", "end": "2026-12-01T10:00Z", "guests": 2}}]}`, []string{
-			`/buttons/0/event/guests: unknown field; the fields here are title, description, start, end`,
+			`/buttons/0/event/guests: unknown field; expected one of title, description, start, end`,
 		}},
 		{"message field in a card", to + `"card": {"ttl": "5m"}}`, []string{`/card/ttl: unknown field here; it belongs to the message`}},
 		{"button field in a message", to + `"fallback_url": "a"}`, []string{`/fallback_url: unknown field here; it belongs to a button`}},
 		{"long name", to + `"` + strings.Repeat("t", 41) + `": 1}`, []string{
-			"/" + strings.Repeat("t", 41) + ": unknown field; the fields here are " + fieldNames(payload.OnMessage),
+			"/" + strings.Repeat("t", 41) + ": unknown field; expected one of " + fieldNames(payload.OnMessage),
 		}},
-		{"name of nothing", to + `"": 1}`, []string{"/: unknown field; the fields here are " + fieldNames(payload.OnMessage)}},
-		{"slash and tilde in a name", to + `"a/b~c": 1}`, []string{"/a~1b~0c: unknown field; the fields here are " + fieldNames(payload.OnMessage)}},
+		{"name of nothing", to + `"": 1}`, []string{"/: unknown field; expected one of " + fieldNames(payload.OnMessage)}},
+		{"slash and tilde in a name", to + `"a/b~c": 1}`, []string{"/a~1b~0c: unknown field; expected one of " + fieldNames(payload.OnMessage)}},
 
-		{"name twice", to + `"text": "a", "text": "a"}`, []string{"/text: this name stands twice in one object"}},
-		{"name twice, once blank", to + `"text": "", "text": "a"}`, []string{"/text: this name stands twice in one object"}},
-		{"name twice in a card", to + `"cards": [{"title": "a", "title": "b"}]}`, []string{"/cards/0/title: this name stands twice in one object"}},
-		{"flat name twice", to + `"card1_title": "a", "card1_title": "b"}`, []string{"/card1_title: this name stands twice in one object"}},
-		{"whole card twice", to + `"button1": "a", "button1": "b"}`, []string{"/button1: this name stands twice in one object"}},
+		{"name twice", to + `"text": "a", "text": "a"}`, []string{"/text: duplicate name in one object; send it once"}},
+		{"name twice, once empty", to + `"text": "", "text": "a"}`, []string{"/text: duplicate name in one object; send it once"}},
+		{"name twice in a card", to + `"cards": [{"title": "a", "title": "b"}]}`, []string{"/cards/0/title: duplicate name in one object; send it once"}},
+		{"flat name twice", to + `"card1_title": "a", "card1_title": "b"}`, []string{"/card1_title: duplicate name in one object; send it once"}},
+		{"whole card twice", to + `"button1": "a", "button1": "b"}`, []string{"/button1: duplicate name in one object; send it once"}},
 		{"aliases agree", to + `"text": "5", "body": 5}`, nil},
-		{"alias beside a blank", to + `"text": "", "body": "a"}`, nil},
-		{"blank alias", to + `"text": "a", "body": "", "msg": null}`, nil},
+		{"alias beside an empty value", to + `"text": "", "body": "a"}`, nil},
+		{"empty alias", to + `"text": "a", "body": "", "msg": null}`, nil},
 		{"aliases disagree", to + `"text": "a", "Body": "b"}`, []string{`/Body: "text" and "Body" are the same field, with different values; send one of them`}},
 		{"aliases of lists agree", to + `"buttons": ["a", "b"], "actions": ["a", "b"]}`, nil},
 		{"aliases of lists disagree", to + `"buttons": ["a", "b"], "actions": ["b", "a"]}`, []string{`/actions: "buttons" and "actions" are the same field, with different values; send one of them`}},
 
-		{"list and flat", to + `"cards": [{"title": "a"}], "card2_title": "b"}`, []string{`/card2_title: "cards" says this already; send either`}},
+		{"list and flat", to + `"cards": [{"title": "a"}], "card2_title": "b"}`, []string{`/card2_title: conflicts with "cards"; send only one of them`}},
 		{"flat and list", to + `"card2_title": "b", "cards": [{"title": "a"}]}`, []string{`/cards: "card2_title" and "cards" are the same field, with different values; send one of them`}},
-		{"blank list and flat", to + `"cards": "", "card1_title": "b"}`, nil},
-		{"list and blank flat", to + `"cards": [{"title": "a"}], "card1_title": " "}`, nil},
-		{"item and its fields", to + `"card1": {"title": "a"}, "card1_text": "b"}`, []string{`/card1_text: "card1" says this already; send either`}},
+		{"empty list and flat", to + `"cards": "", "card1_title": "b"}`, nil},
+		{"list and empty flat", to + `"cards": [{"title": "a"}], "card1_title": " "}`, nil},
+		{"item and its fields", to + `"card1": {"title": "a"}, "card1_text": "b"}`, []string{`/card1_text: conflicts with "card1"; send only one of them`}},
 		{"fields and their item", to + `"card1_text": "b", "card1": {"title": "a"}}`, []string{`/card1: "card1_text" and "card1" are the same field, with different values; send one of them`}},
 		{"same item twice", to + `"button1": "a", "button_1": "a"}`, nil},
 		{"different items of one number", to + `"button1": "a", "suggestion1": "b"}`, []string{`/suggestion1: "button1" and "suggestion1" are the same field, with different values; send one of them`}},
 		{"raw flat", to + `"raw.contentMessage.text": "b"}`, []string{
-			"/raw.contentMessage.text: a raw message has no flat form; send raw as one JSON object, or as a text that holds it",
+			"/raw.contentMessage.text: raw has no flat form; send it as one JSON object, or as text that contains one",
 		}},
 		{"number out of bounds", to + `"card1000_title": "b"}`, []string{
-			"/card1000_title: unknown field; the fields here are " + fieldNames(payload.OnMessage),
+			"/card1000_title: unknown field; expected one of " + fieldNames(payload.OnMessage),
 		}},
 		{"resembles a flat key", to + `"cardholder": "b"}`, []string{
-			"/cardholder: unknown field; the fields here are " + fieldNames(payload.OnMessage),
+			"/cardholder: unknown field; expected one of " + fieldNames(payload.OnMessage),
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, faults(t, asJSON, tt.body)); diff != "" {
-				t.Errorf("faults of %s (-want +got):\n%s", tt.body, diff)
+			if diff := cmp.Diff(tt.want, problems(t, asJSON, tt.body)); diff != "" {
+				t.Errorf("errors of %s (-want +got):\n%s", tt.body, diff)
 			}
 		})
 	}
@@ -191,20 +191,20 @@ func TestDecode_formKeys(t *testing.T) {
 		{"repeated text, same", to + "text=a&text=a", nil},
 		{"repeated text", to + "text=a&text=b", []string{"/text: sent twice with different values"}},
 		{"repeated name in JSON in a field", to + `card={"title":"a","title":"b"}`, []string{
-			"/card: in the JSON text, at /title: this name stands twice in one object",
+			"/card: in the JSON text, at /title: duplicate name in one object; send it once",
 		}},
 		{"typo", to + "card1%5Btitl%5D=a", []string{`/card1[titl]: unknown field; did you mean "card1[title]"?`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, faults(t, asForm, tt.body)); diff != "" {
-				t.Errorf("faults of %s (-want +got):\n%s", tt.body, diff)
+			if diff := cmp.Diff(tt.want, problems(t, asForm, tt.body)); diff != "" {
+				t.Errorf("errors of %s (-want +got):\n%s", tt.body, diff)
 			}
 		})
 	}
 }
 
-// However a card is flattened, it is the same card.
+// All flat forms of a card decode to the same card.
 func TestDecode_unflatten(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{
@@ -213,24 +213,24 @@ func TestDecode_unflatten(t *testing.T) {
 	} {
 		p := decode(t, asJSON, `{"to": "+12025550123", "`+key+`": "a"}`)
 		if len(p.Errors) > 0 || len(p.Cards) != 1 || p.Cards[0].Title.Value != "a" || p.Cards[0].Title.Pointer() != "/"+key || p.Cards[0].Pointer() != "/"+key {
-			t.Errorf("%s: cards %+v, faults %v", key, p.Cards, p.Errors)
+			t.Errorf("%s: cards %+v, errors %v", key, p.Cards, p.Errors)
 		}
 	}
 	for _, key := range []string{"card_title", "card.title", "card[title]", "card__title", "Card Title", "cardTitle", "richCard.title", "rich_card_heading"} {
 		p := decode(t, asJSON, `{"to": "+12025550123", "`+key+`": "a"}`)
 		if len(p.Errors) > 0 || p.Card == nil || p.Card.Title.Value != "a" {
-			t.Errorf("%s: card %+v, faults %v", key, p.Card, p.Errors)
+			t.Errorf("%s: card %+v, errors %v", key, p.Card, p.Errors)
 		}
 	}
 	for _, key := range []string{"button1", "button_1", "buttons[0]", "buttons.0", "Button 1", "suggestion1", "action1", "buttons[]", "card_1"} {
 		p := decode(t, asForm, "to=%2B12025550123&"+key+"=%7B%22title%22%3A%22a%22%7D")
 		if len(p.Errors) > 0 || len(p.Top.Buttons.Items)+len(p.Cards) != 1 {
-			t.Errorf("%s: buttons %+v, cards %+v, faults %v", key, p.Top.Buttons, p.Cards, p.Errors)
+			t.Errorf("%s: buttons %+v, cards %+v, errors %v", key, p.Top.Buttons, p.Cards, p.Errors)
 		}
 	}
 }
 
-// Flat cards are ordered by their numbers, wherever they are written.
+// Flat cards are sorted by their numbers.
 func TestDecode_numbersOrder(t *testing.T) {
 	t.Parallel()
 	p := decode(t, asJSON, `{"card10_title": "j", "card2_title": "b", "card1_title": "a", "card3_title": "", "card3_text": " ", "card4_text": "d", "card2_buttons": "x"}`)
@@ -243,10 +243,10 @@ func TestDecode_numbersOrder(t *testing.T) {
 	}
 }
 
-// What is wrong is reported in the order of the document, at most a hundred times.
+// Errors are sorted by position and limited to 100.
 func TestFaults_Sorted(t *testing.T) {
 	t.Parallel()
-	got := faults(t, asJSON, `{"ttl": "x", "zz": 1, "otp": "x", "text": [], "alt": {"a": 1}, "cards": [{"title": {"a": 1}}], "height": 5}`)
+	got := problems(t, asJSON, `{"ttl": "x", "zz": 1, "otp": "x", "text": [], "alt": {"a": 1}, "cards": [{"title": {"a": 1}}], "height": 5}`)
 	var pointers []string
 	for _, line := range got {
 		pointer, _, _ := strings.Cut(line, ":")
@@ -259,10 +259,10 @@ func TestFaults_Sorted(t *testing.T) {
 		"/card: in the JSON text, at /titl: unknown field; did you mean \"title\"?",
 		"/heigth: unknown field; did you mean \"height\"?",
 	}
-	if diff := cmp.Diff(want, faults(t, asJSON, `{"to": "+12025550123", "card": "{\"titl\": 1}", "heigth": 1}`)); diff != "" {
-		t.Errorf("faults in JSON in a text (-want +got):\n%s", diff)
+	if diff := cmp.Diff(want, problems(t, asJSON, `{"to": "+12025550123", "card": "{\"titl\": 1}", "heigth": 1}`)); diff != "" {
+		t.Errorf("errors in JSON in a text (-want +got):\n%s", diff)
 	}
-	if got := faults(t, asJSON, `{"to": "x"`+strings.Repeat(`, "zz": 1`, 5000)+`}`); len(got) > 100 {
-		t.Errorf("%d faults, want at most 100", len(got))
+	if got := problems(t, asJSON, `{"to": "x"`+strings.Repeat(`, "zz": 1`, 5000)+`}`); len(got) > 100 {
+		t.Errorf("%d errors, want at most 100", len(got))
 	}
 }

@@ -10,23 +10,20 @@ import (
 	"unicode/utf8"
 )
 
-// parseForm makes a tree of an urlencoded form: an object whose members are
-// texts, in the order of the form.
+// parseForm parses an urlencoded form into an object of texts, in the order of the form.
 func (t *tree) parseForm(body []byte) (*node, error) {
 	t.form, t.plus = true, true
-	root := t.make(kindObject)
+	root := t.newNode(kindObject, nil)
 	offset := 0
 	for pair := range strings.SplitSeq(string(body), "&") {
 		if pair != "" {
 			key, value, _ := strings.Cut(pair, "=")
-			key, err := url.QueryUnescape(key)
-			if err != nil {
-				return nil, unreadable("a broken %%-escape in the field that begins at byte %d", offset+1)
+			key, err1 := url.QueryUnescape(key)
+			value, err2 := url.QueryUnescape(value)
+			if err1 != nil || err2 != nil {
+				return nil, unreadable("invalid percent-encoding in the field that starts at byte %d", offset+1)
 			}
-			if value, err = url.QueryUnescape(value); err != nil {
-				return nil, unreadable("a broken %%-escape in the field that begins at byte %d", offset+1)
-			}
-			if err := t.field(root, kindString, key, value); err != nil {
+			if err := t.addField(root, kindString, key, value); err != nil {
 				return nil, err
 			}
 		}
@@ -35,48 +32,47 @@ func (t *tree) parseForm(body []byte) (*node, error) {
 	return root, nil
 }
 
-// parseMultipart makes the same tree of the fields of a multipart form.
+// parseMultipart parses a multipart form into the same tree.
 func (t *tree) parseMultipart(body []byte, boundary string) (*node, error) {
 	t.form = true
-	root := t.make(kindObject)
+	root := t.newNode(kindObject, nil)
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
 		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) && root.count > 0 {
+		if errors.Is(err, io.EOF) && len(root.children) > 0 {
 			return root, nil
 		}
 		if err != nil {
-			return nil, unreadable("broken multipart form: it breaks off or is empty, or its boundary is not the one of the Content-Type")
+			return nil, unreadable("invalid multipart form: it is empty or truncated, or its boundary differs from the Content-Type")
 		}
-		value, err := io.ReadAll(part) // bounded by the body
+		value, err := io.ReadAll(part) // limited by the size of the body
 		if err != nil {
-			return nil, unreadable("broken multipart form: it breaks off in a field")
+			return nil, unreadable("invalid multipart form: it is truncated inside a field")
 		}
 		if part.FormName() == "" {
-			return nil, unreadable("broken multipart form: a part without a name")
+			return nil, unreadable("invalid multipart form: a part has no name")
 		}
 		k := kindString
 		if part.FileName() != "" {
 			k, value = kindFile, nil
 		}
-		if err := t.field(root, k, part.FormName(), string(value)); err != nil {
+		if err := t.addField(root, k, part.FormName(), string(value)); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// field adds one field of a form.
-func (t *tree) field(root *node, k kind, key, value string) error {
+func (t *tree) addField(root *node, k kind, key, value string) error {
 	switch {
 	case t.count >= maxNodes:
 		return unreadable("more than %d fields", maxNodes)
 	case len(key) > maxKeyLength:
-		return unreadable("the name of a field is longer than %d bytes", maxKeyLength)
+		return unreadable("a field name is longer than %d bytes", maxKeyLength)
 	case !utf8.ValidString(key) || !utf8.ValidString(value):
-		return unreadable("field %d of the form is not UTF-8", root.count+1)
+		return unreadable("form field %d is not valid UTF-8", len(root.children)+1)
 	}
-	n := t.make(k)
-	n.home, n.key, n.text, n.index = root, key, value, root.count
-	root.add(n)
+	n := t.newNode(k, root)
+	n.key, n.text = key, value
+	root.children = append(root.children, n)
 	return nil
 }

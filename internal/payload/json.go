@@ -12,28 +12,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decoders are reused, for their buffers. Repeated names are let through: they
-// become faults with a place, while the syntax could only refuse the whole body.
+// decoders reuses decoders for their buffers. They allow duplicate names, which become
+// errors with a position, while a syntax error would reject the whole body.
 var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
 
-// parseJSON makes a tree of exactly one JSON value.
+// parseJSON parses exactly one JSON value.
 func (t *tree) parseJSON(body []byte) (*node, error) {
 	dec := decoders.Get().(*jsontext.Decoder)
 	defer decoders.Put(dec)
 	dec.Reset(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
-	defer dec.Reset(eof{}) // lets go of the body
+	defer dec.Reset(strings.NewReader("")) // drops the reference to the body
 
 	p := jsonParser{tree: t, dec: dec, text: string(body)}
-	t.expect(1 + strings.Count(p.text, ",") + strings.Count(p.text, "{") + strings.Count(p.text, "["))
 	root, err := p.value(nil, 0)
 	if err != nil {
 		return nil, p.explain(err)
 	}
-	return root, p.ended()
+	return root, p.checkEnd()
 }
 
-// CheckSyntax tells why a text is not one JSON value, if it is none, as [Decode] would, with
-// a [*BodyError]. Nothing else holds for it: it need not be a payload.
+// CheckSyntax returns a [*BodyError] with the text of [Decode] if a text is not exactly one
+// JSON value. The value need not be a payload.
 func CheckSyntax(text []byte) error {
 	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
 	p := jsonParser{dec: dec, text: string(text)}
@@ -42,21 +41,21 @@ func CheckSyntax(text []byte) error {
 			return p.explain(err)
 		}
 		if dec.StackDepth() == 0 {
-			return p.ended()
+			return p.checkEnd()
 		}
 	}
 }
 
-// maxSyntaxDepth is how deep jsontext goes, and encoding/json.
+// maxSyntaxDepth is the limit of jsontext and encoding/json.
 const maxSyntaxDepth = 10_000
 
-// step reads the next bracket, name or literal by the calls that value and container
-// make: the places of faults depend on them.
+// step reads the next bracket, name or literal with the same calls as value and container,
+// because the positions of errors depend on them.
 func (p *jsonParser) step() (err error) {
 	in, n := p.dec.StackIndex(p.dec.StackDepth())
-	named := in == '{' && n%2 == 0
+	isName := in == '{' && n%2 == 0
 	switch k := p.dec.PeekKind(); {
-	case k == '}', k == ']', !named && (k == '{' || k == '['):
+	case k == '}', k == ']', !isName && (k == '{' || k == '['):
 		_, err = p.dec.ReadToken()
 	default:
 		_, err = p.dec.ReadValue()
@@ -64,45 +63,39 @@ func (p *jsonParser) step() (err error) {
 	return err
 }
 
-// ended reports what follows after the value.
-func (p *jsonParser) ended() error {
+// checkEnd returns an error if anything but white space follows the value.
+func (p *jsonParser) checkEnd() error {
 	rest := strings.TrimLeft(p.text[p.dec.InputOffset():], " \t\r\n")
 	if rest == "" {
 		return nil
 	}
-	return unreadable("more follows after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
+	return unreadable("unexpected data after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
 }
 
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }
-
-// maxShared is how long a text may be that its parts keep in memory.
+// maxShared limits the length of a text whose substrings become values without a copy. One
+// of them may outlive the rest.
 const maxShared = 16 << 10
 
-// jsonParser reads one text. Strings without escapes become parts of the text
-// instead of copies, unless it is long: one of them may be all that is kept.
 type jsonParser struct {
 	*tree
 	dec  *jsontext.Decoder
 	text string
 }
 
-// value reads the next value, which lies in home.
-func (p *jsonParser) value(home *node, depth int) (*node, error) {
+// value reads the next value, a child of parent.
+func (p *jsonParser) value(parent *node, depth int) (*node, error) {
 	if p.count >= maxNodes {
 		return nil, unreadable("more than %d values", maxNodes)
 	}
 	k := p.dec.PeekKind()
 	if k == '{' || k == '[' {
-		return p.container(k, home, depth+1)
+		return p.container(k, parent, depth+1)
 	}
 	literal, err := p.dec.ReadValue()
 	if err != nil {
 		return nil, err
 	}
-	n := p.make(kindNull)
-	n.home = home
+	n := p.newNode(kindNull, parent)
 	switch k {
 	case '"':
 		n.kind, n.text = kindString, p.string(literal)
@@ -116,13 +109,12 @@ func (p *jsonParser) value(home *node, depth int) (*node, error) {
 	return n, nil
 }
 
-// container reads an object or a list with all that is in it.
-func (p *jsonParser) container(k jsontext.Kind, home *node, depth int) (*node, error) {
+// container reads an object or a list with its content.
+func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node, error) {
 	if depth > maxDepth {
-		return nil, unreadable("nested more than %d deep%s", maxDepth, p.where(p.dec.InputOffset()))
+		return nil, unreadable("nested more than %d levels deep%s", maxDepth, p.where(p.dec.InputOffset()))
 	}
-	n := p.make(kindObject)
-	n.home = home
+	n := p.newNode(kindObject, parent)
 	end := jsontext.Kind('}')
 	if k == '[' {
 		n.kind, end = kindList, ']'
@@ -139,15 +131,15 @@ func (p *jsonParser) container(k jsontext.Kind, home *node, depth int) (*node, e
 				return nil, err
 			}
 			if key = p.string(literal); len(key) > maxKeyLength {
-				return nil, unreadable("the name of a field is longer than %d bytes%s", maxKeyLength, p.where(p.dec.InputOffset()))
+				return nil, unreadable("a field name is longer than %d bytes%s", maxKeyLength, p.where(p.dec.InputOffset()))
 			}
 		}
 		c, err := p.value(n, depth)
 		if err != nil {
 			return nil, err
 		}
-		c.key, c.index = key, n.count
-		n.add(c)
+		c.key, c.index = key, len(n.children)
+		n.children = append(n.children, c)
 	}
 	if _, err := p.dec.ReadToken(); err != nil {
 		return nil, err
@@ -156,13 +148,13 @@ func (p *jsonParser) container(k jsontext.Kind, home *node, depth int) (*node, e
 	return n, nil
 }
 
-// last returns the last n bytes that were read.
+// last returns the last n bytes that the decoder read.
 func (p *jsonParser) last(n int) string {
 	end := int(p.dec.InputOffset())
 	return p.text[end-n : end]
 }
 
-// string returns the content of a string literal that was just read.
+// string returns the content of the string literal that the decoder just read.
 func (p *jsonParser) string(literal jsontext.Value) string {
 	if bytes.IndexByte(literal, '\\') < 0 {
 		s := p.last(len(literal))
@@ -172,36 +164,35 @@ func (p *jsonParser) string(literal jsontext.Value) string {
 		}
 		return s
 	}
-	b, _ := jsontext.AppendUnquote(nil, literal) // cannot fail: the decoder has checked it
+	b, _ := jsontext.AppendUnquote(nil, literal) // cannot fail: the decoder has validated it
 	return string(b)
 }
 
-// explain says where the JSON is broken and, for the usual mistakes, why. It
-// quotes nothing of it.
+// explain converts an error of the decoder to a BodyError with a position and, for common
+// mistakes, the cause. It quotes nothing.
 func (p *jsonParser) explain(err error) error {
-	if body := (*BodyError)(nil); errors.As(err, &body) {
+	if body, ok := errors.AsType[*BodyError](err); ok {
 		return body
 	}
 	offset := p.dec.InputOffset()
-	if syntax := (*jsontext.SyntacticError)(nil); errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		offset = syntax.ByteOffset
 	}
-	if strings.TrimSpace(p.text) == "" {
-		return unreadable("nothing in it")
+	switch {
+	case strings.TrimSpace(p.text) == "":
+		return unreadable("it is empty")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return unreadable("unexpected end of the JSON%s", p.where(int64(len(p.text))))
+	case !utf8.ValidString(p.text):
+		return unreadable("invalid UTF-8%s", p.where(offset))
+	case p.dec.StackDepth() >= maxSyntaxDepth:
+		return unreadable("nested too deeply%s", p.where(offset))
+	default:
+		return unreadable("invalid JSON%s%s", p.where(offset), hint(p.text, int(offset)))
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return unreadable("the JSON breaks off%s", p.where(int64(len(p.text))))
-	}
-	if !utf8.ValidString(p.text) {
-		return unreadable("not UTF-8%s", p.where(offset))
-	}
-	if p.dec.StackDepth() >= maxSyntaxDepth {
-		return unreadable("nested too deep%s", p.where(offset))
-	}
-	return unreadable("broken JSON%s%s", p.where(offset), hint(p.text, int(offset)))
 }
 
-// where returns the place of a byte offset as people count it.
+// where returns the line and column of a byte offset.
 func (p *jsonParser) where(offset int64) string {
 	before := p.text[:min(max(int(offset), 0), len(p.text))]
 	line := 1 + strings.Count(before, "\n")
@@ -209,7 +200,7 @@ func (p *jsonParser) where(offset int64) string {
 	return fmt.Sprintf(" at line %d, column %d", line, column)
 }
 
-// hint recognises what template tools do to JSON.
+// hint recognizes common mistakes in JSON that was made from a template.
 func hint(text string, offset int) string {
 	if offset < 0 || offset >= len(text) {
 		return ""
@@ -218,21 +209,21 @@ func hint(text string, offset int) string {
 	after := strings.TrimLeft(text[offset+1:], " \t\r\n")
 	switch {
 	case strings.HasPrefix(text[max(0, offset-2):], "{{") || strings.HasPrefix(text[max(0, offset-1):], "{{"):
-		return ": a template was not filled in"
+		return ": a template placeholder was not filled in"
 	case r == '\n' || r == '\r':
-		return `: a line break inside a text is written \n`
+		return `: unescaped line break in a string; write it as \n`
 	case r == '\t':
-		return `: a tab inside a text is written \t`
+		return `: unescaped tab in a string; write it as \t`
 	case r == '\'':
-		return ": names and texts stand in double quotes"
+		return ": strings must be in double quotes"
 	case r == '“' || r == '”' || r == '„':
-		return ": typographic quotes; JSON needs straight ones"
+		return ": typographic quotes; use straight quotes"
 	case r == ',' && (strings.HasPrefix(after, "}") || strings.HasPrefix(after, "]")):
-		return ": a comma before the closing bracket"
+		return ": trailing comma before a closing bracket"
 	case r == '"' || r == '{' || r == '[':
-		return ": a comma is missing, or a quote inside a text is not written \\\""
+		return `: missing comma, or an unescaped quote in a string; write it as \"`
 	case r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z':
-		return ": a quote is missing, or a quote inside a text is not written \\\""
+		return `: missing quote, or an unescaped quote in a string; write it as \"`
 	default:
 		return ""
 	}

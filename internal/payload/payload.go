@@ -1,35 +1,34 @@
-// Package payload reads the simplified payload: what a sender writes to get a
-// message out, in JSON, as an urlencoded or a multipart form, nested or flat.
+// Package payload reads the simplified payload: the fields of a message as JSON, an
+// urlencoded form or a multipart form, nested or flat.
 //
-// A body takes three steps. It becomes a tree of nodes that know where they were
-// written (json.go, form.go, tree.go). The tree is folded onto the known fields:
-// spellings and aliases are resolved, flat keys gathered, unknown and
-// conflicting ones found (fields.go, fold.go, unflatten.go). The fields are read into a typed
-// [Payload] (message.go and its neighbours), whose values keep their [Position], so that
-// whatever turns out wrong later can still be explained where it was written.
+// [Decode] takes three steps. It parses the body into a tree of nodes that know their
+// position in the document (json.go, form.go, tree.go). It folds the tree onto the known
+// fields: it resolves spellings and aliases, gathers flat keys such as card1_title, and
+// finds unknown and conflicting members (fields.go, fold.go, flat.go). It reads the fields
+// into a typed [Payload] (message.go, scalar.go, phone.go, button.go), whose values keep
+// their [Position], so that later errors can point to it too.
 package payload
 
 import "time"
 
-// Payload is what a sender asks for.
+// Payload is a message as its sender described it.
 type Payload struct {
-	// To are the recipients, each once, in the order of the payload.
+	// To lists the recipients without duplicates, in the order of the payload.
 	To []Recipient
 
 	// Agent is the configured name of the agent that sends; empty for the default.
 	Agent string
 
-	// AgentPointer is where Agent was written.
+	// AgentPointer is the JSON Pointer of Agent.
 	AgentPointer string
 
-	// IdempotencyKey makes repeated sending safe. A key in a header is for the
-	// caller to add.
+	// IdempotencyKey makes retries safe. It does not include a key from a header.
 	IdempotencyKey string
 
-	// MessageID is a UUID to be used as it is.
+	// MessageID is a UUID to use as it is.
 	MessageID string
 
-	// DryRun asks to compose and check, and to send nothing.
+	// DryRun asks to compose and check the message without sending it.
 	DryRun bool
 
 	Traffic   Text // otp, transaction, promotion, service or acknowledgement
@@ -37,12 +36,12 @@ type Payload struct {
 	ExpiresAt Value[time.Time]
 	OTP       Value[bool]
 
-	// ScheduleAt is when the message is to be sent.
+	// ScheduleAt is the time to send the message.
 	ScheduleAt Value[time.Time]
 
 	Text      Text
 	File      Text // an https URL or the name of an upload
-	Top       Card // the card fields of the payload itself; its Text is Payload.Text
+	Top       Card // the card fields of the payload itself; its text is Payload.Text
 	Card      *Card
 	Cards     []Card
 	CardsAt   Position
@@ -50,38 +49,38 @@ type Payload struct {
 	Chips     Buttons
 	Raw       Raw
 
-	// Root is the place of the whole payload.
+	// Root is the position of the whole payload.
 	Root Position
 
-	// Errors is what is wrong so far, not yet in order. What could not be read
-	// is left out above.
+	// Errors lists the problems found so far, unsorted. Fields that could not be read are
+	// left out of the payload.
 	Errors Errors
 
-	// ContentExplained says that one of the faults explains why there may be
-	// nothing to show.
+	// ContentExplained reports that one of the errors explains why the payload may have
+	// no content.
 	ContentExplained bool
 }
 
-// Recipient is somebody to send to.
+// Recipient is the phone number of one recipient.
 type Recipient struct {
-	// E164 is the number as the API wants it: a plus sign and digits.
+	// E164 is the number in the form of the API: a plus sign and digits.
 	E164 string
 
-	// Pointer is where it was written; several numbers in one text share it.
+	// Pointer is the JSON Pointer of the number. Numbers in one text share it.
 	Pointer string
 }
 
-// Value is a value of the payload and where it was written. If it was not sent,
-// the place is nowhere.
+// Value is a value of the payload with its position. The position of a value that was not
+// sent is zero.
 type Value[T any] struct {
 	Value T
 	Position
 }
 
-// Text is a text of the payload. It is never empty if it was sent.
+// Text is a text of the payload. It is not empty if it was sent.
 type Text = Value[string]
 
-// Card is a card, or the card fields at the top of a payload.
+// Card holds the fields of a card, or the card fields at the top of a payload.
 type Card struct {
 	Position
 
@@ -98,18 +97,18 @@ type Card struct {
 	Buttons      Buttons
 }
 
-// Buttons is a list of buttons and where it was written.
+// Buttons is a list of buttons with its position.
 type Buttons struct {
 	Items []Button
 	Position
 }
 
-// Raw is an AgentMessage in the API's own form.
+// Raw is an AgentMessage in the form of the API.
 type Raw struct {
-	// JSON is the text of it, as it was sent.
+	// JSON is the document as it was sent.
 	JSON string
 
-	// Content says that it is only the contentMessage.
+	// Content reports that JSON holds only the contentMessage.
 	Content bool
 
 	Position

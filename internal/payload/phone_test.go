@@ -15,13 +15,13 @@ import (
 func TestParsePhone(t *testing.T) {
 	t.Parallel()
 	const (
-		letters   = "this is no phone number: it has letters in it"
-		foreign   = "this is no phone number: only digits, a leading + and the separators - . / ( ) and blank belong into one"
-		noDigits  = "this is no phone number: it has no digits"
+		letters   = "not a phone number: it contains letters"
+		foreign   = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
+		noDigits  = "not a phone number: it contains no digits"
 		short     = "too short for a phone number"
 		long      = "too long for a phone number"
-		noCode    = "no country has this calling code"
-		noCountry = "no country: write it with + and the country code, or send country"
+		noCode    = "unknown country calling code"
+		noCountry = "missing country; write the number with + and the country code, or send country"
 	)
 	for _, tt := range []struct {
 		text, country string
@@ -73,26 +73,26 @@ func TestParsePhone(t *testing.T) {
 		{"+1202555", "", "", short},
 		{"+1202555012", "", "", short},
 		{"+120255501234", "", "", long},
-		{"+1234567890123456", "", "", "too long for a phone number: more than 15 digits"},
-		{"+1" + strings.Repeat("2", 300), "", "", "too long for a phone number: more than 15 digits"},
+		{"+1234567890123456", "", "", "too long for a phone number: expected at most 15 digits"},
+		{"+1" + strings.Repeat("2", 300), "", "", "too long for a phone number: expected at most 15 digits"},
 		{"+999 2025550123", "", "", noCode},
 		{"+0 2025550123", "", "", noCode},
 		{"+1", "", "", short},
 		{"+49", "", "", short},
 		{"2025550123", "", "", noCountry},
 		{"017012345678", "", "", noCountry},
-		{"6591234567", "", "", noCountry},  // a number of Singapore, and one of Missouri
+		{"6591234567", "", "", noCountry},  // valid in Singapore, and in Missouri
 		{"13812345678", "", "", noCountry}, // Chinese, not +1 381
-		{"555 0123", "US", "", short + " of US; a number of another country needs + and the country code"},
-		{"442079460018", "US", "", long + " of US; a number of another country needs + and the country code"},
-		{"5", "US", "", "this is no phone number of US"},
+		{"555 0123", "US", "", short + " of US; for another country, write + and the country code"},
+		{"442079460018", "US", "", long + " of US; for another country, write + and the country code"},
+		{"5", "US", "", "not a phone number of US"},
 	} {
 		got, err := payload.ParsePhone(tt.text, payload.Options{Country: tt.country})
 		problem := ""
 		if f := payload.Errors(nil); errors.As(err, &f) && len(f) == 1 && f[0].Phone {
 			problem = f[0].Detail
 		} else if err != nil {
-			t.Errorf("ParsePhone(%q, %q): %v, want one fault in a phone number", tt.text, tt.country, err)
+			t.Errorf("ParsePhone(%q, %q): %v, want one error in a phone number", tt.text, tt.country, err)
 		}
 		if got != tt.want || problem != tt.problem {
 			t.Errorf("ParsePhone(%q, %q) = %q, %q\nwant %q, %q", tt.text, tt.country, got, problem, tt.want, tt.problem)
@@ -100,7 +100,7 @@ func TestParsePhone(t *testing.T) {
 	}
 }
 
-// A blank before a number is a plus sign that a query has lost, and else a blank.
+// A leading space is an unescaped plus sign in a query, and white space elsewhere.
 func TestParsePhone_blank(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -121,8 +121,7 @@ func TestParsePhone_blank(t *testing.T) {
 	}
 }
 
-// The example numbers of all countries pass, as international and as national
-// numbers.
+// The example numbers of all countries are valid in international and national form.
 func TestParsePhone_everyCountry(t *testing.T) {
 	t.Parallel()
 	for region := range phonenumbers.GetSupportedRegions() {
@@ -134,7 +133,7 @@ func TestParsePhone_everyCountry(t *testing.T) {
 			want := phonenumbers.Format(example, phonenumbers.E164)
 			for _, format := range []phonenumbers.PhoneNumberFormat{phonenumbers.E164, phonenumbers.INTERNATIONAL, phonenumbers.NATIONAL} {
 				if region == "AR" && format == phonenumbers.NATIONAL {
-					continue // the library writes its mobile numbers in a way that it does not read
+					continue // the library cannot parse its own national format of mobile numbers
 				}
 				text := phonenumbers.Format(example, format)
 				got, err := payload.ParsePhone(text, payload.Options{Country: region})
@@ -159,7 +158,7 @@ func TestDecode_recipients(t *testing.T) {
 		{"list", asJSON, `["+12025550123", 12025550124, "+1 202 555 0123"]`, []string{"+12025550123 /to/0", "+12025550124 /to/1"}},
 		{"text with commas", asJSON, `"+12025550123, +12025550124;+12025550125\n+12025550124,"`, []string{"+12025550123 /to", "+12025550124 /to", "+12025550125 /to"}},
 		{"list in a text", asJSON, `"[\"+12025550123\"]"`, []string{"+12025550123 /to"}},
-		{"blanks in a list", asJSON, `["", null, "+12025550123", " "]`, []string{"+12025550123 /to/2"}},
+		{"empty values in a list", asJSON, `["", null, "+12025550123", " "]`, []string{"+12025550123 /to/2"}},
 		{"text in a list", asJSON, `["+12025550123,+12025550124"]`, []string{"+12025550123 /to/0", "+12025550124 /to/0"}},
 		{"form", asForm, "%2B12025550123", []string{"+12025550123 /to"}},
 		{"plus sign not escaped", asForm, "+12025550123", []string{"+12025550123 /to"}},
@@ -181,54 +180,54 @@ func TestDecode_recipients(t *testing.T) {
 				got = append(got, r.E164+" "+r.Pointer)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" || len(p.Errors) > 0 {
-				t.Errorf("recipients of %s (-want +got):\n%sfaults %v", body, diff, p.Errors)
+				t.Errorf("recipients of %s (-want +got):\n%serrors %v", body, diff, p.Errors)
 			}
 		})
 	}
 }
 
-func TestDecode_recipientFaults(t *testing.T) {
+func TestDecode_recipientErrors(t *testing.T) {
 	t.Parallel()
 	var many []string
 	for i := range 1200 {
 		many = append(many, fmt.Sprintf("+1202555%04d", i))
 	}
-	const letters = "this is no phone number: it has letters in it"
+	const letters = "not a phone number: it contains letters"
 	for _, tt := range []struct {
 		name, fields string
 		want         []string
 	}{
-		{"none", `"to": ""`, []string{"/to: missing: who is to get the message, for instance +12025550123"}},
-		{"empty list", `"to": []`, []string{"/to: missing: who is to get the message, for instance +12025550123"}},
+		{"none", `"to": ""`, []string{"/to: missing: expected a phone number such as +12025550123"}},
+		{"empty list", `"to": []`, []string{"/to: missing: expected a phone number such as +12025550123"}},
 		{"one of a list", `"to": ["+12025550123", "abc"]`, []string{"/to/1: " + letters}},
-		{"one of a text", `"to": "+12025550123, abc"`, []string{"/to: number 2 of this text: " + letters}},
+		{"one of a text", `"to": "+12025550123, abc"`, []string{"/to: item 2 of this text: " + letters}},
 		{"in a list in a text", `"to": "[\"+12025550123\",\"abc\"]"`, []string{"/to: in the JSON text, at /1: " + letters}},
 		{"alias", `"Phone Number": "abc"`, []string{"/Phone Number: " + letters}},
-		{"object", `"to": {"a": 1}`, []string{"/to: this must be a phone number, or a list of them, not an object"}},
-		{"boolean", `"to": true`, []string{"/to: this must be a phone number, or a list of them, not a boolean"}},
-		{"list in a list", `"to": [["+12025550123"]]`, []string{"/to/0: this must be a phone number, or a list of them, not a list"}},
-		{"fraction", `"to": 1.5`, []string{"/to: this number cannot be a phone number; send it as text"}},
-		{"negative", `"to": -12025550123`, []string{"/to: this number cannot be a phone number; send it as text"}},
-		{"huge", `"to": 1e400`, []string{"/to: this number cannot be a phone number; send it as text"}},
-		{"country", `"to": "2025550123", "country": "XX"`, []string{"/country: this must be a country in two letters of ISO 3166, such as US or DE"}},
-		{"country and letters", `"to": "abc", "country": 1`, []string{"/to: " + letters, "/country: this must be a country in two letters of ISO 3166, such as US or DE"}},
+		{"object", `"to": {"a": 1}`, []string{"/to: expected a phone number or a list of them, got an object"}},
+		{"boolean", `"to": true`, []string{"/to: expected a phone number or a list of them, got a boolean"}},
+		{"list in a list", `"to": [["+12025550123"]]`, []string{"/to/0: expected a phone number or a list of them, got a list"}},
+		{"fraction", `"to": 1.5`, []string{"/to: not a phone number; send it as text"}},
+		{"negative", `"to": -12025550123`, []string{"/to: not a phone number; send it as text"}},
+		{"huge", `"to": 1e400`, []string{"/to: not a phone number; send it as text"}},
+		{"country", `"to": "2025550123", "country": "XX"`, []string{"/country: expected a two-letter ISO 3166 country code, such as US or DE"}},
+		{"country and letters", `"to": "abc", "country": 1`, []string{"/to: " + letters, "/country: expected a two-letter ISO 3166 country code, such as US or DE"}},
 		{"hundred", `"to": ["` + strings.Join(many[:100], `","`) + `","` + many[0] + `"]`, nil},
-		{"hundred and one", `"to": ["` + strings.Join(many[:101], `","`) + `"]`, []string{"/to: 101 recipients, at most 100 are allowed [101/100]"}},
-		{"hundred and one in a text", `"to": "` + strings.Join(many[:101], `,`) + `"`, []string{"/to: 101 recipients, at most 100 are allowed [101/100]"}},
-		{"many more", `"to": "` + strings.Join(many, `,`) + `"`, []string{"/to: 1200 recipients, at most 100 are allowed [1200/100]"}},
-		{"message ID and two", `"to": "+12025550123,+12025550124", "message_id": "00000000-0000-4000-8000-000000000000"`, []string{"/message_id: a message_id is for one recipient, and there are 2; use idempotency_key"}},
+		{"hundred and one", `"to": ["` + strings.Join(many[:101], `","`) + `"]`, []string{"/to: too many recipients: expected at most 100, got 101 [101/100]"}},
+		{"hundred and one in a text", `"to": "` + strings.Join(many[:101], `,`) + `"`, []string{"/to: too many recipients: expected at most 100, got 101 [101/100]"}},
+		{"many more", `"to": "` + strings.Join(many, `,`) + `"`, []string{"/to: too many recipients: expected at most 100, got 1200 [1200/100]"}},
+		{"message ID and two", `"to": "+12025550123,+12025550124", "message_id": "00000000-0000-4000-8000-000000000000"`, []string{"/message_id: a message_id needs exactly one recipient, got 2; use idempotency_key"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, faults(t, asJSON, `{"text": "a", `+tt.fields+`}`)); diff != "" {
-				t.Errorf("faults (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tt.want, problems(t, asJSON, `{"text": "a", `+tt.fields+`}`)); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// Only faults in a recipient's number count as such.
-func TestFault_Phone(t *testing.T) {
+// Phone is set only on errors about the number of a recipient.
+func TestError_Phone(t *testing.T) {
 	t.Parallel()
 	for _, f := range decode(t, asJSON, `{"to": ["abc", true, 1.5], "ttl": "x"}`).Errors {
 		if want := strings.HasPrefix(f.Pointer, "/to/"); f.Phone != want {

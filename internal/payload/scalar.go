@@ -3,6 +3,7 @@ package payload
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,34 +11,32 @@ import (
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// text reads a text. A number will do: no-code tools send an order number as one.
+// text reads a text. It accepts a number, because no-code tools send an order number as one.
 func (r *reader) text(n *node) Text {
 	if n == nil {
 		return Text{}
 	}
-	switch n.kind {
-	case kindString, kindNumber:
-		return Text{n.text, n.place()}
-	default:
-		r.want(n, "text")
+	if n.kind != kindString && n.kind != kindNumber {
+		r.wrongType(n, "text")
 		return Text{}
 	}
+	return Text{n.text, n.position()}
 }
 
-// line reads a text in which white space at the ends means nothing.
+// line reads a text and trims white space.
 func (r *reader) line(n *node) Text {
 	t := r.text(n)
 	t.Value = strings.TrimSpace(t.Value)
 	return t
 }
 
-// want reports a value of the wrong kind.
-func (r *reader) want(n *node, what string) {
+// wrongType reports a value of the wrong type.
+func (r *reader) wrongType(n *node, want string) {
 	if n.kind == kindFile {
-		r.fault(n, "a file was uploaded here; send the URL of a file instead")
+		r.errorf(n, "uploads are not supported here; send the URL of a file instead")
 		return
 	}
-	r.fault(n, "this must be %s, not %s", what, kindNames[n.kind])
+	r.errorf(n, "expected %s, got %s", want, kindNames[n.kind])
 }
 
 // word reads one of the words of a field.
@@ -46,53 +45,42 @@ func (r *reader) word(f *record, id fieldID) Text {
 	if n == nil {
 		return Text{}
 	}
+	list := make([]string, len(fields[id].Words)) // without synonyms
+	for i, words := range fields[id].Words {
+		list[i] = words[0]
+	}
+	want := "one of " + strings.Join(list, ", ")
 	if n.kind >= kindList {
-		r.want(n, "one of "+listWords(fields[id].Words))
+		r.wrongType(n, want)
 		return Text{}
 	}
-	sent := fold(n.scalar())
-	near, fewest := "", max(1, len(sent)/3)+1
+	sent := FoldName(n.scalar())
 	for _, words := range fields[id].Words {
-		for _, word := range words {
-			known := fold(word)
-			if sent == known {
-				return Text{words[0], n.place()}
-			}
-			if d := typo.Count(sent, known, fewest); d < fewest {
-				near, fewest = word, d
-			}
+		if slices.ContainsFunc(words, func(word string) bool { return sent == FoldName(word) }) {
+			return Text{words[0], n.position()}
 		}
 	}
-	if near != "" {
-		near = fmt.Sprintf("; did you mean %q?", near)
+	if near := typo.Nearest(sent, slices.Concat(fields[id].Words...), maxTypos(sent)); near != "" {
+		want += fmt.Sprintf("; did you mean %q?", near)
 	}
-	r.fault(n, "this must be one of %s%s", listWords(fields[id].Words), near)
+	r.errorf(n, "expected %s", want)
 	return Text{}
 }
 
-// listWords lists the words of a field without their synonyms.
-func listWords(words [][]string) string {
-	list := make([]string, len(words))
-	for i := range words {
-		list[i] = words[i][0]
-	}
-	return strings.Join(list, ", ")
-}
-
-// flag reads a boolean, also as the words and numbers that forms send.
-func (r *reader) flag(n *node) Value[bool] {
+// bool reads a boolean. It accepts the words and numbers that forms send.
+func (r *reader) bool(n *node) Value[bool] {
 	if n == nil {
 		return Value[bool]{}
 	}
 	if n.kind < kindList {
 		switch strings.ToLower(strings.TrimSpace(n.scalar())) {
 		case "true", "yes", "on", "1", "y", "t":
-			return Value[bool]{true, n.place()}
+			return Value[bool]{true, n.position()}
 		case "false", "no", "off", "0", "n", "f":
-			return Value[bool]{false, n.place()}
+			return Value[bool]{false, n.position()}
 		}
 	}
-	r.want(n, "true or false")
+	r.wrongType(n, "true or false")
 	return Value[bool]{}
 }
 
@@ -101,18 +89,19 @@ func (r *reader) number(n *node) Value[float64] {
 	if n == nil {
 		return Value[float64]{}
 	}
-	if n.kind == kindNumber || n.kind == kindString {
-		if x, ok := parseNumber(n.text); ok {
-			return Value[float64]{x, n.place()}
-		}
-		r.fault(n, "this must be a decimal number such as 37.42")
+	if n.kind != kindNumber && n.kind != kindString {
+		r.wrongType(n, "a number")
 		return Value[float64]{}
 	}
-	r.want(n, "a number")
-	return Value[float64]{}
+	x, ok := parseNumber(n.text)
+	if !ok {
+		r.errorf(n, "expected a decimal number such as 37.42")
+		return Value[float64]{}
+	}
+	return Value[float64]{x, n.position()}
 }
 
-// parseNumber reads plain decimal notation only; ParseFloat knows much more.
+// parseNumber parses plain decimal notation, of which ParseFloat accepts a superset.
 func parseNumber(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if strings.Trim(s, "+-.0123456789eE") != "" {
@@ -122,34 +111,33 @@ func parseNumber(s string) (float64, bool) {
 	return x, err == nil && !math.IsInf(x, 0)
 }
 
-// duration reads a length of time.
+// duration reads a duration.
 func (r *reader) duration(n *node) Value[time.Duration] {
 	if n == nil {
 		return Value[time.Duration]{}
 	}
 	if n.kind != kindNumber && n.kind != kindString {
-		r.want(n, `a number of seconds or a time such as "10m"`)
+		r.wrongType(n, `a number of seconds or a duration such as "10m"`)
 		return Value[time.Duration]{}
 	}
 	d, ok := ParseDuration(n.text)
 	if !ok {
-		r.fault(n, `this must be a number of seconds or a time such as "10m", "1h30m" or "2d"`)
+		r.errorf(n, `expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`)
 		return Value[time.Duration]{}
 	}
-	return Value[time.Duration]{d, n.place()}
+	return Value[time.Duration]{d, n.position()}
 }
 
-// units are the units of a length of time.
-var units = map[string]time.Duration{
+var durationUnits = map[string]time.Duration{
 	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
 	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
 	"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
 	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
-// ParseDuration reads a length of time: a decimal number of seconds, or numbers
-// with units from days to seconds, as in 1h30m, 2d or 10 minutes. It is never
-// negative, and at most a century.
+// ParseDuration parses a decimal number of seconds, or numbers with units from days to
+// seconds, as in 1h30m, 2d or 10 minutes. It rejects negative durations and durations of
+// more than 100 years.
 func ParseDuration(s string) (time.Duration, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))
 	if s == "" {
@@ -165,37 +153,36 @@ func ParseDuration(s string) (time.Duration, bool) {
 		rest = strings.TrimLeft(rest, " ")
 		after := strings.TrimLeft(rest, "abcdefghijklmnopqrstuvwxyz")
 		name := rest[:len(rest)-len(after)]
-		unit, ok := units[name]
+		unit, ok := durationUnits[name]
 		s = strings.TrimLeft(after, " ")
 		if !ok || name == "" && !(first && s == "") {
 			return 0, false
 		}
 		sum += x * unit.Seconds()
 	}
-	const century = 100 * 365 * 24 * 3600
-	if sum > century {
+	if sum > 100*365*24*3600 {
 		return 0, false
 	}
 	return time.Duration(math.Round(sum * float64(time.Second))), true
 }
 
-// moment reads a point in time.
-func (r *reader) moment(n *node) Value[time.Time] {
+// time reads a point in time.
+func (r *reader) time(n *node) Value[time.Time] {
 	if n == nil {
 		return Value[time.Time]{}
 	}
 	if n.kind == kindString {
 		if at, ok := parseTime(n.text); ok {
-			return Value[time.Time]{at, n.place()}
+			return Value[time.Time]{at, n.position()}
 		}
 	}
-	r.fault(n, "this must be a time with its offset such as 2026-12-01T10:00:00Z or 2026-12-01T10:00+01:00")
+	r.errorf(n, "expected a time with an offset, such as 2026-12-01T10:00:00Z or 2026-12-01T10:00+01:00")
 	return Value[time.Time]{}
 }
 
-// timeForms are RFC 3339, with or without seconds and with the offset with or
-// without its colon. An offset there must be: nobody could guess it.
-var timeForms = []string{
+// timeLayouts are those of RFC 3339, with optional seconds and an optional colon in the
+// offset. The offset is required because it cannot be guessed.
+var timeLayouts = []string{
 	time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z0700",
 }
 
@@ -204,8 +191,8 @@ func parseTime(s string) (time.Time, bool) {
 	if len(s) > 10 && s[10] == ' ' {
 		s = s[:10] + "T" + s[11:]
 	}
-	for _, form := range timeForms {
-		if at, err := time.Parse(form, s); err == nil {
+	for _, layout := range timeLayouts {
+		if at, err := time.Parse(layout, s); err == nil {
 			return at, at.Year() > 0
 		}
 	}

@@ -21,7 +21,7 @@ func TestParseDuration(t *testing.T) {
 		got, ok := payload.ParseDuration(text)
 		if text == "1e3" {
 			if ok {
-				t.Errorf("ParseDuration(%q) = %v, want it refused", text, got)
+				t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
 			}
 			continue
 		}
@@ -31,7 +31,7 @@ func TestParseDuration(t *testing.T) {
 	}
 	for _, text := range []string{"", " ", "m", "-5", "-5s", "+5", "10x", "10m5", "5 5", "1h 5", "1..5s", "soon", "10 m m", "99999999999999999999d", "PT10M", "1,5h"} {
 		if got, ok := payload.ParseDuration(text); ok {
-			t.Errorf("ParseDuration(%q) = %v, want it refused", text, got)
+			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
 		}
 	}
 }
@@ -49,8 +49,8 @@ func TestDecode_times(t *testing.T) {
 		}
 	}
 	for _, value := range []string{`"2026-12-01T10:00:00"`, `"2026-12-01"`, `"tomorrow"`, `1796119200`, `"2026-13-01T10:00Z"`, `"0000-01-01T00:00Z"`, `true`, `["2026-12-01T09:00Z"]`} {
-		want := "/expires_at: this must be a time with its offset such as 2026-12-01T10:00:00Z or 2026-12-01T10:00+01:00"
-		if got := faults(t, asJSON, `{"to": "+12025550123", "expires_at": `+value+`}`); len(got) != 1 || got[0] != want {
+		want := "/expires_at: expected a time with an offset, such as 2026-12-01T10:00:00Z or 2026-12-01T10:00+01:00"
+		if got := problems(t, asJSON, `{"to": "+12025550123", "expires_at": `+value+`}`); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: %q", value, got)
 		}
 	}
@@ -77,40 +77,40 @@ func TestDecode_wrongValues(t *testing.T) {
 		fields string
 		want   string
 	}{
-		{`"dry_run": "maybe"`, "/dry_run: this must be true or false, not text"},
-		{`"dry_run": 2`, "/dry_run: this must be true or false, not a number"},
-		{`"dry_run": {"a": 1}`, "/dry_run: this must be true or false, not an object"},
-		{`"text": true`, "/text: this must be text, not a boolean"},
-		{`"text": ["a"]`, "/text: this must be text, not a list"},
-		{`"text": {"a": 1}`, "/text: this must be text, not an object"},
-		{`"ttl": "soon"`, `/ttl: this must be a number of seconds or a time such as "10m", "1h30m" or "2d"`},
-		{`"ttl": -5`, `/ttl: this must be a number of seconds or a time such as "10m", "1h30m" or "2d"`},
-		{`"ttl": true`, `/ttl: this must be a number of seconds or a time such as "10m", not a boolean`},
-		{`"ttl": 0`, `/ttl: this must be more than zero; leave it out to try without a limit`},
-		{`"ttl": 5, "expire_time": "2026-12-01T09:00Z"`, `/expire_time: "ttl" and "expire_time" both say when to give up; send one of them`},
-		{`"traffic": "spam"`, `/traffic: this must be one of otp, transaction, promotion, service, acknowledgement`},
-		{`"traffic": "promtion"`, `/traffic: this must be one of otp, transaction, promotion, service, acknowledgement; did you mean "promotion"?`},
-		{`"traffic": ["otp"]`, `/traffic: this must be one of otp, transaction, promotion, service, acknowledgement, not a list`},
-		{`"otp": true, "traffic": "service"`, `/traffic: "otp" already makes this an otp message; send one of them`},
-		{`"height": 5`, `/height: this must be one of short, medium, tall`},
-		{`"message_id": "1234"`, `/message_id: this must be a UUID in its usual form of 36 characters; for any other key use idempotency_key`},
-		{`"message_id": "00000000-0000-4000-8000-00000000000g"`, `/message_id: this must be a UUID in its usual form of 36 characters; for any other key use idempotency_key`},
-		{`"message_id": "000000000000-4000-8000-000000000000-"`, `/message_id: this must be a UUID in its usual form of 36 characters; for any other key use idempotency_key`},
-		{`"card": "a"`, `/card: this must be an object, or a text that holds one as JSON, not text`},
-		{`"card": ["a"]`, `/card: this must be an object, or a text that holds one as JSON, not a list`},
-		{`"card": "{\"title\": 1"`, `/card: the text holds JSON that cannot be read: the JSON breaks off at line 1, column 12`},
-		{`"card": "[1]"`, `/card: this must be an object, not a list`},
-		{`"cards": 5`, `/cards: this must be a list, or a text that holds one as JSON, not a number`},
-		{`"cards": [5]`, `/cards/0: this must be an object, or a text that holds one as JSON, not a number`},
-		{`"raw": 5`, `/raw: this must be an object, or a text that holds one as JSON, not a number`},
+		{`"dry_run": "maybe"`, "/dry_run: expected true or false, got text"},
+		{`"dry_run": 2`, "/dry_run: expected true or false, got a number"},
+		{`"dry_run": {"a": 1}`, "/dry_run: expected true or false, got an object"},
+		{`"text": true`, "/text: expected text, got a boolean"},
+		{`"text": ["a"]`, "/text: expected text, got a list"},
+		{`"text": {"a": 1}`, "/text: expected text, got an object"},
+		{`"ttl": "soon"`, `/ttl: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`},
+		{`"ttl": -5`, `/ttl: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`},
+		{`"ttl": true`, `/ttl: expected a number of seconds or a duration such as "10m", got a boolean`},
+		{`"ttl": 0`, `/ttl: expected more than zero; omit it for no limit`},
+		{`"ttl": 5, "expire_time": "2026-12-01T09:00Z"`, `/expire_time: "ttl" and "expire_time" both set the expiration; send one of them`},
+		{`"traffic": "spam"`, `/traffic: expected one of otp, transaction, promotion, service, acknowledgement`},
+		{`"traffic": "promtion"`, `/traffic: expected one of otp, transaction, promotion, service, acknowledgement; did you mean "promotion"?`},
+		{`"traffic": ["otp"]`, `/traffic: expected one of otp, transaction, promotion, service, acknowledgement, got a list`},
+		{`"otp": true, "traffic": "service"`, `/traffic: conflicts with "otp", which sets the traffic to otp; send only one of them`},
+		{`"height": 5`, `/height: expected one of short, medium, tall`},
+		{`"message_id": "1234"`, `/message_id: expected a UUID of 36 characters with hyphens; for any other key use idempotency_key`},
+		{`"message_id": "00000000-0000-4000-8000-00000000000g"`, `/message_id: expected a UUID of 36 characters with hyphens; for any other key use idempotency_key`},
+		{`"message_id": "000000000000-4000-8000-000000000000-"`, `/message_id: expected a UUID of 36 characters with hyphens; for any other key use idempotency_key`},
+		{`"card": "a"`, `/card: expected an object, or text that contains one as JSON, got text`},
+		{`"card": ["a"]`, `/card: expected an object, or text that contains one as JSON, got a list`},
+		{`"card": "{\"title\": 1"`, `/card: cannot read the JSON in this text: unexpected end of the JSON at line 1, column 12`},
+		{`"card": "[1]"`, `/card: expected an object, got a list`},
+		{`"cards": 5`, `/cards: expected a list, or text that contains one as JSON, got a number`},
+		{`"cards": [5]`, `/cards/0: expected an object, or text that contains one as JSON, got a number`},
+		{`"raw": 5`, `/raw: expected an object, or text that contains one as JSON, got a number`},
 	} {
-		if diff := cmp.Diff([]string{tt.want}, faults(t, asJSON, `{"to": "+12025550123", `+tt.fields+`}`)); diff != "" {
+		if diff := cmp.Diff([]string{tt.want}, problems(t, asJSON, `{"to": "+12025550123", `+tt.fields+`}`)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.fields, diff)
 		}
 	}
 }
 
-// Every word and synonym of a field, in any spelling, is the first word.
+// Every synonym of a word, in any spelling, decodes to the word.
 func TestDecode_words(t *testing.T) {
 	t.Parallel()
 	for _, f := range payload.Fields(payload.OnMessage) {
@@ -136,11 +136,11 @@ func TestDecode_idempotencyKey(t *testing.T) {
 	for range 256 {
 		key += "ä"
 	}
-	if got := faults(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`"}`); got != nil {
+	if got := problems(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`"}`); got != nil {
 		t.Errorf("key of 256 characters: %q", got)
 	}
-	want := []string{"/idempotency_key: 257 characters, at most 256 are allowed [257/256]"}
-	if diff := cmp.Diff(want, faults(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`a"}`)); diff != "" {
+	want := []string{"/idempotency_key: expected at most 256 characters, got 257 [257/256]"}
+	if diff := cmp.Diff(want, problems(t, asJSON, `{"to": "+12025550123", "idempotency_key": "`+key+`a"}`)); diff != "" {
 		t.Errorf("key of 257 characters (-want +got):\n%s", diff)
 	}
 }
@@ -149,8 +149,8 @@ func TestDecode_uploads(t *testing.T) {
 	t.Parallel()
 	body := "--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+12025550123\r\n" +
 		"--X\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\x89PNG\xff\r\n--X--\r\n"
-	want := []string{"/image: a file was uploaded here; send the URL of a file instead"}
-	if diff := cmp.Diff(want, faults(t, "multipart/form-data; boundary=X", body)); diff != "" {
-		t.Errorf("faults (-want +got):\n%s", diff)
+	want := []string{"/image: uploads are not supported here; send the URL of a file instead"}
+	if diff := cmp.Diff(want, problems(t, "multipart/form-data; boundary=X", body)); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }

@@ -1,16 +1,20 @@
 package payload
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
-// Bounds of a body. They are far above anything a message needs, and keep the
-// work on hostile input proportional to its size.
+// Limits of a body. They are far above the needs of a message, and keep the work on hostile
+// input proportional to its size.
 const (
 	maxDepth     = 32
 	maxNodes     = 10_000
 	maxKeyLength = 256
 )
 
-// kind is what a node holds.
+// kind is the type of a node.
 type kind uint8
 
 const (
@@ -21,111 +25,78 @@ const (
 	kindString
 	kindList
 	kindObject
-	kindFile // uploaded in a form; its content is not kept
+	kindFile // an upload in a form; its content is dropped
 )
 
 var kindNames = [...]string{"null", "a boolean", "a boolean", "a number", "text", "a list", "an object", "a file"}
 
-// node is one value of a body. Every encoding becomes a tree of them.
-//
-// A node has two parents. Home is the container in which the sender wrote it;
-// it never changes and gives the node's JSON Pointer. Up is the container to
-// which it belongs once flat keys are unflattened: card1_title is written in
-// the root (home) and belongs to the first card (up).
+// node is one value of a body.
 type node struct {
-	home *node
-	up   *node
+	parent   *node   // the container in the document, or the text that holds this JSON
+	children []*node // members or items; the root of the JSON inside a text
 
-	first, last, next *node // the members or items, in order
-
-	key   string // the member's name as sent
-	name  string // the folded rest of the key, once a part of it was used to move the node
-	text  string // the text of a string, the literal of a number
+	key   string // the member's name as it was sent
+	rest  string // the unused rest of a flat key, folded: title of card1_title
+	text  string // the content of a string, or the literal of a number
 	src   string // the JSON text of an object or list
-	seq   int32  // position in the document, for the order of faults
-	index int32  // position in a list; the number in a flat key
-	count int32  // number of members or items
+	seq   int    // position in the document, to sort errors
+	index int    // position in a list, or the number in a flat key
 	kind  kind
 
-	made   bool // not sent: a container made for flat keys
-	inText bool // the root of JSON text that was sent inside a string, its home
-	flawed bool // a fault was found here or below
+	gathered  bool // a container that was not sent, but made for flat keys
+	isPayload bool // the payload itself
+	invalid   bool // an error was reported here
 }
 
-// tree makes the nodes of one body.
+// tree creates the nodes of one body.
 type tree struct {
-	chunk []node
-	count int32
-	form  bool // sent as a form: values are text and keys may repeat
-	plus  bool // sent urlencoded: a blank may have been a plus sign
+	count int
+	form  bool // values are text, and keys may repeat
+	plus  bool // the body is urlencoded: a space may be an unescaped plus sign
 }
 
-// expect makes room for about n nodes; more are no harm.
-func (t *tree) expect(n int) { t.chunk = make([]node, 0, min(n, maxChunk)) }
-
-// maxChunk is how many nodes are made at once.
-const maxChunk = 256
-
-// make returns a new node. Nodes are made in chunks, so their addresses stay.
-func (t *tree) make(k kind) *node {
-	if len(t.chunk) == cap(t.chunk) {
-		t.chunk = make([]node, 0, min(max(8, 2*cap(t.chunk)), maxChunk))
-	}
+func (t *tree) newNode(k kind, parent *node) *node {
 	t.count++
-	t.chunk = append(t.chunk, node{kind: k, seq: t.count})
-	return &t.chunk[len(t.chunk)-1]
+	return &node{kind: k, parent: parent, seq: t.count}
 }
 
-// add appends c to the children of n.
-func (n *node) add(c *node) {
-	c.up, c.next = n, nil
-	if n.first == nil {
-		n.first = c
-	} else {
-		n.last.next = c
-	}
-	n.last = c
-	n.count++
+// gather returns a container for nodes that were sent elsewhere.
+func (t *tree) gather(k kind, children ...*node) *node {
+	n := t.newNode(k, nil)
+	n.gathered, n.children = true, children
+	return n
 }
 
-// blank reports whether n says nothing: null, white space, or a container of
-// only such. Form and no-code tools send every field, filled in or not.
-func (n *node) blank() bool {
+// position returns the position of n. It is zero for a nil node.
+func (n *node) position() Position { return Position{node: n} }
+
+// isEmpty reports whether n is null, white space, or a container of only empty values. Form
+// and no-code tools send every field, filled in or not.
+func (n *node) isEmpty() bool {
 	switch n.kind {
 	case kindNull:
 		return true
 	case kindString:
 		return strings.TrimSpace(n.text) == ""
 	case kindList, kindObject:
-		for c := n.first; c != nil; c = c.next {
-			if !c.blank() {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(n.children, func(c *node) bool { return !c.isEmpty() })
 	default:
 		return false
 	}
 }
 
-// sameAs reports whether two nodes hold the same value, whatever its spelling:
-// the number 600 and the text "600" are the same.
-func (n *node) sameAs(m *node) bool {
+// equal reports whether two nodes hold the same value in any spelling: the number 600 and
+// the text "600" are equal.
+func (n *node) equal(m *node) bool {
 	if n.kind < kindList && m.kind < kindList {
 		return n.scalar() == m.scalar()
 	}
-	if n.kind != m.kind || n.count != m.count {
-		return false
-	}
-	for a, b := n.first, m.first; a != nil; a, b = a.next, b.next {
-		if a.key != b.key || !a.sameAs(b) {
-			return false
-		}
-	}
-	return true
+	return n.kind == m.kind && slices.EqualFunc(n.children, m.children, func(a, b *node) bool {
+		return a.key == b.key && a.equal(b)
+	})
 }
 
-// scalar returns the text of a node that is neither list nor object.
+// scalar returns the text of a node that is not a list or an object.
 func (n *node) scalar() string {
 	switch n.kind {
 	case kindTrue:
@@ -137,21 +108,31 @@ func (n *node) scalar() string {
 	}
 }
 
-// pointer returns the JSON Pointer of n in what the sender wrote. For a node in
-// JSON text inside a string the pointer ends at the string; inside is then the
-// way from there. A container made for flat keys is found at the first of them.
-//
-// Specification: https://www.rfc-editor.org/rfc/rfc6901
-func (n *node) pointer() (pointer, inside string) {
-	for n.made && n.first != nil {
-		n = n.first
+// location describes the position of a node in the body. The pointer of a node in JSON
+// inside a text is the pointer of the text.
+type location struct {
+	pointer string // a JSON Pointer, RFC 6901
+	inside  string // the pointer within the JSON inside a text
+	inText  bool   // the node is in JSON inside a text
+	seq     int    // of the node, or of the text that holds it
+}
+
+// location returns the location of n. A container for flat keys has the location of the
+// first of them.
+func (n *node) location() location {
+	for n.gathered && len(n.children) > 0 {
+		n = n.children[0]
 	}
-	for ; n.home != nil; n = n.home {
-		if n.inText {
-			inside, pointer = pointer+inside, ""
-			continue
+	at := location{seq: n.seq}
+	for ; n.parent != nil; n = n.parent {
+		switch n.parent.kind {
+		case kindString:
+			at = location{inside: at.pointer + at.inside, inText: true, seq: n.parent.seq}
+		case kindList:
+			at.pointer = "/" + strconv.Itoa(n.index) + at.pointer
+		default:
+			at.pointer = "/" + escaper.Replace(n.key) + at.pointer
 		}
-		pointer = "/" + token(n) + pointer
 	}
-	return pointer, inside
+	return at
 }

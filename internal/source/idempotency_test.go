@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
 func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("ä", source.MaxIdempotencyKey)
+	long := strings.Repeat("ä", payload.MaxIdempotencyKey)
 	for _, test := range []struct {
 		name    string
 		header  http.Header

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rcshook/rcshook/internal/payload"
 )
 
 // The reasons to reject an API key. Each is an [ErrUnauthorized].
@@ -78,9 +80,6 @@ func requestKey(h http.Header) (string, error) {
 	}
 }
 
-// MaxIdempotencyKey is the maximum length of an idempotency key in characters.
-const MaxIdempotencyKey = 256
-
 // ErrIdempotencyKey means that a header is not exactly one valid idempotency key.
 var ErrIdempotencyKey = errors.New("invalid idempotency key")
 
@@ -100,8 +99,8 @@ func IdempotencyKey(h http.Header) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("%w: header %s: expected one quoted string", ErrIdempotencyKey, name)
 		}
-		if n := utf8.RuneCountInString(key); n > MaxIdempotencyKey {
-			return "", fmt.Errorf("%w: header %s: expected at most %d characters, got %d", ErrIdempotencyKey, name, MaxIdempotencyKey, n)
+		if n := utf8.RuneCountInString(key); n > payload.MaxIdempotencyKey {
+			return "", fmt.Errorf("%w: header %s: expected at most %d characters, got %d", ErrIdempotencyKey, name, payload.MaxIdempotencyKey, n)
 		}
 		return key, nil
 	}

@@ -172,13 +172,13 @@ func TestMap_bodies(t *testing.T) {
 		})
 	}
 	for _, test := range []struct{ contentType, body, want string }{
-		{"application/json", `{"a":1`, "the JSON breaks off at line 1, column 7"},
-		{"application/json", "{\n \"a\":x}", "broken JSON at line 2, column 6: a quote is missing, or a quote inside a text is not written \\\""},
-		{"text/plain", `{"a":1,}`, "broken JSON at line 1, column 7: a comma before the closing bracket"},
-		{"application/json", `1 2`, "more follows after the end of the JSON at line 1, column 3"},
-		{"application/json", `"\ud800" 2`, "broken JSON at line 1, column 2"},
-		{"application/json", "\"\xff\"", "not UTF-8 at line 1, column 2"},
-		{"application/json", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), "nested too deep at line 1, column 10001"},
+		{"application/json", `{"a":1`, "unexpected end of the JSON at line 1, column 7"},
+		{"application/json", "{\n \"a\":x}", "invalid JSON at line 2, column 6: missing quote, or an unescaped quote in a string; write it as \\\""},
+		{"text/plain", `{"a":1,}`, "invalid JSON at line 1, column 7: trailing comma before a closing bracket"},
+		{"application/json", `1 2`, "unexpected data after the end of the JSON at line 1, column 3"},
+		{"application/json", `"\ud800" 2`, "invalid JSON at line 1, column 2"},
+		{"application/json", "\"\xff\"", "invalid UTF-8 at line 1, column 2"},
+		{"application/json", strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001), "nested too deeply at line 1, column 10001"},
 		{"application/x-www-form-urlencoded", "a=%zz", "invalid percent-encoding in the form"},
 		{"multipart/form-data; boundary=b", "--c", "invalid multipart form"},
 		{"text/plain", "\xff", "expected JSON, a form, or text in UTF-8"},

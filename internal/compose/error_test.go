@@ -8,21 +8,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestMessage_faults(t *testing.T) {
+func TestMessage_errors(t *testing.T) {
 	t.Parallel()
-	const nothing = "/text: nothing to show: send text, or title or image for a card, or cards, file or raw"
+	const nothing = "/text: missing content: send text, or title or image for a card, or cards, file or raw"
 	for _, tt := range []struct {
 		name, fields string
 		want         []string
 	}{
 		{"nothing to show", `"ttl": 5`, []string{nothing}},
 		{"only buttons", `"buttons": "Yes"`, []string{nothing}},
-		{"blank text", `"text": " "`, []string{nothing}},
-		{"nothing, and a bad number", `"to2": "x"`, []string{"/to2: \"to\" says this already; send either", nothing}},
+		{"empty text", `"text": " "`, []string{nothing}},
+		{"nothing, and a bad number", `"to2": "x"`, []string{"/to2: conflicts with \"to\"; send only one of them", nothing}},
 		{"the typo explains it", `"txt": "a"`, []string{`/txt: unknown field; did you mean "text"?`}},
-		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: this must be text, not an object`}},
+		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: expected text, got an object`}},
 		{"a far name does not", `"zzz": "a"`, []string{
-			"/zzz: unknown field; the fields here are to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
+			"/zzz: unknown field; expected one of to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
 			nothing,
 		}},
 
@@ -36,24 +36,24 @@ func TestMessage_faults(t *testing.T) {
 			`/text: "raw" and "text" are two kinds of message; send one of them`,
 			`/cards: "raw" and "cards" are two kinds of message; send one of them`,
 			`/file: "raw" and "file" are two kinds of message; send one of them`,
-			`/chips: "raw" is the whole message; put its suggestions into it`,
+			`/chips: "raw" is the whole message; add the suggestions to it`,
 		}},
-		{"text and description", `"title": "a", "text": "b", "subtitle": "c"`, []string{`/subtitle: "text" and "subtitle" are both the description of the card; send one of them`}},
-		{"image and video", `"image": "https://example.com/1", "video": "https://example.com/2"`, []string{`/video: a card has one media; send either "image" or "video"`}},
-		{"card and another text", `"card": {"text": "a"}, "text": "b"`, []string{`/text: the card has a text of its own; send either`}},
-		{"card and other buttons", `"card": {"title": "a", "buttons": "b"}, "buttons": "b"`, []string{`/buttons: the card has buttons of its own; send either, or chips for what stands under the card`}},
-		{"horizontal in a carousel", `"cards": [{"title": "a"}, {"title": "b", "layout": "horizontal"}]`, []string{`/cards/1/layout: the cards of a carousel are vertical`}},
-		{"horizontal carousel", `"cards": [{"title": "a"}, {"title": "b"}], "layout": "horizontal"`, []string{`/layout: the cards of a carousel are vertical`}},
-		{"thumbnail of an upload", `"file": "files/a", "thumbnail": "https://example.com"`, []string{`/thumbnail: a file and its thumbnail are either both URLs or both uploads, files/...`}},
-		{"uploaded thumbnail", `"image": "https://example.com", "thumbnail": "files/a"`, []string{`/thumbnail: a file and its thumbnail are either both URLs or both uploads, files/...`}},
+		{"text and description", `"title": "a", "text": "b", "subtitle": "c"`, []string{`/subtitle: "text" and "subtitle" both set the description of the card; send one of them`}},
+		{"image and video", `"image": "https://example.com/1", "video": "https://example.com/2"`, []string{`/video: a card has one media file; send either "image" or "video"`}},
+		{"card and another text", `"card": {"text": "a"}, "text": "b"`, []string{`/text: the card has its own text; send only one of them`}},
+		{"card and other buttons", `"card": {"title": "a", "buttons": "b"}, "buttons": "b"`, []string{`/buttons: the card has its own buttons; send only one of them, or send chips to put buttons under the card`}},
+		{"horizontal in a carousel", `"cards": [{"title": "a"}, {"title": "b", "layout": "horizontal"}]`, []string{`/cards/1/layout: cards in a carousel must be vertical`}},
+		{"horizontal carousel", `"cards": [{"title": "a"}, {"title": "b"}], "layout": "horizontal"`, []string{`/layout: cards in a carousel must be vertical`}},
+		{"thumbnail of an upload", `"file": "files/a", "thumbnail": "https://example.com"`, []string{`/thumbnail: a file and its thumbnail must both be URLs or both be uploads (files/...)`}},
+		{"uploaded thumbnail", `"image": "https://example.com", "thumbnail": "files/a"`, []string{`/thumbnail: a file and its thumbnail must both be URLs or both be uploads (files/...)`}},
 
-		{"buttons are no card", `"cards": [{"title": "a"}, {"buttons": "Yes"}]`, []string{`/cards/1: a card needs a title, a text, an image or a video`}},
-		{"flat buttons are no card", `"card1_title": "a", "card2_buttons": "Yes"`, []string{`/card2_buttons: a card needs a title, a text, an image or a video`}},
+		{"only buttons on a card", `"cards": [{"title": "a"}, {"buttons": "Yes"}]`, []string{`/cards/1: a card needs a title, a text, an image or a video`}},
+		{"only flat buttons on a card", `"card1_title": "a", "card2_buttons": "Yes"`, []string{`/card2_buttons: a card needs a title, a text, an image or a video`}},
 		{"a typo in a card", `"cards": [{"title": "a"}, {"titl": "b"}]`, []string{`/cards/1/titl: unknown field; did you mean "title"?`}},
 		{"media alone, horizontal", `"image": "https://example.com", "layout": "horizontal"`, []string{`/layout: a horizontal card needs a title, a text or buttons beside its media`}},
 		{"media alone, horizontal, in a card", `"card": {"image": "https://example.com", "layout": "horizontal"}`, []string{`/card/layout: a horizontal card needs a title, a text or buttons beside its media`}},
-		{"tall and small", `"card_width": "small", "cards": [{"title": "a", "image": "https://example.com", "height": "tall"}, {"title": "b"}]`, []string{`/cards/0/height: tall media do not fit small cards: choose short or medium height, or card_width medium`}},
-		{"tall and small for all", `"card_width": "small", "height": "tall", "cards": [{"title": "a", "image": "https://example.com"}, {"title": "b"}]`, []string{`/height: tall media do not fit small cards: choose short or medium height, or card_width medium`}},
+		{"tall and small", `"card_width": "small", "cards": [{"title": "a", "image": "https://example.com", "height": "tall"}, {"title": "b"}]`, []string{`/cards/0/height: tall media does not fit on small cards; choose height short or medium, or card_width medium`}},
+		{"tall and small for all", `"card_width": "small", "height": "tall", "cards": [{"title": "a", "image": "https://example.com"}, {"title": "b"}]`, []string{`/height: tall media does not fit on small cards; choose height short or medium, or card_width medium`}},
 
 		{"link of another scheme", `"text": "a", "buttons": [{"label": "a", "url": "mailto:a@b.c"}]`, []string{`/buttons/0/url: the URL must start with https:// or http://`}},
 		{"link without a scheme", `"image": "example.com/a.png"`, []string{`/image: the URL must be an absolute URL, such as https://example.com/`}},
@@ -80,20 +80,20 @@ func TestMessage_faults(t *testing.T) {
 			`/contentMessage/tekst: is an unknown field; known fields are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions`,
 			`/contentMessage: needs one of text, fileName, uploadedRbmFile, richCard, contentInfo`,
 		}},
-		{"raw has a ttl", `"raw": {"contentMessage": {"text": "a"}, "ttl": "5s"}, "ttl": 5`, []string{`/ttl: "raw" already says when to give up; send either`}},
-		{"raw has another traffic type", `"raw": {"contentMessage": {"text": "a"}, "messageTrafficType": "PROMOTION"}, "traffic": "otp"`, []string{`/traffic: "raw" has another traffic type; send either`}},
+		{"raw has a ttl", `"raw": {"contentMessage": {"text": "a"}, "ttl": "5s"}, "ttl": 5`, []string{`/ttl: "raw" already sets the expiration; send only one of them`}},
+		{"raw has another traffic type", `"raw": {"contentMessage": {"text": "a"}, "messageTrafficType": "PROMOTION"}, "traffic": "otp"`, []string{`/traffic: "raw" has a different traffic type; send only one of them`}},
 		{"raw with a long ttl", `"raw": {"contentMessage": {"text": "a"}}, "ttl": "16d"`, []string{`/ttl: the ttl must be at most 15 days, 1296000s [1382400/1296000]`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(tt.want, faults(t, tt.fields)); diff != "" {
-				t.Errorf("faults of %s (-want +got):\n%s", tt.fields, diff)
+			if diff := cmp.Diff(tt.want, problems(t, tt.fields)); diff != "" {
+				t.Errorf("errors of %s (-want +got):\n%s", tt.fields, diff)
 			}
 		})
 	}
 }
 
-// Each limit at its edge and one past it.
+// Each limit is tested at its value and one above.
 func TestMessage_limits(t *testing.T) {
 	t.Parallel()
 	text := func(field string) func(int) string {
@@ -124,55 +124,55 @@ func TestMessage_limits(t *testing.T) {
 		limit  int
 		want   string
 	}{
-		{"text", func(n int) string { return `"text": "` + strings.Repeat("ä", n) + `"` }, 3072, "/text: the text has %d characters, at most 3072 are allowed"},
-		{"title", func(n int) string { return `"title": "` + strings.Repeat("ä", n) + `"` }, 200, "/title: the title has %d characters, at most 200 are allowed"},
-		{"description", text("description"), 2000, "/description: the description has %d characters, at most 2000 are allowed"},
-		{"text of a card", text("text"), 2000, "/text: the text has %d characters, at most 2000 are allowed"},
-		{"flat title", func(n int) string { return `"card2_title": "` + strings.Repeat("a", n) + `", "card1_title": "b"` }, 200, "/card2_title: the title has %d characters, at most 200 are allowed"},
-		{"label", label("a"), 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
-		{"label of emoji", label("🚢"), 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
-		{"label of combining characters", func(n int) string { return label("x")(n - 2)[:len(label("x")(n-2))-2] + `e\u0301"]` }, 25, "/buttons/1: the label has %d characters, at most 25 are allowed"},
-		{"label in one text", func(n int) string { return `"text": "a", "buttons": "Yes,` + strings.Repeat("a", n) + `"` }, 25, "/buttons: number 2 of this text: the label has %d characters, at most 25 are allowed"},
+		{"text", func(n int) string { return `"text": "` + strings.Repeat("ä", n) + `"` }, 3072, "/text: the text is too long: expected at most 3072 characters, got %d"},
+		{"title", func(n int) string { return `"title": "` + strings.Repeat("ä", n) + `"` }, 200, "/title: the title is too long: expected at most 200 characters, got %d"},
+		{"description", text("description"), 2000, "/description: the description is too long: expected at most 2000 characters, got %d"},
+		{"text of a card", text("text"), 2000, "/text: the text is too long: expected at most 2000 characters, got %d"},
+		{"flat title", func(n int) string { return `"card2_title": "` + strings.Repeat("a", n) + `", "card1_title": "b"` }, 200, "/card2_title: the title is too long: expected at most 200 characters, got %d"},
+		{"label", label("a"), 25, "/buttons/1: the label is too long: expected at most 25 characters, got %d"},
+		{"label of emoji", label("🚢"), 25, "/buttons/1: the label is too long: expected at most 25 characters, got %d"},
+		{"label of combining characters", func(n int) string { return label("x")(n - 2)[:len(label("x")(n-2))-2] + `e\u0301"]` }, 25, "/buttons/1: the label is too long: expected at most 25 characters, got %d"},
+		{"label in one text", func(n int) string { return `"text": "a", "buttons": "Yes,` + strings.Repeat("a", n) + `"` }, 25, "/buttons: item 2 of this text: the label is too long: expected at most 25 characters, got %d"},
 		{"label of a flat button", func(n int) string {
 			return `"text": "a", "button1_url": "https://example.com", "button1_label": "` + strings.Repeat("a", n) + `"`
-		}, 25, "/button1_label: the label has %d characters, at most 25 are allowed"},
+		}, 25, "/button1_label: the label is too long: expected at most 25 characters, got %d"},
 		{"flat label", func(n int) string {
 			return `"card1_title": "a", "card2_title": "b", "card2_buttons": "` + strings.Repeat("a", n) + `"`
-		}, 25, "/card2_buttons: the label has %d characters, at most 25 are allowed"},
-		{"postback", func(n int) string { return `"text": "a", "buttons": ["Yes|=` + strings.Repeat("a", n) + `"]` }, 2048, "/buttons/0: the postback has %d characters, at most 2048 are allowed"},
+		}, 25, "/card2_buttons: the label is too long: expected at most 25 characters, got %d"},
+		{"postback", func(n int) string { return `"text": "a", "buttons": ["Yes|=` + strings.Repeat("a", n) + `"]` }, 2048, "/buttons/0: the postback is too long: expected at most 2048 characters, got %d"},
 		{"link", func(n int) string {
 			return `"text": "a", "buttons": ["Yes|https://example.com/` + strings.Repeat("a", n-20) + `"]`
-		}, 2048, "/buttons/0: the URL has %d characters, at most 2048 are allowed"},
+		}, 2048, "/buttons/0: the URL is too long: expected at most 2048 characters, got %d"},
 		{"event title", func(n int) string {
 			return `"text": "a", "buttons": ["Yes|cal:2026-12-01T10:00Z/2026-12-01T11:00Z/` + strings.Repeat("a", n) + `"]`
-		}, 100, "/buttons/0: the title of the event has %d characters, at most 100 are allowed"},
+		}, 100, "/buttons/0: the title of the event is too long: expected at most 100 characters, got %d"},
 		{"event description", func(n int) string {
 			return `"text": "a", "buttons": [{"label": "a", "event": {"start": "2026-12-01T10:00Z", "end": "2026-12-01T11:00Z", "description": "` + strings.Repeat("a", n) + `"}}]`
-		}, 500, "/buttons/0/event/description: the description of the event has %d characters, at most 500 are allowed"},
-		{"chips", list(`"text": "a", "chips": [%s]`), 11, "/chips: %d chips, at most 11 are allowed"},
-		{"buttons of a text", list(`"text": "a", "buttons": [%s]`), 11, "/buttons: %d chips, at most 11 are allowed"},
-		{"buttons of a card", list(`"title": "a", "actions": [%s]`), 4, "/actions: %d buttons, at most 4 are allowed"},
-		{"flat buttons", numbered(`"text": "a"`, `, "button%d": "a"`), 11, "/button12: %d chips, at most 11 are allowed"},
-		{"buttons of a flat card", numbered(`"card1_title": "a", "card2_title": "b"`, `, "card1_button%d": "a"`), 4, "/card1_button5: %d buttons, at most 4 are allowed"},
+		}, 500, "/buttons/0/event/description: the description of the event is too long: expected at most 500 characters, got %d"},
+		{"chips", list(`"text": "a", "chips": [%s]`), 11, "/chips: too many chips: expected at most 11, got %d"},
+		{"buttons of a text", list(`"text": "a", "buttons": [%s]`), 11, "/buttons: too many chips: expected at most 11, got %d"},
+		{"buttons of a card", list(`"title": "a", "actions": [%s]`), 4, "/actions: too many buttons: expected at most 4, got %d"},
+		{"flat buttons", numbered(`"text": "a"`, `, "button%d": "a"`), 11, "/button12: too many chips: expected at most 11, got %d"},
+		{"buttons of a flat card", numbered(`"card1_title": "a", "card2_title": "b"`, `, "card1_button%d": "a"`), 4, "/card1_button5: too many buttons: expected at most 4, got %d"},
 		{"cards", func(n int) string {
 			return `"cards": [` + strings.TrimSuffix(strings.Repeat(`{"title": "a"},`, n), ",") + `]`
-		}, 10, "/cards: %d cards, at most 10 are allowed"},
-		{"flat cards", numbered("", `, "card%d_title": "a"`), 10, "/card11_title: %d cards, at most 10 are allowed"},
+		}, 10, "/cards: too many cards: expected at most 10, got %d"},
+		{"flat cards", numbered("", `, "card%d_title": "a"`), 10, "/card11_title: too many cards: expected at most 10, got %d"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := faults(t, tt.fields(tt.limit)); got != nil {
+			if got := problems(t, tt.fields(tt.limit)); got != nil {
 				t.Errorf("at the limit: %q", got)
 			}
 			want := []string{fmt.Sprintf(tt.want, tt.limit+1) + fmt.Sprintf(" [%d/%d]", tt.limit+1, tt.limit)}
-			if diff := cmp.Diff(want, faults(t, tt.fields(tt.limit+1))); diff != "" {
+			if diff := cmp.Diff(want, problems(t, tt.fields(tt.limit+1))); diff != "" {
 				t.Errorf("one past the limit (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// A message of many long URLs passes every other limit before that of its size.
+// A message of many long URLs exceeds only the limit of its size.
 func TestMessage_size(t *testing.T) {
 	t.Parallel()
 	sized := func(thumbnail int) string {
@@ -182,48 +182,48 @@ func TestMessage_size(t *testing.T) {
 		}
 		return `"cards": [` + strings.Join(cards, ",") + `], "chips": [{"label": "a", "postback": "` + strings.Repeat("b", thumbnail) + `"}]`
 	}
-	if got := faults(t, sized(100)); got != nil {
+	if got := problems(t, sized(100)); got != nil {
 		t.Errorf("under the limit: %q", got)
 	}
-	got := strings.Join(faults(t, strings.Replace(sized(100), `"title": "a"`, `"title": "a", "thumbnail": "https://example.com/`+strings.Repeat("t", 12_000)+`"`, 1)), "\n")
-	if !strings.HasPrefix(got, ": the whole message has 25") || !strings.HasSuffix(got, "/250000]") {
+	got := strings.Join(problems(t, strings.Replace(sized(100), `"title": "a"`, `"title": "a", "thumbnail": "https://example.com/`+strings.Repeat("t", 12_000)+`"`, 1)), "\n")
+	if !strings.HasPrefix(got, ": the message is too long: expected at most 250000 bytes of JSON, got 25") || !strings.HasSuffix(got, "/250000]") {
 		t.Errorf("over the limit: %q", got)
 	}
 }
 
-// A raw message may be within the limit only without what the payload adds.
+// A raw message may exceed the limit once the fields of the payload are added.
 func TestMessage_sizeOfRaw(t *testing.T) {
 	t.Parallel()
 	const around = len(`{"contentMessage":{"contentInfo":{"fileUrl":"https://example.com/"}}}`)
 	raw := `"raw": {"contentMessage": {"contentInfo": {"fileUrl": "https://example.com/` + strings.Repeat("a", 250_000-around) + `"}}}`
-	if got := faults(t, raw); got != nil {
+	if got := problems(t, raw); got != nil {
 		t.Errorf("at the limit: %q", got)
 	}
-	want := []string{"/raw: the whole message has 250011 bytes as JSON, at most 250000 are allowed [250011/250000]"}
-	if diff := cmp.Diff(want, faults(t, raw+`, "ttl": 5`)); diff != "" {
+	want := []string{"/raw: the message is too long: expected at most 250000 bytes of JSON, got 250011 [250011/250000]"}
+	if diff := cmp.Diff(want, problems(t, raw+`, "ttl": 5`)); diff != "" {
 		t.Errorf("with a ttl (-want +got):\n%s", diff)
 	}
 }
 
-// Ten faults in one payload are ten entries, each where the sender wrote it.
-func TestMessage_tenFaults(t *testing.T) {
+// All problems of a payload are reported, each at its position.
+func TestMessage_tenErrors(t *testing.T) {
 	t.Parallel()
-	got := faults(t, `"ttl": "16d", "traffic": "spam", "titel": "a",
+	got := problems(t, `"ttl": "16d", "traffic": "spam", "titel": "a",
 		"card1_title": "`+strings.Repeat("a", 201)+`", "card1_image": "ftp://example.com/1", "card1_buttons": "`+strings.Repeat("b", 26)+`|https://example.com",
 		"card2_title": "b", "card2_buttons": "a,b,c,d,e", "card2_height": "huge", "card3_buttons": "Go|htps://example.com", "idempotency_key": "`+strings.Repeat("k", 257)+`"`)
 	want := []string{
 		"/ttl: the ttl must be at most 15 days, 1296000s [1382400/1296000]",
-		"/traffic: this must be one of otp, transaction, promotion, service, acknowledgement",
+		"/traffic: expected one of otp, transaction, promotion, service, acknowledgement",
 		`/titel: unknown field; did you mean "title"?`,
-		"/card1_title: the title has 201 characters, at most 200 are allowed [201/200]",
+		"/card1_title: the title is too long: expected at most 200 characters, got 201 [201/200]",
 		"/card1_image: the URL must start with https:// or http://",
-		"/card1_buttons: the label has 26 characters, at most 25 are allowed [26/25]",
-		"/card2_buttons: 5 buttons, at most 4 are allowed [5/4]",
-		"/card2_height: this must be one of short, medium, tall",
-		"/card3_buttons: no button does htps:; did you mean https:?",
-		"/idempotency_key: 257 characters, at most 256 are allowed [257/256]",
+		"/card1_buttons: the label is too long: expected at most 25 characters, got 26 [26/25]",
+		"/card2_buttons: too many buttons: expected at most 4, got 5 [5/4]",
+		"/card2_height: expected one of short, medium, tall",
+		"/card3_buttons: unsupported link scheme \"htps:\"; did you mean \"https:\"?",
+		"/idempotency_key: expected at most 256 characters, got 257 [257/256]",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("faults (-want +got):\n%s", diff)
+		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }
