@@ -201,7 +201,7 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 	counts := newCounts()
 	r := &o.runner
 	r.Campaign, r.Journal, r.SkipFaulty = &o.campaign, journal, o.skipFaulty
-	r.Send = func(ctx context.Context, body []byte) (*client.Answer, error) {
+	r.Send = func(ctx context.Context, body []byte) (*client.Response, error) {
 		return c.Send(ctx, body, "application/json", "")
 	}
 	r.Observe = func(e bulk.Entry) {

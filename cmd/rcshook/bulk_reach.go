@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"os"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/bulk"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -44,7 +44,7 @@ func (o *bulkOptions) reach(ctx context.Context, journal *bulk.Journal, left int
 		HTTPClient: &http.Client{Transport: transport},
 		Region:     rbm.Region(a.Region),
 		Endpoint:   cfg.RBMEndpoint,
-		UserAgent:  "rcshook/" + rcshook.Version(),
+		UserAgent:  "rcshook/" + server.Version(),
 	})
 	if err != nil {
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,23 +13,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // deployment is a function against a simulator, and its address.
-func deployment(t *testing.T, settings ...string) (sim *platform.Platform, h *rcshook.Handler) {
+func deployment(t *testing.T, settings ...string) (sim *platform.Platform, h *server.Server) {
 	t.Helper()
 	sim = platform.New(new(rbmtest.Simulator))
 	t.Cleanup(sim.Close)
 	platform := httptest.NewServer(sim)
 	t.Cleanup(platform.Close)
 	env := sim.Provision(platform.URL)
-	h, err := rcshook.New(append([]string{
+	h, err := server.New(t.Context(), server.Options{Environ: append([]string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=" + devKey,
 		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
-	}, settings...), io.Discard)
+	}, settings...)})
 	if err != nil {
 		t.Fatal(err)
 	}

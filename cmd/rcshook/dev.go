@@ -18,6 +18,7 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -112,7 +113,7 @@ func dev(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	defer queue.close()
-	h, err := rcshook.New(os.Environ(), io.Discard)
+	h, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: io.Discard})
 	if err != nil {
 		return err
 	}

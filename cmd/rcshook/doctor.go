@@ -14,10 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/doctor"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/server"
 )
 
 var doctorCommand = command{
@@ -97,7 +97,7 @@ func examine(ctx context.Context, args []string, ends streams) error {
 	}
 	report := doctor.Examine(ctx, doctor.Options{
 		Environ: environ, Service: service, Agent: f.agent, To: f.to, Timeout: f.timeout,
-		UserAgent: "rcshook/" + rcshook.Version(),
+		UserAgent: "rcshook/" + server.Version(),
 	})
 	if f.json {
 		encoder := json.NewEncoder(ends.out)

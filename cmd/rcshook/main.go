@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/rcshook/rcshook"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, ends streams) int {
 		help = c.usage
 		err = c.run(ctx, args, ends)
 	case name == "version":
-		_, err = fmt.Fprintln(ends.out, "rcshook", rcshook.Version())
+		_, err = fmt.Fprintln(ends.out, "rcshook", server.Version())
 	case name == "help":
 		err = helpWith(args, ends.out)
 	default:

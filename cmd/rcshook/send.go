@@ -18,11 +18,11 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/server"
 )
 
 // The exit codes of send, by what to do next.
@@ -99,7 +99,7 @@ func send(ctx context.Context, args []string, ends streams) error {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
 	printer := sendPrinter{ends: ends, json: o.json, key: o.key}
-	c, cause, err := o.connect(&printer)
+	c, cause, err := o.connect(ctx, &printer)
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,14 @@ func send(ctx context.Context, args []string, ends streams) error {
 
 // connect finds who sends. What cause returns is for the operator, who is the one
 // sending only without a function.
-func (o *sendOptions) connect(p *sendPrinter) (c *client.Client, cause func() string, err error) {
+func (o *sendOptions) connect(ctx context.Context, p *sendPrinter) (c *client.Client, cause func() string, err error) {
 	if !o.direct {
 		c, err = o.client()
 		p.by = o.target.url
 		return c, func() string { return "" }, err
 	}
 	var log bytes.Buffer
-	h, err := rcshook.New(direct(os.Environ()), &log)
+	h, err := server.New(ctx, server.Options{Environ: direct(os.Environ()), Log: &log})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -267,7 +267,7 @@ func isTerminal(stream any) bool {
 }
 
 // exitCode tells a script what to do next.
-func exitCode(a *response.Answer) error {
+func exitCode(a *response.Response) error {
 	if code := adviceCode(a); code != 0 {
 		return &exitError{code}
 	}
@@ -276,7 +276,7 @@ func exitCode(a *response.Answer) error {
 
 // adviceCode is the exit code. Of several recipients the one counts that is most
 // worth sending again: nobody gets the message twice.
-func adviceCode(a *response.Answer) int {
+func adviceCode(a *response.Response) int {
 	switch {
 	case a.OK:
 		return 0

@@ -9,10 +9,10 @@ import (
 	"os"
 	"strings"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -35,7 +35,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 
 	sim := platform.New(new(rbmtest.Simulator))
 	defer sim.Close()
-	h, agentID, err := rehearsed(sim, address(listener))
+	h, agentID, err := rehearsed(ctx, sim, address(listener))
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 	if !answer.OK {
 		return printer.answer(answer, "")
 	}
-	printer.warnings(ends.out, &answer.Answer)
+	printer.warnings(ends.out, &answer.Response)
 	fmt.Fprintf(ends.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(listener))
 	select {
 	case <-ctx.Done():
@@ -73,7 +73,7 @@ func preview(ctx context.Context, o *sendOptions, ends streams) error {
 
 // rehearsed is a function that sends to a simulator, with what the environment says
 // about messages.
-func rehearsed(sim *platform.Platform, baseURL string) (*rcshook.Handler, string, error) {
+func rehearsed(ctx context.Context, sim *platform.Platform, baseURL string) (*server.Server, string, error) {
 	agentID := sim.Provision(baseURL).AgentID
 	environ := []string{
 		"RCSHOOK_AGENT_ID=" + agentID,
@@ -84,7 +84,7 @@ func rehearsed(sim *platform.Platform, baseURL string) (*rcshook.Handler, string
 	for _, name := range []string{"RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL"} {
 		environ = append(environ, name+"="+os.Getenv(name))
 	}
-	h, err := rcshook.New(environ, io.Discard)
+	h, err := server.New(ctx, server.Options{Environ: environ, Log: io.Discard})
 	return h, agentID, err
 }
 

@@ -23,24 +23,24 @@ type sendPrinter struct {
 }
 
 // answer prints what the function said, and returns the exit code.
-func (p *sendPrinter) answer(a *client.Answer, cause string) error {
+func (p *sendPrinter) answer(a *client.Response, cause string) error {
 	if p.json {
 		fmt.Fprintf(p.ends.out, "%s\n", bytes.TrimSpace(a.Body))
-		p.repeat(p.ends.err, &a.Answer)
-		return exitCode(&a.Answer)
+		p.repeat(p.ends.err, &a.Response)
+		return exitCode(&a.Response)
 	}
 	out := p.ends.out
 	if !a.OK {
 		out = p.ends.err
 	}
 	if len(a.Results) == 0 {
-		p.one(out, &a.Answer)
+		p.one(out, &a.Response)
 	} else {
 		fmt.Fprintf(out, "%s: %s\n", a.Code, count(len(a.Results), "recipient"))
 		for _, r := range a.Results {
 			p.one(out, r)
 		}
-		p.warnings(out, &a.Answer)
+		p.warnings(out, &a.Response)
 	}
 	if cause != "" {
 		fmt.Fprintf(out, "  cause: %s\n", cause)
@@ -49,13 +49,13 @@ func (p *sendPrinter) answer(a *client.Answer, cause string) error {
 	if p.by == localURL && a.OK {
 		fmt.Fprintf(out, "  (on this machine; -url or %s names another function)\n", envURL)
 	}
-	p.repeat(out, &a.Answer)
-	p.bodies(out, &a.Answer)
-	return exitCode(&a.Answer)
+	p.repeat(out, &a.Response)
+	p.bodies(out, &a.Response)
+	return exitCode(&a.Response)
 }
 
 // one prints the answer for one recipient.
-func (p *sendPrinter) one(out io.Writer, a *response.Answer) {
+func (p *sendPrinter) one(out io.Writer, a *response.Response) {
 	switch a.Code {
 	case code.Accepted:
 		fmt.Fprintf(out, "accepted: message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
@@ -78,7 +78,7 @@ func (p *sendPrinter) one(out io.Writer, a *response.Answer) {
 	p.warnings(out, a)
 }
 
-func (p *sendPrinter) failure(out io.Writer, a *response.Answer) {
+func (p *sendPrinter) failure(out io.Writer, a *response.Response) {
 	fmt.Fprintf(out, "%s: %s", a.Code, a.Title)
 	if a.To != "" {
 		fmt.Fprintf(out, " (%s)", a.To)
@@ -117,7 +117,7 @@ func (p *sendPrinter) request(out io.Writer, d *response.Preview) {
 }
 
 // bodies shows what a dry run did not send: once if all would get the same.
-func (p *sendPrinter) bodies(out io.Writer, a *response.Answer) {
+func (p *sendPrinter) bodies(out io.Writer, a *response.Response) {
 	if d := a.DryRun; d != nil && len(d.AgentMessage) > 0 {
 		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, indent(d.AgentMessage))
 		return
@@ -127,14 +127,14 @@ func (p *sendPrinter) bodies(out io.Writer, a *response.Answer) {
 	}
 }
 
-func (p *sendPrinter) warnings(out io.Writer, a *response.Answer) {
+func (p *sendPrinter) warnings(out io.Writer, a *response.Response) {
 	for _, w := range a.Warnings {
 		fmt.Fprintf(out, "  warning: %s: %s\n", w.Pointer, w.Detail)
 	}
 }
 
 // repeat says how to send it again, where that makes sense.
-func (p *sendPrinter) repeat(out io.Writer, a *response.Answer) {
+func (p *sendPrinter) repeat(out io.Writer, a *response.Response) {
 	if code := adviceCode(a); code != exitRetry && code != exitFix {
 		return
 	}

@@ -30,11 +30,11 @@ func TestExitCodes(t *testing.T) {
 		{[]code.Code{code.RecipientNotTester, code.Accepted, code.RecipientUnreachable}, exitFix},
 		{[]code.Code{code.RecipientNotTester, code.RateLimited, code.Accepted}, exitRetry},
 	} {
-		var results []*response.Answer
+		var results []*response.Response
 		for _, code := range tt.results {
 			results = append(results, response.New(code))
 		}
-		if got := adviceCode(response.All(results)); got != tt.want {
+		if got := adviceCode(response.Join(results)); got != tt.want {
 			t.Errorf("%v: exit code %d, want %d", tt.results, got, tt.want)
 		}
 	}

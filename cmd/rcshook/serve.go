@@ -12,11 +12,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
-	"github.com/rcshook/rcshook/internal/drain"
 	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/server"
 )
 
 // Limits of the server. What a request may take of the function itself is
@@ -56,7 +55,7 @@ func serve(ctx context.Context, args []string, ends streams) error {
 	if err != nil {
 		return err
 	}
-	handler, err := rcshook.New(os.Environ(), ends.err)
+	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: ends.err})
 	if err != nil {
 		return err
 	}
@@ -69,7 +68,7 @@ func serve(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	log := response.NewLogger(ends.err)
-	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", rcshook.Version()))
+	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", server.Version()))
 	h, finish := bound(handler, most, cfg.Timeout), finishAll(cfg.Timeout)
 	if os.Getenv("K_SERVICE") != "" {
 		h, finish = hurried(h)
@@ -154,7 +153,7 @@ func finishAll(budget time.Duration) finisher {
 // Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#instance-shutdown
 func hurried(h http.Handler) (http.Handler, finisher) {
 	const farewell = 500 * time.Millisecond // for connections whose requests are answered
-	requests := new(drain.Requests)
+	requests := new(server.Requests)
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests.Serve(w, r, h.ServeHTTP) })
 	return served, func(ctx context.Context, s *http.Server) error {
 		err := requests.Wait(ctx)

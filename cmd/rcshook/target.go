@@ -6,10 +6,10 @@ import (
 	"flag"
 	"os"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/server"
 )
 
 // The environment variables that name a function to those who call it. They do not
@@ -59,7 +59,7 @@ func (t *target) client() (*client.Client, error) {
 	if t.key == "" && t.token == "" && config.IsLoopback(t.url) {
 		t.key = devKey
 	}
-	c := &client.Client{URL: t.url, Key: t.key, Token: t.token, UserAgent: "rcshook/" + rcshook.Version()}
+	c := &client.Client{URL: t.url, Key: t.key, Token: t.token, UserAgent: "rcshook/" + server.Version()}
 	if err := c.Check(); err != nil {
 		return nil, usageError(err.Error())
 	}

@@ -18,7 +18,7 @@ type Runner struct {
 	Journal  *Journal
 
 	// Send posts the payload to the function.
-	Send func(ctx context.Context, body []byte) (*client.Answer, error)
+	Send func(ctx context.Context, body []byte) (*client.Response, error)
 
 	// Concurrency is how many requests are made at once.
 	Concurrency int
@@ -272,7 +272,7 @@ func (v *verdict) because() *StopError {
 }
 
 // judge reads an answer, or the error that came instead of one.
-func judge(a *client.Answer, err error) verdict {
+func judge(a *client.Response, err error) verdict {
 	if err != nil {
 		return judgeError(err)
 	}

@@ -15,11 +15,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -38,10 +38,10 @@ func newStage(t *testing.T, settings ...string) *stage {
 	platform := httptest.NewServer(s.sim)
 	t.Cleanup(platform.Close)
 	env := s.sim.Provision(platform.URL)
-	h, err := rcshook.New(append([]string{
+	h, err := server.New(t.Context(), server.Options{Environ: append([]string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(s.sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=secret-key",
 		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
-	}, settings...), io.Discard)
+	}, settings...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func (s *stage) runner(t *testing.T, c *Campaign, results string) *Runner {
 	}
 	return &Runner{
 		Campaign: c, Journal: j, Concurrency: 8, Rate: 10_000, Patience: time.Minute,
-		Send: func(ctx context.Context, body []byte) (*client.Answer, error) {
+		Send: func(ctx context.Context, body []byte) (*client.Response, error) {
 			return s.client.Send(ctx, body, "application/json", "")
 		},
 	}
@@ -288,7 +288,7 @@ func TestJudge(t *testing.T) {
 	stops := "invalid_body unsupported_media_type unknown_agent unauthorized not_found method_not_allowed " +
 		"upstream_permission_denied upstream_auth_failed secret_not_found secret_denied secret_invalid misconfigured"
 	for _, c := range response.Codes() {
-		a := &client.Answer{Answer: *response.New(c)}
+		a := &client.Response{Response: *response.New(c)}
 		v := judge(a, nil)
 		switch {
 		case a.OK && (!v.state.taken() || v.again || v.stop),
@@ -354,7 +354,7 @@ func TestNobody(t *testing.T) {
 		r := s.runner(t, c, filepath.Join(t.TempDir(), "results.csv"))
 		r.Concurrency = 1
 		var calls atomic.Int64
-		r.Send = func(ctx context.Context, body []byte) (*client.Answer, error) {
+		r.Send = func(ctx context.Context, body []byte) (*client.Response, error) {
 			c := s.client
 			if tt.absent(calls.Add(1)) {
 				c.URL = closed.URL

@@ -48,9 +48,9 @@ type Client struct {
 	HTTP *http.Client
 }
 
-// Answer is what the function said.
-type Answer struct {
-	response.Answer
+// Response is what the function said.
+type Response struct {
+	response.Response
 
 	// Body is the answer as it came.
 	Body []byte
@@ -66,7 +66,7 @@ func (c *Client) Check() error {
 // it is empty. Whatever the function answers, a failure too, is an answer; the
 // error is an [*Error] if none came from it. It is safe to send again with the same
 // idempotency key, and with none only if the error is not [Error.Unsure].
-func (c *Client) Send(ctx context.Context, body []byte, contentType, idempotencyKey string) (*Answer, error) {
+func (c *Client) Send(ctx context.Context, body []byte, contentType, idempotencyKey string) (*Response, error) {
 	address, err := c.address()
 	if err != nil {
 		return nil, err

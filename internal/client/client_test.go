@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -28,10 +28,10 @@ func function(t *testing.T) (url string, sim *platform.Platform) {
 	platform := httptest.NewServer(sim)
 	t.Cleanup(platform.Close)
 	env := sim.Provision(platform.URL)
-	h, err := rcshook.New([]string{
+	h, err := server.New(t.Context(), server.Options{Environ: []string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=secret-key",
 		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
-	}, io.Discard)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 // sendTo sends to a server that answers so.
-func sendTo(t *testing.T, c client.Client, serve func(http.ResponseWriter)) (*client.Answer, error) {
+func sendTo(t *testing.T, c client.Client, serve func(http.ResponseWriter)) (*client.Response, error) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

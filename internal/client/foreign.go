@@ -54,9 +54,9 @@ func badAddress(fault string) *Error {
 }
 
 // read takes an answer of the function, and tells one of somebody else from it.
-func (c *Client) read(res *http.Response, text []byte) (*Answer, error) {
-	a := &Answer{Body: text}
-	if err := json.Unmarshal(text, &a.Answer); err == nil && a.Code != "" && a.Retry != "" && a.Status != 0 {
+func (c *Client) read(res *http.Response, text []byte) (*Response, error) {
+	a := &Response{Body: text}
+	if err := json.Unmarshal(text, &a.Response); err == nil && a.Code != "" && a.Retry != "" && a.Status != 0 {
 		a.RetryAfter = retryAfter(res.Header, time.Now())
 		return a, nil
 	}

@@ -2,6 +2,12 @@
 // about retrying. Every other package may import it.
 package code
 
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
+
 // Code names the result of a request. Codes are stable: callers branch on them.
 type Code string
 
@@ -11,8 +17,8 @@ const (
 	Duplicate Code = "duplicate"
 	DryRun    Code = "dry_run"
 	Revoked   Code = "revoked"
-	Mixed     Code = "mixed"  // several recipients fared differently
-	Served    Code = "served" // a document, not an answer
+	Mixed     Code = "mixed"  // the recipients have different results
+	Served    Code = "served" // a document that is not about a message
 	Ignored   Code = "ignored"
 	Fallback  Code = "fallback"
 	Queued    Code = "queued"
@@ -59,15 +65,32 @@ const (
 	Internal                 Code = "internal"
 )
 
-// Retry tells the caller whether sending the same request again makes sense.
+// Retry is the advice whether to send the same request again.
 type Retry string
 
-// The advices about retrying.
+// The values of Retry.
 const (
-	RetryNone     Retry = "none"      // it is done
-	RetryNever    Retry = "never"     // it will fail in the same way
-	RetryNow      Retry = "now"       // at once, with the same key
+	RetryNone     Retry = "none"      // nothing is left to do
+	RetryNever    Retry = "never"     // it would fail again
+	RetryNow      Retry = "now"       // immediately, with the same key
 	RetryLater    Retry = "later"     // after the time in Retry-After
-	RetryAfterFix Retry = "after_fix" // once an operator has mended the set-up
-	RetryPerItem  Retry = "per_item"  // each of the results says
+	RetryAfterFix Retry = "after_fix" // after an operator has fixed the configuration
+	RetryPerItem  Retry = "per_item"  // see the retry of each result
 )
+
+// PanicError returns the error for a recovered panic with value v. It must be called
+// by the deferred function that recovered. The value may contain personal data, so the
+// error has only its type and the functions that were on the stack.
+func PanicError(v any) error {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	var stack []string
+	panicked := false
+	for frame, more := frames.Next(); more && len(stack) < 5; frame, more = frames.Next() {
+		if panicked && !strings.HasPrefix(frame.Function, "runtime.") {
+			stack = append(stack, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		}
+		panicked = panicked || frame.Function == "runtime.gopanic"
+	}
+	return fmt.Errorf("panic with a %T at %s", v, strings.Join(stack, " < "))
+}

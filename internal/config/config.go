@@ -5,6 +5,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -115,6 +117,27 @@ type Agent struct {
 
 	// Fallback is the target for messages that RCS cannot deliver; may be nil.
 	Fallback *Fallback
+}
+
+// FindAgent returns the configured name of an agent. The argument is that name, or the
+// agent ID if the configuration contains the ID itself; "" means the agent default.
+func (c *Config) FindAgent(nameOrID string) (name string, ok bool) {
+	if nameOrID == "" {
+		nameOrID = DefaultAgent
+	}
+	if _, ok := c.Agents[nameOrID]; ok {
+		return nameOrID, true
+	}
+	id, err := ParseAgentID(nameOrID)
+	if err != nil {
+		return "", false
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Agents)) {
+		if literal, err := ParseAgentID(c.Agents[name].ID.Literal()); err == nil && literal == id {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // Error lists every problem with the settings.

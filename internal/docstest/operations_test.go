@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -29,10 +29,10 @@ func TestOperationsLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	sim := platform.New(new(rbmtest.Simulator))
-	server := httptest.NewServer(sim)
-	t.Cleanup(func() { sim.Close(); server.Close() })
+	platform := httptest.NewServer(sim)
+	t.Cleanup(func() { sim.Close(); platform.Close() })
 	var log bytes.Buffer
-	h, err := rcshook.New(append(environ(t, sim, server.URL), "RCSHOOK_CONFIG="+file, "GOOGLE_CLOUD_PROJECT=my-project"), &log)
+	h, err := server.New(t.Context(), server.Options{Environ: append(environ(t, sim, platform.URL), "RCSHOOK_CONFIG="+file, "GOOGLE_CLOUD_PROJECT=my-project"), Log: &log})
 	if err != nil {
 		t.Fatal(err)
 	}

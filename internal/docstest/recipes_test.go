@@ -3,7 +3,6 @@ package docstest
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,10 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -157,7 +156,7 @@ func (k *kitchen) file(text string) {
 
 func (k *kitchen) post(path string, header http.Header, body string) {
 	k.t.Helper()
-	h, err := rcshook.New(k.environ, io.Discard)
+	h, err := server.New(k.t.Context(), server.Options{Environ: k.environ})
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,9 +25,9 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -61,19 +60,19 @@ type rig struct {
 func serve(t *testing.T, o phone.Options) *rig {
 	t.Helper()
 	g := &rig{t: t}
-	server := httptest.NewUnstartedServer(g)
-	base := "http://" + server.Listener.Addr().String()
+	web := httptest.NewUnstartedServer(g)
+	base := "http://" + web.Listener.Addr().String()
 	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
 	// Literal settings need no credentials of the process, so that tests may
 	// run side by side.
-	function, err := rcshook.New([]string{
+	function, err := server.New(t.Context(), server.Options{Environ: []string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID,
 		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
 		"RCSHOOK_API_KEYS=dev",
 		"RCSHOOK_RBM_ENDPOINT=" + base,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + base,
-	}, io.Discard)
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,14 +80,14 @@ func serve(t *testing.T, o phone.Options) *rig {
 	o.FunctionURL, o.APIKey = functionServer.URL+"/", "dev"
 	o.Agents = append(o.Agents, phone.Demo(env.AgentID))
 	sim.Page = phone.New(o)
-	g.sim, g.options, g.server, g.call = sim, o, server, o.FunctionURL
+	g.sim, g.options, g.server, g.call = sim, o, web, o.FunctionURL
 	g.handler.Store(sim)
-	server.Start()
-	g.url = server.URL
+	web.Start()
+	g.url = web.URL
 	t.Cleanup(func() {
 		g.handler.Load().Close()
 		sim.Close()
-		server.Close()
+		web.Close()
 		functionServer.Close()
 		function.Close()
 	})

@@ -15,8 +15,7 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// NewLogger returns a logger whose lines Cloud Logging reads: JSON with the keys
-// severity and message.
+// NewLogger returns a logger for Cloud Logging: JSON with the keys severity and message.
 //
 // Cloud Logging docs: https://docs.cloud.google.com/logging/docs/structured-logging
 func NewLogger(w io.Writer) *slog.Logger {
@@ -39,16 +38,16 @@ func NewLogger(w io.Writer) *slog.Logger {
 	}))
 }
 
-// Trip is what one request costs on its way: it ends as one log line.
-type Trip struct {
-	// ID is the trace ID that the platform gave the request, or a random one.
+// Log collects the data of the one log line that a request gets.
+type Log struct {
+	// ID is the trace ID of the request, or a random one.
 	ID string
 
-	// Project is the Google Cloud project; without it the log line cannot be
-	// joined to its trace.
+	// Project is the Google Cloud project. Cloud Logging needs it to join the line to
+	// its trace.
 	Project string
 
-	// Trace is the one that the request belongs to.
+	// Trace is the trace that the request belongs to.
 	Trace trace.Trace
 
 	method, path string
@@ -57,67 +56,67 @@ type Trip struct {
 	upstream     atomic.Int64 // nanoseconds
 }
 
-// Begin starts the trip of r.
-func Begin(r *http.Request) *Trip {
-	t := &Trip{start: time.Now(), method: knownMethod(r.Method), path: place(r.URL.Path), Trace: trace.FromHeader(r.Header)}
-	if t.ID = t.Trace.ID; t.ID == "" {
-		t.ID = uuid.NewString()
+// NewLog starts the log line of r.
+func NewLog(r *http.Request) *Log {
+	l := &Log{start: time.Now(), method: knownMethod(r.Method), path: knownPath(r.URL.Path), Trace: trace.FromHeader(r.Header)}
+	if l.ID = l.Trace.ID; l.ID == "" {
+		l.ID = uuid.NewString()
 	}
-	return t
+	return l
 }
 
-// Attempt counts one request to RCS Business Messaging; see [rbm.Config].
-func (t *Trip) Attempt(a rbm.Attempt) {
-	t.attempts.Add(1)
-	t.upstream.Add(int64(a.Duration))
+// Attempt counts a request to RBM; see [rbm.Config].
+func (l *Log) Attempt(a rbm.Attempt) {
+	l.attempts.Add(1)
+	l.upstream.Add(int64(a.Duration))
 }
 
-// mostAttrs is about how many things a line says at most; more is no harm.
-const mostAttrs = 24
+// attrsCap is the initial capacity of the attributes.
+const attrsCap = 24
 
-// End writes the log line of a trip that ended with answer a. A write that failed
-// means that the caller was gone.
-func (t *Trip) End(ctx context.Context, log *slog.Logger, a *Answer, write error) {
-	attrs := append(make([]slog.Attr, 0, mostAttrs),
-		slog.String("request_id", t.ID),
-		slog.String("method", t.method),
-		slog.String("path", t.path),
+// Write writes the log line of a request with its response. writeErr is the error of
+// writing the response: the caller has disconnected.
+func (l *Log) Write(ctx context.Context, log *slog.Logger, a *Response, writeErr error) {
+	attrs := append(make([]slog.Attr, 0, attrsCap),
+		slog.String("request_id", l.ID),
+		slog.String("method", l.method),
+		slog.String("path", l.path),
 	)
-	attrs = append(attrs, t.correlate()...)
+	attrs = append(attrs, l.traceAttrs()...)
 	attrs = a.appendAttrs(attrs)
-	if n := t.attempts.Load(); n > 0 {
-		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(t.upstream.Load()).Milliseconds()))
+	if n := l.attempts.Load(); n > 0 {
+		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(l.upstream.Load()).Milliseconds()))
 	}
-	if write != nil {
+	if writeErr != nil {
 		attrs = append(attrs, slog.Bool("caller_gone", true))
 	}
-	attrs = append(attrs, slog.Int64("total_ms", time.Since(t.start).Milliseconds()))
-	if h := log.Handler(); h.Enabled(ctx, a.Level()) { // not by log, which would look where in the source this is
-		line := slog.NewRecord(time.Now(), a.Level(), string(a.Code), 0)
+	attrs = append(attrs, slog.Int64("total_ms", time.Since(l.start).Milliseconds()))
+	if h := log.Handler(); h.Enabled(ctx, a.level()) { // the methods of log would look up the source line
+		line := slog.NewRecord(time.Now(), a.level(), string(a.Code), 0)
 		line.AddAttrs(attrs...)
-		_ = h.Handle(ctx, line) // as a logger does: there is nobody to tell
+		_ = h.Handle(ctx, line) // a failed log write cannot be reported anywhere
 	}
 }
 
-// correlate joins the line to the request's own line, which Cloud Run writes, and to
-// its trace. There is no httpRequest here: that line has it.
+// traceAttrs returns the attributes that join the line to its trace and to the request
+// log of Cloud Run. That log has the httpRequest, so the line does not repeat it.
 //
 // Cloud Logging docs: https://docs.cloud.google.com/logging/docs/structured-logging#structured_logging_special_fields
-func (t *Trip) correlate() []slog.Attr {
-	if t.Trace.ID == "" || t.Project == "" {
+func (l *Log) traceAttrs() []slog.Attr {
+	if l.Trace.ID == "" || l.Project == "" {
 		return nil
 	}
 	attrs := []slog.Attr{
-		slog.String("logging.googleapis.com/trace", "projects/"+t.Project+"/traces/"+t.Trace.ID),
-		slog.Bool("logging.googleapis.com/trace_sampled", t.Trace.Sampled),
+		slog.String("logging.googleapis.com/trace", "projects/"+l.Project+"/traces/"+l.Trace.ID),
+		slog.Bool("logging.googleapis.com/trace_sampled", l.Trace.Sampled),
 	}
-	if t.Trace.ParentID != "" {
-		attrs = append(attrs, slog.String("logging.googleapis.com/spanId", t.Trace.ParentID))
+	if l.Trace.ParentID != "" {
+		attrs = append(attrs, slog.String("logging.googleapis.com/spanId", l.Trace.ParentID))
 	}
 	return attrs
 }
 
-// knownMethod keeps a method that HTTP has: another one may hold anything.
+// knownMethod returns a method of HTTP unchanged. Other methods may contain anything.
 func knownMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -127,8 +126,9 @@ func knownMethod(method string) string {
 	}
 }
 
-// place keeps of a path what we named ourselves: the rest may hold anything.
-func place(path string) string {
+// knownPath returns the part of a path that rcshook defines. The rest may contain
+// personal data.
+func knownPath(path string) string {
 	first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
 	case path == "/", path == "/openapi.json":

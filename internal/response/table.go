@@ -1,6 +1,5 @@
-// Package response decides how a request is answered: the HTTP status, a stable
-// code, the advice about retrying, and the words. Everything it decides stands in
-// one table.
+// Package response turns results and errors into HTTP responses: the status, a stable
+// code, the retry advice, and the texts. The policy is one table, in table.go.
 package response
 
 import (
@@ -9,162 +8,163 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 )
 
-// row is what a code means.
+// row describes a code.
 type row struct {
-	strict int // the status for callers that act on it
-	soft   int // the status for senders that would retry for days; 0: the same
+	strict int // the status for callers that read it
+	soft   int // the status for senders that would retry for days; 0 means strict
 	retry  code.Retry
 	title  string
 	action string // the next step
+	advice string // more advice, which follows action
 }
 
-// table is the whole policy. Soft acknowledges with 200 what can never succeed,
-// so that a sender neither retries it nor switches the webhook off; faults of the
-// set-up stay errors, so that the sender keeps the event.
+// table is the whole policy. Soft responds with 200 to requests that can never succeed,
+// so that the sender neither retries nor disables the webhook. Configuration errors are
+// never a 200, so that the sender keeps the event.
 var table = map[code.Code]row{
-	code.Accepted:  {http.StatusOK, 0, code.RetryNone, "Accepted", ""},
-	code.Duplicate: {http.StatusOK, 0, code.RetryNone, "Sent before", ""},
-	code.DryRun:    {http.StatusOK, 0, code.RetryNone, "Checked, not sent", ""},
-	code.Revoked:   {http.StatusOK, 0, code.RetryNone, "Revoked", ""},
-	code.Served:    {http.StatusOK, 0, code.RetryNone, "Served", ""},
-	code.Ignored:   {http.StatusOK, 0, code.RetryNone, "Nothing to send", ""},
-	code.Fallback:  {http.StatusOK, 0, code.RetryNone, "Given to the fallback", ""},
-	code.Queued:    {http.StatusOK, 0, code.RetryNone, "Waits in the queue", ""},
+	code.Accepted:  {http.StatusOK, 0, code.RetryNone, "Accepted", "", ""},
+	code.Duplicate: {http.StatusOK, 0, code.RetryNone, "Sent before", "", ""},
+	code.DryRun:    {http.StatusOK, 0, code.RetryNone, "Checked, not sent", "", ""},
+	code.Revoked:   {http.StatusOK, 0, code.RetryNone, "Revoked", "", ""},
+	code.Served:    {http.StatusOK, 0, code.RetryNone, "Served", "", ""},
+	code.Ignored:   {http.StatusOK, 0, code.RetryNone, "Nothing to send", "", ""},
+	code.Fallback:  {http.StatusOK, 0, code.RetryNone, "Sent to the fallback", "", ""},
+	code.Queued:    {http.StatusOK, 0, code.RetryNone, "Queued", "", ""},
 	code.Mixed: {
-		http.StatusMultiStatus, http.StatusOK, code.RetryPerItem, "Not every recipient got the message",
-		"Look at each of the results. Sending the whole request again with the same idempotency_key reaches nobody twice.",
+		http.StatusMultiStatus, http.StatusOK, code.RetryPerItem, "The message was not sent to all recipients",
+		"Check each of the results. You can send the whole request again with the same idempotency_key: no recipient gets the message twice.", "",
 	},
 
 	code.InvalidBody: {
-		http.StatusBadRequest, 0, code.RetryNever, "The body cannot be read",
-		`Send one JSON object, such as {"to": "+12025550123", "text": "Hello"}, or a form with those fields.`,
+		http.StatusBadRequest, 0, code.RetryNever, "The body is invalid",
+		`Send one JSON object, such as {"to": "+12025550123", "text": "Hello"}, or a form with these fields.`, "",
 	},
 	code.BodyTimeout: {
-		http.StatusRequestTimeout, 0, code.RetryNow, "The body did not arrive in time",
-		"Send it again.",
+		http.StatusRequestTimeout, 0, code.RetryNow, "The body took too long to arrive",
+		"Send the request again.", "",
 	},
 	code.UnsupportedMediaType: {
-		http.StatusUnsupportedMediaType, 0, code.RetryNever, "This content type cannot be read",
-		"Send application/json, application/x-www-form-urlencoded or multipart/form-data, without compression.",
+		http.StatusUnsupportedMediaType, 0, code.RetryNever, "The content type is not supported",
+		"Send application/json, application/x-www-form-urlencoded or multipart/form-data, without compression.", "",
 	},
 	code.PayloadTooLarge: {
 		http.StatusRequestEntityTooLarge, 0, code.RetryNever, "The body is too large",
-		"Send at most 256 KiB. Pictures and files go as URLs, not as data.",
+		"Send at most 256 KiB. Send pictures and files as URLs, not as data.", "",
 	},
 	code.InvalidPayload: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The payload has faults",
-		"Correct what errors lists and send it again.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The payload is invalid",
+		"Fix the fields in errors and send the request again.", "",
 	},
 	code.InvalidPhone: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "This is not a phone number that can be sent to",
-		"Write the number in E.164, such as +12025550123, or name its country.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The phone number is invalid",
+		"Write the number in E.164, such as +12025550123, or set its country.", "",
 	},
 	code.UnknownAgent: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "There is no such agent",
-		"Leave agent out to use the default one, or use a name from the configuration.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The agent is not configured",
+		"Remove agent to use the default one, or use a name from the configuration.", "",
 	},
 	code.Unauthorized: {
-		http.StatusUnauthorized, 0, code.RetryNever, "The caller's key is missing or wrong",
-		"Send a key of this function as Authorization: Bearer KEY, as X-API-Key: KEY, or as the password of Basic authentication.",
+		http.StatusUnauthorized, 0, code.RetryNever, "The API key is missing or wrong",
+		"Send a key of this function as Authorization: Bearer KEY, as X-API-Key: KEY, or as the password of Basic authentication.", "",
 	},
 	code.BadSignature: {
 		http.StatusUnauthorized, 0, code.RetryNever, "The signature is wrong",
-		"Compare the secret with the one at the sender, and see that nothing in between changes the body.",
+		"Compare the secret with the one at the sender, and check that no proxy in between changes the body.", "",
 	},
 	code.StaleSignature: {
 		http.StatusUnauthorized, 0, code.RetryNever, "The signature is too old",
-		"Send again, signed anew. If all signatures are too old, set the clocks.",
+		"Sign and send the request again. If every signature is reported as too old, check the clocks on both sides.", "",
 	},
 	code.ForbiddenDestination: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "Numbers of this country are not sent to",
-		"Send to a country of the allow-list, or add this one to countries in the configuration.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "Sending to this country is not allowed",
+		"Send to a country of the allow-list, or add this country to countries in the configuration.", "",
 	},
 	code.NotFound: {
-		http.StatusNotFound, 0, code.RetryNever, "There is nothing at this path",
-		"Send messages with POST to the root path of this function.",
+		http.StatusNotFound, 0, code.RetryNever, "This path does not exist",
+		"Send messages with POST to the root path of this function.", "",
 	},
 	code.MethodNotAllowed: {
-		http.StatusMethodNotAllowed, 0, code.RetryNever, "This method is not served here",
-		"Use one of the methods in the Allow header.",
+		http.StatusMethodNotAllowed, 0, code.RetryNever, "This path does not support the method",
+		"Use one of the methods in the Allow header.", "",
 	},
 
 	code.RecipientUnreachable: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "This number cannot get RCS from this agent",
-		"Send an SMS, or check that the agent is launched on this carrier.",
+		"Send an SMS, or check that the agent is launched on this carrier.", "",
 	},
 	code.AgentNotLaunched: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryAfterFix, "The agent is not launched on the carrier of this number",
-		"Launch the agent on this carrier in the RCS for Business console, or send an SMS.",
+		"Launch the agent on this carrier in the RCS for Business console, or send an SMS.", "",
 	},
 	code.RecipientNotTester: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryAfterFix, "The agent is not launched and this number is not one of its testers",
-		"Invite the number as a tester in the RCS for Business console and accept on the phone, or launch the agent.",
+		"Invite the number as a tester in the RCS for Business console and accept on the phone, or launch the agent.", "",
 	},
 	code.FeatureUnsupported: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The device of this number lacks a feature of the message",
-		"Send a plainer message, without cards, files and actions, or an SMS.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The device of this number does not support a feature of the message",
+		"Send a simpler message, without cards, files and actions, or an SMS.", "",
 	},
 	code.UpstreamRejected: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "RCS Business Messaging refused the message",
-		"Read upstream.message; if the message looks right, report it as a bug of rcshook.",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "RCS Business Messaging rejected the message",
+		"Read upstream.message. If the message looks right, report a bug of rcshook.", "",
 	},
 	code.UpstreamPermissionDenied: {
 		http.StatusBadGateway, 0, code.RetryAfterFix, "The credentials may not send as this agent",
-		"Check that the agent ID is right and that the service account belongs to the same partner account in the RCS for Business console.",
+		"Check that the agent ID is right and that the service account belongs to the same partner account in the RCS for Business console.", "",
 	},
 	code.UpstreamAuthFailed: {
-		http.StatusBadGateway, 0, code.RetryAfterFix, "RCS Business Messaging does not accept the credentials",
-		"Make a new key for the service account in the RCS for Business console and add it to the secret as a new version.",
+		http.StatusBadGateway, 0, code.RetryAfterFix, "RCS Business Messaging rejected the credentials",
+		"Make a new key for the service account in the RCS for Business console and add it to the secret as a new version.", "",
 	},
 	code.RateLimited: {
-		http.StatusTooManyRequests, 0, code.RetryLater, "A limit on messages is reached",
-		"Send again after the time in Retry-After, with the same idempotency_key if there was one. " +
-			"If it comes often, send more slowly, or ask the partner contact of the agent for a higher limit.",
+		http.StatusTooManyRequests, 0, code.RetryLater, "The rate limit is exceeded",
+		"Send the request again after the time in Retry-After, with the same idempotency_key if it had one.",
+		"If this happens often, send more slowly, or ask the partner contact of the agent for a higher limit.",
 	},
 	code.UpstreamUnavailable: {
-		http.StatusServiceUnavailable, 0, code.RetryLater, "RCS Business Messaging is not available",
-		"Send again after the time in Retry-After, with the same idempotency_key.",
+		http.StatusServiceUnavailable, 0, code.RetryLater, "RCS Business Messaging is unavailable",
+		"Send the request again after the time in Retry-After, with the same idempotency_key.", "",
 	},
 	code.UpstreamTimeout: {
-		http.StatusGatewayTimeout, 0, code.RetryNow, "RCS Business Messaging did not answer in time",
-		"Send again with the same idempotency_key: the message arrives once, whether or not this attempt got through.",
+		http.StatusGatewayTimeout, 0, code.RetryNow, "RCS Business Messaging did not respond in time",
+		"Send the request again with the same idempotency_key. The message arrives once, even if this attempt succeeded.", "",
 	},
 	code.FallbackUnavailable: {
-		http.StatusServiceUnavailable, 0, code.RetryLater, "RCS cannot deliver the message, and the fallback did not take it",
-		"Send again after the time in Retry-After, with the same idempotency_key.",
+		http.StatusServiceUnavailable, 0, code.RetryLater, "RCS cannot deliver the message, and the fallback did not accept it",
+		"Send the request again after the time in Retry-After, with the same idempotency_key.", "",
 	},
 	code.Expired: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, "The message expired before it was sent",
-		"Send it anew if it is still wanted; if the queue is too slow, raise its rate.",
+		"Send a new request if the message is still wanted. If the queue is too slow, raise its rate.", "",
 	},
 	code.AlreadyDelivered: {
-		http.StatusConflict, 0, code.RetryNever, "The message is delivered already, or was never sent",
-		"A delivered message cannot be taken back.",
+		http.StatusConflict, 0, code.RetryNever, "The message is already delivered, or was never sent",
+		"A delivered message cannot be revoked.", "",
 	},
 
-	code.SecretNotFound:    {http.StatusInternalServerError, 0, code.RetryAfterFix, "A secret of this function does not exist", ""},
-	code.SecretDenied:      {http.StatusInternalServerError, 0, code.RetryAfterFix, "This function may not read one of its secrets", ""},
-	code.SecretInvalid:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "A secret of this function cannot be used", ""},
-	code.SecretUnavailable: {http.StatusServiceUnavailable, 0, code.RetryLater, "Secret Manager is not available", "Send again after the time in Retry-After."},
-	code.QueueNotFound:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "The queue of this function does not exist", ""},
-	code.QueueDenied:       {http.StatusInternalServerError, 0, code.RetryAfterFix, "This function may not use its queue", ""},
-	code.QueueRejected:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "The queue does not take the message as it is set up", ""},
-	code.QueueUnavailable:  {http.StatusServiceUnavailable, 0, code.RetryLater, "The queue is not available", "Send again after the time in Retry-After, with the same idempotency_key."},
+	code.SecretNotFound:    {http.StatusInternalServerError, 0, code.RetryAfterFix, "A secret of this function does not exist", "", ""},
+	code.SecretDenied:      {http.StatusInternalServerError, 0, code.RetryAfterFix, "This function may not read one of its secrets", "", ""},
+	code.SecretInvalid:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "A secret of this function is invalid", "", ""},
+	code.SecretUnavailable: {http.StatusServiceUnavailable, 0, code.RetryLater, "Secret Manager is unavailable", "Send the request again after the time in Retry-After.", ""},
+	code.QueueNotFound:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "The queue of this function does not exist", "", ""},
+	code.QueueDenied:       {http.StatusInternalServerError, 0, code.RetryAfterFix, "This function may not use its queue", "", ""},
+	code.QueueRejected:     {http.StatusInternalServerError, 0, code.RetryAfterFix, "The queue rejects tasks with this configuration", "", ""},
+	code.QueueUnavailable:  {http.StatusServiceUnavailable, 0, code.RetryLater, "The queue is unavailable", "Send the request again after the time in Retry-After, with the same idempotency_key.", ""},
 	code.Misconfigured: {
-		http.StatusInternalServerError, 0, code.RetryAfterFix, "This function is not set up",
-		"Set what errors lists and deploy again.",
+		http.StatusInternalServerError, 0, code.RetryAfterFix, "This function is not configured correctly",
+		"Fix the settings in errors and deploy again.", "",
 	},
 	code.Overloaded: {
-		http.StatusServiceUnavailable, 0, code.RetryLater, "Too many requests at once",
-		"Send again after the time in Retry-After; nothing was done.",
+		http.StatusServiceUnavailable, 0, code.RetryLater, "Too many requests in progress",
+		"Send the request again after the time in Retry-After. This attempt had no effect.", "",
 	},
 	code.Internal: {
-		http.StatusInternalServerError, 0, code.RetryLater, "Something went wrong inside rcshook",
-		"Send again later with the same idempotency_key. If it stays, report the request_id.",
+		http.StatusInternalServerError, 0, code.RetryLater, "Internal error of rcshook",
+		"Send the request again later with the same idempotency_key. If the error persists, report the request_id.", "",
 	},
 }
 
-// Codes returns every code there is, in no order.
+// Codes returns all codes, unordered.
 func Codes() []code.Code {
 	codes := make([]code.Code, 0, len(table))
 	for c := range table {

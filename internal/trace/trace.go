@@ -92,3 +92,9 @@ func NewContext(ctx context.Context, t Trace) context.Context {
 	}
 	return context.WithValue(ctx, contextKey{}, t)
 }
+
+// FromContext returns the trace of a context made by [NewContext], or the zero value.
+func FromContext(ctx context.Context) Trace {
+	t, _ := ctx.Value(contextKey{}).(Trace)
+	return t
+}

@@ -12,8 +12,8 @@ type Transport struct{ Base http.RoundTripper }
 
 // RoundTrip implements [http.RoundTripper].
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	in, ok := r.Context().Value(contextKey{}).(Trace)
-	if !ok {
+	in := FromContext(r.Context())
+	if in.flags == "" {
 		return t.Base.RoundTrip(r)
 	}
 	in.ParentID = fmt.Sprintf("%016x", rand.Uint64N(1<<64-1)+1)

@@ -1,0 +1,135 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const benchBody = `{"to": "+12025550123", "title": "Order shipped", "text": "Arrives Friday before 18:00.",
+	"image": "https://cdn.example.com/box.jpg", "height": "medium",
+	"buttons": ["Track|https://example.com/t/1042", "Call us|tel:+12025550199", "Thanks"],
+	"ttl": "4h", "traffic": "transaction", "idempotency_key": "order-1042-shipped"}`
+
+// BenchmarkSend is the whole way of a card: read, checked, composed, sent over HTTP
+// to a platform in this process, and answered. BenchmarkBare is what cannot be
+// spared of it.
+//
+//	go test -run '^$' -bench 'Send|Bare' -benchmem -count 10 .
+func BenchmarkSend(b *testing.B) {
+	handler := benchHandler(b)
+	b.Run("1", func(b *testing.B) { benchServe(b, handler, 1) })
+	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
+}
+
+// BenchmarkBare decodes a body, posts it, and answers.
+func BenchmarkBare(b *testing.B) {
+	platform := benchPlatform(b)
+	transport := rbm.NewTransport()
+	transport.MaxConnsPerHost = 0
+	client := &http.Client{Transport: transport}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var message map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+			b.Error(err)
+		}
+		body, err := json.Marshal(message)
+		if err != nil {
+			b.Error(err)
+		}
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, platform+"/v1/phones/+12025550123/agentMessages", bytes.NewReader(body))
+		if err != nil {
+			b.Error(err)
+		}
+		req.Header.Set("Authorization", "Bearer static")
+		req.Header.Set("Content-Type", "application/json")
+		res, err := client.Do(req)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		defer res.Body.Close()
+		w.Header().Set("Content-Type", "application/json")
+		if _, err := io.Copy(w, res.Body); err != nil {
+			b.Error(err)
+		}
+	})
+	b.Run("1", func(b *testing.B) { benchServe(b, handler, 1) })
+	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
+}
+
+// benchPlatform takes every message and looks at none.
+func benchPlatform(b *testing.B) string {
+	b.Helper()
+	const answer = `{"name": "phones/+12025550123/agentMessages/5a0c2f4e-8d1b-5c3a-9e7f-1b2d3c4e5f60", "sendTime": "2026-12-01T09:00:00.123456Z"}`
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, answer)
+	}))
+	b.Cleanup(web.Close)
+	return web.URL
+}
+
+func benchHandler(b *testing.B) http.Handler {
+	b.Helper()
+	sim := platform.New(new(rbmtest.Simulator))
+	web := httptest.NewServer(sim)
+	b.Cleanup(func() { sim.Close(); web.Close() })
+	env := sim.Provision(web.URL)
+	adc := filepath.Join(b.TempDir(), "adc.json")
+	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	b.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
+	h, err := server.New(b.Context(), server.Options{Environ: []string{
+		"RCSHOOK_AGENT_ID=" + env.AgentIDSecret,
+		"RCSHOOK_CREDENTIALS=" + env.KeySecret,
+		"RCSHOOK_API_KEYS=dev",
+		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + web.URL,
+		"RCSHOOK_RBM_ENDPOINT=" + benchPlatform(b),
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { h.Close() })
+	return h
+}
+
+// benchServe has callers call h at the same time.
+func benchServe(b *testing.B, h http.Handler, callers int) {
+	b.ReportAllocs()
+	b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
+	call := func() {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(benchBody))
+		r.Header.Set("Authorization", "Bearer dev")
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+			b.Errorf("%d: %s", w.Code, w.Body)
+		}
+	}
+	if callers == 1 {
+		for b.Loop() {
+			call()
+		}
+		return
+	}
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			call()
+		}
+	})
+}

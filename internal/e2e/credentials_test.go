@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rcshook/rcshook/rbm"
+)
+
+const hello = `{"to": "+12025550123", "text": "Hello"}`
+
+// TestApplicationDefaultCredentials sends with each way in which a program on
+// Google Cloud gets its credentials, with a key for the platform in a secret and
+// without one. The libraries, the token endpoint and the metadata server are real.
+func TestApplicationDefaultCredentials(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		metadata bool
+		secret   bool
+		sender   string // whose token the platform saw
+	}{
+		{"key file and secret", false, true, "rbm-partner@rcshook-dev.iam.gserviceaccount.com"},
+		{"key file alone", false, false, "rcshook-run@rcshook-dev.iam.gserviceaccount.com"},
+		{"metadata server and secret", true, true, "rbm-partner@rcshook-dev.iam.gserviceaccount.com"},
+		{"metadata server alone", true, false, "rcshook-run@rcshook-dev.iam.gserviceaccount.com"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			noCredentials(t)
+			var bearer atomic.Value
+			platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				bearer.Store(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+				s.sim.ServeHTTP(w, r)
+			}))
+			defer platform.Close()
+			if env := s.sim.Provision(s.url); test.metadata {
+				t.Setenv("GCE_METADATA_HOST", env.MetadataHost)
+			} else {
+				file := filepath.Join(t.TempDir(), "key.json")
+				if err := os.WriteFile(file, env.Credentials, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+			}
+			override := map[string]*string{"RCSHOOK_RBM_ENDPOINT": &platform.URL}
+			if !test.secret {
+				override["RCSHOOK_CREDENTIALS"] = nil
+			}
+			h, _ := s.handler(t, override)
+			if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "accepted" {
+				t.Fatalf("send = %d %s, want 200 accepted", status, code)
+			}
+			if got := s.sim.Messages(); len(got) != 1 {
+				t.Errorf("%d messages arrived, want 1", len(got))
+			}
+			grant, err := s.sim.Tokens.Check(bearer.Load().(string), rbm.Scope)
+			if err != nil || grant.Email != test.sender {
+				t.Errorf("the platform was called by %q, %v, want %q", grant.Email, err, test.sender)
+			}
+			if keyless := test.metadata && !test.secret; keyless != (grant.KeyID == "") {
+				t.Errorf("the platform was called with a token of key %q; with one that needs no key: %t", grant.KeyID, keyless)
+			}
+		})
+	}
+}
+
+// TestNoCredentials names the next step to somebody who runs the function where
+// there is no identity to run as.
+func TestNoCredentials(t *testing.T) {
+	s := newStage(t)
+	noCredentials(t)
+	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // nobody listens there
+	h, _ := s.handler(t, nil)
+	status, code := sendBody(t, h, hello)
+	if status/100 != 5 || !strings.HasPrefix(code, "secret_") {
+		t.Errorf("send = %d %s, want a 5xx about a secret", status, code)
+	}
+}
+
+// TestTokenAway sees that nobody is warned of a duplicate when no message left.
+func TestTokenAway(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	if status, code := sendBody(t, h, hello); status != http.StatusOK {
+		t.Fatalf("before: %d %s", status, code)
+	}
+	s.sim.Tokens.RevokeTokens()
+	s.sim.Tokens.Fail(http.StatusServiceUnavailable, 1000)
+	answer := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(hello))
+	r.Header.Set("Authorization", "Bearer dev")
+	r.Header.Set("Content-Type", "application/json")
+	h.ServeHTTP(answer, r)
+	if body := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || strings.Contains(body, "duplicate_risk") {
+		t.Errorf("send = %d %s, want 503 without duplicate_risk", answer.Code, body)
+	}
+	if got := s.sim.Messages(); len(got) != 1 {
+		t.Errorf("%d messages arrived, want that of before", len(got))
+	}
+}
+
+// noCredentials hides the credentials of whoever runs the test.
+func noCredentials(t *testing.T) {
+	t.Helper()
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
+	t.Setenv("GCE_METADATA_HOST", "")
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("CLOUDSDK_CONFIG", t.TempDir())
+}
+
+// TestRotation replaces the key while requests run: none of them may fail, whether
+// the old key goes on working or stops at once.
+func TestRotation(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	if status, code := sendBody(t, h, hello); status != http.StatusOK {
+		t.Fatalf("before any rotation: %d %s", status, code)
+	}
+	const callers, rotations = 16, 6
+	var (
+		wg   sync.WaitGroup
+		sent atomic.Int64
+		stop = make(chan struct{})
+	)
+	for range callers {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if status, code := sendBody(t, h, hello); status != http.StatusOK {
+					t.Errorf("during a rotation: %d %s", status, code)
+				}
+				sent.Add(1)
+			}
+		})
+	}
+	for i := range rotations {
+		until(t, &sent, sent.Load()+2*callers)
+		if err := s.sim.Rotate(i%2 == 1); err != nil {
+			t.Error(err)
+		}
+	}
+	until(t, &sent, sent.Load()+2*callers)
+	close(stop)
+	wg.Wait()
+	if got := int64(len(s.sim.Messages())); got != sent.Load()+1 {
+		t.Errorf("%d messages arrived of %d", got, sent.Load()+1)
+	}
+}
+
+// until waits for others to have sent n messages.
+func until(t *testing.T, sent *atomic.Int64, n int64) {
+	t.Helper()
+	for sent.Load() < n {
+		if t.Context().Err() != nil || t.Failed() {
+			return
+		}
+	}
+}
+
+// sendBody posts a payload to h and returns the status and the code of the answer.
+func sendBody(t *testing.T, h http.Handler, body string) (status int, code string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)).WithContext(t.Context())
+	r.Header.Set("Authorization", "Bearer dev")
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	var answer struct{ Code string }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		t.Errorf("the answer is no JSON: %v", err)
+	}
+	return w.Code, answer.Code
+}

@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write what came of each case into its folder")
+
+// caseTime is when the cases take place, unless they say otherwise.
+var caseTime = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+
+// TestCases runs the folders of ../../testdata/cases; testdata/README.md describes them.
+func TestCases(t *testing.T) {
+	folders, err := filepath.Glob("../../testdata/cases/*")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no case in ../../testdata/cases: %v", err)
+	}
+	s := newStage(t)
+	for _, folder := range folders {
+		t.Run(filepath.Base(folder), func(t *testing.T) { s.play(t, folder) })
+	}
+}
+
+// A setup is what a case needs besides its request.
+type setup struct {
+	// About says why the case is there, to people.
+	About string `json:"about"`
+
+	// Time is the moment of the case.
+	Time time.Time `json:"time"`
+
+	// Environment overrides settings of the function; null removes one.
+	Environment map[string]*string `json:"environment"`
+
+	// Simulator are requests to the simulator before the case.
+	Simulator []struct {
+		Post string          `json:"post"`
+		Body json.RawMessage `json:"body"`
+	} `json:"simulator"`
+
+	// Times is how often each request is made, at once; its answers must be alike.
+	Times int `json:"times"`
+
+	// Fallback are the statuses with which the fallback of a source answers, one
+	// after the other; then it answers 200.
+	Fallback []int `json:"fallback"`
+}
+
+func readSetup(t *testing.T, folder string) setup {
+	t.Helper()
+	s := setup{Time: caseTime, Times: 1}
+	data, err := os.ReadFile(filepath.Join(folder, "setup.json"))
+	if os.IsNotExist(err) {
+		return s
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		t.Fatalf("setup.json: %v", err)
+	}
+	return s
+}
+
+func (s *stage) play(t *testing.T, folder string) {
+	checkFiles(t, folder)
+	setup := readSetup(t, folder)
+	s.clock.set(setup.Time)
+	s.sim.Reset()
+	s.tasks.Reset()
+	for _, step := range setup.Simulator {
+		s.arrange(t, step.Post, step.Body)
+	}
+	s.fallback.begin(setup.Fallback)
+	web := httptest.NewUnstartedServer(nil)
+	s.env["RCSHOOK_URL"], s.env["RCSHOOK_QUEUE_ACCOUNT"] = "http://"+web.Listener.Addr().String(), stageAccount
+	h, log := s.handler(t, s.withFile(t, folder, setup.Environment))
+	web.Config.Handler = h
+	web.Start()
+	defer web.Close()
+
+	requests := readRequests(t, filepath.Join(folder, "request.http"))
+	var answers []string
+	for _, request := range requests {
+		s.sign(t, h, &request)
+		answers = append(answers, request.make(t, web.URL, setup.Times))
+	}
+	if err := s.tasks.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	checkLog(t, []byte(log.String()), len(requests)*setup.Times)
+	v := variable{s.url, requests}
+	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(answers, "\n###\n\n")))
+	compare(t, filepath.Join(folder, "sent.json"), v.hide(s.sent(t)))
+	compare(t, filepath.Join(folder, "fallback.json"), v.hide(s.fallback.received(t)))
+}
+
+// checkLog sees that the log has one line for each request, and nothing in it that
+// is nobody's business. The numbers of all cases have the same middle.
+func checkLog(t *testing.T, log []byte, requests int) {
+	t.Helper()
+	answered := 0
+	for line := range bytes.Lines(log) {
+		var entry struct {
+			Severity, Message, Path string
+
+			RequestID string `json:"request_id"`
+		}
+		if err := json.Unmarshal(line, &entry); err != nil || entry.Severity == "" || entry.Message == "" {
+			t.Errorf("this line of the log is not as Cloud Logging wants it: %v\n%s", err, line)
+		}
+		if entry.RequestID != "" && entry.Path != "/tasks/*" {
+			answered++
+		}
+		for _, private := range []string{"2025550", "Hello", "order", "PRIVATE KEY", "Bearer", "ya29."} {
+			if bytes.Contains(line, []byte(private)) {
+				t.Errorf("this line of the log has %q in it: %s", private, line)
+			}
+		}
+	}
+	if answered != requests {
+		t.Errorf("the log has %d lines about %d requests:\n%s", answered, requests, log)
+	}
+}
+
+// checkFiles refuses files that no case has: a typo must not pass for a test.
+func checkFiles(t *testing.T, folder string) {
+	t.Helper()
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if !slices.Contains([]string{"request.http", "sent.json", "response.http", "setup.json", "rcshook.yaml", "fallback.json"}, entry.Name()) {
+			t.Errorf("%s is no file of a case", filepath.Join(folder, entry.Name()))
+		}
+	}
+}
+
+func (s *stage) arrange(t *testing.T, path string, body []byte) {
+	t.Helper()
+	res, err := http.Post(s.url+path, "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
+		t.Fatalf("POST %s: %s\n%s", path, res.Status, text)
+	}
+}
+
+// sent renders what reached the simulator; nothing if nothing did.
+func (s *stage) sent(t *testing.T) string {
+	t.Helper()
+	type message struct {
+		To           string          `json:"to"`
+		MessageID    string          `json:"message_id"`
+		AgentID      string          `json:"agent_id"`
+		State        string          `json:"state"`
+		AgentMessage json.RawMessage `json:"agent_message"`
+	}
+	var all []message
+	for _, m := range s.sim.Messages() {
+		all = append(all, message{m.To, m.MessageID, m.AgentID, string(m.State), m.AgentMessage})
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	// Recipients of one request are sent to at once: their order says nothing.
+	slices.SortStableFunc(all, func(a, b message) int { return strings.Compare(a.To, b.To) })
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(all); err != nil {
+		t.Fatal(err)
+	}
+	return shorten(text.String())
+}
+
+// compare holds what came of a case against its file, or writes the file.
+func compare(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if got != "" {
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // not a secret
+				t.Fatal(err)
+			}
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}

@@ -1,0 +1,295 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+// withFile adds the rcshook.yaml of a case to the environment. [fallback] in it is
+// the address of the fallback, [key] the secret with the service-account key.
+func (s *stage) withFile(t *testing.T, folder string, environment map[string]*string) map[string]*string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "rcshook.yaml"))
+	if os.IsNotExist(err) {
+		return environment
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	known := strings.NewReplacer("[fallback]", s.fallback.url, "[key]", s.env["RCSHOOK_CREDENTIALS"])
+	if err := os.WriteFile(file, []byte(known.Replace(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environment = maps.Clone(environment)
+	if environment == nil {
+		environment = make(map[string]*string)
+	}
+	environment["RCSHOOK_CONFIG"] = &file
+	return environment
+}
+
+// sign signs a request with the header X-Sign as the sender of the source would:
+//
+//	X-Sign: valid
+//	X-Sign: valid, 10m ago
+//	X-Sign: forged
+//
+// To the sources with tokens of Google, and to the function itself, it adds one for
+// the first audience and the first account.
+func (s *stage) sign(t *testing.T, h *function, r *request) {
+	t.Helper()
+	how := r.header.Get("X-Sign")
+	if how == "" {
+		return
+	}
+	r.header.Del("X-Sign")
+	how, when, _ := strings.Cut(how, ", ")
+	at := s.clock.now()
+	if age, err := time.ParseDuration(strings.TrimSuffix(when, " ago")); err == nil {
+		at = at.Add(-age)
+	}
+	cfg, sources := h.settings()
+	audience, emails := cfg.Audience, cfg.Emails
+	path, query, _ := strings.Cut(r.path, "?")
+	from, err := sources.Find(strings.TrimPrefix(path, "/hooks/"))
+	if err == nil && !from.UsesGoogleTokens() {
+		secret := []byte(from.Config.Secrets[0].Literal())
+		if how == "forged" {
+			_, secret = from.NewKeys()
+		}
+		signed := &source.Request{Method: r.method, Query: query, Header: r.header, Body: r.body}
+		if err := from.Sign(signed, secret, at); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if h.err != nil {
+		t.Fatalf("nothing can be signed for a function that is not set up: %v", h.err)
+	}
+	if err == nil {
+		audience, emails = from.Config.Audience, from.Config.Emails
+	}
+	google := s.google
+	if how == "forged" {
+		if google, err = token.NewIssuer(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.header.Set("Authorization", "Bearer "+google.Token(audience[0], emails[0], at))
+}
+
+// fallback is what a fallback of a source points to. It checks the signatures with
+// the official library of Standard Webhooks.
+type fallback struct {
+	url string
+
+	mu       sync.Mutex
+	statuses []int
+	requests []fallbackRequest
+}
+
+type fallbackRequest struct {
+	ID      string          `json:"webhook-id"`
+	Body    json.RawMessage `json:"body"`
+	Answer  int             `json:"answer"`
+	problem error
+}
+
+// fallbackSecret is the one to write into the file of a case.
+const fallbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+func newFallback(t *testing.T) *fallback {
+	t.Helper()
+	f := new(fallback)
+	web := httptest.NewServer(f)
+	t.Cleanup(web.Close)
+	f.url = web.URL
+	return f
+}
+
+func (f *fallback) begin(statuses []int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.statuses, f.requests = slices.Clone(statuses), nil
+}
+
+func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	request := fallbackRequest{ID: r.Header.Get("Webhook-Id"), Body: body, Answer: http.StatusOK, problem: err}
+	if len(f.statuses) > 0 {
+		request.Answer, f.statuses = f.statuses[0], f.statuses[1:]
+	}
+	if request.problem == nil {
+		request.problem = verifyStandard(r.Header, body)
+	}
+	f.requests = append(f.requests, request)
+	if request.Answer/100 == 3 {
+		w.Header().Set("Location", f.url+"/elsewhere")
+	}
+	w.WriteHeader(request.Answer)
+}
+
+// received renders what reached the fallback; nothing if nothing did.
+func (f *fallback) received(t *testing.T) string {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.requests {
+		if r.problem != nil {
+			t.Errorf("request %s to the fallback: %v", r.ID, r.problem)
+		}
+	}
+	if len(f.requests) == 0 {
+		return ""
+	}
+	text, err := json.MarshalIndent(f.requests, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "\n"
+}
+
+// The file may be a secret, with the agents in it. Until it can be read every answer
+// says why.
+func TestFileInSecretManager(t *testing.T) {
+	s := newStage(t)
+	const secret = "projects/rcshook-sim/secrets/rcshook-yaml"
+	override := map[string]*string{"RCSHOOK_AGENT_ID": nil, "RCSHOOK_CREDENTIALS": nil, "RCSHOOK_CONFIG": pointer(secret)}
+	environ := s.environ(override)
+	_, err := server.New(t.Context(), server.Options{Environ: environ})
+	if _, ok := errors.AsType[*google.SecretError](err); !ok {
+		t.Fatalf("New without the secret = %v, want a SecretError", err)
+	}
+	w := httptest.NewRecorder()
+	f := &server.Function{Environ: func() []string { return environ }, Log: io.Discard}
+	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader("{}")))
+	if !strings.Contains(w.Body.String(), `"code":"secret_not_found"`) {
+		t.Errorf("answer %s, want secret_not_found", w.Body)
+	}
+	s.sim.Secrets.AddVersion(secret, []byte(strings.ReplaceAll(`
+agents:
+  default: {id: file_agent, credentials: "[key]"}
+sources:
+  it: {preset: bearer, secret: s3cret}
+`, "[key]", s.env["RCSHOOK_CREDENTIALS"])))
+	h, err := server.New(t.Context(), server.Options{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	r := httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader(`{"to": "+12025550123", "text": "x"}`))
+	r.Header.Set("Authorization", "Bearer s3cret")
+	w = httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(s.sim.Messages()) != 1 || s.sim.Messages()[0].AgentID != "file_agent" {
+		t.Errorf("answer %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
+	}
+}
+
+func pointer(s string) *string { return &s }
+
+// A source of which ten deliveries of one event arrive at once sends one message,
+// whatever preset it has.
+func TestHooks_atOnce(t *testing.T) {
+	s := newStage(t)
+	for _, preset := range source.Presets() {
+		t.Run(preset, func(t *testing.T) {
+			c, err := source.Example(preset)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.sim.Reset()
+			h, r := s.rehearse(t, preset, c.Map.Text)
+			web := httptest.NewServer(h)
+			defer web.Close()
+			if r.header.Get("Idempotency-Key") == "" {
+				r.header.Set("Idempotency-Key", "delivery-1") // for those that identify nothing
+			}
+			var wg sync.WaitGroup
+			for range 10 {
+				wg.Go(func() {
+					if answer := r.makeOnce(t, web.URL); !strings.Contains(answer, `"code": "accepted"`) && !strings.HasPrefix(answer, "HTTP/1.1 204") {
+						t.Errorf("answer %s", answer)
+					}
+				})
+			}
+			wg.Wait()
+			if sent := s.sim.Messages(); len(sent) != 1 {
+				t.Errorf("%d messages, want one", len(sent))
+			}
+		})
+	}
+}
+
+// rehearse returns a handler with one source for a preset, and the signed sample of
+// its sender.
+func (s *stage) rehearse(t *testing.T, preset, mapping string) (*function, request) {
+	t.Helper()
+	entry := map[string]any{"preset": preset}
+	if mapping != "" {
+		entry["map"] = mapping
+	}
+	switch preset {
+	case "google-oidc", "pubsub", "cloud-tasks", "cloud-scheduler":
+		entry["audience"], entry["emails"] = "https://example.com", "robot@example.com"
+	case "twilio", "square", "hubspot":
+		entry["url"] = "https://example.com/hooks/it"
+		entry["secret"] = "s3cret"
+	case "basic":
+		entry["secret"] = "user:password"
+	case "standard-webhooks", "svix", "gitlab":
+		entry["secret"] = fallbackSecret
+	default:
+		entry["secret"] = "s3cret"
+	}
+	var sender []byte
+	if preset == "sendgrid" {
+		var receiver []byte
+		receiver, sender = source.NewKeys("ecdsa-p256")
+		entry["secret"] = string(receiver)
+	} else if secret, ok := entry["secret"].(string); ok {
+		sender = []byte(secret)
+	}
+	file, err := json.Marshal(map[string]any{"sources": map[string]any{"it": entry}}) // JSON is YAML
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "rcshook.yaml"), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, _ := s.handler(t, s.withFile(t, folder, nil))
+	if h.err != nil {
+		t.Fatal(h.err)
+	}
+	_, sources := h.settings()
+	from, err := sources.Find("it")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := from.Sample("0001")
+	if from.UsesGoogleTokens() {
+		sample.Header.Set("Authorization", "Bearer "+s.google.Token("https://example.com", "robot@example.com", s.clock.now()))
+	} else if err := from.Sign(sample, sender, s.clock.now()); err != nil {
+		t.Fatal(err)
+	}
+	return h, request{http.MethodPost, "/hooks/it", sample.Header, sample.Body}
+}

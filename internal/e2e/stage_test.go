@@ -1,0 +1,190 @@
+package e2e
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// A stage is a simulator with everything that a function needs to run against it.
+type stage struct {
+	sim      *platform.Platform
+	url      string
+	env      map[string]string
+	clock    clock
+	google   *token.Issuer
+	tasks    *tasks.Server
+	fallback *fallback
+}
+
+// The queue of the stage, which is not used unless RCSHOOK_QUEUE names it, and whose
+// its tasks are.
+const (
+	stageQueue   = "projects/example/locations/us-central1/queues/messages"
+	stageAccount = "tasks@example.iam.gserviceaccount.com"
+)
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := new(stage)
+	s.clock.set(caseTime)
+	s.sim = platform.New(&rbmtest.Simulator{Now: s.clock.now})
+	web := httptest.NewServer(s.sim)
+	t.Cleanup(func() { s.sim.Close(); web.Close() })
+	s.url = web.URL
+	var err error
+	if s.google, err = token.NewIssuer(); err != nil {
+		t.Fatal(err)
+	}
+	google := httptest.NewServer(s.google)
+	t.Cleanup(google.Close)
+	s.fallback = newFallback(t)
+	s.tasks = &tasks.Server{Issuer: s.google, Now: s.clock.now}
+	s.tasks.AddQueue(stageQueue, tasks.Settings{MinBackoff: time.Millisecond})
+	queue := httptest.NewServer(s.tasks)
+	t.Cleanup(func() { queue.Close(); s.tasks.Close() })
+	env := s.sim.Provision(s.url)
+	adc := filepath.Join(t.TempDir(), "adc.json")
+	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
+	s.env = map[string]string{
+		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
+		"RCSHOOK_CREDENTIALS":            env.KeySecret,
+		"RCSHOOK_API_KEYS":               "dev",
+		"RCSHOOK_RBM_ENDPOINT":           s.url,
+		"RCSHOOK_SECRETMANAGER_ENDPOINT": s.url,
+		"RCSHOOK_OIDC_ENDPOINT":          google.URL,
+		"RCSHOOK_TASKS_ENDPOINT":         queue.URL,
+	}
+	return s
+}
+
+// environ are the settings of the stage and those in override, where null removes one.
+func (s *stage) environ(override map[string]*string) []string {
+	env := maps.Clone(s.env)
+	for name, value := range override {
+		if delete(env, name); value != nil {
+			env[name] = *value
+		}
+	}
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
+}
+
+// function is the function under test. Its configuration may be invalid.
+type function struct {
+	http.Handler
+	t       *testing.T
+	err     error // of the configuration
+	environ []string
+	now     func() time.Time // its clock
+}
+
+// handler returns a function with the settings of the stage, changed by override. Its
+// retries do not wait, and its clock does not run.
+func (s *stage) handler(t *testing.T, override map[string]*string) (*function, *logged) {
+	t.Helper()
+	log, at := new(logged), s.clock.now()
+	f := &function{t: t, environ: s.environ(override), now: func() time.Time { return at }}
+	h, err := server.New(t.Context(), server.Options{
+		Environ: f.environ,
+		Log:     log,
+		Now:     func() time.Time { return f.now() },
+		Retry:   rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond},
+	})
+	if err != nil {
+		f.err = err
+		f.Handler = &server.Function{Environ: func() []string { return f.environ }, Log: log}
+		return f, log
+	}
+	f.Handler = h
+	t.Cleanup(func() { h.Close() })
+	return f, log
+}
+
+// Close stops the background work of the function.
+func (f *function) Close() {
+	if h, ok := f.Handler.(*server.Server); ok {
+		h.Close()
+	}
+}
+
+// settings returns the configuration of the function, and its sources.
+func (f *function) settings() (config.Config, *source.Directory) {
+	f.t.Helper()
+	cfg, err := config.FromEnviron(f.environ)
+	if err != nil || cfg.File == "" || cfg.File.IsResource() {
+		return cfg, new(source.Directory)
+	}
+	data, err := os.ReadFile(string(cfg.File))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	parsed, err := config.ParseFile("rcshook.yaml", data)
+	if err != nil {
+		return cfg, new(source.Directory)
+	}
+	sources, err := source.Open(parsed.Sources, source.Options{Agents: slices.Collect(maps.Keys(cfg.Agents))})
+	if err != nil {
+		return cfg, new(source.Directory)
+	}
+	return cfg, sources
+}
+
+// clock is the time of a stage, which the queue reads while a test sets it.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+// logged keeps what a function logs. It may be read while the function, which
+// fetches secrets in the background, goes on.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

@@ -1,0 +1,385 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+)
+
+// queued returns a function that sends through the queue of the stage, and its
+// address.
+func (s *stage) queued(t *testing.T, override map[string]*string) (*function, *logged, string) {
+	t.Helper()
+	web := httptest.NewUnstartedServer(nil)
+	url := "http://" + web.Listener.Addr().String()
+	s.env["RCSHOOK_QUEUE"], s.env["RCSHOOK_QUEUE_ACCOUNT"], s.env["RCSHOOK_URL"] = stageQueue, stageAccount, url
+	h, log := s.handler(t, override)
+	if h.err != nil {
+		t.Fatal(h.err)
+	}
+	web.Config.Handler = h
+	web.Start()
+	t.Cleanup(web.Close)
+	return h, log, url
+}
+
+// A webhook is answered while the platform takes its time with the message.
+func TestQueue_answersAtOnce(t *testing.T) {
+	s := newStage(t)
+	s.clock.set(time.Now())
+	sending, answered := make(chan struct{}), make(chan struct{})
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/agentMessages") {
+			close(sending)
+			<-answered // or nobody would be left to answer
+		}
+		s.sim.ServeHTTP(w, r)
+	}))
+	defer platform.Close()
+	s.env["RCSHOOK_RBM_ENDPOINT"] = platform.URL
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, _, url := s.queued(t, map[string]*string{"RCSHOOK_CONFIG": &file})
+	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"}}
+	answer := request{http.MethodPost, "/hooks/shop", header, []byte(hello)}.makeOnce(t, url)
+	if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, `"code": "queued"`) {
+		t.Fatalf("answer %s, want 200 queued", answer)
+	}
+	select {
+	case <-sending: // the message is on its way, and the caller has had the answer
+	case <-t.Context().Done():
+	}
+	if n := len(s.sim.Messages()); n != 0 {
+		t.Errorf("%d messages have arrived already", n)
+	}
+	close(answered)
+	if err := s.tasks.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.sim.Messages()); n != 1 {
+		t.Errorf("%d messages, want one", n)
+	}
+}
+
+// A task is acknowledged when nothing can come of it any more, and repeated when
+// something can.
+func TestTask(t *testing.T) {
+	const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
+	body := func(change map[string]any) string {
+		task := map[string]any{
+			"version": 1, "agent": "default", "to": "+12025550123",
+			"message": map[string]any{"contentMessage": map[string]any{"text": "Hello"}},
+		}
+		for name, value := range change {
+			task[name] = value
+		}
+		text, err := json.Marshal(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	to := func(phone string) map[string]any { return map[string]any{"to": phone} }
+	stranger, err := token.NewIssuer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type claims struct {
+		issuer          *token.Issuer
+		audience, email string
+		age             time.Duration
+		unverified      bool
+	}
+	for _, test := range []struct {
+		name      string
+		path      string
+		body      string
+		claims    *claims // of another token than the right one
+		arrange   func(*stage)
+		status    int
+		code      code.Code
+		sent      int
+		countries []string // of the agent
+		unsigned  bool     // the token
+	}{
+		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
+		{name: "cannot be reached", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
+		{name: "no tester", body: body(to("+12025550103")), status: 200, code: "recipient_not_tester"},
+		{name: "lacks a feature", body: body(to("+12025550140")), status: 200, code: "feature_unsupported"},
+		{name: "rate limited", body: body(to("+12025550129")), status: 429, code: "rate_limited"},
+		{name: "platform away", body: body(to("+12025550153")), status: 503, code: "upstream_unavailable"},
+		{name: "expired", body: body(map[string]any{"not_after": "2026-12-01T08:59:59Z"}), status: 200, code: "expired"},
+		{name: "not yet expired", body: body(map[string]any{"not_after": "2026-12-01T09:00:01Z"}), status: 200, code: "accepted", sent: 1},
+		{name: "no task", body: "{}", status: 200, code: "invalid_payload"},
+		{name: "broken message", body: body(map[string]any{"message": []int{}}), status: 200, code: "invalid_payload"},
+		{name: "no message ID", path: "/tasks/1", body: body(nil), status: 200, code: "invalid_payload"},
+		{name: "number that is none", body: body(to("12")), status: 200, code: "invalid_phone"},
+		{name: "newer", body: body(map[string]any{"version": 2}), status: 500, code: "misconfigured"},
+		{name: "agent is gone", body: body(map[string]any{"agent": "former"}), status: 500, code: "misconfigured"},
+		{
+			name: "secret denied", body: body(nil), status: 500, code: "secret_denied",
+			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
+		},
+		{name: "a country that is not sent to any more", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{name: "signed by nobody", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
+		{name: "no token", body: body(nil), claims: &claims{}, status: 401, code: "unauthorized"},
+		{name: "other audience", body: body(nil), claims: &claims{audience: "https://other.example.com"}, status: 401, code: "unauthorized"},
+		{name: "other account", body: body(nil), claims: &claims{email: "tasks@other.iam.gserviceaccount.com"}, status: 401, code: "unauthorized"},
+		{name: "account not verified", body: body(nil), claims: &claims{unverified: true}, status: 401, code: "unauthorized"},
+		{name: "not signed by Google", body: body(nil), claims: &claims{issuer: stranger}, status: 401, code: "bad_signature"},
+		{name: "old token", body: body(nil), claims: &claims{age: 2 * time.Hour}, status: 401, code: "stale_signature"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			if test.arrange != nil {
+				test.arrange(s)
+			}
+			override := map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")}
+			if test.countries != nil {
+				file, err := json.Marshal(map[string]any{"agents": map[string]any{"default": map[string]any{
+					"id": s.env["RCSHOOK_AGENT_ID"], "credentials": s.env["RCSHOOK_CREDENTIALS"], "countries": test.countries,
+				}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				path := filepath.Join(t.TempDir(), "rcshook.yaml")
+				if err := os.WriteFile(path, file, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				override["RCSHOOK_CONFIG"], override["RCSHOOK_AGENT_ID"], override["RCSHOOK_CREDENTIALS"] = &path, nil, nil
+			}
+			h, log, url := s.queued(t, override)
+			c := token.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
+			issuer, at := s.google, s.clock.now()
+			if o := test.claims; o != nil {
+				if o.issuer != nil {
+					issuer = o.issuer
+				}
+				if o.audience != "" {
+					c.Audience = o.audience
+				}
+				if o.email != "" {
+					c.Email = o.email
+				}
+				at, c.Verified = at.Add(-o.age), !o.unverified
+			}
+			c.IssuedAt, c.Expiry = at.Unix(), at.Add(time.Hour).Unix()
+			path := test.path
+			if path == "" {
+				path = "/tasks/" + id
+			}
+			r := request{http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, []byte(test.body)}
+			// What everybody can write proves nothing.
+			r.header.Set("X-CloudTasks-QueueName", "messages")
+			r.header.Set("User-Agent", "Google-Cloud-Tasks")
+			if test.claims == nil || *test.claims != (claims{}) {
+				r.header.Set("Authorization", "Bearer "+issuer.Sign(c))
+			}
+			if test.unsigned {
+				parts := strings.Split(issuer.Sign(c), ".")
+				none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg": "none", "typ": "JWT"}`))
+				r.header.Set("Authorization", "Bearer "+none+"."+parts[1]+".")
+			}
+			answer := r.makeOnce(t, url)
+			if !strings.HasPrefix(answer, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(answer, fmt.Sprintf("%q: %q", "code", test.code)) {
+				t.Errorf("answer %s, want %d %s", answer, test.status, test.code)
+			}
+			if n := len(s.sim.Messages()); n != test.sent {
+				t.Errorf("%d messages, want %d", n, test.sent)
+			}
+			if test.status == 200 && test.code != "accepted" && !strings.Contains(log.String(), `"severity":"WARNING"`) {
+				t.Errorf("what did not arrive is no warning in the log:\n%s", log)
+			}
+			h.Close()
+		})
+	}
+}
+
+// Where IAM looks at the callers, Cloud Run has looked at the token and may have
+// taken off its signature.
+func TestTask_behindIAM(t *testing.T) {
+	s := newStage(t)
+	h, _, _ := s.queued(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
+	if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "queued" {
+		t.Fatalf("send = %d %s, want 200 queued", status, code)
+	}
+	if err := s.tasks.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.sim.Messages()); n != 1 {
+		t.Errorf("%d messages, want one", n)
+	}
+}
+
+// A function without a queue takes no tasks.
+func TestTask_withoutQueue(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/tasks/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001", strings.NewReader("{}")))
+	if w.Code != http.StatusNotFound {
+		t.Errorf("status %d, want 404", w.Code)
+	}
+}
+
+// A one-time password that waited behind a paused queue is not sent when it is stale,
+// and has only the rest of its time when it is not.
+func TestQueue_ttl(t *testing.T) {
+	for _, test := range []struct {
+		waited time.Duration
+		want   string // the ttl that is left; "" if it is not sent
+	}{
+		{4 * time.Minute, "360s"},
+		{20 * time.Minute, ""},
+	} {
+		s := newStage(t)
+		h, log, _ := s.queued(t, nil)
+		s.api(t, "/v2/"+stageQueue+":pause")
+		if status, code := sendBody(t, h, `{"to": "+12025550123", "text": "Your code is 1234", "otp": true}`); status != http.StatusOK || code != "queued" {
+			t.Fatalf("send = %d %s, want 200 queued", status, code)
+		}
+		s.clock.set(s.clock.now().Add(test.waited))
+		clock := s.clock.now()
+		h.now = func() time.Time { return clock }
+		s.api(t, "/v2/"+stageQueue+":resume")
+		if err := s.tasks.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, m := range s.sim.Messages() {
+			var sent struct{ TTL string }
+			if err := json.Unmarshal(m.AgentMessage, &sent); err != nil {
+				t.Fatal(err)
+			}
+			got += sent.TTL
+		}
+		if got != test.want {
+			t.Errorf("after %s: sent with ttl %q, want %q\n%s", test.waited, got, test.want, log)
+		}
+	}
+}
+
+// api calls the queue as its operator.
+func (s *stage) api(t *testing.T, path string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	if s.tasks.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil)); w.Code != http.StatusOK {
+		t.Fatalf("POST %s: %d %s", path, w.Code, w.Body)
+	}
+}
+
+// A message that could not be handed over is not said to be queued, and the answer
+// says how to send it again.
+func TestQueue_faults(t *testing.T) {
+	type answer struct {
+		Status        int
+		Code          code.Code
+		Reason        string
+		DuplicateRisk bool `json:"duplicate_risk"`
+	}
+	for _, test := range []struct {
+		name  string
+		fault tasks.Failure
+		body  string
+		want  answer
+		after string // Retry-After
+	}{
+		{"denied", tasks.Failure{Status: "PERMISSION_DENIED"}, hello, answer{500, "queue_denied", "permission_denied", false}, ""},
+		{"refused", tasks.Failure{Status: "INVALID_ARGUMENT"}, hello, answer{500, "queue_rejected", "invalid", false}, ""},
+		{"rate limited", tasks.Failure{Status: "RESOURCE_EXHAUSTED"}, hello, answer{503, "queue_unavailable", "rate_limited", false}, "10"},
+		{"away, without a key", tasks.Failure{Status: "UNAVAILABLE"}, hello, answer{503, "queue_unavailable", "unavailable", true}, "10"},
+		{
+			"away, with a key",
+			tasks.Failure{Status: "UNAVAILABLE"},
+			`{"to": "+12025550123", "text": "Hello", "idempotency_key": "k"}`,
+			answer{503, "queue_unavailable", "unavailable", false},
+			"10",
+		},
+		{"cut off", tasks.Failure{Break: true, After: true, Count: 1}, hello, answer{200, "queued", "", false}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(t)
+			_, log, url := s.queued(t, nil)
+			if test.fault.Count == 0 {
+				test.fault.Count = -1
+			}
+			s.tasks.Fail(test.fault)
+			var got answer
+			after := s.post(t, url, test.body, &got)
+			if diff := cmp.Diff(test.want, got); diff != "" || after != test.after {
+				t.Errorf("Retry-After %q, want %q; answer (-want +got):\n%s", after, test.after, diff)
+			}
+			if err := s.tasks.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if want := strings.Count(string(test.want.Code), "queued"); len(s.sim.Messages()) != want {
+				t.Errorf("%d messages, want %d", len(s.sim.Messages()), want)
+			}
+			if strings.Contains(log.String(), "2025550") || strings.Contains(log.String(), "Hello") {
+				t.Errorf("the log knows too much:\n%s", log)
+			}
+		})
+	}
+}
+
+// post sends a payload, reads the answer into v and returns Retry-After.
+func (s *stage) post(t *testing.T, url, body string, v any) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer dev"}}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err == nil {
+		err = json.Unmarshal(text, v)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return res.Header.Get("Retry-After")
+}
+
+// The log lines of a request and of its tasks are of one trace.
+func TestQueue_trace(t *testing.T) {
+	s := newStage(t)
+	const trace = "0af7651916cd43dd8448eb211c80319c"
+	for _, header := range []http.Header{
+		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-01"}},
+		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-00"}, "Tracestate": {"vendor=1"}},
+	} {
+		_, log, url := s.queued(t, map[string]*string{"GOOGLE_CLOUD_PROJECT": pointer("p")})
+		header.Set("Content-Type", "application/json")
+		header.Set("Authorization", "Bearer dev")
+		request{http.MethodPost, "/", header, []byte(hello)}.makeOnce(t, url)
+		if err := s.tasks.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(log.String(), `"logging.googleapis.com/trace":"projects/p/traces/`+trace+`"`); n != 2 {
+			t.Errorf("%d lines are of the trace, want two:\n%s", n, log)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+// Package prepare turns a payload into a message that is ready to send: decoded,
+// composed, with the settings of its source and its agent, and checked against all
+// rules. The server and the commands that check payloads without a server use it, so
+// that they never disagree. It reads no secrets and makes no requests.
+package prepare
+
+import (
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// Input is a payload as a caller sent it, or as the mapping of a source made it.
+type Input struct {
+	ContentType string
+	Body        []byte
+
+	// Key is an idempotency key for payloads that have none; it may be empty.
+	Key string
+}
+
+// UnknownAgentError is the error of a payload whose agent is not configured.
+type UnknownAgentError struct {
+	// Pointer is the JSON Pointer to the name in the payload. It is empty if the name
+	// is in the configuration of the source, or if there is no default agent.
+	Pointer string
+
+	// Names are the configured agents.
+	Names []string
+}
+
+func (e *UnknownAgentError) Error() string {
+	return "agent: expected one of " + strings.Join(e.Names, ", ")
+}
+
+// DestinationError is the error of a payload with recipients in countries that the
+// source or the agent may not send to.
+type DestinationError struct {
+	Errors payload.Errors
+}
+
+func (e *DestinationError) Error() string { return e.Errors.Error() }
+
+// Message prepares the message of one payload. The agent of the message is still to be
+// set. The zero [config.Source] is for direct calls.
+//
+// The error is a [*payload.BodyError], [payload.ErrContentType], [payload.Errors] with
+// every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
+func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*send.Message, error) {
+	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{Country: cmp.Or(from.Country, cfg.Country)})
+	if err != nil {
+		return nil, err
+	}
+	name, known := cfg.FindAgent(cmp.Or(p.Agent, from.Agent))
+	agent := cfg.Agents[name]
+	m := &send.Message{
+		AgentName: name,
+		To:        p.To,
+		ID:        p.MessageID,
+		Key:       cmp.Or(p.IdempotencyKey, in.Key),
+		Queue:     cmp.Or(from.Queue, cfg.Queue),
+		DryRun:    p.DryRun,
+		Source:    from.Name,
+	}
+	defaults := compose.Defaults{Traffic: rbm.TrafficType(cmp.Or(agent.Traffic, cfg.Traffic)), TTL: cmp.Or(agent.TTL, cfg.TTL)}
+	if m.Queue == config.NoQueue {
+		m.Queue = ""
+	}
+	if m.Queue != "" {
+		defaults.MaxDelay = queue.MaxDelay
+	}
+	m.Message, err = compose.Message(p, defaults, now)
+	switch invalid, ok := errors.AsType[payload.Errors](err); {
+	case ok && !known:
+		return nil, append(invalid, payload.Error{Pointer: p.AgentPointer, Detail: "no agent has this name"})
+	case err != nil:
+		return nil, err
+	case !known:
+		return nil, &UnknownAgentError{Pointer: p.AgentPointer, Names: slices.Sorted(maps.Keys(cfg.Agents))}
+	}
+	if err := CheckCountries(p.To, from, agent); err != nil {
+		return nil, err
+	}
+	if m.Fallback = cmp.Or(from.Fallback, agent.Fallback); m.Fallback != nil {
+		m.Payload = in.Body
+	}
+	return m, nil
+}
+
+// CheckCountries checks recipients against the countries that the source and the agent
+// may send to. The error is a [*DestinationError].
+func CheckCountries(to []payload.Recipient, from config.Source, agent config.Agent) error {
+	for _, countries := range [][]string{from.Countries, agent.Countries} {
+		if len(countries) == 0 {
+			continue // all countries are allowed, so the numbers are not looked up
+		}
+		if outside := payload.OutsideCountries(to, countries); len(outside) > 0 {
+			return &DestinationError{outside}
+		}
+	}
+	return nil
+}

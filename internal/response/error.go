@@ -1,0 +1,238 @@
+package response
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// retryAfter is the time to wait before a retry if the error names none.
+var retryAfter = map[code.Code]time.Duration{
+	code.RateLimited:         30 * time.Second,
+	code.UpstreamUnavailable: 10 * time.Second,
+	code.SecretUnavailable:   10 * time.Second,
+	code.FallbackUnavailable: 10 * time.Second,
+	code.QueueUnavailable:    10 * time.Second,
+	code.UpstreamTimeout:     1 * time.Second,
+	code.Overloaded:          1 * time.Second,
+}
+
+// Problem is an error with a known code.
+type Problem struct {
+	Code   code.Code
+	Reason string          // the cause, for codes with several causes
+	Detail string          // for the caller
+	Action string          // for the caller; empty means the action of the code
+	Errors []payload.Error // for the caller
+	Allow  string          // the allowed methods of the path, with [code.MethodNotAllowed]
+	Err    error           // for the log only
+
+	// RetryAfter is the time to wait before a retry; zero means the default of the code.
+	RetryAfter time.Duration
+}
+
+func (p *Problem) Error() string {
+	if p.Err != nil {
+		return fmt.Sprintf("%s: %v", p.Code, p.Err)
+	}
+	return string(p.Code)
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// Hide replaces the texts of err for callers that are not authenticated: they see its
+// code and the given detail only.
+func Hide(err error, detail string) error {
+	return &Problem{Code: FromError(err).Code, Detail: detail, Err: err}
+}
+
+// FromError returns the response to a request that failed with err.
+func FromError(err error) *Response {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		a := withDetail(p.Code, p.Detail, p.Err, p.RetryAfter)
+		a.Allow, a.Errors, a.Reason, a.Action = p.Allow, p.Errors, p.Reason, cmp.Or(p.Action, a.Action)
+		return a
+	}
+	if e, ok := errors.AsType[*payload.BodyError](err); ok {
+		return withDetail(code.InvalidBody, e.Detail, nil, 0)
+	}
+	if e, ok := errors.AsType[*source.MappingError](err); ok {
+		return withDetail(code.InvalidPayload, e.Detail, nil, 0)
+	}
+	if e, ok := errors.AsType[payload.Errors](err); ok {
+		return fromPayload(e)
+	}
+	if e, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
+		a := withDetail(code.UnknownAgent, "the agents of this function are: "+strings.Join(e.Names, ", "), nil, 0)
+		if e.Pointer != "" {
+			a.Errors = []payload.Error{{Pointer: e.Pointer, Detail: "no agent has this name"}}
+		}
+		return a
+	}
+	if e, ok := errors.AsType[*prepare.DestinationError](err); ok {
+		a := New(code.ForbiddenDestination)
+		a.Errors = e.Errors
+		return a
+	}
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		a := withDetail(code.Misconfigured, "", e, 0)
+		for _, p := range e.Problems {
+			a.Errors = append(a.Errors, payload.Error{Detail: p.String()})
+		}
+		return a
+	}
+	if e, ok := errors.AsType[*queue.Error](err); ok {
+		codes := map[queue.Kind]code.Code{
+			queue.NotFound: code.QueueNotFound, queue.Denied: code.QueueDenied, queue.Rejected: code.QueueRejected, queue.Unavailable: code.QueueUnavailable,
+		}
+		a := withDetail(codes[e.Kind], e.Queue, e, 0)
+		a.Reason, a.Action = e.Reason, QueueAdvice(e)
+		return a
+	}
+	if e, ok := errors.AsType[*google.SecretError](err); ok {
+		c := code.SecretInvalid
+		switch {
+		case errors.Is(e, google.ErrSecretNotFound):
+			c = code.SecretNotFound
+		case errors.Is(e, google.ErrSecretDenied):
+			c = code.SecretDenied
+		case errors.Is(e, google.ErrSecretUnavailable):
+			c = code.SecretUnavailable
+		}
+		a := withDetail(c, e.Resource, e, 0)
+		a.Reason, a.Action = e.Reason, SecretAdvice(e)
+		return a
+	}
+	if e, ok := errors.AsType[*send.LimitError](err); ok {
+		a := withDetail(code.RateLimited, fmt.Sprintf("messages_per_second of this agent is used up for the next %v; nothing was sent", e.RetryAfter), e.Err, e.RetryAfter)
+		a.Reason = "pace"
+		a.setAction(table[code.RateLimited].action,
+			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
+		return a
+	}
+	if e, ok := errors.AsType[*rbm.Error](err); ok {
+		a := withDetail(upstreamCode(e), "", err, e.RetryAfter)
+		if a.Code == code.RateLimited {
+			a.Detail = "RCS Business Messaging accepts no more messages of this agent or for this number for now"
+		}
+		if e.StatusCode != 0 {
+			a.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
+		}
+		return a
+	}
+	if errors.Is(err, payload.ErrContentType) {
+		return withDetail(code.UnsupportedMediaType, strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "), nil, 0)
+	}
+	for _, c := range []struct {
+		kind error
+		code code.Code
+		show bool // show the error to the caller; otherwise it is logged
+	}{
+		{source.ErrIdempotencyKey, code.InvalidPayload, true},
+		{source.ErrUnauthorized, code.Unauthorized, true},
+		{source.ErrSignature, code.BadSignature, true},
+		{source.ErrStale, code.StaleSignature, true},
+		{source.ErrKeys, code.SecretUnavailable, true},
+		{source.ErrBusy, code.Overloaded, false},
+		{queue.ErrExpired, code.Expired, true},
+		{queue.ErrVersion, code.Misconfigured, true},
+		{queue.ErrTask, code.InvalidPayload, true},
+		{google.ErrWaiting, code.SecretUnavailable, false},
+		{google.ErrTokenUnavailable, code.UpstreamUnavailable, false},
+		{context.DeadlineExceeded, code.UpstreamTimeout, false},
+		{context.Canceled, code.UpstreamTimeout, false},
+		{rbm.ErrInvalidPhone, code.InvalidPhone, true},
+		{rbm.ErrInvalidID, code.InvalidPayload, true},
+	} {
+		if errors.Is(err, c.kind) && c.show {
+			return withDetail(c.code, err.Error(), nil, 0)
+		} else if errors.Is(err, c.kind) {
+			return withDetail(c.code, "", err, 0)
+		}
+	}
+	if e, ok := errors.AsType[*source.SecretError](err); ok {
+		return withDetail(code.SecretInvalid, "", e, 0)
+	}
+	return withDetail(code.Internal, "", err, 0)
+}
+
+// withDetail returns a response with a detail for the caller, a cause for the log, and
+// the time to wait before a retry, if the code allows one.
+func withDetail(c code.Code, detail string, cause error, wait time.Duration) *Response {
+	a := New(c)
+	a.Detail = detail
+	if !a.OK {
+		a.Cause = cause
+	}
+	if c == code.InvalidPayload {
+		a.Action = "Fix the problem in detail and send the request again." // there is no list of errors
+	}
+	if least, ok := retryAfter[c]; ok && wait > 0 {
+		a.RetryAfter = wait
+	} else if ok {
+		a.RetryAfter = least
+	}
+	return a
+}
+
+// fromPayload returns the response to an invalid payload.
+func fromPayload(invalid payload.Errors) *Response {
+	c := code.InvalidPhone
+	for _, e := range invalid {
+		if !e.Phone {
+			c = code.InvalidPayload
+		}
+	}
+	a := New(c)
+	a.Errors = invalid
+	switch first := invalid[0]; {
+	case len(invalid) > 1:
+		a.Detail = fmt.Sprintf("%d errors", len(invalid))
+	case first.Pointer != "":
+		a.Detail = first.Pointer + ": " + first.Detail
+	default:
+		a.Detail = first.Detail
+	}
+	return a
+}
+
+// upstreamCode returns the code of an error of RBM, whatever happened after it, such as
+// a canceled request in the pause before a retry. More specific errors come first.
+func upstreamCode(e *rbm.Error) code.Code {
+	for _, c := range []struct {
+		err  error
+		code code.Code
+	}{
+		{rbm.ErrAlreadyExists, code.Duplicate},
+		{rbm.ErrAlreadyDelivered, code.AlreadyDelivered},
+		{rbm.ErrNotLaunched, code.AgentNotLaunched},
+		{rbm.ErrNotTester, code.RecipientNotTester},
+		{rbm.ErrUnreachable, code.RecipientUnreachable},
+		{rbm.ErrFeatureUnsupported, code.FeatureUnsupported},
+		{rbm.ErrInvalidArgument, code.UpstreamRejected},
+		{rbm.ErrUnauthenticated, code.UpstreamAuthFailed},
+		{rbm.ErrPermissionDenied, code.UpstreamPermissionDenied},
+		{rbm.ErrRateLimited, code.RateLimited},
+		{rbm.ErrTimeout, code.UpstreamTimeout},
+		{context.Canceled, code.UpstreamTimeout},
+		{rbm.ErrUnavailable, code.UpstreamUnavailable},
+	} {
+		if errors.Is(e, c.err) {
+			return c.code
+		}
+	}
+	return code.UpstreamRejected
+}

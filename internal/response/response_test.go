@@ -1,0 +1,178 @@
+package response
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/rcshook/rcshook/internal/code"
+)
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	for phone, want := range map[string]string{
+		"+12025550123":     "+12*******23",
+		"+4930123":         "+49***23",
+		"":                 "",
+		"+1202":            "",
+		"+491701234567890": "+49***********90",
+	} {
+		if got := Mask(phone); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", phone, got, want)
+		}
+	}
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		response *Response
+		status int
+		header http.Header
+	}{
+		{"success", New(code.Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
+		{"failure", New(code.InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
+		{
+			"a part of a second is a whole one", &Response{Status: 429, Code: code.RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,
+			http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"2"}},
+		},
+		{
+			"a stranger", New(code.Unauthorized), 401,
+			http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="rcshook"`}},
+		},
+		{
+			"another method", FromError(&Problem{Code: code.MethodNotAllowed, Allow: "GET, POST, OPTIONS"}), 405,
+			http.Header{"Content-Type": {"application/problem+json"}, "Allow": {"GET, POST, OPTIONS"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			if err := test.response.Write(w); err != nil {
+				t.Fatal(err)
+			}
+			test.header.Set("Cache-Control", "no-store")
+			test.header.Set("X-Content-Type-Options", "nosniff")
+			test.header.Set("Content-Length", strconv.Itoa(w.Body.Len()))
+			if diff := cmp.Diff(test.header, w.Header()); diff != "" {
+				t.Errorf("header (-want +got):\n%s", diff)
+			}
+			if w.Code != test.status {
+				t.Errorf("status %d, want %d", w.Code, test.status)
+			}
+			var got Response
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Code != test.response.Code || got.Status != test.status {
+				t.Errorf("body %s, %v", w.Body, err)
+			}
+		})
+	}
+}
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		codes  []code.Code
+		want   code.Code
+		ok     bool
+		status int
+		soft   int
+	}{
+		{"all accepted", []code.Code{code.Accepted, code.Accepted}, code.Accepted, true, 200, 200},
+		{"some of them before", []code.Code{code.Accepted, code.Duplicate}, code.Accepted, true, 200, 200},
+		{"all unreachable", []code.Code{code.RecipientUnreachable, code.RecipientUnreachable}, code.RecipientUnreachable, false, 422, 200},
+		{"mixed", []code.Code{code.Accepted, code.RecipientUnreachable}, code.Mixed, false, 207, 200},
+		{"failed in two ways", []code.Code{code.RateLimited, code.UpstreamUnavailable}, code.Mixed, false, 207, 503},
+		{"one to be sent again", []code.Code{code.Accepted, code.UpstreamUnavailable, code.RateLimited}, code.Mixed, false, 207, 503},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var results []*Response
+			for _, c := range test.codes {
+				results = append(results, New(c))
+			}
+			all := Join(results)
+			if all.Code != test.want || all.OK != test.ok || all.Status != test.status {
+				t.Errorf("Join(%v) = %s, ok %t, %d, want %s, ok %t, %d", test.codes, all.Code, all.OK, all.Status, test.want, test.ok, test.status)
+			}
+			if all.SetProfile(Soft); all.Status != test.soft {
+				t.Errorf("soft status %d, want %d", all.Status, test.soft)
+			}
+		})
+	}
+}
+
+// TestPanicError sees that a panic is found by its place and says nothing of its value.
+func TestPanicError(t *testing.T) {
+	t.Parallel()
+	err := func() (err error) {
+		defer func() { err = code.PanicError(recover()) }()
+		panic(errors.New("+12025550123"))
+	}()
+	if text := err.Error(); !strings.Contains(text, "response.TestPanicError") || !strings.Contains(text, "*errors.errorString") || strings.Contains(text, "555") {
+		t.Errorf("Bug = %q, want the type and the place, without the value", text)
+	}
+	if a := FromError(err); a.Code != code.Internal || a.Detail != "" {
+		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", a.Code, a.Detail)
+	}
+}
+
+func TestRequestID(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	if log := NewLog(r); uuid.Validate(log.ID) != nil {
+		t.Errorf("the request ID is %q, want a random one", log.ID)
+	}
+	r.Header.Set("Traceparent", "00-"+id+"-00f067aa0ba902b7-01")
+	if log := NewLog(r); log.ID != id {
+		t.Errorf("the request ID is %q, want that of the trace", log.ID)
+	}
+}
+
+// TestTraceInLog sees that a log line is joined to its trace where the project is
+// known: the bare ID means nothing to Cloud Logging.
+func TestTraceInLog(t *testing.T) {
+	t.Parallel()
+	const id = "4bf92f3577b34da6a3ce929d0e0e4736"
+	for project, want := range map[string]string{
+		"":    "",
+		"p-1": `"logging.googleapis.com/trace":"projects/p-1/traces/` + id + `","logging.googleapis.com/trace_sampled":true,"logging.googleapis.com/spanId":"00f067aa0ba902b7"`,
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/", nil)
+		r.Header.Set("Traceparent", "00-"+id+"-00f067aa0ba902b7-01")
+		log := NewLog(r)
+		log.Project = project
+		var lines strings.Builder
+		log.Write(t.Context(), NewLogger(&lines), New(code.Accepted), nil)
+		if line := lines.String(); want == "" && strings.Contains(line, "/trace") || !strings.Contains(line, want) || !strings.Contains(line, `"request_id":"`+id+`"`) {
+			t.Errorf("with project %q the log says %s", project, line)
+		}
+	}
+}
+
+func TestKnownPath(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/":                        "/",
+		"/messages/5a0c":           "/messages/*",
+		"/messages":                "other",
+		"/hooks/shop":              "/hooks/*",
+		"/+12025550123":            "other",
+		"/openapi.json":            "/openapi.json",
+		"/somebody@example.com/\n": "other",
+	} {
+		if got := knownPath(path); got != want {
+			t.Errorf("knownPath(%q) = %q, want %q", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package send
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// minSendTime is the time that must remain before the deadline after waiting for
+	// the rate limit; with less, the request would time out while it is sent.
+	minSendTime = time.Second
+
+	// maxSent is the number of messages that a limit remembers, about a megabyte.
+	maxSent = 8192
+)
+
+// Limit is the rate limit of one agent in this process. Retries count as much as first
+// attempts, because both are requests to RBM. The nil Limit does not limit anything.
+type Limit struct {
+	mu      sync.Mutex // a canceled reservation must be returned before the next one is made
+	limiter *rate.Limiter
+
+	known *lru.Cache[string, struct{}] // messages that RBM has accepted
+}
+
+// NewLimit returns a limit of so many messages per second, or nil for zero.
+func NewLimit(messagesPerSecond float64) *Limit {
+	if messagesPerSecond <= 0 {
+		return nil
+	}
+	known, err := lru.New[string, struct{}](maxSent)
+	if err != nil {
+		panic("send: " + err.Error()) // only a size below one is an error
+	}
+	// With a burst of more than one, the first second could hold twice as many messages.
+	return &Limit{limiter: rate.NewLimiter(rate.Limit(messagesPerSecond), 1), known: known}
+}
+
+// LimitError is the error of a message that was not sent because of the rate limit of
+// its agent.
+type LimitError struct {
+	// RetryAfter is the time after which the messages that wait now have been sent.
+	RetryAfter time.Duration
+
+	// Err is the error of the context, if the caller gave up while waiting.
+	Err error
+}
+
+func (e *LimitError) Error() string {
+	text := fmt.Sprintf("rate limit of the agent: expected a wait of at most the time left, got %v", e.RetryAfter)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+func (e *LimitError) Unwrap() error { return e.Err }
+
+// wait returns when the caller may send. If that would be too late for the deadline of
+// ctx, it returns an error at once. After an error nothing was sent.
+func (l *Limit) wait(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	reservation, delay := l.reserve(ctx)
+	if reservation == nil {
+		return &LimitError{RetryAfter: roundUp(delay)}
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		reservation.Cancel()
+		return &LimitError{RetryAfter: roundUp(reservation.Delay()), Err: ctx.Err()}
+	}
+}
+
+// reserve reserves the next time to send, after delay. It returns nil if the deadline
+// of ctx is earlier.
+func (l *Limit) reserve(ctx context.Context) (*rate.Reservation, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	reservation := l.limiter.ReserveN(now, 1)
+	delay := reservation.DelayFrom(now)
+	if deadline, ok := ctx.Deadline(); ok && delay > 0 && deadline.Sub(now) < delay+minSendTime {
+		reservation.CancelAt(now)
+		return nil, delay
+	}
+	return reservation, delay
+}
+
+// roundUp rounds to whole seconds.
+func roundUp(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+// sent reports whether RBM is known to have the message. When a caller retries a list,
+// the messages that were sent before then need no share of the rate.
+func (l *Limit) sent(to, id string) bool {
+	return l != nil && l.known.Contains(to+" "+id)
+}
+
+// remember records a message that RBM has accepted.
+func (l *Limit) remember(to, id string) {
+	if l != nil {
+		l.known.Add(to+" "+id, struct{}{})
+	}
+}

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/response"
+)
+
+// Function is the deployed function: a server that is configured by the environment
+// when the first request arrives, and that shuts down gracefully.
+type Function struct {
+	// Environ returns the settings as NAME=value, such as [os.Environ].
+	Environ func() []string
+
+	// Log receives the log lines.
+	Log io.Writer
+
+	// Transport makes all requests; nil means a transport for RBM.
+	Transport *http.Transport
+
+	requests Requests
+	onCloud  sync.Once
+
+	mu      sync.Mutex
+	handler http.Handler  // nil before the first build
+	builtAt time.Time     // when handler was built
+	retry   bool          // whether another build may succeed
+	done    chan struct{} // closed when the build in progress ends; nil if there is none
+}
+
+// retryPause is the time between two attempts to read rcshook.yaml.
+const retryPause = time.Second
+
+// ServeHTTP serves one request. On Cloud Run, which sets K_SERVICE, the first request
+// also sets up the process: SIGTERM then ends it after the requests in flight. The
+// functions framework does not handle signals.
+//
+// Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#services-env-vars
+func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.onCloud.Do(func() {
+		if os.Getenv("K_SERVICE") != "" {
+			f.requests.exitOnSignal()
+			useBundle(rootBundle)
+		}
+	})
+	f.requests.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { f.current(r).ServeHTTP(w, r) })
+}
+
+// Drain returns when no request is in flight and no new ones arrive. It returns an error
+// after 9 seconds, or when ctx ends.
+func (f *Function) Drain(ctx context.Context) error { return f.requests.Wait(ctx) }
+
+// current returns the server, or a handler that responds with the error if there is
+// none. If rcshook.yaml could not be read, a later request tries again.
+func (f *Function) current(r *http.Request) http.Handler {
+	f.mu.Lock()
+	if f.done == nil && (f.handler == nil || f.retry && time.Since(f.builtAt) >= retryPause) {
+		f.done = make(chan struct{})
+		go f.build(f.done)
+	}
+	handler, done := f.handler, f.done
+	f.mu.Unlock()
+	if done == nil {
+		return handler
+	}
+	timeout := config.DefaultTimeout
+	if cfg, err := config.FromEnviron(f.Environ()); err == nil {
+		timeout = cfg.Timeout
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		timeout = min(timeout, readyTimeout)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), beforeDeadline(r.Context(), timeout))
+	defer cancel()
+	select {
+	case <-done:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.handler
+	case <-ctx.Done():
+		return broken(&google.SecretError{
+			Kind:   google.Unavailable,
+			Reason: "unreachable",
+			Err:    fmt.Errorf("rcshook.yaml is still being read: %w", ctx.Err()),
+		}, f.Log)
+	}
+}
+
+// build builds the server and closes done. It runs in its own goroutine, because the
+// request that started it may be canceled first.
+func (f *Function) build(done chan struct{}) {
+	s, err := func() (s *Server, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = code.PanicError(v)
+			}
+		}()
+		return New(context.Background(), Options{Environ: f.Environ(), Log: f.Log, Transport: f.Transport})
+	}()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.handler, f.retry = s, false
+	if err != nil {
+		response.NewLogger(f.Log).Error("the configuration is invalid", slog.Any("cause", err))
+		f.handler = broken(err, f.Log)
+		_, f.retry = errors.AsType[*google.SecretError](err)
+	}
+	f.builtAt, f.done = time.Now(), nil
+	close(done)
+}
+
+// broken returns the handler for a configuration that cannot be used. GET / reports that
+// the function is not ready; other requests get err.
+func broken(err error, log io.Writer) http.Handler {
+	logger := response.NewLogger(log)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Request: r, w: w, profile: response.Soft}
+		serve(c, logger, "", config.DefaultTimeout, func() (*response.Response, error) {
+			switch _, secret := errors.AsType[*google.SecretError](err); {
+			case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+				res := response.Page(aboutPage{Name: "rcshook", Version: Version()})
+				res.Cause = err
+				return res, nil
+			case secret:
+				return nil, response.Hide(err, "rcshook.yaml cannot be read")
+			default:
+				return nil, err
+			}
+		})
+	})
+}
+
+// rootBundle is the first file in which crypto/x509 looks for root certificates on
+// Linux. The images of Cloud Run, which are based on Ubuntu, have all roots in it.
+const rootBundle = "/etc/ssl/certs/ca-certificates.crt"
+
+// useBundle makes crypto/x509 read only the bundle, and not also the file of each
+// certificate beside it, which would take three quarters of the first TLS handshake.
+// SSL_CERT_FILE and SSL_CERT_DIR take precedence.
+func useBundle(bundle string) {
+	const dir = "SSL_CERT_DIR"
+	if _, err := os.Stat(bundle); err == nil && os.Getenv("SSL_CERT_FILE") == "" && os.Getenv(dir) == "" {
+		os.Setenv(dir, "/nonexistent")
+	}
+}
+
+// release is the version that the linker sets: -ldflags "-X
+// github.com/rcshook/rcshook/internal/server.release=v1.2.3". A source upload has no
+// version control information.
+var release string
+
+// Version returns the version that the linker set, or that of the module, or "devel".
+var Version = sync.OnceValue(func() string {
+	version := "devel"
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "(devel)" {
+		version = cmp.Or(info.Main.Version, version)
+	}
+	return cmp.Or(release, version)
+})

@@ -1,0 +1,285 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/trace"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// hooksPath is the path above the sources.
+const hooksPath = "/hooks/"
+
+// OpenAPI is the OpenAPI 3.1 description of the HTTP interface.
+//
+//go:embed openapi.json
+var OpenAPI []byte
+
+// send serves POST /: one payload of a caller.
+func (s *Server) send(c *call) (*response.Response, error) {
+	body, err := c.readBody(maxBody)
+	if err != nil {
+		return nil, err
+	}
+	key, err := source.IdempotencyKey(c.Header)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.prepare(c.Context(), prepare.Input{ContentType: c.Header.Get("Content-Type"), Body: body, Key: key}, config.Source{})
+	if err != nil {
+		return nil, err
+	}
+	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
+}
+
+// hook serves POST /hooks/{source}: the webhook of a third party. A webhook can become
+// several messages; an error of one does not stop the others.
+func (s *Server) hook(c *call) (*response.Response, error) {
+	if c.source == nil {
+		return nil, errNoSource
+	}
+	body, err := c.readBody(maxBody)
+	if err != nil {
+		return nil, err
+	}
+	request := &source.Request{Method: c.Method, Query: c.URL.RawQuery, Header: c.Header, Body: body}
+	received, err := c.source.Receive(c.Context(), request, s.now())
+	if _, ok := errors.AsType[*source.SecretError](err); ok {
+		return nil, response.Hide(err, "the secret of this source is invalid")
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case received.Reply != nil:
+		return response.Page(json.RawMessage(received.Reply)), nil
+	case len(received.Messages) == 0:
+		return response.New(code.Ignored), nil
+	}
+	var messages []*send.Message
+	var failed []*response.Response
+	for _, mapped := range received.Messages {
+		m, err := s.prepare(c.Context(), prepare.Input(mapped), c.source.Config)
+		if err != nil {
+			failed = append(failed, response.FromError(err))
+			continue
+		}
+		messages = append(messages, m)
+	}
+	return response.FromResults(s.sender.Send(c.Context(), messages...), failed), nil
+}
+
+// handshake serves OPTIONS /hooks/{source}: the abuse protection of CloudEvents. The
+// sender may send at any rate, because each event has to be signed.
+func (s *Server) handshake(c *call) (*response.Response, error) {
+	if c.source == nil || !c.source.Handshake() || c.Header.Get("WebHook-Request-Origin") == "" {
+		return nil, &response.Problem{Code: code.Served, Allow: "POST, OPTIONS"}
+	}
+	res := response.Page(struct{}{})
+	res.Header = map[string]string{"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
+	return res, nil
+}
+
+// task serves POST /tasks/{id}: a message that waited in the queue. Cloud Tasks retries
+// a task until the status is 2xx, so only errors that can pass have another status.
+func (s *Server) task(c *call) (*response.Response, error) {
+	if s.tasks == nil {
+		return nil, &response.Problem{Code: code.NotFound, Detail: "this function has no queue"}
+	}
+	// With AllowUnauthenticated, Cloud Run has checked this token.
+	if !s.cfg.AllowUnauthenticated {
+		if err := s.tasks.Verify(c.Context(), c.Header, s.now()); err != nil {
+			return nil, err
+		}
+	}
+	body, err := c.readBody(queue.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	t, err := queue.Decode(c.PathValue("id"), body)
+	if err != nil {
+		return nil, err
+	}
+	message, encoded, err := t.Open(s.now())
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.agent(c.Context(), t.Agent)
+	if errors.Is(err, agent.ErrUnknownAgent) {
+		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message is no longer configured"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	m := &send.Message{
+		AgentName: a.Name,
+		Agent:     a,
+		Message:   &compose.Composed{Message: message, Encoded: encoded},
+		To:        []payload.Recipient{{E164: t.To}},
+		ID:        t.ID,
+		Payload:   t.Payload,
+		Source:    t.Source,
+	}
+	from, settings := s.cfg.Sources[t.Source], s.cfg.Agents[a.Name]
+	m.Fallback = cmp.Or(from.Fallback, settings.Fallback)
+	if err := prepare.CheckCountries(m.To, from, settings); err != nil {
+		return nil, err // the configuration may have changed
+	}
+	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
+}
+
+// revoke serves DELETE /messages/{id}: it revokes a message that is not delivered yet.
+func (s *Server) revoke(c *call) (*response.Response, error) {
+	query := c.URL.Query()
+	if query.Get("to") == "" {
+		return nil, invalidRequest("query parameter to: expected the recipient's number, as in /messages/ID?to=%2B12025550123")
+	}
+	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), s.cfg.Country), Query: true})
+	if err != nil {
+		return nil, err
+	}
+	name, ok := s.cfg.FindAgent(query.Get("agent"))
+	if !ok {
+		return nil, &prepare.UnknownAgentError{Names: s.agents.Names()}
+	}
+	a, err := s.agent(c.Context(), name)
+	if err != nil {
+		return nil, err
+	}
+	if !payload.IsMessageID(c.PathValue("id")) {
+		return nil, invalidRequest("message ID in the path: expected the UUID in message_id of the response to the send")
+	}
+	result := s.sender.Revoke(c.Context(), a, to, c.PathValue("id"))
+	return response.FromResult(&result), nil
+}
+
+// readyTimeout limits the readiness check of GET /.
+const readyTimeout = 5 * time.Second
+
+// aboutPage is the response to GET /.
+type aboutPage struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Ready   bool   `json:"ready"`
+}
+
+// about serves GET /: name, version and readiness. It needs no key, so the reason for
+// not being ready is only logged.
+func (s *Server) about(c *call) (*response.Response, error) {
+	ctx, cancel := context.WithTimeout(c.Context(), readyTimeout)
+	defer cancel()
+	err := s.ready(ctx)
+	res := response.Page(aboutPage{"rcshook", Version(), err == nil})
+	res.Cause = err
+	return res, nil
+}
+
+// ready reads the secrets and tokens that sending needs, which caches them.
+func (s *Server) ready(ctx context.Context) error {
+	if s.cfg.APIKeys != "" {
+		if _, err := s.agents.Secret(ctx, s.cfg.APIKeys); err != nil {
+			return err
+		}
+	}
+	for _, name := range s.agents.Names() {
+		if _, err := s.agents.Token(ctx, name); err != nil {
+			return fmt.Errorf("agent %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// describe serves GET /openapi.json.
+func (s *Server) describe(*call) (*response.Response, error) {
+	return response.Page(json.RawMessage(OpenAPI)), nil
+}
+
+// prepare prepares the message of a payload. It runs for as many payloads at a time as
+// there are processors: a large payload needs many times its size in memory while it is
+// decoded, and more parallel work would not be faster.
+func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Source) (*send.Message, error) {
+	if err := s.preparing.Acquire(ctx, 1); err != nil {
+		return nil, &response.Problem{Code: code.Overloaded, Detail: "timed out waiting to process the body: too many requests in progress", Err: err}
+	}
+	m, err := func() (*send.Message, error) {
+		defer s.preparing.Release(1)
+		return prepare.Message(in, &s.cfg, from, s.now())
+	}()
+	if err != nil {
+		return nil, err
+	}
+	m.Agent, err = s.agent(ctx, m.AgentName)
+	return m, err
+}
+
+// agent returns a configured agent, with its credentials.
+func (s *Server) agent(ctx context.Context, name string) (*send.Agent, error) {
+	a, err := s.agents.Agent(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return s.sendAs(a), nil
+}
+
+func (s *Server) sendAs(a *agent.Agent) *send.Agent {
+	return &send.Agent{
+		Name: a.Name, ID: a.ID, Region: rbm.Region(a.Region), Limit: s.limits[a.Name], Token: a.Token,
+		Renew: func(ctx context.Context) (*send.Agent, error) {
+			renewed, err := s.agents.Renew(ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			return s.sendAs(renewed), nil
+		},
+	}
+}
+
+// enqueue adds a message for one recipient to its queue.
+func (s *Server) enqueue(ctx context.Context, m *send.Message, to, id string) (*send.Task, error) {
+	at := m.Message.At
+	from := at
+	if from.IsZero() {
+		from = s.now()
+	}
+	t := queue.NewTask(m.Message.Message, m.Message.Encoded, from)
+	t.ID, t.Agent, t.To, t.Source = id, m.AgentName, to, m.Source
+	if m.Fallback != nil {
+		t.Payload = m.Payload
+	}
+	name, duplicate, err := s.queue.Add(ctx, t, queue.Place{Queue: m.Queue, At: at, Header: trace.FromContext(ctx).Header()})
+	if err != nil {
+		return nil, err
+	}
+	return &send.Task{Name: name, At: at, Duplicate: duplicate}, nil
+}
+
+// invalidRequest returns an error for problems outside of the payload; nil if there are
+// none.
+func invalidRequest(problems ...string) error {
+	var all payload.Errors
+	for _, p := range problems {
+		all = append(all, payload.Error{Detail: p})
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+var _ http.Handler = (*Server)(nil)

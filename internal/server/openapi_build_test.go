@@ -1,0 +1,400 @@
+package server_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/response"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// describe writes the whole description.
+func describe() object {
+	return object{
+		"openapi": "3.1.0",
+		"info": object{
+			"title":       "rcshook",
+			"version":     "1",
+			"summary":     "Webhooks in, RCS messages out",
+			"description": "Sends RCS messages from a simple payload through Google's RCS Business Messaging.",
+			"license":     object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
+		},
+		"servers":  []any{object{"url": "/", "description": "this function"}},
+		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
+		"paths": object{
+			"/":                      object{"get": about(), "post": send()},
+			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
+			"/messages/{message_id}": object{"delete": revoke()},
+			"/tasks/{message_id}":    object{"post": task()},
+			"/openapi.json":          object{"get": description()},
+		},
+		"components": object{
+			"schemas": object{
+				"Payload": payloadSchema(),
+				"Form":    formSchema(),
+				"Card":    cardSchema(),
+				"Button":  buttonSchema(),
+				"Event":   fieldsSchema(payload.OnEvent, "A calendar event."),
+				"Answer":  answerSchema(),
+				"Fault":   faultSchema(),
+			},
+			"parameters": object{
+				"profile": object{
+					"name": "profile", "in": "query",
+					"description": "soft acknowledges with 200 what can never succeed, for senders that would retry it for days",
+					"schema":      object{"enum": []any{"strict", "soft"}, "default": "strict"},
+				},
+			},
+			"headers": object{
+				"RequestId":  object{"description": "Finds the request in the log.", "schema": object{"type": "string"}},
+				"RetryAfter": object{"description": "Whole seconds to wait before sending again.", "schema": object{"type": "integer", "minimum": 1}},
+			},
+			"securitySchemes": object{
+				"bearer": object{"type": "http", "scheme": "bearer"},
+				"key":    object{"type": "apiKey", "in": "header", "name": "X-API-Key"},
+				"basic":  object{"type": "http", "scheme": "basic", "description": "The key is the password; the user name does not matter."},
+			},
+		},
+	}
+}
+
+func about() object {
+	return object{
+		"operationId": "about",
+		"summary":     "Who is here",
+		"security":    []any{},
+		"responses": object{"200": object{
+			"description": "The function runs; ready says whether it is set up.",
+			"headers":     object{"X-Request-Id": ref("headers/RequestId")},
+			"content": object{"application/json": object{"schema": object{
+				"type": "object", "required": []any{"name", "version", "ready"}, "additionalProperties": false,
+				"properties": object{"name": object{"const": "rcshook"}, "version": object{"type": "string"}, "ready": object{"type": "boolean"}},
+			}}},
+		}},
+	}
+}
+
+func description() object {
+	return object{
+		"operationId": "describe",
+		"summary":     "This description",
+		"security":    []any{},
+		"responses": object{"200": object{
+			"description": "OpenAPI 3.1",
+			"content":     object{"application/json": object{"schema": object{"type": "object"}}},
+		}},
+	}
+}
+
+func send() object {
+	return object{
+		"operationId": "send",
+		"summary":     "Send a message",
+		"description": "One recipient is answered with one flat object, several with one for each in results. " +
+			"A request with an idempotency key may be repeated: it arrives once.",
+		"parameters": []any{
+			ref("parameters/profile"),
+			object{
+				"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string"},
+				"description": "The same as the field idempotency_key, which goes before it.",
+			},
+		},
+		"requestBody": object{"required": true, "content": object{
+			"application/json":                  object{"schema": ref("schemas/Payload")},
+			"application/x-www-form-urlencoded": object{"schema": ref("schemas/Form")},
+			"multipart/form-data":               object{"schema": ref("schemas/Form")},
+		}},
+		"responses": responses(),
+	}
+}
+
+func hook() object {
+	answers := responses()
+	ok := answers["200"].(object)["content"].(object)
+	ok["application/json"] = object{"schema": object{
+		"description": "an answer, or what the sender asked for, such as a challenge",
+		"anyOf":       []any{ref("schemas/Answer"), object{"type": "object"}},
+	}}
+	answers["204"] = object{"description": "The same as 200, for senders that take a body for a reply."}
+	return object{
+		"operationId": "hook",
+		"summary":     "Receive the webhook of a third party",
+		"description": "The sender proves itself in its own way, as the configuration of the source says; a mapping makes messages of " +
+			"its event. What can never succeed is acknowledged with 200 and ok false.",
+		"security":    []any{},
+		"parameters":  []any{sourceParameter()},
+		"requestBody": object{"content": object{"*/*": object{}}},
+		"responses":   answers,
+	}
+}
+
+func task() object {
+	return object{
+		"operationId": "task",
+		"summary":     "Send a message that has waited in the queue",
+		"description": "For Cloud Tasks only, which proves itself with an ID token of Google for the account of the queue. " +
+			"Any answer but 2xx makes it try again, so what can never succeed is acknowledged with 200 and ok false.",
+		"security": []any{object{"bearer": []any{}}},
+		"parameters": []any{
+			object{"name": "message_id", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "also the name of the task"},
+		},
+		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}},
+		"responses":   responses(),
+	}
+}
+
+func handshake() object {
+	return object{
+		"operationId": "handshake",
+		"summary":     "Ask whether events may be sent, by the abuse protection of CloudEvents",
+		"security":    []any{},
+		"parameters":  []any{sourceParameter()},
+		"responses": object{
+			"200": object{
+				"description": "They may; WebHook-Allowed-Origin says from where.",
+				"content":     object{"application/json": object{"schema": object{"type": "object"}}},
+			},
+			"204": object{"description": "This source needs no handshake."},
+		},
+	}
+}
+
+func sourceParameter() object {
+	return object{"name": "source", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "name of the source in the configuration"}
+}
+
+func revoke() object {
+	text := object{"type": "string"}
+	return object{
+		"operationId": "revoke",
+		"summary":     "Take back a message that is not delivered yet",
+		"parameters": []any{
+			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "as the answer to the send had it"},
+			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "its recipient, with the plus sign written %2B"},
+			object{"name": "agent", "in": "query", "schema": text, "description": "the agent that sent it, if not the default one"},
+			object{"name": "country", "in": "query", "schema": text, "description": "country of a national number"},
+			ref("parameters/profile"),
+		},
+		"responses": responses(),
+	}
+}
+
+// responses has one entry for each status in the table of outcomes.
+func responses() object {
+	byStatus := map[int][]string{}
+	for _, c := range response.Codes() {
+		if status := response.New(c).Status; c != code.Served {
+			byStatus[status] = append(byStatus[status], string(c))
+		}
+	}
+	all := object{}
+	for status, codes := range byStatus {
+		slices.Sort(codes)
+		kind := "application/problem+json"
+		if status == http.StatusOK {
+			kind = "application/json"
+		}
+		headers := object{"X-Request-Id": ref("headers/RequestId")}
+		switch status {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			headers["Retry-After"] = ref("headers/RetryAfter")
+		}
+		content := object{kind: object{"schema": ref("schemas/Answer")}}
+		if status == http.StatusOK {
+			// The soft profile acknowledges failures.
+			content["application/problem+json"] = object{"schema": ref("schemas/Answer")}
+		}
+		all[strconv.Itoa(status)] = object{
+			"description": "code " + strings.Join(codes, ", "),
+			"headers":     headers,
+			"content":     content,
+		}
+	}
+	return all
+}
+
+// payloadSchema describes the fields by their names and aliases. Case and the
+// characters between words do not matter to the function, which JSON Schema cannot
+// say: so other names are let through here, and the function refuses the unknown.
+func payloadSchema() object {
+	s := fieldsSchema(payload.OnMessage, "The simplified payload. Names may be written in any case, with _, - or nothing between words.")
+	for _, f := range payload.Fields(payload.OnMessage) {
+		for _, alias := range f.Aliases {
+			s["properties"].(object)[alias] = aliasOf(f)
+		}
+	}
+	s["examples"] = []any{
+		object{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": []any{"Track|https://example.com/t/1042"}},
+	}
+	// Zapier and others wrap the object into a list.
+	return object{"anyOf": []any{s, object{"type": "array", "items": s, "minItems": 1, "maxItems": 1}}}
+}
+
+func aliasOf(f payload.Field) object {
+	s := fieldSchema(f)
+	s["description"] = "the same as " + f.Name
+	return s
+}
+
+// formSchema is the payload in a form: every value is a text.
+func formSchema() object {
+	properties := object{}
+	for _, f := range payload.Fields(payload.OnMessage) {
+		properties[f.Name] = object{"type": "string", "description": f.Meaning}
+	}
+	return object{
+		"type":                 "object",
+		"description":          "The payload as form fields: lists and objects as JSON, or flat as card1_title, button1 and so on.",
+		"properties":           properties,
+		"additionalProperties": true,
+	}
+}
+
+func buttonSchema() object {
+	return object{
+		"description": "A button: a text such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
+		"anyOf":       []any{object{"type": []any{"string", "number", "null"}}, fieldsSchema(payload.OnButton, "")},
+	}
+}
+
+func fieldsSchema(on payload.Level, about string) object {
+	properties := object{}
+	for _, f := range payload.Fields(on) {
+		properties[f.Name] = fieldSchema(f)
+	}
+	s := object{"type": "object", "properties": properties}
+	if about != "" {
+		s["description"] = about
+	}
+	return s
+}
+
+func cardSchema() object {
+	return object{
+		"description": "One card, or a text that holds it as JSON.",
+		"anyOf":       []any{object{"type": []any{"string", "null"}}, fieldsSchema(payload.OnCard, "")},
+	}
+}
+
+// fieldSchema is what a field takes: its type, a text that holds it, or null, which
+// is the same as nothing.
+func fieldSchema(f payload.Field) object {
+	text, none := object{"type": "string"}, object{"type": "null"}
+	list := func(of string) object {
+		return object{"anyOf": []any{text, object{"type": "array", "items": ref("schemas/" + of)}, object{"type": "object"}, none}}
+	}
+	one := func(of string) object { return object{"anyOf": []any{text, ref("schemas/" + of), none}} }
+	types := func(names ...any) object { return object{"type": append(names, "null")} }
+	var s object
+	switch f.Type {
+	case payload.TypeBool:
+		s = types("boolean", "string", "number")
+	case payload.TypeNumber, payload.TypeDuration:
+		s = types("number", "string")
+	case payload.TypePhones:
+		s = object{"anyOf": []any{types("number", "string"), object{"type": "array", "items": types("number", "string")}}}
+	case payload.TypeWord:
+		s = types("string", "number", "boolean")
+		var words []string
+		for _, synonyms := range f.Words {
+			words = append(words, synonyms[0])
+		}
+		s["examples"] = words
+	case payload.TypeButtons:
+		s = list("Button")
+		s["anyOf"] = append(s["anyOf"].([]any), object{"type": "number"})
+	case payload.TypeCards:
+		s = list("Card")
+	case payload.TypeCard:
+		s = one("Card")
+	case payload.TypeEvent:
+		s = one("Event")
+	case payload.TypeRaw:
+		s = types("object", "string")
+	default:
+		s = types("string", "number", "boolean")
+	}
+	s["description"] = f.Meaning
+	if len(f.Aliases) > 0 {
+		s["description"] = fmt.Sprintf("%s (also: %s)", f.Meaning, strings.Join(f.Aliases, ", "))
+	}
+	return s
+}
+
+func answerSchema() object {
+	text := object{"type": "string"}
+	return object{
+		"type":                 "object",
+		"description":          "Every answer. A failure is a problem document of RFC 9457.",
+		"required":             []any{"ok", "status", "code", "retry"},
+		"additionalProperties": false,
+		"properties": object{
+			"ok":          object{"type": "boolean"},
+			"status":      object{"type": "integer"},
+			"code":        object{"enum": slices.Sorted(maps.Keys(codes()))},
+			"retry":       object{"enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
+			"type":        object{"type": "string", "format": "uri"},
+			"title":       text,
+			"detail":      text,
+			"action":      object{"type": "string", "description": "the next step"},
+			"reason":      object{"type": "string", "description": "which of the causes behind a code"},
+			"errors":      object{"type": "array", "items": ref("schemas/Fault")},
+			"source":      object{"type": "string", "description": "whose webhook it was"},
+			"message_id":  text,
+			"to":          text,
+			"agent":       text,
+			"name":        object{"type": "string", "description": "the message's resource name at the platform; of a queued one, that of its task"},
+			"send_time":   object{"type": "string", "format": "date-time"},
+			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue has the message sent, if that was asked"},
+			"duplicate_risk": object{
+				"type":        "boolean",
+				"description": "the message may have got through, and has a random ID: send again with message_id only",
+			},
+			"upstream": object{
+				"type": "object", "additionalProperties": false, "required": []any{"status"},
+				"properties": object{"status": object{"type": "integer"}, "reason": text, "message": text},
+			},
+			"dry_run": object{
+				"type":        "object",
+				"description": "the request that was not sent; of several recipients, each result has its URL, and the message stands here",
+				"properties": object{
+					"method": text, "url": text, "bytes": object{"type": "integer"},
+					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},
+				},
+			},
+			"warnings":   object{"type": "array", "items": ref("schemas/Fault")},
+			"results":    object{"type": "array", "items": ref("schemas/Answer")},
+			"request_id": text,
+		},
+	}
+}
+
+func codes() map[string]bool {
+	set := map[string]bool{}
+	for _, code := range response.Codes() {
+		set[string(code)] = true
+	}
+	return set
+}
+
+func faultSchema() object {
+	return object{
+		"type": "object", "required": []any{"detail"}, "additionalProperties": false,
+		"properties": object{
+			"pointer": object{"type": "string", "description": "JSON Pointer to the place in what was sent"},
+			"detail":  object{"type": "string"},
+			"limit":   object{"type": "integer"},
+			"actual":  object{"type": "integer"},
+		},
+	}
+}
+
+func ref(to string) object { return object{"$ref": "#/components/" + to} }

@@ -1,0 +1,36 @@
+package server_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/server"
+)
+
+var update = flag.Bool("update", false, "write openapi.json")
+
+// TestDocument sees that openapi.json says what the tables of the code say.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	var want bytes.Buffer
+	e := json.NewEncoder(&want)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(describe()); err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile("openapi.json", want.Bytes(), 0o644); err != nil { //nolint:gosec // not a secret
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want.String(), string(server.OpenAPI)); diff != "" {
+		t.Errorf("openapi.json is not of this code; write it with go test ./internal/openapi -update (-want +got):\n%s", diff)
+	}
+}

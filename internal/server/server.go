@@ -1,0 +1,380 @@
+// Package server is the HTTP interface of rcshook. [Server.ServeHTTP] gives each request
+// one response and one log line; the handlers in handlers.go read like the path of a
+// request: authenticate, prepare, send or queue, respond.
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/trace"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+// Options configure a [Server]. Only Environ is required.
+type Options struct {
+	// Environ contains the settings as NAME=value, such as [os.Environ] returns.
+	Environ []string
+
+	// Log receives the log lines; nil means [io.Discard].
+	Log io.Writer
+
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+
+	// Retry configures the retries of requests to RBM; the zero value means the
+	// defaults.
+	Retry rbm.Retry
+
+	// Transport makes all requests; nil means a transport for RBM.
+	Transport *http.Transport
+}
+
+// Server serves the HTTP interface of rcshook. It is safe for concurrent use.
+type Server struct {
+	cfg       config.Config
+	mux       *http.ServeMux
+	agents    *agent.Directory
+	sources   *source.Directory
+	callers   *source.GoogleTokens // checks the ID tokens of callers; nil if none are accepted
+	tasks     *source.GoogleTokens // checks the ID tokens of our own tasks; nil without a queue
+	queue     *queue.Client
+	sender    *send.Sender
+	limits    map[string]*send.Limit // by agent
+	preparing *semaphore.Weighted
+	transport *http.Transport
+	log       *slog.Logger
+	now       func() time.Time
+}
+
+// New returns a server. Of all secrets it reads only the one that contains
+// rcshook.yaml, if RCSHOOK_CONFIG names one; the others are read when they are needed.
+//
+// The error is a [*config.Error] with every problem of the settings, or a
+// [*google.SecretError] if rcshook.yaml cannot be read.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{
+		mux:       http.NewServeMux(),
+		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		transport: o.Transport,
+		log:       response.NewLogger(o.Log),
+		now:       o.Now,
+	}
+	var err error
+	if s.cfg, err = config.FromEnviron(o.Environ); err != nil {
+		return nil, err
+	}
+	if s.transport == nil {
+		s.transport = rbm.NewTransport()
+		if s.cfg.RBMEndpoint != "" {
+			// A simulator or a proxy may support HTTP/1 only, which needs a connection
+			// for each concurrent request.
+			s.transport.MaxConnsPerHost = 0
+			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
+		}
+	}
+	if err := s.readFile(ctx); err != nil {
+		return nil, err
+	}
+	s.agents = agent.New(s.cfg, agent.Options{Transport: s.transport, Log: s.log})
+	if len(s.cfg.Audience) > 0 {
+		s.callers = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, s.cfg.Audience, s.cfg.Emails)
+	}
+	if s.cfg.QueueAccount != "" {
+		s.tasks = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, []string{s.cfg.URL}, []string{s.cfg.QueueAccount})
+	}
+	s.queue = queue.New(queue.Options{
+		API: s.agents.Platform(), Endpoint: s.cfg.TasksEndpoint,
+		URL: s.cfg.URL, Account: s.cfg.QueueAccount, Timeout: s.cfg.Timeout,
+	})
+	s.limits = make(map[string]*send.Limit)
+	for name, a := range s.cfg.Agents {
+		s.limits[name] = send.NewLimit(a.MessagesPerSecond)
+	}
+	s.sender = send.New(send.Options{
+		HTTP:      &http.Client{Transport: trace.Transport{Base: s.transport}},
+		Endpoint:  s.cfg.RBMEndpoint,
+		UserAgent: "rcshook/" + Version(),
+		Retry:     o.Retry,
+		Now:       s.now,
+		Enqueue:   s.enqueue,
+		Secret:    s.agents.Secret,
+		Observe:   countAttempt,
+	})
+	for _, to := range routes {
+		s.mux.Handle(to.pattern, s.handler(to))
+	}
+	s.mux.Handle("/", s.handler(route{serve: (*Server).notFound}))
+	return s, nil
+}
+
+// readFile adds rcshook.yaml to the settings. The error has every problem of the file,
+// or it is a [*google.SecretError].
+func (s *Server) readFile(ctx context.Context) error {
+	if s.cfg.File == "" {
+		s.sources = new(source.Directory)
+		return nil
+	}
+	name, data, err := agent.ReadFile(ctx, s.cfg, agent.Options{Transport: s.transport, Log: s.log})
+	if err != nil {
+		return err
+	}
+	parsed, parseErr := config.ParseFile(name, data)
+	var mergeErr, sourceErr error
+	s.cfg, mergeErr = s.cfg.With(name, parsed)
+	var agents []string
+	for name := range s.cfg.Agents {
+		agents = append(agents, name)
+	}
+	s.sources, sourceErr = source.Open(parsed.Sources, source.Options{
+		Secrets:        func(ctx context.Context, secret config.Secret) ([]byte, error) { return s.agents.Secret(ctx, secret) },
+		Agents:         agents,
+		GoogleEndpoint: s.cfg.OIDCEndpoint,
+		Transport:      s.transport,
+	})
+	return config.Join(parseErr, mergeErr, sourceErr)
+}
+
+// Close stops the background work of the server.
+func (s *Server) Close() error {
+	s.transport.CloseIdleConnections()
+	return s.agents.Close()
+}
+
+// route is one line of the HTTP interface.
+type route struct {
+	pattern string   // of [http.ServeMux]
+	key     bool     // whether callers need an API key or an ID token
+	query   []string // the query parameters
+	serve   func(*Server, *call) (*response.Response, error)
+}
+
+var routes = []route{
+	{"GET /{$}", false, nil, (*Server).about},
+	{"GET /openapi.json", false, nil, (*Server).describe},
+	{"POST /{$}", true, []string{"profile"}, (*Server).send},
+	{"POST /hooks/{source}", false, nil, (*Server).hook},
+	{"OPTIONS /hooks/{source}", false, nil, (*Server).handshake},
+	{"POST /tasks/{id}", false, nil, (*Server).task},
+	{"DELETE /messages/{id}", true, []string{"to", "agent", "country", "profile"}, (*Server).revoke},
+}
+
+// call is one request on its way to its response.
+type call struct {
+	*http.Request
+	w       http.ResponseWriter
+	log     *response.Log
+	profile response.Profile
+	source  *source.Source // of a webhook; nil for other requests
+}
+
+// ServeHTTP serves one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if escaped := strings.ToLower(r.URL.EscapedPath()); strings.Contains(escaped, "//") || strings.Contains(escaped, "%2f") ||
+		strings.Contains(escaped, "/./") || strings.Contains(escaped, "/../") {
+		// ServeMux would redirect these paths, or match an encoded slash.
+		s.handler(route{serve: func(_ *Server, c *call) (*response.Response, error) { return nil, errNotFound(c.URL.Path) }}).ServeHTTP(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// handler returns the handler of a route.
+func (s *Server) handler(to route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, timeout := s.newCall(w, r)
+		serve(c, s.log, s.cfg.Project, timeout, func() (*response.Response, error) {
+			if to.key {
+				if err := s.authenticate(c.Request); err != nil {
+					return nil, err
+				}
+				if err := c.readQuery(to.query); err != nil {
+					return nil, err
+				}
+			}
+			return to.serve(s, c)
+		})
+	}
+}
+
+// newCall returns the call of a request, and its timeout. Senders of webhooks have
+// timeouts and profiles of their own.
+func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Duration) {
+	c, timeout := &call{Request: r, w: w, profile: response.Strict}, s.cfg.Timeout
+	switch {
+	case strings.HasPrefix(r.URL.Path, queue.Path):
+		c.profile = response.Soft // Cloud Tasks retries everything that is not acknowledged
+	case strings.HasPrefix(r.URL.Path, hooksPath):
+		c.profile = response.Soft
+		if from, err := s.sources.Find(r.PathValue("source")); err == nil {
+			c.source, timeout = from, min(timeout, from.Timeout)
+			if from.Config.Profile != "" {
+				c.profile = response.Profile(from.Config.Profile)
+			}
+		}
+	}
+	return c, timeout
+}
+
+// serve writes the response of f to a call, and the log line. Panics become responses.
+func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f func() (*response.Response, error)) {
+	c.log = response.NewLog(c.Request)
+	c.log.Project = project
+	ctx, cancel := context.WithTimeout(c.Context(), beforeDeadline(c.Context(), timeout))
+	defer cancel()
+	ctx = context.WithValue(trace.NewContext(ctx, c.log.Trace), logKey{}, c.log)
+	c.Request = c.Request.WithContext(ctx)
+	body := watchBody(c.Request)
+	res, err := safely(f)
+	if err != nil {
+		res = response.FromError(err)
+	}
+	res.SetProfile(c.profile)
+	if c.source != nil {
+		res.SetSource(c.source.Name, c.source.Status)
+	}
+	res.RequestID = c.log.ID
+	body.limitRest(c.w)
+	c.log.Write(ctx, log, res, res.Write(c.w))
+}
+
+// safely calls f and returns a panic as an error.
+func safely(f func() (*response.Response, error)) (res *response.Response, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			res, err = nil, code.PanicError(v)
+		}
+	}()
+	return f()
+}
+
+type logKey struct{}
+
+// countAttempt counts a request to RBM in the log line of the request that ctx belongs to.
+func countAttempt(ctx context.Context, a rbm.Attempt) {
+	if l, ok := ctx.Value(logKey{}).(*response.Log); ok {
+		l.Attempt(a)
+	}
+}
+
+// responseTime is reserved for writing the response before the request deadline of the
+// platform.
+const responseTime = 500 * time.Millisecond
+
+// beforeDeadline shortens a timeout to the deadline of ctx. The functions framework sets
+// that deadline to the request timeout of Cloud Run.
+func beforeDeadline(ctx context.Context, timeout time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return timeout
+	}
+	left := time.Until(deadline)
+	return min(timeout, left-min(responseTime, left/2))
+}
+
+// readQuery reads the query parameter profile and refuses unknown parameters, which
+// would have no effect.
+func (c *call) readQuery(known []string) error {
+	query := c.URL.Query()
+	var problems []string
+	switch profile := response.Profile(query.Get("profile")); profile {
+	case response.Strict, response.Soft:
+		c.profile = profile
+	case "":
+	default:
+		problems = append(problems, "query parameter profile: expected strict or soft")
+	}
+	for name := range query {
+		if !slices.Contains(known, name) {
+			problems = append(problems, fmt.Sprintf("unknown query parameter; expected %s; send the fields of the payload in the body", strings.Join(known, ", ")))
+			break
+		}
+	}
+	return invalidRequest(problems...)
+}
+
+// authenticate checks the API key or the ID token of a request.
+func (s *Server) authenticate(r *http.Request) error {
+	if s.cfg.AllowUnauthenticated {
+		return nil
+	}
+	if s.callers != nil && (s.cfg.APIKeys == "" || source.IsIDToken(r.Header)) {
+		return s.callers.Verify(r.Context(), r.Header, s.now())
+	}
+	text, err := s.agents.Secret(r.Context(), s.cfg.APIKeys)
+	if err != nil {
+		return response.Hide(err, "the API keys of this function cannot be read")
+	}
+	keys := source.ParseKeys(text)
+	if keys.Empty() {
+		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys does not contain a key"}
+	}
+	return keys.Verify(r.Header)
+}
+
+// allowedMethods returns the methods that the path of r supports.
+func (s *Server) allowedMethods(r *http.Request) []string {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := s.mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
+}
+
+// notFound serves requests that no route matches: 404, 405, or 204 to OPTIONS.
+func (s *Server) notFound(c *call) (*response.Response, error) {
+	if allowed := s.allowedMethods(c.Request); len(allowed) > 0 {
+		if !slices.Contains(allowed, http.MethodOptions) {
+			allowed = append(allowed, http.MethodOptions)
+		}
+		p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
+		if c.Method == http.MethodOptions {
+			p.Code = code.Served
+		}
+		return nil, p
+	}
+	return nil, errNotFound(c.URL.Path)
+}
+
+// errNotFound returns the error for a path that does not exist.
+func errNotFound(path string) error {
+	if strings.HasPrefix(path+"/", hooksPath) {
+		return errNoSource
+	}
+	return &response.Problem{Code: code.NotFound}
+}
+
+// errNoSource is the error of a webhook for an unknown source. It does not list the
+// names, because the sender is not authenticated.
+var errNoSource = &response.Problem{
+	Code:   code.NotFound,
+	Detail: "unknown source",
+	Action: "Post to /hooks/NAME of this function, where NAME is written exactly as under sources in rcshook.yaml. " +
+		"RCSHOOK_CONFIG is the path of that file, or the secret that contains it.",
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/response"
+)
+
+func newServer(t *testing.T, environ ...string) *Server {
+	t.Helper()
+	s, err := New(t.Context(), Options{Environ: append(environ, "RCSHOOK_AGENT_ID=agent", "RCSHOOK_API_KEYS=key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestNewCall tests that a webhook has the timeout of its sender, limited by that of the
+// function.
+func TestNewCall(t *testing.T) {
+	t.Parallel()
+	for preset, want := range map[string]time.Duration{"sentry": 800 * time.Millisecond, "shopify": 4 * time.Second, "bearer": 4 * time.Second, "woocommerce": 20 * time.Second} {
+		file := filepath.Join(t.TempDir(), "rcshook.yaml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, "sources: {it: {preset: %s, secret: s3cret, map: .}}", preset), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for setting, want := range map[string]time.Duration{"": want, "RCSHOOK_TIMEOUT=10ms": 10 * time.Millisecond} {
+			s := newServer(t, "RCSHOOK_CONFIG="+file, setting)
+			r := httptest.NewRequest(http.MethodPost, "/hooks/it", nil)
+			r.SetPathValue("source", "it")
+			if c, timeout := s.newCall(nil, r); timeout != want || c.profile != response.Soft || c.source == nil {
+				t.Errorf("%s %s: timeout %v, profile %s, want %v, soft", preset, setting, timeout, c.profile, want)
+			}
+		}
+	}
+}
+
+// TestPrepare_overloaded tests that a request that times out while it waits to be
+// prepared gets a response that asks for a retry.
+func TestPrepare_overloaded(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "RCSHOOK_TIMEOUT=50ms")
+	for s.preparing.TryAcquire(1) {
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"to": "+12025550123", "text": "a"}`))
+	r.Header.Set("Authorization", "Bearer key")
+	s.ServeHTTP(w, r)
+	const detail = `"detail":"timed out waiting to process the body: too many requests in progress"`
+	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"overloaded","retry":"later"`) || !strings.Contains(body, detail) {
+		t.Errorf("%d: %s", w.Code, body)
+	}
+}
+
+func TestBeforeDeadline(t *testing.T) {
+	t.Parallel()
+	const timeout = 20 * time.Second
+	for _, test := range []struct{ left, want time.Duration }{
+		{0, timeout}, // no deadline
+		{time.Minute, timeout},
+		{timeout, timeout - responseTime},
+		{10 * time.Second, 10*time.Second - responseTime},
+		{500 * time.Millisecond, 250 * time.Millisecond},
+		{-time.Second, -500 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx := t.Context()
+			if test.left != 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, test.left)
+				defer cancel()
+			}
+			if got := beforeDeadline(ctx, timeout); got != test.want {
+				t.Errorf("with %v left: %v, want %v", test.left, got, test.want)
+			}
+		})
+	}
+}
+
+// TestUseBundle tests that the certificate files beside a bundle are ignored only if
+// the bundle exists and the environment does not configure the roots.
+func TestUseBundle(t *testing.T) {
+	bundle := filepath.Join(t.TempDir(), "bundle.crt")
+	if err := os.WriteFile(bundle, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, bundle, file, dir, want string }{
+		{"usual", bundle, "", "", "/nonexistent"},
+		{"no bundle", bundle + ".none", "", "", ""},
+		{"another file", bundle, "own.pem", "", ""},
+		{"another directory", bundle, "", "/own", "/own"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("SSL_CERT_FILE", test.file)
+			t.Setenv("SSL_CERT_DIR", test.dir)
+			if useBundle(test.bundle); os.Getenv("SSL_CERT_DIR") != test.want {
+				t.Errorf("SSL_CERT_DIR is %q, want %q", os.Getenv("SSL_CERT_DIR"), test.want)
+			}
+			if got := os.Getenv("SSL_CERT_FILE"); got != test.file {
+				t.Errorf("SSL_CERT_FILE is %q, want %q", got, test.file)
+			}
+		})
+	}
+}
