@@ -23,15 +23,15 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-// Application Default Credentials come from the environment, and the library
-// remembers for the life of a process whether there is a metadata server. So each
-// of these tests runs the agent in a process of its own, which is this test binary.
+// Application Default Credentials come from the environment, and the library detects the
+// metadata server once per process. So each of these tests runs this binary again, as a
+// child process.
 
-// childMode is the variable that makes this binary such a process. It holds the
+// childMode is the variable that turns this binary into such a child. Its value is the
 // URL of the world.
 const childMode = "AGENT_TEST_CHILD"
 
-// childReport is what the process prints.
+// childReport is the output of a child.
 type childReport struct {
 	ID, Token, Kind, Reason, Error string
 	OwnCredentials                 bool // the error is about Application Default Credentials
@@ -67,7 +67,7 @@ func runChild() int {
 	return 0
 }
 
-// child runs an agent with only these environment variables.
+// child runs an agent in a child process with these environment variables only.
 func child(t *testing.T, environ ...string) childReport {
 	t.Helper()
 	self, err := os.Executable()
@@ -94,7 +94,7 @@ func TestApplicationDefault(t *testing.T) {
 	const runAccount = "run@p-1"
 	w := loopback(t)
 	rbmKeyID := w.store()
-	var platform token.Server // of the function's own account
+	var platform token.Server // of the function's account
 	w.secrets.Authorize = func(token string) error {
 		grant, err := platform.Check(token, ownScope)
 		if err == nil && grant.Email != runAccount {
@@ -135,7 +135,7 @@ func TestApplicationDefault(t *testing.T) {
 	}
 }
 
-func TestApplicationDefault_faults(t *testing.T) {
+func TestApplicationDefault_errors(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.store()
@@ -178,12 +178,12 @@ func TestApplicationDefault_faults(t *testing.T) {
 		{"unknown type", write("unknown.json", []byte(`{"type": "`+marker+`"}`)), false, "invalid", "bad_adc"},
 		{"deleted key", deleted, true, "denied", "invalid_grant"},
 		{"deleted key for RBM", deleted, false, "invalid", "invalid_grant"},
-		{"token endpoint away", lost, true, "unavailable", "adc_unavailable"},
-		{"token endpoint away for RBM", lost, false, "", ""},
+		{"token endpoint unavailable", lost, true, "unavailable", "adc_unavailable"},
+		{"token endpoint unavailable for RBM", lost, false, "", ""},
 		{"machine without an account", host(bare), true, "denied", "no_adc"},
 		{"machine without an account for RBM", host(bare), false, "invalid", "no_adc"},
-		{"machine that forbids", host(forbidding), true, "denied", "token_refused"},
-		{"machine away", host(closed), true, "unavailable", "adc_unavailable"},
+		{"metadata server denies", host(forbidding), true, "denied", "token_refused"},
+		{"metadata server unavailable", host(closed), true, "unavailable", "adc_unavailable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -194,7 +194,7 @@ func TestApplicationDefault_faults(t *testing.T) {
 			}
 			got := child(t, childMode+"="+w.url, tt.environ, "CHILD_ID="+id)
 			if tt.environ == "X=" && got.OnGoogle {
-				t.Skip("this machine has a metadata server of Google Cloud, so there are credentials")
+				t.Skip("this machine has a metadata server of Google Cloud and therefore credentials")
 			}
 			if got.Kind != tt.kind || got.Reason != tt.reason || got.OwnCredentials != (tt.kind != "") || got.Token != "" {
 				t.Errorf("got %+v, want %s %s of the default credentials", got, tt.kind, tt.reason)
@@ -203,21 +203,21 @@ func TestApplicationDefault_faults(t *testing.T) {
 				t.Errorf("error %q, want ErrTokenUnavailable", got.Error)
 			}
 			if strings.Contains(got.Error, marker) {
-				t.Errorf("error shows %q: %+v", marker, got)
+				t.Errorf("error contains %q: %+v", marker, got)
 			}
 		})
 	}
 }
 
-// People's own credentials name the project that pays.
+// The credentials of a person contain the project that is billed.
 func TestApplicationDefault_quotaProject(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.store()
-	var paying atomic.Value
+	var billed atomic.Value
 	front := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/v1/") {
-			paying.Store(r.Header.Get("X-Goog-User-Project"))
+			billed.Store(r.Header.Get("X-Goog-User-Project"))
 		}
 		w.handler().ServeHTTP(rw, r)
 	}))
@@ -227,7 +227,7 @@ func TestApplicationDefault_quotaProject(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := child(t, childMode+"="+front.URL, "GOOGLE_APPLICATION_CREDENTIALS="+file, "GOOGLE_CLOUD_QUOTA_PROJECT=p-pays", "CHILD_ID="+idSecret)
-	if got.ID != "brand_agent" || paying.Load() != "p-pays" {
-		t.Errorf("%+v, paid by %v, want p-pays", got, paying.Load())
+	if got.ID != "brand_agent" || billed.Load() != "p-pays" {
+		t.Errorf("%+v, billed to %v, want p-pays", got, billed.Load())
 	}
 }

@@ -151,7 +151,7 @@ func TestDirectory_literals(t *testing.T) {
 	}
 	mustSend(t, w, d)
 
-	// A rejected key is an error, because there is no newer one.
+	// A rejected key without a newer one is an error.
 	w.tokens.RevokeAll()
 	renewed, err = d.Renew(t.Context(), renewed)
 	if err != nil {

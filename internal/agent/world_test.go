@@ -28,9 +28,9 @@ const (
 	ownScope  = "https://www.googleapis.com/auth/cloud-platform"
 )
 
-// own gives the function's own tokens, with which it reads secrets. Its key file
-// is the Application Default Credentials of all tests in this process; tests of
-// other ones run in a process of their own, see adc_test.go.
+// own issues the function's own tokens, with which it reads secrets. Its key file is the
+// Application Default Credentials of all tests in this process. Tests of other
+// credentials run in child processes, see adc_test.go.
 var own = new(token.Server)
 
 func TestMain(m *testing.M) {
@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// world is Google, as far as an agent sees it.
+// world has stand-ins for Google's services.
 type world struct {
 	secrets secrets.Server
 	tokens  token.Server
@@ -65,7 +65,7 @@ type world struct {
 	log strings.Builder
 }
 
-// loopback is a world on the network of this machine.
+// loopback returns a world on the network of this machine.
 func loopback(t testing.TB) *world {
 	t.Helper()
 	w := new(world)
@@ -79,8 +79,8 @@ func loopback(t testing.TB) *world {
 	return w
 }
 
-// bubble is a world without a network, for tests that make time pass. The own
-// tokens are not checked: they are made in each bubble's own time.
+// bubble returns a world without a network, for tests in a synctest bubble. It does not
+// check the function's own tokens, which are issued in the time of each bubble.
 func bubble() *world { return &world{url: "http://localhost:8081"} }
 
 func (w *world) handler() http.Handler {
@@ -91,7 +91,7 @@ func (w *world) handler() http.Handler {
 	return mux
 }
 
-// firstKey is the first key of every world: making one takes time.
+// firstKey is the first key of every world, because generating one takes time.
 var firstKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -100,12 +100,12 @@ var firstKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// keyFile is a key that this world's token endpoint accepts.
+// keyFile returns a key that this world's token endpoint accepts.
 func (w *world) keyFile() []byte {
 	return w.tokens.KeyFile(token.KeyOptions{TokenURI: w.url + "/token", PrivateKey: firstKey()})
 }
 
-// store fills both secrets with something good, and returns the ID of the key.
+// store stores valid values in both secrets, and returns the ID of the key.
 func (w *world) store() (keyID string) {
 	w.secrets.AddVersion(idSecret, []byte("brand_agent\n"))
 	return w.add(w.keyFile())
@@ -127,7 +127,7 @@ func keyIDOf(file []byte) string {
 	return id
 }
 
-// config has one agent, from secrets.
+// config returns a configuration with one agent from secrets.
 func (w *world) config() config.Config {
 	return config.Config{
 		Agents:                map[string]config.Agent{"default": {ID: idSecret, Credentials: keySecret}},
@@ -136,7 +136,7 @@ func (w *world) config() config.Config {
 	}
 }
 
-// open returns a directory that reaches this world over the network.
+// open returns a directory that logs to w.
 func (w *world) open(t testing.TB, cfg config.Config, opts agent.Options) *agent.Directory {
 	t.Helper()
 	opts.Log = slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -149,13 +149,13 @@ func (w *world) open(t testing.TB, cfg config.Config, opts agent.Options) *agent
 	return d
 }
 
-// enter returns a directory that reaches this world without a network.
+// enter returns a directory that calls the handlers of this world without a network.
 func (w *world) enter(t testing.TB, cfg config.Config) *agent.Directory {
 	t.Helper()
 	return w.open(t, cfg, agent.Options{Transport: inProcess{w.handler()}})
 }
 
-// Write takes the log.
+// Write implements [io.Writer] for the log.
 func (w *world) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -168,8 +168,8 @@ func (w *world) logged() string {
 	return w.log.String()
 }
 
-// inProcess carries requests to a handler without a network, which would keep
-// synctest from knowing that everything waits.
+// inProcess is a transport that calls a handler. A network would prevent synctest from
+// detecting that all goroutines wait.
 type inProcess struct{ http.Handler }
 
 func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -190,7 +190,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// send does what a request does: it finds the agent and gets its token.
+// send does the steps of a request: it finds the agent and gets its token.
 func send(ctx context.Context, d *agent.Directory) (*agent.Agent, string, error) {
 	a, err := d.Agent(ctx, "")
 	if err != nil {
@@ -200,7 +200,7 @@ func send(ctx context.Context, d *agent.Directory) (*agent.Agent, string, error)
 	return a, token, err
 }
 
-// mustSend is send where that must succeed with a token that is good.
+// mustSend is send with a check for success and a valid token.
 func mustSend(t *testing.T, w *world, d *agent.Directory) (*agent.Agent, string) {
 	t.Helper()
 	a, token, err := send(t.Context(), d)
@@ -222,13 +222,13 @@ func wantSecretError(t *testing.T, err, sentinel error, reason string) *google.S
 	}
 	for _, other := range []error{google.ErrSecretNotFound, google.ErrSecretDenied, google.ErrSecretInvalid, google.ErrSecretUnavailable} {
 		if other != sentinel && errors.Is(err, other) {
-			t.Errorf("error %v is also %q", err, other)
+			t.Errorf("error %v also matches %q", err, other)
 		}
 	}
 	return e
 }
 
-// clock is a time that tests move.
+// clock is a clock that tests set.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -1,6 +1,8 @@
 package tasks
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,14 +11,9 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
-
-	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rcshook/rcshook/internal/googletest"
 )
@@ -68,15 +65,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.Write(w)
 		return
 	}
-	text, err := protojson.MarshalOptions{UseEnumNumbers: strings.Contains(r.URL.RawQuery, "enum-encoding")}.Marshal(response)
-	if err != nil {
-		panic("tasks: " + err.Error())
-	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-	_, _ = w.Write(text) // the client may have disconnected
+	_ = json.NewEncoder(w).Encode(response) // the client may have disconnected
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) (proto.Message, error) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if s.Authorize != nil {
 		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		if !ok || s.Authorize(token) != nil {
@@ -99,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (proto.Message, e
 	return nil, errMethod
 }
 
-func (s *Server) serveQueue(method, name string) (proto.Message, error) {
+func (s *Server) serveQueue(method, name string) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queues[name]
@@ -119,14 +112,14 @@ func (s *Server) serveQueue(method, name string) (proto.Message, error) {
 		close(q.resumed)
 		paused = false
 	}
-	state := cloudtaskspb.Queue_RUNNING
+	state := "RUNNING"
 	if paused {
-		state = cloudtaskspb.Queue_PAUSED
+		state = "PAUSED"
 	}
-	return &cloudtaskspb.Queue{Name: name, State: state}, nil
+	return map[string]string{"name": name, "state": state}, nil
 }
 
-func (s *Server) serveTask(method, name string) (proto.Message, error) {
+func (s *Server) serveTask(method, name string) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tasks[name]
@@ -135,33 +128,75 @@ func (s *Server) serveTask(method, name string) (proto.Message, error) {
 	}
 	switch method {
 	case "GET":
-		return basicView(t.Task), nil
+		return t.basicView(), nil
 	case "POST:run":
 		select {
 		case <-t.forced:
 		default:
 			close(t.forced)
 		}
-		return basicView(t.Task), nil
+		return t.basicView(), nil
 	case "DELETE":
 		s.finish(t, false)
 		close(t.deleted)
 		s.changed()
-		return &cloudtaskspb.Task{}, nil
+		return struct{}{}, nil
 	}
 	return nil, errMethod
 }
 
 // basicView returns a task without the fields that may be large or private.
-func basicView(t *cloudtaskspb.Task) *cloudtaskspb.Task {
-	view := proto.CloneOf(t)
-	view.GetHttpRequest().Body = nil
-	view.View = cloudtaskspb.Task_BASIC
-	return view
+func (t apiTask) basicView() apiTask {
+	h := *t.HTTPRequest
+	h.Body = nil
+	t.HTTPRequest, t.View = &h, "BASIC"
+	return t
 }
 
+// apiTask is a task in requests and responses.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks#Task
+type apiTask struct {
+	Name             string          `json:"name"`
+	HTTPRequest      *httpRequest    `json:"httpRequest,omitempty"`
+	ScheduleTime     time.Time       `json:"scheduleTime,omitzero"`
+	CreateTime       time.Time       `json:"createTime,omitzero"`
+	DispatchDeadline string          `json:"dispatchDeadline,omitempty"`
+	DispatchCount    int             `json:"dispatchCount,omitempty"`
+	ResponseCount    int             `json:"responseCount,omitempty"`
+	FirstAttempt     json.RawMessage `json:"firstAttempt,omitempty"`
+	LastAttempt      json.RawMessage `json:"lastAttempt,omitempty"`
+	View             string          `json:"view,omitempty"`
+	AppEngine        json.RawMessage `json:"appEngineHttpRequest,omitempty"`
+}
+
+type httpRequest struct {
+	URL        string            `json:"url"`
+	HTTPMethod string            `json:"httpMethod,omitempty"`
+	Headers    map[string]string `json:"headers,omitempty"`
+	Body       []byte            `json:"body,omitempty"`
+	OIDCToken  *oidcToken        `json:"oidcToken,omitempty"`
+	OAuthToken json.RawMessage   `json:"oauthToken,omitempty"`
+}
+
+type oidcToken struct {
+	ServiceAccountEmail string `json:"serviceAccountEmail"`
+	Audience            string `json:"audience,omitempty"`
+}
+
+// deadline returns the time limit of one dispatch; false if it is malformed.
+func (t apiTask) deadline() (time.Duration, bool) {
+	if t.DispatchDeadline == "" {
+		return defaultDeadline, true
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSuffix(t.DispatchDeadline, "s"), 64)
+	return time.Duration(seconds * float64(time.Second)), err == nil && strings.HasSuffix(t.DispatchDeadline, "s")
+}
+
+const defaultDeadline = 10 * time.Minute
+
 // create adds a task, unless the request must fail.
-func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (proto.Message, error) {
+func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (any, error) {
 	s.mu.Lock()
 	var f *Failure
 	if len(s.failures) > 0 {
@@ -172,7 +207,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (
 		}
 	}
 	s.mu.Unlock()
-	var response proto.Message
+	var response any
 	var err error
 	if f == nil || f.After {
 		response, err = s.add(w, r, parent)
@@ -194,16 +229,21 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (
 	return nil, e
 }
 
-func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (proto.Message, error) {
+func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (any, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
 	if err != nil {
 		return nil, invalid("The request is too large.")
 	}
-	request := new(cloudtaskspb.CreateTaskRequest)
-	if err := protojson.Unmarshal(body, request); err != nil {
+	var request struct {
+		Parent string   `json:"parent"`
+		Task   *apiTask `json:"task"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	if decoder.Decode(&request) != nil {
 		return nil, invalid("Invalid JSON payload received.")
 	}
-	added := request.GetTask()
+	added := request.Task
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queues[parent]
@@ -213,26 +253,23 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (pro
 	if err := s.check(added, parent); err != nil {
 		return nil, err
 	}
-	until, taken := s.names[added.GetName()]
-	if s.tasks[added.GetName()] != nil || taken && s.now().Before(until) {
+	until, taken := s.names[added.Name]
+	if s.tasks[added.Name] != nil || taken && s.now().Before(until) {
 		return nil, &googletest.Error{Code: http.StatusConflict, Message: "The task cannot be created because a task with this name existed too recently."}
 	}
 	if s.closed {
 		return nil, &googletest.Error{Code: http.StatusServiceUnavailable, Message: "The service is currently unavailable."}
 	}
 	now := s.now()
-	added.CreateTime = timestamppb.New(now)
-	if at := added.GetScheduleTime(); at == nil || at.AsTime().Before(now) {
-		added.ScheduleTime = added.CreateTime
+	added.CreateTime = now
+	if added.ScheduleTime.Before(now) {
+		added.ScheduleTime = now
 	}
-	if added.GetDispatchDeadline() == nil {
-		added.DispatchDeadline = durationpb.New(10 * time.Minute)
-	}
-	t := &task{Task: added, queue: q, forced: make(chan struct{}), deleted: make(chan struct{})}
-	s.tasks[added.GetName()] = t
+	t := &task{apiTask: *added, queue: q, forced: make(chan struct{}), deleted: make(chan struct{})}
+	s.tasks[added.Name] = t
 	s.work.Go(func() { s.run(t) })
 	s.changed()
-	return basicView(added), nil
+	return added.basicView(), nil
 }
 
 // Limits of a task.
@@ -253,48 +290,49 @@ const maxTaskID = 500
 var taskID = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
 // check rejects tasks that the service would reject. s.mu must be held.
-func (s *Server) check(t *cloudtaskspb.Task, parent string) error {
+func (s *Server) check(t *apiTask, parent string) error {
 	if t == nil {
 		return invalid("Task must be set.")
 	}
-	id, ok := strings.CutPrefix(t.GetName(), parent+"/tasks/")
-	h := t.GetHttpRequest()
-	deadline := t.GetDispatchDeadline()
+	id, ok := strings.CutPrefix(t.Name, parent+"/tasks/")
+	h := t.HTTPRequest
+	deadline, wellFormed := t.deadline()
 	switch {
 	case !ok || len(id) > maxTaskID || !taskID.MatchString(id):
 		// The real service accepts tasks without a name; this one does not.
 		return invalid("Task.name must be below the queue, with letters, digits, - and _.")
-	case proto.Size(t) > maxTask:
-		return invalid("Task size too large: %d bytes, at most %d.", proto.Size(t), maxTask)
-	case t.GetScheduleTime() != nil && t.GetScheduleTime().AsTime().After(s.now().Add(maxAhead)):
+	case t.ScheduleTime.After(s.now().Add(maxAhead)):
 		return invalid("The ScheduleTime is too far in the future.")
-	case deadline != nil && (deadline.AsDuration() < 15*time.Second || deadline.AsDuration() > 30*time.Minute):
+	case !wellFormed || deadline < 15*time.Second || deadline > 30*time.Minute:
 		return invalid("The dispatch_deadline must be between [15s, 30m].")
-	case t.GetCreateTime() != nil || t.GetDispatchCount() != 0 || t.GetFirstAttempt() != nil:
+	case !t.CreateTime.IsZero() || t.DispatchCount != 0 || t.ResponseCount != 0 || t.FirstAttempt != nil || t.LastAttempt != nil:
 		return invalid("A field of the task is output only.")
-	case h == nil:
+	case h == nil || t.AppEngine != nil:
 		return invalid("This stand-in supports HTTP targets only.")
-	case h.GetHttpMethod() != cloudtaskspb.HttpMethod_POST && h.GetHttpMethod() != cloudtaskspb.HttpMethod_HTTP_METHOD_UNSPECIFIED:
+	case h.HTTPMethod != "POST" && h.HTTPMethod != "":
 		return invalid("This stand-in supports POST only.")
 	}
-	u, err := url.Parse(h.GetUrl())
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(h.GetUrl()) > maxURL {
+	u, err := url.Parse(h.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || len(h.URL) > maxURL {
 		return invalid("HttpRequest.url is invalid.")
 	}
 	size := 0
-	for _, name := range slices.Sorted(maps.Keys(h.GetHeaders())) {
-		size += len(name) + len(h.GetHeaders()[name])
+	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
+		size += len(name) + len(h.Headers[name])
 		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-google-") || strings.HasPrefix(lower, "x-appengine-") || lower == "host" {
 			return invalid("The header %s is reserved.", name)
 		}
 	}
-	token := h.GetOidcToken()
+	total := len(t.Name) + len(h.URL) + len(h.Body) + size
+	token := h.OIDCToken
 	switch {
+	case total > maxTask:
+		return invalid("Task size too large: %d bytes, at most %d.", total, maxTask)
 	case size > maxHeaders:
 		return invalid("The headers are too large.")
-	case h.GetOauthToken() != nil:
+	case h.OAuthToken != nil:
 		return invalid("This stand-in supports OIDC tokens only.")
-	case token != nil && !strings.Contains(token.GetServiceAccountEmail(), "@"):
+	case token != nil && !strings.Contains(token.ServiceAccountEmail, "@"):
 		return invalid("OidcToken.service_account_email is invalid.")
 	case token != nil && s.Issuer == nil:
 		return &googletest.Error{Code: http.StatusForbidden, Message: `The principal lacks IAM permission "iam.serviceAccounts.actAs" for the resource.`}

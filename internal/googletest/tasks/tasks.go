@@ -1,5 +1,5 @@
-// Package tasks is a stand-in for Cloud Tasks: an [http.Handler] that accepts tasks from
-// the official client and dispatches them.
+// Package tasks is a stand-in for Cloud Tasks: an [http.Handler] that accepts tasks by
+// its REST API and dispatches them.
 //
 // It is as strict as the real service. It checks unknown fields, names, limits and
 // times, keeps the name of an ended task reserved, and retries each task by the settings
@@ -25,9 +25,7 @@ import (
 	"sync"
 	"time"
 
-	"cloud.google.com/go/cloudtasks/apiv2/cloudtaskspb"
 	"golang.org/x/time/rate"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
@@ -82,7 +80,7 @@ type Settings struct {
 // Ended is a task that succeeded or ran out of attempts.
 type Ended struct {
 	Name     string
-	Statuses []int // of all attempts; 0 if there was no response
+	Statuses []int // of all attempts; 0 without a response
 	Done     bool  // the last response was 2xx
 }
 
@@ -95,7 +93,7 @@ type queue struct {
 }
 
 type task struct {
-	*cloudtaskspb.Task
+	apiTask
 	queue    *queue
 	forced   chan struct{} // closed to run the task now
 	deleted  chan struct{} // closed when the task is deleted
@@ -196,7 +194,7 @@ func (s *Server) Settle(ctx context.Context) error {
 		s.init()
 		left, change := 0, s.change
 		for _, t := range s.tasks {
-			if len(t.statuses) > 0 || !t.GetScheduleTime().AsTime().After(s.now()) {
+			if len(t.statuses) > 0 || !t.ScheduleTime.After(s.now()) {
 				left++
 			}
 		}
@@ -237,7 +235,7 @@ func (s *Server) run(t *task) {
 
 // wait waits until the task may be dispatched. It returns false if the task is dropped.
 func (s *Server) wait(t *task) bool {
-	timer := time.NewTimer(t.GetScheduleTime().AsTime().Sub(s.now()))
+	timer := time.NewTimer(t.ScheduleTime.Sub(s.now()))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -263,7 +261,7 @@ func (s *Server) wait(t *task) bool {
 	return t.queue.limiter.Wait(s.ctx) == nil
 }
 
-// dispatch makes one attempt. The status is 0 if there was no response.
+// dispatch makes one attempt. The status is 0 without a response.
 func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 	select {
 	case t.queue.slots <- struct{}{}:
@@ -271,18 +269,19 @@ func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 		return 0, 0
 	}
 	defer func() { <-t.queue.slots }()
-	h := t.GetHttpRequest()
-	ctx, cancel := context.WithTimeout(s.ctx, t.GetDispatchDeadline().AsDuration())
+	h := t.HTTPRequest
+	deadline, _ := t.deadline()
+	ctx, cancel := context.WithTimeout(s.ctx, deadline)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.GetUrl(), bytes.NewReader(h.GetBody()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(h.Body))
 	if err != nil {
 		return 0, 0
 	}
-	for name, value := range h.GetHeaders() {
+	for name, value := range h.Headers {
 		req.Header.Set(name, value)
 	}
-	if token := h.GetOidcToken(); token != nil {
-		req.Header.Set("Authorization", "Bearer "+s.Issuer.Token(token.GetAudience(), token.GetServiceAccountEmail(), s.now()))
+	if token := h.OIDCToken; token != nil {
+		req.Header.Set("Authorization", "Bearer "+s.Issuer.Token(token.Audience, token.ServiceAccountEmail, s.now()))
 	}
 	executions, previous := 0, ""
 	for _, status := range t.statuses {
@@ -294,10 +293,10 @@ func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 	for name, value := range map[string]string{
 		"User-Agent":                        "Google-Cloud-Tasks",
 		"X-CloudTasks-QueueName":            path.Base(t.queue.name),
-		"X-CloudTasks-TaskName":             path.Base(t.GetName()),
+		"X-CloudTasks-TaskName":             path.Base(t.Name),
 		"X-CloudTasks-TaskRetryCount":       strconv.Itoa(len(t.statuses)),
 		"X-CloudTasks-TaskExecutionCount":   strconv.Itoa(executions),
-		"X-CloudTasks-TaskETA":              strconv.FormatInt(t.GetScheduleTime().AsTime().Unix(), 10),
+		"X-CloudTasks-TaskETA":              strconv.FormatInt(t.ScheduleTime.Unix(), 10),
 		"X-CloudTasks-TaskPreviousResponse": previous,
 	} {
 		if value != "" {
@@ -323,7 +322,7 @@ func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx.Err() != nil || s.tasks[t.GetName()] != t {
+	if s.ctx.Err() != nil || s.tasks[t.Name] != t {
 		return false
 	}
 	defer s.changed()
@@ -332,23 +331,23 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 		t.first = now
 	}
 	t.statuses = append(t.statuses, status)
-	t.DispatchCount, t.ResponseCount = t.DispatchCount+1, t.ResponseCount+int32(min(status, 1))
+	t.DispatchCount, t.ResponseCount = t.DispatchCount+1, t.ResponseCount+min(status, 1)
 	set, n := t.queue.settings, len(t.statuses)
 	spent := set.Attempts >= 0 && n >= set.Attempts && (set.MaxDuration == 0 || now.Sub(t.first) >= set.MaxDuration)
 	if done := status/100 == 2; done || spent {
 		s.finish(t, done)
 		return false
 	}
-	t.ScheduleTime = timestamppb.New(now.Add(max(set.backoff(n), retryAfter)))
+	t.ScheduleTime = now.Add(max(set.backoff(n), retryAfter))
 	t.forced = make(chan struct{})
 	return true
 }
 
 // finish ends a task. s.mu must be held.
 func (s *Server) finish(t *task, done bool) {
-	delete(s.tasks, t.GetName())
-	s.names[t.GetName()] = s.now().Add(nameLifetime)
-	s.ended = append(s.ended, Ended{t.GetName(), t.statuses, done})
+	delete(s.tasks, t.Name)
+	s.names[t.Name] = s.now().Add(nameLifetime)
+	s.ended = append(s.ended, Ended{t.Name, t.statuses, done})
 }
 
 // backoff returns the pause after the n-th attempt. It doubles a number of times, then

@@ -185,7 +185,7 @@ func TestRefusals(t *testing.T) {
 	defer s.Close()
 	s.AddQueue(queueA, Settings{})
 	good := func() map[string]any {
-		return map[string]any{"name": queueA + "/tasks/1", "httpRequest": map[string]any{"url": target, "httpMethod": 1}}
+		return map[string]any{"name": queueA + "/tasks/1", "httpRequest": map[string]any{"url": target, "httpMethod": "POST"}}
 	}
 	request := func(key string, value any) func(map[string]any) {
 		return func(t map[string]any) { t["httpRequest"].(map[string]any)[key] = value }

@@ -11,10 +11,10 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-// marker stands in payloads that must not show.
+// marker is in payloads that errors and logs must not contain.
 const marker = "hunter2-marker"
 
-// edit replaces in a key file.
+// edit replaces old in a key file.
 func edit(file []byte, old, new string) []byte {
 	edited := strings.ReplaceAll(string(file), old, new)
 	if edited == string(file) {
@@ -36,23 +36,23 @@ func TestSecretError(t *testing.T) {
 	}
 	tests := []struct {
 		name   string
-		spoil  func(w *world) // a world in which all is well
+		change func(w *world) // a world without errors
 		is     error
 		reason string
 	}{
 		{"no secret", func(w *world) { w.secrets = secrets.Server{} }, google.ErrSecretNotFound, "not_found"},
 		{"denied", func(w *world) { w.secrets.Deny(keySecret) }, google.ErrSecretDenied, "permission_denied"},
-		{"token not accepted", func(w *world) { w.secrets.Authorize = func(string) error { return token.ErrUnknown } }, google.ErrSecretDenied, "unauthenticated"},
+		{"token rejected", func(w *world) { w.secrets.Authorize = func(string) error { return token.ErrUnknown } }, google.ErrSecretDenied, "unauthenticated"},
 		{"scope", func(w *world) { w.secrets.Authorize = func(string) error { return token.ErrScope } }, google.ErrSecretDenied, "scope"},
 		{"disabled", func(w *world) { w.secrets.Disable(keySecret + "/versions/latest") }, google.ErrSecretInvalid, "version_disabled"},
 		{"destroyed", func(w *world) { w.secrets.Destroy(keySecret + "/versions/1") }, google.ErrSecretInvalid, "version_destroyed"},
-		{"away", func(w *world) { w.secrets.Away(true) }, google.ErrSecretUnavailable, "unavailable"},
-		{"broken", func(w *world) { w.secrets.Fail(500, -1) }, google.ErrSecretUnavailable, "unavailable"},
+		{"unavailable", func(w *world) { w.secrets.Away(true) }, google.ErrSecretUnavailable, "unavailable"},
+		{"internal error", func(w *world) { w.secrets.Fail(500, -1) }, google.ErrSecretUnavailable, "unavailable"},
 		{"quota", func(w *world) { w.secrets.Fail(429, -1) }, google.ErrSecretUnavailable, "rate_limited"},
-		{"damaged", func(w *world) { w.secrets.Corrupt(keySecret, true) }, google.ErrSecretUnavailable, "checksum"},
+		{"checksum", func(w *world) { w.secrets.Corrupt(keySecret, true) }, google.ErrSecretUnavailable, "checksum"},
 
 		{"empty ID", id(""), google.ErrSecretInvalid, "empty"},
-		{"blank ID", id(" \n"), google.ErrSecretInvalid, "empty"},
+		{"spaces for an ID", id(" \n"), google.ErrSecretInvalid, "empty"},
 		{"words for an ID", id(marker + " two"), google.ErrSecretInvalid, "not_agent_id"},
 		{"key for an ID", id(`{"type": "` + marker + `"}`), google.ErrSecretInvalid, "not_agent_id"},
 
@@ -77,14 +77,14 @@ func TestSecretError(t *testing.T) {
 			w.secrets.AddVersion(keySecret, w.tokens.KeyFile(token.KeyOptions{TokenURI: "https://" + marker + ".example.com/token", PrivateKey: firstKey()}))
 		}, google.ErrSecretInvalid, "bad_token_uri"},
 		{"deleted key", func(w *world) { w.tokens.RevokeAll() }, google.ErrSecretInvalid, "invalid_grant"},
-		{"client refused", func(w *world) { w.tokens.Fail(401, -1) }, google.ErrSecretInvalid, "internal_failure"},
+		{"client rejected", func(w *world) { w.tokens.Fail(401, -1) }, google.ErrSecretInvalid, "internal_failure"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			w := loopback(t)
 			w.store()
-			tt.spoil(w)
+			tt.change(w)
 			d := w.open(t, w.config(), agent.Options{})
 			_, token, err := send(t.Context(), d)
 			e := wantSecretError(t, err, tt.is, tt.reason)
@@ -96,15 +96,14 @@ func TestSecretError(t *testing.T) {
 			}
 			for _, secret := range []string{marker, "MII", "BEGIN", "ya29"} {
 				if text := err.Error() + w.logged(); strings.Contains(text, secret) {
-					t.Errorf("error or log shows %q: %s", secret, text)
+					t.Errorf("error or log contains %q: %s", secret, text)
 				}
 			}
 		})
 	}
 }
 
-// Without an override, only Google's token endpoint is trusted, and no other
-// server is asked.
+// Without an override, keys are sent to Google's token endpoint only.
 func TestSecretError_tokenURI(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)

@@ -15,11 +15,11 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-// Answers that the servers of rbmtest never give. None of them may show in an
-// error: a proxy could have put anything there.
+// The following tests use responses that the stand-ins never send. An error must not
+// contain any part of them, because a proxy may have written them.
 
-// answering serves one answer to everything.
-func answering(t *testing.T, status int, body string) string {
+// serve starts a server that always sends the same response.
+func serve(t *testing.T, status int, body string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -42,7 +42,7 @@ func envelope(code int, status, message, reason string) string {
 	return string(body)
 }
 
-func TestSecretError_answers(t *testing.T) {
+func TestSecretError_responses(t *testing.T) {
 	t.Parallel()
 	page := "<html>" + marker + "</html>"
 	closed := httptest.NewServer(nil)
@@ -53,18 +53,18 @@ func TestSecretError_answers(t *testing.T) {
 		is     error
 		reason string
 	}{
-		{"API off", answering(t, 403, envelope(403, "PERMISSION_DENIED", "Secret Manager API has not been used", "SERVICE_DISABLED")), google.ErrSecretDenied, "api_disabled"},
-		{"bad name", answering(t, 400, envelope(400, "INVALID_ARGUMENT", "bad", "")), google.ErrSecretInvalid, "bad_name"},
-		{"disabled without a number", answering(t, 400, envelope(400, "FAILED_PRECONDITION", "no", "")), google.ErrSecretInvalid, "version_disabled"},
-		{"page with 403", answering(t, 403, page), google.ErrSecretUnavailable, "unavailable"},
-		{"page with 404", answering(t, 404, page), google.ErrSecretUnavailable, "unavailable"},
-		{"page with 502", answering(t, 502, page), google.ErrSecretUnavailable, "unavailable"},
-		{"page with 200", answering(t, 200, page), google.ErrSecretUnavailable, "unreachable"},
-		{"other JSON", answering(t, 200, `{"payload": {"data": "`+marker+`!"}}`), google.ErrSecretUnavailable, "unreachable"},
-		{"nothing", answering(t, 200, `{}`), google.ErrSecretInvalid, "empty"},
-		{"unknown status", answering(t, 418, envelope(418, "TEAPOT", "no", "")), google.ErrSecretUnavailable, "unavailable"},
-		{"long message", answering(t, 500, envelope(500, "INTERNAL", strings.Repeat("long ", 1000), "")), google.ErrSecretUnavailable, "unavailable"},
-		{"nobody there", closed.URL, google.ErrSecretUnavailable, "unreachable"},
+		{"API off", serve(t, 403, envelope(403, "PERMISSION_DENIED", "Secret Manager API has not been used", "SERVICE_DISABLED")), google.ErrSecretDenied, "api_disabled"},
+		{"bad name", serve(t, 400, envelope(400, "INVALID_ARGUMENT", "bad", "")), google.ErrSecretInvalid, "bad_name"},
+		{"disabled without a number", serve(t, 400, envelope(400, "FAILED_PRECONDITION", "no", "")), google.ErrSecretInvalid, "version_disabled"},
+		{"page with 403", serve(t, 403, page), google.ErrSecretUnavailable, "unavailable"},
+		{"page with 404", serve(t, 404, page), google.ErrSecretUnavailable, "unavailable"},
+		{"page with 502", serve(t, 502, page), google.ErrSecretUnavailable, "unavailable"},
+		{"page with 200", serve(t, 200, page), google.ErrSecretUnavailable, "unreachable"},
+		{"other JSON", serve(t, 200, `{"payload": {"data": "`+marker+`!"}}`), google.ErrSecretUnavailable, "unreachable"},
+		{"nothing", serve(t, 200, `{}`), google.ErrSecretInvalid, "empty"},
+		{"unknown status", serve(t, 418, envelope(418, "TEAPOT", "no", "")), google.ErrSecretUnavailable, "unavailable"},
+		{"long message", serve(t, 500, envelope(500, "INTERNAL", strings.Repeat("long ", 1000), "")), google.ErrSecretUnavailable, "unavailable"},
+		{"connection refused", closed.URL, google.ErrSecretUnavailable, "unreachable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -75,13 +75,13 @@ func TestSecretError_answers(t *testing.T) {
 			_, _, err := send(t.Context(), w.open(t, cfg, agent.Options{}))
 			wantSecretError(t, err, tt.is, tt.reason)
 			if text := err.Error(); strings.Contains(text, marker) || len(text) > 500 {
-				t.Errorf("error shows the answer: %s", text)
+				t.Errorf("error contains the response: %s", text)
 			}
 		})
 	}
 }
 
-func TestToken_answers(t *testing.T) {
+func TestToken_responses(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()
@@ -95,16 +95,16 @@ func TestToken_answers(t *testing.T) {
 		url    string
 		reason string // "" means ErrTokenUnavailable
 	}{
-		{"page", answering(t, 200, "<html>"+marker), ""},
-		{"page with 502", answering(t, 502, "<html>"+marker), ""},
-		{"no token", answering(t, 200, `{"expires_in": 3599, "x": "`+marker+`"}`), ""},
-		{"too many", answering(t, 429, `{"error": "`+marker+`"}`), ""},
-		{"timeout", answering(t, 408, `{"error": "`+marker+`"}`), ""},
-		{"nobody there", closed.URL, ""},
+		{"page", serve(t, 200, "<html>"+marker), ""},
+		{"page with 502", serve(t, 502, "<html>"+marker), ""},
+		{"no token", serve(t, 200, `{"expires_in": 3599, "x": "`+marker+`"}`), ""},
+		{"too many", serve(t, 429, `{"error": "`+marker+`"}`), ""},
+		{"timeout", serve(t, 408, `{"error": "`+marker+`"}`), ""},
+		{"connection refused", closed.URL, ""},
 		{"redirect", redirecting.URL, ""},
-		{"invalid_scope", answering(t, 400, `{"error": "invalid_scope", "error_description": "`+marker+`"}`), "invalid_scope"},
-		{"no code", answering(t, 400, `{"error": "`+marker+`!"}`), "token_refused"},
-		{"page with 403", answering(t, 403, "<html>"+marker), "token_refused"},
+		{"invalid_scope", serve(t, 400, `{"error": "invalid_scope", "error_description": "`+marker+`"}`), "invalid_scope"},
+		{"no code", serve(t, 400, `{"error": "`+marker+`!"}`), "token_refused"},
+		{"page with 403", serve(t, 403, "<html>"+marker), "token_refused"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestToken_answers(t *testing.T) {
 				t.Errorf("Token: %v, want ErrTokenUnavailable", err)
 			}
 			if strings.Contains(err.Error(), marker) {
-				t.Errorf("error shows the answer: %v", err)
+				t.Errorf("error contains the response: %v", err)
 			}
 		})
 	}
@@ -132,12 +132,12 @@ func TestToken_answers(t *testing.T) {
 	}
 }
 
-// A token whose end nobody tells is used, but not for long.
-func TestToken_unsaid(t *testing.T) {
+// A token without expires_in is used for a short time.
+func TestToken_noLifetime(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	cfg := w.config()
-	key := w.tokens.KeyFile(token.KeyOptions{TokenURI: answering(t, 200, `{"access_token": "forever"}`), PrivateKey: firstKey()})
+	key := w.tokens.KeyFile(token.KeyOptions{TokenURI: serve(t, 200, `{"access_token": "forever"}`), PrivateKey: firstKey()})
 	cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
 	if _, token, err := send(t.Context(), w.open(t, cfg, agent.Options{})); token != "forever" || err != nil {
 		t.Errorf("Token = %q, %v, want forever", token, err)
