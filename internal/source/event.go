@@ -20,8 +20,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/itchyny/gojq"
-
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/payload"
 )
@@ -118,8 +116,11 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
 		return nil, err
 	} else if len(replies) > 0 {
-		reply, err := gojq.Marshal(replies[0])
-		return &Received{Reply: reply}, err
+		reply, err := mapping.Encode(replies[0], maxPayload)
+		if err != nil {
+			return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the reply is longer than %d KiB", maxPayload>>10)}
+		}
+		return &Received{Reply: reply}, nil
 	}
 	events := []any{body}
 	if s.events != nil {
