@@ -1,10 +1,10 @@
-// Signs webhooks with the vendors' own libraries, and checks with them those that
-// were signed elsewhere:
+// Signs webhooks with the vendors' own libraries, and verifies the webhooks on stdin with
+// them:
 //
 //   stdin   [{preset, secret, url, query, headers, body}]
-//   stdout  {"signed": [the same shape], "verified": {preset: true or why not}}
+//   stdout  {"signed": [the same shape], "verified": {preset: true or an error}}
 //
-// Header names on stdin are in lower case. Bodies are texts.
+// Header names on stdin are in lower case.
 
 import { createHash } from "node:crypto";
 import { text } from "node:stream/consumers";
@@ -19,7 +19,7 @@ import Stripe from "stripe";
 import { Webhook as Svix } from "svix";
 import twilio from "twilio";
 
-// Not one of the exports; a path of its own is no export.
+// An absolute path, because the package does not export this file.
 const { createSHA256HMAC } = await import("./node_modules/@shopify/shopify-api/dist/esm/runtime/crypto/utils.mjs");
 
 const now = new Date();
@@ -47,7 +47,7 @@ function standard(library, prefix) {
 }
 
 async function signed() {
-  const stripeSecret = "whsec_" + secret; // used as it is
+  const stripeSecret = "whsec_" + secret; // not decoded
   const params = { From: "+12025550123", Body: "Größe 👟", MessageSid: "SM1", AccountSid: "AC1" };
   const hash = `bodySHA256=${createHash("sha256").update(body).digest("hex")}`;
   const millis = now.getTime();
