@@ -36,21 +36,19 @@ locals {
     for file in flatten([for pattern in local.upload_patterns : tolist(fileset(local.root, pattern))]) : file
     if !endswith(file, "_test.go")
   ])
-  uploaded_folders = toset([for file in local.uploaded : dirname(file)])
-
-  # Whole folders, and the other files of the folders above. The folder .git has too many files to list.
-  files    = [for file in fileset(local.root, "**") : file if !startswith(file, ".git/")]
-  excluded = setsubtract(local.files, local.uploaded)
-  excludes = concat([".git/**"], sort(distinct([
-    for file in local.excluded : contains(local.uploaded_folders, dirname(file)) ? file : "${dirname(file)}/*"
-  ])))
 }
 
 data "archive_file" "source" {
   type        = "zip"
-  source_dir  = local.root
   output_path = "${path.root}/.terraform/${var.name}-source.zip"
-  excludes    = local.excludes
+
+  dynamic "source" {
+    for_each = local.uploaded
+    content {
+      filename = source.value
+      content  = file("${local.root}/${source.value}")
+    }
+  }
 }
 
 resource "google_storage_bucket" "source" {

@@ -8,7 +8,7 @@ terraform {
     }
     archive = {
       source  = "hashicorp/archive"
-      version = ">= 2.5" # excludes can contain patterns
+      version = ">= 2.5"
     }
   }
 }
