@@ -1,5 +1,6 @@
-// Package deploytest builds the function as the buildpack of Cloud Run functions
-// does, without an account, and runs what comes out.
+// Package deploytest tests the files in deploy without an account. It builds the function
+// as the buildpack of Cloud Run functions does, and runs the deployment script with a
+// replacement for gcloud.
 package deploytest
 
 import (
@@ -28,11 +29,11 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestDeployedFunction uploads, builds and starts the function, and sends one
-// message with it.
+// TestDeployedFunction builds the function from the uploaded files, starts it, and sends
+// a message.
 func TestDeployedFunction(t *testing.T) {
 	t.Parallel()
-	function := build(t, upload(t, "."))
+	function := builtFunction(t)
 
 	sim := platform.New(new(rbmtest.Simulator))
 	server := httptest.NewServer(sim)
@@ -44,9 +45,9 @@ func TestDeployedFunction(t *testing.T) {
 		status          int
 		code            string
 	}{
-		{"a good message", "key", `{"to": "+12025550123", "text": "deployed"}`, 200, "accepted"},
-		{"a bad message", "key", `{"to": "+12025550123"}`, 422, "invalid_payload"},
-		{"a stranger", "guess", `{"to": "+12025550123", "text": "deployed"}`, 401, "unauthorized"},
+		{"valid message", "key", `{"to": "+12025550123", "text": "deployed"}`, 200, "accepted"},
+		{"invalid message", "key", `{"to": "+12025550123"}`, 422, "invalid_payload"},
+		{"wrong key", "guess", `{"to": "+12025550123", "text": "deployed"}`, 401, "unauthorized"},
 	} {
 		status, code := post(t, url, test.key, test.body)
 		if status != test.status || code != test.code {
@@ -54,23 +55,23 @@ func TestDeployedFunction(t *testing.T) {
 		}
 	}
 	if got, want := get(t, url), `{"name":"rcshook","version":"v1.2.3","ready":true}`; got != want {
-		t.Errorf("GET / answers %s, want %s", got, want)
+		t.Errorf("GET / returned %s, want %s", got, want)
 	}
 	if got := sim.Messages(); len(got) != 1 || got[0].To != "+12025550123" {
-		t.Errorf("the simulator got %d messages, want the good one", len(got))
+		t.Errorf("the simulator received %d messages, want the valid one", len(got))
 	}
-	t.Run("SIGTERM", func(t *testing.T) { endsGracefully(t, function) })
+	t.Run("SIGTERM", func(t *testing.T) { checkShutdown(t, function) })
 }
 
-// endsGracefully sees that SIGTERM lets the function finish what is in flight, and
-// answer what still comes, before it ends the process.
-func endsGracefully(t *testing.T, function string) {
-	sim := platform.New(new(rbmtest.Simulator))
-	begun, released := make(chan struct{}, 100), make(chan struct{})
+// checkShutdown checks that the function, after SIGTERM, finishes the request in flight and
+// still responds to others before it exits.
+func checkShutdown(t *testing.T, function string) {
+	sim := new(rbmtest.Simulator)
+	started, released := make(chan struct{}, 100), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/agentMessages") {
-			begun <- struct{}{}
+			started <- struct{}{}
 			<-released
 		}
 		sim.ServeHTTP(w, r)
@@ -79,45 +80,65 @@ func endsGracefully(t *testing.T, function string) {
 	p := start(t, function, environment(t, sim, server.URL))
 
 	var to []string
-	for i := range 100 { // so that the answer does not fit into a buffer
+	for i := range 100 { // enough for a response larger than a buffer
 		to = append(to, fmt.Sprintf(`"+1202555%04d"`, 2000+i))
 	}
-	type answer struct {
+	type result struct {
 		status int
 		code   string
 	}
-	answered := make(chan answer, 1)
+	results := make(chan result, 1)
 	go func() {
-		defer close(answered)
+		defer close(results)
 		status, code := post(t, p.url, "key", `{"text": "Hello", "to": [`+strings.Join(to, ",")+`]}`)
-		answered <- answer{status, code}
+		results <- result{status, code}
 	}()
-	<-begun
+	<-started
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	for closing := false; !closing; { // until the function has got it
+	for closing := false; !closing; { // until the function received the signal
 		res, err := http.Get(p.url)
 		if err != nil || res.StatusCode != http.StatusOK {
-			t.Fatalf("a request while the function ends: %v, %v", res, err)
+			t.Fatalf("request during shutdown: %v, %v", res, err)
 		}
 		res.Body.Close()
 		closing = res.Close
 	}
 	release()
-	if got := <-answered; got != (answer{200, "accepted"}) || len(sim.Messages()) != len(to) {
-		t.Errorf("the request in flight: %v, and %d messages", got, len(sim.Messages()))
+	if got := <-results; got != (result{200, "accepted"}) || len(sim.Messages()) != len(to) {
+		t.Errorf("request in flight: %v, and %d messages", got, len(sim.Messages()))
 	}
 	<-p.ended
 	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
-		t.Errorf("the function ended with %v, want by SIGTERM", p.cmd.ProcessState)
+		t.Errorf("the function exited with %v, want SIGTERM", p.cmd.ProcessState)
 	}
 }
 
-// TestWrongTarget holds us to the name that deployments use.
+// function builds the function once for all tests.
+var function struct {
+	sync.Mutex
+	program string
+}
+
+func builtFunction(t *testing.T) string {
+	t.Helper()
+	function.Lock()
+	defer function.Unlock()
+	if function.program == "" {
+		program := build(t, upload(t, "."))
+		function.program = filepath.Join(programs, "function")
+		if err := os.Rename(program, function.program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return function.program
+}
+
+// TestWrongTarget checks that the function has only the name that deployments use.
 func TestWrongTarget(t *testing.T) {
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), build(t, upload(t, ".")))
+	cmd := exec.CommandContext(t.Context(), builtFunction(t))
 	cmd.Env = append(os.Environ(), "FUNCTION_TARGET=Sent", "PORT="+freePort(t))
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
@@ -126,17 +147,18 @@ func TestWrongTarget(t *testing.T) {
 	}
 }
 
-// TestSecondPackageInRoot sees that the check of the root folder can fail.
+// TestSecondPackageInRoot checks that onePackage can fail.
 func TestSecondPackageInRoot(t *testing.T) {
 	t.Parallel()
-	dir := upload(t, ".")
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "first.go"), "package rcshook\n")
 	write(t, filepath.Join(dir, "second.go"), "package rcshook_test\n")
 	if err := onePackage(dir); err == nil {
-		t.Error("two packages in the root folder passed")
+		t.Error("onePackage accepted two packages")
 	}
 }
 
-// build does what the buildpack does with an upload; it returns the program.
+// build builds the uploaded files in dir as the buildpack does, and returns the program.
 //
 // Buildpack: https://github.com/GoogleCloudPlatform/buildpacks/tree/main/cmd/go/functions_framework
 func build(t *testing.T, dir string) string {
@@ -165,24 +187,35 @@ func main() {
 	}
 }
 `, module))
-	if os.Getenv("RCSHOOKTEST_NETWORK") != "" {
+	if inCI {
 		run(t, dir, "go", "mod", "tidy")
 	} else {
-		t.Log("go mod tidy is left out: it needs the network, and RCSHOOKTEST_NETWORK is not set")
+		t.Log("go mod tidy was skipped: it needs the network, and RCSHOOKTEST_NETWORK is not set")
 	}
 	program := filepath.Join(dir, "main")
 	run(t, dir, "go", "build", "-ldflags", linkerFlags(t), "-o", program, "./functions.local/app")
 	return program
 }
 
-// linkerFlags are those that deployments have the buildpack use, for the version
-// v1.2.3.
+// inCI reports whether the tests run in .ci/run, with the network and enough time.
+var inCI = os.Getenv("RCSHOOKTEST_NETWORK") != ""
+
+// quick removes flags from a build command outside of CI. With these flags, all packages of
+// the standard library and all dependencies are compiled again, which takes a minute.
+func quick(command string) string {
+	if inCI {
+		return command
+	}
+	return strings.NewReplacer("CGO_ENABLED=0 ", "", "-trimpath ", "").Replace(command)
+}
+
+// linkerFlags returns the linker flags of deployments, for the version v1.2.3.
 func linkerFlags(t *testing.T) string {
 	t.Helper()
 	find := func(file, pattern, version string) string {
 		m := regexp.MustCompile(pattern).FindStringSubmatch(read(t, file))
 		if m == nil || !strings.Contains(m[1], version) {
-			t.Fatalf("%s builds without %s", file, version)
+			t.Fatalf("%s does not set the version %s", file, version)
 		}
 		return strings.Replace(m[1], version, "v1.2.3", 1)
 	}
@@ -194,8 +227,8 @@ func linkerFlags(t *testing.T) string {
 	return script
 }
 
-// onePackage is the check of the buildpack that every Go file in the root folder,
-// tests and ignored ones included, belongs to one package.
+// onePackage repeats a check of the buildpack: all Go files in the root folder, including
+// tests and ignored files, must belong to one package.
 func onePackage(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil || len(files) == 0 {
@@ -217,8 +250,8 @@ func onePackage(dir string) error {
 	return nil
 }
 
-// environment has the settings of a deployment, pointed at sim.
-func environment(t *testing.T, sim *platform.Platform, url string) []string {
+// environment returns the settings of a deployment that uses sim.
+func environment(t *testing.T, sim *rbmtest.Simulator, url string) []string {
 	t.Helper()
 	env := sim.Provision(url)
 	adc := filepath.Join(t.TempDir(), "adc.json")
@@ -231,14 +264,14 @@ func environment(t *testing.T, sim *platform.Platform, url string) []string {
 	)
 }
 
-// A process is a program that serves the function.
+// A process is a running function.
 type process struct {
 	url   string
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// start runs the program until the test ends, and sees that SIGTERM ends it.
+// start runs the program until the end of the test, and checks that SIGTERM ends it.
 func start(t *testing.T, program string, env []string) *process {
 	t.Helper()
 	port := freePort(t)
@@ -261,7 +294,7 @@ func start(t *testing.T, program string, env []string) *process {
 		}
 		for line := range bytes.Lines(stderr.Bytes()) {
 			if len(bytes.TrimSpace(line)) > 0 && !json.Valid(line) {
-				t.Errorf("this line of the log is no JSON: %s", line)
+				t.Errorf("log line is not JSON: %s", line)
 			}
 		}
 	})
@@ -269,7 +302,7 @@ func start(t *testing.T, program string, env []string) *process {
 	return &process{"http://127.0.0.1:" + port + "/", cmd, ended}
 }
 
-// awaitPort waits until the program listens or has ended.
+// awaitPort waits until the program listens or exits.
 func awaitPort(t *testing.T, port string, ended <-chan struct{}) {
 	t.Helper()
 	for tick := time.NewTicker(10 * time.Millisecond); ; {
@@ -279,7 +312,7 @@ func awaitPort(t *testing.T, port string, ended <-chan struct{}) {
 		}
 		select {
 		case <-ended:
-			t.Fatal("the function ended before it listened")
+			t.Fatal("the function exited before it listened")
 		case <-tick.C:
 		}
 	}
@@ -298,16 +331,16 @@ func post(t *testing.T, url, key, body string) (status int, code string) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var answer struct{ Code string }
-	if err := json.NewDecoder(bufio.NewReader(io.LimitReader(res.Body, 1<<20))).Decode(&answer); err != nil {
+	var response struct{ Code string }
+	if err := json.NewDecoder(bufio.NewReader(io.LimitReader(res.Body, 1<<20))).Decode(&response); err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, answer.Code
+	return res.StatusCode, response.Code
 }
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	res, err := http.Get(url) //nolint:gosec // the test's own
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

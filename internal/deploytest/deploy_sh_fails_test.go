@@ -7,65 +7,65 @@ import (
 	"testing"
 )
 
-// TestScriptPatience sees that it waits until a new account is known everywhere.
-func TestScriptPatience(t *testing.T) {
+// TestScriptRetry checks that the script retries until a new account is visible everywhere.
+func TestScriptRetry(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	c.env = append(c.env, "FAIL_BINDINGS=2")
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
 	if got := len(c.state().Access); got != 4 {
-		t.Errorf("there are %d bindings, want 4", got)
+		t.Errorf("got %d bindings, want 4", got)
 	}
 }
 
-// TestScriptRefusals sees that mistakes are told before anything is changed.
-func TestScriptRefusals(t *testing.T) {
+// TestScriptInvalid checks that the script reports mistakes before it changes anything.
+func TestScriptInvalid(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		stdin string
 		args  []string
 		code  int
-		says  string
+		want  string
 	}{
-		{"nothing to ask", "", nil, 1, "use --agent-id-file"},
+		{"no input", "", nil, 1, "use --agent-id-file"},
 		{"no key", agentID + "\n", nil, 1, "use --key-file"},
-		{"blank agent ID", " \n", nil, 1, "agent ID is empty"},
-		{"no such key", agentID + "\n/nowhere/key.json\n", nil, 1, "/nowhere/key.json cannot be read"},
-		{"swapped", "", []string{"--key-file", "deploy/deploy.sh"}, 1, "not the key of a service account"},
+		{"empty agent ID", " \n", nil, 1, "agent ID is empty"},
+		{"no such key", agentID + "\n/nowhere/key.json\n", nil, 1, "cannot read /nowhere/key.json"},
+		{"swapped", "", []string{"--key-file", "deploy/deploy.sh"}, 1, "not a service-account key"},
 		{"unknown option", "", []string{"--projekt=x"}, 2, "unknown option --projekt"},
 		{"unknown option at the end", "", []string{"--dry-run", "--foo"}, 2, "unknown option --foo"},
 		{"no value", "", []string{"--region"}, 2, "--region needs a value"},
-		{"number of a project", "", []string{"--project", "12345678"}, 2, "--project is the ID"},
-		{"open to everybody", "", []string{"--access", "iam", "--invoker", "allUsers"}, 2, "use --access keys"},
-		{"invoker of a public address", "", []string{"--invoker", "user:a@example.com"}, 2, "goes with --access iam"},
-		{"secret as a setting", "", []string{"--set", "RCSHOOK_API_KEYS=abc"}, 2, "--set takes"},
+		{"number of a project", "", []string{"--project", "12345678"}, 2, "--project must be a project ID"},
+		{"public with iam", "", []string{"--access", "iam", "--invoker", "allUsers"}, 2, "use --access keys"},
+		{"invoker with keys", "", []string{"--invoker", "user:a@example.com"}, 2, "needs --access iam"},
+		{"secret as a setting", "", []string{"--set", "RCSHOOK_API_KEYS=abc"}, 2, "--set must be"},
 		{"region of RCS", "", []string{"--rcs-region", "eu"}, 2, "us, europe or asia"},
-		{"concurrency", "", []string{"--concurrency", "many"}, 2, "are numbers"},
+		{"concurrency", "", []string{"--concurrency", "many"}, 2, "must be numbers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
 			out, err := c.try(test.stdin, test.args...)
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != test.code || !strings.Contains(out, test.says) {
-				t.Errorf("got %v, want exit code %d and %q:\n%s", err, test.code, test.says, out)
+			if !errors.As(err, &exit) || exit.ExitCode() != test.code || !strings.Contains(out, test.want) {
+				t.Errorf("got %v, want exit code %d and %q:\n%s", err, test.code, test.want, out)
 			}
 			if got := c.state(); len(got.Accounts)+len(got.Secrets)+len(got.Access) > 0 {
-				t.Errorf("something was changed: %+v", got)
+				t.Errorf("the project was changed: %+v", got)
 			}
 		})
 	}
 }
 
-// TestScriptFailures sees that whatever goes wrong at Google ends the script there, with
-// the words of gcloud.
+// TestScriptFailures checks that the script exits at the first failure of gcloud, with the
+// error of gcloud.
 func TestScriptFailures(t *testing.T) {
 	t.Parallel()
 	const denied = "PERMISSION_DENIED: Permission denied on resource (or it may not exist)."
 	for _, test := range []struct {
-		command, words string
-		args           []string
+		command, stderr string
+		args            []string
 	}{
 		{"config get-value project", "There was a problem refreshing your current auth tokens", nil},
 		{"config get-value run/region", "Property file cannot be read", nil},
@@ -83,26 +83,26 @@ func TestScriptFailures(t *testing.T) {
 		t.Run(test.command, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
-			answers := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+			input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
 			c.file("project.json", `{"Public": true, "Secrets": {}}`)
-			c.env = append(c.env, "FAIL="+test.command+": "+test.words)
-			out, err := c.try(answers, test.args...)
+			c.env = append(c.env, "FAIL="+test.command+": "+test.stderr)
+			out, err := c.try(input, test.args...)
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, test.words) {
-				t.Errorf("got %v, want exit code 1 and %q:\n%s", err, test.words, out)
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, test.stderr) {
+				t.Errorf("got %v, want exit code 1 and %q:\n%s", err, test.stderr, out)
 			}
 			if calls := c.calls(); !strings.HasPrefix(calls[len(calls)-1], test.command) {
-				t.Errorf("it went on with gcloud %s", calls[len(calls)-1])
+				t.Errorf("the script continued with gcloud %s", calls[len(calls)-1])
 			}
 		})
 	}
 }
 
-// TestScriptAbsent sees that it goes on where gcloud says, in whichever words, that
-// something is not there yet.
-func TestScriptAbsent(t *testing.T) {
+// TestScriptMissing checks that the script continues if gcloud reports, with any of its
+// errors, that a resource does not exist yet.
+func TestScriptMissing(t *testing.T) {
 	t.Parallel()
-	for name, absent := range map[string][]string{
+	for name, missing := range map[string][]string{
 		"new project": {
 			"secrets versions list: PERMISSION_DENIED: Secret Manager API has not been used in project 123456789012 before or it is disabled.",
 			"iam service-accounts describe: NOT_FOUND: Unknown service account. This command is authenticated as n@example.com",
@@ -117,10 +117,10 @@ func TestScriptAbsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
-			c.env = append(c.env, "FAIL="+strings.Join(absent, "\n"))
+			c.env = append(c.env, "FAIL="+strings.Join(missing, "\n"))
 			out := c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--queue", "--access", "iam")
 			if strings.Contains(out, "ERROR") {
-				t.Errorf("it is alarmed by what is as it should be:\n%s", out)
+				t.Errorf("the script prints an error:\n%s", out)
 			}
 		})
 	}

@@ -18,8 +18,8 @@ const (
 	serviceKey = `{"type": "service_account", "private_key": "PRIVATE"}`
 )
 
-// TestScriptRehearsal runs what a stranger would run first, without gcloud.
-func TestScriptRehearsal(t *testing.T) {
+// TestScriptDryRun runs the script without gcloud.
+func TestScriptDryRun(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	c.remove("gcloud")
@@ -29,36 +29,36 @@ func TestScriptRehearsal(t *testing.T) {
 		"+ gcloud secrets create rcshook-credentials --project=my-project",
 		"+ gcloud secrets versions add rcshook-credentials --project=my-project --data-file=KEY.json",
 		"+ gcloud run deploy rcshook --project=my-project --region=us-central1",
-		"This was a rehearsal: nothing was done.",
+		"Dry run: nothing was changed.",
 	} {
 		if !strings.Contains(out, want) {
-			t.Errorf("the rehearsal does not print %q:\n%s", want, out)
+			t.Errorf("the dry run does not print %q:\n%s", want, out)
 		}
 	}
 	if calls := c.calls(); len(calls) > 0 {
-		t.Errorf("the rehearsal ran %v", calls)
+		t.Errorf("the dry run called gcloud: %v", calls)
 	}
 }
 
-// TestScriptFirst deploys to an empty project, and again.
-func TestScriptFirst(t *testing.T) {
+// TestScriptTwice deploys to an empty project, and again.
+func TestScriptTwice(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	out := c.deploy("", "--agent-id-file", c.file("id", agentID), "--key-file", c.file("key.json", serviceKey))
 
-	made := c.state()
+	first := c.state()
 	for secret, want := range map[string]string{"rcshook-agent-id": agentID, "rcshook-credentials": serviceKey} {
-		if got := made.Secrets[secret]; !slices.Equal(got, []string{want}) {
+		if got := first.Secrets[secret]; !slices.Equal(got, []string{want}) {
 			t.Errorf("%s has the versions %q, want one: %q", secret, got, want)
 		}
 	}
-	keys := made.Secrets["rcshook-api-keys"]
+	keys := first.Secrets["rcshook-api-keys"]
 	if len(keys) != 1 || !regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`).MatchString(keys[0]) {
-		t.Fatalf("the key that was made has not 256 bits: %d versions", len(keys))
+		t.Fatalf("expected one new key with 256 bits, got %d versions", len(keys))
 	}
 	for _, secret := range []string{agentID, "PRIVATE", keys[0]} {
 		if strings.Contains(out, secret) || strings.Contains(fmt.Sprint(c.calls()), secret) {
-			t.Errorf("what is in a secret was printed, or stood on a command line")
+			t.Errorf("a secret was printed, or was on a command line")
 		}
 	}
 	wantAccess := []string{
@@ -67,11 +67,11 @@ func TestScriptFirst(t *testing.T) {
 		"roles/secretmanager.secretAccessor on rcshook-api-keys for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
 		"roles/secretmanager.secretAccessor on rcshook-credentials for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
 	}
-	if diff := cmp.Diff(wantAccess, made.Access); diff != "" {
+	if diff := cmp.Diff(wantAccess, first.Access); diff != "" {
 		t.Errorf("access (-want +got):\n%s", diff)
 	}
 	if !strings.Contains(out, "rcshook is at https://rcshook.example") {
-		t.Errorf("the address is not told:\n%s", out)
+		t.Errorf("the URL is missing in the output:\n%s", out)
 	}
 	for _, call := range c.calls() {
 		if !strings.Contains(strings.ReplaceAll(out, `\`, ""), "+ gcloud "+strings.TrimSuffix(call, " --quiet")) && !strings.HasPrefix(call, "config ") {
@@ -80,18 +80,18 @@ func TestScriptFirst(t *testing.T) {
 	}
 
 	c.forget()
-	c.deploy("") // asks nothing: stdin is empty
-	if diff := cmp.Diff(made, c.state()); diff != "" {
+	c.deploy("") // stdin is empty
+	if diff := cmp.Diff(first, c.state()); diff != "" {
 		t.Errorf("the second run changed something (-first +second):\n%s", diff)
 	}
 	for _, call := range c.calls() {
 		if strings.Contains(call, " create ") || strings.Contains(call, " versions add ") {
-			t.Errorf("the second run made something: gcloud %s", call)
+			t.Errorf("the second run created something: gcloud %s", call)
 		}
 	}
 }
 
-// TestScriptSettings holds the settings that it deploys to what the function takes.
+// TestScriptSettings checks that the function accepts the deployed settings.
 func TestScriptSettings(t *testing.T) {
 	t.Parallel()
 	const p = "projects/my-project/secrets/"
@@ -128,46 +128,46 @@ func TestScriptSettings(t *testing.T) {
 			c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", test.args...)
 			environ := strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ",")
 			if !slices.Contains(environ, "GOMEMLIMIT=200MiB") {
-				t.Errorf("Go does not know of the memory that there is: %q", environ)
+				t.Errorf("GOMEMLIMIT is missing: %q", environ)
 			}
 			got, err := config.FromEnviron(environ)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("the settings (-want +got):\n%s", diff)
+				t.Errorf("settings (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestScriptAccess sees who may call.
+// TestScriptAccess checks the access to the function.
 func TestScriptAccess(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	answers := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
-	c.deploy(answers)
+	input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+	c.deploy(input)
 	if !strings.Contains(c.call("run deploy"), " --allow-unauthenticated") {
-		t.Error("with keys the address is not public")
+		t.Error("with keys, the URL is not public")
 	}
 	c.forget()
 	c.deploy("", "--access", "iam", "--invoker", "serviceAccount:shop@my-project.iam.gserviceaccount.com")
 	if !strings.Contains(c.call("run deploy"), " --no-allow-unauthenticated") {
-		t.Error("with iam the address is public")
+		t.Error("with iam, the URL is public")
 	}
 	calls := c.calls()
 	closed := slices.IndexFunc(calls, func(s string) bool { return strings.HasPrefix(s, "run services remove-iam-policy-binding") })
 	deployed := slices.IndexFunc(calls, func(s string) bool { return strings.HasPrefix(s, "run deploy") })
 	if closed < 0 || closed > deployed {
-		t.Error("the public address was not closed before rcshook stopped looking at keys")
+		t.Error("public access was not removed before rcshook stopped checking keys")
 	}
 	if want := "roles/run.invoker on rcshook for serviceAccount:shop@my-project.iam.gserviceaccount.com"; !slices.Contains(c.state().Access, want) {
-		t.Errorf("the invoker was not let in; access is %q", c.state().Access)
+		t.Errorf("the invoker has no access; access is %q", c.state().Access)
 	}
 }
 
-// TestScriptVersion sees that a deployment knows its version, which is that of the
-// folder, not of one around it.
+// TestScriptVersion checks that a deployment has the version of its folder, not of a
+// repository around it.
 func TestScriptVersion(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -196,14 +196,13 @@ func TestScriptVersion(t *testing.T) {
 	}
 }
 
-// TestScriptQueue sees that the function may use the queue that is made for it, and
-// nothing more, and that the tasks get through.
+// TestScriptQueue checks the queue, its settings and its access.
 func TestScriptQueue(t *testing.T) {
 	t.Parallel()
 	const queuer = "rcshook-queue@my-project.iam.gserviceaccount.com"
 	c := newCloud(t)
-	answers := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
-	c.deploy(answers, "--queue")
+	input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+	c.deploy(input, "--queue")
 	for _, want := range []string{
 		"roles/cloudtasks.enqueuer on rcshook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
 		"roles/iam.serviceAccountUser on " + queuer + " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
@@ -218,53 +217,53 @@ func TestScriptQueue(t *testing.T) {
 	}
 	want := [...]string{"projects/my-project/locations/us-central1/queues/rcshook", queuer, "https://rcshook-123456789012.us-central1.run.app"}
 	if diff := cmp.Diff(want, [...]string{got.Queue, got.QueueAccount, got.URL}); diff != "" {
-		t.Errorf("the settings (-want +got):\n%s", diff)
+		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	if audience := flag(t, c.call("run deploy"), "--add-custom-audiences"); audience != got.URL {
-		t.Errorf("Cloud Run takes tokens for %s, want %s", audience, got.URL)
+		t.Errorf("Cloud Run accepts tokens for %s, want %s", audience, got.URL)
 	}
 	if api := c.call("services enable"); !strings.Contains(api, "cloudtasks.googleapis.com") {
 		t.Errorf("the API is not enabled: gcloud %s", api)
 	}
-	made := c.state()
+	first := c.state()
 	c.forget()
 	c.deploy("", "--queue")
-	if diff := cmp.Diff(made, c.state()); diff != "" || slices.ContainsFunc(c.calls(), func(s string) bool { return strings.Contains(s, " create ") }) {
+	if diff := cmp.Diff(first, c.state()); diff != "" || slices.ContainsFunc(c.calls(), func(s string) bool { return strings.Contains(s, " create ") }) {
 		t.Errorf("the second run changed something (-first +second):\n%s\n%q", diff, c.calls())
 	}
 	c.deploy("", "--queue", "--access", "iam")
 	if want := "roles/run.invoker on rcshook for serviceAccount:" + queuer; !slices.Contains(c.state().Access, want) {
-		t.Errorf("Cloud Run lets no task through; access is %q", c.state().Access)
+		t.Errorf("tasks have no access to the function; access is %q", c.state().Access)
 	}
 }
 
-// TestScriptNamedSecrets sees that secrets of rcshook.yaml may be read.
+// TestScriptNamedSecrets checks the access to the secrets that rcshook.yaml names.
 func TestScriptNamedSecrets(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	c.file("rcshook.yaml", "# projects/my-project/secrets/old\nsources:\n  shop:\n    preset: shopify\n    secret: projects/other-project/secrets/shop-hook\n")
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
 	if want := "roles/secretmanager.secretAccessor on shop-hook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"; !slices.Contains(c.state().Access, want) {
-		t.Errorf("the sender's secret may not be read; access is %q", c.state().Access)
+		t.Errorf("no access to the secret of the source; access is %q", c.state().Access)
 	}
 	if got := flag(t, c.call("run deploy"), "--set-env-vars"); !strings.Contains(got, "RCSHOOK_CONFIG=rcshook.yaml") {
 		t.Errorf("the file is not configured: %s", got)
 	}
 }
 
-// TestScriptHelp sees that every option is explained.
+// TestScriptHelp checks that --help describes every option.
 func TestScriptHelp(t *testing.T) {
 	t.Parallel()
 	help := newCloud(t).deploy("", "--help")
 	for _, m := range regexp.MustCompile(`(?m)^    (--[a-z-]+)\)`).FindAllStringSubmatch(read(t, "deploy/deploy.sh"), -1) {
 		if !regexp.MustCompile(`(?m)[[ ]` + m[1] + `[] ]`).MatchString(help) {
-			t.Errorf("--help does not explain %s", m[1])
+			t.Errorf("--help does not describe %s", m[1])
 		}
 	}
 }
 
-// TestReadmeDeploy runs the rehearsal of the README, and sees that its other
-// commands are known to need an account.
+// TestReadmeDeploy runs the dry run of the README, and checks that its other commands are
+// marked as needing an account.
 func TestReadmeDeploy(t *testing.T) {
 	t.Parallel()
 	_, section, ok := strings.Cut(read(t, "README.md"), "\n## Deploy\n")
@@ -272,24 +271,24 @@ func TestReadmeDeploy(t *testing.T) {
 		t.Fatal("the README has no section Deploy")
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
-	rehearsed := false
+	dryRun := false
 	for _, m := range regexp.MustCompile("(?m)^deploy/deploy.sh(.*)$").FindAllStringSubmatch(section, -1) {
 		command, comment, _ := strings.Cut(m[1], "#")
 		args := strings.Fields(command)
 		if slices.Contains(args, "--dry-run") {
-			rehearsed = true
+			dryRun = true
 		} else if !strings.Contains(comment, "Google") {
 			t.Errorf("this is not marked as needing a Google account: %s", m[0])
 		}
 		c := newCloud(t)
 		c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", args...)
 	}
-	if !rehearsed {
-		t.Error("the README shows no rehearsal")
+	if !dryRun {
+		t.Error("the README has no dry run")
 	}
 }
 
-// TestShellcheck runs shellcheck, where it is installed.
+// TestShellcheck runs shellcheck if it is installed.
 func TestShellcheck(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("shellcheck"); err != nil {

@@ -23,36 +23,36 @@ func flag(t *testing.T, call, name string) string {
 	return value
 }
 
-// built is where the programs of these tests are.
-var built string
+// programs is the folder of the programs that the tests build.
+var programs string
 
 func TestMain(m *testing.M) {
 	code := 1
 	defer func() { os.Exit(code) }()
-	// In the root folder, paths are those that the documents name.
+	// The tests run in the root folder, so that paths are as in the documents.
 	err := os.Chdir(filepath.Join("..", ".."))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	if built, err = os.MkdirTemp("", "deploy-*"); err != nil {
+	if programs, err = os.MkdirTemp("", "deploy-*"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return
 	}
-	defer os.RemoveAll(built)
+	defer os.RemoveAll(programs)
 	code = m.Run()
 }
 
-// gcloud builds the stand-in for gcloud.
+// gcloud builds the replacement for gcloud.
 var gcloud = sync.OnceValues(func() (string, error) {
-	program := filepath.Join(built, "gcloud")
+	program := filepath.Join(programs, "gcloud")
 	if out, err := exec.Command("go", "build", "-o", program, "./internal/deploytest/gcloudtest/gcloud").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return program, nil
 })
 
-// A cloud is a folder with a copy of the script, beside a stand-in for gcloud.
+// A cloud is a folder with a copy of the script and a replacement for gcloud.
 type cloud struct {
 	t   *testing.T
 	dir string
@@ -113,7 +113,7 @@ func (c *cloud) deploy(stdin string, args ...string) string {
 	return out
 }
 
-// calls returns the commands that gcloud got.
+// calls returns the arguments of all calls of gcloud.
 func (c *cloud) calls() []string {
 	data, err := os.ReadFile(filepath.Join(c.dir, "calls"))
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *cloud) call(prefix string) string {
 			return call
 		}
 	}
-	c.t.Fatalf("gcloud %s did not run", prefix)
+	c.t.Fatalf("gcloud %s was not called", prefix)
 	return ""
 }
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestRelease builds what a release holds, for this platform, and checks its sum.
+// TestRelease builds the release for this platform, and checks its checksum.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"bash", "sha256sum"} {
@@ -22,7 +22,7 @@ func TestRelease(t *testing.T) {
 	}
 	dist := t.TempDir()
 	platform := runtime.GOOS + "/" + runtime.GOARCH
-	cmd := exec.CommandContext(t.Context(), "bash", ".ci/release", dist)
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", quick(read(t, ".ci/release")), ".ci/release", dist)
 	cmd.Env = append(os.Environ(), "PLATFORMS="+platform)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -37,17 +37,17 @@ func TestRelease(t *testing.T) {
 		t.Errorf("the checksums are %q, want %q", got, want)
 	}
 	if got := run(t, dist, filepath.Join(dist, name), "version"); !strings.HasPrefix(got, "rcshook ") {
-		t.Errorf("the program says %q", got)
+		t.Errorf("version: got %q", got)
 	}
 }
 
-// TestReleaseNotes takes the notes of a version from the CHANGELOG with the command
-// of the workflow.
+// TestReleaseNotes runs the command with which the workflow extracts the notes of a version
+// from the CHANGELOG.
 func TestReleaseNotes(t *testing.T) {
 	t.Parallel()
 	command := regexp.MustCompile(`(?m)^ +(awk .*) >notes\.md$`).FindStringSubmatch(read(t, ".github/workflows/release.yml"))
 	if command == nil {
-		t.Fatal("the workflow takes no notes")
+		t.Fatal("the workflow does not extract notes")
 	}
 	dir := t.TempDir()
 	changes := strings.Replace(read(t, "CHANGELOG.md"), "## Unreleased", "## 0.2.0\n\nNews.\n\n## 0.1.0-rc.1\n\nEarly.\n\n## 0.1.0", 1)

@@ -9,12 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// TestSettings holds everything here to the names of the settings.
+// TestSettings checks that all settings in deploy and docs exist.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	setting := regexp.MustCompile(`\bRCSHOOK_[A-Z_]+`)
@@ -36,58 +34,35 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// deployments are the files from which something is deployed.
+// deployments returns the README and the files in deploy and docs.
 func deployments(t *testing.T) []string {
 	t.Helper()
 	files := []string{"README.md"}
-	err := filepath.WalkDir("deploy", func(path string, entry os.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() && filepath.Ext(path) != ".go" {
-			files = append(files, path)
+	for _, dir := range []string{"deploy", "docs"} {
+		err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+			if err == nil && !entry.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return files
 }
 
-// TestTerraformKeepsNoKeys sees that nothing secret can come into the state.
-func TestTerraformKeepsNoKeys(t *testing.T) {
+// TestTerraformSecrets checks that the state cannot contain secrets.
+func TestTerraformSecrets(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"google_secret_manager_secret_version", "google_service_account_key", "random_password"} {
 		if found := regexp.MustCompile(`"` + kind + `\w*"`).FindString(terraform(t)); found != "" {
-			t.Errorf("%s puts a key into the state of Terraform", found)
+			t.Errorf("%s stores a secret in the state of Terraform", found)
 		}
 	}
 }
 
-// TestTerraformUpload sees that Terraform uploads what gcloud does.
-func TestTerraformUpload(t *testing.T) {
-	t.Parallel()
-	_, list, ok := strings.Cut(read(t, "deploy/terraform/build.tf"), "excludes = [")
-	if !ok {
-		t.Fatal("there are no excludes")
-	}
-	list, _, _ = strings.Cut(list, "]")
-	var got []string
-	for _, m := range regexp.MustCompile(`"(.*?)"`).FindAllStringSubmatch(list, -1) {
-		got = append(got, strings.TrimPrefix(strings.TrimSuffix(m[1], "/**"), "**/"))
-	}
-	var want []string
-	for line := range strings.Lines(read(t, ".gcloudignore")) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			want = append(want, strings.TrimSuffix(line, "/"))
-		}
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
-		t.Errorf("Terraform does not leave out what .gcloudignore names (-want +got):\n%s", diff)
-	}
-}
-
-// TestRuntime sees that the runtime is the Go version of go.mod, everywhere.
+// TestRuntime checks that every runtime is the Go version of go.mod.
 func TestRuntime(t *testing.T) {
 	t.Parallel()
 	version := regexp.MustCompile(`(?m)^go 1\.(\d+)`).FindStringSubmatch(read(t, "go.mod"))
@@ -97,17 +72,17 @@ func TestRuntime(t *testing.T) {
 	want := "go1" + version[1]
 	for _, file := range []string{"README.md", "deploy/terraform/variables.tf"} {
 		if !strings.Contains(read(t, file), want) {
-			t.Errorf("%s does not name the runtime %s", file, want)
+			t.Errorf("%s does not contain the runtime %s", file, want)
 		}
 	}
 }
 
-// terraform is the whole module as one text.
+// terraform returns the text of the whole module.
 func terraform(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("deploy/terraform/*.tf")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("there is no module: %v", err)
+		t.Fatalf("missing module: %v", err)
 	}
 	var b strings.Builder
 	for _, file := range files {

@@ -1,5 +1,5 @@
-// Package gcloudtest is a stand-in for gcloud, for the tests of deploy.sh: it records its
-// commands and remembers what they made. Its program is light, because a test starts it
+// Package gcloudtest replaces gcloud in the tests of deploy.sh. It records commands and
+// stores the resources that they create. It imports little, because a test starts it
 // dozens of times.
 package gcloudtest
 
@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Project is what the stand-in remembers.
+// Project is the state of the replacement.
 type Project struct {
 	Accounts []string
 	Secrets  map[string][]string // versions
@@ -25,7 +25,7 @@ type Project struct {
 	Failed   int
 }
 
-// Load reads what the stand-in has made in dir.
+// Load reads the state in dir.
 func Load(dir string) (Project, error) {
 	p := Project{Secrets: map[string][]string{}}
 	data, err := os.ReadFile(filepath.Join(dir, "project.json"))
@@ -38,9 +38,9 @@ func Load(dir string) (Project, error) {
 	return p, json.Unmarshal(data, &p)
 }
 
-// Run does one command, as far as the script needs it, in the project in dir, and notes it in
-// the file calls there. FAIL in the environment has a line "COMMAND: WORDS" for each command
-// that is to fail, FAIL_BINDINGS says how many bindings fail at first.
+// Run executes a command, as far as the script needs it, on the project in dir, and appends
+// it to the file calls there. The environment variable FAIL has a line "COMMAND: ERROR" for
+// each command that fails. FAIL_BINDINGS is the number of bindings that fail at first.
 func Run(dir string, args []string) error {
 	log, err := os.OpenFile(filepath.Join(dir, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -48,9 +48,9 @@ func Run(dir string, args []string) error {
 	}
 	defer log.Close()
 	fmt.Fprintln(log, strings.Join(args, " "))
-	for fault := range strings.Lines(os.Getenv("FAIL")) {
-		if command, words, _ := strings.Cut(strings.TrimSpace(fault), ": "); strings.HasPrefix(strings.Join(args, " "), command) {
-			return errors.New(words)
+	for failure := range strings.Lines(os.Getenv("FAIL")) {
+		if command, text, _ := strings.Cut(strings.TrimSpace(failure), ": "); strings.HasPrefix(strings.Join(args, " "), command) {
+			return errors.New(text)
 		}
 	}
 	p, err := Load(dir)
@@ -67,7 +67,7 @@ func Run(dir string, args []string) error {
 	return os.WriteFile(filepath.Join(dir, "project.json"), data, 0o600)
 }
 
-var errAbsent = errors.New("NOT_FOUND")
+var errNotFound = errors.New("NOT_FOUND")
 
 func (p *Project) do(dir string, args []string) error {
 	words, flags := parse(args)
@@ -81,7 +81,7 @@ func (p *Project) do(dir string, args []string) error {
 	case "iam service-accounts describe":
 		name, _, _ := strings.Cut(subject, "@")
 		if !slices.Contains(p.Accounts, name) {
-			return errAbsent
+			return errNotFound
 		}
 		return nil
 	case "iam service-accounts create":
@@ -94,7 +94,7 @@ func (p *Project) do(dir string, args []string) error {
 		return p.secret(command, subject, flags)
 	case "tasks queues describe":
 		if !slices.Contains(p.Queues, subject) {
-			return errAbsent
+			return errNotFound
 		}
 		return nil
 	case "tasks queues create":
@@ -116,7 +116,7 @@ func (p *Project) do(dir string, args []string) error {
 		return nil
 	case "run services remove-iam-policy-binding":
 		if !p.Public || flags["--member"] != "allUsers" {
-			return errAbsent
+			return errNotFound
 		}
 		p.Public = false
 		return nil
@@ -126,7 +126,7 @@ func (p *Project) do(dir string, args []string) error {
 		return nil
 	case "run services describe":
 		if p.Service != subject {
-			return errAbsent
+			return errNotFound
 		}
 		fmt.Println("https://" + subject + ".example")
 		return nil
@@ -134,7 +134,7 @@ func (p *Project) do(dir string, args []string) error {
 	if len(words) > 2 && words[0] == "services" && words[1] == "enable" {
 		return nil
 	}
-	return fmt.Errorf("the stand-in does not know %q", words)
+	return fmt.Errorf("unknown command %q", words)
 }
 
 func (p *Project) secret(command, name string, flags map[string]string) error {
@@ -147,7 +147,7 @@ func (p *Project) secret(command, name string, flags map[string]string) error {
 		p.Secrets[name] = []string{}
 		return nil
 	case !ok:
-		return errAbsent
+		return errNotFound
 	case command == "secrets versions list" && len(versions) > 0:
 		fmt.Println(len(versions))
 	case command == "secrets versions add":
@@ -181,7 +181,7 @@ func (p *Project) bind(dir, on string, flags map[string]string) error {
 	return nil
 }
 
-// fail keeps that it failed, although nothing else is kept then.
+// fail stores the count of failures; a failed command changes nothing else.
 func (p *Project) fail(dir string) error {
 	data, err := json.Marshal(p)
 	if err == nil {
@@ -190,7 +190,7 @@ func (p *Project) fail(dir string) error {
 	return errors.Join(err, errors.New("INVALID_ARGUMENT: the service account does not exist"))
 }
 
-// parse splits a command line into words and flags.
+// parse separates the flags of a command line from the other arguments.
 func parse(args []string) (words []string, flags map[string]string) {
 	flags = map[string]string{}
 	for _, arg := range args {

@@ -1,4 +1,4 @@
-// Command gcloud is the stand-in as a program. GCLOUD_STATE names the folder of its project.
+// Command gcloud is gcloudtest as a program. GCLOUD_STATE is the folder of its project.
 package main
 
 import (
