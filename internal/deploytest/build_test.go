@@ -66,7 +66,7 @@ func TestDeployedFunction(t *testing.T) {
 // checkShutdown checks that the function, after SIGTERM, finishes the request in flight and
 // still responds to others before it exits.
 func checkShutdown(t *testing.T, function string) {
-	sim := new(rbmtest.Simulator)
+	sim := platform.New(new(rbmtest.Simulator))
 	started, released := make(chan struct{}, 100), make(chan struct{})
 	release := sync.OnceFunc(func() { close(released) })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -251,7 +251,7 @@ func onePackage(dir string) error {
 }
 
 // environment returns the settings of a deployment that uses sim.
-func environment(t *testing.T, sim *rbmtest.Simulator, url string) []string {
+func environment(t *testing.T, sim *platform.Platform, url string) []string {
 	t.Helper()
 	env := sim.Provision(url)
 	adc := filepath.Join(t.TempDir(), "adc.json")
