@@ -117,8 +117,8 @@ func (c *composer) cardContent(at string, card *payload.Card, vertical bool) rbm
 		if card.Image.Sent() && card.Video.Sent() && card.Image.Value != card.Video.Value {
 			c.errorf(card.Video.Position, "a card has one media file; send either %q or %q", card.Image.Name(), card.Video.Name())
 		}
-		s := c.source(file, card.Thumbnail, card.ForceRefresh.Value)
-		content.Media = &rbm.Media{ContentDescription: card.Alt.Value, UploadedRBMFile: s.uploaded, ContentInfo: s.info}
+		info, uploaded := c.source(file, card.Thumbnail, card.ForceRefresh.Value)
+		content.Media = &rbm.Media{ContentDescription: card.Alt.Value, UploadedRBMFile: uploaded, ContentInfo: info}
 		if height := strings.ToUpper(card.Height.Value); vertical || height != "" {
 			content.Media.Height = rbm.MediaHeight(cmp.Or(height, string(rbm.HeightMedium)))
 		}

@@ -7,46 +7,36 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// kind is a kind of message with the position of the field that asks for it.
-type kind struct {
-	at    payload.Position
-	build func(*composer) *rbm.AgentContentMessage
-}
-
-// kinds returns the kinds that the payload asks for. The first one is composed.
-func (c *composer) kinds() []kind {
+// onlyKind returns a function that composes the kind of message that the payload asks for,
+// and reports all further kinds. It returns false if the payload has no content.
+func (c *composer) onlyKind() (build func() *rbm.AgentContentMessage, ok bool) {
 	p := c.payload
-	var kinds []kind
-	add := func(at payload.Position, build func(*composer) *rbm.AgentContentMessage) {
-		if at.Sent() {
-			kinds = append(kinds, kind{at, build})
+	var at payload.Position
+	add := func(other payload.Position, f func() *rbm.AgentContentMessage) {
+		switch {
+		case !other.Sent():
+		case at.Sent():
+			c.errorf(other, "%q and %q are two kinds of message; send one of them", at.Name(), other.Name())
+		default:
+			at, build = other, f
 		}
 	}
 	add(p.Raw.Position, nil)
-	add(p.CardsAt, (*composer).cards)
+	add(p.CardsAt, c.cards)
 	if p.Card != nil {
-		add(p.Card.Position, func(c *composer) *rbm.AgentContentMessage { return c.complete(*c.payload.Card) })
+		add(p.Card.Position, func() *rbm.AgentContentMessage { return c.complete(*p.Card) })
 	}
-	add(firstSent(p.Top.Title, p.Top.Image, p.Top.Video, p.Top.Description), (*composer).topCard)
-	add(p.File.Position, (*composer).file)
-	if len(kinds) == 0 || !c.takesText(kinds[0].at) {
-		add(p.Text.Position, (*composer).text)
-	}
-	return kinds
-}
-
-// takesText reports whether the text of the payload is the description of the only card,
-// and not a kind of its own.
-func (c *composer) takesText(at payload.Position) bool {
-	p := c.payload
+	add(firstSent(p.Top.Title, p.Top.Image, p.Top.Video, p.Top.Description), c.topCard)
+	add(p.File.Position, c.file)
 	switch at {
-	case p.Raw.Position, p.File.Position:
-		return false
+	case p.Raw.Position, p.File.Position: // or no kind yet
+		add(p.Text.Position, c.text)
 	case p.CardsAt:
-		return len(p.Cards) == 1
-	default:
-		return true
+		if len(p.Cards) != 1 {
+			add(p.Text.Position, c.text)
+		}
 	}
+	return build, at.Sent()
 }
 
 func firstSent(texts ...payload.Text) payload.Position {
@@ -58,27 +48,18 @@ func firstSent(texts ...payload.Text) payload.Position {
 	return payload.Position{}
 }
 
-// onlyKind returns the kind of the message, if any, and reports all others.
-func (c *composer) onlyKind() []kind {
-	kinds := c.kinds()
-	for _, k := range kinds[min(1, len(kinds)):] {
-		c.errorf(k.at, "%q and %q are two kinds of message; send one of them", kinds[0].at.Name(), k.at.Name())
-	}
-	return kinds
-}
-
 // content composes the content of the message. It returns nil if the payload has none.
 func (c *composer) content() *rbm.AgentContentMessage {
-	kinds := c.onlyKind()
-	if len(kinds) == 0 {
-		c.payload.Root.MarkInvalid()
-		if !c.payload.ContentExplained {
-			c.errors = append(c.errors, c.payload.Root.Missing("text",
-				"missing content: send text, or title or image for a card, or cards, file or raw"))
-		}
-		return nil
+	build, ok := c.onlyKind()
+	if ok {
+		return build()
 	}
-	return kinds[0].build(c)
+	c.payload.Root.MarkInvalid()
+	if !c.payload.ContentExplained {
+		c.errors = append(c.errors, c.payload.Root.Missing("text",
+			"missing content: send text, or title or image for a card, or cards, file or raw"))
+	}
+	return nil
 }
 
 func (c *composer) text() *rbm.AgentContentMessage {
@@ -93,56 +74,35 @@ func (c *composer) text() *rbm.AgentContentMessage {
 func (c *composer) file() *rbm.AgentContentMessage {
 	p := c.payload
 	c.fromSource("/contentMessage", p.File, p.Top.Thumbnail)
-	f := c.source(p.File, p.Top.Thumbnail, p.Top.ForceRefresh.Value)
+	info, uploaded := c.source(p.File, p.Top.Thumbnail, p.Top.ForceRefresh.Value)
 	return &rbm.AgentContentMessage{
-		UploadedRBMFile: f.uploaded,
-		ContentInfo:     f.info,
+		UploadedRBMFile: uploaded,
+		ContentInfo:     info,
 		Suggestions:     c.chips(p.Top.Buttons, p.Chips),
 	}
 }
 
-// source is the source of a file: a public URL or an upload.
-type source struct {
-	info     *rbm.ContentInfo
-	uploaded *rbm.UploadedRBMFile
-}
-
-const uploadPrefix = "files/"
-
-func isUpload(t payload.Text) bool { return strings.HasPrefix(t.Value, uploadPrefix) }
-
-// source composes a file and its thumbnail, which must have the same kind of source.
-func (c *composer) source(file, thumbnail payload.Text, refresh bool) source {
+// source composes a file and its thumbnail, which must both be public URLs or both be
+// uploads.
+func (c *composer) source(file, thumbnail payload.Text, refresh bool) (*rbm.ContentInfo, *rbm.UploadedRBMFile) {
 	if thumbnail.Sent() && isUpload(file) != isUpload(thumbnail) {
 		c.errorf(thumbnail.Position, "a file and its thumbnail must both be URLs or both be uploads (files/...)")
 		thumbnail = payload.Text{}
 	}
 	if isUpload(file) {
-		return source{uploaded: &rbm.UploadedRBMFile{FileName: file.Value, ThumbnailName: thumbnail.Value}}
+		return nil, &rbm.UploadedRBMFile{FileName: file.Value, ThumbnailName: thumbnail.Value}
 	}
-	return source{info: &rbm.ContentInfo{
+	return &rbm.ContentInfo{
 		FileURL:      webURL(file.Value),
 		ThumbnailURL: webURL(thumbnail.Value),
 		ForceRefresh: refresh,
-	}}
+	}, nil
 }
+
+func isUpload(t payload.Text) bool { return strings.HasPrefix(t.Value, "files/") }
 
 // webURL percent-encodes the characters that a URL must not contain, as browsers do,
 // because templates insert names with spaces into links.
-func webURL(s string) string {
-	if !strings.ContainsAny(s, invalidInURL) {
-		return s
-	}
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(s) {
-		if c := s[i]; strings.IndexByte(invalidInURL, c) >= 0 {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-		} else {
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-const invalidInURL = " \"<>\\^`{|}"
+var webURL = strings.NewReplacer(
+	" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", `\`, "%5C", "^", "%5E", "`", "%60", "{", "%7B", "|", "%7C", "}", "%7D",
+).Replace

@@ -32,34 +32,10 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 }
 
 // CheckSyntax returns a [*BodyError] with the text of [Decode] if a text is not exactly one
-// JSON value. The value need not be a payload.
+// JSON value. The value need not be a payload, so the limits of a body do not apply.
 func CheckSyntax(text []byte) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
-	p := jsonParser{dec: dec, text: string(text)}
-	for {
-		if err := p.step(); err != nil {
-			return p.explain(err)
-		}
-		if dec.StackDepth() == 0 {
-			return p.checkEnd()
-		}
-	}
-}
-
-// maxSyntaxDepth is the limit of jsontext and encoding/json.
-const maxSyntaxDepth = 10_000
-
-// step reads the next bracket, name or literal with the same calls as value and container,
-// because the positions of errors depend on them.
-func (p *jsonParser) step() (err error) {
-	in, n := p.dec.StackIndex(p.dec.StackDepth())
-	isName := in == '{' && n%2 == 0
-	switch k := p.dec.PeekKind(); {
-	case k == '}', k == ']', !isName && (k == '{' || k == '['):
-		_, err = p.dec.ReadToken()
-	default:
-		_, err = p.dec.ReadValue()
-	}
+	t := &tree{unlimited: true}
+	_, err := t.parseJSON(text)
 	return err
 }
 
@@ -84,7 +60,7 @@ type jsonParser struct {
 
 // value reads the next value, a child of parent.
 func (p *jsonParser) value(parent *node, depth int) (*node, error) {
-	if p.count >= maxNodes {
+	if p.count >= maxNodes && !p.unlimited {
 		return nil, unreadable("more than %d values", maxNodes)
 	}
 	k := p.dec.PeekKind()
@@ -111,7 +87,7 @@ func (p *jsonParser) value(parent *node, depth int) (*node, error) {
 
 // container reads an object or a list with its content.
 func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node, error) {
-	if depth > maxDepth {
+	if depth > maxDepth && !p.unlimited {
 		return nil, unreadable("nested more than %d levels deep%s", maxDepth, p.where(p.dec.InputOffset()))
 	}
 	n := p.newNode(kindObject, parent)
@@ -130,7 +106,7 @@ func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node,
 			if err != nil {
 				return nil, err
 			}
-			if key = p.string(literal); len(key) > maxKeyLength {
+			if key = p.string(literal); len(key) > maxKeyLength && !p.unlimited {
 				return nil, unreadable("a field name is longer than %d bytes%s", maxKeyLength, p.where(p.dec.InputOffset()))
 			}
 		}
@@ -185,7 +161,7 @@ func (p *jsonParser) explain(err error) error {
 		return unreadable("unexpected end of the JSON%s", p.where(int64(len(p.text))))
 	case !utf8.ValidString(p.text):
 		return unreadable("invalid UTF-8%s", p.where(offset))
-	case p.dec.StackDepth() >= maxSyntaxDepth:
+	case p.dec.StackDepth() >= 10_000: // the limit of jsontext and encoding/json
 		return unreadable("nested too deeply%s", p.where(offset))
 	default:
 		return unreadable("invalid JSON%s%s", p.where(offset), hint(p.text, int(offset)))

@@ -50,9 +50,10 @@ type node struct {
 
 // tree creates the nodes of one body.
 type tree struct {
-	count int
-	form  bool // values are text, and keys may repeat
-	plus  bool // the body is urlencoded: a space may be an unescaped plus sign
+	count     int
+	form      bool // values are text, and keys may repeat
+	plus      bool // the body is urlencoded: a space may be an unescaped plus sign
+	unlimited bool // the limits do not apply
 }
 
 func (t *tree) newNode(k kind, parent *node) *node {
