@@ -134,12 +134,6 @@ func (d *Directory) Agent(ctx context.Context, name string) (*Agent, error) {
 	return e.agent(ctx)
 }
 
-// Has reports whether [Directory.Agent] knows an agent of that name.
-func (d *Directory) Has(name string) bool {
-	_, err := d.find(name)
-	return err == nil
-}
-
 func (d *Directory) find(name string) (*entry, error) {
 	if name == "" {
 		name = config.DefaultAgent
