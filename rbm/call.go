@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -29,70 +30,78 @@ const (
 	methodDialogflow   = "phones.dialogflowMessages.create"
 )
 
-// A call is one call of a method, which may take several requests.
+// call is one call of a method, which may take several requests.
 type call struct {
 	method string
 	verb   string
 	url    string
 	body   []byte        // nil for none
-	media  string        // the type of body; empty means JSON
-	extra  time.Duration // for an attempt that takes longer than others
+	media  string        // content type of body; empty means JSON
+	extra  time.Duration // added to the timeout of an attempt
 
-	// fresh asks for a new request ID in the URL of each attempt. The platform
-	// ignores a request whose ID it knows, and does not say what it answers then.
+	// fresh adds a new request ID to the URL of each attempt. The platform ignores a
+	// request ID that it knows, and does not document its response then.
 	fresh bool
 
-	// once says that a second request could do something twice.
+	// once forbids a second request, because it could do something twice.
 	once bool
 }
 
-// do makes the call and decodes the answer into dst, a pointer to a struct; nil
-// if only success matters.
-func (c *Client) do(ctx context.Context, k call, dst any) error {
-	attempt := func(n int) error { return c.attempt(ctx, k, n, dst) }
-	if k.once {
-		if err := c.hold(ctx, k.method); err != nil {
-			return err
-		}
-		return attempt(1)
+// do makes the call and decodes the response into a new T, unless T is struct{}.
+func do[T any](ctx context.Context, c *Client, k call) (*T, error) {
+	result := new(T)
+	attempt := func(n int) error { return c.attempt(ctx, k, n, result) }
+	var err error
+	if !k.once {
+		err = c.retryCall(ctx, k.method, attempt)
+	} else if err = c.beforeAttempt(ctx, k.method); err == nil {
+		err = attempt(1)
 	}
-	return c.repeat(ctx, k.method, attempt)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
-// repeat makes attempts until one succeeds or there is no point in another.
-func (c *Client) repeat(ctx context.Context, method string, attempt func(n int) error) error {
-	var failure *Error
+// retryCall makes attempts until one succeeds or another one cannot help.
+func (c *Client) retryCall(ctx context.Context, method string, attempt func(n int) error) error {
+	var last *Error
 	for n := 1; ; n++ {
-		if err := c.hold(ctx, method); err != nil && failure != nil {
-			return unrepeated(ctx, failure)
-		} else if err != nil {
+		if err := c.beforeAttempt(ctx, method); err != nil && last == nil {
 			return err
+		} else if err != nil {
+			return withContextError(ctx, last)
 		}
 		err := attempt(n)
-		if !errors.As(err, &failure) {
+		failed, ok := errors.AsType[*Error](err)
+		if !ok {
 			return err
 		}
-		pause, again := c.retry.pause(ctx, failure, n)
-		if !again {
-			return failure
+		last = failed
+		pause, retry := c.retry.pause(ctx, last, n)
+		if !retry {
+			return last
 		}
-		if wait(ctx, pause) != nil {
-			return unrepeated(ctx, failure)
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return withContextError(ctx, last)
+		case <-timer.C:
 		}
 	}
 }
 
-// unrepeated is the error of a call whose next attempt was not made: the failure that is
-// known, together with the end of ctx if it is that which came between.
-func unrepeated(ctx context.Context, failure *Error) error {
+// withContextError adds the error of ctx, if it has ended, to the error of the last
+// attempt.
+func withContextError(ctx context.Context, last *Error) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w; not tried again: %w", failure, err)
+		return fmt.Errorf("%w; not retried: %w", last, err)
 	}
-	return failure
+	return last
 }
 
-// hold waits until an attempt may begin.
-func (c *Client) hold(ctx context.Context, method string) error {
+func (c *Client) beforeAttempt(ctx context.Context, method string) error {
 	if c.wait == nil {
 		return nil
 	}
@@ -102,7 +111,33 @@ func (c *Client) hold(ctx context.Context, method string) error {
 	return nil
 }
 
-func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {
+// pause returns the pause after attempt n, which failed with e, and whether to retry.
+// The pause is the delay that the platform requested plus a random part, so that
+// clients that got the same delay do not retry together.
+func (r Retry) pause(ctx context.Context, e *Error, n int) (time.Duration, bool) {
+	if n >= r.MaxAttempts || !e.temporary() || ctx.Err() != nil {
+		return 0, false
+	}
+	if e.UnknownAgent() && n > 1 {
+		return 0, false // a second 403 is not transient
+	}
+	random := r.BaseDelay
+	for range n - 1 {
+		random = min(2*random, r.MaxDelay)
+	}
+	random = min(random, r.MaxDelay)
+	room := time.Minute // without a deadline, a longer delay is left to the caller
+	if deadline, ok := ctx.Deadline(); ok {
+		const minAttempt = 100 * time.Millisecond // a shorter attempt cannot succeed
+		room = time.Until(deadline) - min(minAttempt, r.AttemptTimeout)
+	}
+	if e.RetryAfter > room || room <= 0 {
+		return 0, false
+	}
+	return e.RetryAfter + rand.N(min(random, room-e.RetryAfter)+1), true
+}
+
+func (c *Client) attempt(ctx context.Context, k call, n int, result any) error {
 	ctx, cancel := context.WithTimeout(ctx, c.retry.AttemptTimeout+k.extra)
 	defer cancel()
 	req, err := k.request(ctx)
@@ -110,13 +145,13 @@ func (c *Client) attempt(ctx context.Context, k call, n int, dst any) error {
 		return err
 	}
 	return c.roundTrip(req, k.method, n, func(resp *http.Response, body []byte) error {
-		switch {
-		case resp.StatusCode < 200 || resp.StatusCode > 299:
-			return errorOf(resp, body)
-		case dst == nil:
+		if resp.StatusCode < 200 || resp.StatusCode > 299 {
+			return errorFrom(resp, body)
+		}
+		if _, empty := result.(*struct{}); empty {
 			return nil
 		}
-		return decodeResponse(body, dst)
+		return decodeResponse(body, result)
 	})
 }
 
@@ -131,49 +166,45 @@ func (k *call) request(ctx context.Context) (*http.Request, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, k.verb, target, body)
 	if err != nil {
-		return nil, fmt.Errorf("rbm: %s: the URL cannot be used", k.method)
+		return nil, fmt.Errorf("rbm: %s: invalid URL", k.method)
 	}
 	if k.body != nil {
 		req.Header.Set("Content-Type", cmp.Or(k.media, "application/json"))
 	}
 	if !k.once {
-		replayable(req)
+		// net/http looks for this key and does not send a header without a value. It
+		// then resends the request if the pooled connection turns out to be closed,
+		// as most are after a serverless process was frozen. The platform ignores a
+		// second message or event with the same ID.
+		req.Header["Idempotency-Key"] = nil
 	}
 	return req, nil
 }
 
-// replayable lets net/http send req again by itself if the connection that it
-// chose from its pool turns out to be closed, as most are after a serverless
-// process was frozen. That is safe for what is safe to repeat: the platform ignores
-// a second message or event with the ID of the first. net/http looks for this key
-// and does not send a header without a value.
-func replayable(req *http.Request) { req.Header["Idempotency-Key"] = nil }
-
-// watchResent watches whether net/http sends req again by itself: it then asks for the
-// body once more, or, if there is none, writes the headers once more.
-func watchResent(req *http.Request) (watched *http.Request, resent func() bool) {
-	if again := req.GetBody; again != nil {
-		asked := false
+// traceResent returns a request and a function that reports whether net/http sent it
+// more than once: it then called GetBody or, without a body, wrote the headers again.
+func traceResent(req *http.Request) (traced *http.Request, resent func() bool) {
+	if getBody := req.GetBody; getBody != nil {
+		called := false
 		req.GetBody = func() (io.ReadCloser, error) {
-			asked = true
-			return again()
+			called = true
+			return getBody()
 		}
-		return req, func() bool { return asked }
+		return req, func() bool { return called }
 	}
 	var written atomic.Int32
 	trace := &httptrace.ClientTrace{WroteHeaders: func() { written.Add(1) }}
 	return req.WithContext(httptrace.WithClientTrace(req.Context(), trace)), func() bool { return written.Load() > 1 }
 }
 
-// roundTrip makes attempt n of a method: it authorises req, sends it, and hands
-// the answer to accept, whose error it completes.
+// roundTrip makes attempt n of a method. It passes the response to accept and adds the
+// method and the attempt to its error.
 func (c *Client) roundTrip(req *http.Request, method string, n int, accept func(*http.Response, []byte) error) error {
 	start := time.Now()
-	req, wasResent := watchResent(req)
+	req, wasResent := traceResent(req)
 	status, unsent, err := c.exchange(req, method, accept)
-	var failure *Error
-	if errors.As(err, &failure) {
-		failure.Method, failure.Attempts = method, n
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Method, e.Attempts = method, n
 	}
 	if c.observe != nil {
 		resent := wasResent()
@@ -182,7 +213,7 @@ func (c *Client) roundTrip(req *http.Request, method string, n int, accept func(
 	return err
 }
 
-// exchange makes one request. Unsent says that it did not leave.
+// exchange authorizes and makes one request. unsent reports that it was never sent.
 func (c *Client) exchange(req *http.Request, method string, accept func(*http.Response, []byte) error) (status int, unsent bool, err error) {
 	req.Header.Set("User-Agent", c.userAgent)
 	if c.token != nil {
@@ -194,31 +225,35 @@ func (c *Client) exchange(req *http.Request, method string, accept func(*http.Re
 	}
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return 0, notConnected(err), &Error{Err: withoutURL(err)}
+		dial, ok := errors.AsType[*net.OpError](err)
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err // the URL contains a phone number
+		}
+		return 0, ok && dial.Op == "dial", &Error{Err: err}
 	}
-	body, err := readAnswer(resp)
+	body, err := readBody(resp)
 	if err != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
-		return resp.StatusCode, false, &Error{StatusCode: resp.StatusCode, Err: err} // half an answer is none
+		return resp.StatusCode, false, &Error{StatusCode: resp.StatusCode, Err: err} // a truncated response is a failed attempt
 	}
 	err = accept(resp, body)
-	var failure *Error
-	if err != nil && !errors.As(err, &failure) {
+	if _, ok := errors.AsType[*Error](err); err != nil && !ok {
 		err = &Error{StatusCode: resp.StatusCode, Err: err}
 	}
 	return resp.StatusCode, false, err
 }
 
-// notConnected reports whether there was no connection to send anything on.
-func notConnected(err error) bool {
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
-
-// withoutURL takes the URL off an error of an HTTP client: it holds a phone number.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
+// readBody reads the whole body, so that the connection can be reused, up to a limit
+// above the largest response: the reachable ones of 10,000 users, twice.
+func readBody(resp *http.Response) ([]byte, error) {
+	const limit = 1 << 20
+	defer resp.Body.Close()
+	var data bytes.Buffer
+	if resp.ContentLength > 0 && resp.ContentLength <= limit {
+		data.Grow(int(resp.ContentLength) + bytes.MinRead) // otherwise the buffer grows once more at the end
 	}
-	return err
+	_, err := data.ReadFrom(io.LimitReader(resp.Body, limit+1))
+	if err == nil && data.Len() > limit {
+		err = errUnreadable
+	}
+	return data.Bytes(), err
 }

@@ -12,10 +12,11 @@ type RichCard struct {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#StandaloneCard
 type StandaloneCard struct {
-	// CardOrientation says whether the media stands above the text or beside it.
+	// CardOrientation is vertical for media above the text, horizontal for media
+	// beside it.
 	CardOrientation CardOrientation `json:"cardOrientation,omitempty"`
 
-	// ThumbnailImageAlignment is the side of the media of a horizontal card; a
+	// ThumbnailImageAlignment is the side of the media in a horizontal card. A
 	// vertical card ignores it.
 	ThumbnailImageAlignment ThumbnailImageAlignment `json:"thumbnailImageAlignment,omitempty"`
 
@@ -23,7 +24,7 @@ type StandaloneCard struct {
 }
 
 // CarouselCard is a row of [MinCarouselCards] to [MaxCarouselCards] vertical
-// cards that the user scrolls sideways. All get the height of the tallest.
+// cards that the user scrolls sideways. All cards get the height of the tallest.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#CarouselCard
 type CarouselCard struct {
@@ -31,7 +32,7 @@ type CarouselCard struct {
 	CardContents []CardContent `json:"cardContents,omitempty"`
 }
 
-// CardContent is what a card holds: at least one of Title, Description and Media.
+// CardContent is the content of a card: at least one of Title, Description and Media.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#CardContent
 type CardContent struct {
@@ -41,29 +42,29 @@ type CardContent struct {
 	// Description has at most [MaxCardDescription] characters.
 	Description string `json:"description,omitempty"`
 
-	// Media is an image, a GIF or a video. On networks in India it may be a PDF.
+	// Media is an image, a GIF or a video; on networks in India also a PDF.
 	Media *Media `json:"media,omitempty"`
 
-	// Suggestions are the buttons of the card, at most [MaxCardSuggestions].
-	// Unlike the chips of a message they stay.
+	// Suggestions are the buttons of the card, at most [MaxCardSuggestions]. Unlike the
+	// chips of a message they stay visible.
 	Suggestions []Suggestion `json:"suggestions,omitempty"`
 }
 
-// Media is the picture or video of a card: exactly one of FileName,
+// Media is the image or video of a card: exactly one of FileName,
 // UploadedRBMFile and ContentInfo.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#Media
 type Media struct {
-	// Height of the media in a vertical card; a horizontal card ignores it.
-	// [HeightTall] does not fit into a carousel of [WidthSmall].
+	// Height is the height in a vertical card. A horizontal card ignores it.
+	// [HeightTall] is not allowed in a carousel of [WidthSmall].
 	Height MediaHeight `json:"height,omitempty"`
 
-	// ContentDescription is read out by screen readers.
+	// ContentDescription is the text for screen readers.
 	ContentDescription string `json:"contentDescription,omitempty"`
 
 	// FileName is the name of an uploaded file, files/{uid}.
 	//
-	// Deprecated: the platform asks for UploadedRBMFile instead.
+	// Deprecated: Google asks for UploadedRBMFile instead.
 	FileName string `json:"fileName,omitempty"`
 
 	UploadedRBMFile *UploadedRBMFile `json:"uploadedRbmFile,omitempty"`
@@ -82,7 +83,7 @@ const (
 	OrientationVertical    CardOrientation = "VERTICAL"
 )
 
-// ThumbnailImageAlignment is the side on which a horizontal card shows its media.
+// ThumbnailImageAlignment is the side of the media in a horizontal card.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#ThumbnailImageAlignment
 type ThumbnailImageAlignment string

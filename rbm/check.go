@@ -43,12 +43,13 @@ func (m *AgentMessage) Check(now time.Time) []Violation {
 		if ttl != 0 {
 			c.add(expire, RuleUnion, unionDetail("ttl", unions[reflect.TypeFor[AgentMessage]()]))
 		}
-		c.time(expire, m.ExpireTime)
 		switch left := m.ExpireTime.Sub(now); {
 		case left <= 0:
 			c.add(expire, RuleRange, "must be in the future")
 		case left > MaxLifetime:
 			c.limit(expire, RuleRange, int(MaxLifetime.Seconds()), int(left.Seconds()), "must be at most 15 days ahead")
+		default:
+			c.time(expire, m.ExpireTime)
 		}
 	}
 	for i, set := range []bool{m.Name != "", !m.SendTime.IsZero(), m.RichMessageClassification != nil, m.TotalPayloadSizeBytes != 0, m.Carrier != ""} {

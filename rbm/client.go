@@ -18,16 +18,19 @@ import (
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create#authorization-scopes
 const Scope = "https://www.googleapis.com/auth/rcsbusinessmessaging"
 
-// Config says who sends, with which credentials, and how patiently. Only AgentID
-// is required.
+// AgentDomain is the suffix of agent IDs in the console and in webhooks. The methods
+// of the API take the part before it.
+const AgentDomain = "@rbm.goog"
+
+// Config configures a [Client]. Only AgentID is required.
 type Config struct {
-	// AgentID is the agent that sends, with or without "@rbm.goog" at the end.
+	// AgentID is the agent that sends, with or without [AgentDomain].
 	AgentID string
 
-	// Token returns an access token with [Scope]. It is asked before every
-	// attempt, so it should keep the token until shortly before it expires.
-	// Nil means that HTTPClient authorises its requests by itself, as the
-	// clients of golang.org/x/oauth2 do.
+	// Token returns an access token with [Scope]. The client calls it before every
+	// attempt, so it should cache the token until shortly before it expires. If
+	// Token is nil, HTTPClient must authorize the requests, as the clients of
+	// golang.org/x/oauth2 do.
 	Token func(ctx context.Context) (string, error)
 
 	// HTTPClient makes the requests; nil means [http.DefaultClient]. Its Timeout
@@ -36,76 +39,76 @@ type Config struct {
 	// the token to another host.
 	HTTPClient *http.Client
 
-	// Region selects the host; empty means the global one.
+	// Region selects the host of the API; empty means the global host.
 	Region Region
 
-	// Endpoint is the base URL of another server, such as a simulator,
-	// and overrides the host of Region.
+	// Endpoint is the base URL of another server, such as a simulator. It overrides
+	// Region.
 	Endpoint string
 
-	// Retry says how failed calls are repeated.
+	// Retry configures how failed calls are retried.
 	Retry Retry
 
 	// UserAgent is the User-Agent header; empty means rcshook-rbm and the version
 	// of this module.
 	UserAgent string
 
-	// Wait is called before each attempt of each call, with the context of the
-	// call, and holds the attempt back until it returns: to keep below a rate, for
-	// example. If it fails before the first attempt, the call ends with its error,
-	// wrapped, and nothing was sent; before a repetition, the call ends with the
-	// failure that it has. Nil means that nothing holds attempts back.
+	// SkipCheck makes [Client.SendMessage] send messages without checking them, for
+	// messages that were checked before, or that use something that Google added
+	// after this version of the package.
+	SkipCheck bool
+
+	// Wait, if not nil, is called before each attempt with the context of the call,
+	// and delays the attempt until it returns: to limit the rate, for example. If it
+	// fails before the first attempt, nothing is sent and the call returns its error,
+	// wrapped. If it fails before a retry, the call returns the error of the last attempt.
 	Wait func(ctx context.Context) error
 
-	// Observe is called after each attempt of each call, from the goroutine of
-	// the call. Nil means nobody watches.
+	// Observe, if not nil, is called after each attempt, in the goroutine of the call.
 	Observe func(Attempt)
 }
 
-// Retry says how a call is repeated after a failure that may pass: 408, 429, 500,
-// 502, 503 and 504, a broken connection, an answer that cannot be read, an attempt
-// that took too long; and once after the 403 that says of itself that it may be
-// transient. No repetition is begun that the deadline of the context leaves no time
-// for: the call then ends at once with the failure that it has. The zero value
-// means the defaults.
+// Retry configures how a call is retried. The client retries after 408, 429, 500, 502,
+// 503 and 504, a broken connection, an unreadable response and a timeout, and once
+// after a 403 whose message includes that it may be transient. It does not start an
+// attempt for which the deadline of the context leaves no time. The zero value means
+// the defaults.
 //
-// Which codes are worth a repetition is the usual reading; Google's own list is not
-// published.
+// Assumption: Google does not publish which errors to retry; this is the usual list.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/learn/best-practices
 type Retry struct {
-	// MaxAttempts counts the first attempt too; 0 means 4, 1 means no repetition.
+	// MaxAttempts includes the first attempt; 0 means 4, 1 means no retries.
 	MaxAttempts int
 
-	// BaseDelay bounds the pause before the second attempt; 0 means 250 ms. Each
-	// further bound is twice the one before. The pause is a random part of its
-	// bound, so that many clients do not come back at the same moment.
+	// BaseDelay is the longest pause before the second attempt; 0 means 250 ms. It
+	// doubles with each attempt. The pause is a random part of it, so that many
+	// clients do not retry at the same moment.
 	BaseDelay time.Duration
 
-	// MaxDelay is the largest bound; 0 means 4 s. What the platform asks for with
-	// Retry-After comes on top. If that is more than a minute and the context has
-	// no deadline, the call is not repeated.
+	// MaxDelay limits the doubling; 0 means 4 s. The delay that the platform
+	// requests by Retry-After is added to the pause. If it is over a minute and the
+	// context has no deadline, the call is not retried.
 	MaxDelay time.Duration
 
-	// AttemptTimeout bounds one attempt, with asking for the token; 0 means 10 s.
+	// AttemptTimeout limits one attempt, including the call of Token; 0 means 10 s.
 	AttemptTimeout time.Duration
 }
 
-// Attempt is one try of a call, as [Config.Observe] sees it.
+// Attempt is one attempt of a call, as passed to [Config.Observe].
 type Attempt struct {
 	Method     string        // name in the reference, such as phones.agentMessages.create
 	Number     int           // 1 for the first
-	StatusCode int           // 0 if no answer came
+	StatusCode int           // 0 without a response
 	Err        error         // nil if the attempt succeeded
-	Duration   time.Duration // from asking for the token to the end of the answer
+	Duration   time.Duration // from the call of Token to the end of the response
 
-	// Resent says that net/http sent the request more than once, because a
-	// connection broke: an earlier copy may have arrived, whatever the answer to
-	// the last one.
+	// Resent reports that net/http sent the request more than once, because a
+	// connection broke. An earlier copy may have arrived, even if the last one failed.
 	Resent bool
 
-	// Unsent says that no copy of the request left: there was no token, or no
-	// connection. Nothing can have arrived.
+	// Unsent reports that the request was never sent, because there was no token or
+	// no connection. It cannot have arrived.
 	Unsent bool
 }
 
@@ -115,6 +118,7 @@ type Client struct {
 	base      string
 	regional  bool
 	userAgent string
+	skipCheck bool
 	token     func(context.Context) (string, error)
 	transport http.RoundTripper
 	retry     Retry
@@ -122,80 +126,121 @@ type Client struct {
 	observe   func(Attempt)
 }
 
-// New returns a client for c. It does no I/O and is cheap enough to be called for
-// every message.
+// New returns a client. It does no I/O and is cheap enough to be called for every
+// message.
 func New(c Config) (*Client, error) {
-	agent, err := checkAgentID(c.AgentID)
-	if err != nil {
-		return nil, err
+	agent := strings.TrimSuffix(c.AgentID, AgentDomain)
+	if agent == "" {
+		return nil, errors.New("rbm: the agent ID is missing")
 	}
-	base := c.Region.host()
-	if base == "" {
-		return nil, fmt.Errorf("rbm: unknown region %q: use us, europe, asia or leave it empty", c.Region)
+	// The platform makes the IDs and does not document their length.
+	if len(agent) > 200 || strings.ContainsFunc(agent, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent")
+	}
+	base, known := hosts[c.Region]
+	if !known {
+		return nil, fmt.Errorf("rbm: unknown region %q: expected us, europe, asia or none", c.Region)
 	}
 	if c.Endpoint != "" {
-		if base, err = checkEndpoint(c.Endpoint); err != nil {
-			return nil, err
+		u, err := url.Parse(c.Endpoint)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
+			return nil, errors.New("rbm: invalid endpoint: expected a base URL such as http://localhost:8081")
 		}
+		base = strings.TrimRight(c.Endpoint, "/")
+	}
+	h := cmp.Or(c.HTTPClient, http.DefaultClient)
+	if c.HTTPClient != nil && (h.CheckRedirect != nil || h.Jar != nil) {
+		return nil, errors.New("rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them")
 	}
 	client := &Client{
 		agentID:   agent,
 		base:      base,
 		regional:  c.Region != RegionGlobal || c.Endpoint != "",
 		userAgent: c.UserAgent,
+		skipCheck: c.SkipCheck,
 		token:     c.Token,
-		retry:     c.Retry.withDefaults(),
-		wait:      c.Wait,
-		observe:   c.Observe,
+		transport: h.Transport,
+		retry: Retry{
+			MaxAttempts:    positiveOr(c.Retry.MaxAttempts, 4),
+			BaseDelay:      positiveOr(c.Retry.BaseDelay, 250*time.Millisecond),
+			MaxDelay:       positiveOr(c.Retry.MaxDelay, 4*time.Second),
+			AttemptTimeout: positiveOr(c.Retry.AttemptTimeout, 10*time.Second),
+		},
+		wait:    c.Wait,
+		observe: c.Observe,
 	}
-	if client.userAgent == "" {
-		client.userAgent = defaultUserAgent()
-	}
-	h := cmp.Or(c.HTTPClient, http.DefaultClient)
-	if c.HTTPClient != nil && (h.CheckRedirect != nil || h.Jar != nil) {
-		return nil, errors.New("rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them")
-	}
-	if client.transport = h.Transport; client.transport == nil {
+	if client.transport == nil {
 		client.transport = http.DefaultTransport
 	}
 	if h.Timeout > 0 {
 		client.retry.AttemptTimeout = min(client.retry.AttemptTimeout, h.Timeout)
 	}
+	if client.userAgent == "" {
+		client.userAgent = defaultUserAgent()
+	}
 	return client, nil
+}
+
+func positiveOr[T int | time.Duration](n, otherwise T) T {
+	if n > 0 {
+		return n
+	}
+	return otherwise
 }
 
 // defaultUserAgent returns the name of this package with the version of its module.
 var defaultUserAgent = sync.OnceValue(func() string {
-	const module = "github.com/rcshook/rcshook"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == module && strings.HasPrefix(m.Version, "v") {
-				return "rcshook-rbm/" + strings.TrimPrefix(m.Version, "v")
+			if version, ok := strings.CutPrefix(m.Version, "v"); ok && m.Path == "github.com/rcshook/rcshook" {
+				return "rcshook-rbm/" + version
 			}
 		}
 	}
 	return "rcshook-rbm/devel"
 })
 
-// maxAgentID bounds what is taken for an agent ID. The platform makes the IDs, so
-// this is no rule of its own.
-const maxAgentID = 200
+// Region selects the host of the API. Google recommends the region nearest to the
+// caller; users.batchGet needs the region of the phone numbers.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest
+type Region string
 
-func checkAgentID(id string) (string, error) {
-	id = strings.TrimSuffix(id, AgentDomain)
-	if id == "" {
-		return "", errors.New("rbm: the agent ID is missing")
-	}
-	if len(id) > maxAgentID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return "", errors.New("rbm: the agent ID is malformed: it is a word such as my_brand_k3x9a1bc_agent")
-	}
-	return id, nil
+// The regions of the API.
+const (
+	RegionGlobal Region = ""
+	RegionUS     Region = "us"
+	RegionEurope Region = "europe"
+	RegionAsia   Region = "asia"
+)
+
+var hosts = map[Region]string{
+	RegionGlobal: "https://rcsbusinessmessaging.googleapis.com",
+	RegionUS:     "https://us-rcsbusinessmessaging.googleapis.com",
+	RegionEurope: "https://europe-rcsbusinessmessaging.googleapis.com",
+	RegionAsia:   "https://asia-rcsbusinessmessaging.googleapis.com",
 }
 
-func checkEndpoint(endpoint string) (string, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		return "", errors.New("rbm: the endpoint is not a base URL such as http://localhost:8081")
+// NewTransport returns an HTTP transport with settings for this API: at most four
+// HTTP/2 connections per host that carry many requests each, so that a burst does not
+// open a connection per request.
+//
+// Pings detect a dead connection within 17 seconds. In a serverless process that was
+// frozen for over 15 seconds, where most connections die, it takes 2 seconds, so that
+// the first request can still be retried in time.
+//
+// Set MaxConnsPerHost to 0 for plain HTTP, as to a simulator: an HTTP/1 connection
+// carries one request at a time.
+func NewTransport() *http.Transport {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+		t = standard.Clone()
 	}
-	return strings.TrimRight(endpoint, "/"), nil
+	t.ForceAttemptHTTP2 = true
+	t.MaxConnsPerHost = 4
+	t.MaxIdleConnsPerHost = 64
+	t.IdleConnTimeout = 90 * time.Second
+	t.TLSHandshakeTimeout = 5 * time.Second
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 2 * time.Second}
+	return t
 }

@@ -76,14 +76,14 @@ func TestNewRefuses(t *testing.T) {
 	}{
 		{rbm.Config{}, "rbm: the agent ID is missing"},
 		{rbm.Config{AgentID: "@rbm.goog"}, "rbm: the agent ID is missing"},
-		{rbm.Config{AgentID: "a b"}, "rbm: the agent ID is malformed: it is a word such as my_brand_k3x9a1bc_agent"},
-		{rbm.Config{AgentID: "a\n"}, "rbm: the agent ID is malformed: it is a word such as my_brand_k3x9a1bc_agent"},
-		{rbm.Config{AgentID: strings.Repeat("a", 201)}, "rbm: the agent ID is malformed: it is a word such as my_brand_k3x9a1bc_agent"},
-		{rbm.Config{AgentID: "a", Region: "mars"}, `rbm: unknown region "mars": use us, europe, asia or leave it empty`},
-		{rbm.Config{AgentID: "a", Endpoint: "localhost:8081"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
-		{rbm.Config{AgentID: "a", Endpoint: "ftp://localhost"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
-		{rbm.Config{AgentID: "a", Endpoint: "http://localhost?x=1"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
-		{rbm.Config{AgentID: "a", Endpoint: "http://local host"}, "rbm: the endpoint is not a base URL such as http://localhost:8081"},
+		{rbm.Config{AgentID: "a b"}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
+		{rbm.Config{AgentID: "a\n"}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
+		{rbm.Config{AgentID: strings.Repeat("a", 201)}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
+		{rbm.Config{AgentID: "a", Region: "mars"}, `rbm: unknown region "mars": expected us, europe, asia or none`},
+		{rbm.Config{AgentID: "a", Endpoint: "localhost:8081"}, "rbm: invalid endpoint: expected a base URL such as http://localhost:8081"},
+		{rbm.Config{AgentID: "a", Endpoint: "ftp://localhost"}, "rbm: invalid endpoint: expected a base URL such as http://localhost:8081"},
+		{rbm.Config{AgentID: "a", Endpoint: "http://localhost?x=1"}, "rbm: invalid endpoint: expected a base URL such as http://localhost:8081"},
+		{rbm.Config{AgentID: "a", Endpoint: "http://local host"}, "rbm: invalid endpoint: expected a base URL such as http://localhost:8081"},
 		{rbm.Config{AgentID: "a", HTTPClient: &http.Client{Jar: jar}}, "rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them"},
 		{
 			rbm.Config{AgentID: "a", HTTPClient: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}},
@@ -188,6 +188,36 @@ func TestSendMessage(t *testing.T) {
 	}
 }
 
+func TestSendMessage_checks(t *testing.T) {
+	t.Parallel()
+	requests := 0
+	handler := func(w http.ResponseWriter, _ *http.Request) {
+		requests++
+		reply200(w, accepted)
+	}
+	broken := rbm.Text("", rbm.Reply("A label that is longer than allowed"))
+	_, err := serve(t, rbm.Config{}, handler).SendMessage(t.Context(), phone, messageID, broken)
+	invalid, ok := errors.AsType[*rbm.InvalidMessageError](err)
+	if !ok || !errors.Is(err, rbm.ErrInvalidArgument) || requests != 0 {
+		t.Fatalf("SendMessage of an invalid message: error %v after %d requests, want an InvalidMessageError after none", err, requests)
+	}
+	want := []rbm.Violation{
+		{Pointer: "/contentMessage", Rule: rbm.RuleRequired},
+		{Pointer: "/contentMessage/suggestions/0/reply/text", Rule: rbm.RuleTooLong, Limit: 25, Actual: 35},
+	}
+	if diff := cmp.Diff(want, invalid.Violations, ignoreDetail); diff != "" {
+		t.Errorf("violations (-want +got):\n%s", diff)
+	}
+	const text = "rbm: invalid message: /contentMessage: needs one of text, fileName, uploadedRbmFile, richCard, contentInfo; " +
+		"/contentMessage/suggestions/0/reply/text: must be at most 25 characters, not 35"
+	if err.Error() != text {
+		t.Errorf("error %v, want %s", err, text)
+	}
+	if _, err := serve(t, rbm.Config{SkipCheck: true}, handler).SendMessage(t.Context(), phone, messageID, broken); err != nil || requests != 1 {
+		t.Errorf("SendMessage with SkipCheck: error %v after %d requests, want none after 1", err, requests)
+	}
+}
+
 func TestArgumentsAreCheckedBeforeSending(t *testing.T) {
 	t.Parallel()
 	client := serve(t, rbm.Config{}, func(_ http.ResponseWriter, r *http.Request) {
@@ -210,13 +240,14 @@ func TestArgumentsAreCheckedBeforeSending(t *testing.T) {
 			t.Errorf("RevokeMessage with ID %q: error %v, want %v", id, err, rbm.ErrInvalidID)
 		}
 	}
-	if _, err := client.SendMessage(t.Context(), phone, messageID, nil); err == nil || err.Error() != "rbm: there is no message to send" {
+	if _, err := client.SendMessage(t.Context(), phone, messageID, nil); err == nil || err.Error() != "rbm: the message is nil" {
 		t.Errorf("SendMessage of nothing: error %v", err)
 	}
 	late := &rbm.AgentMessage{ExpireTime: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}
-	var unsupported *json.MarshalerError
-	if _, err := client.SendMessage(t.Context(), phone, messageID, late); !errors.As(err, &unsupported) {
-		t.Errorf("SendMessage of what JSON cannot say: error %v, want a %T", err, unsupported)
+	unchecked := newClient(t, rbm.Config{SkipCheck: true})
+	_, err := unchecked.SendMessage(t.Context(), phone, messageID, late)
+	if unsupported, ok := errors.AsType[*json.MarshalerError](err); !ok {
+		t.Errorf("SendMessage of a time that JSON cannot express: error %v, want a %T", err, unsupported)
 	}
 }
 

@@ -1,89 +1,87 @@
-// Package rbm is a client of Google's RCS Business Messaging API, version 1, also
-// sold as RCS for Business: it sends messages to the phones of users, in the name
-// of an agent, and reads what users do with them.
+// Package rbm is a client for version 1 of Google's RCS Business Messaging API, also
+// called RCS for Business. It sends messages from an agent to the phones of users, and
+// parses the events that the platform sends back.
 //
-// It needs an agent, and a service account key of the partner that owns the agent,
-// both made in the console of RCS for Business.
+// It needs an agent and a service account key of the partner that owns it. Both are
+// created in the RCS for Business console.
 //
-//	client, err := rbm.New(rbm.Config{AgentID: "harbour_k3x9a1bc_agent", Token: token})
+//	client, err := rbm.New(rbm.Config{AgentID: "harborline_k3x9a1bc_agent", Token: token})
 //	...
-//	id := rbm.MessageID("harbour_k3x9a1bc_agent", "+12025550123", "order-1042-shipped")
-//	sent, err := client.SendMessage(ctx, "+12025550123", id, rbm.Text("Your order has shipped."))
+//	id := client.MessageID(phone, "order-1042-shipped")
+//	sent, err := client.SendMessage(ctx, phone, id, rbm.Text("Your order has shipped."))
 //
-// # Identity
+// # Credentials
 //
-// Every call is made for one agent, [Config.AgentID], with an OAuth 2.0 access token
-// of the one scope [Scope]. The package finds no credentials by itself: either
-// [Config.Token] returns a token, or [Config.HTTPClient] authorises its requests, as
-// one made from the key file by golang.org/x/oauth2/google does:
+// A client sends as one agent, [Config.AgentID], with an OAuth 2.0 access token of the
+// scope [Scope]. The package does not search for credentials. Either [Config.Token]
+// returns a token, or [Config.HTTPClient] authorizes the requests, as a client of
+// golang.org/x/oauth2/google does:
 //
 //	key, err := google.JWTConfigFromJSON(keyFile, rbm.Scope)
 //	...
 //	client, err := rbm.New(rbm.Config{AgentID: agentID, HTTPClient: key.Client(ctx)})
 //
-// One key serves all agents of a partner. Users are known by their phone number in
-// E.164 form, with the plus sign. [Config.Region] selects the host nearest to the
-// caller; [Client.BatchGetUsers] needs that of the numbers. [NewTransport] returns
-// a transport that is set up for the hosts of Google.
+// One key is valid for all agents of a partner. Phone numbers are in E.164 form with the
+// plus sign. [Config.Region] selects the host nearest to the caller;
+// [Client.BatchGetUsers] needs the region of the numbers. [NewTransport] returns a
+// transport with settings for these hosts.
 //
 // # Messages
 //
-// An [AgentMessage] has the fields of the reference, under their names. Where
-// the nesting hurts, [Text], [Card], [Carousel], [FileAt], [MediaAt], [Reply],
-// [OpenURL] and [Dial] build it. [ParseAgentMessage] reads a message from JSON as
-// leniently as the platform does.
+// An [AgentMessage] has the fields of the reference, with the same names. [Text],
+// [Card], [Carousel], [FileAt], [MediaAt], [Reply], [ReplyWith], [OpenURL] and [Dial]
+// build the usual ones. [ParseAgentMessage] parses a message in JSON as leniently as the
+// platform does.
 //
 // # Message IDs
 //
-// Whoever sends chooses the ID of the message, and the platform ignores a message
-// whose ID the agent has used before. That is what makes sending safe to repeat:
-// with the same ID, however often, the message arrives once. [MessageID] computes
-// the ID from what the message is about, so that nothing has to be stored.
+// The caller chooses the ID of a message, and the platform ignores a message whose ID
+// the agent has used before. Sending is therefore safe to repeat: with the same ID the
+// message arrives once. [Client.MessageID] computes the ID from the purpose of the
+// message, so that it need not be stored.
 //
 // # Errors and retries
 //
-// A call that fails in a way that may pass is repeated within the time that its
-// context leaves, with the same ID, and with growing, random pauses; see [Retry].
-// [Config.Observe] sees each attempt.
+// The client retries a temporary failure with the same ID and with growing, random
+// pauses, as long as the context allows; see [Retry]. [Config.Observe] gets each attempt.
 //
-// What then remains is for the caller to decide, by [errors.Is]:
+// Handle the remaining errors by [errors.Is]:
 //
 //	ErrUnreachable                       use another channel, such as SMS
-//	ErrFeatureUnsupported                send something simpler
-//	ErrInvalidArgument                   correct the message; see AgentMessage.Check
+//	ErrFeatureUnsupported                send a simpler message
+//	ErrInvalidArgument                   fix the message; see InvalidMessageError
 //	ErrNotTester, ErrNotLaunched         invite the tester, launch the agent
 //	ErrUnauthenticated                   get a new token
 //	ErrPermissionDenied                  check the agent ID and the service account
-//	ErrAlreadyExists                     nothing: the platform has the message
+//	ErrAlreadyExists                     do nothing: the platform has the message
 //	ErrRateLimited                       send again later, with the same ID
 //	ErrUnavailable, ErrTimeout           the same; the message may have arrived
 //
-// The details are in [Error], by [errors.As]. The text of an Error holds neither
-// phone numbers nor anything that was sent.
+// [errors.AsType] finds the details in [*Error] and [*InvalidMessageError]. Their texts
+// contain neither phone numbers nor parts of the message.
 //
 // # Limits
 //
-// The limits of the platform are constants such as [MaxText]. [AgentMessage.Check]
-// reports all that a message breaks before anything is sent, and
-// [CheckAgentMessage] does so for JSON, with pointers to the values as they were
-// sent. The unit of lengths is the character, that is the Unicode code point.
+// The limits of the platform are constants such as [MaxText]. [Client.SendMessage]
+// checks a message before it is sent. [AgentMessage.Check] reports every violation
+// without sending, and [CheckAgentMessage] does so for JSON, with pointers to the values
+// as they were sent. The unit of lengths is the character, that is the Unicode code point.
 //
 // # Webhooks
 //
-// The platform reports deliveries, answers and expiries to a webhook. [Webhook] is
-// an [net/http.Handler] for it. It is made of [Handshake], [VerifySignature] and
-// [ParseWebhook], which also work without it.
+// The platform sends deliveries, replies and expiries to a webhook. [Webhook] is an
+// [net/http.Handler] for it. Its parts [Handshake], [VerifySignature] and [ParseWebhook]
+// also work separately.
 //
 // # Testing
 //
-// Package [github.com/rcshook/rcshook/rbm/rbmtest] imitates the platform, for tests
-// and for trials without an account. [Config.Endpoint] leads the client there.
+// Package [github.com/rcshook/rcshook/rbm/rbmtest] simulates the platform, for tests and
+// for trials without an account. Set [Config.Endpoint] to its URL.
 //
 // # Assumptions
 //
-// Google's documents leave some questions open. What is taken for granted here
-// without having been found written is marked with the word Assumption in the
-// comment of the symbol that it concerns.
+// Google's documents leave some questions open. Where this package had to assume the
+// behavior of the platform, the comment of the symbol contains the word Assumption.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest
 package rbm

@@ -9,17 +9,17 @@ import (
 	"time"
 )
 
-// Duration is a length of time that travels as a decimal number of seconds with
-// the suffix s, such as "3.5s", as protocol buffers write it in JSON.
+// Duration is a length of time that JSON represents as a decimal number of seconds with
+// the suffix s, such as "3.5s", as in protocol buffers.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 type Duration time.Duration
 
 var errDuration = errors.New("must be a number of seconds with the suffix s, such as 600s")
 
-// ParseDuration reads the form that [Duration.String] writes: seconds, at most
-// nine decimals, the suffix s. What is too long for a Duration, some 292 years,
-// becomes the longest there is.
+// ParseDuration parses the form of [Duration.String]: seconds with at most nine
+// decimals and the suffix s. A length above the maximum of a Duration, about 292 years,
+// becomes that maximum.
 func ParseDuration(s string) (Duration, error) {
 	number, ok := strings.CutSuffix(s, "s")
 	number, negative := strings.CutPrefix(number, "-")
@@ -58,12 +58,12 @@ func (d Duration) String() string {
 	return text + "s"
 }
 
-// MarshalJSON writes the string form.
+// MarshalJSON implements [json.Marshaler] with the form of [Duration.String].
 func (d Duration) MarshalJSON() ([]byte, error) {
 	return json.Marshal(d.String())
 }
 
-// UnmarshalJSON reads the string form.
+// UnmarshalJSON implements [json.Unmarshaler] with [ParseDuration].
 func (d *Duration) UnmarshalJSON(data []byte) error {
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {

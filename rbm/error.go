@@ -1,126 +1,147 @@
 package rbm
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// What went wrong, for [errors.Is]. An [Error] is one of those that name a
-// status, or none if the caller's own context was cancelled during an attempt. A
-// context that ends between two attempts leaves the failure of the last one, and the
-// error is that of the context as well.
+// Kinds of errors, for [errors.Is]. An [Error] matches exactly one of them, or none if
+// the caller canceled its context during an attempt. If the context ends between two
+// attempts, the error matches both the last [Error] and the error of the context.
 var (
-	// ErrUnreachable means that the user cannot be reached by this agent: no RCS,
-	// RCS switched off, or the agent is not launched on the user's network. 404.
+	// ErrUnreachable reports that the agent cannot reach the user: the user has no
+	// RCS or has switched it off, or the agent is not launched on the user's network. 404.
 	ErrUnreachable = errors.New("rbm: the user cannot be reached by RCS from this agent")
 
-	// ErrAlreadyDelivered means that a message was delivered before it could be
+	// ErrAlreadyDelivered reports that a message was delivered before it could be
 	// revoked. 404 from [Client.RevokeMessage].
-	ErrAlreadyDelivered = errors.New("rbm: the message was delivered already")
+	ErrAlreadyDelivered = errors.New("rbm: the message was already delivered")
 
-	// ErrNotTester means that the agent is not launched and that the user is not
-	// one of its testers, or has not accepted the invitation. 403.
+	// ErrNotTester reports that the agent is not launched, and the user is not one of
+	// its testers or has not accepted the invitation. 403.
 	ErrNotTester = errors.New("rbm: the agent is not launched and the user is not one of its testers")
 
-	// ErrNotLaunched means that the agent is not launched, as older guides
-	// report it: nowadays this is ErrUnreachable. 403.
+	// ErrNotLaunched reports that the agent is not launched. Older guides document
+	// it; current ones document [ErrUnreachable]. 403.
 	ErrNotLaunched = errors.New("rbm: the agent is not launched")
 
-	// ErrPermissionDenied means that the credentials may not act for the agent,
-	// that there is no such agent, or that the API is not enabled. 403.
-	ErrPermissionDenied = errors.New("rbm: the credentials may not act for this agent")
+	// ErrPermissionDenied reports that the credentials are not allowed to act for the
+	// agent, that the agent does not exist, or that the API is not enabled. 403.
+	ErrPermissionDenied = errors.New("rbm: the credentials are not allowed to act for this agent")
 
-	// ErrUnauthenticated means that the token is missing, wrong or expired. 401.
-	ErrUnauthenticated = errors.New("rbm: the access token was not accepted")
+	// ErrUnauthenticated reports that the token is missing, invalid or expired. 401.
+	ErrUnauthenticated = errors.New("rbm: the access token was rejected")
 
-	// ErrFeatureUnsupported means that the user's device lacks something that
-	// the message uses. 400.
+	// ErrFeatureUnsupported reports that the user's device lacks a feature that the
+	// message uses. 400.
 	ErrFeatureUnsupported = errors.New("rbm: the user's device lacks a feature that the message uses")
 
-	// ErrInvalidArgument means that the platform refused the request for any
-	// other reason. 400.
-	ErrInvalidArgument = errors.New("rbm: the platform refused the request")
+	// ErrInvalidArgument reports that the platform rejected the request for another
+	// reason. 400.
+	ErrInvalidArgument = errors.New("rbm: the platform rejected the request as invalid")
 
-	// ErrAlreadyExists means that the ID was used before, so that the platform
-	// has the message already. 409.
-	ErrAlreadyExists = errors.New("rbm: the ID was used before")
+	// ErrAlreadyExists reports that the ID was used before, so that the platform
+	// already has the message. 409.
+	ErrAlreadyExists = errors.New("rbm: the ID was already used")
 
-	// ErrRateLimited means that a limit of the platform is reached. 429.
-	ErrRateLimited = errors.New("rbm: a limit of the platform is reached")
+	// ErrRateLimited reports that a limit of the platform is exceeded. 429.
+	ErrRateLimited = errors.New("rbm: a limit of the platform is exceeded")
 
-	// ErrUnavailable means that the platform or the way to it is in trouble:
-	// 5xx, a broken connection, or an answer that cannot be understood.
+	// ErrUnavailable reports a failure of the platform or of the connection to it:
+	// 5xx, a broken connection, or an unreadable response.
 	ErrUnavailable = errors.New("rbm: the platform is not available")
 
-	// ErrTimeout means that no answer came in time. Such an error is also
-	// [context.DeadlineExceeded].
-	ErrTimeout = errors.New("rbm: no answer in time")
+	// ErrTimeout reports that no response came before the timeout. Such an error also
+	// matches [context.DeadlineExceeded].
+	ErrTimeout = errors.New("rbm: timed out waiting for the response")
 )
 
-// What was wrong with the arguments of a call. Nothing was sent.
+// Errors in the arguments of a call. The client sent nothing.
 var (
-	// ErrInvalidPhone means that a phone number is not in E.164 form.
-	ErrInvalidPhone = errors.New("rbm: the phone number is not in E.164 form, such as +12025550123")
+	// ErrInvalidPhone reports that a phone number is not in E.164 form.
+	ErrInvalidPhone = errors.New("rbm: invalid phone number: expected E.164 form, such as +12025550123")
 
-	// ErrInvalidID means that the ID of a message or an event is neither a UUID
-	// nor a similar word of at most 128 letters, digits, hyphens and underscores.
-	ErrInvalidID = errors.New("rbm: the ID is not a UUID")
+	// ErrInvalidID reports that the ID of a message or an event is neither a UUID nor
+	// a similar word of at most 128 letters, digits, hyphens and underscores.
+	ErrInvalidID = errors.New("rbm: invalid ID: expected a UUID")
 
-	// ErrNeedsRegion means that a call needs the host of a region; see [Region].
+	// ErrNeedsRegion reports that a call needs the host of a region; see [Region].
 	ErrNeedsRegion = errors.New("rbm: the call needs a region: us, europe or asia")
 )
 
-// Error is the failure of a call that reached out to the platform. Its text has
-// the status, the words for it and what they mean; it holds neither what was sent
-// nor what came back, so it may be logged.
+// InvalidMessageError reports the rules that a message breaks. The client sent
+// nothing.
+type InvalidMessageError struct {
+	Violations []Violation // at least one
+}
+
+// Error lists the violations. It quotes neither texts nor numbers of the message.
+func (e *InvalidMessageError) Error() string {
+	texts := make([]string, len(e.Violations))
+	for i, v := range e.Violations {
+		texts[i] = v.String()
+	}
+	return "rbm: invalid message: " + strings.Join(texts, "; ")
+}
+
+// Is reports whether target is [ErrInvalidArgument]: the platform would have rejected
+// the message.
+func (e *InvalidMessageError) Is(target error) bool { return target == ErrInvalidArgument }
+
+// Error is a failed call after at least one attempt. Its text contains the status and
+// its meaning, and no part of the request or the response, so it may be logged.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 type Error struct {
-	// Method is the call, by its name in the reference, such as
+	// Method is the name of the method in the reference, such as
 	// phones.agentMessages.create.
 	Method string
 
-	// StatusCode is the HTTP status; 0 if no answer came.
+	// StatusCode is the HTTP status; 0 without a response.
 	StatusCode int
 
-	// Status is Google's word for the error, such as NOT_FOUND.
+	// Status is Google's code of the error, such as NOT_FOUND.
 	Status string
 
-	// Reason is Google's word for the cause, such as SERVICE_DISABLED, where
-	// there is one.
+	// Reason is Google's code of the cause, such as SERVICE_DISABLED; often empty.
 	Reason string
 
-	// Message is Google's own text, at most 4 KiB of it. It may quote what was sent, so
-	// Error leaves it out, and it does not belong in a log.
+	// Message is Google's text, at most 4 KiB. It may quote the request, so the text of
+	// Error does not include it, and it does not belong in a log.
 	Message string
 
-	// RetryAfter is how long the platform asked to wait, at most 30 days; 0 if it did
-	// not say.
+	// RetryAfter is the delay that the platform requested, at most 30 days; 0 if it
+	// requested none.
 	RetryAfter time.Duration
 
-	// Attempts is how often the call was tried. After more than one, an earlier
-	// attempt may have succeeded without an answer.
+	// Attempts is the number of attempts. If it is more than one, an earlier attempt
+	// may have succeeded although its response was lost.
 	Attempts int
 
-	// Foreign says that the answer is not in the form of the API: it is the page
-	// of a proxy, or the endpoint is wrong. A foreign 404 or 409 says nothing about
-	// a user or a message, so it counts as [ErrUnavailable].
+	// Foreign reports that the response does not have the form of the API: it came
+	// from a proxy, or the endpoint is wrong. A foreign 404 or 409 does not concern a
+	// user or a message, so it counts as [ErrUnavailable].
 	Foreign bool
 
-	// Err is what broke the connection or ended the wait, if no whole answer
-	// came. Its text is not made for logs; that of the Error says enough.
+	// Err is the cause if there was no complete response. Its text may contain
+	// private data; the text of Error describes it without any.
 	Err error
 }
 
-// Error says what happened.
+// Error describes the failure.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("rbm: ")
-	b.WriteString(e.Method)
+	b.WriteString("rbm: " + e.Method)
 	if e.StatusCode != 0 {
 		b.WriteString(": " + strconv.Itoa(e.StatusCode))
 		if e.Status != "" {
@@ -134,7 +155,7 @@ func (e *Error) Error() string {
 	case e.Err != nil:
 		b.WriteString(": " + describe(e.Err))
 	case e.Foreign:
-		b.WriteString(": the answer is not in the form of the API: a proxy, or the wrong endpoint")
+		b.WriteString(": the response does not have the form of the API; check the endpoint and proxies")
 	case kind != nil:
 		b.WriteString(": " + strings.TrimPrefix(kind.Error(), "rbm: "))
 	}
@@ -147,93 +168,68 @@ func (e *Error) Error() string {
 // Unwrap returns Err.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Is reports whether target is the sentinel that e belongs to.
+// Is reports whether target is the kind of e.
 func (e *Error) Is(target error) bool {
 	kind := e.kind()
 	return target == kind || target == context.DeadlineExceeded && kind == ErrTimeout
 }
 
-// kind returns the sentinel that e belongs to.
 func (e *Error) kind() error {
 	switch {
 	case errors.Is(e.Err, context.Canceled):
 		return nil
-	case timedOut(e.Err):
+	case isTimeout(e.Err):
 		return ErrTimeout
 	case e.Err != nil:
 		return ErrUnavailable
 	}
-	switch e.StatusCode {
-	case http.StatusBadRequest:
-		return kindOf400(e.Message)
-	case http.StatusUnauthorized:
-		return ErrUnauthenticated
-	case http.StatusForbidden:
-		return kindOf403(e.Message)
-	case http.StatusTooManyRequests:
-		return ErrRateLimited
-	}
+	message := strings.ToLower(e.Message)
 	switch {
+	case e.StatusCode == http.StatusBadRequest && lacksFeature(message):
+		return ErrFeatureUnsupported
+	case e.StatusCode == http.StatusBadRequest:
+		return ErrInvalidArgument
+	case e.StatusCode == http.StatusUnauthorized:
+		return ErrUnauthenticated
+	case e.StatusCode == http.StatusForbidden && strings.Contains(message, "tester"): // may mention the launch too
+		return ErrNotTester
+	case e.StatusCode == http.StatusForbidden && strings.Contains(message, "launch"):
+		return ErrNotLaunched
+	case e.StatusCode == http.StatusForbidden:
+		return ErrPermissionDenied
+	case e.StatusCode == http.StatusTooManyRequests:
+		return ErrRateLimited
 	case e.Foreign || e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout:
 		return ErrUnavailable
 	case e.StatusCode == http.StatusConflict:
 		return ErrAlreadyExists
-	case e.StatusCode == http.StatusNotFound:
-		return kindOf404(e.Method)
-	}
-	return ErrInvalidArgument
-}
-
-// kindOf400 looks for the words of a missing feature.
-//
-// Assumption: the documents give the status of that refusal but not its text, so
-// any text is taken that speaks of a feature, a capability or the device, and
-// of support. The parser's own complaints quote what was sent and never mean it.
-func kindOf400(message string) error {
-	m := strings.ToLower(message)
-	if strings.HasPrefix(m, "invalid json") || strings.HasPrefix(m, "invalid value") {
-		return ErrInvalidArgument
-	}
-	if containsAny(m, "feature", "capabilit", "device", "handset") && containsAny(m, "support", "lack", "not capable") {
-		return ErrFeatureUnsupported
-	}
-	return ErrInvalidArgument
-}
-
-// kindOf403 tells the refusals of an agent that is not launched from the others.
-// The text about testers speaks of the launch too, so it comes first.
-func kindOf403(message string) error {
-	switch m := strings.ToLower(message); {
-	case strings.Contains(m, "tester"):
-		return ErrNotTester
-	case strings.Contains(m, "launch"):
-		return ErrNotLaunched
-	}
-	return ErrPermissionDenied
-}
-
-// kindOf404 goes by the resource that was not found: everything that lies under
-// a phone number is missing because the user is.
-func kindOf404(method string) error {
-	switch method {
-	case methodRevoke:
+	case e.StatusCode == http.StatusNotFound && e.Method == methodRevoke:
 		return ErrAlreadyDelivered
-	case methodBatchGet, methodCreateFile:
-		return ErrInvalidArgument
+	case e.StatusCode == http.StatusNotFound && e.Method != methodBatchGet && e.Method != methodCreateFile:
+		return ErrUnreachable // any resource of a phone number is missing because the user is
 	}
-	return ErrUnreachable
+	return ErrInvalidArgument
 }
 
-func containsAny(s string, words ...string) bool {
-	for _, word := range words {
-		if strings.Contains(s, word) {
-			return true
+// lacksFeature reports whether the message of a 400 is about a missing feature.
+//
+// Assumption: the documents give the status of that response but not its text. Any text
+// matches that mentions a feature, a capability or the device, and support. The
+// messages of the JSON parser quote the request and never match.
+func lacksFeature(message string) bool {
+	contains := func(words ...string) bool {
+		for _, word := range words {
+			if strings.Contains(message, word) {
+				return true
+			}
 		}
+		return false
 	}
-	return false
+	return !strings.HasPrefix(message, "invalid json") && !strings.HasPrefix(message, "invalid value") &&
+		contains("feature", "capabilit", "device", "handset") && contains("support", "lack", "not capable")
 }
 
-// temporary reports whether the same call may succeed a little later.
+// temporary reports whether a retry may succeed.
 func (e *Error) temporary() bool {
 	if e.Err != nil {
 		return !errors.Is(e.Err, context.Canceled)
@@ -246,11 +242,122 @@ func (e *Error) temporary() bool {
 	return e.UnknownAgent()
 }
 
-// UnknownAgent reports whether the platform did not find the agent for the
-// credentials: there is no such agent, or it is another partner's. The platform
-// says the same of both.
+// UnknownAgent reports whether the platform did not find the agent for the credentials:
+// it does not exist, or it belongs to another partner. The platform does not
+// distinguish the two.
 //
-// The refusal calls itself possibly transient, so the call was made twice.
+// The message of that response includes that it may be transient, so the client
+// retries it once.
 func (e *Error) UnknownAgent() bool {
 	return e.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "transient")
+}
+
+// cause is an error text of this package. It contains no private data.
+type cause string
+
+func (c cause) Error() string { return string(c) }
+
+const errUnreadable cause = "the response is not a JSON object"
+
+// isTimeout reports whether err is a timeout of a context, an HTTP client or a
+// connection.
+func isTimeout(err error) bool {
+	var limit interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &limit) && limit.Timeout()
+}
+
+// describe returns a description of the cause of a failed attempt without private
+// data. The text of an unknown cause can quote a response or a URL with a phone number.
+func describe(err error) string {
+	if own, ok := errors.AsType[cause](err); ok {
+		return own.Error()
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "canceled by the caller"
+	case isTimeout(err):
+		return "timed out waiting for the response"
+	case is[*net.DNSError](err):
+		return "the host name cannot be resolved"
+	case is[*tls.CertificateVerificationError](err):
+		return "the certificate of the host is not trusted"
+	case is[tls.RecordHeaderError](err), is[tls.AlertError](err):
+		return "the TLS handshake with the host failed"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was closed before the end of the response"
+	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return number.Error()
+	}
+	return "the connection broke"
+}
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// decodeResponse fills the struct that dst points to. It ignores unknown fields and
+// mismatched types, since the platform may change its responses.
+func decodeResponse(data []byte, dst any) error {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || is[*json.SyntaxError](json.Unmarshal(data, dst)) {
+		return errUnreadable
+	}
+	return nil
+}
+
+// maxRetryAfter limits a requested delay, to keep arithmetic with it in range.
+const maxRetryAfter = 30 * 24 * time.Hour
+
+// errorFrom reads an error response.
+//
+// RBM docs: https://cloud.google.com/apis/design/errors#http_mapping
+func errorFrom(resp *http.Response, body []byte) *Error {
+	e := &Error{StatusCode: resp.StatusCode}
+	header := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		e.RetryAfter = min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	} else if at, err := http.ParseTime(header); err == nil {
+		e.RetryAfter = min(max(0, time.Until(at)), maxRetryAfter)
+	}
+	var envelope struct{ Error json.RawMessage }
+	if err := json.Unmarshal(body, &envelope); err != nil || !bytes.HasPrefix(envelope.Error, []byte("{")) {
+		e.Foreign = true
+		return e
+	}
+	var status struct {
+		Message, Status string
+		Errors          []struct{ Reason string } // in older responses
+		Details         []struct {
+			Reason     string // of google.rpc.ErrorInfo
+			RetryDelay string // of google.rpc.RetryInfo
+		}
+	}
+	_ = json.Unmarshal(envelope.Error, &status) // mismatched types are ignored
+	const maxMessage = 4 << 10
+	if e.Message = status.Message; len(e.Message) > maxMessage {
+		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "")
+	}
+	e.Status = errorCode(status.Status)
+	for _, old := range status.Errors {
+		e.Reason = errorCode(old.Reason)
+	}
+	for _, d := range status.Details {
+		if d.Reason != "" {
+			e.Reason = errorCode(d.Reason)
+		}
+		if delay, err := ParseDuration(d.RetryDelay); err == nil && e.RetryAfter == 0 {
+			e.RetryAfter = min(max(0, time.Duration(delay)), maxRetryAfter)
+		}
+	}
+	return e
+}
+
+// errorCode returns s if it is a word such as NOT_FOUND or forbidden, which cannot quote
+// the request.
+func errorCode(s string) string {
+	if len(s) > 64 || strings.Trim(s, letters+"_") != "" {
+		return ""
+	}
+	return s
 }

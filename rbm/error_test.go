@@ -113,20 +113,20 @@ func TestErrorText(t *testing.T) {
 		},
 		{
 			&rbm.Error{Method: "files.create", StatusCode: 403, Status: "PERMISSION_DENIED", Reason: "SERVICE_DISABLED", Message: secret, Attempts: 2},
-			"rbm: files.create: 403 PERMISSION_DENIED (SERVICE_DISABLED): the credentials may not act for this agent, after 2 attempts",
+			"rbm: files.create: 403 PERMISSION_DENIED (SERVICE_DISABLED): the credentials are not allowed to act for this agent, after 2 attempts",
 		},
 		{
 			&rbm.Error{Method: "files.create", StatusCode: 502, Foreign: true, Attempts: 4},
-			"rbm: files.create: 502: the answer is not in the form of the API: a proxy, or the wrong endpoint, after 4 attempts",
+			"rbm: files.create: 502: the response does not have the form of the API; check the endpoint and proxies, after 4 attempts",
 		},
-		{&rbm.Error{Method: "files.create", StatusCode: 200, Err: io.ErrUnexpectedEOF}, "rbm: files.create: 200: the connection ended before the answer did"},
-		{broken(io.EOF), "rbm: users.batchGet: the connection ended before the answer did"},
-		{broken(context.DeadlineExceeded), "rbm: users.batchGet: no answer in time"},
-		{broken(context.Canceled), "rbm: users.batchGet: cancelled by the caller"},
-		{broken(&net.DNSError{Name: secret, Err: "no such host"}), "rbm: users.batchGet: the name of the host cannot be resolved"},
+		{&rbm.Error{Method: "files.create", StatusCode: 200, Err: io.ErrUnexpectedEOF}, "rbm: files.create: 200: the connection was closed before the end of the response"},
+		{broken(io.EOF), "rbm: users.batchGet: the connection was closed before the end of the response"},
+		{broken(context.DeadlineExceeded), "rbm: users.batchGet: timed out waiting for the response"},
+		{broken(context.Canceled), "rbm: users.batchGet: canceled by the caller"},
+		{broken(&net.DNSError{Name: secret, Err: "no such host"}), "rbm: users.batchGet: the host name cannot be resolved"},
 		{broken(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}), "rbm: users.batchGet: connection refused"},
 		{broken(&tls.CertificateVerificationError{Err: errors.New(secret)}), "rbm: users.batchGet: the certificate of the host is not trusted"},
-		{broken(tls.RecordHeaderError{Msg: secret}), "rbm: users.batchGet: no TLS connection to the host"},
+		{broken(tls.RecordHeaderError{Msg: secret}), "rbm: users.batchGet: the TLS handshake with the host failed"},
 		{broken(errors.New(secret)), "rbm: users.batchGet: the connection broke"},
 	}
 	for _, test := range tests {

@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// Event is what the platform reports to a webhook: a [*UserMessage], a
+// Event is an event that the platform sends to a webhook: a [*UserMessage], a
 // [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent].
 //
-// Events may come more than once, and in another order than they happened, such
-// as a user's READ before the DELIVERED.
+// Events may come more than once, and out of order, such as READ before DELIVERED.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 type Event interface {
@@ -25,23 +24,23 @@ type EventHeader struct {
 	// time that the platform sends the event.
 	ID string
 
-	// AgentID is the agent, without "@rbm.goog", as in [Config.AgentID].
+	// AgentID is the ID of the agent, without [AgentDomain].
 	AgentID string
 
 	// Phone is the phone number of the user in E.164 form; empty for an
 	// [*AgentLaunchEvent].
 	Phone string
 
-	// MessageID is the message that the event is about: the agent's for receipts
-	// and expiries, the user's own for a [*UserMessage]; otherwise empty.
+	// MessageID is the ID of the message that the event is about: the agent's message
+	// for receipts and expiries, the message itself for a [*UserMessage], otherwise empty.
 	MessageID string
 
 	// Time is when the event happened; zero if the platform does not report it.
 	Time time.Time
 }
 
-// UserMessage is something that a user wrote, sent or tapped: exactly one of Text,
-// UserFile, Location and SuggestionResponse, where Text may be empty.
+// UserMessage is a message from a user: exactly one of Text, UserFile, Location and
+// SuggestionResponse. Text may be empty.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserMessage
 type UserMessage struct {
@@ -49,15 +48,15 @@ type UserMessage struct {
 	MessageID         string    `json:"messageId,omitempty"`
 	SendTime          time.Time `json:"sendTime,omitzero"`
 
-	// AgentID ends in "@rbm.goog".
+	// AgentID ends in [AgentDomain].
 	AgentID string `json:"agentId,omitempty"`
 
 	Text               string              `json:"text,omitempty"`
 	UserFile           *UserFile           `json:"userFile,omitempty"`
-	Location           *LatLng             `json:"location,omitempty"` // not always where the user is
+	Location           *LatLng             `json:"location,omitempty"` // may be any place that the user chose
 	SuggestionResponse *SuggestionResponse `json:"suggestionResponse,omitempty"`
 
-	// RichMessageClassification and Carrier are there for US numbers only.
+	// RichMessageClassification and Carrier are set for US numbers only.
 	RichMessageClassification *RichMessageClassification `json:"richMessageClassification,omitempty"`
 	Carrier                   string                     `json:"carrier,omitempty"`
 }
@@ -70,8 +69,7 @@ type UserFile struct {
 	Thumbnail *FileInfo `json:"thumbnail,omitempty"` // usual for images and videos
 }
 
-// FileInfo says where a file is and what it is. Nothing in it was checked: the
-// user's device says it.
+// FileInfo describes a file. All of it comes from the user's device, unchecked.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserFile#FileInfo
 type FileInfo struct {
@@ -79,7 +77,7 @@ type FileInfo struct {
 	FileSizeBytes int64  `json:"fileSizeBytes,omitempty,string"`
 	FileName      string `json:"fileName,omitempty"`
 
-	// FileURI is a public link to the file.
+	// FileURI is the public URL of the file.
 	FileURI string `json:"fileUri,omitempty"`
 }
 
@@ -98,7 +96,7 @@ func (f *FileInfo) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// SuggestionResponse is a reply or an action that a user tapped.
+// SuggestionResponse is the tap of a user on a reply or an action.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/SuggestionResponse
 type SuggestionResponse struct {
@@ -110,11 +108,11 @@ type SuggestionResponse struct {
 
 	// Type is REPLY or ACTION.
 	//
-	// Assumption: both words are in use; the documents do not list them.
+	// Assumption: the documents do not list the values; these two were observed.
 	Type string `json:"type,omitempty"`
 }
 
-// UserEvent is something that a user or the user's device did.
+// UserEvent is an event of a user or of the user's device.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserEvent
 type UserEvent struct {
@@ -129,7 +127,7 @@ type UserEvent struct {
 	AgentID  string    `json:"agentId,omitempty"`
 }
 
-// UserEventType is what a user did. The list is open.
+// UserEventType is the type of a [UserEvent]. Google may add values.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/UserEvent.EventType
 type UserEventType string
@@ -139,11 +137,11 @@ const (
 	UserDelivered   UserEventType = "DELIVERED" // the device has the message
 	UserRead        UserEventType = "READ"      // the user has opened it
 	UserIsTyping    UserEventType = "IS_TYPING"
-	UserUnsubscribe UserEventType = "UNSUBSCRIBE" // wants no more messages
-	UserSubscribe   UserEventType = "SUBSCRIBE"   // wants messages again
+	UserUnsubscribe UserEventType = "UNSUBSCRIBE" // the user opted out
+	UserSubscribe   UserEventType = "SUBSCRIBE"   // the user opted in again
 )
 
-// ServerEvent is the end of a message that expired.
+// ServerEvent is the expiry of a message.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/ServerEvent
 type ServerEvent struct {
@@ -155,19 +153,19 @@ type ServerEvent struct {
 	SendTime    time.Time       `json:"sendTime,omitzero"`
 }
 
-// ServerEventType is how a message that expired has ended. The list is open.
+// ServerEventType is the result of the expiry of a message. Google may add values.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/ServerEvent.EventType
 type ServerEventType string
 
-// The ends of a message that expired.
+// The results of an expiry.
 const (
-	// TTLExpirationRevoked means that the message was not delivered and will
-	// not be: it is safe to use another channel. Rarely a [UserDelivered] comes
-	// all the same, and is right.
+	// TTLExpirationRevoked means that the message was not delivered and will not
+	// be: it is safe to use another channel. In rare cases a [UserDelivered] comes too;
+	// then the message was delivered.
 	TTLExpirationRevoked ServerEventType = "TTL_EXPIRATION_REVOKED"
 
-	// TTLExpirationRevokeFailed means that the message may yet be delivered.
+	// TTLExpirationRevokeFailed means that the message may still be delivered.
 	TTLExpirationRevokeFailed ServerEventType = "TTL_EXPIRATION_REVOKE_FAILED"
 )
 
@@ -181,11 +179,11 @@ type AgentLaunchEvent struct {
 	BrandID          string `json:"brandId,omitempty"`
 	BrandDisplayName string `json:"brandDisplayName,omitempty"`
 
-	// RegionID is the network, for example that of a carrier.
+	// RegionID is the network, for example of a carrier.
 	RegionID string `json:"regionId,omitempty"`
 
-	// OldLaunchState and NewLaunchState are words such as PENDING, LAUNCHED,
-	// REJECTED, SUSPENDED and UNLAUNCHED.
+	// OldLaunchState and NewLaunchState are PENDING, LAUNCHED, REJECTED, SUSPENDED or
+	// UNLAUNCHED. Google may add values.
 	OldLaunchState string `json:"oldLaunchState,omitempty"`
 	NewLaunchState string `json:"newLaunchState,omitempty"`
 

@@ -291,18 +291,18 @@ func TestCancellation(t *testing.T) {
 		want    []string
 		text    string
 	}{
-		{"during an attempt", play(hangs), false, words(context.Canceled), create + "cancelled by the caller"},
+		{"during an attempt", play(hangs), false, words(context.Canceled), create + "canceled by the caller"},
 		{
 			"during a pause after 503", play(says(503, "", "Retry-After", "30")), false, words(rbm.ErrUnavailable, context.Canceled),
-			create + "503: the answer is not in the form of the API: a proxy, or the wrong endpoint; not tried again: context canceled",
+			create + "503: the response does not have the form of the API; check the endpoint and proxies; not retried: context canceled",
 		},
 		{
 			"during a pause after 429", play(limited), false, words(rbm.ErrRateLimited, context.Canceled),
-			create + "429 RESOURCE_EXHAUSTED: a limit of the platform is reached; not tried again: context canceled",
+			create + "429 RESOURCE_EXHAUSTED: a limit of the platform is exceeded; not retried: context canceled",
 		},
 		{
 			"while it waits for its turn", play(fails(io.EOF)), true, words(rbm.ErrUnavailable, context.Canceled),
-			create + "the connection ended before the answer did; not tried again: context canceled",
+			create + "the connection was closed before the end of the response; not retried: context canceled",
 		},
 	}
 	for _, test := range tests {

@@ -6,58 +6,58 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-// SendMessage sends m to phone, an E.164 number with its plus sign, and returns
-// the message as the platform has taken it, with Name, SendTime and, if it
-// expires, ExpireTime.
+// SendMessage sends m to phone, a number in E.164 form, and returns the message as the
+// platform accepted it, with Name, SendTime and, if it expires, ExpireTime.
 //
-// Success means that the platform has the message: it delivers at once to a user
-// who is online and otherwise keeps trying for 30 days, or until the message
-// expires. Whether it was delivered is told to the webhook of the agent.
+// Success means that the platform has the message. It delivers the message at once to a
+// user who is online, and otherwise tries for 30 days or until the message expires. It
+// reports the delivery to the webhook of the agent.
 //
-// The platform ignores a message whose ID this agent has used before for a message
-// or an event. So SendMessage repeats a failed attempt with the same ID, and so may
-// the caller: after [ErrUnavailable], [ErrTimeout] or a cancellation, when nobody
-// knows whether the message arrived, sending it again with the same ID is always
-// right. [MessageID] makes an ID that is the same on every machine. The platform
-// may answer a repetition as if it were the first, or with [ErrAlreadyExists],
-// which means that it has the message.
+// The platform ignores a message whose ID the agent has used before for a message or an
+// event. SendMessage therefore retries with the same ID, and the caller may do so too:
+// after [ErrUnavailable], [ErrTimeout] or a cancellation the message may or may not
+// have arrived, and it is always safe to send it again with the same ID.
+// [Client.MessageID] returns an ID that is the same on every machine. The platform may
+// respond to a repeated ID as to the first one, or with [ErrAlreadyExists].
 //
-// m is sent as it is; [AgentMessage.Check] says before what the platform
-// will refuse. Other failures are [ErrInvalidPhone], [ErrInvalidID],
-// [ErrUnreachable], [ErrNotTester], [ErrNotLaunched], [ErrFeatureUnsupported],
-// [ErrInvalidArgument], [ErrPermissionDenied], [ErrUnauthenticated] and
-// [ErrRateLimited], and any error of [Config.Token], wrapped.
+// SendMessage first checks m, unless [Config.SkipCheck] is set, and returns an
+// [*InvalidMessageError] with every violation. Other errors are [ErrInvalidPhone],
+// [ErrInvalidID], [ErrUnreachable], [ErrNotTester], [ErrNotLaunched],
+// [ErrFeatureUnsupported], [ErrInvalidArgument], [ErrPermissionDenied],
+// [ErrUnauthenticated], [ErrRateLimited], and any error of [Config.Token], wrapped.
 //
-// Assumption: Google documents that a repeated ID is ignored, but not the status of
-// that answer.
+// Assumption: Google documents that a repeated ID is ignored, but not the status of that
+// response.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *AgentMessage) (*AgentMessage, error) {
 	if m == nil {
-		return nil, errors.New("rbm: there is no message to send")
+		return nil, errors.New("rbm: the message is nil")
+	}
+	if !c.skipCheck {
+		if broken := m.Check(time.Now()); len(broken) > 0 {
+			return nil, &InvalidMessageError{broken}
+		}
 	}
 	body, err := m.Encode()
 	if err != nil {
 		return nil, fmt.Errorf("rbm: encode message: %w", err)
 	}
-	sent := new(AgentMessage)
-	if err := c.send(ctx, phone, messageID, body, sent); err != nil {
-		return nil, err
-	}
-	return sent, nil
+	return send[AgentMessage](ctx, c, phone, messageID, body)
 }
 
-// SendEncoded is [Client.SendMessage] for a message that is JSON already, as
-// [AgentMessage.Encode] returns it: one that goes to many users, or was kept. It is
-// not modified. Of the platform's answer only what is new to the caller is read.
+// SendEncoded is [Client.SendMessage] for a message in JSON, as [AgentMessage.Encode]
+// returns it: one that goes to several users or was stored. It does not check the
+// message, and reads only the parts of the response that the caller cannot know.
 func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
-	var sent struct {
-		Name, SendTime, ExpireTime string
-	}
-	if err := c.send(ctx, phone, messageID, message, &sent); err != nil {
+	sent, err := send[struct{ Name, SendTime, ExpireTime string }](ctx, c, phone, messageID, message)
+	if err != nil {
 		return nil, err
 	}
 	r := &Receipt{Name: sent.Name}
@@ -66,8 +66,8 @@ func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, messa
 	return r, nil
 }
 
-// Receipt is when and as what the platform has taken a message. What is in none of
-// its answers is zero.
+// Receipt is the response to [Client.SendEncoded]. Fields that the response does not
+// have are zero.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 type Receipt struct {
@@ -76,40 +76,84 @@ type Receipt struct {
 	ExpireTime time.Time // when it will be revoked if it is not delivered
 }
 
-// send posts a message and decodes the answer into dst.
-func (c *Client) send(ctx context.Context, phone, messageID string, message []byte, dst any) error {
-	if err := checkAddress(phone, messageID); err != nil {
-		return err
+// send posts a message and decodes the response into a T.
+func send[T any](ctx context.Context, c *Client, phone, messageID string, message []byte) (*T, error) {
+	if err := checkPhoneAndID(phone, messageID); err != nil {
+		return nil, err
 	}
-	k := call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message}
-	return c.do(ctx, k, dst)
+	return do[T](ctx, c, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message})
 }
 
-// MessageURL returns the URL that [Client.SendMessage] posts to, for those who
-// want to show it before anything is sent.
+// MessageURL returns the URL that [Client.SendMessage] posts to, for a preview.
 func (c *Client) MessageURL(phone, messageID string) string {
 	return c.phoneURL(phone, "agentMessages") + "&messageId=" + url.QueryEscape(messageID)
 }
 
-// RevokeMessage takes back a message that was not delivered yet. It cannot take
-// a message off a device: if the message was delivered, the error is
-// [ErrAlreadyDelivered].
+// RevokeMessage revokes a message that was not delivered yet. It cannot remove a message
+// from a device: if the message was delivered, the error is [ErrAlreadyDelivered].
 //
-// A delivery that is under way wins, so a report of the delivery may follow a
-// success. The call may be repeated; but if an attempt was left without an answer
-// and a later one, see Attempts of [Error], ends with [ErrAlreadyDelivered], then
-// the first may have revoked the message.
+// A delivery in progress wins, so a delivery receipt may follow a success. The call may
+// be repeated. If an attempt got no response and a later one (see Attempts of [Error])
+// fails with [ErrAlreadyDelivered], the first may have revoked the message.
 //
 // Assumption: 404 means that the message was delivered, as the current reference
-// says; what the platform answers for an ID that it does not know, or whose
-// message is revoked already, is not documented. Older clients say that the answer
-// is always a success.
+// documents. The response for an unknown ID or a revoked message is not documented.
+// Older clients document that the response is always a success.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/delete
 func (c *Client) RevokeMessage(ctx context.Context, phone, messageID string) error {
-	if err := checkAddress(phone, messageID); err != nil {
+	if err := checkPhoneAndID(phone, messageID); err != nil {
 		return err
 	}
-	target := c.phoneURL(phone, "agentMessages/"+messageID)
-	return c.do(ctx, call{method: methodRevoke, verb: http.MethodDelete, url: target}, nil)
+	_, err := do[struct{}](ctx, c, call{method: methodRevoke, verb: http.MethodDelete, url: c.phoneURL(phone, "agentMessages/"+messageID)})
+	return err
+}
+
+// namespace is the name space of the IDs of [MessageID]. It must never change:
+// a message that is sent again after an update would arrive twice.
+var namespace = uuid.MustParse("b6fd694e-4884-4d53-9502-3e55007383a9")
+
+// MessageID returns the message ID for key, such as an order number or the ID of an
+// event: a version 5 UUID of the agent ID, the phone number and the key. The same three
+// always return the same ID, so that the platform ignores a message that is sent
+// again, from any machine. phone must be in E.164 form. agentID may have [AgentDomain].
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
+func MessageID(agentID, phone, key string) string {
+	name := strings.TrimSuffix(agentID, AgentDomain) + "\n" + phone + "\n" + key
+	return uuid.NewSHA1(namespace, []byte(name)).String()
+}
+
+// MessageID is the function [MessageID] for the agent of the client.
+func (c *Client) MessageID(phone, key string) string { return MessageID(c.agentID, phone, key) }
+
+// checkPhoneAndID accepts only values that cannot change the path of a URL.
+func checkPhoneAndID(phone, id string) error {
+	if err := checkPhone(phone); err != nil {
+		return err
+	}
+	return checkID(id)
+}
+
+func checkPhone(phone string) error {
+	number, ok := strings.CutPrefix(phone, "+")
+	if !ok || !digits(number, 15) || number[0] == '0' {
+		return ErrInvalidPhone
+	}
+	return nil
+}
+
+func checkID(id string) error {
+	if id == "" || len(id) > 128 || strings.Trim(id, letters+"0123456789-_") != "" {
+		return ErrInvalidID
+	}
+	return nil
+}
+
+// phoneURL returns the URL of a resource of a phone number, with the agent in the query.
+// The plus sign is escaped, although a path may contain it, because some servers decode it
+// as a space.
+func (c *Client) phoneURL(phone, resource string) string {
+	escaped := strings.ReplaceAll(url.PathEscape(phone), "+", "%2B")
+	return c.base + "/v1/phones/" + escaped + "/" + resource + "?agentId=" + url.QueryEscape(c.agentID)
 }

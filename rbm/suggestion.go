@@ -2,7 +2,7 @@ package rbm
 
 import "time"
 
-// Suggestion is something the user can tap: exactly one of Reply and Action.
+// Suggestion is a chip or button that the user can tap: exactly one of Reply and Action.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#Suggestion
 type Suggestion struct {
@@ -10,30 +10,30 @@ type Suggestion struct {
 	Action *SuggestedAction `json:"action,omitempty"`
 }
 
-// SuggestedReply answers the agent with its text.
+// SuggestedReply sends its text to the agent as a message of the user.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#SuggestedReply
 type SuggestedReply struct {
 	// Text is the label, of at most [MaxSuggestionText] characters.
 	Text string `json:"text,omitempty"`
 
-	// PostbackData comes back unchanged with the tap, at most [MaxPostback]
-	// characters. The reference calls it base64; the platform treats it as an
-	// opaque string, so it is sent as given.
+	// PostbackData is returned unchanged with the tap, at most [MaxPostback]
+	// characters. The reference calls it base64, but the platform treats it as an
+	// opaque string.
 	PostbackData string `json:"postbackData,omitempty"`
 }
 
-// SuggestedAction makes the device do something: exactly one of the actions.
+// SuggestedAction is an action on the device: exactly one of the fields after FallbackURL.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#SuggestedAction
 type SuggestedAction struct {
 	// Text is the label, of at most [MaxSuggestionText] characters.
 	Text string `json:"text,omitempty"`
 
-	// PostbackData comes back unchanged with the tap; see [SuggestedReply].
+	// PostbackData is returned unchanged with the tap; see [SuggestedReply].
 	PostbackData string `json:"postbackData,omitempty"`
 
-	// FallbackURL is opened by clients that do not know the action, at most
+	// FallbackURL is opened by clients that do not support the action, at most
 	// [MaxURL] characters.
 	FallbackURL string `json:"fallbackUrl,omitempty"`
 
@@ -45,28 +45,28 @@ type SuggestedAction struct {
 
 	// ComposeAction opens the composer of another conversation.
 	//
-	// Deprecated: the platform paused its roll-out and removed its documentation.
+	// Deprecated: Google paused its rollout and removed its documentation.
 	ComposeAction *ComposeAction `json:"composeAction,omitempty"`
 }
 
-// DialAction opens the dialler.
+// DialAction opens the dialer.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#DialAction
 type DialAction struct {
-	// PhoneNumber is E.164 or a short code: digits, +, * and # only.
+	// PhoneNumber is in E.164 form or a short code. It contains only digits, +, * and #.
 	PhoneNumber string `json:"phoneNumber,omitempty"`
 }
 
-// ViewLocationAction opens the map at LatLong, or searches it for Query.
+// ViewLocationAction opens the map at LatLong, or a search for Query.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#ViewLocationAction
 type ViewLocationAction struct {
 	LatLong *LatLng `json:"latLong,omitempty"`
 
-	// Label is shown at the pin of LatLong.
+	// Label is the text of the pin at LatLong.
 	Label string `json:"label,omitempty"`
 
-	// Query is searched for instead; only Google Messages on Android knows it.
+	// Query is the search text. Only Google Messages on Android supports it.
 	Query string `json:"query,omitempty"`
 }
 
@@ -95,21 +95,21 @@ type CreateCalendarEventAction struct {
 	Description string `json:"description,omitempty"`
 }
 
-// OpenURLAction opens a web page in the browser, in the application that has
-// registered the URL, or in a view inside the conversation.
+// OpenURLAction opens a web page in the browser, in the app that has registered the
+// URL, or in a web view inside the conversation.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#OpenUrlAction
 type OpenURLAction struct {
 	// URL has the scheme http or https and at most [MaxURL] characters.
 	URL string `json:"url,omitempty"`
 
-	// Application is the browser if it is empty.
+	// Application is where the URL opens; empty means the browser.
 	Application OpenURLApplication `json:"application,omitempty"`
 
-	// WebviewViewMode is how much of the screen a [ApplicationWebview] takes.
+	// WebviewViewMode is the height of the web view, for [ApplicationWebview].
 	WebviewViewMode WebviewViewMode `json:"webviewViewMode,omitempty"`
 
-	// Description of the web view for screen readers.
+	// Description is the text for screen readers.
 	Description string `json:"description,omitempty"`
 }
 
@@ -118,7 +118,7 @@ type OpenURLAction struct {
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#OpenUrlApplication
 type OpenURLApplication string
 
-// The applications that open a URL. A device without web views uses the browser.
+// The applications that open a URL. A device without web views opens the browser.
 const (
 	ApplicationUnspecified OpenURLApplication = "OPEN_URL_APPLICATION_UNSPECIFIED"
 	ApplicationBrowser     OpenURLApplication = "BROWSER"
@@ -130,7 +130,7 @@ const (
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#WebviewViewMode
 type WebviewViewMode string
 
-// The heights of a web view: the whole screen, half and three quarters of it.
+// The heights of a web view: the full screen, half of it, and three quarters.
 const (
 	WebviewUnspecified WebviewViewMode = "WEBVIEW_VIEW_MODE_UNSPECIFIED"
 	WebviewFull        WebviewViewMode = "FULL"
@@ -138,13 +138,13 @@ const (
 	WebviewTall        WebviewViewMode = "TALL"
 )
 
-// ShareLocationAction asks the user for a location, which arrives as a user
-// message of its own.
+// ShareLocationAction asks the user for a location, which arrives as a separate
+// [UserMessage].
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages#ShareLocationAction
 type ShareLocationAction struct{}
 
-// ComposeAction opens the composer with a draft: exactly one of its members.
+// ComposeAction opens the composer with a draft: exactly one of its fields.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages
 type ComposeAction struct {
@@ -158,10 +158,10 @@ type ComposeTextMessage struct {
 	Text        string `json:"text,omitempty"`
 }
 
-// ComposeRecordingMessage is a recording to be made for a phone number.
+// ComposeRecordingMessage is a draft of a recording to a phone number.
 type ComposeRecordingMessage struct {
 	PhoneNumber string `json:"phoneNumber,omitempty"`
 
-	// Type is an enum on the wire whose values are not documented.
+	// Type is an enum of the API whose values are not documented.
 	Type string `json:"type,omitempty"`
 }

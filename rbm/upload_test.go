@@ -186,7 +186,7 @@ func TestUploadTrustsNoAddress(t *testing.T) {
 			t.Errorf("%s: request %s %s", location, r.Method, r.RequestURI)
 		})
 		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
-		if !errors.Is(err, rbm.ErrUnavailable) || !strings.Contains(err.Error(), "the platform names no usable address for the upload") {
+		if !errors.Is(err, rbm.ErrUnavailable) || !strings.Contains(err.Error(), "the platform returned no valid URL for the upload") {
 			t.Errorf("%s: error %v", location, err)
 		}
 	}
@@ -222,7 +222,7 @@ func TestUploadEndsWithoutProgress(t *testing.T) {
 			w.WriteHeader(http.StatusPermanentRedirect)
 		})
 		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
-		const want = "rbm: files.create: the platform has lost a part of the upload, after 4 attempts"
+		const want = "rbm: files.create: the platform lost a part of the upload, after 4 attempts"
 		got := strings.Replace(fmt.Sprint(err), ": 308", "", 1)
 		if !errors.Is(err, rbm.ErrUnavailable) || got != want {
 			t.Errorf("Range %q: error %v, want %s", header, err, want)

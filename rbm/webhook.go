@@ -1,66 +1,138 @@
 package rbm
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
 	"reflect"
 )
 
-// Headers of the calls that the platform makes to a webhook.
+// Headers of the requests that the platform sends to a webhook.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 const (
-	// SignatureHeader holds what [VerifySignature] checks.
+	// SignatureHeader holds the signature that [VerifySignature] checks.
 	SignatureHeader = "X-Goog-Signature"
 
-	// WebhookTypeHeader tells without a look at the body what a call is about.
-	// Its values are not documented.
+	// WebhookTypeHeader holds the kind of a request. Its values are not documented.
 	WebhookTypeHeader = "X-Goog-Webhook-Type"
 )
 
-// What can be wrong with a call to a webhook.
+// Errors in requests to a webhook.
 var (
-	// ErrSignature means that a call was not signed with the client token.
-	ErrSignature = errors.New("rbm: the signature of the webhook call is wrong")
+	// ErrSignature reports that a request is not signed with the client token.
+	ErrSignature = errors.New("rbm: invalid signature of the webhook request")
 
-	// ErrHandshake means that a handshake does not know the client token.
-	ErrHandshake = errors.New("rbm: the client token of the handshake is wrong")
+	// ErrHandshake reports that a handshake has another client token.
+	ErrHandshake = errors.New("rbm: invalid client token in the webhook handshake")
 
-	// ErrUnknownEvent means that a call holds nothing that this package knows. It
-	// should be answered with 200: the platform would repeat it for days.
-	ErrUnknownEvent = errors.New("rbm: the webhook call holds no known event")
+	// ErrUnknownEvent reports that this package does not know the event of a request.
+	// Respond with 200, because the platform would repeat the request for days.
+	ErrUnknownEvent = errors.New("rbm: unknown event in the webhook request")
 )
 
-// push is the envelope of what the platform posts.
-type push struct {
-	Message struct {
-		Data string `json:"data"`
-	} `json:"message"`
+// Webhook is the webhook of an agent or of a partner: an [http.Handler] that responds to
+// the handshake, rejects requests without a valid signature, and passes events on.
+// ClientToken and Handle are required.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
+type Webhook struct {
+	// ClientToken is the secret that was set with the webhook in the console. If it is
+	// empty, every request is rejected.
+	ClientToken string
+
+	// Handle is called for each event, concurrently. After an error the platform
+	// repeats the request, with pauses of up to ten minutes, for seven days. An event
+	// may also come twice without an error; see [Event]. The events of all agents of
+	// a partner wait in one queue, so Handle should store the event and return.
+	Handle func(ctx context.Context, e Event) error
+
+	// Unknown is called for each signed request that [ParseWebhook] does not
+	// understand, such as a kind of event that Google has added, with the signed
+	// data: the event as JSON. Its error has the same effect as one of Handle. If
+	// Unknown is nil, such events are dropped.
+	Unknown func(ctx context.Context, raw []byte) error
 }
 
-// payload returns what was signed, and what it is about: the decoded data.
-func payload(body []byte) ([]byte, error) {
-	var p push
-	if err := json.Unmarshal(body, &p); err != nil || p.Message.Data == "" {
+// ServeHTTP responds to a request of the platform with 200 if the event was handled or
+// dropped, with 500 if handling failed or Handle is nil, and with 403 if the request is
+// not signed with ClientToken.
+func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		http.Error(w, "send a POST request", http.StatusMethodNotAllowed)
+		return
+	}
+	const maxBody = 1 << 20 // files are sent as links
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		http.Error(w, "cannot read the body", http.StatusBadRequest)
+		return
+	}
+	if secret, ok, err := Handshake(h.ClientToken, body); ok {
+		if err != nil {
+			http.Error(w, "invalid client token", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		io.WriteString(w, secret)
+		return
+	}
+	if VerifySignature(h.ClientToken, r.Header.Get(SignatureHeader), body) != nil {
+		http.Error(w, "invalid signature", http.StatusForbidden)
+		return
+	}
+	if err := h.handle(r.Context(), body); err != nil {
+		http.Error(w, "handling the event failed", http.StatusInternalServerError)
+	}
+}
+
+func (h *Webhook) handle(ctx context.Context, body []byte) error {
+	switch event, err := ParseWebhook(body); {
+	case err == nil && h.Handle == nil:
+		return errors.New("rbm: Webhook.Handle is nil")
+	case err == nil:
+		return h.Handle(ctx, event)
+	case h.Unknown == nil:
+		return nil
+	}
+	raw, err := signedData(body)
+	if err != nil {
+		return err
+	}
+	return h.Unknown(ctx, raw)
+}
+
+// signedData returns the decoded data in the envelope of a request.
+func signedData(body []byte) ([]byte, error) {
+	var envelope struct {
+		Message struct {
+			Data string `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(body, &envelope); err != nil || envelope.Message.Data == "" {
 		return nil, ErrUnknownEvent
 	}
-	data, err := base64.StdEncoding.DecodeString(p.Message.Data)
+	data, err := base64.StdEncoding.DecodeString(envelope.Message.Data)
 	if err != nil {
 		return nil, ErrUnknownEvent
 	}
 	return data, nil
 }
 
-// VerifySignature returns nil if body, the whole body of a call to the webhook,
-// was signed with clientToken, and [ErrSignature] if not. signature is the header
-// [SignatureHeader]. An empty clientToken verifies nothing.
+// VerifySignature returns nil if body, the whole body of a request to the webhook, is
+// signed with clientToken, and [ErrSignature] otherwise. signature is the header
+// [SignatureHeader]. With an empty clientToken every request is rejected.
 //
-// Signed is the data inside the envelope and nothing else: the attributes beside
-// it are not to be trusted.
+// The signature covers only the data inside the envelope: do not trust the attributes
+// beside it.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 func VerifySignature(clientToken, signature string, body []byte) error {
@@ -68,7 +140,7 @@ func VerifySignature(clientToken, signature string, body []byte) error {
 	if err != nil || clientToken == "" {
 		return ErrSignature
 	}
-	data, err := payload(body)
+	data, err := signedData(body)
 	if err != nil {
 		return ErrSignature
 	}
@@ -80,61 +152,56 @@ func VerifySignature(clientToken, signature string, body []byte) error {
 	return nil
 }
 
-// Handshake recognises the call with which the platform asks whether a webhook is
-// the agent's. If body is that call, ok is true, and the webhook has to answer 200
-// with secret as its body, in plain text. With another token than clientToken, or if
-// that is empty, the error is [ErrHandshake] and the answer should be 403.
+// Handshake parses the request by which the platform checks that a webhook belongs to the
+// agent. ok reports whether body is that request. The webhook must respond to it with 200
+// and secret as plain text. If its client token is not clientToken, or clientToken is
+// empty, the error is [ErrHandshake]; respond with 403.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 func Handshake(clientToken string, body []byte) (secret string, ok bool, err error) {
-	var call struct {
+	var request struct {
 		ClientToken string `json:"clientToken"`
 		Secret      string `json:"secret"`
 	}
-	if json.Unmarshal(body, &call) != nil || call.ClientToken == "" || call.Secret == "" {
+	if json.Unmarshal(body, &request) != nil || request.ClientToken == "" || request.Secret == "" {
 		return "", false, nil
 	}
-	if clientToken == "" || subtle.ConstantTimeCompare([]byte(call.ClientToken), []byte(clientToken)) != 1 {
+	if clientToken == "" || subtle.ConstantTimeCompare([]byte(request.ClientToken), []byte(clientToken)) != 1 {
 		return "", true, ErrHandshake
 	}
-	return call.Secret, true, nil
+	return request.Secret, true, nil
 }
 
-// ParseWebhook reads the body of a call to the webhook: a [*UserMessage], a
-// [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent]. Anything else is
-// [ErrUnknownEvent]. It believes what it reads: [VerifySignature] comes first.
+// ParseWebhook parses the body of a request to the webhook: a [*UserMessage], a
+// [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent]. Any other body returns
+// [ErrUnknownEvent]. Unknown fields and mismatched types are ignored. Call
+// [VerifySignature] first: ParseWebhook does not check who sent the request.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 func ParseWebhook(body []byte) (Event, error) {
-	data, err := payload(body)
+	data, err := signedData(body)
 	if err != nil {
 		return nil, err
 	}
 	v, _ := scan(data)
-	event := eventOf(v)
-	if event == nil {
+	has := func(name string) bool { return v.member(name).kind != kindNull }
+	var event Event
+	switch {
+	case has("text"), has("userFile"), has("location"), has("suggestionResponse"):
+		event = new(UserMessage)
+	case has("newLaunchState"):
+		event = new(AgentLaunchEvent)
+	case has("eventType") && has("phoneNumber"):
+		event = new(ServerEvent)
+	case has("eventType"):
+		event = new(UserEvent)
+	default:
 		return nil, ErrUnknownEvent
 	}
 	d := decoder{lenient: true}
 	d.object(new(path), v, reflect.ValueOf(event).Elem())
 	if m, ok := event.(*UserMessage); ok && m.MessageID == "" {
-		m.MessageID = v.member("eventId").text // as some examples of the guides have it
+		m.MessageID = v.member("eventId").text // in some examples of the guides
 	}
 	return event, nil
-}
-
-// eventOf tells the kinds of events by the fields that only they have.
-func eventOf(v value) Event {
-	has := func(name string) bool { return v.member(name).kind != kindNull }
-	switch {
-	case has("text"), has("userFile"), has("location"), has("suggestionResponse"):
-		return new(UserMessage)
-	case has("newLaunchState"):
-		return new(AgentLaunchEvent)
-	case has("eventType") && has("phoneNumber"):
-		return new(ServerEvent)
-	case has("eventType"):
-		return new(UserEvent)
-	}
-	return nil
 }

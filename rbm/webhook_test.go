@@ -192,15 +192,15 @@ func TestWebhook(t *testing.T) {
 		status                  int
 		answer                  string
 	}{
-		{"GET", hook, "GET", "", "", 405, "the webhook takes POST\n"},
+		{"GET", hook, "GET", "", "", 405, "send a POST request\n"},
 		{"handshake", hook, "POST", "", `{"clientToken":"` + clientToken + `","secret":"<s3>"}`, 200, "<s3>"},
-		{"handshake of a stranger", hook, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "wrong client token\n"},
-		{"handshake without a token set", &rbm.Webhook{}, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "wrong client token\n"},
-		{"forged", hook, "POST", unknownSignature, delivered, 403, "wrong signature\n"},
-		{"no token set", &rbm.Webhook{}, "POST", signature, delivered, 403, "wrong signature\n"},
-		{"too large", hook, "POST", signature, strings.Repeat(" ", 1<<20+1), 400, "the body cannot be read\n"},
+		{"handshake of a stranger", hook, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "invalid client token\n"},
+		{"handshake without a token set", &rbm.Webhook{}, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "invalid client token\n"},
+		{"forged", hook, "POST", unknownSignature, delivered, 403, "invalid signature\n"},
+		{"no token set", &rbm.Webhook{}, "POST", signature, delivered, 403, "invalid signature\n"},
+		{"too large", hook, "POST", signature, strings.Repeat(" ", 1<<20+1), 400, "cannot read the body\n"},
 		{"unknown", hook, "POST", unknownSignature, unknown, 200, ""},
-		{"event that cannot be handled", hook, "POST", signature, delivered, 500, "not handled\n"},
+		{"event that cannot be handled", hook, "POST", signature, delivered, 500, "handling the event failed\n"},
 	}
 	for _, test := range tests {
 		w := call(test.hook, test.method, test.signature, test.body)
