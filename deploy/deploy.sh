@@ -337,7 +337,7 @@ deploy() {
   run gcloud run deploy "$name" --project="$project" --region="$region" \
     --source="$root" --function=Send --base-image=go126 --automatic-updates \
     --service-account="$runner" --build-service-account="projects/$project/serviceAccounts/$builder" \
-    --set-build-env-vars="GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook.release=$version" --set-env-vars="${settings[*]}" \
+    --set-build-env-vars="GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook/internal/server.release=$version" --set-env-vars="${settings[*]}" \
     --cpu=1 --memory=256Mi --cpu-boost --concurrency="$concurrency" \
     --min-instances="$min_instances" --max-instances="$max_instances" --timeout=60 "$public" ${more[@]+"${more[@]}"} --quiet
   for member in ${invokers[@]+"${invokers[@]}"}; do

@@ -81,7 +81,7 @@ resource "google_cloud_run_v2_service" "function" {
     image_uri                = local.image
     enable_automatic_updates = true
     service_account          = google_service_account.build.id
-    environment_variables    = { GOOGLE_GOLDFLAGS = "-s -w -X github.com/rcshook/rcshook.release=${local.release}" }
+    environment_variables    = { GOOGLE_GOLDFLAGS = "-s -w -X github.com/rcshook/rcshook/internal/server.release=${local.release}" }
   }
 
   template {

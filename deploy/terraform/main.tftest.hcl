@@ -293,7 +293,7 @@ run "a_version_to_show" {
   }
 
   assert {
-    condition     = google_cloud_run_v2_service.function.build_config[0].environment_variables.GOOGLE_GOLDFLAGS == "-s -w -X github.com/rcshook/rcshook.release=v1.2.0"
+    condition     = google_cloud_run_v2_service.function.build_config[0].environment_variables.GOOGLE_GOLDFLAGS == "-s -w -X github.com/rcshook/rcshook/internal/server.release=v1.2.0"
     error_message = "expected the version in the build flags"
   }
   assert {

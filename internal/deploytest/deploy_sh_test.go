@@ -174,7 +174,7 @@ func TestScriptVersion(t *testing.T) {
 	git := func(args ...string) {
 		run(t, c.dir, "git", append([]string{"-c", "user.name=n", "-c", "user.email=n@example.com"}, args...)...)
 	}
-	const flags = "--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook.release="
+	const flags = "--set-build-env-vars=GOOGLE_GOLDFLAGS=-s -w -X github.com/rcshook/rcshook/internal/server.release="
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
 	if call := c.call("run deploy"); !strings.Contains(call, flags+"devel ") {
 		t.Errorf("without a repository: gcloud %s", call)

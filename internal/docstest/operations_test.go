@@ -17,12 +17,12 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestOperationsLine holds the log line in docs/operations.md against a true one,
-// and the metrics of Terraform against what the line has.
+// TestOperationsLine compares the log line in docs/operations.md with a real one, and
+// checks that log lines have the fields that the metrics of Terraform use.
 func TestOperationsLine(t *testing.T) {
 	lines := readPage(t, filepath.Join("docs", "operations.md")).blocks("json")
 	if len(lines) != 1 {
-		t.Fatalf("the page has %d lines of JSON, want one", len(lines))
+		t.Fatalf("got %d blocks of JSON, want 1", len(lines))
 	}
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
 	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret, map: .}}"), 0o600); err != nil {
@@ -46,15 +46,15 @@ func TestOperationsLine(t *testing.T) {
 	all := strings.Split(strings.TrimSpace(log.String()), "\n")
 	got, want := members(t, all[len(all)-1]), members(t, lines[0])
 	if !slices.Equal(got, want) {
-		t.Errorf("the log says\n%s\nand the page\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("the log line has\n%s\nthe document has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
 	monitoring := readPage(t, filepath.Join("deploy", "terraform", "monitoring.tf"))
 	fields := regexp.MustCompile(`(?:EXTRACT\(|"|AND )(labels|jsonPayload)\.([a-z_]+)`).FindAllStringSubmatch(string(monitoring), -1)
 	if len(fields) < 5 {
-		t.Fatal("Terraform looks at nothing")
+		t.Fatal("found fewer than 5 fields in monitoring.tf")
 	}
-	inSecrets, err := os.ReadFile(filepath.Join("internal", "agent", "source.go"))
+	inSecrets, err := os.ReadFile(filepath.Join("internal", "agent", "secret.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,16 +63,16 @@ func TestOperationsLine(t *testing.T) {
 		if f[1] == "labels" {
 			_, line, _ := strings.Cut(lines[0], `"logging.googleapis.com/labels":{`)
 			if line, _, _ = strings.Cut(line, "}"); !strings.Contains(line, name) {
-				t.Errorf("Terraform looks at %s, which no line has", f[0])
+				t.Errorf("Terraform uses %s, which is not in the log", f[0])
 			}
 		} else if !strings.Contains(lines[0], name) && !strings.Contains(string(inSecrets), name) {
-			t.Errorf("Terraform looks at %s, which no line has", f[0])
+			t.Errorf("Terraform uses %s, which is not in the log", f[0])
 		}
 	}
 }
 
-// members are the names and values of a log line in their order, without the values
-// that differ each time.
+// members returns the names and values of a log line in their order, without values that
+// differ in each run.
 func members(t *testing.T, line string) []string {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(line))
@@ -91,7 +91,7 @@ func members(t *testing.T, line string) []string {
 		case "time", "message_id", "upstream_ms", "total_ms":
 			value = nil
 		}
-		all = append(all, name.(string)+" "+string(value)) //nolint:errcheck // names are texts
+		all = append(all, name.(string)+" "+string(value))
 	}
 	return all
 }

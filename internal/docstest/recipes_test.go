@@ -22,22 +22,22 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// A recipe is a page with boxes in it:
+// A box is a code block of a recipe:
 //
-//	yaml          a whole rcshook.yaml, with one source
-//	json payload  what is posted to the function
-//	json event    what the sender of the source posts
-//	json message  what comes of the box before it
+//	yaml          a complete rcshook.yaml, with one source
+//	json payload  a payload for the function
+//	json event    an event for the source
+//	json message  the message that the previous box sends
 type box struct{ kind, text string }
 
 var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json message)\n(.*?)```")
 
-// TestRecipes runs what the recipes show: payloads and events are sent to the
-// function, the latter signed as their senders would.
+// TestRecipes posts the payloads and events of the recipes to the function. Events are
+// signed as their senders sign them.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
 	if err != nil || len(pages) != 11 {
-		t.Fatalf("%d pages, want ten recipes and their list: %v", len(pages), err)
+		t.Fatalf("got %d documents, want 11: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestRecipes(t *testing.T) {
 			continue
 		}
 		if !bytes.Contains(list, []byte("("+name+")")) {
-			t.Errorf("%s is not in the list of recipes", name)
+			t.Errorf("%s is not listed in README.md", name)
 		}
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) { tryRecipe(t, page) })
 	}
@@ -68,11 +68,11 @@ func tryRecipe(t *testing.T, page string) {
 		k.try(box{b[1], b[2]})
 	}
 	if k.sent == 0 {
-		t.Error("the recipe sends nothing")
+		t.Error("the recipe sends no message")
 	}
 }
 
-// environ are the settings of a function against the simulator.
+// environ returns the settings of a function that uses sim.
 func environ(t *testing.T, sim *platform.Platform, url string) []string {
 	t.Helper()
 	env := sim.Provision(url)
@@ -87,13 +87,13 @@ func environ(t *testing.T, sim *platform.Platform, url string) []string {
 	}
 }
 
-// kitchen is where one recipe is tried.
+// A kitchen runs one recipe.
 type kitchen struct {
 	t       *testing.T
 	sim     *platform.Platform
 	environ []string
 	source  *source.Source // of the file
-	secret  []byte         // what its sender signs with
+	secret  []byte         // the key of the sender
 	google  *token.Issuer
 	sent    int
 }
@@ -119,7 +119,7 @@ func (k *kitchen) try(b box) {
 	}
 }
 
-// file takes rcshook.yaml, and puts the secret of its source into the simulator.
+// file reads rcshook.yaml, and stores the secret of its source in the simulator.
 func (k *kitchen) file(text string) {
 	k.t.Helper()
 	parsed, err := config.ParseFile("rcshook.yaml", []byte(text))
@@ -132,7 +132,7 @@ func (k *kitchen) file(text string) {
 	}
 	all := sources.All()
 	if len(all) != 1 {
-		k.t.Fatalf("the file has %d sources, want one", len(all))
+		k.t.Fatalf("got %d sources, want 1", len(all))
 	}
 	k.source = all[0]
 	for _, s := range k.source.Config.Secrets {
@@ -169,7 +169,7 @@ func (k *kitchen) post(path string, header http.Header, body string) {
 		k.t.Errorf("POST %s: %d %s\n%s", path, w.Code, w.Body, body)
 	}
 	if k.sent++; len(k.sim.Messages()) != k.sent {
-		k.t.Errorf("%d messages arrived, want %d", len(k.sim.Messages()), k.sent)
+		k.t.Errorf("got %d messages, want %d", len(k.sim.Messages()), k.sent)
 	}
 }
 
@@ -177,7 +177,7 @@ func (k *kitchen) message(want string) {
 	k.t.Helper()
 	messages := k.sim.Messages()
 	if len(messages) == 0 {
-		k.t.Fatal("no message arrived")
+		k.t.Fatal("got no message")
 	}
 	var wanted, got any
 	if err := json.Unmarshal([]byte(want), &wanted); err != nil {
@@ -193,7 +193,8 @@ func (k *kitchen) message(want string) {
 
 var yamlBoxes = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
-// The files that the documentation shows have no faults, and it lists every preset.
+// TestDocumentedFiles checks that the examples of rcshook.yaml are valid, and that
+// docs/sources.md lists every preset.
 func TestDocumentedFiles(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{"README.md", "docs/sources.md"} {
@@ -203,7 +204,7 @@ func TestDocumentedFiles(t *testing.T) {
 		}
 		files := yamlBoxes.FindAllSubmatch(text, -1)
 		if len(files) == 0 {
-			t.Errorf("%s shows no file", page)
+			t.Errorf("%s has no example of rcshook.yaml", page)
 		}
 		for _, file := range files {
 			parsed, err := config.ParseFile(page, file[1])

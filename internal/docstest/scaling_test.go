@@ -15,16 +15,16 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// model is what a deployment needs and costs at a rate of messages. Measured are the
-// figures of internal/bench, to be replaced by those of another machine; assumed is
-// what nobody publishes; the rest are prices and limits of Google, with their source.
+// model computes the resources and the cost of a deployment at a rate of messages. Measured
+// values are results of internal/bench, and may differ on other machines. Assumed values
+// are not published. The rest are prices and limits of Google, with their source.
 type model struct {
-	CPU         time.Duration // measured: of one request, with 256 at once
+	CPU         time.Duration // measured: for one request, with 256 at once
 	Memory      float64       // measured: MB, with 256 at once
-	LogBytes    float64       // measured: of the line about a request
-	Latency     time.Duration // assumed: RBM, from request to answer
-	TaskLatency time.Duration // assumed: Cloud Tasks, to take a task
-	Streams     int           // assumed: requests that Google's front end takes at once on one connection
+	LogBytes    float64       // measured: of the log line of a request
+	Latency     time.Duration // assumed: RBM, from request to response
+	TaskLatency time.Duration // assumed: Cloud Tasks, to accept a task
+	Streams     int           // assumed: requests at once on one connection to Google
 
 	Concurrency int     // of an instance: deploy.sh
 	Instances   int     // at most: deploy.sh
@@ -57,23 +57,22 @@ var scaling = model{
 	LogGiB: 0.50, SecretsPerMinute: 90_000,
 }
 
-// secretsOfInstance is how many secrets an instance reads, agent ID, credentials and
-// keys, in each refresh.
+// An instance refreshes three secrets: the agent ID, the credentials and the API keys.
 const (
-	secretsOfInstance = 3
-	refreshMinutes    = 5
+	secretsPerInstance = 3
+	refreshMinutes     = 5
 )
 
-// need is what one way of sending takes at a rate.
+// need has the requirements for sending at a rate.
 type need struct {
 	inFlight  float64
 	instances int
-	dollars   float64 // for a million messages
+	dollars   float64 // per million messages
 }
 
-// of tells what requests need that are made n times for each message and take
-// latency together.
-func (m model) of(rate float64, n int, latency time.Duration) need {
+// requirements returns the requirements for n requests per message that take latency
+// together.
+func (m model) requirements(rate float64, n int, latency time.Duration) need {
 	byRequests := rate * latency.Seconds() / (m.Utilization * float64(m.Concurrency))
 	byCPU := rate * float64(n) * m.CPU.Seconds() / m.Utilization
 	out := need{inFlight: rate * latency.Seconds()}
@@ -83,16 +82,18 @@ func (m model) of(rate float64, n int, latency time.Duration) need {
 	return out
 }
 
-func (m model) direct(rate float64) need { return m.of(rate, 1, m.Latency) }
+// direct returns the requirements without a queue.
+func (m model) direct(rate float64) need { return m.requirements(rate, 1, m.Latency) }
 
-// queued messages come twice, and are two operations of the queue.
+// queued returns the requirements with a queue: two requests to the function and two
+// operations of the queue per message.
 func (m model) queued(rate float64) need {
-	out := m.of(rate, 2, m.Latency+m.TaskLatency)
+	out := m.requirements(rate, 2, m.Latency+m.TaskLatency)
 	out.dollars += 2 * m.MillionOperations
 	return out
 }
 
-// ramp is how long it takes to get to a rate without surprise to the queue.
+// ramp returns the time in which an idle queue should reach a rate.
 func (m model) ramp(rate float64) time.Duration {
 	if rate <= m.RampStart {
 		return 0
@@ -100,10 +101,10 @@ func (m model) ramp(rate float64) time.Duration {
 	return time.Duration(math.Ceil(math.Log(rate/m.RampStart)/math.Log(m.RampFactor))) * m.RampStep
 }
 
-// table is the one of scaling.md.
+// table returns the table of docs/scaling.md.
 func (m model) table() string {
 	var b strings.Builder
-	b.WriteString("| messages a second | a million takes | at once | instances | $ a million | queues | instances, queued | $ a million, queued | ramp |\n")
+	b.WriteString("| messages per second | time per million | in flight | instances | $ per million | queues | instances, queued | $ per million, queued | ramp |\n")
 	b.WriteString("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, rate := range []float64{10, 50, 500, 1000, 2000, 5000, 10_000} {
 		d, q := m.direct(rate), m.queued(rate)
@@ -132,11 +133,11 @@ func thousands(n int) string {
 	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 }
 
-var updateScaling = flags.Bool("update-scaling", false, "write the table into scaling.md")
+var updateScaling = flags.Bool("update-scaling", false, "write the table to docs/scaling.md")
 
-var tableOfScaling = regexp.MustCompile(`(?s)\| messages a second \|.*?\n\n`)
+var tableOfScaling = regexp.MustCompile(`(?s)\| messages per second \|.*?\n\n`)
 
-// TestScaling holds the numbers in scaling.md against the model:
+// TestScaling compares the numbers in docs/scaling.md with the model:
 //
 //	go test ./internal/docstest -run TestScaling -update-scaling
 func TestScaling(t *testing.T) {
@@ -146,35 +147,35 @@ func TestScaling(t *testing.T) {
 	}
 	if *updateScaling {
 		page = tableOfScaling.ReplaceAllLiteral(page, []byte(scaling.table()+"\n"))
-		if err := os.WriteFile("docs/scaling.md", page, 0o644); err != nil { //nolint:gosec // a page
+		if err := os.WriteFile("docs/scaling.md", page, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if diff := cmp.Diff(scaling.table()+"\n", string(tableOfScaling.Find(page))); diff != "" {
-		t.Errorf("the table (-want +got):\n%s", diff)
+		t.Errorf("table (-want +got):\n%s", diff)
 	}
 	top := scaling.direct(10_000)
 	facts := map[string]string{
-		"the CPU of a request":           fmt.Sprintf("%.2f ms", scaling.CPU.Seconds()*1000),
-		"the memory with 256 at once":    fmt.Sprintf("%.0f MB", scaling.Memory),
-		"what an instance sends, by CPU": fmt.Sprintf("%s messages a second", thousands(int(scaling.Utilization/scaling.CPU.Seconds()))),
-		"what one sends, by requests":    fmt.Sprintf("%d messages a second", int(scaling.Utilization*float64(scaling.Concurrency)/scaling.Latency.Seconds())),
-		"secrets read at the top":        fmt.Sprintf("%d a minute", int(math.Ceil(float64(top.instances*secretsOfInstance)/refreshMinutes))),
-		"the quota of secrets":           thousands(scaling.SecretsPerMinute) + " a minute",
-		"streams of an instance":         fmt.Sprintf("%d requests at once", rbm.NewTransport().MaxConnsPerHost*scaling.Streams),
-		"instances of deploy.sh":         fmt.Sprintf("`--max-instances` (%d", scaling.Instances),
+		"CPU per request":               fmt.Sprintf("%.2f ms", scaling.CPU.Seconds()*1000),
+		"memory with 256 at once":       fmt.Sprintf("%.0f MB", scaling.Memory),
+		"messages per instance, by CPU": fmt.Sprintf("%s messages a second", thousands(int(scaling.Utilization/scaling.CPU.Seconds()))),
+		"messages, by concurrency":      fmt.Sprintf("%d messages a second", int(scaling.Utilization*float64(scaling.Concurrency)/scaling.Latency.Seconds())),
+		"secrets at the highest rate":   fmt.Sprintf("%d a minute", int(math.Ceil(float64(top.instances*secretsPerInstance)/refreshMinutes))),
+		"quota of secrets":              thousands(scaling.SecretsPerMinute) + " a minute",
+		"requests per instance":         fmt.Sprintf("%d requests at once", rbm.NewTransport().MaxConnsPerHost*scaling.Streams),
+		"instances in deploy.sh":        fmt.Sprintf("`--max-instances` (%d", scaling.Instances),
 	}
 	words := strings.Join(strings.Fields(string(page)), " ")
-	for what, text := range facts {
+	for name, text := range facts {
 		if !strings.Contains(words, text) {
-			t.Errorf("%s: %q is not on the page", what, text)
+			t.Errorf("%s: %q is missing in docs/scaling.md", name, text)
 		}
 	}
 	if need := rbm.NewTransport().MaxConnsPerHost * scaling.Streams; need < scaling.Concurrency {
-		t.Errorf("an instance has %d requests at once, and its connections take %d", scaling.Concurrency, need)
+		t.Errorf("the connections of an instance carry %d requests, want at least %d", need, scaling.Concurrency)
 	}
-	if rate := float64(top.instances * secretsOfInstance); rate > float64(scaling.SecretsPerMinute) {
-		t.Errorf("%v secrets a minute, if all are read at once", rate)
+	if rate := float64(top.instances * secretsPerInstance); rate > float64(scaling.SecretsPerMinute) {
+		t.Errorf("%v secrets per minute exceed the quota", rate)
 	}
 	script, err := os.ReadFile("deploy/deploy.sh")
 	if err != nil {
@@ -185,7 +186,7 @@ func TestScaling(t *testing.T) {
 		fmt.Sprintf("--cpu=1 --memory=%.0fMi", scaling.InstanceGiB*1024),
 	} {
 		if !strings.Contains(string(script), text) {
-			t.Errorf("deploy.sh deploys something else than %q", text)
+			t.Errorf("deploy.sh does not contain %q", text)
 		}
 	}
 }

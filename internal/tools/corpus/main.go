@@ -1,11 +1,11 @@
-// Corpus keeps what fuzzing found: of the inputs that reached new code it copies a few
-// small ones into testdata/fuzz, where every go test tries them.
+// Corpus keeps inputs from fuzzing. It copies a few small inputs that reach new code to
+// testdata/fuzz, where every go test runs them.
 //
 //	go test -run '^$' -fuzz '^FuzzVerify$' -fuzztime 10m ./internal/source
 //	go run ./internal/tools/corpus ./internal/source FuzzVerify
 //
-// What is in testdata/fuzz stays; delete the folder of a target to choose anew, such as
-// after a change of its arguments.
+// Existing files in testdata/fuzz stay. Delete the folder of a target to select all of
+// its inputs again, for example after a change of its arguments.
 package main
 
 import (
@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	most    = 20      // inputs of a target
-	tried   = 100     // of those that were found, small ones and large ones
-	largest = 1 << 10 // bytes of an input
+	most    = 20      // kept inputs per target
+	tried   = 100     // tried inputs, from small to large
+	largest = 1 << 10 // bytes per input
 )
 
-// readers are what reads for us what strangers write. encoding/json, which most of the
-// rest imports, is left out: all that would have to be built anew.
+// readers are prefixes of the packages that read input from outside. encoding/json is not
+// in the list, because nearly all packages import it and would be compiled again.
 var readers = []string{
 	"github.com/coreos/go-oidc/", "github.com/go-jose/", "github.com/go-json-experiment/", "go.yaml.in/yaml/", "github.com/itchyny/gojq", "github.com/rcshook/",
 }
@@ -43,7 +43,7 @@ func main() {
 	}
 }
 
-// A target is a fuzz target as a program that tells which code it reaches.
+// A target is a compiled fuzz target that reports coverage.
 type target struct{ name, dir, program, profile string }
 
 func run(dir, name string) error {
@@ -64,7 +64,7 @@ func run(dir, name string) error {
 	if out, err := exec.Command("go", "test", "-c", "-cover", "-coverpkg="+packages, "-o", t.program, dir).CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
 	}
-	known, err := t.reaches("^" + name + "$") // by what is kept already
+	known, err := t.reaches("^" + name + "$") // by the existing inputs
 	if err != nil {
 		return err
 	}
@@ -95,13 +95,13 @@ func run(dir, name string) error {
 	return nil
 }
 
-// choose returns at most n of what is reached, each with the most that is new beside
-// those before it.
+// choose returns the indexes of at most n inputs. Each one reaches the most code that the
+// ones before it do not reach.
 func choose(known map[string]bool, reached []map[string]bool, n int) (chosen []int) {
 	for range n {
 		best, more := 0, 0
 		for i, code := range reached {
-			if n := news(known, code); n > more {
+			if n := countNew(known, code); n > more {
 				best, more = i, n
 			}
 		}
@@ -114,8 +114,8 @@ func choose(known map[string]bool, reached []map[string]bool, n int) (chosen []i
 	return chosen
 }
 
-// try returns what an input reaches; nothing if it is of a target with other arguments,
-// or there already.
+// try returns the code that an input reaches. It returns nothing if the input exists
+// already or belongs to a target with other arguments.
 func (t target) try(path string, text []byte) (map[string]bool, error) {
 	if _, err := os.Stat(path); err == nil {
 		return nil, nil
@@ -130,8 +130,8 @@ func (t target) try(path string, text []byte) (map[string]bool, error) {
 	return reached, os.Remove(path)
 }
 
-// news counts what of the code is not known.
-func news(known, code map[string]bool) (n int) {
+// countNew returns the number of blocks of code that are not in known.
+func countNew(known, code map[string]bool) (n int) {
 	for block := range code {
 		if !known[block] {
 			n++
@@ -140,7 +140,7 @@ func news(known, code map[string]bool) (n int) {
 	return n
 }
 
-// measured are the packages in which new code counts.
+// measured returns the packages whose coverage counts.
 func measured(dir string) (string, error) {
 	out, err := exec.Command("go", "list", "-deps", dir).Output()
 	if err != nil {
@@ -163,7 +163,7 @@ type input struct {
 	text []byte
 }
 
-// inputs returns what fuzzing left in the cache of go, from the smallest to the largest.
+// inputs returns inputs from the fuzz cache of go, from the smallest to the largest.
 func inputs(dir, name string) (all []input, err error) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}}", dir).Output()
 	if err != nil {
@@ -196,7 +196,7 @@ func inputs(dir, name string) (all []input, err error) {
 	return some, nil
 }
 
-// reaches returns the code that the tests with that name run.
+// reaches returns the blocks of code that the matching tests run.
 func (t target) reaches(pattern string) (map[string]bool, error) {
 	test := exec.Command(t.program, "-test.run="+pattern, "-test.v", "-test.coverprofile="+t.profile)
 	test.Dir = t.dir
