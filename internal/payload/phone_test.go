@@ -101,7 +101,7 @@ func TestParsePhone(t *testing.T) {
 }
 
 // A leading space is an unescaped plus sign in a query, and white space elsewhere.
-func TestParsePhone_blank(t *testing.T) {
+func TestParsePhone_leadingSpace(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		text    string
