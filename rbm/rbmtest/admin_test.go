@@ -81,7 +81,7 @@ func TestAdminRefuses(t *testing.T) {
 	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ path, body, want string }{
 		{"online", `{"phone":"2025550108","online":true}`, "E.164"},
-		{"online", `{"phone":"` + offline + `"}`, "online must be true or false"},
+		{"online", `{"phone":"` + offline + `"}`, "expected true or false"},
 		{"online", `{"phone":"` + offline + `","onlin":true}`, "unknown field"},
 		{"online", `[`, "unexpected"},
 		{"numbers", `{"phone":"x"}`, "E.164"},
@@ -92,7 +92,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"user", `{"action":"text","phone":"` + phone + `","text":"x"}`, "no agent has written"},
 		{"user", `{"act":"text"}`, "unknown field"},
 		{"tester", `{"phone":"x"}`, "E.164"},
-		{"tester", `{"phone":"` + phone + `","status":"MAYBE"}`, "status must be"},
+		{"tester", `{"phone":"` + phone + `","status":"MAYBE"}`, "status: expected PENDING"},
 		{"tester", `{"state":1}`, "unknown field"},
 		{"webhooks", `{"uri":1}`, "unknown field"},
 		{"webhooks", `{"url":"x"}`, "absolute http"},

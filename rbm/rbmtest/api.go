@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,26 +23,28 @@ import (
 
 // method is one method of the API.
 type method struct {
-	name   string      // in the reference
-	rpc    string      // in the protocol buffers
-	verb   string      // HTTP method
-	id     string      // query parameter that holds an ID, if any
-	needID bool        // the ID must be there
-	query  string      // further query parameter, in snake_case
-	body   *descriptor // nil: takes no body
-	root   string      // field that the body stands for; empty: the whole request
-	handle func(*Simulator, *call) (*node, *apiError)
+	name   string     // in the reference
+	rpc    string     // in the protocol buffers
+	verb   string     // HTTP method
+	id     string     // query parameter of an ID, if any
+	needID bool       // the ID is required
+	query  string     // another query parameter, in camel case
+	body   func() any // makes the value that the body is decoded into; nil: not decoded
+	handle func(*Simulator, *call) (any, *apiError)
 }
 
-// The methods of the API, by the part of their path after the phone number, or
-// else after the version.
+const (
+	createName       = "phones.agentMessages.create"
+	capabilitiesName = "phones.getCapabilities"
+)
+
+// The methods of the API, by their paths after the version, with * for parameters.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest
 var methods = map[string]*method{
 	"phones/*/agentMessages": {
 		name: createName, rpc: "CreateAgentMessage", verb: http.MethodPost,
-		id: "message_id", needID: true, body: agentMessageSchema, root: "agent_message",
-		handle: (*Simulator).createMessage,
+		id: "messageId", needID: true, handle: (*Simulator).createMessage,
 	},
 	"phones/*/agentMessages/*": {
 		name: "phones.agentMessages.delete", rpc: "DeleteAgentMessage", verb: http.MethodDelete,
@@ -49,71 +52,65 @@ var methods = map[string]*method{
 	},
 	"phones/*/agentEvents": {
 		name: "phones.agentEvents.create", rpc: "CreateAgentEvent", verb: http.MethodPost,
-		id: "event_id", body: agentEventSchema, root: "agent_event",
-		handle: (*Simulator).createEvent,
+		id: "eventId", body: func() any { return new(eventRequest) }, handle: (*Simulator).createEvent,
 	},
 	"phones/*/capabilities": {
 		name: capabilitiesName, rpc: "GetCapabilities", verb: http.MethodGet,
-		id:     "request_id",
-		handle: (*Simulator).getCapabilities,
+		id: "requestId", handle: (*Simulator).getCapabilities,
 	},
 	"phones/*/testers": {
 		name: "phones.testers.create", rpc: "CreateTester", verb: http.MethodPost,
-		body: testerSchema, root: "tester",
-		handle: (*Simulator).createTester,
+		body: func() any { return new(rbm.Tester) }, handle: (*Simulator).createTester,
 	},
 	"phones/*/dialogflowMessages": {
 		name: "phones.dialogflowMessages.create", rpc: "CreateDialogflowEvent", verb: http.MethodPost,
-		query: "message_id_prefix", body: dialogflowSchema, root: "dialogflow_message",
-		handle: (*Simulator).createDialogflowEvent,
+		query: "messageIdPrefix", body: func() any { return new(rbm.DialogflowEvent) }, handle: (*Simulator).createDialogflowEvent,
 	},
 	"users:batchGet": {
 		name: "users.batchGet", rpc: "BatchGetUsers", verb: http.MethodPost,
-		body:   batchGetSchema,
-		handle: (*Simulator).batchGet,
+		body: func() any { return new(batchRequest) }, handle: (*Simulator).batchGet,
 	},
 	"files": {
 		name: "files.create", rpc: "CreateFile", verb: http.MethodPost,
-		body:   fileSchema,
-		handle: (*Simulator).createFile,
+		body: func() any { return new(fileRequest) }, handle: (*Simulator).createFile,
 	},
 }
 
-const capabilitiesName = "phones.getCapabilities"
-
-const createName = "phones.agentMessages.create"
-
-// call is one request, as far as it has been understood.
+// call is one request.
 type call struct {
 	*method
 	request *http.Request
-	query   url.Values // by the parameters' names in snake_case
+	query   url.Values // the parameters of the method, with their names in camel case
 	phone   string
 	agentID string
 	agent   *AgentConfig
-	id      string   // from the query, or the name of a message in the path
-	raw     []byte   // body as it was sent
-	sent    *node    // body as it was sent, parsed
-	body    *node    // body with every name and value in its usual form
-	ending  *Failure // what happens to the answer, if the number does that
+	id      string // from the query, or the message name in the path
+	raw     []byte // the body as it was sent
+	body    any    // the decoded body, from method.body
+	content *rbm.AgentMessage
+	failure *Failure // happens to the response, if the number has one
 }
 
-// key identifies the call for duplicates and for faults that count per ID.
-func (c *call) key() idKey {
-	return idKey{agentName(c.agentID), c.id}
-}
+// idKey is the name space of message and event IDs: one per agent.
+type idKey struct{ agent, id string }
 
-// serveAPI answers a request for the RBM API. The checks run in this order, of
-// which no document speaks:
+func (c *call) key() idKey { return idKey{agentName(c.agentID), c.id} }
+
+// maxBody limits a JSON request.
+//
+// Assumption: this is the usual limit of Google's front end.
+const maxBody = 10 << 20
+
+// serveAPI serves a request for the RBM API. The checks run in this order:
 //
 //  1. path and HTTP method: 404
 //  2. access token: 401, and its scope: 403
-//  3. faults arranged with Fail
-//  4. query parameters and body against their schema: 400, all misfits at once
+//  3. failures arranged with Fail
+//  4. query parameters, and the fields and types of the body: 400, all at once
 //  5. agent: 403
 //  6. phone number, ID, rules of the message, traffic type: 400
-//  7. ID used before: 200 with the first answer, or 409
-//  8. behavior of the number: its fault, then its refusal
+//  7. ID used before: 200 with the first response, or 409
+//  8. behavior of the number: its failure, then its refusal
 //
 // Assumption: the order.
 func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
@@ -122,64 +119,90 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 		errUnknownPath.write(w, r)
 		return
 	}
-	s.serveAs(w, r, c, s.serveCall)
+	s.serveCall(w, r, c, func(w http.ResponseWriter, r *http.Request, c *call) {
+		result, refusal := s.perform(w, c)
+		if refusal != nil {
+			refusal.write(w, r)
+			return
+		}
+		s.respond(w, r, c.failure, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			writeAPI(w, r, http.StatusOK, result)
+		}))
+	})
 }
 
-// serveAs does steps 2 and 3 and leaves the rest to next. The page of a proxy comes
-// before them.
-func (s *Simulator) serveAs(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
-	answer := &statusWriter{ResponseWriter: w}
-	defer func() { s.record(c, answer.status) }()
-	if f := s.takeFault(c.name, c.phone, c.key(), true, true); f != nil {
-		s.suffer(answer, r, f, nil)
+// serveCall performs steps 2 and 3 and leaves the rest to next. Failures with Page come
+// first, as from a proxy in front of the platform.
+func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
+	sw := &statusWriter{ResponseWriter: w}
+	defer func() { s.record(c, sw.status) }()
+	if f := s.takeFailure(c.name, c.phone, c.key(), true, true); f != nil {
+		s.serveFailure(sw, r, f, nil)
 		return
 	}
 	if refusal := s.authorize(c); refusal != nil && !s.hasUpload(r) {
-		refusal.write(answer, r)
+		refusal.write(sw, r)
 		return
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next(w, r, c) })
-	if f := s.takeFault(c.name, c.phone, c.key(), true, false); f != nil {
-		s.suffer(answer, r, f, h)
+	if f := s.takeFailure(c.name, c.phone, c.key(), true, false); f != nil {
+		s.serveFailure(sw, r, f, h)
 		return
 	}
-	h.ServeHTTP(answer, r)
+	h.ServeHTTP(sw, r)
 }
 
-// serveCall does steps 4 to 8.
-func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call) {
-	result, refusal := s.carryOut(w, c)
-	if refusal != nil {
-		refusal.write(w, r)
-		return
+// perform does steps 4 to 8. The texts of its errors are an Assumption.
+func (s *Simulator) perform(w http.ResponseWriter, c *call) (any, *apiError) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, invalidArgument("Request payload size exceeds the limit: %d bytes.", tooLarge.Limit)
+	} else if err != nil {
+		return nil, platformError(http.StatusInternalServerError, "", 0)
 	}
-	s.end(w, r, c.ending, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeAPI(w, r, http.StatusOK, result)
-	}))
-}
-
-func (s *Simulator) carryOut(w http.ResponseWriter, c *call) (*node, *apiError) {
-	if refusal := c.read(w); refusal != nil {
+	if refusal := c.checkQuery(); refusal != nil {
 		return nil, refusal
 	}
-	if c.agentID == "" && c.body != nil {
-		c.agentID = c.body.str("agentId")
+	c.raw = raw
+	var refusal *apiError
+	switch {
+	case c.name == createName:
+		refusal = s.parseMessage(c)
+	case c.method.body != nil:
+		c.body = c.method.body()
+		refusal = decodeBody(raw, c.body)
+	}
+	if refusal != nil {
+		return nil, refusal
 	}
 	if refusal := s.findAgent(c); refusal != nil {
 		return nil, refusal
 	}
 	if c.phone != "" && !e164.MatchString(c.phone) {
-		// Assumption: the wording.
 		return nil, invalidArgument("The phone number in the resource name is not in E.164 format.")
 	}
-	if refusal := s.checkID(c); refusal != nil {
-		return nil, refusal
+	switch {
+	case c.method.id == "":
+	case c.id == "" && c.needID && !s.Assume.AllowMissingID:
+		return nil, invalidArgument("The %s is missing. It must be a UUID.", c.method.id)
+	case c.id != "" && s.Assume.RequireUUID && uuid.Validate(c.id) != nil:
+		return nil, invalidArgument("The %s is not a valid UUID.", c.method.id)
+	case c.id == "":
+		c.id = uuid.NewString()
 	}
 	return c.handle(s, c)
 }
 
-// findAgent looks up the agent of a call.
+// findAgent looks up the agent of a call, which the query or the body names.
 func (s *Simulator) findAgent(c *call) *apiError {
+	if c.agentID == "" {
+		switch body := c.body.(type) {
+		case *batchRequest:
+			c.agentID = body.AgentID
+		case *fileRequest:
+			c.agentID = body.AgentID
+		}
+	}
 	if c.agentID == "" {
 		return unknownAgent("null")
 	}
@@ -192,30 +215,11 @@ func (s *Simulator) findAgent(c *call) *apiError {
 // e164 is the form of a phone number: a plus sign and 7 to 15 digits.
 var e164 = regexp.MustCompile(`^\+[1-9][0-9]{6,14}$`)
 
-// checkID checks the ID in the query, or makes one up.
-//
-// Assumption: the wording of the refusals.
-func (s *Simulator) checkID(c *call) *apiError {
-	if c.method.id == "" {
-		return nil
-	}
-	name := (&field{name: c.method.id}).json()
-	switch {
-	case c.id == "" && c.needID && !s.Assume.AllowMissingID:
-		return invalidArgument("The %s is missing. It must be a UUID.", name)
-	case c.id != "" && s.Assume.RequireUUID && uuid.Validate(c.id) != nil:
-		return invalidArgument("The %s is not a valid UUID.", name)
-	case c.id == "":
-		c.id = uuid.NewString()
-	}
-	return nil
-}
-
-// route finds the method that a request calls, or returns nil.
+// route returns the call of a request, or nil if the API has no such method.
 func route(r *http.Request) *call {
-	c := &call{request: r, query: url.Values{}}
+	c := &call{request: r}
 	parts, ok := pathParts(r.URL)
-	if !ok || parts[0] != "v1" {
+	if !ok || len(parts) < 2 || parts[0] != "v1" {
 		return nil
 	}
 	parts = parts[1:]
@@ -229,25 +233,12 @@ func route(r *http.Request) *call {
 	if c.method == nil || c.verb != r.Method {
 		return nil
 	}
-	c.takeQuery()
+	c.readQuery()
 	return c
 }
 
-// takeQuery sorts the query into what belongs to the method.
-func (c *call) takeQuery() {
-	for name, values := range c.request.URL.Query() {
-		if known := c.parameter(name); known != "" {
-			c.query[known] = values
-		}
-	}
-	c.agentID = c.query.Get("agent_id")
-	if c.method.id != "" {
-		c.id = c.query.Get(c.method.id)
-	}
-}
-
-// pathParts splits a path before decoding it, so that an encoded slash stays
-// inside its part.
+// pathParts splits a path before decoding it, so that an encoded slash does not separate
+// parts.
 func pathParts(u *url.URL) ([]string, bool) {
 	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	for i, part := range parts {
@@ -260,120 +251,218 @@ func pathParts(u *url.URL) ([]string, bool) {
 	return parts, true
 }
 
-// parameter returns the name in snake_case of a query parameter of the method
-// itself, or "".
-func (c *call) parameter(name string) string {
-	for _, known := range []string{"agent_id", c.method.id, c.method.query} {
-		if known != "" && (name == known || name == (&field{name: known}).json()) {
-			return known
+// readQuery collects the query parameters of the method.
+func (c *call) readQuery() {
+	c.query = url.Values{}
+	for name, values := range c.request.URL.Query() {
+		if known := c.parameter(name); known != "" {
+			c.query[known] = values
 		}
+	}
+	c.agentID = c.query.Get("agentId")
+	if c.method.id != "" {
+		c.id = c.query.Get(c.method.id)
+	}
+}
+
+// parameter returns the name in camel case of a query parameter of the method, or "".
+func (c *call) parameter(name string) string {
+	name = camelCase(name)
+	if name != "" && (name == "agentId" || name == c.method.id || name == c.method.query) {
+		return name
 	}
 	return ""
 }
 
-// standardParameters may be added to every call. Of these the simulator heeds
-// access_token, oauth_token, prettyPrint and $.xgafv.
+// standardParameters are accepted by every method. The simulator acts on access_token,
+// oauth_token, prettyPrint and $.xgafv only.
 var standardParameters = []string{
 	"$.xgafv", "access_token", "alt", "callback", "fields", "key", "oauth_token", "prettyPrint",
 	"quotaUser", "uploadType", "upload_protocol", "$alt", "$callback", "$fields", "$key", "$prettyPrint",
 }
 
+func (c *call) checkQuery() *apiError {
+	var violations []fieldViolation
+	for _, name := range slices.Sorted(maps.Keys(c.request.URL.Query())) {
+		if c.parameter(name) == "" && !slices.Contains(standardParameters, name) {
+			violations = append(violations, fieldViolation{"", invalidPayload + `Unknown name "` + name +
+				`": Cannot bind query parameter. Field '` + name + `' could not be found in request message.`})
+		}
+	}
+	return badRequest(violations)
+}
+
 // authorize checks the access token.
 func (s *Simulator) authorize(c *call) *apiError {
-	shown := googletest.BearerToken(c.request)
+	bearer := googletest.BearerToken(c.request)
 	for _, name := range []string{"access_token", "oauth_token"} {
-		if shown == "" {
-			shown = c.request.URL.Query().Get(name)
+		if bearer == "" {
+			bearer = c.request.URL.Query().Get(name)
 		}
 	}
-	if shown == "" {
-		if c.request.Header.Get("Authorization") != "" {
-			return errBadToken
-		}
-		return errNoToken
-	}
-	switch _, err := s.tokens.Check(shown, rbm.Scope); {
-	case errors.Is(err, token.ErrScope):
-		return insufficientScope(strings.TrimPrefix(protoV1, "type.googleapis.com/") + "RcsBusinessMessagingService." + c.rpc)
-	case err != nil:
+	switch {
+	case bearer != "":
+	case c.request.Header.Get("Authorization") != "":
 		return errBadToken
 	default:
-		return nil
+		return errNoToken
 	}
+	switch _, err := s.tokens.Check(bearer, rbm.Scope); {
+	case errors.Is(err, token.ErrScope):
+		e := googletest.InsufficientScope("rcsbusinessmessaging.googleapis.com",
+			"google.communications.rcsbusinessmessaging.v1.RcsBusinessMessagingService."+c.rpc)
+		return &apiError{status: e.Code, message: e.Message, details: e.Details}
+	case err != nil:
+		return errBadToken
+	}
+	return nil
 }
 
-// read takes in query and body.
-func (c *call) read(w http.ResponseWriter) *apiError {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return invalidArgument("Request payload size exceeds the limit: %d bytes.", tooLarge.Limit)
-	}
-	if err != nil {
-		return trouble(http.StatusInternalServerError, "", 0)
-	}
-	if refusal := c.checkQuery(); refusal != nil {
-		return refusal
-	}
-	c.raw = raw
-	if c.method.body == nil {
-		// A body where none belongs is not looked at; official samples send a
-		// JSON content type with GET.
+// decodeBody decodes the body of a method other than agentMessages.create, strictly but
+// for the leniency of [strictJSON]. An empty body is an empty object.
+func decodeBody(raw []byte, v any) *apiError {
+	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil
 	}
-	c.sent = &node{kind: objectNode}
-	if len(bytes.TrimSpace(raw)) > 0 {
-		var refusal *apiError
-		if c.sent, refusal = parseLenient(raw); refusal != nil {
-			return refusal
+	dec := json.NewDecoder(bytes.NewReader(strictJSON(raw)))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return badRequest([]fieldViolation{{mismatch.Field, "Invalid value at '" + mismatch.Field + "': unexpected " + mismatch.Value}})
+		}
+		return invalidArgument("%s", invalidPayload+err.Error())
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return invalidArgument("%sParsing terminated before end of input.", invalidPayload)
+	}
+	return nil
+}
+
+// strictJSON rewrites the JSON that Google's front end also accepts as strict JSON: single
+// quotes, names without quotes, trailing commas, and top-level names in snake case.
+// Invalid JSON stays invalid.
+func strictJSON(data []byte) []byte {
+	var out []byte
+	depth := 0
+	quote := func(s []byte, end int) {
+		if depth == 1 && bytes.HasPrefix(bytes.TrimLeft(data[end:], " \t\r\n"), []byte(":")) {
+			s = []byte(camelCase(string(s)))
+		}
+		out = append(append(append(out, '"'), s...), '"')
+	}
+	for i := 0; i < len(data); {
+		c := data[i]
+		start := i
+		switch {
+		case c == '"' || c == '\'':
+			var s []byte
+			for i++; i < len(data) && data[i] != c; i++ {
+				switch {
+				case data[i] == '\\' && i+1 < len(data):
+					if data[i+1] != '\'' {
+						s = append(s, '\\')
+					}
+					i++
+				case data[i] == '"':
+					s = append(s, '\\')
+				}
+				s = append(s, data[i])
+			}
+			if i++; i > len(data) {
+				return append(out, data[start:]...) // not terminated
+			}
+			quote(s, i)
+			continue
+		case c == '_' || c == '$' || c|0x20 >= 'a' && c|0x20 <= 'z':
+			for i < len(data) && (data[i] == '_' || data[i] == '$' || data[i] >= '0' && data[i] <= '9' || data[i]|0x20 >= 'a' && data[i]|0x20 <= 'z') {
+				i++
+			}
+			if bytes.HasPrefix(bytes.TrimLeft(data[i:], " \t\r\n"), []byte(":")) {
+				quote(data[start:i], i)
+			} else {
+				out = append(out, data[start:i]...)
+			}
+			continue
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+			if trimmed := bytes.TrimRight(out, " \t\r\n"); bytes.HasSuffix(trimmed, []byte(",")) {
+				out = trimmed[:len(trimmed)-1]
+			}
+		}
+		out = append(out, c)
+		i++
+	}
+	return out
+}
+
+// camelCase turns snake case into lower camel case.
+func camelCase(name string) string {
+	head, rest, _ := strings.Cut(name, "_")
+	for rest != "" {
+		var word string
+		word, rest, _ = strings.Cut(rest, "_")
+		if word != "" {
+			head += strings.ToUpper(word[:1]) + word[1:]
 		}
 	}
-	var refusal *apiError
-	c.body, refusal = bind(c.method.body, c.sent, c.root)
-	return refusal
+	return head
 }
 
-func (c *call) checkQuery() *apiError {
-	var faults []fieldFault
-	var words []string
-	query := c.request.URL.Query()
-	for _, name := range slices.Sorted(maps.Keys(query)) {
-		if c.parameter(name) != "" || slices.Contains(standardParameters, name) {
+// protoPath turns a JSON Pointer into the path of a proto field:
+// /contentMessage/suggestions/0 is agent_message.content_message.suggestions[0].
+func protoPath(pointer string) string {
+	var b strings.Builder
+	b.WriteString("agent_message")
+	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if _, err := strconv.Atoi(part); err == nil {
+			b.WriteString("[" + part + "]")
 			continue
 		}
-		description := invalidPayload + `Unknown name "` + name + `": Cannot bind query parameter. Field '` + name + `' could not be found in request message.`
-		faults = append(faults, fieldFault{"", description})
-		words = append(words, description)
+		if part != "" {
+			b.WriteByte('.')
+		}
+		for _, r := range part {
+			if 'A' <= r && r <= 'Z' {
+				b.WriteByte('_')
+				r += 'a' - 'A'
+			}
+			b.WriteRune(r)
+		}
 	}
-	if len(faults) == 0 {
-		return nil
-	}
-	return badRequest(strings.Join(words, "\n"), faults)
+	return b.String()
 }
 
-// writeAPI writes an answer of the API, indented unless the request asks
-// otherwise.
-func writeAPI(w http.ResponseWriter, r *http.Request, status int, body any) {
+// encodeJSON encodes a value that always encodes.
+func encodeJSON(v any) json.RawMessage {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("rbmtest: encode: " + err.Error())
+	}
+	return bytes.TrimSpace(buf.Bytes())
+}
+
+// writeAPI sends a response of the API, indented unless the request asks otherwise.
+func writeAPI(w http.ResponseWriter, r *http.Request, status int, body any) {
+	var buf bytes.Buffer
 	query := r.URL.Query()
-	pretty := query.Get("prettyPrint") + query.Get("$prettyPrint")
-	if pretty != "false" && pretty != "0" {
-		enc.SetIndent("", "  ")
+	if pretty := query.Get("prettyPrint") + query.Get("$prettyPrint"); pretty == "false" || pretty == "0" {
+		buf.Write(encodeJSON(body))
+	} else if err := json.Indent(&buf, encodeJSON(body), "", "  "); err != nil {
+		panic("rbmtest: indent: " + err.Error())
 	}
-	if err := enc.Encode(body); err != nil {
-		panic("rbmtest: encode answer: " + err.Error())
-	}
+	buf.WriteByte('\n')
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.Header().Set("Cache-Control", "private")
 	w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
 	w.WriteHeader(status)
-	// A client that has gone is no concern of the server's.
-	_, _ = w.Write(buf.Bytes())
+	_, _ = w.Write(buf.Bytes()) // the client may have disconnected
 }
 
-// statusWriter remembers the status that was sent.
+// statusWriter records the status of a response.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -386,5 +475,91 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap gives [http.ResponseController] the writer underneath.
+// Unwrap is for [http.ResponseController].
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// maxRequests is how many requests [Simulator.Requests] keeps.
+const maxRequests = 10_000
+
+// Request is a finished request for a method of the RBM API.
+type Request struct {
+	// Number counts the requests since the start or the last reset, from 1.
+	Number int `json:"number"`
+
+	// Method is the method as the reference names it, such as
+	// "phones.agentMessages.create".
+	Method string `json:"method"`
+
+	// Verb and URL are the request line, without a token in the query.
+	Verb string `json:"verb"`
+	URL  string `json:"url"`
+
+	// UserAgent is the User-Agent header.
+	UserAgent string `json:"user_agent,omitempty"`
+
+	// Phone, AgentID and ID are as in the request; ID is a message, event or request ID.
+	Phone   string `json:"phone,omitempty"`
+	AgentID string `json:"agent_id,omitempty"`
+	ID      string `json:"id,omitempty"`
+
+	// Status is the status of the response; 0 if the connection ended without one.
+	Status int `json:"status"`
+
+	// Ended is the end of the request.
+	Ended time.Time `json:"ended"`
+}
+
+type requestLog struct {
+	total    int
+	recent   []Request
+	attempts map[idKey]int
+}
+
+// Requests returns the last 10,000 requests for the RBM API in the order in which they
+// ended, failed ones included.
+func (s *Simulator) Requests() []Request {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests.recent)
+}
+
+// Attempts returns the number of requests to send a message with an ID, by any agent,
+// failed ones included.
+func (s *Simulator) Attempts(messageID string) int {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for key, count := range s.requests.attempts {
+		if key.id == messageID {
+			n += count
+		}
+	}
+	return n
+}
+
+func (s *Simulator) record(c *call, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log := &s.requests
+	log.total++
+	if len(log.recent) == maxRequests {
+		log.recent = slices.Delete(log.recent, 0, maxRequests/10)
+	}
+	u := *c.request.URL
+	if query := u.Query(); query.Has("access_token") || query.Has("oauth_token") {
+		query.Del("access_token")
+		query.Del("oauth_token")
+		u.RawQuery = query.Encode()
+	}
+	entry := Request{
+		Number: log.total, Method: c.name, Verb: c.verb, URL: u.RequestURI(), UserAgent: c.request.UserAgent(),
+		Phone: c.phone, AgentID: c.query.Get("agentId"), ID: c.id, Status: status, Ended: s.now(),
+	}
+	log.recent = append(log.recent, entry)
+	if c.name == createName {
+		log.attempts[c.key()]++
+	}
+	s.log(LogEntry{Kind: LogRequest, Phone: c.phone, AgentID: agentName(entry.AgentID), MessageID: c.id, Request: &entry})
+}

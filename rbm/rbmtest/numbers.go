@@ -6,25 +6,23 @@ import (
 	"time"
 )
 
-// Behavior is how a phone number differs from one that is reachable, online and
-// able to show everything.
+// Behavior is how a phone number differs from one that is reachable, online and supports
+// every feature.
 type Behavior struct {
-	// Refusal is how the platform refuses to reach the number.
+	// Refusal is the reason why the platform does not reach the number.
 	Refusal Refusal `json:"refusal,omitempty"`
 
-	// Offline users get their messages when they are switched online.
+	// Offline users receive their messages once they are online.
 	Offline bool `json:"offline,omitempty"`
 
-	// Features are what the device supports, in the words of [AllFeatures].
-	// Nil means all of them; an empty list means plain text and files only.
+	// Features are the features of the device, with the names of [AllFeatures]. Nil means
+	// all of them; an empty list means plain text and files only.
 	Features []string `json:"features,omitzero"`
 
-	// Carrier is the network of a number that starts with +1; empty means
-	// "example-us".
+	// Carrier is the network of a number that starts with +1; empty means "example-us".
 	Carrier string `json:"carrier,omitempty"`
 
-	// Failure happens to every request about the number, instead of or before
-	// its usual answer.
+	// Failure happens to every request about the number, before its usual response.
 	Failure *Failure `json:"failure,omitempty"`
 }
 
@@ -33,30 +31,29 @@ type Refusal string
 
 // The refusals.
 const (
-	// Unreachable numbers have no RCS, or have switched it off: 404.
+	// Unreachable numbers do not have RCS, or it is switched off: 404.
 	Unreachable Refusal = "unreachable"
 
-	// NotLaunched numbers are on a network where the agent is not launched:
-	// 404, or 403 with [Assumptions.NotLaunchedForbidden].
+	// NotLaunched numbers are on a network where the agent is not launched: 404, or 403
+	// with [Assumptions.NotLaunchedForbidden].
 	NotLaunched Refusal = "not_launched"
 
-	// NotTester numbers are refused as if the agent were not launched: 403 for
-	// messages and events, for capabilities see [Assumptions.CapabilitiesForbidden].
+	// NotTester numbers get the errors of an agent that is not launched: 403 for messages
+	// and events; for capabilities see [Assumptions.CapabilitiesForbidden].
 	NotTester Refusal = "not_tester"
 
-	// FeatureUnsupported numbers refuse every message as one that needs a
-	// feature which the device lacks: 400. To be asked for capabilities they
-	// answer none.
+	// FeatureUnsupported numbers reject every message because of a missing feature: 400.
+	// Their list of capabilities is empty.
 	FeatureUnsupported Refusal = "feature_unsupported"
 
-	// TrafficLimit numbers have had their share of messages from the agent: 429
+	// TrafficLimit numbers have received as many messages from the agent as allowed: 429
 	// for messages.
 	TrafficLimit Refusal = "traffic_limit"
 )
 
-// TestNumbers returns the numbers that misbehave by default, a fresh copy. They
-// are from the range +1 202 555 0100 to 0199, which is set aside for fiction;
-// every number that is not listed is reachable and online.
+// TestNumbers returns a new map of the numbers that behave differently by default. They
+// are from the range +1 202 555 0100 to 0199, which is reserved for fiction. Every other
+// number is reachable and online.
 //
 //	+1 202 555 0103  403, not a tester of an unlaunched agent
 //	+1 202 555 0104  404, not reachable
@@ -65,7 +62,7 @@ const (
 //	+1 202 555 0140  400, the device lacks a feature
 //	+1 202 555 0150  500
 //	+1 202 555 0153  503
-//	+1 202 555 0154  no answer for 60 seconds, then accepted
+//	+1 202 555 0154  no response for 60 seconds, then accepted
 //	+1 202 555 0157  503 twice for each message ID, then accepted
 func TestNumbers() map[string]Behavior {
 	return map[string]Behavior{
@@ -81,33 +78,36 @@ func TestNumbers() map[string]Behavior {
 	}
 }
 
-// SetBehavior arranges how a number in E.164 form behaves from now on. A user who
-// is no longer offline gets what is waiting. The zero Behavior makes the number
-// like any other.
+// SetBehavior sets the behavior of a number in E.164 form. A user who is no longer offline
+// receives the queued messages. The zero Behavior makes the number like any other.
 func (s *Simulator) SetBehavior(phone string, b Behavior) {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
+	s.setBehavior(phone, b)
+}
+
+// SetOnline connects the device of a number to the network or disconnects it. Once online,
+// it receives the queued messages in the order of sending.
+func (s *Simulator) SetOnline(phone string, online bool) {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.behaviors[phone]
+	b.Offline = !online
+	s.setBehavior(phone, b)
+}
+
+func (s *Simulator) setBehavior(phone string, b Behavior) {
+	s.expireMessages()
 	s.behaviors[phone] = b
 	if !b.Offline {
 		s.deliverQueued(phone)
 	}
-	s.emit(LogEntry{Kind: LogPhone, Phone: phone, Online: !b.Offline})
+	s.log(LogEntry{Kind: LogPhone, Phone: phone, Online: !b.Offline})
 }
 
-// SetOnline switches the device of a number on or off the network. Once online,
-// it gets what is waiting, in the order of sending.
-func (s *Simulator) SetOnline(phone string, online bool) {
-	s.init()
-	s.mu.Lock()
-	b := s.behaviors[phone]
-	s.mu.Unlock()
-	b.Offline = !online
-	s.SetBehavior(phone, b)
-}
-
-// Behaviors returns the numbers that behave differently, and how.
+// Behaviors returns the numbers with a behavior.
 func (s *Simulator) Behaviors() map[string]Behavior {
 	s.init()
 	s.mu.Lock()

@@ -92,13 +92,13 @@ func samples() []sample {
 			name: "unknown enum word", verb: "POST", path: createPath,
 			body:   `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"DIAGONAL","cardContent":{"title":"x"}}}}}`,
 			status: 400, word: "INVALID_ARGUMENT",
-			message: "Invalid value at 'agent_message.content_message.rich_card.standalone_card.card_orientation' (type.googleapis.com/",
+			message: "Invalid value at 'agent_message.content_message.rich_card.standalone_card.card_orientation'",
 		},
 		sample{
 			name: "two contents", verb: "POST", path: createPath, body: `{"contentMessage":{"text":"x","richCard":{}}}`, status: 400, word: "INVALID_ARGUMENT",
 			message: "Invalid value at 'agent_message.content_message' (oneof), oneof field 'content' is already set. Cannot set 'richCard'",
 		},
-		sample{name: "broken JSON", verb: "POST", path: createPath, body: `{"contentMessage" 1}`, status: 400, word: "INVALID_ARGUMENT", message: "Invalid JSON payload received. Expected"},
+		sample{name: "broken JSON", verb: "POST", path: createPath, body: `{"contentMessage" 1}`, status: 400, word: "INVALID_ARGUMENT", message: "Invalid JSON payload received."},
 		sample{
 			name: "long label", verb: "POST", path: createPath,
 			body:   `{"contentMessage":{"text":"x","suggestions":[{"reply":{"text":"` + strings.Repeat("l", 26) + `","postbackData":"p"}}]}}`,

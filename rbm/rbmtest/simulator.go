@@ -1,8 +1,16 @@
 package rbmtest
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,52 +19,48 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// Simulator is the whole platform on one [http.Handler]:
+// Simulator is the platform as an [http.Handler]:
 //
 //	/v1, /upload/v1       the RBM API
 //	/token                the token endpoint for key files
-//	/_sim/                what people and tests ask and arrange, see the package comment
-//	/                     a page that says so, or the handler Page
+//	/_sim/                the admin paths, see the package comment
+//	/                     a page of links, or the handler Page
 //
-// The zero value is ready. The fields are set before the first request and not
-// changed after it; everything else may be used by several goroutines at any time.
+// The zero value is ready. Set the fields before the first request. The methods may be
+// called from several goroutines.
 type Simulator struct {
-	// Agents are the agents that exist. Nil means that every agent ID exists, as
-	// a launched agent with a single use case. A missing agent ID is refused
-	// either way.
+	// Agents are the known agents. Nil means that every agent ID exists, as a launched
+	// agent with a single use case. A missing agent ID is an error either way.
 	Agents []AgentConfig
 
-	// Numbers says which phone numbers behave differently from the start. Nil
-	// means [TestNumbers]; an empty map means that all numbers are alike.
+	// Numbers holds the initial behavior of phone numbers. Nil means [TestNumbers]; an
+	// empty map means that all numbers are alike.
 	Numbers map[string]Behavior
 
-	// Now is the clock; nil means [time.Now]. With a clock of its own, which the
-	// header Date of all answers shows too, a test calls [Simulator.Tick] after
-	// moving it. Access tokens are not subject to
-	// it, because the clients that ask for them read the real time.
+	// Now is the clock; nil means [time.Now]. The Date header of all responses follows
+	// it. After changing its time, call [Simulator.Tick]. Access tokens ignore it,
+	// because clients check their expiry by the real time.
 	Now func() time.Time
 
-	// Assume decides what no document does.
+	// Assume decides what the documents leave open.
 	Assume Assumptions
 
-	// RegionOf tells the region of a phone number in E.164 form, which
-	// users.batchGet goes by. Nil means by the first digit: 1 and 5 are "us", 6, 8
-	// and 9 "asia", all others "europe". The real table is not published.
+	// RegionOf returns the region of a phone number in E.164 form for users.batchGet.
+	// Nil means by the first digit: 1 and 5 are "us", 6, 8 and 9 "asia", all others
+	// "europe". The real table is not published.
 	RegionOf func(phone string) rbm.Region
 
-	// AutoRead makes users read each message as soon as it is delivered, so that
-	// a READ event follows every DELIVERED. Without it messages are read by
-	// [Simulator.Read] only.
+	// AutoRead makes users read each message on delivery, so that a READ event follows
+	// every DELIVERED. Otherwise only [Simulator.Read] reads messages.
 	AutoRead bool
 
-	// Page serves the front page and every path that nothing else does. Nil
-	// means a short page of links. It is guarded as the admin paths are.
+	// Page serves the front page and every other path. Nil means a short page of links.
+	// It is protected like the admin paths.
 	Page http.Handler
 
-	// AdminHosts are further host names, without port, under which the admin
-	// paths and Page may be asked for, besides localhost and the addresses of the
-	// loopback interface. Any page that a browser on such a host shows can then
-	// read and change everything, keys included.
+	// AdminHosts are host names, without port, under which the admin paths and Page are
+	// served, besides localhost and the loopback addresses. Any page that a browser
+	// shows from such a host can read and change everything, keys included.
 	AdminHosts []string
 
 	tokens token.Server
@@ -68,20 +72,20 @@ type Simulator struct {
 
 	mu        sync.Mutex
 	closed    bool
-	ids       map[idKey]*taken
+	ids       map[idKey]*usedID
 	messages  []*message
-	expiring  []*message        // those that may still expire
-	lastAgent map[string]string // with whom a phone number talked last
+	expiring  []*message        // messages that may still expire
+	lastAgent map[string]string // latest agent by phone number
 	behaviors map[string]Behavior
-	failures  map[failureKey]int // refused so far, for faults that count per ID
-	faults    []*Failure
+	failures  []*Failure
+	failed    map[failedKey]int // by ID, for failures that count per ID
 	requests  requestLog
 	testers   map[testerKey]rbm.InviteStatus
-	log       eventLog
-	timer     *time.Timer // for what is due next on the real clock
+	entries   eventLog
+	timer     *time.Timer // for the next expiry or push, on the real clock
 	hooks     map[string]WebhookConfig
 	pushes    []*push
-	pushing   chan struct{} // closed when the goroutine that pushes ends; nil: there is none
+	pushing   chan struct{} // closed when the pushing goroutine ends; nil: it is not running
 	files     map[string]*file
 	fileNames []string // oldest first
 	fileBytes int64
@@ -97,23 +101,22 @@ type Simulator struct {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/agents
 type AgentConfig struct {
-	// ID is the agent's ID; "@rbm.goog" at its end makes no difference.
+	// ID is the agent's ID, with or without "@rbm.goog".
 	ID string
 
 	// Unlaunched agents reach only users who have agreed to be their testers.
 	Unlaunched bool
 
-	// UseCase decides which traffic types the agent may send, and whether a
-	// message must name one. Empty means that all are allowed and none is needed.
+	// UseCase decides which traffic types the agent may send, and whether a message
+	// needs one. Empty means that all are allowed and none is needed.
 	UseCase UseCase
 
-	// Dialogflow are the texts with which the Dialogflow agent that is
-	// connected answers each event, by the event's name. Nil means that none is
-	// connected.
+	// Dialogflow holds the texts with which the connected Dialogflow agent responds to
+	// each event, by event name. Nil means that none is connected.
 	Dialogflow map[string][]string
 }
 
-// UseCase is what an agent was registered for.
+// UseCase is the registered use case of an agent.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/learn/agent-use-cases
 type UseCase string
@@ -126,13 +129,40 @@ const (
 	UseCaseMultiUse      UseCase = "MULTI_USE"
 )
 
-// idKey is the name space of message and event IDs: one per agent.
-type idKey struct{ agent, id string }
+// Server is a [Simulator] on a port of its own.
+type Server struct {
+	*httptest.Server
+	*Simulator
+}
 
-// maxBody bounds a JSON request.
-//
-// Assumption: the front end's usual limit.
-const maxBody = 10 << 20
+// NewServer starts a server with a new simulator. Close it after use.
+func NewServer() *Server {
+	sim := new(Simulator)
+	return &Server{httptest.NewServer(sim), sim}
+}
+
+// Client returns a client of the API for an agent, with an access token. Failed requests
+// are retried without long pauses.
+func (s *Server) Client(agentID string) *rbm.Client {
+	accessToken := s.Token()
+	client, err := rbm.New(rbm.Config{
+		AgentID:    agentID,
+		Endpoint:   s.URL,
+		HTTPClient: s.Server.Client(),
+		Token:      func(context.Context) (string, error) { return accessToken, nil },
+		Retry:      rbm.Retry{BaseDelay: time.Millisecond, MaxDelay: 10 * time.Millisecond},
+	})
+	if err != nil {
+		panic("rbmtest: " + err.Error())
+	}
+	return client
+}
+
+// Close stops the simulator and the server.
+func (s *Server) Close() {
+	s.Simulator.Close()
+	s.Server.Close()
+}
 
 func (s *Simulator) init() {
 	s.once.Do(func() {
@@ -145,47 +175,41 @@ func (s *Simulator) init() {
 	})
 }
 
-// reset forgets everything that happened and what was arranged for it. Keys,
-// tokens and secrets stay. s.mu is held.
+// reset forgets everything except keys, tokens and webhooks. s.mu must be held.
 func (s *Simulator) reset() {
-	s.ids = map[idKey]*taken{}
+	s.ids = map[idKey]*usedID{}
 	s.messages, s.expiring = nil, nil
 	s.lastAgent = map[string]string{}
-	s.failures = map[failureKey]int{}
-	s.faults = nil
+	s.failures, s.failed = nil, map[failedKey]int{}
 	s.testers = map[testerKey]rbm.InviteStatus{}
-	s.files = map[string]*file{}
-	s.fileNames, s.fileBytes = nil, 0
+	s.files, s.fileNames, s.fileBytes = map[string]*file{}, nil, 0
 	s.uploads = map[string]*upload{}
-	s.invited = map[string][]time.Time{}
-	s.batches = nil
+	s.invited, s.batches = map[string][]time.Time{}, nil
 	s.pushes = nil
 	s.requests = requestLog{attempts: map[idKey]int{}}
-	s.behaviors = map[string]Behavior{}
 	numbers := s.Numbers
 	if numbers == nil {
 		numbers = TestNumbers()
 	}
-	for phone, b := range numbers {
-		s.behaviors[phone] = b
-	}
+	s.behaviors = map[string]Behavior{}
+	maps.Copy(s.behaviors, numbers)
 }
 
-// Reset forgets all messages, events, files and testers, and takes back what was
-// arranged with [Simulator.Fail], [Simulator.SetBehavior] and
-// [Simulator.SetOnline]. Keys, tokens, secrets and webhooks stay.
+// Reset removes all messages, log entries, files and testers, and everything arranged with
+// [Simulator.Fail], [Simulator.SetBehavior] and [Simulator.SetOnline]. Keys, tokens and
+// webhooks stay.
 func (s *Simulator) Reset() {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reset()
-	s.log.events = nil
-	s.emit(LogEntry{Kind: LogReset})
+	s.entries.list = nil
+	s.log(LogEntry{Kind: LogReset})
 }
 
-// Close ends requests that hang or stream, and stops all pushing. Call it before
-// closing the server, which otherwise waits for them. A closed simulator still
-// answers quick requests. Close may be called more than once.
+// Close ends hanging and streaming requests, and stops all pushing. Call it before
+// closing the server, which otherwise waits for them. A closed simulator still responds
+// to other requests. Close may be called more than once.
 func (s *Simulator) Close() {
 	s.init()
 	s.mu.Lock()
@@ -202,7 +226,7 @@ func (s *Simulator) Close() {
 // Tokens returns the token endpoint, which is mounted at /token, for use at other paths.
 func (s *Simulator) Tokens() http.Handler { return &s.tokens }
 
-// Token returns a new access token that the simulator accepts for an hour.
+// Token returns a new access token for the API. It is valid for an hour.
 func (s *Simulator) Token() string { return s.tokens.Issue(rbm.Scope) }
 
 func (s *Simulator) now() time.Time {
@@ -212,22 +236,23 @@ func (s *Simulator) now() time.Time {
 	return time.Now()
 }
 
-// ServeHTTP answers a request for any of the services.
+// timestamp returns the current time as the platform writes it, in milliseconds.
+func (s *Simulator) timestamp() time.Time { return s.now().Truncate(time.Millisecond).UTC() }
+
+// ServeHTTP serves a request for the API, the token endpoint, the admin paths or the page.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.init()
 	if s.Now != nil {
 		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	}
-	path := r.URL.Path
-	under := func(prefix string) bool { return strings.HasPrefix(path, prefix) }
-	switch {
-	case under("/v1/"):
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, "/v1/"):
 		s.serveAPI(w, r)
-	case under("/upload/v1/"):
+	case strings.HasPrefix(path, "/upload/v1/"):
 		s.serveUpload(w, r)
 	case path == "/token":
 		s.WithFailures("token", &s.tokens).ServeHTTP(w, r)
-	case under("/_sim/"):
+	case strings.HasPrefix(path, "/_sim/"):
 		s.LocalOnly(s.admin).ServeHTTP(w, r)
 	default:
 		s.LocalOnly(http.HandlerFunc(s.servePage)).ServeHTTP(w, r)
@@ -237,7 +262,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // agentName is an agent ID without its domain.
 func agentName(id string) string { return strings.TrimSuffix(id, rbm.AgentDomain) }
 
-// agent looks an agent up; nil means that there is none.
+// agent looks up an agent; nil means that it is unknown.
 func (s *Simulator) agent(id string) *AgentConfig {
 	if id = agentName(id); id == "" {
 		return nil
@@ -253,17 +278,114 @@ func (s *Simulator) agent(id string) *AgentConfig {
 	return nil
 }
 
-// allows reports whether an agent of this use case may send t.
-func (u UseCase) allows(t rbm.TrafficType) bool {
-	if u == "" || t == rbm.TrafficServiceRequest || t == rbm.TrafficAcknowledgement {
+const frontPage = `<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>RBM simulator</title>
+<h1>RBM simulator</h1>
+<p>This is not Google. It simulates the RCS Business Messaging API for tests and rehearsals. Nothing reaches a phone.
+<ul>
+<li><a href="/_sim/messages">Accepted messages</a>
+<li><a href="/_sim/requests">Requests</a>
+<li><a href="/_sim/events">Log of all events</a>
+<li><a href="/_sim/key">Service account key file</a> for any client of the API
+</ul>
+`
+
+func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case s.Page != nil:
+		s.Page.ServeHTTP(w, r)
+	case r.URL.Path != "/":
+		http.NotFound(w, r)
+	default:
+		w.Header().Set("Content-Security-Policy", "default-src 'none'")
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, frontPage)
+	}
+}
+
+// LocalOnly protects h against other machines and other sites. A request must name a
+// loopback host, which a page that rebinds DNS cannot do, and must not come from the page
+// of another site.
+func (s *Simulator) LocalOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+		addr, err := netip.ParseAddr(host)
+		if host != "localhost" && !strings.HasSuffix(host, ".localhost") && !slices.Contains(s.AdminHosts, host) && !(err == nil && addr.IsLoopback()) {
+			http.Error(w, "the simulator's pages are only for this machine; use localhost or a loopback address", http.StatusForbidden)
+			return
+		}
+		if !sameOrigin(r) {
+			http.Error(w, "the simulator's pages are not available to other sites", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin reports whether a request comes from a page of this server or not from a
+// page at all. Browsers set one header or the other.
+func sameOrigin(r *http.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
+		return false
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "none", "same-origin":
 		return true
 	}
-	switch t {
-	case rbm.TrafficAuthentication:
-		return u == UseCaseOTP
-	case rbm.TrafficTransaction:
-		return u == UseCaseTransactional || u == UseCaseMultiUse
-	default:
-		return u == UseCasePromotional || u == UseCaseMultiUse
+	// Links to the front page work from anywhere.
+	return r.Method == http.MethodGet && r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate"
+}
+
+// projectID is the Google Cloud project of the RBM partner.
+const projectID = "rcshook-dev"
+
+// KeyFile returns the current key file of the RBM service account, for clients that reach
+// the simulator at baseURL. It stays the same until [Simulator.Rotate].
+func (s *Simulator) KeyFile(baseURL string) []byte {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	tokenURI := strings.TrimRight(baseURL, "/") + "/token"
+	if s.keys[tokenURI] == nil {
+		s.newKey(tokenURI)
 	}
+	return bytes.Clone(s.keys[tokenURI])
+}
+
+// newKey makes a new current key. s.keyMu must be held.
+func (s *Simulator) newKey(tokenURI string) {
+	if s.keys == nil {
+		s.keys = map[string][]byte{}
+	}
+	s.keys[tokenURI] = s.tokens.KeyFile(token.KeyOptions{
+		ProjectID:   projectID,
+		ClientEmail: "rbm-partner@" + projectID + ".iam.gserviceaccount.com",
+		TokenURI:    tokenURI,
+	})
+}
+
+// Rotate makes a new key for the RBM service account. With revoke, the old key and its
+// access tokens stop working; without, both keys work. Without a key, it returns an error.
+func (s *Simulator) Rotate(revoke bool) error {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if len(s.keys) == 0 {
+		return errors.New("rbmtest: no key to rotate; call KeyFile first")
+	}
+	for tokenURI, old := range s.keys {
+		s.newKey(tokenURI)
+		if revoke {
+			s.tokens.RevokeKey(token.KeyID(old))
+			s.tokens.RevokeTokensOf(token.KeyID(old))
+		}
+	}
+	return nil
 }

@@ -57,7 +57,7 @@ func TestUserActions(t *testing.T) {
 		{
 			"file",
 			rbmtest.UserAction{Action: "file", File: &rbmtest.SharedFile{MIMEType: "image/jpeg", Name: "a.jpg", URI: "https://example.com/a", Bytes: 7}},
-			map[string]any{"userFile": map[string]any{"payload": map[string]any{"mimeType": "image/jpeg", "fileSizeBytes": 7.0, "fileName": "a.jpg", "fileUri": "https://example.com/a"}}},
+			map[string]any{"userFile": map[string]any{"payload": map[string]any{"mimeType": "image/jpeg", "fileSizeBytes": "7", "fileName": "a.jpg", "fileUri": "https://example.com/a"}}},
 		},
 		{"tap by label, the first", rbmtest.UserAction{Action: "tap", MessageID: "m1", Suggestion: "Same"}, map[string]any{"suggestionResponse": map[string]any{"postbackData": "one", "text": "Same", "type": "REPLY"}}},
 		{"tap by pointer", rbmtest.UserAction{Action: "tap", MessageID: "m1", Suggestion: "/contentMessage/richCard/carouselCard/cardContents/1/suggestions/0"}, map[string]any{"suggestionResponse": map[string]any{"postbackData": "two", "text": "Same", "type": "REPLY"}}},

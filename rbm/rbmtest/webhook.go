@@ -22,84 +22,78 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// WebhookConfig is where the platform pushes what users do.
+// WebhookConfig is a webhook to which the platform pushes events.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 type WebhookConfig struct {
-	// AgentID is the agent whose webhook it is; empty means that of the partner,
-	// which serves all agents without one of their own.
+	// AgentID is the agent of the webhook. Empty means the partner's webhook, which serves
+	// all agents without one of their own.
 	AgentID string
 
-	// URL is the webhook. Unlike the platform the simulator takes http too.
+	// URL is the webhook. Unlike the platform, the simulator also accepts http.
 	URL string
 
-	// ClientToken proves the platform to the webhook: it is sent with the
-	// handshake and keys the signatures.
+	// ClientToken authenticates the platform: it is sent with the handshake, and is the key
+	// of the signatures.
 	ClientToken string
 }
 
 // Rules of pushing.
 //
-// Assumption: the first pause, and how long the platform waits for an answer. That
-// the pauses grow to 600 s and end after 7 days is documented.
+// Assumption: the first pause and the timeout. That the pauses grow to 600 s and retries
+// end after 7 days is documented.
 const (
 	firstPause  = time.Second
 	maxPause    = 600 * time.Second
 	pushFor     = 7 * 24 * time.Hour
 	pushTimeout = 10 * time.Second
 
-	// maxPushes bounds what waits to be pushed; the oldest is dropped beyond it.
+	// maxPushes limits the queue; beyond it the oldest push is dropped.
 	maxPushes = 10_000
 )
 
 // Values of the header X-Goog-Webhook-Type.
 //
-// Assumption: the values, which are known from code of third parties only.
+// Assumption: the values, which are known only from third-party code.
 const (
 	typeVerification = "verification"
 	typeMessage      = "message_callback"
 )
 
-// push is an event on its way to a webhook. s.mu guards it.
+// push is an event in the queue of a webhook. s.mu guards it.
 type push struct {
-	event    int64
-	agent    string
-	kind     LogKind
-	about    string // message type or event type
-	data     []byte
-	envelope []byte
-	first    time.Time
-	next     time.Time
-	attempts int
+	entry     int64 // ID of the log entry
+	agent     string
+	kind      LogKind
+	eventType string // message type or event type
+	data      []byte
+	envelope  []byte
+	first     time.Time
+	next      time.Time
+	attempts  int
 }
 
-// errNoWebhook is what Connect says of a webhook that nobody could call.
-var errNoWebhook = errors.New("rbmtest: a webhook needs an absolute http or https URL and a client token")
-
-// Connect performs the handshake with a webhook, and pushes to it from now on, in
-// place of an earlier webhook of the same agent. The handshake is a POST of the
-// client token and a secret, which the webhook must answer with 200 and the secret
-// as the body. An error leaves everything as it was.
+// Connect performs the handshake with a webhook and then pushes to it, in place of an
+// earlier webhook of the same agent. The handshake is a POST of the client token and a
+// secret; the webhook must respond with 200 and the secret as the body. After an error,
+// nothing has changed.
 func (s *Simulator) Connect(ctx context.Context, hook WebhookConfig) error {
 	s.init()
 	u, err := url.Parse(hook.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || hook.ClientToken == "" {
-		return errNoWebhook
+		return errors.New("rbmtest: webhook: expected an absolute http or https URL and a client token")
 	}
 	hook.AgentID = agentName(hook.AgentID)
 	secret := rand.Text()
-	body, err := json.Marshal(map[string]string{"clientToken": hook.ClientToken, "secret": secret})
-	if err != nil {
-		return fmt.Errorf("rbmtest: handshake: %w", err)
-	}
-	status, answer, err := s.post(ctx, hook.URL, body, http.Header{"X-Goog-Webhook-Type": {typeVerification}})
+	body := encodeJSON(map[string]string{"clientToken": hook.ClientToken, "secret": secret})
+	status, response, err := s.post(ctx, hook.URL, body, http.Header{"X-Goog-Webhook-Type": {typeVerification}})
 	switch {
 	case err != nil:
 		return fmt.Errorf("rbmtest: handshake: %w", err)
 	case status != http.StatusOK:
-		return fmt.Errorf("rbmtest: handshake: the webhook answered %d, not 200", status)
-	case !s.proves(answer, secret):
-		return errors.New("rbmtest: handshake: the webhook answered 200 without the secret as the body")
+		return fmt.Errorf("rbmtest: handshake: expected status 200, got %d", status)
+	case !s.isProof(response, secret):
+		return errors.New("rbmtest: handshake: expected the secret as the response body")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,8 +101,20 @@ func (s *Simulator) Connect(ctx context.Context, hook WebhookConfig) error {
 	return nil
 }
 
-// Disconnect stops pushing to the webhook of an agent; empty means the partner's.
-// What waited for it goes to the partner's, if there is one.
+// isProof reports whether the response to a handshake holds the secret.
+func (s *Simulator) isProof(response, secret string) bool {
+	response = strings.TrimSpace(response)
+	if response == secret || !s.Assume.LenientHandshake {
+		return response == secret
+	}
+	var object struct {
+		Secret string `json:"secret"`
+	}
+	return response == "secret: "+secret || json.Unmarshal([]byte(response), &object) == nil && object.Secret == secret
+}
+
+// Disconnect stops pushing to the webhook of an agent; empty means the partner's webhook.
+// Its queued events go to the partner's webhook, if there is one.
 func (s *Simulator) Disconnect(agentID string) {
 	s.init()
 	s.mu.Lock()
@@ -116,18 +122,7 @@ func (s *Simulator) Disconnect(agentID string) {
 	delete(s.hooks, agentName(agentID))
 }
 
-func (s *Simulator) proves(answer, secret string) bool {
-	answer = strings.TrimSpace(answer)
-	if answer == secret || !s.Assume.LenientHandshake {
-		return answer == secret
-	}
-	var object struct {
-		Secret string `json:"secret"`
-	}
-	return answer == "secret: "+secret || json.Unmarshal([]byte(answer), &object) == nil && object.Secret == secret
-}
-
-// hook returns the webhook of an agent. s.mu is held.
+// hook returns the webhook of an agent. s.mu must be held.
 func (s *Simulator) hook(agent string) (WebhookConfig, bool) {
 	if h, ok := s.hooks[agent]; ok {
 		return h, true
@@ -136,7 +131,7 @@ func (s *Simulator) hook(agent string) (WebhookConfig, bool) {
 	return h, ok
 }
 
-// enqueue queues a push if there is a webhook for it. s.mu is held.
+// enqueue queues a push if there is a webhook for it. s.mu must be held.
 func (s *Simulator) enqueue(p *push) {
 	if _, ok := s.hook(p.agent); !ok || s.closed {
 		return
@@ -147,8 +142,8 @@ func (s *Simulator) enqueue(p *push) {
 	if len(s.pushes) == maxPushes {
 		dropped := s.pushes[0]
 		s.pushes = slices.Delete(s.pushes, 0, 1)
-		s.emit(LogEntry{Kind: LogPush, AgentID: dropped.agent, Push: &Push{
-			Attempt: dropped.attempts, Error: "dropped: too much is waiting", Event: dropped.event,
+		s.log(LogEntry{Kind: LogPush, AgentID: dropped.agent, Push: &Push{
+			Attempt: dropped.attempts, Error: "dropped: the queue is full", Event: dropped.entry,
 		}})
 	}
 	s.pushes = append(s.pushes, p)
@@ -157,7 +152,7 @@ func (s *Simulator) enqueue(p *push) {
 
 // envelope wraps a payload in the form of a Pub/Sub push.
 //
-// Assumption: the attributes of events; those of messages have been seen.
+// Assumption: the attributes of events; those of messages have been observed.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 func envelope(p *push) []byte {
@@ -167,23 +162,19 @@ func envelope(p *push) []byte {
 		"project_number": googletest.ProjectNumber(projectID),
 	}
 	if p.kind == LogUserMessage {
-		attributes["type"], attributes["message_type"] = "message", p.about
+		attributes["type"], attributes["message_type"] = "message", p.eventType
 	} else {
-		attributes["type"], attributes["event_type"] = "event", p.about
+		attributes["type"], attributes["event_type"] = "event", p.eventType
 	}
-	body, err := json.Marshal(map[string]any{
+	return encodeJSON(map[string]any{
 		"message": map[string]any{
 			"attributes":  attributes,
 			"data":        p.data, // base64, as encoding/json writes bytes
-			"messageId":   strconv.FormatInt(8_150_000_000_000_000+p.event, 10),
-			"publishTime": timestamp(p.first.Truncate(1e6)),
+			"messageId":   strconv.FormatInt(8_150_000_000_000_000+p.entry, 10),
+			"publishTime": p.first.Truncate(time.Millisecond).UTC(),
 		},
 		"subscription": "projects/" + projectID + "/subscriptions/rbm-webhook",
 	})
-	if err != nil {
-		panic("rbmtest: encode envelope: " + err.Error())
-	}
-	return body
 }
 
 // sign returns the value of X-Goog-Signature.
@@ -193,8 +184,8 @@ func sign(clientToken string, data []byte) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// startPushing starts the one goroutine that pushes, if there is something to do
-// for it and it does not run yet. s.mu is held.
+// startPushing starts the pushing goroutine if a push is due and it is not running. s.mu
+// must be held.
 func (s *Simulator) startPushing() {
 	if s.pushing == nil && !s.closed && s.duePush() != nil {
 		s.pushing = make(chan struct{})
@@ -202,7 +193,7 @@ func (s *Simulator) startPushing() {
 	}
 }
 
-// duePush returns the push that is due the longest, or nil. s.mu is held.
+// duePush returns the push that has been due the longest, or nil. s.mu must be held.
 func (s *Simulator) duePush() *push {
 	var due *push
 	now := s.now()
@@ -214,18 +205,8 @@ func (s *Simulator) duePush() *push {
 	return due
 }
 
-// nextPush tells when a push is due. s.mu is held.
-func (s *Simulator) nextPush() (next time.Time, ok bool) {
-	for _, p := range s.pushes {
-		if !ok || p.next.Before(next) {
-			next, ok = p.next, true
-		}
-	}
-	return next, ok
-}
-
-// pushAll pushes all that is due, one after the other: the agents of a partner
-// share one queue.
+// pushAll pushes everything that is due, one after the other: the agents of a partner share
+// one queue.
 func (s *Simulator) pushAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,7 +218,7 @@ func (s *Simulator) pushAll() {
 	s.schedule()
 }
 
-// pushOne tries a push once. s.mu is held, except while waiting for the webhook.
+// pushOne makes one attempt. s.mu must be held; it is released during the request.
 func (s *Simulator) pushOne(p *push) {
 	hook, ok := s.hook(p.agent)
 	if !ok {
@@ -252,36 +233,34 @@ func (s *Simulator) pushOne(p *push) {
 	s.mu.Lock()
 
 	p.attempts++
-	report := &Push{URL: withoutQuery(hook.URL), Attempt: p.attempts, Status: status, Event: p.event}
+	report := &Push{URL: withoutQuery(hook.URL), Attempt: p.attempts, Status: status, Event: p.entry}
 	if err != nil {
 		report.Error = err.Error()
 	}
 	now := s.now()
 	pause := min(firstPause<<min(p.attempts-1, 20), maxPause)
-	switch {
-	case status == http.StatusOK, now.Add(pause).Sub(p.first) > pushFor:
+	if status == http.StatusOK || now.Add(pause).Sub(p.first) > pushFor {
 		s.drop(p)
-	default:
+	} else {
 		p.next = now.Add(pause)
 		report.Again = p.next
 	}
-	s.emit(LogEntry{Kind: LogPush, AgentID: p.agent, Push: report})
+	s.log(LogEntry{Kind: LogPush, AgentID: p.agent, Push: report})
 }
 
-// drop takes a push off the queue. s.mu is held.
+// drop removes a push from the queue. s.mu must be held.
 func (s *Simulator) drop(p *push) {
 	if i := slices.Index(s.pushes, p); i >= 0 {
 		s.pushes = slices.Delete(s.pushes, i, i+1)
 	}
 }
 
-// Flush waits until nothing is being pushed and nothing is due to be pushed. Pushes
-// that wait for another try are not due.
+// Flush waits until no push is in flight or due. Pushes that wait for a retry are not due.
 func (s *Simulator) Flush(ctx context.Context) error {
 	s.init()
 	for {
 		s.mu.Lock()
-		s.settle()
+		s.expireMessages()
 		s.startPushing()
 		pushing := s.pushing
 		s.mu.Unlock()
@@ -296,7 +275,7 @@ func (s *Simulator) Flush(ctx context.Context) error {
 	}
 }
 
-// Waiting returns how many events wait to be pushed or to be pushed again.
+// Waiting returns the number of events that wait for a push or a retry.
 func (s *Simulator) Waiting() int {
 	s.init()
 	s.mu.Lock()
@@ -304,18 +283,16 @@ func (s *Simulator) Waiting() int {
 	return len(s.pushes)
 }
 
-// pushClient follows no redirects, as any answer but 200 is a failure, and keeps
-// no connections, so that nothing runs when nothing is pushed.
+// pushClient does not follow redirects, because any status but 200 is a failure. It keeps
+// no idle connections, so that no goroutine outlives a push.
 var pushClient = &http.Client{
-	Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil},
-	Timeout:   pushTimeout,
-	CheckRedirect: func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse
-	},
+	Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
+	Timeout:       pushTimeout,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 }
 
-// post sends JSON to a webhook; the answer is cut at a few KiB. It ends with Close.
-func (s *Simulator) post(ctx context.Context, target string, body []byte, header http.Header) (status int, answer string, err error) {
+// post sends JSON to a webhook and returns the first 4 KiB of the response. Close ends it.
+func (s *Simulator) post(ctx context.Context, target string, body []byte, header http.Header) (status int, response string, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
@@ -327,10 +304,8 @@ func (s *Simulator) post(ctx context.Context, target string, body []byte, header
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := pushClient.Do(req)
 	if err != nil {
-		// The error of the URL would name it with its query.
-		var urlErr *url.Error
-		if errors.As(err, &urlErr) {
-			err = urlErr.Err
+		if urlErr, ok := errors.AsType[*url.Error](err); ok {
+			err = urlErr.Err // without the URL, whose query may be secret
 		}
 		return 0, "", err
 	}

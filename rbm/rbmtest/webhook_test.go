@@ -196,12 +196,12 @@ func TestHandshake(t *testing.T) {
 	}{
 		{"bare secret", "%s", clientToken, false, ""},
 		{"with a newline", "%s\n", clientToken, false, ""},
-		{"in words", "secret: %s", clientToken, false, "without the secret"},
-		{"as JSON", `{"secret":"%s"}`, clientToken, false, "without the secret"},
+		{"in words", "secret: %s", clientToken, false, "expected the secret"},
+		{"as JSON", `{"secret":"%s"}`, clientToken, false, "expected the secret"},
 		{"in words, lenient", "secret: %s", clientToken, true, ""},
 		{"as JSON, lenient", `{"secret":"%s"}`, clientToken, true, ""},
-		{"nothing, lenient", "%.0s", clientToken, true, "without the secret"},
-		{"wrong token", "%s", "other", false, "the webhook answered 403, not 200"},
+		{"nothing, lenient", "%.0s", clientToken, true, "expected the secret"},
+		{"wrong token", "%s", "other", false, "expected status 200, got 403"},
 		{"no token", "%s", "", false, "client token"},
 	}
 	for _, tt := range tests {
@@ -375,7 +375,7 @@ func TestPushesAreBounded(t *testing.T) {
 	equal(t, "waiting", g.Waiting(), 10_000)
 	events := g.Log()
 	if !slices.ContainsFunc(events, func(e rbmtest.LogEntry) bool {
-		return e.Push != nil && e.Push.Error == "dropped: too much is waiting"
+		return e.Push != nil && e.Push.Error == "dropped: the queue is full"
 	}) {
 		t.Error("nothing was dropped")
 	}
