@@ -9,14 +9,14 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
-// TestExamples picks every example, sees its preview, sends it, and sees it arrive.
+// TestExamples previews and sends every example.
 func TestExamples(t *testing.T) {
 	t.Parallel()
-	// What the phone shows of each: a selector, and a text in what it finds.
+	// A selector for the message on the phone, and a part of its text.
 	want := map[string][2]string{
 		"text":           {".bubble", "Boarding for the 09:40"},
 		"replies":        {".bubble", "20 minutes late"},
-		"actions":        {".bubble", "Everything a chip can do"},
+		"actions":        {".bubble", "Every action of a chip"},
 		"otp":            {".bubble", "482913"},
 		"card":           {".card[data-layout=vertical] .media[data-height=MEDIUM] + .card-body", "Your ferry leaves"},
 		"card-left":      {".card[data-layout=horizontal][data-side=left]", "Lighthouse walk"},
@@ -29,17 +29,17 @@ func TestExamples(t *testing.T) {
 		"pdf":            {".document", "boarding-pass-1042.pdf"},
 		"audio":          {".sound", "announcement.mp3"},
 		"scripts":        {".bubble[dir=auto]", "مرحباً"},
-		"raw":            {".bubble", "goes through as it is"},
+		"raw":            {".bubble", "pass through unchanged"},
 		"offline":        {".row-agent[data-state=queued] .bubble", "The gate closes"},
 	}
 	g := serve(t, phone.Options{}).open(1440, 900)
 	for _, e := range examples(t) {
-		if e.Name == "faults" {
+		if e.Name == "errors" {
 			continue
 		}
 		w, ok := want[e.Name]
 		if !ok {
-			t.Errorf("example %q: the test does not know what it looks like", e.Name)
+			t.Errorf("example %q: missing in this test", e.Name)
 			continue
 		}
 		g.click(fmt.Sprintf("[data-example=%q]", e.Name))
@@ -47,57 +47,56 @@ func TestExamples(t *testing.T) {
 		g.shows(".preview "+strings.ReplaceAll(inPreview, ".row-agent", ".frame"), w[1])
 		before := len(g.sim.Messages())
 		g.click("#send")
-		g.shows("#answer .pill", "200 accepted")
+		g.shows("#response .pill", "200 accepted")
 		g.shows(".rows "+w[0], w[1])
 		if after := len(g.sim.Messages()); after != before+1 {
-			t.Errorf("example %q: %d messages reached the simulator by one Send, want 1", e.Name, after-before)
+			t.Errorf("example %q: one click sent %d messages, want 1", e.Name, after-before)
 		}
 	}
 	g.clean()
 }
 
-// TestFaults shows what is wrong with a payload at the line where it was written.
-func TestFaults(t *testing.T) {
+// TestErrors shows the errors of a payload at their lines.
+func TestErrors(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"txt\": \"Hello\",\n  \"buttons\": [\n    \"Yes\",\n    \"No|javascript:alert(1)\"\n  ]\n}")
-	g.shows(".faults li:nth-child(1)", "Line 3")
-	g.shows(".faults li:nth-child(1)", "did you mean \"text\"?")
-	g.shows(".faults li:nth-child(2)", "Line 6")
+	g.shows(".problems li:nth-child(1)", "Line 3")
+	g.shows(".problems li:nth-child(1)", "did you mean \"text\"?")
+	g.shows(".problems li:nth-child(2)", "Line 6")
 	lines := eval[[]int](g, `[...document.querySelectorAll(".editor-line")].flatMap((l, i) => l.classList.contains("wrong") ? [i + 1] : [])`)
 	if lines[0] != 3 || lines[1] != 6 {
 		t.Errorf("marked lines = %v, want 3 and 6", lines)
 	}
-	if got := g.text(".fault"); got != `"txt"` {
-		t.Errorf("underlined = %q, want the member from its name on", got)
+	if got := g.text(".problem"); got != `"txt"` {
+		t.Errorf("underlined = %q, want the member with its name", got)
 	}
-	g.click(".faults li:nth-child(2) button")
+	g.click(".problems li:nth-child(2) button")
 	g.wait(`(() => {
 		const a = document.querySelector(".editor-text");
 		return document.activeElement === a && a.value.slice(a.selectionStart, a.selectionEnd) === '"No|javascript:alert(1)"';
 	})()`)
 	g.click("#send")
-	g.shows("#answer .pill", "422 invalid_payload")
+	g.shows("#response .pill", "422 invalid_payload")
 
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"text\": \"Hello\"\n  \"buttons\": []\n}")
-	g.shows(".faults li", "Line 4")
-	g.shows("#answer .pill", "400 invalid_body")
+	g.shows(".problems li", "Line 4")
+	g.shows("#response .pill", "400 invalid_body")
 
 	g.write("  ")
 	g.shows(".verdict", "Write a payload")
 	if n := len(g.sim.Messages()); n != 0 {
-		t.Errorf("%d messages were sent, want none", n)
+		t.Errorf("%d messages were sent, want 0", n)
 	}
 	g.clean()
 }
 
-// TestWarnings shows what is allowed but hardly meant, at its line, and sends it
-// all the same.
+// TestWarnings shows a warning at its line and sends the message.
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"text\": \"Your code is 1234\",\n  \"ttl\": 5\n}")
-	g.shows(".faults li[data-tone=wait]", "Line 4")
+	g.shows(".problems li[data-tone=wait]", "Line 4")
 	g.wait(`document.querySelectorAll(".editor-line")[3].classList.contains("mild") && document.querySelector(".editor-text").getAttribute("aria-invalid") === "false"`)
 	g.shows(".preview", "Your code is 1234")
 	g.click("#send")
@@ -105,14 +104,14 @@ func TestWarnings(t *testing.T) {
 	g.clean()
 }
 
-// TestSources sends the sample event of a source. What the function finds wrong with
-// it is not wrong with the text in the editor.
+// TestSources sends the sample event of a source. Its errors are not marked in the
+// editor.
 func TestSources(t *testing.T) {
 	t.Parallel()
 	function := ""
 	sample := func(payload string) func() (*http.Request, error) {
 		return func() (*http.Request, error) {
-			req, err := http.NewRequest(http.MethodPost, function, strings.NewReader(payload)) //nolint:noctx // the page adds its own
+			req, err := http.NewRequest(http.MethodPost, function, strings.NewReader(payload))
 			if err == nil {
 				req.Header.Set("Authorization", "Bearer dev")
 				req.Header.Set("Content-Type", "application/json")
@@ -121,23 +120,23 @@ func TestSources(t *testing.T) {
 		}
 	}
 	g := serve(t, phone.Options{Sources: []phone.Source{
-		{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + someone + `", "text": "Order 1042 has shipped"}`)},
-		{Name: "broken", About: "a mapping with a fault", Sample: sample(`{"to": "` + someone + `", "txt": "x"}`)},
+		{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + phoneNumber + `", "text": "Order 1042 has shipped"}`)},
+		{Name: "broken", About: "a broken mapping", Sample: sample(`{"to": "` + phoneNumber + `", "txt": "x"}`)},
 	}})
 	function = g.call
 	g.open(1440, 900)
 	g.click(`[data-source="shop"]`)
-	g.shows("#answer .pill", "200 accepted")
+	g.shows("#response .pill", "200 accepted")
 	g.shows(".rows .bubble", "Order 1042 has shipped")
 	g.click(`[data-source="broken"]`)
-	g.shows("#answer .pill", "422 invalid_payload")
-	g.shows("#answer h3", "Answer to /hooks/broken")
-	g.wait(`!document.querySelector(".faults li, .editor-line.wrong")`)
+	g.shows("#response .pill", "422 invalid_payload")
+	g.shows("#response h3", "Response to /hooks/broken")
+	g.wait(`!document.querySelector(".problems li, .editor-line.wrong")`)
 	g.shot("sources")
 	g.clean()
 }
 
-// TestDryRun types payloads that try to get themselves sent.
+// TestDryRun previews payloads that switch dry_run off.
 func TestDryRun(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -152,14 +151,14 @@ func TestDryRun(t *testing.T) {
 		g.shows(".preview .bubble", []string{"one", "two", "three", "four", "five"}[i])
 	}
 	if n := len(g.sim.Messages()); n != 0 {
-		t.Errorf("%d messages were sent by looking at them, want none", n)
+		t.Errorf("the previews sent %d messages, want 0", n)
 	}
 	g.click(".preview-close")
 	g.wait(`!document.querySelector(".preview")`)
 	g.clean()
 }
 
-// TestCurl copies a command that a shell reads as it was meant.
+// TestCurl copies a correctly quoted command.
 func TestCurl(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)

@@ -15,7 +15,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestLive sees a message that a program sends, in less than a second, and its ticks.
+// TestLive shows a message of another program within a second, and its ticks.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -26,13 +26,13 @@ func TestLive(t *testing.T) {
 		}).observe(document.querySelector("#screen"), {subtree: true, childList: true, characterData: true});
 		return true;
 	})()`)
-	g.post(`{"to": "` + someone + `", "text": "Hello from a program", "buttons": ["Hi!"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Hello from a program", "buttons": ["Hi!"]}`)
 	g.wait(`window.seen`)
 	seen := time.UnixMilli(eval[int64](g, `window.seen`))
 	if late := seen.Sub(g.sim.Messages()[0].Received); late > time.Second {
 		t.Errorf("the message was on the phone after %v, want within a second", late)
 	}
-	// Who looks at it has read it.
+	// A visible message is marked as read.
 	g.shows(".row-agent[data-state=read] .meta", "Read")
 	if got := g.sim.Messages()[0].State; got != rbmtest.StateRead {
 		t.Errorf("state = %s, want read", got)
@@ -41,8 +41,7 @@ func TestLive(t *testing.T) {
 	g.clean()
 }
 
-// TestConversations keeps numbers apart, and leaves the phone on the one that the
-// user has chosen.
+// TestConversations has a conversation per number, and keeps the selected one.
 func TestConversations(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -54,7 +53,7 @@ func TestConversations(t *testing.T) {
 	g.shows(".chat:not([aria-current]) .badge", "1")
 	g.wait(`document.title === "(1) rcshook phone"`)
 	if text := g.text("#screen"); strings.Contains(text, "to the second") {
-		t.Errorf("the first phone shows what was sent to the second: %q", text)
+		t.Errorf("the first phone shows the message of the second: %q", text)
 	}
 	g.click(".chat:not([aria-current])")
 	g.shows(".bubble", "to the second")
@@ -62,15 +61,14 @@ func TestConversations(t *testing.T) {
 	g.clean()
 }
 
-// TestOffline sees messages wait for a phone without network, and come when it is
-// switched on.
+// TestOffline delivers waiting messages when an offline phone goes online.
 func TestOffline(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	const offline = "+12025550108"
 	g.post(`{"to": "` + offline + `", "text": "first"}`)
 	g.post(`{"to": "` + offline + `", "text": "second", "buttons": ["Yes"]}`)
-	g.shows(".banner", "2 messages at the platform")
+	g.shows(".banner", "2 messages waiting")
 	g.wait(`document.querySelectorAll(".row-agent[data-state=queued]").length === 2 && !document.querySelector(".chips")`)
 	g.click(".banner .button")
 	g.wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 2 && document.querySelector(".banner").hidden`)
@@ -81,21 +79,21 @@ func TestOffline(t *testing.T) {
 	g.clean()
 }
 
-// TestEnds shows messages that never arrive: revoked, expired, refused.
-func TestEnds(t *testing.T) {
+// TestUndelivered shows messages that are not delivered: revoked, expired, rejected.
+func TestUndelivered(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	const offline = "+12025550108"
-	answer := g.post(`{"to": "` + offline + `", "text": "taken back"}`)
-	g.revoke(offline, answer["message_id"].(string))
-	g.shows(".row-agent[data-state=revoked] .meta", "Revoked before it was delivered")
+	response := g.post(`{"to": "` + offline + `", "text": "revoked"}`)
+	g.revoke(offline, response["message_id"].(string))
+	g.shows(".row-agent[data-state=revoked] .meta", "Revoked before delivery")
 	g.post(`{"to": "` + offline + `", "text": "too late", "ttl": 1}`)
-	g.shows(".row-agent[data-state=expired] .meta", "Expired before it was delivered")
+	g.shows(".row-agent[data-state=expired] .meta", "Expired before delivery")
 	g.click(".row-agent[data-state=expired] .meta")
 	g.shows("#inspect", "TTL_EXPIRATION_REVOKED")
 
-	g.post(`{"to": "+12025550104", "text": "nobody there"}`)
-	g.shows(".chat", "Refused with 404: nothing arrives")
+	g.post(`{"to": "+12025550104", "text": "unreachable"}`)
+	g.shows(".chat", "Rejected with 404: not delivered")
 	g.clean()
 }
 
@@ -117,15 +115,15 @@ func (g *rig) revoke(to, id string) {
 	}
 }
 
-// TestInspector tells everything about a message.
+// TestInspector shows the details of a message.
 func TestInspector(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	text := strings.Repeat("Ferry. ", 430) // 3010 of 3072 characters
-	answer := g.post(`{"to": "` + someone + `", "text": "` + text + `", "buttons": ["Yes"], "traffic": "transaction"}`)
+	response := g.post(`{"to": "` + phoneNumber + `", "text": "` + text + `", "buttons": ["Yes"], "traffic": "transaction"}`)
 	g.click(".row-agent .meta")
 	for _, want := range []string{
-		"Text", answer["message_id"].(string), "rcshook_demo_k3x9a1bc_agent", "TRANSACTION", "bytes of JSON",
+		"Text", response["message_id"].(string), "rcshook_demo_k3x9a1bc_agent", "TRANSACTION", "bytes of JSON",
 		"Rich, 19 segments (US)", "example-us",
 		"3,010 of 3,072 characters",
 		"/agentMessages?", "DELIVERED", "READ",
@@ -140,7 +138,7 @@ func TestInspector(t *testing.T) {
 	g.clean()
 }
 
-// TestUploads shows files that were uploaded to the platform, by their type.
+// TestUploads shows uploaded files by their type.
 func TestUploads(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -186,13 +184,13 @@ func (g *rig) upload(contentType string, data []byte) string {
 	return file.Name
 }
 
-// TestAgentEvents shows the agent typing, and that it has read.
+// TestAgentEvents shows the typing indicator and the read receipt of the agent.
 func TestAgentEvents(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.post(`{"to": "` + someone + `", "text": "Which pier?"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Which pier?"}`)
 	g.shows(".bubble", "Which pier?")
-	id, err := g.sim.UserSends(someone, "Two")
+	id, err := g.sim.UserSends(phoneNumber, "Two")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +198,7 @@ func TestAgentEvents(t *testing.T) {
 	g.shows(".row-user[data-state=read] .meta", "Read by the agent")
 	g.agentEvent(`{"eventType": "IS_TYPING"}`)
 	g.wait(`document.querySelector(".typing")`)
-	g.post(`{"to": "` + someone + `", "text": "Thank you"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Thank you"}`)
 	g.shows(".bubble", "Thank you")
 	g.wait(`!document.querySelector(".typing")`)
 	g.clean()
@@ -208,7 +206,7 @@ func TestAgentEvents(t *testing.T) {
 
 func (g *rig) agentEvent(event string) {
 	g.t.Helper()
-	address := g.url + "/v1/phones/" + someone + "/agentEvents?agentId=rcshook_demo_k3x9a1bc_agent&eventId=" + uuid.NewString()
+	address := g.url + "/v1/phones/" + phoneNumber + "/agentEvents?agentId=rcshook_demo_k3x9a1bc_agent&eventId=" + uuid.NewString()
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, address, strings.NewReader(event))
 	if err != nil {
 		g.t.Fatal(err)
@@ -224,35 +222,35 @@ func (g *rig) agentEvent(event string) {
 	}
 }
 
-// TestReset empties the page with the simulator.
+// TestReset clears the simulator and the page.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.post(`{"to": "` + someone + `", "text": "Hello"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Hello"}`)
 	g.shows(".bubble", "Hello")
 	g.click("#reset")
 	g.shows("#screen", "Waiting for the first message")
 	g.wait(`document.querySelectorAll(".chat").length === 0`)
-	g.post(`{"to": "` + someone + `", "text": "Again"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Again"}`)
 	g.shows(".bubble", "Again")
 	g.clean()
 }
 
-// TestReconnect loses the line to the simulator and misses nothing.
+// TestReconnect loses the connection to the simulator and no event.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.post(`{"to": "` + someone + `", "text": "before"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "before"}`)
 	g.shows(".bubble", "before")
 	g.gate.Store(true)
 	g.server.CloseClientConnections()
 	g.wait(`document.querySelector("#live").dataset.state === "lost"`)
-	g.post(`{"to": "` + someone + `", "text": "meanwhile"}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "meanwhile"}`)
 	g.gate.Store(false)
 	g.shows(".bubble", "meanwhile")
 	g.wait(`document.querySelector("#live").dataset.state === "live" && document.querySelectorAll(".row-agent").length === 2`)
 
-	// Another process in the same place starts from nothing.
+	// A new process at the same address starts empty.
 	g.replace()
 	g.server.CloseClientConnections()
 	g.shows("#screen", "Waiting for the first message")

@@ -16,7 +16,7 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
-func ask(t *testing.T, h http.Handler, method, path, body string, header http.Header) *httptest.ResponseRecorder {
+func serveRequest(t *testing.T, h http.Handler, method, path, body string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for name, values := range header {
@@ -49,7 +49,7 @@ func TestFiles(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.path, func(t *testing.T) {
 			t.Parallel()
-			w := ask(t, h, "GET", tt.path, "", nil)
+			w := serveRequest(t, h, "GET", tt.path, "", nil)
 			if w.Code != tt.status {
 				t.Fatalf("GET %s: status %d, want %d", tt.path, w.Code, tt.status)
 			}
@@ -77,12 +77,12 @@ func TestFiles(t *testing.T) {
 func TestNotModified(t *testing.T) {
 	t.Parallel()
 	h := phone.New(phone.Options{})
-	tag := ask(t, h, "GET", "/js/app.js", "", nil).Header().Get("ETag")
-	w := ask(t, h, "GET", "/js/app.js", "", http.Header{"If-None-Match": {tag}})
+	tag := serveRequest(t, h, "GET", "/js/app.js", "", nil).Header().Get("ETag")
+	w := serveRequest(t, h, "GET", "/js/app.js", "", http.Header{"If-None-Match": {tag}})
 	if w.Code != http.StatusNotModified || w.Body.Len() != 0 {
-		t.Errorf("with its ETag: status %d and %d bytes, want 304 and none", w.Code, w.Body.Len())
+		t.Errorf("with its ETag: status %d and %d bytes, want 304 and 0", w.Code, w.Body.Len())
 	}
-	if other := ask(t, h, "GET", "/js/dom.js", "", nil).Header().Get("ETag"); other == tag {
+	if other := serveRequest(t, h, "GET", "/js/dom.js", "", nil).Header().Get("ETag"); other == tag {
 		t.Errorf("two files have the ETag %s", tag)
 	}
 }
@@ -92,7 +92,7 @@ func TestSetup(t *testing.T) {
 	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Webhook: "http://localhost:9/", Agents: []phone.Agent{phone.Demo("a")}}
 	h := phone.New(o)
 	var got map[string]any
-	if err := json.Unmarshal(ask(t, h, "GET", "/_dev/setup", "", nil).Body.Bytes(), &got); err != nil {
+	if err := json.Unmarshal(serveRequest(t, h, "GET", "/_dev/setup", "", nil).Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got["boot"] == "" {
@@ -101,7 +101,7 @@ func TestSetup(t *testing.T) {
 	delete(got, "boot")
 	limits, _ := got["limits"].(map[string]any)
 	if limits["text"] != 3072.0 {
-		t.Errorf("limits = %v, want that of a text", limits)
+		t.Errorf("limits = %v, want the limit of text", limits)
 	}
 	delete(got, "limits")
 	want := map[string]any{
@@ -118,7 +118,7 @@ func TestImagesSwitch(t *testing.T) {
 	t.Parallel()
 	h := phone.New(phone.Options{})
 	imgs := func() string {
-		_, src, _ := strings.Cut(ask(t, h, "GET", "/", "", nil).Header().Get("Content-Security-Policy"), "img-src ")
+		_, src, _ := strings.Cut(serveRequest(t, h, "GET", "/", "", nil).Header().Get("Content-Security-Policy"), "img-src ")
 		return src
 	}
 	tests := []struct {
@@ -132,7 +132,7 @@ func TestImagesSwitch(t *testing.T) {
 		{`{"on": false}`, 200, "'self'"},
 	}
 	for _, tt := range tests {
-		if w := ask(t, h, "POST", "/_dev/images", tt.body, nil); w.Code != tt.status {
+		if w := serveRequest(t, h, "POST", "/_dev/images", tt.body, nil); w.Code != tt.status {
 			t.Errorf("POST %s: status %d, want %d", tt.body, w.Code, tt.status)
 		}
 		if got := imgs(); got != tt.want {
@@ -141,8 +141,8 @@ func TestImagesSwitch(t *testing.T) {
 	}
 }
 
-// TestForeignPosts lets no other page switch or send anything, wherever it is mounted.
-func TestForeignPosts(t *testing.T) {
+// TestCrossOrigin rejects requests of other pages.
+func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
 	h := phone.New(phone.Options{FunctionURL: "http://127.0.0.1:1/"})
 	for _, path := range []string{"/_dev/images", "/_dev/send"} {
@@ -152,7 +152,7 @@ func TestForeignPosts(t *testing.T) {
 			{"Origin": {"https://evil.example"}},
 			{"Origin": {"null"}},
 		} {
-			if w := ask(t, h, "POST", path, `{"on": true}`, header); w.Code != http.StatusForbidden {
+			if w := serveRequest(t, h, "POST", path, `{"on": true}`, header); w.Code != http.StatusForbidden {
 				t.Errorf("POST %s with %v: status %d, want 403", path, header, w.Code)
 			}
 		}
@@ -164,12 +164,12 @@ func TestSend(t *testing.T) {
 	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil || r.Method != http.MethodPost || r.URL.Path != "/" || r.Header.Get("Authorization") != "Bearer dev" || r.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("the function was asked %s %s with %v: %v", r.Method, r.URL, r.Header, err)
+			t.Errorf("unexpected request %s %s with %v: %v", r.Method, r.URL, r.Header, err)
 		}
 		switch string(body) {
 		case "redirect":
 			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
-		case "break off":
+		case "incomplete":
 			w.Header().Set("Content-Length", "100")
 			io.WriteString(w, "{")
 		default:
@@ -188,17 +188,17 @@ func TestSend(t *testing.T) {
 		status  int
 		want    map[string]any
 	}{
-		{"answer", here, "{}", 200, map[string]any{"status": 429.0, "retry_after": "2", "body": `{"code": "rate_limited"}`}},
+		{"response", here, "{}", 200, map[string]any{"status": 429.0, "retry_after": "2", "body": `{"code": "rate_limited"}`}},
 		{"redirect", here, "redirect", 200, map[string]any{"status": 302.0, "retry_after": "", "body": ""}},
-		{"breaks off", here, "break off", 502, map[string]any{"error": "the function's answer broke off: unexpected EOF"}},
-		{"too large", here, strings.Repeat("x", 1<<20+1), 400, map[string]any{"error": "the payload did not arrive in full, or has more than 1 MiB"}},
+		{"incomplete response", here, "incomplete", 502, map[string]any{"error": "incomplete response from the function: unexpected EOF"}},
+		{"too large", here, strings.Repeat("x", 1<<20+1), 400, map[string]any{"error": "the payload is incomplete or larger than 1 MiB"}},
 		{"no function", phone.New(phone.Options{}), "{}", 502, map[string]any{"error": "the simulator runs without a function"}},
-		{"function away", gone, "{}", 502, map[string]any{"error": "the function did not answer: dial tcp 127.0.0.1:1: connect: connection refused"}},
+		{"unreachable function", gone, "{}", 502, map[string]any{"error": "no response from the function: dial tcp 127.0.0.1:1: connect: connection refused"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := ask(t, tt.handler, "POST", "/_dev/send", tt.body, nil)
+			w := serveRequest(t, tt.handler, "POST", "/_dev/send", tt.body, nil)
 			var got map[string]any
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatalf("%v: %s", err, w.Body)
@@ -208,14 +208,14 @@ func TestSend(t *testing.T) {
 				t.Errorf("status %d, want %d", w.Code, tt.status)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestPageSources reads the page as its reviewer would: nothing inline, nothing from
-// elsewhere, nothing that turns text into markup, and not much of it.
+// TestPageSources checks the files of the page: no inline code, no other hosts, no
+// conversion of text to markup, and a small total size.
 func TestPageSources(t *testing.T) {
 	t.Parallel()
 	forbidden := map[string]*regexp.Regexp{
@@ -242,17 +242,17 @@ func TestPageSources(t *testing.T) {
 		return nil
 	})
 	if err != nil || seen < 20 {
-		t.Fatalf("%d files were read, want all of the page: %v", seen, err)
+		t.Fatalf("read %d files, want the whole page: %v", seen, err)
 	}
 	if most := int64(180 << 10); total > most {
 		t.Errorf("the page has %d bytes, want at most %d", total, most)
 	}
 }
 
-// TestMistaken posts to the phone what the function should get.
-func TestMistaken(t *testing.T) {
+// TestWrongServer posts requests for the function to the phone.
+func TestWrongServer(t *testing.T) {
 	t.Parallel()
-	const phrase = `{"error":"this is the phone: post it to the function, `
+	const phrase = `{"error":"this is the phone; post to the function, `
 	for _, tt := range []struct {
 		function, path string
 		status         int
@@ -262,7 +262,7 @@ func TestMistaken(t *testing.T) {
 		{"http://localhost:9000/", "/hooks/shop", 404, "", phrase + `http://localhost:9000/hooks/shop"}`},
 		{"", "/", 405, "GET, HEAD", phrase + `which listens on another port, 8080 by default"}`},
 	} {
-		w := ask(t, phone.New(phone.Options{FunctionURL: tt.function}), "POST", tt.path, "{}", nil)
+		w := serveRequest(t, phone.New(phone.Options{FunctionURL: tt.function}), "POST", tt.path, "{}", nil)
 		if w.Code != tt.status || w.Header().Get("Allow") != tt.allow || w.Body.String() != tt.want {
 			t.Errorf("POST %s: %d, allowed %q, %s", tt.path, w.Code, w.Header().Get("Allow"), w.Body)
 		}

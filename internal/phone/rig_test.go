@@ -31,13 +31,12 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// patience is how long a test waits for what must happen. It is only used up when
-// something is broken.
-const patience = 20 * time.Second
+// timeout limits every wait. It is only reached when something is broken.
+const timeout = 20 * time.Second
 
-const someone = "+12025550123"
+const phoneNumber = "+12025550123"
 
-// rig is the function, the simulator with the page, and a tab that looks at it.
+// rig is the function, the simulator with the page, and a browser tab with the page.
 type rig struct {
 	t    *testing.T
 	sim  *platform.Platform
@@ -47,16 +46,16 @@ type rig struct {
 
 	server  *httptest.Server
 	handler atomic.Pointer[platform.Platform]
-	gate    atomic.Bool // the simulator cannot be reached by the page
+	gate    atomic.Bool // the page cannot reach the simulator
 	options phone.Options
 
 	mu       sync.Mutex
-	requests []string // the addresses that the tab asked for
-	troubles []string // what the browser complained about
+	requests []string // URLs requested by the tab
+	troubles []string // errors in the browser
 	sent     int
 }
 
-// serve starts the simulator with the page and the function, as dev does.
+// serve starts the simulator with the page and the function, like the command dev.
 func serve(t *testing.T, o phone.Options) *rig {
 	t.Helper()
 	g := &rig{t: t}
@@ -64,8 +63,7 @@ func serve(t *testing.T, o phone.Options) *rig {
 	base := "http://" + web.Listener.Addr().String()
 	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
-	// Literal settings need no credentials of the process, so that tests may
-	// run side by side.
+	// Literal settings need no credentials of the process, so tests can run in parallel.
 	function, err := server.New(t.Context(), server.Options{Environ: []string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID,
 		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
@@ -94,7 +92,7 @@ func serve(t *testing.T, o phone.Options) *rig {
 	return g
 }
 
-// ServeHTTP is the simulator, unless the gate is shut for the page.
+// ServeHTTP serves the simulator, unless the gate blocks the page.
 func (g *rig) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.gate.Load() && !strings.HasPrefix(r.URL.Path, "/v1/") && r.URL.Path != "/token" {
 		panic(http.ErrAbortHandler)
@@ -102,14 +100,13 @@ func (g *rig) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.handler.Load().ServeHTTP(w, r)
 }
 
-// replace puts a new simulator in the place of the old one, as if the process had
-// been started again.
+// replace replaces the simulator with a new one, like a restart of the process.
 func (g *rig) replace() {
 	sim := platform.New(&rbmtest.Simulator{Page: phone.New(g.options)})
 	g.handler.Swap(sim).Close()
 }
 
-// browser is the one that all tests share; each has a profile of its own in it.
+// browser is shared by all tests; each has its own profile.
 var browser = sync.OnceValues(func() (context.Context, error) {
 	path, err := findBrowser()
 	if err != nil {
@@ -123,7 +120,7 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("hide-scrollbars", false),
 		chromedp.Flag("lang", "en-US"),
-		// Whatever a page may try, it finds nobody but this machine.
+		// Pages can reach this machine only.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 	)
 	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
@@ -131,7 +128,7 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 	return ctx, chromedp.Do(ctx)
 })
 
-var errNoBrowser = errors.New("no Chromium was found in the PATH")
+var errNoBrowser = errors.New("no Chromium in the PATH")
 
 func findBrowser() (string, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
@@ -142,11 +139,11 @@ func findBrowser() (string, error) {
 	return "", errNoBrowser
 }
 
-// TestMain ends the browser, which outlives the tests that share it.
+// TestMain closes the browser, which outlives the tests.
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if ctx, err := browser(); err == nil {
-		_ = chromedp.Cancel(ctx) // there is nobody left to tell
+		_ = chromedp.Cancel(ctx)
 	}
 	os.Exit(code)
 }
@@ -164,7 +161,7 @@ func (g *rig) open(width, height int64) *rig {
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(g.listen))
 	g.t.Cleanup(cancel)
 	g.tab = ctx
-	// The first step of all makes the tab, and must have no time limit.
+	// The first step creates the tab and must not have a deadline.
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
 		g.t.Fatal(err)
 	}
@@ -175,7 +172,7 @@ func (g *rig) open(width, height int64) *rig {
 	return g
 }
 
-// listen notes what no test wants to see.
+// listen records requests and errors of the tab.
 func (g *rig) listen(event any) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -198,36 +195,35 @@ func exception(d *runtime.ExceptionDetails) string {
 	return fmt.Sprintf("%s at %s:%d", d.Text, d.URL, d.LineNumber+1)
 }
 
-// clean fails the test if the browser had anything to complain about, or asked
-// anybody else.
+// clean fails the test if the browser had errors or made requests to other hosts.
 func (g *rig) clean() {
 	g.t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, trouble := range g.troubles {
-		g.t.Errorf("the browser complains: %s", trouble)
+		g.t.Errorf("browser error: %s", trouble)
 	}
 	for _, address := range g.requests {
 		if !strings.HasPrefix(address, g.url+"/") && !strings.HasPrefix(address, "data:") {
-			g.t.Errorf("the page asked for %s, and may ask %s only", address, g.url)
+			g.t.Errorf("the page requested %s, want requests to %s only", address, g.url)
 		}
 	}
 }
 
-// do takes steps in the tab.
+// do runs actions in the tab.
 func (g *rig) do(steps ...chromedp.Action[chromedp.Void]) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, patience)
+	ctx, cancel := context.WithTimeout(g.tab, timeout)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		g.t.Fatal(err)
 	}
 }
 
-// run takes a step that has a result.
+// run runs an action with a result.
 func run[T any](g *rig, step chromedp.Action[T]) T {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, patience)
+	ctx, cancel := context.WithTimeout(g.tab, timeout)
 	defer cancel()
 	out, err := chromedp.Run(ctx, step)
 	if err != nil {
@@ -239,7 +235,7 @@ func run[T any](g *rig, step chromedp.Action[T]) T {
 // call sends a command of the protocol.
 func call[P, R any](g *rig, command cdp.Command[P, R], params P) R {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, patience)
+	ctx, cancel := context.WithTimeout(g.tab, timeout)
 	defer cancel()
 	out, err := chromedp.Call(ctx, command, params)
 	if err != nil {
@@ -267,11 +263,11 @@ func (g *rig) wait(expression string) {
 			else setTimeout(look, 10);
 		};
 		look();
-	})`, patience.Milliseconds()/2, expression)
-	ctx, cancel := context.WithTimeout(g.tab, patience)
+	})`, timeout.Milliseconds()/2, expression)
+	ctx, cancel := context.WithTimeout(g.tab, timeout)
 	defer cancel()
 	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
-	for err != nil && strings.Contains(err.Error(), "navigated") { // the page was loaded anew meanwhile
+	for err != nil && strings.Contains(err.Error(), "navigated") { // the page was reloaded
 		ok, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
 	}
 	if err != nil {
@@ -284,20 +280,20 @@ func (g *rig) wait(expression string) {
 	}
 }
 
-// text is the text of the first element that a selector finds.
+// text returns the text of the first element that matches a selector.
 func (g *rig) text(selector string) string {
 	g.t.Helper()
-	return eval[string](g, fmt.Sprintf(`document.querySelector(%s)?.innerText ?? "nothing matches"`, quoted(selector)))
+	return eval[string](g, fmt.Sprintf(`document.querySelector(%s)?.innerText ?? "no match"`, quoted(selector)))
 }
 
-// shows waits until an element has a text in it.
+// shows waits until a visible element contains a text.
 func (g *rig) shows(selector, text string) {
 	g.t.Helper()
 	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`, quoted(selector), quoted(text)))
 }
 
-// click clicks the element with a mouse, as a person would: it must be there, stand
-// still, and not be covered.
+// click clicks an element with the mouse. The element must be visible, at rest, and not
+// covered.
 func (g *rig) click(selector string) {
 	g.t.Helper()
 	at := fmt.Sprintf(`(async () => {
@@ -314,7 +310,7 @@ func (g *rig) click(selector string) {
 	})()`, quoted(selector))
 	g.wait(at)
 	point := eval[[]float64](g, at)
-	for len(point) != 2 { // it has moved again meanwhile
+	for len(point) != 2 { // it has moved
 		g.wait(at)
 		point = eval[[]float64](g, at)
 	}
@@ -331,7 +327,7 @@ func (g *rig) write(payload string) {
 	})()`, quoted(payload)))
 }
 
-// post sends a payload to the function as a caller would, and returns the answer.
+// post sends a payload to the function and returns the response.
 func (g *rig) post(payload string) map[string]any {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodPost, g.call, strings.NewReader(payload))
@@ -345,14 +341,14 @@ func (g *rig) post(payload string) map[string]any {
 		g.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answer map[string]any
-	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+	var response map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
 		g.t.Fatal(err)
 	}
-	return answer
+	return response
 }
 
-// scheme makes the browser prefer light or dark.
+// scheme sets the preferred color scheme, and reduced motion.
 func (g *rig) scheme(name string) {
 	g.t.Helper()
 	call(g, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
@@ -361,7 +357,7 @@ func (g *rig) scheme(name string) {
 	}})
 }
 
-// artifacts is the folder for screenshots.
+// artifacts returns the folder for screenshots.
 func artifacts(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("RCSHOOKTEST_SCREENSHOTS")
@@ -374,7 +370,7 @@ func artifacts(t *testing.T) string {
 	return dir
 }
 
-// shot writes what the tab shows as a PNG and returns the file.
+// shot writes a screenshot as PNG and returns the file.
 func (g *rig) shot(name string) string {
 	g.t.Helper()
 	png := run(g, chromedp.CaptureScreenshot())
@@ -409,7 +405,7 @@ func examples(t *testing.T) []example {
 	return list
 }
 
-// quoted writes a text as a literal of JavaScript.
+// quoted returns a text as a JavaScript literal.
 func quoted(text string) string {
 	data, err := json.Marshal(text)
 	if err != nil {

@@ -3,6 +3,7 @@ package phone_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,7 +15,7 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
-// hostile are texts that do harm where text is taken for something else.
+// hostile are texts that do harm if a page treats them as markup or code.
 var hostile = []string{
 	`<img src=x onerror=alert(1)>`,
 	`"><script>alert(2)</script>`,
@@ -28,8 +29,8 @@ var hostile = []string{
 	"\u202Eevil.example\u202C \u0000 \ufeff",
 }
 
-// TestInjection sends hostile texts in every field by the real path. Nothing of it
-// may run, load, or be anything but text.
+// TestInjection sends hostile texts in every field through the simulator. None may run
+// or load, and all must be shown as text.
 func TestInjection(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -57,9 +58,9 @@ func TestInjection(t *testing.T) {
 	g.wait(fmt.Sprintf(`document.querySelectorAll(".row-agent").length === %d`, 4*len(hostile)))
 	g.harmless()
 
-	// The same by way of the editor, the inspector and the user's own words.
+	// The same through the editor and the inspector.
 	g.write(`{"to": "+12025550123", "<img src=x onerror=alert(15)>": 1, "text": "<b>bold</b>"}`)
-	g.shows(".faults", "onerror")
+	g.shows(".problems", "onerror")
 	g.write(`{"to": "+12025550123", "text": "<img src=x onerror=alert(16)>", "buttons": ["<b>x</b>"]}`)
 	g.shows(".preview .bubble", "<img src=x onerror=alert(16)>")
 	g.click(".row-agent:nth-last-child(2) .meta")
@@ -68,8 +69,8 @@ func TestInjection(t *testing.T) {
 	g.clean()
 }
 
-// TestHostileContent renders what the simulator would never let through: wrong types,
-// and addresses that are not of the web.
+// TestHostileContent renders content that the simulator would reject: wrong types, and
+// addresses that are not HTTP.
 func TestHostileContent(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{Images: true}).open(1440, 900)
@@ -106,28 +107,28 @@ func TestHostileContent(t *testing.T) {
 	g.clean()
 }
 
-// harmless fails the test if the page has an element that could do anything.
+// harmless fails the test if the page has an element or attribute that runs or loads.
 func (g *rig) harmless() {
 	g.t.Helper()
 	if n := eval[int](g, `document.querySelectorAll("script:not([src='/js/app.js']), iframe, object, embed, base, style, form[action], link[rel=stylesheet]:not([href^='/css/']), meta[http-equiv]").length`); n != 0 {
-		g.t.Errorf("%d elements came in that run or load something", n)
+		g.t.Errorf("%d elements run or load something", n)
 	}
 	attributes := eval[[]string](g, `[...document.querySelectorAll("*")].flatMap((e) => [...e.attributes].filter((a) => /^on|^srcdoc$|^formaction$/i.test(a.name)).map((a) => e.tagName + " " + a.name))`)
 	if len(attributes) > 0 {
-		g.t.Errorf("attributes came in that run something: %v", attributes)
+		g.t.Errorf("attributes run something: %v", attributes)
 	}
 	links := eval[[]string](g, `[...document.querySelectorAll("a")].filter((a) => !a.classList.contains("skip")).flatMap((a) =>
 		/^https?:\/\//.test(a.href) && a.rel === "noopener noreferrer" && a.target === "_blank" ? [] : [a.href + " " + a.rel])`)
 	if len(links) > 0 {
-		g.t.Errorf("links that are not safe: %v", links)
+		g.t.Errorf("unsafe links: %v", links)
 	}
 	images := eval[[]string](g, `[...document.images].map((i) => i.getAttribute("src")).filter((s) => !s.startsWith("/"))`)
 	if len(images) > 0 {
-		g.t.Errorf("images of others without being asked for: %v", images)
+		g.t.Errorf("images of other hosts without permission: %v", images)
 	}
 }
 
-// create sends a message to the simulator as any client of the API would.
+// create sends a message to the API of the simulator.
 func (g *rig) create(t *testing.T, content map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"contentMessage": content})
@@ -138,7 +139,7 @@ func (g *rig) create(t *testing.T, content map[string]any) {
 	g.sent++
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012d", g.sent)
 	g.mu.Unlock()
-	address := g.url + "/v1/phones/" + someone + "/agentMessages?agentId=rcshook_demo_k3x9a1bc_agent&messageId=" + id
+	address := g.url + "/v1/phones/" + phoneNumber + "/agentMessages?agentId=rcshook_demo_k3x9a1bc_agent&messageId=" + id
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, strings.NewReader(string(body)))
 	if err != nil {
 		t.Fatal(err)
@@ -150,22 +151,21 @@ func (g *rig) create(t *testing.T, content map[string]any) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		var refusal any
-		_ = json.NewDecoder(resp.Body).Decode(&refusal) // for the message only
-		t.Fatalf("create: status %d: %v\n%s", resp.StatusCode, refusal, body)
+		text, _ := io.ReadAll(resp.Body)
+		t.Fatalf("create: status %d: %s\n%s", resp.StatusCode, text, body)
 	}
 }
 
 func (g *rig) token() string { return g.sim.Token() }
 
-// TestImages loads images of other hosts if the user wants it and not before.
+// TestImages loads images of other hosts only with permission.
 func TestImages(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	var asked []string
+	var requests []string
 	host := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
-		asked = append(asked, r.URL.Path+" referrer:"+r.Referer())
+		requests = append(requests, r.URL.Path+" referrer:"+r.Referer())
 		mu.Unlock()
 		if r.URL.Path == "/missing.png" {
 			http.NotFound(w, r)
@@ -184,21 +184,21 @@ func TestImages(t *testing.T) {
 	g.shows(".stand-in", "not loaded")
 	g.clean()
 	mu.Lock()
-	if len(asked) != 0 {
-		t.Errorf("the host was asked for %v before the user wanted it", asked)
+	if len(requests) != 0 {
+		t.Errorf("requests without permission: %v", requests)
 	}
 	mu.Unlock()
 
 	g.click("#images")
 	g.wait(`document.querySelector("#images").getAttribute("aria-pressed") === "true"`)
 	g.wait(`[...document.images].some((i) => i.src.endsWith("/there.png") && i.complete && i.naturalWidth > 0)`)
-	g.shows(".stand-in", "cannot be loaded")
+	g.shows(".stand-in", "failed to load")
 	g.wait(`document.querySelectorAll(".stand-in").length === 2`)
 	mu.Lock()
 	defer mu.Unlock()
-	for _, a := range asked {
+	for _, a := range requests {
 		if a != "/there.png referrer:" && a != "/missing.png referrer:" {
-			t.Errorf("the host was asked for %s, want the two images without a referrer", a)
+			t.Errorf("request for %s, want the two images without a referrer", a)
 		}
 	}
 }

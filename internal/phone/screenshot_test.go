@@ -12,10 +12,10 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
-var update = flag.Bool("update", false, "write the picture of the README into the folder .github")
+var update = flag.Bool("update", false, "write the screenshot of the README to the folder .github")
 
-// TestReadmePicture makes the picture that the README begins with.
-func TestReadmePicture(t *testing.T) {
+// TestReadmeScreenshot takes the screenshot of the README.
+func TestReadmeScreenshot(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1360, 860)
 	g.scheme("light")
@@ -24,23 +24,23 @@ func TestReadmePicture(t *testing.T) {
 			g.post(string(e.Payload))
 		}
 	}
-	g.click(`[data-phone="` + someone + `"]`)
+	g.click(`[data-phone="` + phoneNumber + `"]`)
 	g.click(`.chip:nth-child(2)`)
 	g.shows(".row-user", "Take the 18:00")
 	g.post(`{"to": "+12025550177", "text": "Your season ticket is ready"}`)
-	g.post(`{"to": "+12025550104", "text": "Nobody is there"}`)
-	g.shows(".chat", "Refused with 404")
+	g.post(`{"to": "+12025550104", "text": "Unreachable"}`)
+	g.shows(".chat", "Rejected with 404")
 	g.click(`[data-example="carousel"]`)
 	g.shows(".preview", "Orrin Island")
 	g.click("#send")
-	g.shows("#answer .pill", "200 accepted")
+	g.shows("#response .pill", "200 accepted")
 	g.wait(`document.querySelector(".rows .carousel") && !document.querySelector(".preview")`)
 	g.shows(".row-agent:last-child .meta", "Read")
 	eval[bool](g, `(document.activeElement.blur(), true)`)
 	g.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
-	// The ports of dev instead of those of the test.
+	// The port of dev instead of that of the test.
 	eval[string](g, `document.querySelector("#endpoint").textContent = "POST http://localhost:8080/"`)
-	g.pictures()
+	g.loadImages()
 	file := g.shot("readme")
 	if !*update {
 		return
@@ -54,11 +54,11 @@ func TestReadmePicture(t *testing.T) {
 	}
 }
 
-// TestScreenshots shows the page to people: at three widths, light and dark. Set
-// RCSHOOKTEST_SCREENSHOTS to the folder that they are wanted in.
+// TestScreenshots takes screenshots of the page at three widths, light and dark. It
+// writes them to the folder RCSHOOKTEST_SCREENSHOTS if that is set.
 func TestScreenshots(t *testing.T) {
 	t.Parallel()
-	sizes := []struct{ width, height int64 }{{360, 740}, {768, 1024}, {1440, 900}}
+	sizes := []struct{ width, height int64 }{{320, 640}, {800, 1024}, {1400, 900}}
 	for _, size := range sizes {
 		for _, scheme := range []string{"light", "dark"} {
 			t.Run(fmt.Sprintf("%d-%s", size.width, scheme), func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestScreenshots(t *testing.T) {
 	}
 }
 
-// tour goes through the page and takes pictures of it.
+// tour takes screenshots of all parts of the page.
 func (g *rig) tour(narrow bool) {
 	view := func(name string) {
 		if narrow {
@@ -89,11 +89,11 @@ func (g *rig) tour(narrow bool) {
 
 	g.shot(name("1-empty"))
 	for _, e := range examples(g.t) {
-		if e.Name != "faults" && e.Name != "carousel" {
+		if e.Name != "errors" && e.Name != "carousel" {
 			g.post(string(e.Payload))
 		}
 	}
-	g.post(`{"to": "+12025550104", "text": "Nobody is there"}`)
+	g.post(`{"to": "+12025550104", "text": "Unreachable"}`)
 	g.post(`{"to": "+12025550177", "text": "A second conversation"}`)
 	view("phone")
 	if narrow {
@@ -102,13 +102,13 @@ func (g *rig) tour(narrow bool) {
 		g.shot(name("2-chats"))
 	}
 	g.shows(".chat", "A second conversation")
-	g.click(`[data-phone="` + someone + `"]`)
-	g.shows("#screen", "Whatever the API can do")
+	g.click(`[data-phone="` + phoneNumber + `"]`)
+	g.shows("#screen", "Raw messages pass through")
 	g.wait(`document.querySelectorAll(".row-agent").length > 10`)
-	g.pictures()
+	g.loadImages()
 	pick("carousel")
 	g.shows(".verdict", "Carousel")
-	g.pictures()
+	g.loadImages()
 	g.shot(name("3-compose"))
 	view("phone")
 	g.shows(".preview", "Orrin Island")
@@ -117,18 +117,18 @@ func (g *rig) tour(narrow bool) {
 	g.click("#send")
 	g.wait(`document.querySelector(".rows .carousel-medium") && !document.querySelector(".preview")`)
 	view("phone")
-	g.pictures()
+	g.loadImages()
 	g.shot(name("5-sent"))
 	view("inspect")
 	g.shows("#inspect", "Carousel")
 	g.shot(name("6-inspect"))
-	pick("faults")
-	g.shows(".faults", "titel")
-	g.shot(name("7-faults"))
+	pick("errors")
+	g.shows(".problems", "titel")
+	g.shot(name("7-errors"))
 }
 
-// pictures waits for the images that are in view; the others are not loaded.
-func (g *rig) pictures() {
+// loadImages waits for the visible images; browsers do not load the others.
+func (g *rig) loadImages() {
 	g.t.Helper()
 	g.wait(`(() => {
 		const view = document.querySelector(".scroller").getBoundingClientRect();

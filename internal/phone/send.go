@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,18 +13,17 @@ import (
 )
 
 const (
-	// maxPayload is more than the function takes, so that it can say so itself.
+	// maxPayload is more than the function accepts, so that its own error is shown.
 	maxPayload = 1 << 20
 
-	// maxAnswer bounds what is passed on of an answer.
-	maxAnswer = 4 << 20
+	// maxResponse limits the part of a response that is passed on.
+	maxResponse = 4 << 20
 
 	// sendTimeout is more than the function takes for any request.
 	sendTimeout = 2 * time.Minute
 )
 
-// functionClient goes straight to the function and follows no redirects: the
-// function makes none.
+// functionClient returns a client without proxies and redirects.
 func functionClient() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{Proxy: nil, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext},
@@ -34,79 +34,75 @@ func functionClient() *http.Client {
 	}
 }
 
-// send posts a payload to the function, with the key, and wraps the answer:
+// send posts a payload to the function, with the key, and wraps the response:
 //
 //	{"status": 422, "retry_after": "2", "body": "...", "milliseconds": 3}
 //
-// A function that cannot be reached is {"error": "..."} with status 502.
+// If the function cannot be reached, it serves {"error": "..."} with status 502.
 func (p *page) send(w http.ResponseWriter, r *http.Request) {
 	if p.FunctionURL == "" {
-		answer(w, http.StatusBadGateway, map[string]string{"error": "the simulator runs without a function"})
+		writeError(w, http.StatusBadGateway, "the simulator runs without a function")
 		return
 	}
-	body, all, err := bounded(r.Body, maxPayload)
-	if err != nil || !all {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "the payload did not arrive in full, or has more than 1 MiB"})
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPayload))
+	if err != nil {
+		writeError(w, http.StatusBadRequest, "the payload is incomplete or larger than 1 MiB")
 		return
 	}
 	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.FunctionURL, bytes.NewReader(body))
 	if err != nil {
-		answer(w, http.StatusBadGateway, map[string]string{"error": "the address of the function is malformed"})
+		writeError(w, http.StatusBadGateway, "the address of the function is invalid")
 		return
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if p.APIKey != "" {
 		req.Header.Set("Authorization", "Bearer "+p.APIKey)
 	}
-	p.pass(w, req)
+	p.forward(w, req)
 }
 
-// hook sends the sample event of the source that the body names, and wraps the
-// answer as send does.
+// hook sends a sample event of the source in the body, and wraps the response like
+// send.
 func (p *page) hook(w http.ResponseWriter, r *http.Request) {
-	var asked struct {
+	var req struct {
 		Source string `json:"source"`
 	}
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&asked)
-	i := slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == asked.Source })
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&req)
+	i := slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == req.Source })
 	if err != nil || i < 0 {
-		answer(w, http.StatusBadRequest, map[string]string{"error": `the body must name a source: {"source": "..."}`})
+		writeError(w, http.StatusBadRequest, `the body must name a source: {"source": "..."}`)
 		return
 	}
-	req, err := p.Sources[i].Sample()
+	sample, err := p.Sources[i].Sample()
 	if err != nil {
-		answer(w, http.StatusBadGateway, map[string]string{"error": err.Error()})
+		writeError(w, http.StatusBadGateway, err.Error())
 		return
 	}
-	p.pass(w, req.WithContext(r.Context()))
+	p.forward(w, sample.WithContext(r.Context()))
 }
 
-// pass makes a request to the function and wraps its answer.
-func (p *page) pass(w http.ResponseWriter, req *http.Request) {
+// forward makes a request to the function and wraps its response.
+func (p *page) forward(w http.ResponseWriter, req *http.Request) {
 	start := time.Now()
 	resp, err := p.client.Do(req)
 	if err != nil {
-		answer(w, http.StatusBadGateway, map[string]string{"error": "the function did not answer: " + cause(err)})
+		// The page shows the URL already.
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			err = e.Err
+		}
+		writeError(w, http.StatusBadGateway, "no response from the function: "+err.Error())
 		return
 	}
 	defer resp.Body.Close()
-	data, _, err := bounded(resp.Body, maxAnswer)
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if err != nil {
-		answer(w, http.StatusBadGateway, map[string]string{"error": "the function's answer broke off: " + cause(err)})
+		writeError(w, http.StatusBadGateway, "incomplete response from the function: "+err.Error())
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{
+	writeJSON(w, http.StatusOK, map[string]any{
 		"status":       resp.StatusCode,
 		"retry_after":  resp.Header.Get("Retry-After"),
 		"body":         string(data),
 		"milliseconds": time.Since(start).Milliseconds(),
 	})
-}
-
-// cause is the error without the address, which the page shows anyway.
-func cause(err error) string {
-	if u := (*url.Error)(nil); errors.As(err, &u) {
-		return u.Err.Error()
-	}
-	return err.Error()
 }

@@ -1,51 +1,67 @@
-// The page: what happens comes in through the stream, goes into the store, and is
-// shown at most once per frame. When nothing happens, nothing runs.
+// The page: events arrive through the stream, go into the store, and are rendered at
+// most once per frame. An idle page runs no code.
 
 import { Compose } from "./compose.js";
 import { Conversations, showNumbers } from "./conversations.js";
 import { byID, setText } from "./dom.js";
 import { phoneNumber, shorten } from "./format.js";
-import { inspect, pushWords } from "./inspector.js";
+import { inspect, pushText } from "./inspector.js";
 import { Screen } from "./screen.js";
 import { agentLook, setup } from "./setup.js";
-import { Store, describe, unread } from "./store.js";
+import { Store, describe, emptyConversation, unread } from "./store.js";
 import { ask, follow } from "./stream.js";
 import { theme } from "./theme.js";
 
 const opened = Date.now();
 const desk = document.querySelector(".desk");
+const narrow = matchMedia("(max-width: 719px)");
+const tabs = ["compose", "inspect"];
+const kept = (name) => sessionStorage.getItem(`rcshook.${name}`) ?? "";
+const keep = (name, value) => sessionStorage.setItem(`rcshook.${name}`, value);
 
-let selectedKey = sessionStorage.getItem("rcshook.conversation") ?? "";
-let chosen = selectedKey !== ""; // by the user, and not because it was the first
-let inspected = null; // an item, or null for the latest
-let preview = null;
-let receipts = localStorage.getItem("rcshook.receipts") !== "off";
-let frame = 0;
+/** Everything that changes on the page besides the store. */
+const state = {
+  selected: kept("conversation"), // the key of the conversation on the phone
+  chosen: kept("conversation") !== "", // the user selected it
+  awaited: "", // the number of a message that has no conversation yet
+  inspected: null, // the selected item, or null for the latest
+  rendered: "", // stamp of the item in the inspector
+  preview: null, // {phone, agent, content}
+  previewed: null, // the empty conversation under a preview
+  receipts: localStorage.getItem("rcshook.receipts") !== "off",
+  marking: false, // a read receipt is in flight
+  markAgain: false, // another one is needed after it
+  tab: "compose",
+  frame: 0,
+};
 
 const store = new Store(refresh);
 
 function refresh() {
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
+  state.frame ||= requestAnimationFrame(() => {
+    state.frame = 0;
     render();
   });
 }
 
+/** Posts to the simulator and shows an error on the phone. */
+const post = (path, body) => ask(path, body).catch((e) => screen.toast(e.message));
+
 const screen = new Screen(byID("screen"), {
   act: (action) => ask("/_sim/user", action),
-  setOnline: (phone, online) => ask("/_sim/online", { phone, online }).catch((e) => screen.say(e.message)),
+  setOnline: (phone, online) => post("/_sim/online", { phone, online }),
   inspect: (item) => {
-    inspected = item;
+    state.inspected = item;
     showTab("inspect");
     refresh();
   },
-  selected: () => (tab === "inspect" ? current() : null),
-  pushed: (item) => pushWords(store.pushes.get(item.event)),
-  dropPreview: () => setPreview(null),
+  selected: () => (state.tab === "inspect" ? inspectedItem() : null),
+  pushed: (item) => pushText(store.pushes.get(item.event)),
+  closePreview: () => setPreview(null),
   receipts: {
-    get: () => receipts,
+    get: () => state.receipts,
     set: (on) => {
-      receipts = on;
+      state.receipts = on;
       localStorage.setItem("rcshook.receipts", on ? "on" : "off");
       refresh();
     },
@@ -59,132 +75,126 @@ const conversations = new Conversations((key) => {
 
 const compose = new Compose(byID("compose"), {
   preview: setPreview,
-  number: () => store.conversations.get(selectedKey)?.phone,
-  sent: (answer) => {
+  number: () => store.conversations.get(state.selected)?.phone,
+  sent: (response) => {
     setPreview(null);
-    const found = [...store.conversations.values()].filter((c) => c.phone === answer.to).at(-1);
+    const found = [...store.conversations.values()].filter((c) => c.phone === response.to).at(-1);
     if (found) choose(found.key);
-    else awaited = answer.to;
+    else state.awaited = response.to;
     if (narrow.matches) showView("phone");
   },
 });
 
-let awaited = ""; // the number that was just sent to, if it has no conversation yet
-
 function choose(key) {
-  chosen = true;
-  if (key === selectedKey) return;
-  selectedKey = key;
-  inspected = null;
-  if (preview && preview.key !== key) preview = null;
-  sessionStorage.setItem("rcshook.conversation", key);
+  state.chosen = true;
+  if (key === state.selected) return;
+  state.selected = key;
+  state.inspected = null;
+  if (state.preview && state.preview.key !== key) state.preview = null;
+  keep("conversation", key);
   refresh();
 }
 
-function setPreview(p) {
-  if (!p && !preview) return;
-  if (p) {
-    p.key = `${p.phone} ${p.agent}`;
-    selectedKey = p.key;
+function setPreview(preview) {
+  if (!preview && !state.preview) return;
+  if (preview) {
+    preview.key = `${preview.phone} ${preview.agent}`;
+    state.selected = preview.key;
   }
-  preview = p;
+  state.preview = preview;
   refresh();
 }
 
-/** The item in the inspector: the one that was chosen, or the latest message. */
-function current() {
-  const c = store.conversations.get(selectedKey);
+/** The item in the inspector: the selected one, or else the latest message. */
+function inspectedItem() {
+  const c = store.conversations.get(state.selected);
   if (!c) return null;
-  if (inspected && c.byKey.get(inspected.key) === inspected) return inspected;
+  if (state.inspected && c.byKey.get(state.inspected.key) === state.inspected) return state.inspected;
   return c.items.findLast((i) => i.kind === "agent") ?? c.items.at(-1) ?? null;
 }
 
 function render() {
+  const sorted = store.sorted();
+  const awaited = state.awaited && sorted.find((c) => c.phone === state.awaited);
   if (awaited) {
-    const found = store.sorted().find((c) => c.phone === awaited);
-    if (found) {
-      awaited = "";
-      choose(found.key);
-    }
+    state.awaited = "";
+    choose(awaited.key);
   }
-  if (!store.conversations.has(selectedKey) && !preview) {
-    selectedKey = store.sorted()[0]?.key ?? "";
-    chosen = false;
-  } else if (!chosen && !preview) {
-    // Until somebody chooses, the phone is the one that something happens on.
-    selectedKey = store.sorted()[0]?.key ?? selectedKey;
+  const { preview } = state;
+  const known = store.conversations.has(state.selected);
+  if (!preview && (!known || !state.chosen)) {
+    // Until the user selects a phone, the latest active one is shown.
+    state.selected = sorted[0]?.key ?? (known ? state.selected : "");
+    state.chosen = false;
   }
-  const c = store.conversations.get(selectedKey) ?? (preview ? empty(preview) : null);
-  conversations.render(store, selectedKey);
+  const c = store.conversations.get(state.selected) ?? (preview ? emptyFor(preview) : null);
+  conversations.render(store, state.selected);
   screen.render(c, c ? store.isOnline(c.phone) : true, preview);
-  if (tab === "inspect") renderInspector(c);
+  if (state.tab === "inspect") renderInspector(c);
   const news = [...store.conversations.values()].reduce((n, x) => n + unread(x), 0);
   document.title = news > 0 ? `(${news}) rcshook phone` : "rcshook phone";
-  readMessages(c);
+  markAsRead(c);
 }
 
-/** A conversation in which nothing has been said, for a preview. */
-function empty(p) {
-  if (blank?.key !== p.key) blank = { key: p.key, phone: p.phone, agent: p.agent, items: [], byKey: new Map(), typing: false };
-  return blank;
+/** The empty conversation under a preview. It stays the same while the text changes. */
+function emptyFor(preview) {
+  if (state.previewed?.key !== preview.key) state.previewed = emptyConversation(preview.phone, preview.agent);
+  return state.previewed;
 }
-let blank = null;
-
-let shown = ""; // what the inspector shows, to leave it alone if that is unchanged
 
 function renderInspector(c) {
-  const item = current();
-  const pushed = item ? [item.event, ...item.timeline.map((t) => t.event)].map((e) => store.pushes.get(e)?.length ?? 0) : [];
-  const stamp = item ? `${c.key} ${item.key} ${item.state} ${item.seen} ${item.requests.length} ${item.timeline.length} ${pushed}` : "none";
-  if (stamp === shown) return;
-  shown = stamp;
+  const item = inspectedItem();
+  const events = item ? [item.event, ...item.timeline.map((t) => t.event)] : [];
+  const pushed = events.map((e) => store.pushes.get(e)?.length ?? 0);
+  const stamp = item
+    ? [c.key, item.key, item.state, item.seen, item.requests.length, item.timeline.length, pushed].join(" ")
+    : "none";
+  if (stamp === state.rendered) return;
+  state.rendered = stamp;
   inspect(byID("inspect"), item, c, store, {
-    read: (conversation, i) => ask("/_sim/user", { action: "read", phone: conversation.phone, agent_id: conversation.agent, message_id: i.id }).catch((e) => screen.say(e.message)),
+    read: (c, i) => post("/_sim/user", { action: "read", phone: c.phone, agent_id: c.agent, message_id: i.id }),
   });
 }
 
-/** Who looks at messages has read them. */
-function readMessages(c) {
-  const looking = document.visibilityState === "visible" && !(narrow.matches && desk.dataset.view !== "phone");
-  if (!receipts || !looking || !c || unread(c) === 0) return;
-  if (reading) {
-    readAgain = true;
+/** Marks the messages on a visible phone as read. */
+function markAsRead(c) {
+  const visible = document.visibilityState === "visible" && !(narrow.matches && desk.dataset.view !== "phone");
+  if (!state.receipts || !visible || !c || unread(c) === 0) return;
+  if (state.marking) {
+    state.markAgain = true;
     return;
   }
-  reading = true;
+  state.marking = true;
   ask("/_sim/user", { action: "read", phone: c.phone, agent_id: c.agent })
-    .catch(() => {}) // a user who has gone offline sends no receipts
+    .catch(() => {}) // an offline phone sends no receipts
     .finally(() => {
-      reading = false;
-      if (readAgain) refresh();
-      readAgain = false;
+      state.marking = false;
+      if (state.markAgain) refresh();
+      state.markAgain = false;
     });
 }
-let reading = false;
-let readAgain = false; // something came while the last receipts were on their way
 
+/** Announces a new message to screen readers. */
 function announce(event) {
   if (event.kind !== "message" || Date.parse(event.time) < opened) return;
   const content = event.detail?.response?.contentMessage ?? {};
   if (event.message.state === "delivered" && !(event.detail?.read > "")) {
-    setText(byID("announcer"), `New message from ${agentLook(event.agent_id).name} to ${phoneNumber(event.phone)}: ${shorten(describe(content), 200)}`);
+    const from = `New message from ${agentLook(event.agent_id).name} to ${phoneNumber(event.phone)}`;
+    setText(byID("announcer"), `${from}: ${shorten(describe(content), 200)}`);
   }
 }
 
-// Tabs of the panel, and the views that take their place on a narrow screen.
-
-const narrow = matchMedia("(max-width: 719px)");
-let tab = "compose";
+// Tabs of the panel, and the views that replace them on a narrow screen.
 
 function showTab(name) {
-  tab = name;
-  for (const each of ["compose", "inspect"]) {
+  state.tab = name;
+  for (const each of tabs) {
     byID(each).hidden = each !== name;
     byID(`tab-${each}`).setAttribute("aria-selected", String(each === name));
     byID(`tab-${each}`).tabIndex = each === name ? 0 : -1;
   }
   if (narrow.matches && desk.dataset.view !== name) showView(name);
-  sessionStorage.setItem("rcshook.tab", name);
+  keep("tab", name);
   refresh();
 }
 
@@ -194,72 +204,72 @@ function showView(name) {
     if (b.dataset.view === name) b.setAttribute("aria-current", "true");
     else b.removeAttribute("aria-current");
   }
-  if (name === "compose" || name === "inspect") {
-    if (tab !== name) showTab(name);
-  }
+  if (tabs.includes(name) && state.tab !== name) showTab(name);
   refresh();
 }
 
-for (const name of ["compose", "inspect"]) {
+for (const name of tabs) {
   const button = byID(`tab-${name}`);
   button.addEventListener("click", () => showTab(name));
   button.addEventListener("keydown", (e) => {
     if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
-    const other = name === "compose" ? "inspect" : "compose";
+    const other = tabs.find((each) => each !== name);
     showTab(other);
     byID(`tab-${other}`).focus();
   });
 }
 for (const b of document.querySelectorAll(".views button")) b.addEventListener("click", () => showView(b.dataset.view));
 
-byID("reset").addEventListener("click", () => ask("/_sim/reset", {}).catch((e) => screen.say(e.message)));
+byID("reset").addEventListener("click", () => post("/_sim/reset", {}));
 
 byID("images").addEventListener("click", async () => {
-  // What may be loaded is decided by the policy that comes with the page.
+  // The Content-Security-Policy of the page decides, so the page must be loaded again.
   await ask("/_dev/images", { on: !setup.images });
   location.reload();
 });
 
 document.addEventListener("visibilitychange", refresh);
 
-// Who handles a phone has chosen it.
-for (const type of ["pointerdown", "keydown"]) byID("screen").addEventListener(type, () => (chosen = true), { passive: true });
+// Using a phone selects it.
+for (const type of ["pointerdown", "keydown"]) {
+  byID("screen").addEventListener(type, () => (state.chosen = true), { passive: true });
+}
 
 theme();
-if (sessionStorage.getItem("rcshook.tab") === "inspect") showTab("inspect");
+if (kept("tab") === "inspect") showTab("inspect");
 
-async function numbers() {
-  const answer = await ask("/_sim/numbers");
-  store.setNumbers(answer.numbers);
-  showNumbers(answer.numbers, (phone) => {
+async function loadNumbers() {
+  const { numbers } = await ask("/_sim/numbers");
+  store.setNumbers(numbers);
+  showNumbers(numbers, (phone) => {
     showTab("compose");
     compose.address(phone);
   });
 }
 
-const lineWords = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
+const connectionText = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
 
 follow({
-  async start(given) {
-    Object.assign(setup, given);
+  async start(received) {
+    Object.assign(setup, received);
     const { webhooks } = await ask("/_sim/webhooks");
     setup.webhook ||= webhooks[0]?.url ?? "";
     store.clear();
-    await numbers();
+    await loadNumbers();
     const button = byID("images");
     button.setAttribute("aria-pressed", String(setup.images));
     button.querySelector(".tool-state").textContent = setup.images ? "on" : "off";
     setText(byID("endpoint"), setup.function && `POST ${setup.function}`);
-    await compose.begin();
+    await compose.start();
     refresh();
   },
   event(e) {
     store.apply(e);
     announce(e);
-    if (e.kind === "reset") numbers().catch(() => {});
+    if (e.kind === "reset") loadNumbers().catch(() => {});
   },
   state(name) {
     byID("live").dataset.state = name;
-    setText(byID("live-text"), lineWords[name]);
+    setText(byID("live-text"), connectionText[name]);
   },
 });

@@ -1,4 +1,4 @@
-// Rich cards: one that stands alone, or several on a rail.
+// Rich cards: a standalone card, or a carousel in a rail.
 
 import { h, list, obj, str } from "./dom.js";
 import { cardMedia } from "./media.js";
@@ -13,7 +13,9 @@ export function richCard(richCard, tap) {
   const base = "/contentMessage/richCard";
   if (richCard.carouselCard) {
     const width = carousel.cardWidth === "SMALL" ? "small" : "medium";
-    const items = cards.map((c, i) => card(c, { pointer: `${base}/carouselCard/cardContents/${i}`, tap, label: `Card ${i + 1} of ${cards.length}` }));
+    const items = cards.map((c, i) =>
+      card(c, { pointer: `${base}/carouselCard/cardContents/${i}`, tap, label: `Card ${i + 1} of ${cards.length}` }),
+    );
     return rail(`carousel carousel-${width}`, `Carousel of ${cards.length} cards`, items);
   }
   const alone = obj(richCard.standaloneCard);
@@ -26,10 +28,10 @@ export function richCard(richCard, tap) {
   });
 }
 
-// Shorter texts fit into any card.
+// Shorter texts fit into every card.
 const long = 200;
 
-/** Marks a text that does not fit into its card: a phone cuts it too. */
+/** Marks a text that does not fit into its card; a phone truncates it too. */
 function watchCut(text) {
   new ResizeObserver(() => text.classList.toggle("cut", text.scrollHeight > text.clientHeight + 2)).observe(text);
 }
@@ -38,16 +40,21 @@ function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
   const title = str(content.title);
   const description = str(content.description);
   const buttons = list(content.suggestions);
-  const words = title || description;
-  const text = words
-    ? h("div", { class: "card-text" }, title ? h("p", { class: "card-title", dir: "auto" }, title) : null, description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null)
+  const hasText = title || description;
+  const text = hasText
+    ? h(
+        "div",
+        { class: "card-text" },
+        title ? h("p", { class: "card-title", dir: "auto" }, title) : null,
+        description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null,
+      )
     : null;
   if (description.length > long) watchCut(text);
   return h(
     "article",
     { class: "card", "aria-label": label, data: horizontal ? { layout: "horizontal", side } : { layout: "vertical" } },
     content.media ? cardMedia(obj(content.media)) : null,
-    words || buttons.length > 0
+    hasText || buttons.length > 0
       ? h(
           "div",
           { class: "card-body" },

@@ -1,5 +1,5 @@
-// Compose: a payload in an editor, tried out on the function with dry_run while it
-// is written, and sent for real on demand.
+// Compose: an editor for a payload. The function checks it with dry_run while it is
+// edited, and sends it on demand.
 
 import { copy, fill, h, list, obj, str } from "./dom.js";
 import { curl } from "./curl.js";
@@ -11,12 +11,12 @@ import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
 import { ask } from "./stream.js";
 
-// How long nothing is typed before it is tried out.
-const pause = 300;
-const draft = "rcshook.draft";
+// The delay of the dry run after the last change, in milliseconds.
+const delay = 300;
+const draftKey = "rcshook.draft";
 
 export class Compose {
-  /** preview is called with {phone, agent, content} or null, sent with the numbers. */
+  /** Calls preview with {phone, agent, content} or null, and sent with a response. */
   constructor(root, { preview, sent, number }) {
     Object.assign(this, { root, preview, sent, number });
     this.editor = new Editor("Payload", () => this.edited());
@@ -27,43 +27,83 @@ export class Compose {
       }
     });
     this.picker = h("div", { class: "examples", role: "group", "aria-label": "Examples" });
-    this.sources = h("div", { class: "examples", id: "sources", role: "group", "aria-label": "Sample events of the sources" });
+    this.sources = h("div", {
+      class: "examples",
+      id: "sources",
+      role: "group",
+      "aria-label": "Sample events of sources",
+    });
     this.verdict = h("p", { class: "verdict", role: "status" });
-    this.faults = h("ol", { class: "faults", "aria-label": "Faults" });
-    this.sendButton = h("button", { type: "button", class: "button primary", id: "send", title: "Ctrl+Enter", onclick: () => this.send() }, "Send");
-    this.curlButton = h("button", { type: "button", class: "button", id: "curl", onclick: () => copy(this.curlButton, curl(this.editor.text)) }, "Copy as curl");
-    this.answer = h("section", { class: "answer", id: "answer", "aria-label": "Answer of the function", hidden: true });
+    this.problems = h("ol", { class: "problems", "aria-label": "Problems" });
+    this.sendButton = h(
+      "button",
+      { type: "button", class: "button primary", id: "send", title: "Ctrl+Enter", onclick: () => this.send() },
+      "Send",
+    );
+    this.curlButton = h(
+      "button",
+      { type: "button", class: "button", id: "curl", onclick: () => copy(this.curlButton, curl(this.editor.text)) },
+      "Copy as curl",
+    );
+    this.response = h("section", {
+      class: "response",
+      id: "response",
+      "aria-label": "Response of the function",
+      hidden: true,
+    });
   }
 
-  /** Begins with what the function is. */
-  async begin() {
+  /** Builds the pane when the setup is known. */
+  async start() {
     if (!setup.function) {
-      return fill(this.root, h("p", { class: "pane-empty" }, "The simulator runs without a function, so there is nothing to send with."));
+      return fill(
+        this.root,
+        h("p", { class: "pane-empty" }, "The simulator runs without a function, so messages cannot be sent from here."),
+      );
     }
     if (this.root.firstChild) return;
     fill(
       this.root,
       this.picker,
       setup.sources.length > 0 ? this.sources : null,
-      h("div", { class: "editor-frame" }, this.editor.el, this.faults),
+      h("div", { class: "editor-frame" }, this.editor.el, this.problems),
       h("div", { class: "compose-foot" }, this.verdict, this.curlButton, this.sendButton),
-      this.answer,
+      this.response,
     );
     fill(
       this.sources,
       h("span", { class: "caption" }, "Send a sample event"),
-      setup.sources.map((s) => h("button", { type: "button", class: "example", title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) }, icon("send"), s.name)),
+      setup.sources.map((s) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "example",
+            title: `Send a sample event: ${s.about}`,
+            data: { source: s.name },
+            onclick: () => this.hook(s.name),
+          },
+          icon("send"),
+          s.name,
+        ),
+      ),
     );
     const examples = await ask("/examples.json");
     fill(
       this.picker,
-      examples.map((e) => h("button", { type: "button", class: "example", title: e.about, data: { example: e.name }, onclick: () => this.use(e) }, e.label)),
+      examples.map((e) =>
+        h(
+          "button",
+          { type: "button", class: "example", title: e.about, data: { example: e.name }, onclick: () => this.use(e) },
+          e.label,
+        ),
+      ),
     );
-    const kept = sessionStorage.getItem(draft);
-    this.editor.text = kept ?? write(examples[0].payload);
+    const draft = sessionStorage.getItem(draftKey);
+    this.editor.text = draft ?? write(examples[0].payload);
   }
 
-  /** Puts an example into the editor, for the number that is looked at. */
+  /** Puts an example into the editor, addressed to the selected number. */
   use(example) {
     const payload = { ...example.payload };
     if (!example.to_matters && this.number()) payload.to = this.number();
@@ -72,7 +112,7 @@ export class Compose {
     this.edited(0);
   }
 
-  /** Sends to another number from now on. */
+  /** Changes the recipient. */
   address(phone) {
     try {
       this.editor.text = write({ ...JSON.parse(this.editor.text), to: phone });
@@ -82,24 +122,27 @@ export class Compose {
     this.edited(0);
   }
 
-  edited(wait = pause) {
-    sessionStorage.setItem(draft, this.editor.text);
+  edited(wait = delay) {
+    sessionStorage.setItem(draftKey, this.editor.text);
     clearTimeout(this.timer);
-    this.trying?.abort();
-    this.timer = setTimeout(() => this.tryOut(), wait);
+    this.dryRun?.abort();
+    this.timer = setTimeout(() => this.check(), wait);
   }
 
-  /** Asks what would become of the payload, without sending it. */
-  async tryOut() {
+  /** Previews the payload with a dry run. */
+  async check() {
     const text = asDryRun(this.editor.text);
     if (!text) {
       this.preview(null);
-      this.tell("bad", this.editor.text.trim() ? "A payload is a JSON object" : "Write a payload, or pick an example");
-      return fill(this.faults);
+      this.setStatus(
+        "bad",
+        this.editor.text.trim() ? "A payload must be a JSON object" : "Write a payload or pick an example",
+      );
+      return fill(this.problems);
     }
-    this.trying = new AbortController();
+    this.dryRun = new AbortController();
     try {
-      const reply = await ask("/_dev/send", text, this.trying.signal);
+      const reply = await ask("/_dev/send", text, this.dryRun.signal);
       this.show(reply, true);
     } catch (e) {
       if (e.name !== "AbortError") this.fail(e);
@@ -110,22 +153,22 @@ export class Compose {
     return this.post("/_dev/send", this.editor.text);
   }
 
-  /** Sends the sample event of a source, signed as its sender would. */
+  /** Sends a sample event of a source, signed like its sender does. */
   hook(source) {
     return this.post("/_dev/hook", { source }, source);
   }
 
   async post(path, body, source = "") {
     clearTimeout(this.timer);
-    this.trying?.abort();
+    this.dryRun?.abort();
     this.sendButton.disabled = true;
-    this.tell("", "Sending");
+    this.setStatus("", "Sending");
     try {
       const reply = await ask(path, body);
-      const answer = this.show(reply, false, source);
-      const arrived = [answer, ...list(answer.results)].filter((a) => a.ok && a.to);
-      if (arrived.length > 0) this.sent(arrived[0]);
-      else if (answer.to) this.sent(answer);
+      const response = this.show(reply, false, source);
+      const accepted = [response, ...list(response.results)].filter((a) => a.ok && a.to);
+      if (accepted.length > 0) this.sent(accepted[0]);
+      else if (response.to) this.sent(response);
     } catch (e) {
       this.fail(e);
     } finally {
@@ -135,67 +178,86 @@ export class Compose {
 
   fail(e) {
     this.preview(null);
-    this.tell("bad", e.message);
+    this.setStatus("bad", e.message);
   }
 
-  tell(tone, words) {
+  setStatus(tone, text) {
     this.verdict.dataset.tone = tone;
-    fill(this.verdict, words);
+    fill(this.verdict, text);
   }
 
-  /** Shows the answer of the function, to the text in the editor or to an event of a source; returns it. */
+  /** Shows the response of the function to the editor's text or to a sample event; returns it. */
   show(reply, dry, source = "") {
-    let answer = {};
+    let response = {};
     try {
-      answer = obj(JSON.parse(reply.body));
+      response = obj(JSON.parse(reply.body));
     } catch {
-      // Shown as it is.
+      // It is shown as text.
     }
     if (source) this.editor.mark([]);
-    fill(this.faults, source ? [] : this.faultsOf(answer));
-    const plan = [answer, ...list(answer.results)].map((a) => obj(a.dry_run)).find((d) => d.agent_message);
+    fill(this.problems, source ? [] : this.listProblems(response));
+    const plan = [response, ...list(response.results)].map((a) => obj(a.dry_run)).find((d) => d.agent_message);
     if (plan) {
       const content = obj(obj(plan.agent_message).contentMessage);
       const to = /\/phones\/([^/]+)\//.exec(str(plan.url))?.[1] ?? "";
       const phone = decode(to);
       this.preview({ phone, agent: agentOf(plan.url), content });
-      this.tell("good", `${kindOf(content)} to ${phoneNumber(phone)}, ${count(plan.bytes)} bytes`);
+      this.setStatus("good", `${kindOf(content)} to ${phoneNumber(phone)}, ${count(plan.bytes)} bytes`);
     } else {
       this.preview(null);
-      if (answer.ok) this.tell("good", dry ? "Nothing to send" : `Sent: ${answer.code}`);
-      else this.tell("bad", str(answer.title) || `The function answered ${reply.status}`);
+      if (response.ok) this.setStatus("good", dry ? "Nothing to send" : `Sent: ${response.code}`);
+      else this.setStatus("bad", str(response.title) || `The function returned ${reply.status}`);
     }
-    this.showAnswer(reply, answer, dry ? "Dry run" : source ? `Answer to /hooks/${source}` : "Answer");
-    return answer;
+    this.showResponse(reply, response, dry ? "Dry run" : source ? `Response to /hooks/${source}` : "Response");
+    return response;
   }
 
-  /** Marks what is wrong in the editor, and lists it with its lines. */
-  faultsOf(answer) {
-    const warnings = list(answer.warnings ?? list(answer.results)[0]?.warnings).map((w) => ({ ...w, mild: true }));
-    const faults = [...list(answer.errors), ...warnings];
-    const broken = answer.code === "invalid_body";
-    const lines = broken ? [this.editor.markBroken()] : this.editor.mark(faults);
-    const shown = broken ? [{ pointer: "", detail: str(answer.detail).replace(/^payload: unreadable body: /, "") }] : faults;
+  /** Marks the problems in the editor and lists them with their lines. */
+  listProblems(response) {
+    const warnings = list(response.warnings ?? list(response.results)[0]?.warnings).map((w) => ({ ...w, mild: true }));
+    const problems = [...list(response.errors), ...warnings];
+    const broken = response.code === "invalid_body";
+    const lines = broken ? [this.editor.markBroken()] : this.editor.mark(problems);
+    const shown = broken ? [{ pointer: "", detail: str(response.detail) }] : problems;
     return shown.map((f, i) => {
-      const words = h("span", { class: "fault-words" }, f.pointer ? h("code", null, f.pointer) : null, " ", f.detail);
-      return h("li", { data: f.mild ? { tone: "wait" } : {} }, h("button", { type: "button", class: "fault-entry", onclick: () => this.editor.goTo(i) }, h("span", { class: "fault-line" }, `Line ${lines[i]}`), words));
+      const text = h("span", { class: "problem-text" }, f.pointer ? [h("code", null, f.pointer), ": "] : null, f.detail);
+      return h(
+        "li",
+        { data: f.mild ? { tone: "wait" } : {} },
+        h(
+          "button",
+          { type: "button", class: "problem-entry", onclick: () => this.editor.goTo(i) },
+          h("span", { class: "problem-line" }, `Line ${lines[i]}`),
+          text,
+        ),
+      );
     });
   }
 
-  showAnswer(reply, answer, title) {
-    this.answer.hidden = false;
-    const ok = reply.status < 300 && answer.ok !== false;
+  showResponse(reply, response, title) {
+    this.response.hidden = false;
+    const ok = reply.status < 300 && response.ok !== false;
     fill(
-      this.answer,
+      this.response,
       h(
         "div",
-        { class: "answer-head" },
+        { class: "response-head" },
         h("h3", { class: "caption" }, title),
-        h("span", { class: "pill", data: { tone: ok ? "good" : "bad", status: String(reply.status) } }, `${reply.status} ${str(answer.code)}`),
-        h("span", { class: "answer-time" }, [`${reply.milliseconds} ms`, reply.retry_after ? `Retry-After ${reply.retry_after}` : ""].filter(Boolean).join(", ")),
+        h(
+          "span",
+          { class: "pill", data: { tone: ok ? "good" : "bad", status: String(reply.status) } },
+          `${reply.status} ${str(response.code)}`,
+        ),
+        h(
+          "span",
+          { class: "response-time" },
+          [`${reply.milliseconds} ms`, reply.retry_after ? `Retry-After ${reply.retry_after}` : ""]
+            .filter(Boolean)
+            .join(", "),
+        ),
       ),
-      answer.action ? h("p", { class: "answer-action" }, str(answer.action)) : null,
-      jsonView(Object.keys(answer).length > 0 ? answer : reply.body, "Answer of the function"),
+      response.action ? h("p", { class: "response-action" }, str(response.action)) : null,
+      jsonView(Object.keys(response).length > 0 ? response : reply.body, "Response of the function"),
     );
   }
 }
@@ -216,13 +278,16 @@ function agentOf(url) {
   }
 }
 
-/** JSON as people write it: short objects and lists on one line. */
+/** Formats JSON with short objects and lists on one line. */
 function write(value, indent = "") {
   const flat = JSON.stringify(value);
   const inner = indent + "  ";
-  if (value === null || typeof value !== "object" || (indent && flat.length + indent.length < 58)) return pretty(flat, value);
+  if (value === null || typeof value !== "object" || (indent && flat.length + indent.length < 58))
+    return pretty(flat, value);
   const isList = Array.isArray(value);
-  const parts = Object.entries(value).map(([k, v]) => inner + (isList ? "" : `${JSON.stringify(k)}: `) + write(v, inner));
+  const parts = Object.entries(value).map(
+    ([k, v]) => inner + (isList ? "" : `${JSON.stringify(k)}: `) + write(v, inner),
+  );
   return `${isList ? "[" : "{"}\n${parts.join(",\n")}\n${indent}${isList ? "]" : "}"}`;
 }
 
@@ -230,13 +295,15 @@ const pretty = (flat, value) => (value !== null && typeof value === "object" ? s
 
 function spaced(value) {
   if (Array.isArray(value)) return `[${value.map((v) => pretty(JSON.stringify(v), v)).join(", ")}]`;
-  return `{${Object.entries(value).map(([k, v]) => `${JSON.stringify(k)}: ${pretty(JSON.stringify(v), v)}`).join(", ")}}`;
+  return `{${Object.entries(value)
+    .map(([k, v]) => `${JSON.stringify(k)}: ${pretty(JSON.stringify(v), v)}`)
+    .join(", ")}}`;
 }
 
 /**
- * The payload with dry_run set, or "" if it begins like none. It is put in as text, in
- * front, so that what is wrong with the rest stays as it is and where it is,
- * and a text that only the function can read is not sent for real.
+ * The payload with dry_run set, or "" if it does not start like one. The member is
+ * inserted as text at the front: invalid JSON stays invalid at the same place, and text
+ * that only the function can parse is not sent.
  */
 export function asDryRun(text) {
   const start = /^[\s\ufeff]*\[?\s*\{/.exec(text)?.[0];
@@ -251,7 +318,7 @@ export function asDryRun(text) {
       return JSON.stringify({ ...payload, dry_run: true });
     }
   } catch {
-    // The function says what is wrong with it.
+    // The function reports the problem.
   }
   return `${start}"dry_run":true${/^\s*\}/.test(rest) ? "" : ","}${rest}`;
 }

@@ -1,9 +1,9 @@
-// The list of conversations, and the numbers that misbehave on purpose.
+// The list of conversations, and the test numbers that fail on purpose.
 
 import { byID, fill, h, setText } from "./dom.js";
 import { phoneNumber, shorten, timeOfDay } from "./format.js";
 import { icon } from "./icons.js";
-import { noticeWords } from "./message.js";
+import { noticeText } from "./message.js";
 import { agentLook } from "./setup.js";
 import { describe, queued, unread } from "./store.js";
 
@@ -30,14 +30,14 @@ export class Conversations {
         this.entries.set(c.key, e);
       }
       this.update(e, c, store, c.key === selected, agents.size > 1);
-      // Moving an element takes its focus away, so it stays if its place is right.
+      // Moving an element removes its focus, so it stays if its position is right.
       if (this.root.children[i] === e.el) return;
       this.root.insertBefore(e.el, this.root.children[i] ?? null);
       if (c.key === selected) this.show(e);
     });
   }
 
-  /** Scrolls an entry into view: the list is a row on narrow screens. */
+  /** Scrolls an entry into view. The list is a row on narrow screens. */
   show(e) {
     e.button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
@@ -49,7 +49,14 @@ export class Conversations {
       last: h("span", { class: "chat-last", dir: "auto" }),
       badge: h("span", { class: "chat-badge" }),
     };
-    e.button = h("button", { type: "button", class: "chat", data: { phone: key.split(" ")[0] }, onclick: () => this.choose(key) }, e.number, e.time, e.last, e.badge);
+    e.button = h(
+      "button",
+      { type: "button", class: "chat", data: { phone: key.split(" ")[0] }, onclick: () => this.choose(key) },
+      e.number,
+      e.time,
+      e.last,
+      e.badge,
+    );
     e.el = h("li", null, e.button);
     return e;
   }
@@ -60,13 +67,20 @@ export class Conversations {
     const waiting = queued(c);
     setText(e.number, phoneNumber(c.phone));
     setText(e.time, last ? timeOfDay(last.at) : "");
-    setText(e.last, (several ? `${agentLook(c.agent).name}: ` : "") + (last ? shorten(words(last), 80) : ""));
+    setText(e.last, (several ? `${agentLook(c.agent).name}: ` : "") + (last ? shorten(summary(last), 80) : ""));
     const badge = `${news} ${waiting} ${store.isOnline(c.phone)}`;
     if (e.badge.dataset.stamp !== badge) {
       e.badge.dataset.stamp = badge;
       fill(
         e.badge,
-        store.isOnline(c.phone) ? null : h("span", { class: "badge quiet", title: "offline" }, icon("airplane"), h("span", { class: "unseen" }, "offline")),
+        store.isOnline(c.phone)
+          ? null
+          : h(
+              "span",
+              { class: "badge quiet", title: "offline" },
+              icon("airplane"),
+              h("span", { class: "unseen" }, "offline"),
+            ),
         waiting > 0 ? h("span", { class: "badge quiet", title: `${waiting} waiting` }, String(waiting)) : null,
         news > 0 ? h("span", { class: "badge" }, String(news), h("span", { class: "unseen" }, " unread")) : null,
       );
@@ -81,38 +95,54 @@ export class Conversations {
   }
 }
 
-function words(item) {
+function summary(item) {
   if (item.kind === "agent") return describe(item.content);
-  if (item.kind === "notice") return noticeWords(item);
-  return { location: "You shared a location", file: "You sent a file", action: `You tapped ${item.text}` }[item.what] ?? `You: ${item.text}`;
+  if (item.kind === "notice") return noticeText(item);
+  return (
+    { location: "You shared a location", file: "You sent a file", action: `You tapped ${item.text}` }[item.what] ??
+    `You: ${item.text}`
+  );
 }
 
-const refusals = {
-  unreachable: "cannot be reached by RCS",
+const rejections = {
+  unreachable: "not reachable by RCS",
   not_launched: "agent not launched on its network",
   not_tester: "not a tester",
   feature_unsupported: "device lacks a feature",
-  traffic_limit: "over its share of messages",
+  traffic_limit: "over its message limit",
 };
 
 function behavior(b) {
-  const fault = b.failure ?? {};
+  const failure = b.failure ?? {};
   if (b.offline) return "is offline";
-  if (b.refusal) return refusals[b.refusal] ?? b.refusal;
-  if (fault.status && fault.count) return `answers ${fault.status}, ${fault.count} times`;
-  if (fault.status) return `answers ${fault.status}`;
-  if (fault.delay) return "does not answer";
-  return "behaves differently";
+  if (b.refusal) return rejections[b.refusal] ?? b.refusal;
+  if (failure.status && failure.count) return `status ${failure.status}, ${failure.count} times`;
+  if (failure.status) return `status ${failure.status}`;
+  if (failure.delay) return "no response";
+  return "special behavior";
 }
 
-/** Lists the numbers of /_sim/numbers; pick is called with one. */
+/** Lists the numbers of /_sim/numbers. A click calls pick with a number. */
 export function showNumbers(numbers, pick) {
   const entries = Object.entries(numbers).filter(([, b]) => Object.keys(b).length > 0);
   byID("odd").hidden = entries.length === 0;
-  // On a wide screen there is room for them at once, until somebody closes them.
+  // A wide screen has room for the list, so it starts open.
   if (byID("odd-list").childElementCount === 0) byID("odd").open = matchMedia("(min-width: 1120px)").matches;
   fill(
     byID("odd-list"),
-    entries.sort(([a], [b]) => a.localeCompare(b)).map(([phone, b]) => h("li", null, h("button", { type: "button", class: "odd-number", onclick: () => pick(phone) }, h("span", null, phoneNumber(phone)), h("span", { class: "odd-what" }, behavior(b))))),
+    entries
+      .sort(([a], [b]) => a.localeCompare(b))
+      .map(([phone, b]) =>
+        h(
+          "li",
+          null,
+          h(
+            "button",
+            { type: "button", class: "odd-number", onclick: () => pick(phone) },
+            h("span", null, phoneNumber(phone)),
+            h("span", { class: "odd-what" }, behavior(b)),
+          ),
+        ),
+      ),
   );
 }

@@ -1,10 +1,10 @@
-// The same request for a terminal.
+// The same request as a curl command.
 
 import { setup } from "./setup.js";
 
 const quote = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** A command that posts a payload, given as text or as an object. */
+/** The command that posts a payload, which is text or an object. */
 export function curl(payload) {
   const body = typeof payload === "string" ? payload : JSON.stringify(payload);
   const key = setup.key ? ` \\\n  -H ${quote(`Authorization: Bearer ${setup.key}`)}` : "";

@@ -1,12 +1,13 @@
-// Elements are made here and nowhere else. Text becomes text nodes, so nothing
-// that a message says can become markup; attributes that load, open or run
-// something are refused, and have makers of their own in url.js.
+// The only place that creates HTML elements. Text becomes text nodes, so no message can
+// inject markup. Attributes that load, open or run something are rejected; url.js sets
+// the ones that the page needs.
 
 const unsafe = /^(href|src|srcset|srcdoc|style|action|formaction|data|on.*)$/i;
 
 /**
- * Makes an element: h("p", {class: "note", onclick: f}, "text", child, null).
- * on... are listeners, data is the dataset, true and false set and omit an attribute.
+ * Creates an element: h("p", {class: "note", onclick: f}, "text", child, null).
+ * Functions named on... are listeners, data is the dataset, and true and false set and
+ * omit an attribute.
  */
 export function h(tag, props, ...children) {
   const el = document.createElement(tag);
@@ -23,36 +24,36 @@ export function h(tag, props, ...children) {
       el.setAttribute(name, String(value));
     }
   }
-  el.append(...solid(children));
+  el.append(...present(children));
   return el;
 }
 
-/** What is there of a nested list: null and false are left out. */
-const solid = (children) => children.flat(Infinity).filter((c) => c != null && c !== false);
+/** Flattens a list and drops null and false. */
+const present = (children) => children.flat(Infinity).filter((c) => c != null && c !== false);
 
-/** Replaces what el holds. */
+/** Replaces the children of el. */
 export function fill(el, ...children) {
-  el.replaceChildren(...solid(children));
+  el.replaceChildren(...present(children));
   return el;
 }
 
-/** Sets text without touching the DOM if it is there already. */
+/** Sets the text of el, and does nothing if it is unchanged. */
 export function setText(el, text) {
   if (el.textContent !== text) el.textContent = text;
 }
 
 export const byID = (id) => document.getElementById(id);
 
-/** A value of a message as text: whatever else it may be is left out. */
+/** A value of a message as a string; other types become "". */
 export const str = (v) => (typeof v === "string" ? v : "");
 
-/** A value of a message as a list of objects. */
+/** A value of a message as a list of objects; other types become []. */
 export const list = (v) => (Array.isArray(v) ? v.filter((x) => x !== null && typeof x === "object") : []);
 
-/** A value of a message as an object. */
+/** A value of a message as an object; other types become {}. */
 export const obj = (v) => (v !== null && typeof v === "object" && !Array.isArray(v) ? v : {});
 
-/** Copies text, and says so on the button for a moment. */
+/** Copies text and confirms it on the button for a moment. */
 export async function copy(button, text) {
   const label = button.dataset.label ?? (button.dataset.label = button.textContent);
   try {

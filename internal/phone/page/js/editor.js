@@ -1,9 +1,9 @@
-// A text area for JSON with line numbers, colors, and marks where something is
-// wrong. The marks are in a layer behind the text, which is laid out in the same
-// way; the text area itself stays what browsers and screen readers know.
+// A text area for JSON with line numbers, colors, and marks for problems. The marks are
+// in a layer behind the text with the same layout, so the text area itself stays an
+// ordinary one for browsers and screen readers.
 
 import { fill, h } from "./dom.js";
-import { colored, locate, placeOf, tokens } from "./json.js";
+import { maxColored, locate, placeOf, tokens } from "./json.js";
 
 export class Editor {
   constructor(label, changed) {
@@ -34,16 +34,16 @@ export class Editor {
     this.paint();
   }
 
-  /** Marks faults, which have a pointer, and mild ones that are only advice; returns the line of each. */
-  mark(faults) {
+  /** Marks problems by their pointers; mild ones are warnings. Returns the line of each. */
+  mark(problems) {
     const { places } = locate(this.text);
-    this.marks = faults.map((f) => ({ ...placeOf(places, f.pointer), fault: f }));
-    this.area.setAttribute("aria-invalid", String(faults.some((f) => !f.mild)));
+    this.marks = problems.map((f) => ({ ...placeOf(places, f.pointer), problem: f }));
+    this.area.setAttribute("aria-invalid", String(problems.some((f) => !f.mild)));
     this.paint();
     return this.marks.map((m) => this.lineOf(m.from));
   }
 
-  /** Marks the place where the text ceases to be JSON; returns its line. */
+  /** Marks the first syntax error; returns its line. */
   markBroken() {
     const { error } = locate(this.text);
     const from = Math.max(0, Math.min(error, this.text.length - 1));
@@ -71,10 +71,10 @@ export class Editor {
     return end < 0 ? this.text.length : end;
   }
 
-  /** Draws the layer anew: one element per line, so that long lines break alike. */
+  /** Draws the layer: one element per line, so that long lines wrap in the same way. */
   paint() {
     const text = this.text;
-    const all = text.length > colored ? [] : tokens(text);
+    const all = text.length > maxColored ? [] : tokens(text);
     const lines = [];
     let from = 0;
     let next = 0;
@@ -89,21 +89,25 @@ export class Editor {
       }
       spans.push(...this.piece(at, to, ""));
       const marks = this.marks.filter((m) => m.from >= from && m.from <= to);
-      const tone = marks.length === 0 ? "" : marks.every((m) => m.fault?.mild) ? " mild" : " wrong";
+      const tone = marks.length === 0 ? "" : marks.every((m) => m.problem?.mild) ? " mild" : " wrong";
       lines.push(h("div", { class: `editor-line${tone}` }, spans.length > 0 ? spans : "\u200b"));
       from = to + 1;
     }
     fill(this.layer, lines);
   }
 
-  /** A piece of one token, cut where a mark begins and ends: at the end of its first line, at the latest. */
+  /** Splits a token at the start and end of a mark, which ends with its first line at the latest. */
   piece(from, to, className) {
     if (to <= from) return [];
     const mark = this.marks.find((m) => m.from < to && Math.min(m.to, this.endOfLine(m.from)) > from);
     if (!mark) return [this.span(this.text.slice(from, to), className)];
     const a = Math.max(from, mark.from);
     const b = Math.min(to, mark.to, this.endOfLine(mark.from));
-    return [this.span(this.text.slice(from, a), className), this.span(this.text.slice(a, b), `${className} fault${mark.fault?.mild ? " mild" : ""}`), this.span(this.text.slice(b, to), className)].filter(Boolean);
+    return [
+      this.span(this.text.slice(from, a), className),
+      this.span(this.text.slice(a, b), `${className} problem${mark.problem?.mild ? " mild" : ""}`),
+      this.span(this.text.slice(b, to), className),
+    ].filter(Boolean);
   }
 
   span(text, className) {

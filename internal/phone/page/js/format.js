@@ -1,6 +1,6 @@
-// How numbers and times are written.
+// Formats of numbers and times.
 
-/** +12025550123 as +1 202 555 0123; numbers of other countries in threes. */
+/** Formats +12025550123 as +1 202 555 0123, and other countries in groups of three. */
 export function phoneNumber(e164) {
   const us = /^\+1(\d{3})(\d{3})(\d{4})$/.exec(e164);
   if (us) return `+1 ${us[1]} ${us[2]} ${us[3]}`;
@@ -8,22 +8,28 @@ export function phoneNumber(e164) {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const precise = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+const precise = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hourCycle: "h23",
+});
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "long", month: "long", day: "numeric" });
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-const written = (format, time) => (Number.isNaN(time.getTime()) ? "" : format.format(time));
+const formatTime = (format, time) => (Number.isNaN(time.getTime()) ? "" : format.format(time));
 
-export const timeOfDay = (time) => written(clock, time);
-export const exactTime = (time) => written(precise, time);
-export const dateAndTime = (text) => written(moment, new Date(text));
+export const timeOfDay = (time) => formatTime(clock, time);
+export const exactTime = (time) => formatTime(precise, time);
+export const dateAndTime = (text) => formatTime(moment, new Date(text));
 
-/** The day of a time, in words. */
+/** The day of a time. */
 export function day(time) {
   const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(time).setHours(0, 0, 0, 0)) / 86_400_000);
   if (days === 0) return "Today";
   if (days === 1) return "Yesterday";
-  return written(dayName, time);
+  return formatTime(dayName, time);
 }
 
 export const count = (n) => new Intl.NumberFormat("en").format(n);
@@ -31,14 +37,14 @@ export const count = (n) => new Intl.NumberFormat("en").format(n);
 /** 1 message, 2 messages. */
 export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 
-/** How many characters the platform counts in a text. */
+/** The number of characters of a text, as the platform counts them. */
 export function characters(text) {
   let n = 0;
   for (const _ of text) n++;
   return n;
 }
 
-/** The first words of a text, on one line. */
+/** The start of a text, on one line. */
 export function shorten(text, max) {
   const line = text.replace(/\s+/g, " ").trim();
   const chars = [...line.slice(0, max * 2)];

@@ -1,9 +1,9 @@
-// The inspector: all that is known of one item.
+// The inspector: all details of one item.
 
 import { copy, fill, h, obj, str } from "./dom.js";
 import { count, dateAndTime, exactTime, phoneNumber, plural } from "./format.js";
 import { jsonView } from "./json.js";
-import { closeLimits, limitWords } from "./limits.js";
+import { closeLimits, limitText } from "./limits.js";
 import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
 
@@ -12,8 +12,17 @@ const pair = (name, value, props) => (value ? [h("dt", null, name), h("dd", prop
 const section = (title, ...content) => h("section", { class: "part" }, h("h3", { class: "caption" }, title), content);
 
 function jsonSection(title, value) {
-  const button = h("button", { type: "button", class: "button small quiet", onclick: () => copy(button, JSON.stringify(value, null, 2)) }, "Copy");
-  return h("section", { class: "part" }, h("div", { class: "part-head" }, h("h3", { class: "caption" }, title), button), jsonView(value, title));
+  const button = h(
+    "button",
+    { type: "button", class: "button small quiet", onclick: () => copy(button, JSON.stringify(value, null, 2)) },
+    "Copy",
+  );
+  return h(
+    "section",
+    { class: "part" },
+    h("div", { class: "part-head" }, h("h3", { class: "caption" }, title), button),
+    jsonView(value, title),
+  );
 }
 
 function identifier(value) {
@@ -29,10 +38,10 @@ const badges = {
   expired: ["Expired", "bad"],
 };
 
-/** Shows an item, or what to do if there is none. */
+/** Shows an item, or a hint if there is none. */
 export function inspect(root, item, conversation, store, actions) {
   if (!item) {
-    fill(root, h("p", { class: "pane-empty" }, "Choose a message on the phone to see what was sent, what it costs and what became of it."));
+    fill(root, h("p", { class: "pane-empty" }, "Select a message on the phone to see its content, cost and history."));
     return;
   }
   const make = { agent: ofAgent, user: ofUser, notice: ofNotice }[item.kind];
@@ -40,13 +49,18 @@ export function inspect(root, item, conversation, store, actions) {
 }
 
 function head(title, badge, tone) {
-  return h("div", { class: "inspect-head" }, h("h2", null, title), badge ? h("span", { class: "pill", data: { tone } }, badge) : null);
+  return h(
+    "div",
+    { class: "inspect-head" },
+    h("h2", null, title),
+    badge ? h("span", { class: "pill", data: { tone } }, badge) : null,
+  );
 }
 
 function ofAgent(item, c, store, actions) {
   const { message, detail } = item;
   const [badge, tone] = badges[item.state] ?? [item.state, "wait"];
-  const answer = obj(detail.response);
+  const response = obj(detail.response);
   const sent = obj(message.agent_message);
   return [
     head(kindOf(item.content), badge, tone),
@@ -56,18 +70,20 @@ function ofAgent(item, c, store, actions) {
       pair("Message ID", identifier(item.id)),
       pair("To", phoneNumber(c.phone)),
       pair("Agent", c.agent, { class: "mono" }),
-      pair("Traffic", str(answer.messageTrafficType)),
+      pair("Traffic", str(response.messageTrafficType)),
       pair("Size", `${count(detail.bytes)} bytes of JSON`),
       pair("Billing", billing(detail.billing, c.phone)),
-      pair("Carrier", str(answer.carrier)),
+      pair("Carrier", str(response.carrier)),
       pair("Expires", detail.expires ? dateAndTime(detail.expires) : ""),
     ),
     closeness(item.content, detail.bytes),
-    item.state === "delivered" ? h("button", { type: "button", class: "button small", onclick: () => actions.read(c, item) }, "Mark as read") : null,
+    item.state === "delivered"
+      ? h("button", { type: "button", class: "button small", onclick: () => actions.read(c, item) }, "Mark as read")
+      : null,
     requests(item.requests),
     timeline(item, store),
     jsonSection("AgentMessage as sent", sent),
-    jsonSection("Answer of the platform", answer),
+    jsonSection("Response of the platform", response),
   ];
 }
 
@@ -75,7 +91,7 @@ function billing(b, phone) {
   const names = { basic: "Basic", rich: "Rich", rich_media: "Rich media" };
   const name = (names[b?.class] ?? "") + (b?.segments ? `, ${plural(b.segments, "segment")}` : "");
   if (!name) return "";
-  return phone.startsWith("+1") ? `${name} (US)` : `${name}, if it were a US number`;
+  return phone.startsWith("+1") ? `${name} (US)` : `${name} at US rates`;
 }
 
 function closeness(content, bytes) {
@@ -89,7 +105,13 @@ function closeness(content, bytes) {
       limits.map((l) => {
         const meter = h("span", { class: "meter", "aria-hidden": "true" });
         meter.style.setProperty("--used", String(Math.min(1, l.used / l.limit)));
-        return h("li", null, h("span", { dir: "auto" }, l.what), h("span", { class: "limit-used" }, limitWords(l)), meter);
+        return h(
+          "li",
+          null,
+          h("span", { dir: "auto" }, l.what),
+          h("span", { class: "limit-used" }, limitText(l)),
+          meter,
+        );
       }),
     ),
   );
@@ -104,7 +126,17 @@ function requests(all) {
         "div",
         { class: "request" },
         h("p", { class: "request-line mono" }, h("b", null, r.verb), " ", r.url),
-        h("p", { class: "request-foot" }, h("span", { class: "pill", data: { tone: r.status === 200 ? "good" : "bad" } }, r.status ? String(r.status) : "no answer"), `request ${r.number}, ${exactTime(new Date(r.ended))}`, r.user_agent ? h("span", { class: "request-agent" }, r.user_agent) : null),
+        h(
+          "p",
+          { class: "request-foot" },
+          h(
+            "span",
+            { class: "pill", data: { tone: r.status === 200 ? "good" : "bad" } },
+            r.status ? String(r.status) : "no response",
+          ),
+          `request ${r.number}, ${exactTime(new Date(r.ended))}`,
+          r.user_agent ? h("span", { class: "request-agent" }, r.user_agent) : null,
+        ),
       ),
     ),
   );
@@ -112,7 +144,7 @@ function requests(all) {
 
 function timeline(item, store) {
   return section(
-    "What became of it",
+    "History",
     h(
       "ol",
       { class: "timeline" },
@@ -121,7 +153,9 @@ function timeline(item, store) {
           "li",
           null,
           h("time", { class: "mono" }, exactTime(t.at)),
-          t.payload ? h("details", null, h("summary", null, t.label), jsonView(t.payload, `Payload of ${t.label}`)) : h("span", null, t.label),
+          t.payload
+            ? h("details", null, h("summary", null, t.label), jsonView(t.payload, `Payload of ${t.label}`))
+            : h("span", null, t.label),
           t.payload ? pushes(store.pushes.get(t.event)) : null,
         ),
       ),
@@ -130,53 +164,101 @@ function timeline(item, store) {
 }
 
 function pushes(attempts) {
-  if (!attempts) return h("span", { class: "pushed" }, setup.webhook ? "on its way to the webhook" : "no webhook");
+  if (!attempts) return h("span", { class: "pushed" }, setup.webhook ? "pushing to the webhook" : "no webhook");
   const last = attempts.at(-1);
-  return h("span", { class: "pushed", data: { tone: last.status === 200 ? "good" : "bad" } }, pushWords(attempts));
+  return h("span", { class: "pushed", data: { tone: last.status === 200 ? "good" : "bad" } }, pushText(attempts));
 }
 
-/** What became of an event that is pushed to the webhook, in a few words. */
-export function pushWords(attempts) {
+/** The delivery status of an event to the webhook. */
+export function pushText(attempts) {
   if (!attempts) return setup.webhook ? "pushing" : "";
   const last = attempts.at(-1);
   const tries = attempts.length > 1 ? `, ${attempts.length} tries` : "";
-  return last.status ? `webhook ${last.status}${tries}` : `webhook does not answer${tries}`;
+  return last.status ? `webhook ${last.status}${tries}` : `no response from the webhook${tries}`;
 }
 
 function ofUser(item, c, store) {
-  const titles = { text: "User's text", reply: "Tapped reply", action: "Tapped action", location: "Shared location", file: "User's file" };
+  const titles = {
+    text: "User's text",
+    reply: "Tapped reply",
+    action: "Tapped action",
+    location: "Shared location",
+    file: "User's file",
+  };
   return [
     head(titles[item.what], item.seen ? "Read by the agent" : "", "good"),
-    h("dl", { class: "facts" }, pair("Message ID", identifier(item.id)), pair("From", phoneNumber(c.phone)), pair("To agent", c.agent, { class: "mono" }), pair("Time", exactTime(item.at))),
+    h(
+      "dl",
+      { class: "facts" },
+      pair("Message ID", identifier(item.id)),
+      pair("From", phoneNumber(c.phone)),
+      pair("To agent", c.agent, { class: "mono" }),
+      pair("Time", exactTime(item.at)),
+    ),
     webhook(item, store),
-    jsonSection("UserMessage as the platform pushes it", item.payload),
+    jsonSection("UserMessage as pushed", item.payload),
   ];
 }
 
 function webhook(item, store) {
   const attempts = store.pushes.get(item.event) ?? [];
   if (attempts.length === 0) {
-    return section("Webhook", h("p", { class: "hint-text" }, setup.webhook ? `On its way to ${setup.webhook}` : ["No webhook is connected, so nothing was pushed. Start with ", h("code", null, "-webhook URL"), " to receive this."]));
+    return section(
+      "Webhook",
+      h(
+        "p",
+        { class: "hint-text" },
+        setup.webhook
+          ? `Pushing to ${setup.webhook}`
+          : ["No webhook is connected. To receive this event, start with ", h("code", null, "-webhook URL"), "."],
+      ),
+    );
   }
   return section(
     "Webhook",
     h(
       "ol",
       { class: "timeline" },
-      attempts.map((a) => h("li", null, h("time", { class: "mono" }, exactTime(a.at)), h("span", null, a.url), h("span", { class: "pushed", data: { tone: a.status === 200 ? "good" : "bad" } }, a.status ? String(a.status) : a.error || "no answer"))),
+      attempts.map((a) =>
+        h(
+          "li",
+          null,
+          h("time", { class: "mono" }, exactTime(a.at)),
+          h("span", null, a.url),
+          h(
+            "span",
+            { class: "pushed", data: { tone: a.status === 200 ? "good" : "bad" } },
+            a.status ? String(a.status) : a.error || "no response",
+          ),
+        ),
+      ),
     ),
   );
 }
 
 function ofNotice(item, c, store) {
-  if (item.what !== "refused") {
-    return [head(item.what === "subscribe" ? "Subscribed" : "Unsubscribed"), webhook(item, store), jsonSection("UserEvent as the platform pushes it", item.payload)];
+  if (item.what !== "rejected") {
+    return [
+      head(item.what === "subscribe" ? "Subscribed" : "Unsubscribed"),
+      webhook(item, store),
+      jsonSection("UserEvent as pushed", item.payload),
+    ];
   }
   const status = item.requests.at(-1)?.status;
   return [
-    head("Refused message", status ? String(status) : "no answer", "bad"),
-    h("dl", { class: "facts" }, pair("Message ID", identifier(item.id)), pair("To", phoneNumber(c.phone)), pair("Agent", c.agent, { class: "mono" })),
-    h("p", { class: "hint-text" }, "The platform did not take this message, so there is nothing on the phone. The answer of the function says why."),
+    head("Rejected message", status ? String(status) : "no response", "bad"),
+    h(
+      "dl",
+      { class: "facts" },
+      pair("Message ID", identifier(item.id)),
+      pair("To", phoneNumber(c.phone)),
+      pair("Agent", c.agent, { class: "mono" }),
+    ),
+    h(
+      "p",
+      { class: "hint-text" },
+      "The platform rejected this message, so it is not on the phone. The response of the function has the reason.",
+    ),
     requests(item.requests),
   ];
 }

@@ -1,13 +1,13 @@
-// Which of the platform's limits a message comes close to.
+// The limits of the platform that a message is close to.
 
 import { list, obj, str } from "./dom.js";
 import { characters, count } from "./format.js";
 import { setup } from "./setup.js";
 
-// From here on a limit is worth a word.
+// The share of a limit from which it is shown.
 const close = 0.8;
 
-/** The limits that come close, closest first: {what, used, limit, unit}. */
+/** The limits that are close, closest first: {what, used, limit, unit}. */
 export function closeLimits(content, bytes) {
   const found = new Map();
   const note = (name, what, used, unit) => {
@@ -25,8 +25,8 @@ export function closeLimits(content, bytes) {
       text("postback", "Postback data", inner.postbackData);
       text("url", "URL", obj(inner.openUrlAction).url);
       text("url", "Fallback URL", inner.fallbackUrl);
-      text("calendar_title", "Title of the event", obj(inner.createCalendarEventAction).title);
-      text("calendar_description", "Description of the event", obj(inner.createCalendarEventAction).description);
+      text("calendar_title", "Event title", obj(inner.createCalendarEventAction).title);
+      text("calendar_description", "Event description", obj(inner.createCalendarEventAction).description);
     }
   };
 
@@ -40,9 +40,9 @@ export function closeLimits(content, bytes) {
   for (const card of cards) {
     text("title", "Card title", card.title);
     text("description", "Card description", card.description);
-    suggestions(list(card.suggestions), "card_suggestions", "Buttons of a card");
+    suggestions(list(card.suggestions), "card_suggestions", "Card buttons");
   }
   return [...found.values()].sort((a, b) => b.used / b.limit - a.used / a.limit);
 }
 
-export const limitWords = (l) => `${count(l.used)} of ${count(l.limit)} ${l.unit}`;
+export const limitText = (l) => `${count(l.used)} of ${count(l.limit)} ${l.unit}`;

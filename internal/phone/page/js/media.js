@@ -1,13 +1,13 @@
-// Pictures, films, sounds and documents. What is not loaded has a stand-in that says
-// what it is: nothing of another origin is asked for unless the user allows it.
+// Images, videos, audio and documents. Media that are not loaded have a placeholder with
+// a description. Nothing is loaded from other origins unless the user allows it.
 
 import { h, obj, str } from "./dom.js";
 import { icon } from "./icons.js";
 import { setup } from "./setup.js";
 import { fileNameOf, hostOf, image, outLink, webURL } from "./url.js";
 
-// Addresses on this host are those of the examples. The name is reserved (RFC 2606),
-// so there is no real picture that these could be taken for.
+// The host of the examples' images. The name is reserved (RFC 2606), so no real image has
+// such an address.
 const exampleHost = "pictures.example";
 const examplePictures = new Set(["ferry", "harbor", "island", "lighthouse", "deck"]);
 
@@ -20,7 +20,7 @@ const endings = [
 
 const nouns = { image: "Image", video: "Video", audio: "Audio", pdf: "PDF", file: "File" };
 
-/** What a content message or the media of a card shows. */
+/** Parses the media of a content message or a card. */
 export function readMedia(holder) {
   const info = obj(holder.contentInfo);
   const uploaded = obj(holder.uploadedRbmFile);
@@ -36,7 +36,7 @@ export function readMedia(holder) {
   };
 }
 
-/** From where the page may load an image, or "". */
+/** The address from which the page may load an image, or "". */
 function source(address) {
   const url = webURL(address);
   if (!url) return /^files\/[\w-]+$/.test(address) ? `/_sim/${address}` : "";
@@ -45,19 +45,25 @@ function source(address) {
   return setup.images && url.protocol === "https:" ? url.href : "";
 }
 
-/** The picture of a file: itself if it is one, else its thumbnail. */
+/** The image of a file: the file itself if it is one, or its thumbnail. */
 function picture(media, inCard) {
-  const standIn = (why) => placeholder(media, why);
+  const placeholderFor = (why) => placeholder(media, why);
   const isPicture = media.kind === "image" || (inCard && media.kind === "file");
   const from = media.unknown ? "" : (isPicture && source(media.address)) || source(media.thumbnail);
-  if (!from) return standIn(setup.images || media.unknown ? "" : "not loaded");
-  return image(from, media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`, () => standIn("cannot be loaded"));
+  if (!from) return placeholderFor(setup.images || media.unknown ? "" : "not loaded");
+  return image(from, media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`, () =>
+    placeholderFor("failed to load"),
+  );
 }
 
 function placeholder(media, why) {
   const el = h(
     "div",
-    { class: "stand-in", role: "img", "aria-label": [media.alt || nouns[media.kind] || "Media", media.name, why].filter(Boolean).join(", ") },
+    {
+      class: "stand-in",
+      role: "img",
+      "aria-label": [media.alt || nouns[media.kind] || "Media", media.name, why].filter(Boolean).join(", "),
+    },
     icon(media.kind === "file" ? "image" : media.kind === "pdf" ? "file" : media.kind),
     h("span", { class: "stand-in-name" }, media.name || "image"),
     h("span", { class: "stand-in-why" }, [media.host, why].filter(Boolean).join(" \u00b7 ")),
@@ -66,30 +72,35 @@ function placeholder(media, why) {
   return el;
 }
 
-/** A color of its own for every address, the same each time. */
+/** A hue that depends on the address only. */
 function hue(text) {
   let n = 7;
   for (let i = 0; i < text.length; i++) n = (n * 31 + text.charCodeAt(i)) % 360;
   return n;
 }
 
-const playSign = () => h("span", { class: "play" }, icon("play"));
+const playIcon = () => h("span", { class: "play" }, icon("play"));
 
 /**
- * Makes what shows a medium, which for an upload depends on a type that only the
- * simulator knows: until it has told, a stand-in is shown.
+ * Calls make with the media. The type of an upload is known to the simulator only, so a
+ * placeholder is shown until its response arrives.
  */
 function whenKnown(media, make) {
   if (media.kind !== "uploaded") return make(media);
   const first = make({ ...media, kind: "file", unknown: true });
   if (!source(media.address)) return first;
   fetch(source(media.address), { method: "HEAD" })
-    .then((r) => first.replaceWith(make({ ...media, kind: r.ok ? kindOfType(r.headers.get("Content-Type") ?? "") : "image" })))
-    .catch(() => {}); // the stand-in stays
+    .then((r) =>
+      first.replaceWith(make({ ...media, kind: r.ok ? kindOfType(r.headers.get("Content-Type") ?? "") : "image" })),
+    )
+    .catch(() => {}); // the placeholder stays
   return first;
 }
 
-const kindOfType = (type) => (type === "application/pdf" ? "pdf" : /^(image|video|audio)\//.exec(type)?.[1] ?? (type.endsWith("ogg") ? "audio" : "file"));
+const kindOfType = (type) =>
+  type === "application/pdf"
+    ? "pdf"
+    : (/^(image|video|audio)\//.exec(type)?.[1] ?? (type.endsWith("ogg") ? "audio" : "file"));
 
 /** The media of a card. */
 export function cardMedia(media) {
@@ -97,10 +108,15 @@ export function cardMedia(media) {
 }
 
 function mediaBox(m, height) {
-  return h("div", { class: "media", data: { kind: m.kind, height } }, picture(m, true), m.kind === "video" ? playSign() : null);
+  return h(
+    "div",
+    { class: "media", data: { kind: m.kind, height } },
+    picture(m, true),
+    m.kind === "video" ? playIcon() : null,
+  );
 }
 
-/** A file as a message of its own. */
+/** A message that is a file. */
 export function fileBubble(content) {
   return whenKnown(readMedia(content), fileBox);
 }
@@ -108,7 +124,12 @@ export function fileBubble(content) {
 function fileBox(m) {
   if (m.kind === "audio") return soundBubble(m);
   if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail && !m.unknown)) return documentBubble(m);
-  return h("div", { class: "bubble file", data: { kind: m.kind } }, picture(m, false), m.kind === "video" ? playSign() : null);
+  return h(
+    "div",
+    { class: "bubble file", data: { kind: m.kind } },
+    picture(m, false),
+    m.kind === "video" ? playIcon() : null,
+  );
 }
 
 function documentBubble(m) {
@@ -116,12 +137,22 @@ function documentBubble(m) {
     "div",
     { class: "bubble document" },
     m.thumbnail ? h("div", { class: "document-page" }, picture(m, false)) : null,
-    h("div", { class: "document-row" }, h("span", { class: "document-icon" }, m.kind === "pdf" ? "PDF" : icon("file")), h("div", { class: "document-text" }, h("span", { class: "document-name" }, outLink(m.address, m.name || "file")), h("span", { class: "document-host" }, m.host))),
+    h(
+      "div",
+      { class: "document-row" },
+      h("span", { class: "document-icon" }, m.kind === "pdf" ? "PDF" : icon("file")),
+      h(
+        "div",
+        { class: "document-text" },
+        h("span", { class: "document-name" }, outLink(m.address, m.name || "file")),
+        h("span", { class: "document-host" }, m.host),
+      ),
+    ),
   );
 }
 
 function soundBubble(m) {
-  // The shape is an ornament, made of the address so that each sound has its own.
+  // The waveform is decorative and depends on the address only.
   const bars = Array.from({ length: 28 }, (_, i) => {
     const bar = h("i");
     bar.style.setProperty("--peak", String(0.2 + ((hue(m.address) * (i + 3) * 37) % 80) / 100));
@@ -131,6 +162,11 @@ function soundBubble(m) {
     "div",
     { class: "bubble sound" },
     h("span", { class: "sound-play" }, icon("play")),
-    h("div", { class: "sound-text" }, h("span", { class: "sound-wave", "aria-hidden": "true" }, bars), h("span", { class: "sound-name" }, outLink(m.address, m.name || "audio"))),
+    h(
+      "div",
+      { class: "sound-text" },
+      h("span", { class: "sound-wave", "aria-hidden": "true" }, bars),
+      h("span", { class: "sound-name" }, outLink(m.address, m.name || "audio")),
+    ),
   );
 }

@@ -1,5 +1,5 @@
-// One item of a conversation. Its body is made once; what changes later, such as
-// ticks, is changed in place, so that focus and scroll positions stay.
+// The view of one item of a conversation. Its body is created once. Later changes, such
+// as ticks, are made in place to keep focus and scroll positions.
 
 import { richCard } from "./card.js";
 import { h, obj, setText, str } from "./dom.js";
@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { fileBubble } from "./media.js";
 import { linkify } from "./url.js";
 
-/** Renders what an agent sent. */
+/** Renders the content of an agent message. */
 export function body(content, tap) {
   if (content.text !== undefined) return h("div", { class: "bubble", dir: "auto" }, linkify(str(content.text)));
   if (content.richCard) return richCard(obj(content.richCard), tap);
@@ -16,14 +16,14 @@ export function body(content, tap) {
 }
 
 const states = {
-  queued: ["Waiting at the platform", "clock"],
+  queued: ["Waiting on the platform", "clock"],
   delivered: ["Delivered", "checks"],
   read: ["Read", "checks"],
-  revoked: ["Revoked before it was delivered", "revoke"],
-  expired: ["Expired before it was delivered", "revoke"],
+  revoked: ["Revoked before delivery", "revoke"],
+  expired: ["Expired before delivery", "revoke"],
 };
 
-/** Makes the element of an item: {el, update}. */
+/** Creates the view of an item: {el, update}. */
 export function view(item, actions) {
   if (item.kind === "agent") return agentView(item, actions);
   if (item.kind === "user") return item.what === "action" ? tapView(item, actions) : userView(item, actions);
@@ -36,10 +36,10 @@ function agentView(item, actions) {
   return {
     el,
     update() {
-      const [words, sign] = states[item.state] ?? [item.state, "clock"];
+      const [label, sign] = states[item.state] ?? [item.state, "clock"];
       el.dataset.state = item.state;
       const expires = item.detail?.expires;
-      const until = item.state === "queued" && expires ? `${words}, expires ${dateAndTime(expires)}` : words;
+      const until = item.state === "queued" && expires ? `${label}, expires ${dateAndTime(expires)}` : label;
       meta(timeOfDay(item.at), icon(sign), until);
     },
   };
@@ -59,58 +59,92 @@ function userView(item, actions) {
   return {
     el,
     update() {
-      meta(timeOfDay(item.at), icon(item.seen ? "checks" : "check"), [item.seen ? "Read by the agent" : "Sent", actions.pushed(item)].filter(Boolean).join(" \u00b7 "));
+      meta(
+        timeOfDay(item.at),
+        icon(item.seen ? "checks" : "check"),
+        [item.seen ? "Read by the agent" : "Sent", actions.pushed(item)].filter(Boolean).join(" \u00b7 "),
+      );
       el.dataset.state = item.seen ? "read" : "sent";
     },
   };
 }
 
-/** A tapped action leaves no bubble on a phone, so it gets a line. */
+/** A tapped action has no bubble on a phone, so it gets a line. */
 function tapView(item, actions) {
   const pushed = h("span", { class: "tap-pushed" });
-  const el = h("li", { class: "row row-tap", data: { key: item.key } }, h("button", { type: "button", class: "tap", onclick: () => actions.inspect(item) }, "Tapped ", h("q", { dir: "auto" }, item.text), pushed));
+  const el = h(
+    "li",
+    { class: "row row-tap", data: { key: item.key } },
+    h(
+      "button",
+      { type: "button", class: "tap", onclick: () => actions.inspect(item) },
+      "Tapped ",
+      h("q", { dir: "auto" }, item.text),
+      pushed,
+    ),
+  );
   return {
     el,
     update() {
-      const words = actions.pushed(item);
-      setText(pushed, words && ` \u00b7 ${words}`);
+      const status = actions.pushed(item);
+      setText(pushed, status && ` \u00b7 ${status}`);
     },
   };
 }
 
 function noticeView(item, actions) {
-  const words = h("span");
-  const el = h("li", { class: "row row-notice", data: { key: item.key, what: item.what } }, h("button", { type: "button", class: "notice", onclick: () => actions.inspect(item) }, icon(item.what === "refused" ? "warning" : "check"), words));
+  const text = h("span");
+  const el = h(
+    "li",
+    { class: "row row-notice", data: { key: item.key, what: item.what } },
+    h(
+      "button",
+      { type: "button", class: "notice", onclick: () => actions.inspect(item) },
+      icon(item.what === "rejected" ? "warning" : "check"),
+      text,
+    ),
+  );
   return {
     el,
     update() {
-      setText(words, noticeWords(item));
+      setText(text, noticeText(item));
     },
   };
 }
 
-export function noticeWords(item) {
-  if (item.what !== "refused") return item.what === "subscribe" ? "Subscribed" : "Unsubscribed";
+export function noticeText(item) {
+  if (item.what !== "rejected") return item.what === "subscribe" ? "Subscribed" : "Unsubscribed";
   const status = item.requests.at(-1)?.status;
   const tries = item.requests.length > 1 ? `, ${item.requests.length} tries` : "";
-  return status ? `Refused with ${status}${tries}: nothing arrives` : `The platform did not answer${tries}`;
+  return status ? `Rejected with ${status}${tries}: not delivered` : `No response from the platform${tries}`;
 }
 
 function mapBubble(location) {
   const where = `${location.latitude}, ${location.longitude}`;
-  return h("div", { class: "bubble map" }, h("div", { class: "map-view", "aria-hidden": "true" }, icon("place")), h("span", { class: "map-where" }, where));
+  return h(
+    "div",
+    { class: "bubble map" },
+    h("div", { class: "map-view", "aria-hidden": "true" }, icon("place")),
+    h("span", { class: "map-where" }, where),
+  );
 }
 
-/** The frame around a bubble, and the line under it that opens the inspector. */
+/** The frame around a bubble, and the line below it that opens the inspector. */
 function row(side, item, actions) {
   const frame = h("div", { class: "frame" });
   const time = h("span");
   const sign = h("span", { class: "sign" });
   const words = h("span", { class: "meta-words" });
-  const meta = h("button", { type: "button", class: "meta", title: "Inspect", onclick: () => actions.inspect(item) }, time, sign, words);
+  const meta = h(
+    "button",
+    { type: "button", class: "meta", title: "Inspect", onclick: () => actions.inspect(item) },
+    time,
+    sign,
+    words,
+  );
   const el = h("li", { class: `row row-${side}`, data: { key: item.key } }, frame, meta);
   frame.addEventListener("click", (e) => {
-    // Selected text is wanted for copying.
+    // Selecting text must not open the inspector.
     if (!e.target.closest("a, button") && getSelection().isCollapsed) actions.inspect(item);
   });
   return {

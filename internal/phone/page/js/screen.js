@@ -1,5 +1,5 @@
-// The phone: the head of the conversation, its items, what is typed at its foot,
-// and the sheets that come up from below.
+// The phone: the header of the conversation, its items, the input at the bottom, and
+// the sheets over them.
 
 import { body, view } from "./message.js";
 import { copy, fill, h, setText } from "./dom.js";
@@ -14,9 +14,9 @@ import { chips } from "./suggestions.js";
 
 export class Screen {
   /**
-   * actions are what a user can do: act(action) posts it, inspect(item) and
-   * selected() are about the inspector, pushed(item) tells what became of an event,
-   * receipts.get and receipts.set are about read receipts.
+   * actions: act(action) posts a user action, inspect(item) and selected() control the
+   * inspector, pushed(item) returns the delivery status of an event, receipts.get and
+   * receipts.set control read receipts.
    */
   constructor(root, actions) {
     this.root = root;
@@ -32,7 +32,7 @@ export class Screen {
     });
   }
 
-  /** Shows a conversation, or an invitation to begin if there is none. */
+  /** Shows a conversation, or a welcome text if there is none. */
   render(conversation, online, preview) {
     if (conversation !== this.conversation) {
       this.conversation = conversation;
@@ -40,7 +40,7 @@ export class Screen {
       this.chipsOf = undefined;
       this.preview = undefined;
       if (conversation) this.build(conversation);
-      else this.invite();
+      else this.welcome();
     }
     if (!conversation) return;
     this.online = online;
@@ -49,9 +49,15 @@ export class Screen {
     this.status(conversation, online);
   }
 
-  invite() {
-    const command = setup.function ? curl({ to: "+12025550123", text: "Hello from rcshook", buttons: ["Hi!", "Docs|https://example.com"] }) : "";
-    const button = h("button", { type: "button", class: "button", onclick: () => copy(button, command) }, "Copy the command");
+  welcome() {
+    const command = setup.function
+      ? curl({ to: "+12025550123", text: "Hello from rcshook", buttons: ["Hi!", "Docs|https://example.com"] })
+      : "";
+    const button = h(
+      "button",
+      { type: "button", class: "button", onclick: () => copy(button, command) },
+      "Copy command",
+    );
     fill(
       this.root,
       h("div", { class: "status-bar" }, h("span", null, "No messages yet"), icon("wifi")),
@@ -59,7 +65,13 @@ export class Screen {
         "div",
         { class: "invite" },
         h("p", { class: "invite-title" }, "Waiting for the first message"),
-        h("p", null, command ? "Send one from a terminal, or pick an example in Compose." : "Whatever is sent to the simulator shows up here."),
+        h(
+          "p",
+          null,
+          command
+            ? "Send one from a terminal, or pick an example in Compose."
+            : "Messages sent to the simulator appear here.",
+        ),
         command ? h("pre", { class: "invite-command", tabindex: "0" }, command) : null,
         command ? button : null,
       ),
@@ -74,15 +86,52 @@ export class Screen {
     this.end = h("div", { class: "tail" });
     this.banner = h("div", { class: "banner", hidden: true });
     this.note = h("p", { class: "toast", role: "status" });
-    const menuButton = h("button", { type: "button", class: "round menu-button", "aria-label": "More", "aria-expanded": "false", onclick: () => this.toggleMenu() }, icon("more"));
+    const menuButton = h(
+      "button",
+      {
+        type: "button",
+        class: "round menu-button",
+        "aria-label": "More",
+        "aria-expanded": "false",
+        onclick: () => this.toggleMenu(),
+      },
+      icon("more"),
+    );
     this.menuButton = menuButton;
-    this.input = h("input", { class: "typed", type: "text", placeholder: "RCS message", "aria-label": `Message to ${look.name}`, autocomplete: "off", maxlength: "3072" });
+    this.input = h("input", {
+      class: "typed",
+      type: "text",
+      placeholder: "RCS message",
+      "aria-label": `Message to ${look.name}`,
+      autocomplete: "off",
+      maxlength: "3072",
+    });
     const typed = (e) => {
       e.preventDefault();
       this.sendTyped();
     };
-    this.scroller = h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "Messages", onscroll: () => this.look() }, h("div", { class: "thread" }, this.rows, this.end));
-    this.toEnd = h("button", { type: "button", class: "to-end", "aria-label": "To the latest message", hidden: true, onclick: () => this.scroller.scrollTo({ top: 0 }) }, icon("down"));
+    this.scroller = h(
+      "div",
+      {
+        class: "scroller",
+        tabindex: "0",
+        role: "region",
+        "aria-label": "Messages",
+        onscroll: () => this.updateToEnd(),
+      },
+      h("div", { class: "thread" }, this.rows, this.end),
+    );
+    this.toEnd = h(
+      "button",
+      {
+        type: "button",
+        class: "to-end",
+        "aria-label": "Scroll to the latest message",
+        hidden: true,
+        onclick: () => this.scroller.scrollTo({ top: 0 }),
+      },
+      icon("down"),
+    );
     fill(
       this.root,
       h("div", { class: "status-bar" }, h("span", { class: "status-number" }, phoneNumber(c.phone)), this.signal),
@@ -90,7 +139,22 @@ export class Screen {
         "div",
         { class: "head" },
         h("span", { class: "avatar", "aria-hidden": "true" }, look.initial),
-        h("div", { class: "head-text" }, h("h2", { class: "head-name" }, h("bdi", null, look.name), h("span", { class: "verified", title: "Verified" }, icon("verified"), h("span", { class: "unseen" }, "verified"))), h("p", { class: "head-id" }, c.agent || "no agent")),
+        h(
+          "div",
+          { class: "head-text" },
+          h(
+            "h2",
+            { class: "head-name" },
+            h("bdi", null, look.name),
+            h(
+              "span",
+              { class: "verified", title: "Verified" },
+              icon("verified"),
+              h("span", { class: "unseen" }, "verified"),
+            ),
+          ),
+          h("p", { class: "head-id" }, c.agent || "no agent"),
+        ),
         menuButton,
       ),
       h("div", { class: "scroll-frame" }, this.scroller, this.toEnd),
@@ -98,7 +162,11 @@ export class Screen {
       h(
         "form",
         { class: "type-row", onsubmit: typed },
-        h("button", { type: "button", class: "round", "aria-label": "Share a location", onclick: () => this.shareLocation() }, icon("plus")),
+        h(
+          "button",
+          { type: "button", class: "round", "aria-label": "Share a location", onclick: () => this.shareLocation() },
+          icon("plus"),
+        ),
         this.input,
         h("button", { type: "submit", class: "round send", "aria-label": "Send" }, icon("send")),
       ),
@@ -138,7 +206,7 @@ export class Screen {
     this.rows.append(fresh);
   }
 
-  /** What is under the latest message: a preview, somebody typing, chips. */
+  /** Shows a preview, the typing indicator and chips below the latest message. */
   tail(c, preview) {
     const current = preview ? null : chipsOf(c);
     const stamp = `${current?.item.key} ${c.typing} ${this.online}`;
@@ -147,8 +215,18 @@ export class Screen {
     this.preview = preview;
     const parts = [];
     if (preview) parts.push(...this.previewParts(preview));
-    if (c.typing) parts.push(h("div", { class: "bubble typing", role: "img", "aria-label": "The agent is typing" }, h("i"), h("i"), h("i")));
-    if (current) parts.push(rail("chips", "Suggestions", chips(current.suggestions, (pointer, about) => this.tap(current.item, pointer, about))));
+    if (c.typing)
+      parts.push(
+        h("div", { class: "bubble typing", role: "img", "aria-label": "The agent is typing" }, h("i"), h("i"), h("i")),
+      );
+    if (current)
+      parts.push(
+        rail(
+          "chips",
+          "Suggestions",
+          chips(current.suggestions, (pointer, about) => this.tap(current.item, pointer, about)),
+        ),
+      );
     fill(this.end, parts);
     if (preview) this.scroller.scrollTop = 0;
   }
@@ -158,7 +236,28 @@ export class Screen {
     const tap = (_, about) => this.tapPreview(about);
     const suggestions = Array.isArray(content.suggestions) ? content.suggestions : [];
     return [
-      h("div", { class: "preview", role: "group", "aria-label": "Preview" }, h("div", { class: "preview-label" }, "Preview", h("span", null, "nothing is sent"), h("button", { type: "button", class: "preview-close", "aria-label": "Close the preview", onclick: () => this.actions.dropPreview() }, icon("close"))), h("div", { class: "frame" }, body(content, tap)), suggestions.length > 0 ? rail("chips", "Suggestions of the preview", chips(suggestions, tap)) : null),
+      h(
+        "div",
+        { class: "preview", role: "group", "aria-label": "Preview" },
+        h(
+          "div",
+          { class: "preview-label" },
+          "Preview",
+          h("span", null, "not sent"),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "preview-close",
+              "aria-label": "Close the preview",
+              onclick: () => this.actions.closePreview(),
+            },
+            icon("close"),
+          ),
+        ),
+        h("div", { class: "frame" }, body(content, tap)),
+        suggestions.length > 0 ? rail("chips", "Suggestions in the preview", chips(suggestions, tap)) : null,
+      ),
     ];
   }
 
@@ -168,7 +267,11 @@ export class Screen {
     if (this.statusStamp === stamp && this.banner.isConnected && this.banner.dataset.stamp === stamp) return;
     this.statusStamp = stamp;
     this.banner.dataset.stamp = stamp;
-    fill(this.signal, icon(online ? "wifi" : "airplane"), h("span", { class: "unseen" }, online ? "online" : "offline"));
+    fill(
+      this.signal,
+      icon(online ? "wifi" : "airplane"),
+      h("span", { class: "unseen" }, online ? "online" : "offline"),
+    );
     this.root.classList.toggle("offline", !online);
     this.banner.hidden = online;
     this.input.disabled = !online;
@@ -176,19 +279,28 @@ export class Screen {
     fill(
       this.banner,
       icon("airplane"),
-      h("span", { class: "banner-words" }, h("b", null, "Offline"), waiting > 0 ? `${plural(waiting, "message")} at the platform` : "Messages wait at the platform"),
-      h("button", { type: "button", class: "button small", onclick: () => this.actions.setOnline(c.phone, true) }, "Go online"),
+      h(
+        "span",
+        { class: "banner-text" },
+        h("b", null, "Offline"),
+        waiting > 0 ? `${plural(waiting, "message")} waiting` : "Messages wait until it is online",
+      ),
+      h(
+        "button",
+        { type: "button", class: "button small", onclick: () => this.actions.setOnline(c.phone, true) },
+        "Go online",
+      ),
     );
   }
 
-  /** Does something as the user, and says so if it cannot be done. */
+  /** Performs a user action and shows an error if it fails. */
   async act(action) {
     const c = this.conversation;
     try {
       await this.actions.act({ phone: c.phone, agent_id: c.agent, ...action });
       return true;
     } catch (e) {
-      this.say(e.message);
+      this.toast(e.message);
       return false;
     }
   }
@@ -214,16 +326,25 @@ export class Screen {
   }
 
   tapPreview(about) {
-    if (about.kind === "reply" || about.kind === "share") this.say("This is a preview: the tap is not sent.");
+    if (about.kind === "reply" || about.kind === "share") this.toast("This is a preview: taps are not sent.");
     else this.open(actionSheet(about));
   }
 
-  /** Brings a sheet up from below. */
+  /** Opens a sheet. */
   open(sheet) {
     this.closeOverlays();
     const before = document.activeElement;
-    const close = h("button", { type: "button", class: "round sheet-close", "aria-label": "Close", onclick: () => this.closeOverlays() }, icon("close"));
-    const el = h("div", { class: "sheet", role: "dialog", "aria-label": sheet.title, tabindex: "-1", data: { size: sheet.size ?? "" } }, h("div", { class: "sheet-head" }, h("span", { class: "sheet-title" }, sheet.title), close), sheet.body(() => this.closeOverlays()));
+    const close = h(
+      "button",
+      { type: "button", class: "round sheet-close", "aria-label": "Close", onclick: () => this.closeOverlays() },
+      icon("close"),
+    );
+    const el = h(
+      "div",
+      { class: "sheet", role: "dialog", "aria-label": sheet.title, tabindex: "-1", data: { size: sheet.size ?? "" } },
+      h("div", { class: "sheet-head" }, h("span", { class: "sheet-title" }, sheet.title), close),
+      sheet.body(() => this.closeOverlays()),
+    );
     const shade = h("div", { class: "shade", onclick: () => this.closeOverlays() });
     this.root.append(shade, el);
     this.overlay = { close: () => (shade.remove(), el.remove(), before?.isConnected && before.focus()) };
@@ -249,14 +370,19 @@ export class Screen {
     if (this.menu) return this.closeMenu();
     const c = this.conversation;
     const receipts = this.actions.receipts;
-    const entry = (label, act) => h("button", { type: "button", class: "menu-entry", onclick: () => (this.closeMenu(), this.menuButton.focus(), act()) }, label);
+    const entry = (label, act) =>
+      h(
+        "button",
+        { type: "button", class: "menu-entry", onclick: () => (this.closeMenu(), this.menuButton.focus(), act()) },
+        label,
+      );
     this.menu = h(
       "div",
       { class: "menu" },
       entry(this.online ? "Go offline" : "Go online", () => this.actions.setOnline(c.phone, !this.online)),
       entry(receipts.get() ? "Stop sending read receipts" : "Send read receipts", () => receipts.set(!receipts.get())),
       entry("Share a location", () => this.shareLocation()),
-      entry("Begin to type", () => this.act({ action: "typing" })),
+      entry("Start typing", () => this.act({ action: "typing" })),
       entry("Unsubscribe with STOP", () => this.act({ action: "unsubscribe" })),
       entry("Subscribe with START", () => this.act({ action: "subscribe" })),
     );
@@ -265,18 +391,18 @@ export class Screen {
     this.menu.firstChild.focus();
   }
 
-  say(words) {
-    setText(this.note, words.replace(/^rbmtest: /, ""));
+  toast(text) {
+    setText(this.note, text.replace(/^rbmtest: /, ""));
     this.note.classList.add("shown");
-    clearTimeout(this.said);
-    this.said = setTimeout(() => {
+    clearTimeout(this.toastTimer);
+    this.toastTimer = setTimeout(() => {
       this.note.classList.remove("shown");
       setText(this.note, "");
     }, 4000);
   }
 
-  /** Offers the way back to those who have scrolled up. The row is reversed, so its end is 0. */
-  look() {
+  /** Shows the button that scrolls to the end. The column is reversed, so its end is 0. */
+  updateToEnd() {
     this.toEnd.hidden = this.scroller.scrollTop > -240;
   }
 }

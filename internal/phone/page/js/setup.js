@@ -1,4 +1,4 @@
-// What the page works with, as /_dev/setup tells it.
+// The setup of the page, from /_dev/setup.
 
 export const setup = {
   boot: "",
@@ -18,21 +18,25 @@ export function agentLook(id) {
   return { name, color: readable(known?.color), initial: ([...name][0] ?? "?").toUpperCase() };
 }
 
-/** harborline_ferries_k3x9a1bc_agent is Harborline ferries. */
+/** Converts harborline_ferries_k3x9a1bc_agent to Harborline ferries. */
 function nameOf(id) {
-  const words = id.replace(/_agent$/, "").replace(/_[a-z0-9]{8}$/, "").replace(/[_-]+/g, " ").trim();
+  const words = id
+    .replace(/_agent$/, "")
+    .replace(/_[a-z0-9]{8}$/, "")
+    .replace(/[_-]+/g, " ")
+    .trim();
   return words ? words[0].toUpperCase() + words.slice(1) : "Unknown agent";
 }
 
-const standard = "#0b57a4";
+const defaultColor = "#0b57a4";
 
 /**
- * The color, dark enough to be read on white. Google asks brands for a contrast of
- * 4.5 to 1; a color that has less is darkened until it does.
+ * The color, dark enough to be readable on white. Google requires a contrast of 4.5 to 1
+ * for brand colors; others are darkened until they have it.
  */
 function readable(color) {
   const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/i.exec(color ?? "");
-  if (!match) return standard;
+  if (!match) return defaultColor;
   let rgb = match.slice(1).map((x) => parseInt(x, 16));
   while (1.05 / (luminance(rgb) + 0.05) < 4.6) rgb = rgb.map((x) => Math.floor(x * 0.94));
   return "#" + rgb.map((x) => x.toString(16).padStart(2, "0")).join("");

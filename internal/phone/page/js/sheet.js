@@ -1,14 +1,15 @@
-// What a phone does when an action is tapped, as far as a page can show it. Nothing
-// is opened by itself: the address in a message is only followed on purpose.
+// The sheets that show the effect of a tapped action on a phone. They open nothing by
+// themselves: the user must click the address of a message.
 
 import { h, obj, str } from "./dom.js";
 import { dateAndTime, phoneNumber } from "./format.js";
 import { icon } from "./icons.js";
 import { hostOf, link, webURL } from "./url.js";
 
-const row = (name, value) => (value ? h("div", { class: "sheet-row" }, h("dt", null, name), h("dd", { dir: "auto" }, value)) : null);
+const row = (name, value) =>
+  value ? h("div", { class: "sheet-row" }, h("dt", null, name), h("dd", { dir: "auto" }, value)) : null;
 
-/** The sheet for a suggestion that was read: {title, size, body(close)}. */
+/** The sheet for a parsed suggestion: {title, size, body(close)}. */
 export function actionSheet(s) {
   return (sheets[s.kind] ?? sheets.file)(s.about, s);
 }
@@ -19,7 +20,13 @@ const sheets = {
 
   dial: (about) => ({
     title: "Dial",
-    body: () => h("div", { class: "sheet-body dialer" }, h("p", { class: "dialer-number" }, phoneNumber(str(about.phoneNumber))), h("p", { class: "sheet-note" }, "The phone opens its dialer with this number.")),
+    body: () =>
+      h(
+        "div",
+        { class: "sheet-body dialer" },
+        h("p", { class: "dialer-number" }, phoneNumber(str(about.phoneNumber))),
+        h("p", { class: "sheet-note" }, "The phone opens its dialer with this number."),
+      ),
   }),
 
   place: (about) => {
@@ -27,7 +34,13 @@ const sheets = {
     const where = about.latLong ? `${Number(at.latitude ?? 0)}, ${Number(at.longitude ?? 0)}` : "";
     return {
       title: "Map",
-      body: () => h("div", { class: "sheet-body" }, h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")), h("dl", null, row("Place", str(about.label)), row("Search", str(about.query)), row("Coordinates", where))),
+      body: () =>
+        h(
+          "div",
+          { class: "sheet-body" },
+          h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")),
+          h("dl", null, row("Place", str(about.label)), row("Search", str(about.query)), row("Coordinates", where)),
+        ),
     };
   },
 
@@ -49,11 +62,21 @@ const sheets = {
     const recording = obj(about.composeRecordingMessage);
     return {
       title: "New message",
-      body: () => h("dl", { class: "sheet-body" }, row("To", phoneNumber(str(draft.phoneNumber) || str(recording.phoneNumber))), row("Text", str(draft.text)), row("Recording", str(recording.type))),
+      body: () =>
+        h(
+          "dl",
+          { class: "sheet-body" },
+          row("To", phoneNumber(str(draft.phoneNumber) || str(recording.phoneNumber))),
+          row("Text", str(draft.text)),
+          row("Recording", str(recording.type)),
+        ),
     };
   },
 
-  file: (_, s) => ({ title: s.label, body: () => h("p", { class: "sheet-body sheet-note" }, "This page does not know the action.") }),
+  file: (_, s) => ({
+    title: s.label,
+    body: () => h("p", { class: "sheet-body sheet-note" }, "This page does not support the action."),
+  }),
 };
 
 function browser(title, size, about) {
@@ -66,9 +89,15 @@ function browser(title, size, about) {
       h(
         "div",
         { class: "sheet-body" },
-        h("div", { class: "address" }, icon("open"), h("bdi", null, hostOf(address) || "not a web address")),
+        h("div", { class: "address" }, icon("open"), h("bdi", null, hostOf(address) || "invalid address")),
         h("p", { class: "sheet-address" }, address),
-        h("p", { class: "sheet-note" }, title === "Browser" ? "The phone leaves the conversation for its browser." : "The page opens here, over the conversation."),
+        h(
+          "p",
+          { class: "sheet-note" },
+          title === "Browser"
+            ? "The phone opens its browser and leaves the conversation."
+            : "The page opens here, over the conversation.",
+        ),
         about.description ? h("p", { class: "sheet-note", dir: "auto" }, str(about.description)) : null,
         open,
       ),
@@ -81,9 +110,19 @@ const places = [
   ["Null Island", 0, 0],
 ];
 
-/** Asks for a location and hands it over. */
+/** The sheet that asks for a location and passes it to send. */
 export function locationSheet(send) {
-  const number = (label, value, limit) => h("input", { class: "field", type: "number", step: "any", min: String(-limit), max: String(limit), required: true, value: String(value), "aria-label": label });
+  const number = (label, value, limit) =>
+    h("input", {
+      class: "field",
+      type: "number",
+      step: "any",
+      min: String(-limit),
+      max: String(limit),
+      required: true,
+      value: String(value),
+      "aria-label": label,
+    });
   const latitude = number("Latitude", places[0][1], 90);
   const longitude = number("Longitude", places[0][2], 180);
   return {
@@ -104,7 +143,12 @@ export function locationSheet(send) {
           "div",
           { class: "places" },
           places.map(([name, lat, long]) =>
-            h("button", { type: "button", class: "chip", onclick: () => ((latitude.value = lat), (longitude.value = long)) }, icon("place"), name),
+            h(
+              "button",
+              { type: "button", class: "chip", onclick: () => ((latitude.value = lat), (longitude.value = long)) },
+              icon("place"),
+              name,
+            ),
           ),
         ),
         h("div", { class: "coordinates" }, latitude, longitude),

@@ -1,19 +1,19 @@
-// What has happened, made of the events of the simulator: conversations, and in
-// them items in the order of arrival. Nothing here knows how it looks.
+// The state of all conversations, computed from the events of the simulator. A
+// conversation has items in the order of arrival. This module renders nothing.
 //
 // An item is one of
-//   agent    a message of the agent
-//   user     something that the user sent or tapped
-//   notice   what has no bubble: a refused message, a change of subscription
+//   agent    a message from the agent
+//   user     a message or a tap from the user
+//   notice   an event without a bubble: a rejected message, a change of subscription
 
 import { list, obj, str } from "./dom.js";
 import { fileNameOf } from "./url.js";
 
-// Assumption: how long a phone shows that somebody types, in milliseconds.
-const typingLasts = 20_000;
+// Assumption: how long a phone shows the typing indicator, in milliseconds.
+const typingTime = 20_000;
 
 export class Store {
-  /** changed is called with the key of a conversation, or null for all of them. */
+  /** Calls changed with the key of a conversation, or null for all. */
   constructor(changed) {
     this.changed = changed;
     this.clear();
@@ -22,8 +22,8 @@ export class Store {
 
   clear() {
     this.conversations = new Map();
-    this.pushes = new Map(); // attempts by the number of the event that is pushed
-    this.owners = new Map(); // keys of conversations by the number of an event
+    this.pushes = new Map(); // attempts by the number of the pushed event
+    this.owners = new Map(); // keys of conversations by event number
     this.serial = 0;
   }
 
@@ -31,7 +31,7 @@ export class Store {
     return !this.offline.has(phone);
   }
 
-  /** Takes over the numbers that behave differently, as /_sim/numbers has them. */
+  /** Sets the numbers with special behavior, in the format of /_sim/numbers. */
   setNumbers(numbers) {
     this.offline = new Set(Object.keys(numbers).filter((phone) => numbers[phone].offline));
     this.changed(null);
@@ -66,14 +66,14 @@ export class Store {
     const key = `${event.phone} ${event.agent_id ?? ""}`;
     let c = this.conversations.get(key);
     if (!c) {
-      c = { key, phone: event.phone, agent: event.agent_id ?? "", items: [], byKey: new Map(), typing: false };
+      c = emptyConversation(event.phone, event.agent_id);
       this.conversations.set(key, c);
     }
     this.owners.set(event.id, key);
     return c;
   }
 
-  /** Adds an item, or returns the one that is there. */
+  /** Returns an item, which is added if it is new. */
   item(c, kind, id, time) {
     const key = `${kind}:${id}`;
     let item = c.byKey.get(key);
@@ -92,10 +92,10 @@ export class Store {
     item.message = event.message;
     item.detail = event.detail;
     item.state = event.message.state;
-    // The answer has the message in the names of the reference, however it was posted.
+    // The response uses the canonical field names; the request may not.
     item.content = obj(obj(event.detail?.response).contentMessage);
     if (!known) {
-      this.absorbRefusals(c, item);
+      this.mergeRejections(c, item);
       c.typing = false;
       item.timeline.push({ at: item.at, label: "Accepted", event: event.id });
     } else if (item.state === "revoked") {
@@ -104,14 +104,14 @@ export class Store {
     this.changed(c.key);
   }
 
-  /** What was refused before a message got through is part of its history. */
-  absorbRefusals(c, item) {
-    const refusal = c.byKey.get(`notice:${item.id}`);
-    if (!refusal) return;
-    item.requests.push(...refusal.requests);
-    item.timeline.push(...refusal.timeline);
-    c.byKey.delete(refusal.key);
-    c.items.splice(c.items.indexOf(refusal), 1);
+  /** Makes rejected attempts part of the history of the message. */
+  mergeRejections(c, item) {
+    const rejected = c.byKey.get(`notice:${item.id}`);
+    if (!rejected) return;
+    item.requests.push(...rejected.requests);
+    item.timeline.push(...rejected.timeline);
+    c.byKey.delete(rejected.key);
+    c.items.splice(c.items.indexOf(rejected), 1);
   }
 
   request(event) {
@@ -123,13 +123,17 @@ export class Store {
     if (!item) {
       if (!create || !event.phone) return;
       item = this.item(c, "notice", event.message_id || `request-${event.id}`, event.time);
-      item.what = "refused";
+      item.what = "rejected";
       item.status = status;
     }
     item.requests.push(event.request);
     if (!create || status !== 200) {
       const what = create ? "Send" : "Revoke";
-      item.timeline.push({ at: new Date(event.time), label: status ? `${what} answered ${status}` : `${what} got no answer`, event: event.id });
+      item.timeline.push({
+        at: new Date(event.time),
+        label: status ? `${what}: status ${status}` : `${what}: no response`,
+        event: event.id,
+      });
     }
     this.changed(c.key);
   }
@@ -162,7 +166,7 @@ export class Store {
     if (event.message_id) this.aboutMessage(event, type);
   }
 
-  /** An event of the platform about a message of the agent. */
+  /** Adds a platform event to the history of an agent message. */
   aboutMessage(event, label) {
     const c = this.conversation(event);
     const item = c.byKey.get(`agent:${event.message_id}`);
@@ -174,21 +178,21 @@ export class Store {
   agentEvent(event) {
     const c = this.conversation(event);
     const type = str(event.payload?.eventType);
-    if (type === "IS_TYPING") this.startTyping(c, Date.parse(event.time) + typingLasts - Date.now());
+    if (type === "IS_TYPING") this.startTyping(c, Date.parse(event.time) + typingTime - Date.now());
     const item = c.byKey.get(`user:${event.message_id}`);
     if (type === "READ" && item) item.seen = true;
     this.changed(c.key);
   }
 
-  /** Shows the agent typing until it writes, or for as long as is left. */
-  startTyping(c, left) {
+  /** Shows the typing indicator until the next message or until the time is over. */
+  startTyping(c, time) {
     clearTimeout(c.timer);
-    c.typing = left > 0;
+    c.typing = time > 0;
     if (!c.typing) return;
     c.timer = setTimeout(() => {
       c.typing = false;
       this.changed(c.key);
-    }, left);
+    }, time);
   }
 
   push(event) {
@@ -199,20 +203,24 @@ export class Store {
     if (key) this.changed(key);
   }
 
-  /** The conversations, the latest first. */
+  /** The conversations, latest first. */
   sorted() {
     const last = (c) => c.items.at(-1)?.serial ?? 0;
     return [...this.conversations.values()].filter((c) => c.items.length > 0).sort((a, b) => last(b) - last(a));
   }
 }
 
-/** How many messages the user has not seen. */
+export function emptyConversation(phone, agent = "") {
+  return { key: `${phone} ${agent}`, phone, agent, items: [], byKey: new Map(), typing: false };
+}
+
+/** The number of unread messages. */
 export const unread = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "delivered"), 0);
 
-/** How many messages wait at the platform. */
+/** The number of messages that the platform has not delivered yet. */
 export const queued = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "queued"), 0);
 
-/** The chips that the phone shows: those of its latest message only. */
+/** The chips on the phone: those of the latest message only. */
 export function chipsOf(c) {
   for (let i = c.items.length - 1; i >= 0; i--) {
     const item = c.items[i];
@@ -225,7 +233,7 @@ export function chipsOf(c) {
   return null;
 }
 
-/** What an item is, in a few words. */
+/** A short description of a message. */
 export function describe(content) {
   const card = obj(content.richCard);
   if (content.text !== undefined) return str(content.text);
@@ -235,12 +243,15 @@ export function describe(content) {
   }
   if (card.carouselCard) {
     const cards = list(obj(card.carouselCard).cardContents);
-    return `${cards.length} cards: ${cards.map((c) => str(c.title)).filter(Boolean).join(", ")}`;
+    return `${cards.length} cards: ${cards
+      .map((c) => str(c.title))
+      .filter(Boolean)
+      .join(", ")}`;
   }
   return fileNameOf(str(obj(content.contentInfo).fileUrl)) || "File";
 }
 
-/** The kind of an agent's content, by name. */
+/** The kind of a message. */
 export function kindOf(content) {
   const card = obj(content.richCard);
   if (content.text !== undefined) return "Text";

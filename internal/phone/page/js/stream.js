@@ -1,6 +1,6 @@
-// The line to the simulator: what it tells, and what it is asked for.
+// The connection to the simulator: requests, and the stream of events.
 
-/** Asks for JSON; an answer that is not 2xx becomes an Error with its words. */
+/** Requests JSON. A response that is not 2xx becomes an Error with its text. */
 export async function ask(path, body, signal) {
   const response = await fetch(path, {
     method: body === undefined ? "GET" : "POST",
@@ -9,25 +9,24 @@ export async function ask(path, body, signal) {
     signal,
   });
   const text = await response.text();
-  let answer = {};
+  let value = {};
   try {
-    answer = JSON.parse(text);
+    value = JSON.parse(text);
   } catch {
-    // The words of a refusal may be plain text.
+    // An error may be plain text.
   }
-  if (!response.ok) throw new Error((answer.error ?? text.trim()) || `the simulator answered ${response.status}`);
-  return answer;
+  if (!response.ok) throw new Error((value.error ?? text.trim()) || `the simulator returned status ${response.status}`);
+  return value;
 }
 
-const pauses = [500, 1000, 2000, 4000];
+const delays = [500, 1000, 2000, 4000];
 
 /**
- * Keeps a stream of events open. start is told the setup whenever the simulator is
- * another one than before, event is told each event once, and state whether the
- * line is up: "connecting", "live" or "lost".
+ * Keeps a stream of events open. It calls start with the setup of every new simulator
+ * process, event once for each event, and state with "connecting", "live" or "lost".
  *
- * EventSource would come back by itself, but after a restart of the simulator
- * it would ask for the events after a number that is not reached yet.
+ * The reconnection of EventSource itself is not enough: after a restart of the simulator
+ * it would request the events after a number that does not exist yet.
  */
 export function follow({ start, event, state }) {
   let boot = "";
@@ -43,7 +42,7 @@ export function follow({ start, event, state }) {
         boot = setup.boot;
       }
     } catch {
-      return again();
+      return retry();
     }
     const source = new EventSource(`/_sim/stream?after=${last}`);
     source.onopen = () => {
@@ -56,13 +55,13 @@ export function follow({ start, event, state }) {
     };
     source.onerror = () => {
       source.close();
-      again();
+      retry();
     };
   };
 
-  const again = () => {
+  const retry = () => {
     state("lost");
-    setTimeout(connect, pauses[Math.min(failures++, pauses.length - 1)]);
+    setTimeout(connect, delays[Math.min(failures++, delays.length - 1)]);
   };
 
   state("connecting");

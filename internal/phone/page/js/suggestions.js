@@ -1,11 +1,11 @@
-// Suggestions: the chips under the latest message and the buttons of cards.
+// Suggestions: the chips below the latest message, and the buttons of cards.
 
 import { h, obj, str } from "./dom.js";
 import { icon } from "./icons.js";
 import { phoneNumber } from "./format.js";
 import { hostOf } from "./url.js";
 
-/** Reads a suggestion: its kind, its label, and what it is about. */
+/** Parses a suggestion: its kind, label, hint and action. */
 export function read(suggestion) {
   const s = obj(suggestion);
   if (s.reply) return { kind: "reply", label: str(obj(s.reply).text), hint: "", about: {} };
@@ -37,25 +37,33 @@ const names = {
   open: "Open",
   webview: "Open in the app",
   dial: "Dial",
-  place: "Show on the map",
-  calendar: "Add to the calendar",
-  share: "Share a location",
-  compose: "Write",
+  place: "Show on map",
+  calendar: "Add to calendar",
+  share: "Share location",
+  compose: "Compose",
 };
 
 function button(className, suggestion, tap) {
   const s = read(suggestion);
   return h(
     "button",
-    { type: "button", class: className, title: [names[s.kind], s.hint].filter(Boolean).join(": "), data: { kind: s.kind }, onclick: () => tap(s) },
+    {
+      type: "button",
+      class: className,
+      title: [names[s.kind], s.hint].filter(Boolean).join(": "),
+      data: { kind: s.kind },
+      onclick: () => tap(s),
+    },
     icon(s.kind),
     h("span", { class: "label", dir: "auto" }, s.label),
-    // Google Messages names the host that an action opens.
-    className === "card-button" && s.hint && (s.kind === "open" || s.kind === "webview") ? h("span", { class: "hint", "aria-hidden": "true" }, s.hint) : null,
+    // Google Messages shows the host that an action opens.
+    className === "card-button" && s.hint && (s.kind === "open" || s.kind === "webview")
+      ? h("span", { class: "hint", "aria-hidden": "true" }, s.hint)
+      : null,
   );
 }
 
-/** The chips of a message; tap is called with the pointer and the suggestion read. */
+/** The chips of a message. A tap calls tap with the pointer and the parsed suggestion. */
 export function chips(suggestions, tap) {
   return suggestions.map((s, i) => button("chip", s, (about) => tap(`/contentMessage/suggestions/${i}`, about)));
 }

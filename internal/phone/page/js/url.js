@@ -1,9 +1,9 @@
-// The only places where an address from a message gets into the page.
+// The only functions that put an address of a message into the page.
 
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
-/** The address as a URL if it is one of the web, or null. */
+/** The address as a URL, or null if it is not HTTP or HTTPS. */
 export function webURL(text) {
   if (typeof text !== "string" || !/^https?:\/\//i.test(text)) return null;
   try {
@@ -14,12 +14,12 @@ export function webURL(text) {
   }
 }
 
-/** What people recognize an address by: its host. */
+/** The host of an address, without www. */
 export function hostOf(text) {
   return webURL(text)?.host.replace(/^www\./, "") ?? "";
 }
 
-/** The last part of the path of an address, readable. */
+/** The decoded last segment of the path of an address. */
 export function fileNameOf(text) {
   const last = webURL(text)?.pathname.split("/").pop() ?? "";
   try {
@@ -29,7 +29,7 @@ export function fileNameOf(text) {
   }
 }
 
-/** A link that leaves the page, or plain text if the address is not one of the web. */
+/** A link that opens a new tab, or plain text if the address is not HTTP or HTTPS. */
 export function link(address, label, props) {
   const url = webURL(address);
   if (!url) return h("span", props, label);
@@ -39,8 +39,8 @@ export function link(address, label, props) {
 }
 
 /**
- * An image of this origin, or of another if the user has allowed that. fallback
- * makes what stands in its place if it cannot be had.
+ * An image from this origin, or from others if the user allowed them. fallback returns
+ * the element that replaces an image that does not load.
  */
 export function image(address, alt, fallback) {
   const img = h("img", { alt, loading: "lazy", decoding: "async", referrerpolicy: "no-referrer", draggable: "false" });
@@ -51,13 +51,13 @@ export function image(address, alt, fallback) {
 
 const address = /\bhttps?:\/\/[^\s<>"'\u0000-\u001f]+/gi;
 
-/** The text with its web addresses as links. */
+/** The text with its HTTP addresses as links. */
 export function linkify(text) {
   const parts = [];
   let at = 0;
   for (const match of text.matchAll(address)) {
-    // What ends a sentence does not belong to the address, and a bracket
-    // only if it was opened in it.
+    // Punctuation at the end is not part of the address, and a closing bracket is only
+    // if the address contains the opening one.
     let found = match[0].replace(/[.,;:!?\u2026\u201d\u2019*_~]+$/, "");
     while (/[)\]]$/.test(found) && !balanced(found)) found = found.slice(0, -1).replace(/[.,;:!?]+$/, "");
     if (!webURL(found)) continue;
@@ -73,7 +73,7 @@ function balanced(text) {
   return count("(") >= count(")") && count("[") >= count("]");
 }
 
-/** A link with the sign for leaving the page. */
+/** A link with the icon for external links. */
 export function outLink(addr, label) {
   return link(addr, h("span", { class: "out" }, label, icon("out")));
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
-// contrasts finds texts that are hard to read: {text, ratio}. Colors are turned into
-// numbers by painting with them.
+// contrasts returns texts with too little contrast, with their ratios. It converts
+// colors to numbers with a canvas.
 const contrasts = `(() => {
 	const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
 	const rgb = (color) => {
@@ -56,7 +56,7 @@ const contrasts = `(() => {
 	return [...new Set(bad)];
 })()`
 
-// TestContrast measures all texts on the page, light and dark.
+// TestContrast measures the contrast of all texts, light and dark.
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
@@ -67,22 +67,22 @@ func TestContrast(t *testing.T) {
 			look := func(what string) {
 				t.Helper()
 				for _, bad := range eval[[]string](g, contrasts) {
-					t.Errorf("%s: contrast below what can be read: %s", what, bad)
+					t.Errorf("%s: not enough contrast: %s", what, bad)
 				}
 			}
 			look("empty")
 			for _, e := range examples(t) {
-				if e.Name != "faults" {
+				if e.Name != "errors" {
 					g.post(string(e.Payload))
 				}
 			}
-			g.post(`{"to": "+12025550104", "text": "nobody"}`)
-			g.click(`[data-phone="` + someone + `"]`)
+			g.post(`{"to": "+12025550104", "text": "unreachable"}`)
+			g.click(`[data-phone="` + phoneNumber + `"]`)
 			g.shows(".bubble", "Boarding")
 			look("conversation")
-			g.click(`[data-example="faults"]`)
-			g.shows(".faults", "titel")
-			look("faults")
+			g.click(`[data-example="errors"]`)
+			g.shows(".problems", "titel")
+			look("errors")
 			g.click(`[data-example="card"]`)
 			g.shows(".preview", "Your ferry")
 			look("preview")
@@ -102,13 +102,12 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-// TestNames asks the browser how it tells the page to those who cannot see it: all
-// that can be operated must have a name.
-func TestNames(t *testing.T) {
+// TestAccessibleNames checks that every control has a name for screen readers.
+func TestAccessibleNames(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	for _, e := range examples(t) {
-		if e.Name != "faults" && e.Name != "offline" {
+		if e.Name != "errors" && e.Name != "offline" {
 			g.post(string(e.Payload))
 		}
 	}
@@ -136,17 +135,17 @@ func TestNames(t *testing.T) {
 	}
 	for role, least := range map[string]int{"button": 40, "link": 3, "textbox": 2, "tab": 2} {
 		if operable[role] < least {
-			t.Errorf("%d of role %s were found, want at least %d: is this the page?", operable[role], role, least)
+			t.Errorf("%d elements of role %s, want at least %d", operable[role], role, least)
 		}
 	}
 }
 
-// TestKeyboard goes through the page with the tabulator key: it reaches what there is
-// to be done, in an order that makes sense, and one sees where it is.
+// TestKeyboard tabs through the page: every control is reachable, in a logical order and
+// with a visible focus.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.post(`{"to": "` + someone + `", "title": "Ferry", "text": "https://harborline.example", "buttons": ["Change"], "chips": ["Fine"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "title": "Ferry", "text": "https://harborline.example", "buttons": ["Change"], "chips": ["Fine"]}`)
 	g.shows(".chip", "Fine")
 	want := []string{".skip", "#images", ".chat", ".menu-button", ".card-description a", ".card-button", ".meta", ".chip", ".typed", ".send", "#tab-compose", ".example", ".editor-text", "#curl", "#send"}
 	var seen []string
@@ -158,7 +157,7 @@ func TestKeyboard(t *testing.T) {
 			return ["`+strings.Join(want, `", "`)+`", ".rail-row"].find((x) => e.matches(x)) + (shown ? "" : " without a ring");
 		})()`)
 		if strings.HasSuffix(at, "without a ring") {
-			t.Errorf("the focus cannot be seen on %s", at)
+			t.Errorf("no visible focus on %s", at)
 		}
 		if at != "undefined" && (len(seen) == 0 || seen[len(seen)-1] != at) {
 			seen = append(seen, at)
@@ -168,7 +167,7 @@ func TestKeyboard(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(seen); got != fmt.Sprint(want) {
-		t.Errorf("the tabulator goes\n%v, want\n%v", got, want)
+		t.Errorf("the tab order is\n%v, want\n%v", got, want)
 	}
 	g.do(chromedp.Focus(chromedp.CSS("#tab-compose")), chromedp.KeyEvent(kb.ArrowRight))
 	g.shows("#inspect", "Card")
@@ -179,32 +178,32 @@ func TestKeyboard(t *testing.T) {
 	g.clean()
 }
 
-// TestMotion moves nothing for those who asked for that.
-func TestMotion(t *testing.T) {
+// TestReducedMotion checks that reduced motion stops all animations.
+func TestReducedMotion(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.scheme("light") // asks for reduced motion as well
-	g.post(`{"to": "` + someone + `", "text": "x", "buttons": ["Call|tel:+12025550199"]}`)
+	g.scheme("light") // also sets reduced motion
+	g.post(`{"to": "` + phoneNumber + `", "text": "x", "buttons": ["Call|tel:+12025550199"]}`)
 	g.click(".chip")
 	g.wait(`document.querySelector(".sheet")`)
 	if n := eval[int](g, `document.getAnimations().length`); n != 0 {
-		t.Errorf("%d animations run, want none", n)
+		t.Errorf("%d animations run, want 0", n)
 	}
 }
 
-// TestNarrow holds the page to the width of a small phone, whatever is in a message.
+// TestNarrow checks that the page fits on a small phone, even with very long words.
 func TestNarrow(t *testing.T) {
 	t.Parallel()
-	g := serve(t, phone.Options{}).open(360, 740)
+	g := serve(t, phone.Options{}).open(320, 640)
 	fits := func(what string) {
 		t.Helper()
-		if got := eval[int](g, `document.scrollingElement.scrollWidth`); got > 360 {
-			t.Errorf("%s: the page is %d wide, want at most 360", what, got)
+		if got := eval[int](g, `document.scrollingElement.scrollWidth`); got > 320 {
+			t.Errorf("%s: the page is %d wide, want at most 320", what, got)
 		}
 	}
 	long := strings.Repeat("Donaudampfschifffahrtsgesellschaft", 8)
-	g.post(`{"to": "` + someone + `", "text": "` + long + ` https://harborline.example/` + long + `"}`)
-	g.post(`{"to": "` + someone + `", "title": "` + long[:180] + `", "text": "` + long + `", "image": "https://harborline.example/` + long + `.png", "buttons": ["WWWWWWWWWWWWWWWWWWWWWWWWW|https://` + long[:60] + `.example"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "` + long + ` https://harborline.example/` + long + `"}`)
+	g.post(`{"to": "` + phoneNumber + `", "title": "` + long[:180] + `", "text": "` + long + `", "image": "https://harborline.example/` + long + `.png", "buttons": ["WWWWWWWWWWWWWWWWWWWWWWWWW|https://` + long[:60] + `.example"]}`)
 	for _, e := range examples(t) {
 		if strings.HasPrefix(e.Name, "carousel") {
 			g.post(string(e.Payload))
@@ -213,11 +212,11 @@ func TestNarrow(t *testing.T) {
 	g.wait(`document.querySelectorAll(".row-agent").length === 4`)
 	fits("phone")
 	if cut := eval[[]string](g, `[...document.querySelectorAll(".bubble, .card-text")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)`); len(cut) > 0 {
-		t.Errorf("texts are wider than what they are in: %q", cut)
+		t.Errorf("texts are wider than their containers: %q", cut)
 	}
 	g.click(`.views [data-view=compose]`)
-	g.click(`[data-example=faults]`)
-	g.shows(".faults", "titel")
+	g.click(`[data-example=errors]`)
+	g.shows(".problems", "titel")
 	fits("compose")
 	g.click(`.views [data-view=inspect]`)
 	g.shows("#inspect", "Carousel")
@@ -228,8 +227,8 @@ func TestNarrow(t *testing.T) {
 	g.clean()
 }
 
-// TestThousand holds a long conversation. How long it takes is told, not judged.
-func TestThousand(t *testing.T) {
+// TestLongConversation shows a thousand messages. It logs the times without checking them.
+func TestLongConversation(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{})
 	for i := range 1000 {
@@ -238,7 +237,7 @@ func TestThousand(t *testing.T) {
 	start := time.Now()
 	g.open(1440, 900)
 	g.wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 1000`)
-	t.Logf("1,000 messages were shown and read %v after the page was asked for", time.Since(start))
+	t.Logf("1,000 messages were shown and read %v after the page was opened", time.Since(start))
 	if !eval[bool](g, `[...document.querySelectorAll(".row")].at(-1).getBoundingClientRect().bottom <= innerHeight`) {
 		t.Error("the latest message is not in view")
 	}

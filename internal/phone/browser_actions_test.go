@@ -17,8 +17,8 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestChips taps a reply: the event is pushed as the platform would push it, and the
-// chips are gone, while the buttons of cards stay.
+// TestChips taps a reply: the event is pushed like the platform pushes it, and the
+// chips disappear. The buttons of cards stay.
 func TestChips(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
@@ -27,7 +27,7 @@ func TestChips(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.open(1440, 900)
-	g.post(`{"to": "` + someone + `", "title": "Ferry", "text": "At 09:40", "buttons": ["Change|=CHANGE"], "chips": ["Fine|=OK_1", "Help|tel:+12025550199"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "title": "Ferry", "text": "At 09:40", "buttons": ["Change|=CHANGE"], "chips": ["Fine|=OK_1", "Help|tel:+12025550199"]}`)
 	g.shows(".chips .chip", "Fine")
 	g.click(".chips .chip")
 	g.shows(".row-user .bubble", "Fine")
@@ -41,13 +41,13 @@ func TestChips(t *testing.T) {
 	g.shows("#inspect", `"postbackData": "OK_1"`)
 	g.shows("#inspect .pushed", "200")
 
-	// The button of the card is still there to be tapped.
+	// The button of the card still works.
 	g.click(".card-button")
 	g.wait(`document.querySelectorAll(".row-user").length === 2`)
 	g.clean()
 }
 
-// TestActions taps every kind of action, and sees what the phone would do.
+// TestActions taps every kind of action and checks its sheet.
 func TestActions(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -96,11 +96,11 @@ func TestActions(t *testing.T) {
 	g.clean()
 }
 
-// TestTyping writes to the agent with the keyboard alone.
+// TestTyping sends a message to the agent with the keyboard.
 func TestTyping(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.post(`{"to": "` + someone + `", "text": "Which pier?", "buttons": ["Pier 2"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Which pier?", "buttons": ["Pier 2"]}`)
 	g.shows(".chip", "Pier 2")
 	g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
 	g.shows(".row-user .bubble", "Not sure")
@@ -109,30 +109,30 @@ func TestTyping(t *testing.T) {
 	g.clean()
 }
 
-// TestPushFails says so when the webhook does not take an event.
-func TestPushFails(t *testing.T) {
+// TestPushRetry shows failed attempts to push an event.
+func TestPushRetry(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	g := serve(t, phone.Options{Webhook: hook.url})
 	if err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
-	hook.refuse.Store(true)
+	hook.fail.Store(true)
 	g.open(1440, 900)
-	g.post(`{"to": "` + someone + `", "text": "x", "buttons": ["Yes"]}`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "x", "buttons": ["Yes"]}`)
 	g.click(".chip")
 	g.shows(".row-user .meta", "webhook 500")
 	g.click(".row-user .meta")
 	g.shows("#inspect .pushed[data-tone=bad]", "500")
-	hook.refuse.Store(false) // the platform tries again by itself
+	hook.fail.Store(false) // the platform retries
 	g.shows(".row-user .meta", "webhook 200, ")
 	g.shows("#inspect .pushed[data-tone=good]", "200")
 }
 
-// hook is a webhook that remembers what is pushed to it.
+// hook is a webhook that records the pushed events.
 type hook struct {
-	url    string
-	refuse atomic.Bool
+	url  string
+	fail atomic.Bool
 
 	mu       sync.Mutex
 	payloads []map[string]any
@@ -154,7 +154,7 @@ func newHook(t *testing.T) *hook {
 			io.WriteString(w, body.Secret)
 			return
 		}
-		if h.refuse.Load() {
+		if h.fail.Load() {
 			http.Error(w, "not now", http.StatusInternalServerError)
 			return
 		}
@@ -182,6 +182,6 @@ func (h *hook) find(t *testing.T, member string) any {
 			return p[member]
 		}
 	}
-	t.Fatalf("nothing with %s was pushed: %v", member, h.payloads)
+	t.Fatalf("no pushed event has %s: %v", member, h.payloads)
 	return nil
 }
