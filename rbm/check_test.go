@@ -12,7 +12,7 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// ignoreDetail leaves the numbers in.
+// ignoreDetail compares violations without their details.
 var ignoreDetail = cmpopts.IgnoreFields(rbm.Violation{}, "Detail")
 
 func text(length int) string { return strings.Repeat("ä", length) }
@@ -46,8 +46,8 @@ func withCarousel(width, cardContents string) string {
 	return `{"contentMessage":{"richCard":{"carouselCard":{"cardWidth":"` + width + `","cardContents":` + cardContents + `}}}}`
 }
 
-// Every kind of body that the platform refuses, alone.
-func TestCheckRefuses(t *testing.T) {
+// TestCheckAgentMessage_invalid checks messages that each break one rule.
+func TestCheckAgentMessage_invalid(t *testing.T) {
 	t.Parallel()
 	type violations = []rbm.Violation
 	one := func(pointer string, rule rbm.Rule) violations { return violations{{Pointer: pointer, Rule: rule}} }
@@ -67,7 +67,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"no label of an action", withSuggestion(`{"action":{"shareLocationAction":{}}}`), one(first+"/action/text", rbm.RuleRequired)},
 		{"reply and action", withSuggestion(`{"reply":{"text":"A"},"action":{"text":"A","shareLocationAction":{}}}`), one(first+"/action", rbm.RuleUnion)},
 		{"neither reply nor action", withSuggestion(`{}`), one(first, rbm.RuleRequired)},
-		{"action without a deed", withSuggestion(`{"action":{"text":"A"}}`), one(first+"/action", rbm.RuleRequired)},
+		{"action without a member", withSuggestion(`{"action":{"text":"A"}}`), one(first+"/action", rbm.RuleRequired)},
 		{"two actions", withAction(`"shareLocationAction":{},"dialAction":{"phoneNumber":"1"}`), one(first+"/action/dialAction", rbm.RuleUnion)},
 		{"ttl and expireTime", `{"contentMessage":{"text":"Hi"},"ttl":"10s","expireTime":"2027-01-02T00:00:00Z"}`, one("/expireTime", rbm.RuleUnion)},
 		{"ttl without unit", `{"contentMessage":{"text":"Hi"},"ttl":"10"}`, one("/ttl", rbm.RuleFormat)},
@@ -75,7 +75,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"negative ttl", `{"contentMessage":{"text":"Hi"},"ttl":"-5s"}`, one("/ttl", rbm.RuleRange)},
 		{"long ttl", `{"contentMessage":{"text":"Hi"},"ttl":"1296000.000000001s"}`, violations{{"/ttl", rbm.RuleRange, 1296000, 1296000, ""}}},
 		{"very long ttl", `{"contentMessage":{"text":"Hi"},"ttl":"999999999999s"}`, violations{{"/ttl", rbm.RuleRange, 1296000, 9223372036, ""}}},
-		{"expireTime is no time", `{"contentMessage":{"text":"Hi"},"expireTime":"soon"}`, one("/expireTime", rbm.RuleFormat)},
+		{"invalid expireTime", `{"contentMessage":{"text":"Hi"},"expireTime":"soon"}`, one("/expireTime", rbm.RuleFormat)},
 		{"expireTime now", `{"contentMessage":{"text":"Hi"},"expireTime":"2027-01-01T12:00:00Z"}`, one("/expireTime", rbm.RuleRange)},
 		{"expireTime far ahead", `{"contentMessage":{"text":"Hi"},"expireTime":"2027-01-16T12:00:01Z"}`, violations{{"/expireTime", rbm.RuleRange, 1296000, 1296001, ""}}},
 		{"traffic type", `{"contentMessage":{"text":"Hi"},"messageTrafficType":"SERVICE_REQUEST"}`, one("/messageTrafficType", rbm.RuleEnum)},
@@ -91,7 +91,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"no card content", `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL"}}}}`, one(card, rbm.RuleRequired)},
 		{"no card", `{"contentMessage":{"richCard":{}}}`, one(content+"/richCard", rbm.RuleRequired)},
 		{"suggestions only", withCard(`{"suggestions":[` + reply + `]}`), one(card, rbm.RuleRequired)},
-		{"media only, beside nothing", strings.Replace(withCard(`{"media":`+picture+`}`), "VERTICAL", "HORIZONTAL", 1), one(card, rbm.RuleOnlyMedia)},
+		{"horizontal card of media only", strings.Replace(withCard(`{"media":`+picture+`}`), "VERTICAL", "HORIZONTAL", 1), one(card, rbm.RuleOnlyMedia)},
 		{"media with two sources", withCard(`{"media":{"fileName":"files/a","contentInfo":{"fileUrl":"https://a.example/"}}}`), one(card+"/media/contentInfo", rbm.RuleUnion)},
 		{"media without a source", withCard(`{"media":{"height":"SHORT"}}`), one(card+"/media", rbm.RuleRequired)},
 		{"media height", withCard(`{"media":{"height":"HUGE","contentInfo":{"fileUrl":"https://a.example/"}}}`), one(card+"/media/height", rbm.RuleEnum)},
@@ -104,7 +104,7 @@ func TestCheckRefuses(t *testing.T) {
 		{"link without a scheme", withAction(`"openUrlAction":{"url":"www.a.example"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
 		{"link without a host", withAction(`"openUrlAction":{"url":"https:///a"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
 		{"link with only a port", withAction(`"openUrlAction":{"url":"https://:443/"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
-		{"link with a blank", withAction(`"openUrlAction":{"url":"https://a.example/b c"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
+		{"link with a space", withAction(`"openUrlAction":{"url":"https://a.example/b c"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
 		{"unfilled template", withAction(`"openUrlAction":{"url":"https://a.example/{{id}}"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
 		{"broken percent-encoding", withAction(`"openUrlAction":{"url":"https://a.example/%zz"}`), one(first+"/action/openUrlAction/url", rbm.RuleFormat)},
 		{"long link", withAction(`"openUrlAction":{"url":"https://a.example/` + strings.Repeat("a", 2031) + `"}`), violations{{first + "/action/openUrlAction/url", rbm.RuleTooLong, 2048, 2049, ""}}},
@@ -114,19 +114,19 @@ func TestCheckRefuses(t *testing.T) {
 		{"relative fallback", withAction(`"fallbackUrl":"/contact","shareLocationAction":{}`), one(first+"/action/fallbackUrl", rbm.RuleFormat)},
 		{"long fallback", withAction(`"fallbackUrl":"tel:` + strings.Repeat("1", 2045) + `","shareLocationAction":{}`), violations{{first + "/action/fallbackUrl", rbm.RuleTooLong, 2048, 2049, ""}}},
 		{"dial with hyphens", withAction(`"dialAction":{"phoneNumber":"202-555-0123"}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleFormat)},
-		{"dial with blanks", withAction(`"dialAction":{"phoneNumber":"+1 2025550123"}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleFormat)},
+		{"dial with spaces", withAction(`"dialAction":{"phoneNumber":"+1 2025550123"}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleFormat)},
 		{"dial with letters", withAction(`"dialAction":{"phoneNumber":"1800FLOWERS"}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleFormat)},
-		{"dial nobody", withAction(`"dialAction":{}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleRequired)},
+		{"dial without a number", withAction(`"dialAction":{}`), one(first+"/action/dialAction/phoneNumber", rbm.RuleRequired)},
 		{"latitude", withAction(`"viewLocationAction":{"latLong":{"latitude":91,"longitude":0}}`), violations{{first + "/action/viewLocationAction/latLong/latitude", rbm.RuleRange, 90, 0, ""}}},
 		{"longitude", withAction(`"viewLocationAction":{"latLong":{"latitude":0,"longitude":"-180.01"}}`), violations{{first + "/action/viewLocationAction/latLong/longitude", rbm.RuleRange, 180, 0, ""}}},
-		{"endless latitude", withAction(`"viewLocationAction":{"latLong":{"latitude":1e999,"longitude":0}}`), violations{{first + "/action/viewLocationAction/latLong/latitude", rbm.RuleRange, 90, 0, ""}}},
-		{"no place", withAction(`"viewLocationAction":{"label":"Here"}`), one(first+"/action/viewLocationAction", rbm.RuleRequired)},
+		{"infinite latitude", withAction(`"viewLocationAction":{"latLong":{"latitude":1e999,"longitude":0}}`), violations{{first + "/action/viewLocationAction/latLong/latitude", rbm.RuleRange, 90, 0, ""}}},
+		{"location without a place", withAction(`"viewLocationAction":{"label":"Here"}`), one(first+"/action/viewLocationAction", rbm.RuleRequired)},
 		{"event without title", withAction(`"createCalendarEventAction":{"startTime":"2027-01-01T00:00:00Z","endTime":"2027-01-01T00:00:00Z"}`), one(first+"/action/createCalendarEventAction/title", rbm.RuleRequired)},
 		{"event without times", withAction(`"createCalendarEventAction":{"title":"A"}`), violations{
 			{Pointer: first + "/action/createCalendarEventAction/startTime", Rule: rbm.RuleRequired},
 			{Pointer: first + "/action/createCalendarEventAction/endTime", Rule: rbm.RuleRequired},
 		}},
-		{"event that ends first", withAction(`"createCalendarEventAction":{"title":"A","startTime":"2027-01-01T00:00:01Z","endTime":"2027-01-01T00:00:00Z"}`), one(first+"/action/createCalendarEventAction/endTime", rbm.RuleRange)},
+		{"event that ends before it starts", withAction(`"createCalendarEventAction":{"title":"A","startTime":"2027-01-01T00:00:01Z","endTime":"2027-01-01T00:00:00Z"}`), one(first+"/action/createCalendarEventAction/endTime", rbm.RuleRange)},
 		{"long event", withAction(`"createCalendarEventAction":{"title":"` + text(101) + `","description":"` + text(501) + `","startTime":"2027-01-01T00:00:00Z","endTime":"2027-01-01T00:00:00Z"}`), violations{
 			{first + "/action/createCalendarEventAction/title", rbm.RuleTooLong, 100, 101, ""},
 			{first + "/action/createCalendarEventAction/description", rbm.RuleTooLong, 500, 501, ""},
@@ -135,11 +135,11 @@ func TestCheckRefuses(t *testing.T) {
 		{"long postback of an action", withSuggestion(`{"action":{"text":"A","postbackData":"` + text(2049) + `","shareLocationAction":{}}}`), violations{{first + "/action/postbackData", rbm.RuleTooLong, 2048, 2049, ""}}},
 		{"both kinds of cards", `{"contentMessage":{"richCard":{"standaloneCard":{"cardOrientation":"VERTICAL","cardContent":{"title":"A"}},"carouselCard":{}}}}`, one(content+"/richCard/carouselCard", rbm.RuleUnion)},
 		{"empty compose action", withAction(`"composeAction":{}`), one(first+"/action/composeAction", rbm.RuleRequired)},
-		{"compose a text to nobody", withAction(`"composeAction":{"composeTextMessage":{}}`), violations{
+		{"compose a text without a number", withAction(`"composeAction":{"composeTextMessage":{}}`), violations{
 			{Pointer: first + "/action/composeAction/composeTextMessage/phoneNumber", Rule: rbm.RuleRequired},
 			{Pointer: first + "/action/composeAction/composeTextMessage/text", Rule: rbm.RuleRequired},
 		}},
-		{"compose a recording of nothing", withAction(`"composeAction":{"composeRecordingMessage":{"phoneNumber":"1"}}`), one(first+"/action/composeAction/composeRecordingMessage/type", rbm.RuleRequired)},
+		{"compose a recording without a type", withAction(`"composeAction":{"composeRecordingMessage":{"phoneNumber":"1"}}`), one(first+"/action/composeAction/composeRecordingMessage/type", rbm.RuleRequired)},
 		{"file without a URL", `{"contentMessage":{"contentInfo":{"thumbnailUrl":"https://a.example/"}}}`, one(content+"/contentInfo/fileUrl", rbm.RuleRequired)},
 		{"file in the file system", `{"contentMessage":{"contentInfo":{"fileUrl":"file:///etc/passwd","thumbnailUrl":"a.png"}}}`, violations{
 			{Pointer: content + "/contentInfo/fileUrl", Rule: rbm.RuleFormat},
@@ -149,8 +149,8 @@ func TestCheckRefuses(t *testing.T) {
 			{Pointer: content + "/uploadedRbmFile/fileName", Rule: rbm.RuleRequired},
 			{Pointer: content + "/uploadedRbmFile/thumbnailName", Rule: rbm.RuleFormat},
 		}},
-		{"name of no upload", `{"contentMessage":{"fileName":"files/"}}`, one(content+"/fileName", rbm.RuleFormat)},
-		{"name of a path", `{"contentMessage":{"fileName":"files/a/b"}}`, one(content+"/fileName", rbm.RuleFormat)},
+		{"file name without an ID", `{"contentMessage":{"fileName":"files/"}}`, one(content+"/fileName", rbm.RuleFormat)},
+		{"file name with a path", `{"contentMessage":{"fileName":"files/a/b"}}`, one(content+"/fileName", rbm.RuleFormat)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -163,8 +163,8 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
-// What is just allowed.
-func TestCheckAccepts(t *testing.T) {
+// TestCheckAgentMessage_limits checks messages at the limits.
+func TestCheckAgentMessage_limits(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, in string }{
 		{"longest text", `{"contentMessage":{"text":"` + text(3072) + `","suggestions":` + list(11, reply) + `}}`},
@@ -198,8 +198,8 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
-// What only a Go value can be, because the parser refuses it before.
-func TestCheckGoValues(t *testing.T) {
+// TestCheck checks Go values that cannot come from the parser.
+func TestCheck(t *testing.T) {
 	t.Parallel()
 	type violations = []rbm.Violation
 	hi := func() *rbm.AgentMessage {
@@ -261,7 +261,7 @@ func TestCheckGoValues(t *testing.T) {
 			{Pointer: "/totalPayloadSizeBytes", Rule: rbm.RuleReadOnly},
 			{Pointer: "/carrier", Rule: rbm.RuleReadOnly},
 		}},
-		{"latitude that is no number", action(rbm.SuggestedAction{Text: "A", ViewLocationAction: &rbm.ViewLocationAction{LatLong: &rbm.LatLng{Latitude: math.NaN()}}}), violations{
+		{"latitude that is not a number", action(rbm.SuggestedAction{Text: "A", ViewLocationAction: &rbm.ViewLocationAction{LatLong: &rbm.LatLng{Latitude: math.NaN()}}}), violations{
 			{first + "/action/viewLocationAction/latLong/latitude", rbm.RuleRange, 90, 0, ""},
 		}},
 		{"reply and action", &rbm.AgentMessage{ContentMessage: &rbm.AgentContentMessage{Text: "Hi", Suggestions: []rbm.Suggestion{
@@ -279,7 +279,7 @@ func TestCheckGoValues(t *testing.T) {
 			{Pointer: first + "/action/createCalendarEventAction/startTime", Rule: rbm.RuleFormat},
 			{Pointer: first + "/action/createCalendarEventAction/endTime", Rule: rbm.RuleFormat},
 		}},
-		{"just 250 KB", full, nil},
+		{"exactly 250 KB", full, nil},
 		{"more than 250 KB", big, violations{{"", rbm.RuleTooLong, 250_000, len(size), ""}}},
 	}
 	for _, test := range tests {
@@ -292,8 +292,9 @@ func TestCheckGoValues(t *testing.T) {
 	}
 }
 
-// Details are shown to whoever sent the message, so they must not quote it.
-func TestViolationsQuoteNothing(t *testing.T) {
+// TestViolation_private checks that no detail quotes the message, because details are
+// logged.
+func TestViolation_private(t *testing.T) {
 	t.Parallel()
 	const in = `{"contentMessage":{"text":"SECRET","fileName":"SECRET","suggestions":[
 		{"reply":{"text":"SECRETSECRETSECRETSECRETSECRET"},"action":{"openUrlAction":{"url":"SECRET:x","application":"SECRET"},"dialAction":{"phoneNumber":"SECRET"}}},

@@ -107,8 +107,8 @@ type Attempt struct {
 	// connection broke. An earlier copy may have arrived, even if the last one failed.
 	Resent bool
 
-	// Unsent reports that the request was never sent, because there was no token or
-	// no connection. It cannot have arrived.
+	// Unsent reports that the request was never sent, because the token or the
+	// connection failed. It cannot have arrived.
 	Unsent bool
 }
 

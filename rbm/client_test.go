@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	agentID   = "harbour_k3x9a1bc_agent"
+	agentID   = "harborline_k3x9a1bc_agent"
 	phone     = "+12025550123"
 	messageID = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
 )
@@ -29,14 +29,14 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func answer(status int, header http.Header, body string) *http.Response {
+func response(status int, header http.Header, body string) *http.Response {
 	if header == nil {
 		header = http.Header{}
 	}
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body))}
 }
 
-// newClient returns a client of the agent of these tests that is quick to repeat.
+// newClient returns a client for agentID that retries without a noticeable pause.
 func newClient(t testing.TB, c rbm.Config) *rbm.Client {
 	t.Helper()
 	if c.AgentID == "" {
@@ -62,12 +62,12 @@ func serve(t *testing.T, c rbm.Config, h http.HandlerFunc) *rbm.Client {
 	return newClient(t, c)
 }
 
-func reply200(w http.ResponseWriter, body string) {
+func respond200(w http.ResponseWriter, body string) {
 	w.Header().Set("Content-Type", "application/json")
 	io.WriteString(w, body)
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNew_invalidConfig(t *testing.T) {
 	t.Parallel()
 	jar, _ := cookiejar.New(nil)
 	tests := []struct {
@@ -124,7 +124,8 @@ func TestMessageURL(t *testing.T) {
 
 func TestMessageID(t *testing.T) {
 	t.Parallel()
-	// The first line must hold for ever: computed anew, a message would arrive twice.
+	// This ID must never change: a message that is sent again after an update would
+	// arrive twice.
 	const want = "83735189-cb2b-5633-bf05-f11b523c2d3a"
 	got := rbm.MessageID("harbour_k3x9a1bc_agent", "+12025550123", "order-1042-shipped")
 	if got != want {
@@ -139,7 +140,7 @@ func TestMessageID(t *testing.T) {
 		rbm.MessageID("harbour_k3x9a1bc_agent", "+12025550123", "order-1043-shipped"),
 	} {
 		if other == got {
-			t.Errorf("MessageID gives %s for other arguments too", got)
+			t.Errorf("MessageID = %s for other arguments too", got)
 		}
 	}
 }
@@ -158,9 +159,9 @@ func TestSendMessage(t *testing.T) {
 			r.Header.Get("Content-Type"), r.UserAgent(), string(body),
 		})
 		if _, sent := r.Header["Idempotency-Key"]; sent {
-			t.Error("the mark for net/http travelled as a header")
+			t.Error("the Idempotency-Key for net/http was sent as a header")
 		}
-		reply200(w, `{"name":"phones/+12025550123/agentMessages/1","sendTime":"2026-11-20T09:15:03.464Z",
+		respond200(w, `{"name":"phones/+12025550123/agentMessages/1","sendTime":"2026-11-20T09:15:03.464Z",
 			"expireTime":"2026-11-21T09:15:03Z","ttl":"86400s","contentMessage":{"text":"Hello & welcome"},
 			"richMessageClassification":{"classificationType":"NEW_KIND","segmentCount":2},"totalPayloadSizeBytes":"204331","carrier":"c","novelty":[1]}`)
 	})
@@ -193,7 +194,7 @@ func TestSendMessage_checks(t *testing.T) {
 	requests := 0
 	handler := func(w http.ResponseWriter, _ *http.Request) {
 		requests++
-		reply200(w, accepted)
+		respond200(w, accepted)
 	}
 	broken := rbm.Text("", rbm.Reply("A label that is longer than allowed"))
 	_, err := serve(t, rbm.Config{}, handler).SendMessage(t.Context(), phone, messageID, broken)
@@ -218,7 +219,7 @@ func TestSendMessage_checks(t *testing.T) {
 	}
 }
 
-func TestArgumentsAreCheckedBeforeSending(t *testing.T) {
+func TestSendMessage_invalidArguments(t *testing.T) {
 	t.Parallel()
 	client := serve(t, rbm.Config{}, func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("request %s", r.RequestURI)
@@ -241,7 +242,7 @@ func TestArgumentsAreCheckedBeforeSending(t *testing.T) {
 		}
 	}
 	if _, err := client.SendMessage(t.Context(), phone, messageID, nil); err == nil || err.Error() != "rbm: the message is nil" {
-		t.Errorf("SendMessage of nothing: error %v", err)
+		t.Errorf("SendMessage of nil: error %v", err)
 	}
 	late := &rbm.AgentMessage{ExpireTime: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}
 	unchecked := newClient(t, rbm.Config{SkipCheck: true})
@@ -259,7 +260,7 @@ func TestRevokeMessage(t *testing.T) {
 		if want := "DELETE /base/v1/phones/%2B12025550123/agentMessages/" + messageID + "?agentId=" + agentID + " test/1 "; got != want {
 			t.Errorf("request %q, want %q", got, want)
 		}
-		reply200(w, "{}")
+		respond200(w, "{}")
 	})
 	if err := client.RevokeMessage(t.Context(), phone, messageID); err != nil {
 		t.Error(err)
@@ -274,8 +275,9 @@ func TestRevokeMessage(t *testing.T) {
 	}
 }
 
-// A redirect would carry the token to wherever it points.
-func TestRedirectsAreNotFollowed(t *testing.T) {
+// TestSendMessage_redirect checks that no redirect is followed: it would send the token
+// to another host.
+func TestSendMessage_redirect(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		t.Errorf("the redirect was followed, with the token %q", r.Header.Get("Authorization"))
@@ -294,7 +296,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestTokenErrors(t *testing.T) {
+func TestSendMessage_tokenError(t *testing.T) {
 	t.Parallel()
 	denied := errors.New("secret denied")
 	var seen []rbm.Attempt
@@ -306,17 +308,17 @@ func TestTokenErrors(t *testing.T) {
 	})
 	_, err := client.SendMessage(t.Context(), phone, messageID, hello)
 	if !errors.Is(err, denied) || err.Error() != "rbm: phones.agentMessages.create: token: secret denied" {
-		t.Errorf("error %v, want that of the token", err)
+		t.Errorf("error %v, want the error of Token", err)
 	}
 	if len(seen) != 1 || !errors.Is(seen[0].Err, denied) || seen[0].Number != 1 {
-		t.Errorf("attempts %+v, want one with the error of the token", seen)
+		t.Errorf("attempts %+v, want one with the error of Token", seen)
 	}
 	if len(seen) == 1 && !seen[0].Unsent {
-		t.Error("the attempt without a token counts as sent")
+		t.Error("Unsent is not set for the attempt without a token")
 	}
 
 	bad := serve(t, rbm.Config{Token: func(context.Context) (string, error) { return "s3cr3t\r\nX-Evil: 1", nil }}, func(_ http.ResponseWriter, r *http.Request) {
-		t.Errorf("request %s with a broken token", r.RequestURI)
+		t.Errorf("request %s with an invalid token", r.RequestURI)
 	})
 	if _, err := bad.SendMessage(t.Context(), phone, messageID, hello); err == nil || strings.Contains(err.Error(), "s3cr3t") {
 		t.Errorf("error %v, want one that does not quote the token", err)
@@ -327,7 +329,7 @@ func TestNewTransport(t *testing.T) {
 	t.Parallel()
 	transport := rbm.NewTransport()
 	if transport == http.DefaultTransport {
-		t.Fatal("NewTransport returned the transport of everybody")
+		t.Fatal("NewTransport returned http.DefaultTransport")
 	}
 	if !transport.ForceAttemptHTTP2 || transport.MaxConnsPerHost != 4 || transport.HTTP2.SendPingTimeout == 0 || transport.HTTP2.PingTimeout != 2*time.Second || transport.Proxy == nil {
 		t.Errorf("NewTransport = %+v", transport)

@@ -23,12 +23,13 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// Real connections that break in the middle of an answer, or before it.
-func TestBrokenConnections(t *testing.T) {
+// TestSendMessage_brokenConnection checks that a connection that breaks before or within
+// the response is retried.
+func TestSendMessage_brokenConnection(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, raw string }{
-		{"closed without a word", ""},
-		{"closed in the head", "HTTP/1.1 200 OK\r\nContent-"},
+		{"closed at once", ""},
+		{"closed in the header", "HTTP/1.1 200 OK\r\nContent-"},
 		{"closed in the body", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"name\":"},
 		{"closed in a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{"},
 		{"not HTTP", "SSH-2.0-OpenSSH_9.9\r\n"},
@@ -40,7 +41,7 @@ func TestBrokenConnections(t *testing.T) {
 			client := serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
 				if requests.Add(1) > 3 {
-					reply200(w, accepted)
+					respond200(w, accepted)
 					return
 				}
 				conn, _, err := http.NewResponseController(w).Hijack()
@@ -52,13 +53,13 @@ func TestBrokenConnections(t *testing.T) {
 				conn.Close()
 			})
 			if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
-				t.Errorf("error %v, want success in the end", err)
+				t.Errorf("error %v, want none", err)
 			}
 		})
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestSendMessage_connectionRefused(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
@@ -70,7 +71,7 @@ func TestNobodyListens(t *testing.T) {
 	}
 }
 
-func TestUntrustedCertificate(t *testing.T) {
+func TestSendMessage_untrustedCertificate(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -84,9 +85,9 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 }
 
-// After a process was frozen its idle connections are dead. net/http itself must
-// then use a new one, without an attempt of ours, but not without our notice.
-func TestDeadIdleConnectionsCostNoAttempt(t *testing.T) {
+// TestSendMessage_deadIdleConnection checks that net/http itself resends a request whose
+// pooled connection is dead, as after a process was frozen, and that Resent reports it.
+func TestSendMessage_deadIdleConnection(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -118,8 +119,8 @@ func TestDeadIdleConnectionsCostNoAttempt(t *testing.T) {
 	}
 }
 
-// serveOnce answers one request, keeps the connection, reads the next request and
-// closes without an answer, as a peer does that has given the connection up.
+// serveOnce responds to one request, keeps the connection open, reads the next request
+// and closes the connection without a response.
 func serveOnce(conn net.Conn) {
 	defer conn.Close()
 	r := bufio.NewReader(conn)
@@ -135,12 +136,11 @@ func serveOnce(conn net.Conn) {
 	}
 }
 
-// A brittleConn breaks in the middle of one of its writes. Only some of the others then
-// hear of it too.
+// brittleConn breaks within one of its writes. It then closes, unless readable is set.
 type brittleConn struct {
 	net.Conn
-	left  atomic.Int64 // writes until then
-	whole bool         // it still can be read from
+	left     atomic.Int64 // writes before it breaks
+	readable bool
 }
 
 func (c *brittleConn) Write(p []byte) (int, error) {
@@ -148,15 +148,15 @@ func (c *brittleConn) Write(p []byte) (int, error) {
 		return c.Conn.Write(p)
 	}
 	n, _ := c.Conn.Write(p[:len(p)/2])
-	if !c.whole {
+	if !c.readable {
 		c.Conn.Close()
 	}
 	return n, &net.OpError{Op: "write", Net: "tcp", Err: syscall.ECONNRESET}
 }
 
-// TestBrokenWrites sees that a message arrives once, and nobody is told something else,
-// over connections that break in the middle of what many requests write to them.
-func TestBrokenWrites(t *testing.T) {
+// TestSendMessage_brokenWrites checks that each message arrives once, and that its caller
+// gets no other result, if connections with many requests break within a write.
+func TestSendMessage_brokenWrites(t *testing.T) {
 	sim := &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agentID}}}
 	server := httptest.NewUnstartedServer(sim)
 	server.EnableHTTP2 = true
@@ -168,7 +168,7 @@ func TestBrokenWrites(t *testing.T) {
 	http.DefaultTransport = &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, address)
 		n := dialed.Add(1)
-		brittle := &brittleConn{Conn: conn, whole: n%8 == 0}
+		brittle := &brittleConn{Conn: conn, readable: n%8 == 0}
 		brittle.left.Store(8 + 4*(n%20))
 		return brittle, err
 	}}
@@ -192,7 +192,7 @@ func TestBrokenWrites(t *testing.T) {
 				err := errors.New("never tried")
 				for n := 0; n < tries && err != nil && !errors.Is(err, rbm.ErrAlreadyExists); n++ {
 					if _, err = client.SendMessage(t.Context(), phone, id, rbm.Text(id)); err != nil && !errors.Is(err, rbm.ErrUnavailable) && !errors.Is(err, rbm.ErrAlreadyExists) {
-						t.Errorf("a broken connection is called %v", err)
+						t.Errorf("error of a broken connection: %v", err)
 					}
 				}
 				if err != nil && !errors.Is(err, rbm.ErrAlreadyExists) {
@@ -214,8 +214,9 @@ func TestBrokenWrites(t *testing.T) {
 	}
 }
 
-// A server that the client does not trust receives the TLS alert that explains why.
-func TestUntrustedCertificate_alert(t *testing.T) {
+// TestSendMessage_certificateAlert checks that a server with an untrusted certificate
+// receives a TLS alert.
+func TestSendMessage_certificateAlert(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(nil)
 	server.StartTLS()

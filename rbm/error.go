@@ -133,7 +133,7 @@ type Error struct {
 	// user or a message, so it counts as [ErrUnavailable].
 	Foreign bool
 
-	// Err is the cause if there was no complete response. Its text may contain
+	// Err is the cause if no complete response came. Its text may contain
 	// private data; the text of Error describes it without any.
 	Err error
 }

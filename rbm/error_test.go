@@ -26,7 +26,7 @@ var sentinels = []error{
 	rbm.ErrUnavailable, rbm.ErrTimeout, rbm.ErrInvalidPhone, rbm.ErrInvalidID, rbm.ErrNeedsRegion, context.DeadlineExceeded, context.Canceled,
 }
 
-// kinds returns the sentinels that err is.
+// kinds returns the sentinels that err matches.
 func kinds(err error) []string {
 	var got []string
 	for _, s := range sentinels {
@@ -45,13 +45,13 @@ func words(errs ...error) []string {
 	return s
 }
 
-func TestErrorIs(t *testing.T) {
+func TestError_is(t *testing.T) {
 	t.Parallel()
 	const (
-		create     = "phones.agentMessages.create"
-		notTester  = "This operation is blocked because the RBM agent has not launched and the recipient has not been invited and accepted the invitation to become a tester."
-		lookup     = "There was an error looking up the RBM agent (ID: null) that corresponds to the project. This may be a transient error, in which case a retry can help."
-		parserSays = `Invalid JSON payload received. Unknown name "device_feature_support" at 'agent_message': Cannot find field.`
+		create      = "phones.agentMessages.create"
+		notTester   = "This operation is blocked because the RBM agent has not launched and the recipient has not been invited and accepted the invitation to become a tester."
+		lookup      = "There was an error looking up the RBM agent (ID: null) that corresponds to the project. This may be a transient error, in which case a retry can help."
+		parserError = `Invalid JSON payload received. Unknown name "device_feature_support" at 'agent_message': Cannot find field.`
 	)
 	tests := []struct {
 		name string
@@ -59,7 +59,7 @@ func TestErrorIs(t *testing.T) {
 		want []error
 	}{
 		{"400", rbm.Error{StatusCode: 400, Message: "Within suggested reply, the provided text exceeds the maximum allowed length."}, []error{rbm.ErrInvalidArgument}},
-		{"400 of the parser", rbm.Error{StatusCode: 400, Message: parserSays}, []error{rbm.ErrInvalidArgument}},
+		{"400 of the parser", rbm.Error{StatusCode: 400, Message: parserError}, []error{rbm.ErrInvalidArgument}},
 		{"400 feature", rbm.Error{StatusCode: 400, Message: "The message uses a feature that the device does not support."}, []error{rbm.ErrFeatureUnsupported}},
 		{"400 capability", rbm.Error{StatusCode: 400, Message: "User lacks the capability ACTION_DIAL."}, []error{rbm.ErrFeatureUnsupported}},
 		{"400 unsupported file", rbm.Error{StatusCode: 400, Message: "Unsupported media type."}, []error{rbm.ErrInvalidArgument}},
@@ -83,10 +83,10 @@ func TestErrorIs(t *testing.T) {
 		{"500", rbm.Error{StatusCode: 500}, []error{rbm.ErrUnavailable}},
 		{"504", rbm.Error{StatusCode: 504}, []error{rbm.ErrUnavailable}},
 		{"connection", rbm.Error{Err: io.ErrUnexpectedEOF}, []error{rbm.ErrUnavailable}},
-		{"200 cut off", rbm.Error{StatusCode: 200, Err: io.ErrUnexpectedEOF}, []error{rbm.ErrUnavailable}},
+		{"truncated 200", rbm.Error{StatusCode: 200, Err: io.ErrUnexpectedEOF}, []error{rbm.ErrUnavailable}},
 		{"deadline", rbm.Error{Err: context.DeadlineExceeded}, []error{rbm.ErrTimeout, context.DeadlineExceeded}},
-		{"time limit of a connection", rbm.Error{Err: os.ErrDeadlineExceeded}, []error{rbm.ErrTimeout, context.DeadlineExceeded}},
-		{"cancelled", rbm.Error{Err: context.Canceled}, []error{context.Canceled}},
+		{"timeout of a connection", rbm.Error{Err: os.ErrDeadlineExceeded}, []error{rbm.ErrTimeout, context.DeadlineExceeded}},
+		{"canceled", rbm.Error{Err: context.Canceled}, []error{context.Canceled}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestErrorIs(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestError_text(t *testing.T) {
 	t.Parallel()
 	const secret = "+12025550123 likes marzipan"
 	broken := func(err error) *rbm.Error { return &rbm.Error{Method: "users.batchGet", Err: err} }
@@ -139,8 +139,8 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// refusals are answers as the platform and others on the way give them.
-func TestErrorFromAnswer(t *testing.T) {
+// TestError_fromResponse reads error responses of the platform and of proxies.
+func TestError_fromResponse(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -162,7 +162,7 @@ func TestErrorFromAnswer(t *testing.T) {
 			rbm.Error{StatusCode: 403, Message: "m", Reason: "forbidden"},
 		},
 		{
-			"words that are none", 400, nil, `{"error":{"message":"m","status":"+12025550123","details":[{"reason":"a b"}]}}`,
+			"codes that are not words", 400, nil, `{"error":{"message":"m","status":"+12025550123","details":[{"reason":"a b"}]}}`,
 			rbm.Error{StatusCode: 400, Message: "m"},
 		},
 		{
@@ -170,7 +170,7 @@ func TestErrorFromAnswer(t *testing.T) {
 			rbm.Error{StatusCode: 400, Message: "m"},
 		},
 		{
-			"retry info that is none", 400, nil, `{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":"-1s"}]}}`,
+			"invalid retry info", 400, nil, `{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":"-1s"}]}}`,
 			rbm.Error{StatusCode: 400},
 		},
 		{
@@ -180,21 +180,21 @@ func TestErrorFromAnswer(t *testing.T) {
 			rbm.Error{StatusCode: 400, RetryAfter: 3e9},
 		},
 		{
-			"retry info of ages", 400, nil, `{"error":{"details":[{"retryDelay":"999999999999s"}]}}`,
+			"retry info of 30,000 years", 400, nil, `{"error":{"details":[{"retryDelay":"999999999999s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9},
 		},
 		{
-			"a long message", 400, nil, `{"error":{"message":"x` + strings.Repeat("é", 2048) + `"}}`,
+			"long message", 400, nil, `{"error":{"message":"x` + strings.Repeat("é", 2048) + `"}}`,
 			rbm.Error{StatusCode: 400, Message: "x" + strings.Repeat("é", 2047)},
 		},
-		{"page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
+		{"web page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
 		{"error of an OAuth server", 401, nil, `{"error":"invalid_token"}`, rbm.Error{StatusCode: 401, Foreign: true}},
-		{"nothing", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},
-		{"seconds to wait", 400, http.Header{"Retry-After": {"120"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 120e9}},
-		{"a date gone by", 400, http.Header{"Retry-After": {"Sun, 06 Nov 1994 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
-		{"a date far ahead", 400, http.Header{"Retry-After": {"Fri, 06 Nov 2995 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9}},
-		{"nonsense to wait", 400, http.Header{"Retry-After": {"-1"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
-		{"ages to wait", 400, http.Header{"Retry-After": {"99999999999"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"empty body", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},
+		{"seconds in Retry-After", 400, http.Header{"Retry-After": {"120"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 120e9}},
+		{"past date in Retry-After", 400, http.Header{"Retry-After": {"Sun, 06 Nov 1994 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"distant date in Retry-After", 400, http.Header{"Retry-After": {"Fri, 06 Nov 2995 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9}},
+		{"negative Retry-After", 400, http.Header{"Retry-After": {"-1"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"huge Retry-After", 400, http.Header{"Retry-After": {"99999999999"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
 		{
 			"retry info", 400, nil, `{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 1500e6},
@@ -204,7 +204,7 @@ func TestErrorFromAnswer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-				return answer(test.status, test.header, test.body), nil
+				return response(test.status, test.header, test.body), nil
 			})}})
 			_, err := client.SendMessage(t.Context(), phone, messageID, hello)
 			var got *rbm.Error
@@ -216,14 +216,14 @@ func TestErrorFromAnswer(t *testing.T) {
 				t.Errorf("error (-want +got):\n%s", diff)
 			}
 			if strings.Contains(err.Error(), "2025550123") {
-				t.Errorf("the text of the error quotes the answer: %v", err)
+				t.Errorf("the text of the error quotes the response: %v", err)
 			}
 		})
 	}
 }
 
-// FuzzError sees that whatever refuses a call becomes one error of those that there are,
-// whose text is short and of words, and which asks for no absurd wait.
+// FuzzError checks that every error response becomes an error of one kind, with a short
+// text of plain words and a limited RetryAfter.
 func FuzzError(f *testing.F) {
 	const envelope = `{"error":{"code":%s,"message":"Requested entity was not found.","status":%s,"details":[%s]}}`
 	for _, after := range []string{"", "0", "3", "-1", "+1", "1.5", "2147483647", "99999999999999999999", "Fri, 06 Nov 2995 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "\x00"} {
@@ -250,26 +250,26 @@ func FuzzError(f *testing.F) {
 		Transport: roundTripper(func(*http.Request) (*http.Response, error) { return resp, nil }),
 	}})
 	f.Fuzz(func(t *testing.T, status uint16, after string, body []byte) {
-		resp = answer(300+int(status)%300, http.Header{"Retry-After": {after}}, string(body))
+		resp = response(300+int(status)%300, http.Header{"Retry-After": {after}}, string(body))
 		_, err := client.SendMessage(t.Context(), phone, messageID, hello)
 		var e *rbm.Error
 		if !errors.As(err, &e) {
 			t.Fatalf("error %v, want an rbm.Error", err)
 		}
 		if e.RetryAfter < 0 || e.RetryAfter > 30*24*time.Hour {
-			t.Errorf("to be repeated after %v", e.RetryAfter)
+			t.Errorf("RetryAfter = %v", e.RetryAfter)
 		}
 		if len(e.Message) > 4<<10 || !utf8.ValidString(e.Message) {
-			t.Errorf("a message of %d bytes: %.100q", len(e.Message), e.Message)
+			t.Errorf("Message has %d bytes: %.100q", len(e.Message), e.Message)
 		}
 		if text := err.Error(); len(text) > 300 || strings.Trim(text, letters) != "" {
-			t.Errorf("the text is %q", text)
+			t.Errorf("Error() = %q", text)
 		}
 		if got := kinds(err); len(got) != 1 {
-			t.Errorf("the error is %q, want one kind", got)
+			t.Errorf("kinds %q, want one", got)
 		}
 	})
 }
 
-// letters are those of the texts of errors.
+// letters are the characters of error texts.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:;'() "

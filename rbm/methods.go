@@ -115,7 +115,7 @@ func (c *Client) SendDialogflowEvent(ctx context.Context, phone, messageIDPrefix
 	return do[DialogflowEvent](ctx, c, call{method: methodDialogflow, verb: http.MethodPost, url: target, body: body, once: true})
 }
 
-// Tester is a user who may get messages from an agent before it is launched.
+// Tester is a user of an agent that is not launched yet.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.testers
 type Tester struct {
@@ -216,8 +216,8 @@ type BatchGetUsersResponse struct {
 	// numbers; 0 for fewer than 500.
 	TotalRandomSampleUserCount int `json:"totalRandomSampleUserCount,omitempty"`
 
-	// ReachableRandomSampleUserCount is the number of users in the sample who have RCS
-	// on any network, whether or not the agent is launched there.
+	// ReachableRandomSampleUserCount is the number of users in the sample with RCS on
+	// any network, whether or not the agent is launched there.
 	ReachableRandomSampleUserCount int `json:"reachableRandomSampleUserCount,omitempty"`
 
 	// ReachableUsersMap has the reachable US numbers by carrier.

@@ -16,12 +16,12 @@ import (
 
 var now = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
 
-// messageFiles are complete messages, one for each shape that the API knows.
+// messageFiles returns complete messages, one for each form that the API has.
 func messageFiles(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/messages/*.json")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("messages in testdata: %d files, error %v; want some", len(files), err)
+		t.Fatalf("messages in testdata: %d files, error %v", len(files), err)
 	}
 	return files
 }
@@ -35,7 +35,7 @@ func read(t testing.TB, file string) []byte {
 	return data
 }
 
-// plain decodes a document and drops false, which is the same as absent.
+// plain decodes a document and drops false, which means the same as absent.
 func plain(t *testing.T, data []byte) any {
 	t.Helper()
 	var v any
@@ -61,7 +61,7 @@ func withoutFalse(v any) any {
 	return v
 }
 
-func TestMessagesRoundTrip(t *testing.T) {
+func TestCheckAgentMessage_roundTrip(t *testing.T) {
 	t.Parallel()
 	for _, file := range messageFiles(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
@@ -82,10 +82,10 @@ func TestMessagesRoundTrip(t *testing.T) {
 	}
 }
 
-// pointersAndRules is what most tests want to know of violations.
+// pointersAndRules compares only the pointers and rules of violations.
 var pointersAndRules = cmpopts.IgnoreFields(rbm.Violation{}, "Limit", "Actual", "Detail")
 
-func TestParseAgentMessageLeniency(t *testing.T) {
+func TestParseAgentMessage_lenient(t *testing.T) {
 	t.Parallel()
 	const media = `"media":{"contentInfo":{"fileUrl":"https://a.example/b.jpg"}}`
 	tests := []struct {
@@ -99,7 +99,7 @@ func TestParseAgentMessageLeniency(t *testing.T) {
 				"openUrlAction":{"url":"https://a.example/","webviewViewMode":"HALF"}}}]},"messageTrafficType":"PROMOTION"}`,
 		},
 		{
-			"null is absent, also in a union",
+			"null in a union",
 			`{"contentMessage":{"text":"Hi","richCard":null,"suggestions":null},"ttl":null,"expireTime":null,"name":null}`,
 			`{"contentMessage":{"text":"Hi"}}`,
 		},
@@ -162,7 +162,7 @@ func TestParseAgentMessageLeniency(t *testing.T) {
 	}
 }
 
-func TestParseAgentMessageFaults(t *testing.T) {
+func TestParseAgentMessage_invalid(t *testing.T) {
 	t.Parallel()
 	location := func(latLong string) string {
 		return `{"contentMessage":{"text":"Hi","suggestions":[{"action":{"text":"M","viewLocationAction":{"latLong":` + latLong + `}}}]}}`
@@ -207,10 +207,10 @@ func TestParseAgentMessageFaults(t *testing.T) {
 			{Pointer: "/contentMessage/suggestions/0/action/createCalendarEventAction/startTime", Rule: rbm.RuleType, Detail: "must be a string, not a number"},
 			{Pointer: "/contentMessage/suggestions/0/action/createCalendarEventAction/endTime", Rule: rbm.RuleType, Detail: "must be a string, not an object"},
 		}},
-		{"enum number that is none", `{"messageTrafficType":1.5}`, []rbm.Violation{
+		{"invalid enum number", `{"messageTrafficType":1.5}`, []rbm.Violation{
 			{Pointer: "/messageTrafficType", Rule: rbm.RuleEnum, Detail: "must be one of AUTHENTICATION, TRANSACTION, PROMOTION, SERVICEREQUEST, ACKNOWLEDGEMENT"},
 		}},
-		{"a very long name", `{"contentMessage":{"` + strings.Repeat("a", 65) + `":1}}`, []rbm.Violation{
+		{"very long name", `{"contentMessage":{"` + strings.Repeat("a", 65) + `":1}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/" + strings.Repeat("a", 65), Rule: rbm.RuleUnknown, Detail: "is an unknown field; known fields are text, fileName, uploadedRbmFile, richCard, contentInfo, suggestions"},
 		}},
 		{"bool and object", `{"contentMessage":{"contentInfo":{"fileUrl":{},"forceRefresh":"true"}}}`, []rbm.Violation{
@@ -221,7 +221,7 @@ func TestParseAgentMessageFaults(t *testing.T) {
 			{Pointer: "/contentMessage/suggestions/0", Rule: rbm.RuleType, Detail: "must be an object, not null"},
 			{Pointer: "/contentMessage/suggestions/1/reply", Rule: rbm.RuleType, Detail: "must be an object, not a string"},
 		}},
-		{"union, the loser empty", `{"contentMessage":{"contentInfo":{"fileUrl":"https://a.example/"},"text":""}}`, []rbm.Violation{
+		{"union with an empty second member", `{"contentMessage":{"contentInfo":{"fileUrl":"https://a.example/"},"text":""}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/text", Rule: rbm.RuleUnion, Detail: "conflicts with contentInfo; send only one of text, fileName, uploadedRbmFile, richCard, contentInfo"},
 		}},
 		{"union of suggestions", `{"contentMessage":{"suggestions":[{"reply":{},"action":{"dialAction":{},"shareLocationAction":{}}}]}}`, []rbm.Violation{
@@ -267,7 +267,7 @@ func TestParseAgentMessageFaults(t *testing.T) {
 	}
 }
 
-func TestParseAgentMessageSyntax(t *testing.T) {
+func TestParseAgentMessage_syntax(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		`{`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,,}`, `{,}`, `{"a" 1}`, `{a-b:1}`, `{a:1`, `{a}`, `{"a":1 "b":2}`, `{1:2}`, `{1a:2}`,
@@ -284,7 +284,7 @@ func TestParseAgentMessageSyntax(t *testing.T) {
 	}
 }
 
-func TestParseAgentMessageTimes(t *testing.T) {
+func TestParseAgentMessage_times(t *testing.T) {
 	t.Parallel()
 	format := []rbm.Violation{{Rule: rbm.RuleFormat}}
 	tests := []struct {
@@ -294,7 +294,7 @@ func TestParseAgentMessageTimes(t *testing.T) {
 		{"ttl", "0.000000001s", nil},
 		{"ttl", "1296000s", nil},
 		{"ttl", "00010s", nil},
-		{"ttl", "999999999999s", nil}, // too long is the matter of Check
+		{"ttl", "999999999999s", nil}, // Check reports the limit
 		{"ttl", "0s", []rbm.Violation{{Rule: rbm.RuleRange}}},
 		{"ttl", "-5s", []rbm.Violation{{Rule: rbm.RuleRange}}},
 		{"ttl", "10", format},
@@ -339,7 +339,7 @@ func TestParseAgentMessageTimes(t *testing.T) {
 	}
 }
 
-func TestParseAgentMessageReportsAtMost100(t *testing.T) {
+func TestCheckAgentMessage_atMost100(t *testing.T) {
 	t.Parallel()
 	in := `{` + strings.Repeat(`"nonsense":1,`, 5000) + `"contentMessage":{}}`
 	_, got := rbm.CheckAgentMessage([]byte(in), now)
@@ -348,7 +348,7 @@ func TestParseAgentMessageReportsAtMost100(t *testing.T) {
 	}
 }
 
-func TestCheckAgentMessagePointsAsSent(t *testing.T) {
+func TestCheckAgentMessage_pointers(t *testing.T) {
 	t.Parallel()
 	const in = `{"content_message":{"rich_card":{"carouselCard":{"card_width":"SMALL","card_contents":[
 		{"title":"A","media":{"height":"TALL","content_info":{"file_url":"ftp://a.example/b"}}},
@@ -371,8 +371,9 @@ func TestCheckAgentMessagePointsAsSent(t *testing.T) {
 	}
 }
 
-// What is missing only because the parser refused it is reported once.
-func TestCheckAgentMessageLeavesOutConsequences(t *testing.T) {
+// TestCheckAgentMessage_consequences checks that a value that the parser rejected is not
+// also reported as missing.
+func TestCheckAgentMessage_consequences(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		in   string
@@ -403,13 +404,13 @@ func FuzzParseAgentMessage(f *testing.F) {
 		m, violations := rbm.CheckAgentMessage(data, now)
 		for _, v := range violations {
 			if v.Rule == "" || v.Detail == "" || v.Pointer != "" && v.Pointer[0] != '/' {
-				t.Errorf("violation %+v of %q is not complete", v, data)
+				t.Errorf("violation %+v of %q is incomplete", v, data)
 			}
 		}
 		if len(violations) > 0 {
 			return
 		}
-		// What is accepted can be sent, and means the same when it is read again.
+		// A valid message can be encoded, and is the same when it is parsed again.
 		encoded, err := m.Encode()
 		if err != nil {
 			t.Fatalf("Encode: %v, for %q", err, data)

@@ -38,7 +38,7 @@ func TestSendEncoded_responses(t *testing.T) {
 		{"empty", ``, nil},
 	} {
 		client := newClient(t, rbm.Config{Retry: rbm.Retry{MaxAttempts: 1}, HTTPClient: &http.Client{
-			Transport: roundTripper(func(*http.Request) (*http.Response, error) { return answer(200, nil, test.response), nil }),
+			Transport: roundTripper(func(*http.Request) (*http.Response, error) { return response(200, nil, test.response), nil }),
 		}})
 		got, err := client.SendEncoded(t.Context(), phone, messageID, []byte("{}"))
 		if test.want == nil && !errors.Is(err, rbm.ErrUnavailable) || test.want != nil && err != nil {

@@ -10,10 +10,9 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// TestRefusedMessages reads bodies of one defect each, which the reference says are
-// refused, and wants that defect and no other. The files are numbered by the
-// kind of defect; some kinds have several.
-func TestRefusedMessages(t *testing.T) {
+// TestCheck_refused checks that each message of testdata/refused has exactly one
+// violation. The files are numbered by rule; some rules have several.
+func TestCheck_refused(t *testing.T) {
 	t.Parallel()
 	const (
 		suggestion = "/contentMessage/suggestions/0"
@@ -36,7 +35,7 @@ func TestRefusedMessages(t *testing.T) {
 		"10-ttl-negative":                {Pointer: "/ttl", Rule: rbm.RuleRange},
 		"10-ttl-of-15-days-and-a-second": {Pointer: "/ttl", Rule: rbm.RuleRange, Limit: 1296000, Actual: 1296001},
 		"10-ttl-without-unit":            {Pointer: "/ttl", Rule: rbm.RuleFormat},
-		"11-expire-time-is-no-time":      {Pointer: "/expireTime", Rule: rbm.RuleFormat},
+		"11-expire-time-invalid":     {Pointer: "/expireTime", Rule: rbm.RuleFormat},
 		"12-unknown-traffic-type":        {Pointer: "/messageTrafficType", Rule: rbm.RuleEnum},
 		"13-output-field":                {Pointer: "/name", Rule: rbm.RuleReadOnly},
 		"13-unknown-field":               {Pointer: "/contentMesage", Rule: rbm.RuleUnknown},
@@ -52,7 +51,7 @@ func TestRefusedMessages(t *testing.T) {
 		"20-card-suggestions-5":          {Pointer: card + "/suggestions", Rule: rbm.RuleTooMany, Limit: 4, Actual: 5},
 		"21-url-of-2049":                 {Pointer: suggestion + "/action/openUrlAction/url", Rule: rbm.RuleTooLong, Limit: 2048, Actual: 2049},
 		"21-url-of-another-scheme":       {Pointer: suggestion + "/action/openUrlAction/url", Rule: rbm.RuleFormat},
-		"22-dial-blanks":                 {Pointer: suggestion + "/action/dialAction/phoneNumber", Rule: rbm.RuleFormat},
+		"22-dial-spaces":                 {Pointer: suggestion + "/action/dialAction/phoneNumber", Rule: rbm.RuleFormat},
 		"22-dial-hyphens":                {Pointer: suggestion + "/action/dialAction/phoneNumber", Rule: rbm.RuleFormat},
 		"22-dial-letters":                {Pointer: suggestion + "/action/dialAction/phoneNumber", Rule: rbm.RuleFormat},
 		"23-latitude-91":                 {Pointer: suggestion + "/action/viewLocationAction/latLong/latitude", Rule: rbm.RuleRange, Limit: 90},

@@ -18,18 +18,18 @@ import (
 
 const accepted = `{"name":"phones/+12025550123/agentMessages/1","contentMessage":{"text":"Hello"}}`
 
-// A script plays one answer after another, the last one for ever, and notes when
-// it was asked and for what.
+// script is a transport that returns one response after another and repeats the last
+// one. It records the time, the URL and the body of each request.
 type script struct {
-	answers []func(*http.Request) (*http.Response, error)
-	start   time.Time
-	at      []time.Duration
-	urls    map[string]bool
-	bodies  map[string]bool
+	responses []func(*http.Request) (*http.Response, error)
+	start     time.Time
+	at        []time.Duration
+	urls      map[string]bool
+	bodies    map[string]bool
 }
 
-func play(answers ...func(*http.Request) (*http.Response, error)) *script {
-	return &script{answers: answers, start: time.Now(), urls: make(map[string]bool), bodies: make(map[string]bool)}
+func play(responses ...func(*http.Request) (*http.Response, error)) *script {
+	return &script{responses: responses, start: time.Now(), urls: make(map[string]bool), bodies: make(map[string]bool)}
 }
 
 func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -39,78 +39,78 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		body, _ := io.ReadAll(r.Body)
 		s.bodies[string(body)] = true
 	}
-	next := s.answers[min(len(s.at), len(s.answers))-1]
+	next := s.responses[min(len(s.at), len(s.responses))-1]
 	return next(r)
 }
 
-func says(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
+func returns(status int, body string, header ...string) func(*http.Request) (*http.Response, error) {
 	h := http.Header{}
 	for i := 0; i < len(header); i += 2 {
 		h.Set(header[i], header[i+1])
 	}
-	return func(*http.Request) (*http.Response, error) { return answer(status, h, body), nil }
+	return func(*http.Request) (*http.Response, error) { return response(status, h, body), nil }
 }
 
 func fails(err error) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) { return nil, err }
 }
 
-// hangs does not answer until the request is given up.
+// hangs blocks until the context of the request ends.
 func hangs(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-// breaksWith answers with a body that ends too early.
+// breaksWith returns a response whose body is truncated.
 func breaksWith(status int) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
-		resp := answer(status, nil, "")
+		resp := response(status, nil, "")
 		resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"error":{"status":"`), iotest.ErrReader(io.ErrUnexpectedEOF)))
 		return resp, nil
 	}
 }
 
-var unavailable = says(503, `{"error":{"code":503,"message":"The service is currently unavailable.","status":"UNAVAILABLE"}}`)
+var unavailable = returns(503, `{"error":{"code":503,"message":"The service is currently unavailable.","status":"UNAVAILABLE"}}`)
 
 const agentLookup = `{"error":{"code":403,"message":"There was an error looking up the RBM agent. This may be a transient error, in which case a retry can help.","status":"PERMISSION_DENIED"}}`
 
-// What is repeated, what is not, and how it ends; in virtual time.
-func TestRetries(t *testing.T) {
+// TestRetry checks which responses are retried, in the time of synctest.
+func TestRetry(t *testing.T) {
 	t.Parallel()
-	ok := says(200, accepted)
+	ok := returns(200, accepted)
 	tests := []struct {
 		name     string
-		answers  *script
+		script   *script
 		want     error // nil: success
 		attempts int
 	}{
 		{"at once", play(ok), nil, 1},
-		{"500", play(says(500, ""), ok), nil, 2},
-		{"502, 503, 504", play(says(502, "<html>"), unavailable, says(504, ""), ok), nil, 4},
-		{"429", play(says(429, ""), ok), nil, 2},
-		{"408", play(says(408, ""), ok), nil, 2},
+		{"500", play(returns(500, ""), ok), nil, 2},
+		{"502, 503, 504", play(returns(502, "<html>"), unavailable, returns(504, ""), ok), nil, 4},
+		{"429", play(returns(429, ""), ok), nil, 2},
+		{"408", play(returns(408, ""), ok), nil, 2},
 		{"connection", play(fails(io.EOF), fails(errors.New("http2: client connection lost")), ok), nil, 3},
-		{"answer cut off", play(breaksWith(200), ok), nil, 2},
-		{"refusal cut off", play(breaksWith(409), breaksWith(404), ok), nil, 3},
-		{"always 429, cut off", play(breaksWith(429)), rbm.ErrRateLimited, 4},
-		{"answer that is no JSON", play(says(200, "<html>"), ok), nil, 2},
-		{"answer that is no object", play(says(200, "[]"), ok), nil, 2},
-		{"answer without end", play(says(200, accepted+strings.Repeat(" ", 1<<20)), ok), nil, 2},
+		{"truncated response", play(breaksWith(200), ok), nil, 2},
+		{"truncated error response", play(breaksWith(409), breaksWith(404), ok), nil, 3},
+		{"always a truncated 429", play(breaksWith(429)), rbm.ErrRateLimited, 4},
+		{"response that is not JSON", play(returns(200, "<html>"), ok), nil, 2},
+		{"response that is not an object", play(returns(200, "[]"), ok), nil, 2},
+		{"endless response", play(returns(200, accepted+strings.Repeat(" ", 1<<20)), ok), nil, 2},
 		{"attempt that hangs", play(hangs, ok), nil, 2},
-		{"agent lookup", play(says(403, agentLookup), ok), nil, 2},
-		{"agent lookup again", play(says(403, agentLookup)), rbm.ErrPermissionDenied, 2},
+		{"agent lookup", play(returns(403, agentLookup), ok), nil, 2},
+		{"always agent lookup", play(returns(403, agentLookup)), rbm.ErrPermissionDenied, 2},
 		{"always 503", play(unavailable), rbm.ErrUnavailable, 4},
-		{"always broken", play(fails(io.EOF)), rbm.ErrUnavailable, 4},
+		{"always a broken connection", play(fails(io.EOF)), rbm.ErrUnavailable, 4},
 		{"always hanging", play(hangs), rbm.ErrTimeout, 4},
-		{"always 429", play(says(429, "")), rbm.ErrRateLimited, 4},
-		{"always cut off", play(breaksWith(200)), rbm.ErrUnavailable, 4},
-		{"400", play(says(400, `{"error":{}}`)), rbm.ErrInvalidArgument, 1},
-		{"401", play(says(401, `{"error":{}}`)), rbm.ErrUnauthenticated, 1},
-		{"403", play(says(403, `{"error":{}}`)), rbm.ErrPermissionDenied, 1},
-		{"404", play(says(404, `{"error":{}}`)), rbm.ErrUnreachable, 1},
-		{"404 of a proxy", play(says(404, "not here")), rbm.ErrUnavailable, 1},
-		{"409", play(says(409, `{"error":{}}`)), rbm.ErrAlreadyExists, 1},
-		{"501", play(says(501, "")), rbm.ErrUnavailable, 1},
+		{"always 429", play(returns(429, "")), rbm.ErrRateLimited, 4},
+		{"always a truncated response", play(breaksWith(200)), rbm.ErrUnavailable, 4},
+		{"400", play(returns(400, `{"error":{}}`)), rbm.ErrInvalidArgument, 1},
+		{"401", play(returns(401, `{"error":{}}`)), rbm.ErrUnauthenticated, 1},
+		{"403", play(returns(403, `{"error":{}}`)), rbm.ErrPermissionDenied, 1},
+		{"404", play(returns(404, `{"error":{}}`)), rbm.ErrUnreachable, 1},
+		{"404 of a proxy", play(returns(404, "not here")), rbm.ErrUnavailable, 1},
+		{"409", play(returns(409, `{"error":{}}`)), rbm.ErrAlreadyExists, 1},
+		{"501", play(returns(501, "")), rbm.ErrUnavailable, 1},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestRetries(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var observed []rbm.Attempt
 				client := newClient(t, rbm.Config{
-					HTTPClient: &http.Client{Transport: test.answers},
+					HTTPClient: &http.Client{Transport: test.script},
 					Retry:      rbm.Retry{MaxAttempts: 4},
 					Observe:    func(a rbm.Attempt) { observed = append(observed, a) },
 				})
@@ -127,14 +127,14 @@ func TestRetries(t *testing.T) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
 				if test.want == nil && (sent == nil || sent.Name != "phones/+12025550123/agentMessages/1") {
-					t.Errorf("message %+v, want that of the answer", sent)
+					t.Errorf("message %+v, want that of the response", sent)
 				}
 				var failure *rbm.Error
 				if errors.As(err, &failure) && failure.Attempts != test.attempts {
-					t.Errorf("the error counts %d attempts, want %d", failure.Attempts, test.attempts)
+					t.Errorf("Attempts = %d, want %d", failure.Attempts, test.attempts)
 				}
-				if len(observed) != test.attempts || len(test.answers.at) != test.attempts {
-					t.Errorf("%d requests, %d attempts observed, want %d", len(test.answers.at), len(observed), test.attempts)
+				if len(observed) != test.attempts || len(test.script.at) != test.attempts {
+					t.Errorf("%d requests, %d attempts observed, want %d", len(test.script.at), len(observed), test.attempts)
 				}
 				for i, a := range observed {
 					last := i == len(observed)-1
@@ -142,27 +142,27 @@ func TestRetries(t *testing.T) {
 						t.Errorf("attempt %d observed as %+v", i+1, a)
 					}
 				}
-				if len(test.answers.urls) != 1 || len(test.answers.bodies) != 1 {
-					t.Errorf("the attempts differ: %v %v", test.answers.urls, test.answers.bodies)
+				if len(test.script.urls) != 1 || len(test.script.bodies) != 1 {
+					t.Errorf("the attempts differ: %v %v", test.script.urls, test.script.bodies)
 				}
 			})
 		})
 	}
 }
 
-func TestRetryPauses(t *testing.T) {
+func TestRetry_pauses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		distinct := make(map[time.Duration]bool)
 		for range 50 {
-			answers := play(unavailable)
-			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{MaxAttempts: 7}})
+			script := play(unavailable)
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{MaxAttempts: 7}})
 			if _, err := client.SendMessage(t.Context(), phone, messageID, hello); !errors.Is(err, rbm.ErrUnavailable) {
 				t.Fatalf("error %v, want %v", err, rbm.ErrUnavailable)
 			}
 			bounds := []time.Duration{250e6, 500e6, 1e9, 2e9, 4e9, 4e9}
 			for i, bound := range bounds {
-				pause := answers.at[i+1] - answers.at[i]
+				pause := script.at[i+1] - script.at[i]
 				if pause < 0 || pause > bound {
 					t.Errorf("pause %d lasts %v, want at most %v", i+1, pause, bound)
 				}
@@ -175,32 +175,33 @@ func TestRetryPauses(t *testing.T) {
 	})
 }
 
-func TestRetryAfterIsTheLeast(t *testing.T) {
+func TestRetry_retryAfter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		inTenSeconds := time.Now().Add(10 * time.Second).UTC().Format(http.TimeFormat)
-		answers := play(
-			says(429, "", "Retry-After", "7"), says(503, "", "Retry-After", inTenSeconds),
-			says(503, "", "Retry-After", "0"), says(200, accepted),
+		script := play(
+			returns(429, "", "Retry-After", "7"), returns(503, "", "Retry-After", inTenSeconds),
+			returns(503, "", "Retry-After", "0"), returns(200, accepted),
 		)
-		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{BaseDelay: time.Second, MaxDelay: time.Second}})
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{BaseDelay: time.Second, MaxDelay: time.Second}})
 		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
 			t.Fatal(err)
 		}
-		if first := answers.at[1]; first < 7*time.Second || first > 8*time.Second {
+		if first := script.at[1]; first < 7*time.Second || first > 8*time.Second {
 			t.Errorf("second attempt after %v, want 7 s to 8 s", first)
 		}
-		if second := answers.at[2]; second < 10*time.Second || second > 11*time.Second {
+		if second := script.at[2]; second < 10*time.Second || second > 11*time.Second {
 			t.Errorf("third attempt at %v, want it at 10 s to 11 s", second)
 		}
-		if third := answers.at[3] - answers.at[2]; third > time.Second {
+		if third := script.at[3] - script.at[2]; third > time.Second {
 			t.Errorf("fourth attempt after %v, want at most 1 s", third)
 		}
 	})
 }
 
-// A pause that leaves no time is not begun.
-func TestRetriesEndBeforeTheDeadline(t *testing.T) {
+// TestRetry_deadline checks that a call ends at once if the deadline leaves no time for
+// another attempt.
+func TestRetry_deadline(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -227,17 +228,17 @@ func TestRetriesEndBeforeTheDeadline(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, test.budget)
 					defer cancel()
 				}
-				answers := play(says(429, `{"error":{}}`, "Retry-After", test.retry))
-				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{MaxAttempts: 2, BaseDelay: 1}})
+				script := play(returns(429, `{"error":{}}`, "Retry-After", test.retry))
+				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{MaxAttempts: 2, BaseDelay: 1}})
 				_, err := client.SendMessage(ctx, phone, messageID, hello)
 				var failure *rbm.Error
 				if !errors.Is(err, rbm.ErrRateLimited) || !errors.As(err, &failure) {
 					t.Fatalf("error %v, want %v", err, rbm.ErrRateLimited)
 				}
 				if failure.Attempts != test.attempts || failure.RetryAfter != test.after {
-					t.Errorf("%d attempts, to be repeated after %v; want %d, %v", failure.Attempts, failure.RetryAfter, test.attempts, test.after)
+					t.Errorf("%d attempts, RetryAfter %v; want %d, %v", failure.Attempts, failure.RetryAfter, test.attempts, test.after)
 				}
-				if took := time.Since(answers.start).Truncate(time.Microsecond); took != test.took {
+				if took := time.Since(script.start).Truncate(time.Microsecond); took != test.took {
 					t.Errorf("it took %v, want %v", took, test.took)
 				}
 			})
@@ -245,15 +246,15 @@ func TestRetriesEndBeforeTheDeadline(t *testing.T) {
 	}
 }
 
-// The random part shrinks to what the deadline leaves, so that time is used up
-// by attempts and not by a pause that is too long.
-func TestRetriesUseTheTimeThereIs(t *testing.T) {
+// TestRetry_shortDeadline checks that the random part of a pause is limited to the time
+// before the deadline.
+func TestRetry_shortDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			answers := play(unavailable, says(200, accepted))
-			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Retry: rbm.Retry{BaseDelay: time.Hour, MaxDelay: time.Hour}})
+			script := play(unavailable, returns(200, accepted))
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{BaseDelay: time.Hour, MaxDelay: time.Hour}})
 			_, err := client.SendMessage(ctx, phone, messageID, hello)
 			cancel()
 			if err != nil {
@@ -263,37 +264,37 @@ func TestRetriesUseTheTimeThereIs(t *testing.T) {
 	})
 }
 
-func TestBudgetEndsDuringAnAttempt(t *testing.T) {
+func TestRetry_timeoutDuringAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		answers := play(unavailable, hangs)
-		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}})
+		script := play(unavailable, hangs)
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}})
 		_, err := client.SendMessage(ctx, phone, messageID, hello)
 		if diff := cmp.Diff(words(rbm.ErrTimeout, context.DeadlineExceeded), kinds(err)); diff != "" {
 			t.Errorf("error %v (-want +got):\n%s", err, diff)
 		}
-		if took := time.Since(answers.start); took != 3*time.Second {
+		if took := time.Since(script.start); took != 3*time.Second {
 			t.Errorf("it took %v, want 3 s", took)
 		}
 	})
 }
 
-func TestCancellation(t *testing.T) {
+func TestRetry_canceled(t *testing.T) {
 	t.Parallel()
-	limited := says(429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`, "Retry-After", "30")
+	limited := returns(429, `{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}`, "Retry-After", "30")
 	const create = "rbm: phones.agentMessages.create: "
 	tests := []struct {
-		name    string
-		answers *script
-		waits   bool // for its turn before the second attempt
-		want    []string
-		text    string
+		name   string
+		script *script
+		waits  bool // Wait blocks before the second attempt
+		want   []string
+		text   string
 	}{
 		{"during an attempt", play(hangs), false, words(context.Canceled), create + "canceled by the caller"},
 		{
-			"during a pause after 503", play(says(503, "", "Retry-After", "30")), false, words(rbm.ErrUnavailable, context.Canceled),
+			"during a pause after 503", play(returns(503, "", "Retry-After", "30")), false, words(rbm.ErrUnavailable, context.Canceled),
 			create + "503: the response does not have the form of the API; check the endpoint and proxies; not retried: context canceled",
 		},
 		{
@@ -301,7 +302,7 @@ func TestCancellation(t *testing.T) {
 			create + "429 RESOURCE_EXHAUSTED: a limit of the platform is exceeded; not retried: context canceled",
 		},
 		{
-			"while it waits for its turn", play(fails(io.EOF)), true, words(rbm.ErrUnavailable, context.Canceled),
+			"during Wait", play(fails(io.EOF)), true, words(rbm.ErrUnavailable, context.Canceled),
 			create + "the connection was closed before the end of the response; not retried: context canceled",
 		},
 	}
@@ -311,66 +312,66 @@ func TestCancellation(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				time.AfterFunc(time.Second, cancel)
-				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: test.answers}, Wait: func(ctx context.Context) error {
-					if !test.waits || len(test.answers.at) == 0 {
+				client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: test.script}, Wait: func(ctx context.Context) error {
+					if !test.waits || len(test.script.at) == 0 {
 						return nil
 					}
 					<-ctx.Done()
 					return ctx.Err()
 				}})
-				begin := time.Now()
+				start := time.Now()
 				_, err := client.SendMessage(ctx, phone, messageID, hello)
 				if diff := cmp.Diff(test.want, kinds(err)); diff != "" || err.Error() != test.text {
 					t.Errorf("error %v, want %s (-want +got):\n%s", err, test.text, diff)
 				}
-				if took := time.Since(begin); took != time.Second || len(test.answers.at) != 1 {
-					t.Errorf("it took %v and %d attempts, want 1 s and 1", took, len(test.answers.at))
+				if took := time.Since(start); took != time.Second || len(test.script.at) != 1 {
+					t.Errorf("it took %v and %d attempts, want 1 s and 1", took, len(test.script.at))
 				}
 			})
 		})
 	}
 }
 
-// An hour without an answer from the source of tokens ends with the attempt.
-func TestTokenThatHangs(t *testing.T) {
+// TestRetry_hangingToken checks that the timeout of an attempt includes Token.
+func TestRetry_hangingToken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := newClient(t, rbm.Config{
-			HTTPClient: &http.Client{Transport: play(says(200, accepted))},
+			HTTPClient: &http.Client{Transport: play(returns(200, accepted))},
 			Token: func(ctx context.Context) (string, error) {
 				<-ctx.Done()
 				return "", ctx.Err()
 			},
 		})
-		begin := time.Now()
+		start := time.Now()
 		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want %v", err, context.DeadlineExceeded)
 		}
-		if took := time.Since(begin); took != 10*time.Second {
+		if took := time.Since(start); took != 10*time.Second {
 			t.Errorf("it took %v, want 10 s", took)
 		}
 	})
 }
 
-// A wait that fails ends the call before the first attempt, and leaves the failure
-// that there is after it.
-func TestWait(t *testing.T) {
+// TestConfig_wait checks that an error of Wait is returned before the first attempt,
+// and the error of the last attempt after it.
+func TestConfig_wait(t *testing.T) {
 	t.Parallel()
 	late := errors.New("late")
 	for _, test := range []struct {
 		name     string
-		waits    []error // then none fails
-		answers  []func(*http.Request) (*http.Response, error)
+		waits    []error // of the first calls of Wait
+		script   []func(*http.Request) (*http.Response, error)
 		want     error
 		requests int
 	}{
-		{"none fails", nil, []func(*http.Request) (*http.Response, error){unavailable, says(200, accepted)}, nil, 2},
-		{"the first", []error{late}, []func(*http.Request) (*http.Response, error){says(200, accepted)}, late, 0},
-		{"the second", []error{nil, late}, []func(*http.Request) (*http.Response, error){unavailable, says(200, accepted)}, rbm.ErrUnavailable, 1},
+		{"no error", nil, []func(*http.Request) (*http.Response, error){unavailable, returns(200, accepted)}, nil, 2},
+		{"error before the first attempt", []error{late}, []func(*http.Request) (*http.Response, error){returns(200, accepted)}, late, 0},
+		{"error before the second attempt", []error{nil, late}, []func(*http.Request) (*http.Response, error){unavailable, returns(200, accepted)}, rbm.ErrUnavailable, 1},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			answers, waits := play(test.answers...), test.waits
-			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: answers}, Wait: func(context.Context) error {
+			script, waits := play(test.script...), test.waits
+			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Wait: func(context.Context) error {
 				if len(waits) == 0 {
 					return nil
 				}
@@ -379,13 +380,13 @@ func TestWait(t *testing.T) {
 				return err
 			}})
 			_, err := client.SendMessage(t.Context(), phone, messageID, hello)
-			if !errors.Is(err, test.want) || len(answers.at) != test.requests {
-				t.Errorf("%s fails: error %v after %d requests, want %v after %d", test.name, err, len(answers.at), test.want, test.requests)
+			if !errors.Is(err, test.want) || len(script.at) != test.requests {
+				t.Errorf("%s: error %v after %d requests, want %v after %d", test.name, err, len(script.at), test.want, test.requests)
 			}
 		})
 	}
-	client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: play(says(200, "{}"))}, Wait: func(context.Context) error { return late }})
+	client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: play(returns(200, "{}"))}, Wait: func(context.Context) error { return late }})
 	if _, err := client.InviteTester(t.Context(), phone); !errors.Is(err, late) {
-		t.Errorf("a call without repetitions: error %v, want %v", err, late)
+		t.Errorf("InviteTester: error %v, want %v", err, late)
 	}
 }

@@ -15,9 +15,9 @@ import (
 // SendMessage sends m to phone, a number in E.164 form, and returns the message as the
 // platform accepted it, with Name, SendTime and, if it expires, ExpireTime.
 //
-// Success means that the platform has the message. It delivers the message at once to a
-// user who is online, and otherwise tries for 30 days or until the message expires. It
-// reports the delivery to the webhook of the agent.
+// Success means that the platform has the message. It delivers the message at once if the
+// user is online, and otherwise tries for 30 days or until the message expires. It reports
+// the delivery to the webhook of the agent.
 //
 // The platform ignores a message whose ID the agent has used before for a message or an
 // event. SendMessage therefore retries with the same ID, and the caller may do so too:

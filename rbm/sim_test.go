@@ -17,7 +17,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// simulate starts the platform and returns a client for it.
+// simulate starts the simulator and returns a client for it.
 func simulate(t *testing.T, sim *rbmtest.Simulator, c rbm.Config) *rbm.Client {
 	t.Helper()
 	server := httptest.NewServer(sim)
@@ -31,7 +31,7 @@ func simulate(t *testing.T, sim *rbmtest.Simulator, c rbm.Config) *rbm.Client {
 	return newClient(t, c)
 }
 
-// A recorder notes the requests that pass.
+// recorder is a transport that records the requests.
 type recorder struct{ lines []string }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -45,7 +45,7 @@ func record(t *testing.T, sim *rbmtest.Simulator) (*rbm.Client, *recorder) {
 	return simulate(t, sim, rbm.Config{HTTPClient: &http.Client{Transport: r}}), r
 }
 
-// What each method says to the platform, and what comes back.
+// TestMethods checks the request and the result of each method.
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	const id = messageID
@@ -57,7 +57,7 @@ func TestMethods(t *testing.T) {
 		name    string
 		call    func(ctx context.Context) (any, error)
 		want    any
-		request string // the last one, up to what is random
+		request string // prefix of the last one
 	}{
 		{
 			"phones.agentMessages.create",
@@ -165,18 +165,19 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// What can be wrong with the arguments of a method is found before anything is sent.
-func TestMethodsCheckTheirArguments(t *testing.T) {
+// TestMethods_invalidArguments checks that invalid arguments are reported before anything
+// is sent.
+func TestMethods_invalidArguments(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, rbm.Config{Endpoint: "http://localhost:1"})
 	global := newClient(t, rbm.Config{})
-	nothing := errors.New("some other text")
+	anyError := errors.New("any")
 	tests := []struct {
 		name string
 		call func(ctx context.Context) error
-		want error // nothing: any
+		want error
 	}{
-		{"SendEvent to nobody", func(ctx context.Context) error {
+		{"SendEvent without a number", func(ctx context.Context) error {
 			_, err := client.SendEvent(ctx, "", "e", rbm.TypingEvent())
 			return err
 		}, rbm.ErrInvalidPhone},
@@ -184,12 +185,12 @@ func TestMethodsCheckTheirArguments(t *testing.T) {
 			_, err := client.SendEvent(ctx, phone, "", rbm.TypingEvent())
 			return err
 		}, rbm.ErrInvalidID},
-		{"SendEvent of nothing", func(ctx context.Context) error { _, err := client.SendEvent(ctx, phone, "e", nil); return err }, nothing},
-		{"Capabilities of nobody", func(ctx context.Context) error { _, err := client.Capabilities(ctx, "+"); return err }, rbm.ErrInvalidPhone},
-		{"InviteTester of nobody", func(ctx context.Context) error { _, err := client.InviteTester(ctx, "x"); return err }, rbm.ErrInvalidPhone},
+		{"SendEvent of nil", func(ctx context.Context) error { _, err := client.SendEvent(ctx, phone, "e", nil); return err }, anyError},
+		{"Capabilities without a number", func(ctx context.Context) error { _, err := client.Capabilities(ctx, "+"); return err }, rbm.ErrInvalidPhone},
+		{"InviteTester without a number", func(ctx context.Context) error { _, err := client.InviteTester(ctx, "x"); return err }, rbm.ErrInvalidPhone},
 		{"BatchGetUsers with a word", func(ctx context.Context) error { _, err := client.BatchGetUsers(ctx, []string{phone, "x"}); return err }, rbm.ErrInvalidPhone},
 		{"BatchGetUsers without region", func(ctx context.Context) error { _, err := global.BatchGetUsers(ctx, []string{phone}); return err }, rbm.ErrNeedsRegion},
-		{"SendDialogflowEvent to nobody", func(ctx context.Context) error {
+		{"SendDialogflowEvent without a number", func(ctx context.Context) error {
 			_, err := client.SendDialogflowEvent(ctx, "", "", &rbm.DialogflowEvent{})
 			return err
 		}, rbm.ErrInvalidPhone},
@@ -197,33 +198,33 @@ func TestMethodsCheckTheirArguments(t *testing.T) {
 			_, err := client.SendDialogflowEvent(ctx, phone, "a/b", &rbm.DialogflowEvent{})
 			return err
 		}, rbm.ErrInvalidID},
-		{"SendDialogflowEvent of nothing", func(ctx context.Context) error {
+		{"SendDialogflowEvent of nil", func(ctx context.Context) error {
 			_, err := client.SendDialogflowEvent(ctx, phone, "", nil)
 			return err
-		}, nothing},
+		}, anyError},
 		{"SendDialogflowEvent of a channel", func(ctx context.Context) error {
 			_, err := client.SendDialogflowEvent(ctx, phone, "", &rbm.DialogflowEvent{Parameters: map[string]any{"c": make(chan int)}})
 			return err
-		}, nothing},
-		{"CreateFile of nothing", func(ctx context.Context) error { _, err := client.CreateFile(ctx, nil); return err }, nothing},
-		{"CreateFile without URL", func(ctx context.Context) error { _, err := client.CreateFile(ctx, &rbm.FileSource{}); return err }, nothing},
-		{"UploadFile of nothing", func(ctx context.Context) error { _, err := client.UploadFile(ctx, nil); return err }, nothing},
+		}, anyError},
+		{"CreateFile of nil", func(ctx context.Context) error { _, err := client.CreateFile(ctx, nil); return err }, anyError},
+		{"CreateFile without URL", func(ctx context.Context) error { _, err := client.CreateFile(ctx, &rbm.FileSource{}); return err }, anyError},
+		{"UploadFile of nil", func(ctx context.Context) error { _, err := client.UploadFile(ctx, nil); return err }, anyError},
 		{"UploadFile without type", func(ctx context.Context) error {
 			_, err := client.UploadFile(ctx, &rbm.Upload{Content: strings.NewReader("x")})
 			return err
-		}, nothing},
+		}, anyError},
 	}
 	for _, test := range tests {
 		err := test.call(t.Context())
 		var sent *rbm.Error
-		if err == nil || errors.As(err, &sent) || !strings.HasPrefix(err.Error(), "rbm: ") || test.want != nothing && !errors.Is(err, test.want) {
+		if err == nil || errors.As(err, &sent) || !strings.HasPrefix(err.Error(), "rbm: ") || test.want != anyError && !errors.Is(err, test.want) {
 			t.Errorf("%s: error %v, want %v", test.name, err, test.want)
 		}
 	}
 }
 
-// A refusal reaches the caller of every method.
-func TestMethodsReturnRefusals(t *testing.T) {
+// TestMethods_errorResponse checks that every method returns the error of the platform.
+func TestMethods_errorResponse(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client := simulate(t, sim, rbm.Config{})
@@ -256,8 +257,8 @@ func TestMethodsReturnRefusals(t *testing.T) {
 	}
 }
 
-// The test numbers give the errors that their table promises.
-func TestNumbersOfTheSimulator(t *testing.T) {
+// TestSendMessage_testNumbers checks the errors of the test numbers of the simulator.
+func TestSendMessage_testNumbers(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client := simulate(t, sim, rbm.Config{})
@@ -288,32 +289,33 @@ func TestNumbersOfTheSimulator(t *testing.T) {
 	}
 }
 
-// Whatever happens to the answer, the message arrives once.
-func TestBrokenAnswersDeliverOnce(t *testing.T) {
+// TestSendMessage_brokenResponse checks that a message arrives once if its response is
+// lost.
+func TestSendMessage_brokenResponse(t *testing.T) {
 	t.Parallel()
 	for _, conflict := range []bool{false, true} {
-		for _, fault := range []rbmtest.Failure{{Break: rbmtest.BreakAfter}, {Break: rbmtest.BreakBefore}, {Truncate: true}} {
+		for _, failure := range []rbmtest.Failure{{Break: rbmtest.BreakAfter}, {Break: rbmtest.BreakBefore}, {Truncate: true}} {
 			sim := &rbmtest.Simulator{Assume: rbmtest.Assumptions{DuplicateConflict: conflict}}
 			client := simulate(t, sim, rbm.Config{})
-			fault.Count = 2
-			sim.Fail(fault)
+			failure.Count = 2
+			sim.Fail(failure)
 			_, err := client.SendMessage(t.Context(), phone, messageID, hello)
-			if taken := fault.Break != rbmtest.BreakBefore; conflict && taken {
+			if taken := failure.Break != rbmtest.BreakBefore; conflict && taken {
 				if !errors.Is(err, rbm.ErrAlreadyExists) {
-					t.Errorf("%+v: error %v, want %v", fault, err, rbm.ErrAlreadyExists)
+					t.Errorf("%+v: error %v, want %v", failure, err, rbm.ErrAlreadyExists)
 				}
 			} else if err != nil {
-				t.Errorf("%+v: %v", fault, err)
+				t.Errorf("%+v: %v", failure, err)
 			}
 			if got := len(sim.Messages()); got != 1 {
-				t.Errorf("%+v: %d messages arrived, want 1", fault, got)
+				t.Errorf("%+v: %d messages arrived, want 1", failure, got)
 			}
 		}
 	}
 }
 
-// Invitations and Dialogflow events are not repeated: they would happen twice.
-func TestNotRepeated(t *testing.T) {
+// TestMethods_notRetried checks the calls that could do something twice.
+func TestMethods_notRetried(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client, requests := record(t, sim)
@@ -329,8 +331,8 @@ func TestNotRepeated(t *testing.T) {
 	}
 }
 
-// A repeated request for capabilities must not look like an old one.
-func TestCapabilitiesAskAnew(t *testing.T) {
+// TestCapabilities_requestID checks that each attempt has a request ID of its own.
+func TestCapabilities_requestID(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client, requests := record(t, sim)
@@ -348,7 +350,7 @@ func TestCapabilitiesAskAnew(t *testing.T) {
 	}
 }
 
-func TestBatchGetUsersSplits(t *testing.T) {
+func TestBatchGetUsers_split(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	client, requests := record(t, sim)
@@ -367,12 +369,12 @@ func TestBatchGetUsersSplits(t *testing.T) {
 		t.Errorf("%d reachable, %d by carrier, want 20001", len(got.ReachableUsers), len(got.ReachableUsersMap["example-us"].ReachableUsers))
 	}
 	if got.TotalRandomSampleUserCount < 14_000 || got.ReachableRandomSampleUserCount != got.TotalRandomSampleUserCount {
-		t.Errorf("samples of %d and %d, want some 15000", got.TotalRandomSampleUserCount, got.ReachableRandomSampleUserCount)
+		t.Errorf("samples of %d and %d, want about 15000", got.TotalRandomSampleUserCount, got.ReachableRandomSampleUserCount)
 	}
 
 	empty, err := client.BatchGetUsers(t.Context(), nil)
 	if err != nil || len(empty.ReachableUsers) != 0 || len(requests.lines) != 3 {
-		t.Errorf("BatchGetUsers of nobody = %v, %v after %d requests, want an empty answer without another", empty, err, len(requests.lines))
+		t.Errorf("BatchGetUsers of no numbers = %v, %v after %d requests, want an empty response without another request", empty, err, len(requests.lines))
 	}
 
 	sim.Fail(rbmtest.Failure{Status: 400})
@@ -381,8 +383,8 @@ func TestBatchGetUsersSplits(t *testing.T) {
 	}
 }
 
-// Every message of testdata is accepted by a platform that has its own parser.
-func TestSimulatorTakesTheMessages(t *testing.T) {
+// TestSendMessage_testdata checks that the simulator accepts every message of testdata.
+func TestSendMessage_testdata(t *testing.T) {
 	t.Parallel()
 	sim := &rbmtest.Simulator{Now: func() time.Time { return now }}
 	client := simulate(t, sim, rbm.Config{SkipCheck: true}) // the client has no clock of its own

@@ -19,7 +19,7 @@ import (
 
 const unit = 256 << 10
 
-// onlyReader hides everything but Read, the length above all.
+// onlyReader hides the other methods of a reader, such as Len.
 type onlyReader struct{ io.Reader }
 
 func bytesOf(size int) []byte {
@@ -85,13 +85,14 @@ func TestUploadFile(t *testing.T) {
 	}
 }
 
-// An upload goes on where it broke off, whether or not the platform got the bytes.
-func TestUploadResumes(t *testing.T) {
+// TestUploadFile_resumed checks that an upload continues after a failure, whether or not
+// the platform got the bytes.
+func TestUploadFile_resumed(t *testing.T) {
 	t.Parallel()
-	for _, fault := range []rbmtest.Failure{
+	for _, failure := range []rbmtest.Failure{
 		{Status: 503}, {Break: rbmtest.BreakBefore}, {Break: rbmtest.BreakAfter}, {Truncate: true},
 	} {
-		t.Run(fmt.Sprintf("%+v", fault), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", failure), func(t *testing.T) {
 			t.Parallel()
 			sim := new(rbmtest.Simulator)
 			client := simulate(t, sim, rbm.Config{})
@@ -101,10 +102,10 @@ func TestUploadResumes(t *testing.T) {
 				Content: bytes.NewReader(content), ContentType: "image/png", ChunkSize: unit,
 				Progress: func(n int64) {
 					if n < confirmed {
-						t.Errorf("progress goes back from %d to %d", confirmed, n)
+						t.Errorf("progress decreases from %d to %d", confirmed, n)
 					}
 					if confirmed = n; n != int64(len(content)) && len(sim.Failures()) == 0 {
-						once := fault
+						once := failure
 						once.Count = 1
 						sim.Fail(once)
 					}
@@ -114,14 +115,14 @@ func TestUploadResumes(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, got, _ := sim.File(file.Name); !bytes.Equal(got, content) {
-				t.Errorf("%d bytes arrived, and not those that were sent", len(got))
+				t.Errorf("the %d bytes that arrived differ from those that were sent", len(got))
 			}
 		})
 	}
 }
 
-// What there is to say about a file travels with it.
-func TestUploadMetadata(t *testing.T) {
+// TestUploadFile_metadata checks the metadata in each form of upload.
+func TestUploadFile_metadata(t *testing.T) {
 	t.Parallel()
 	type request struct{ Target, Type, MediaType, Body string }
 	var got []request
@@ -139,7 +140,7 @@ func TestUploadMetadata(t *testing.T) {
 			})
 		}
 		w.Header().Set("Location", "/put?upload_id=1")
-		reply200(w, `{"name":"files/1"}`)
+		respond200(w, `{"name":"files/1"}`)
 	})
 	for _, size := range []int{2, unit + 1} {
 		for _, description := range []string{"", "A & B"} {
@@ -162,8 +163,8 @@ func TestUploadMetadata(t *testing.T) {
 	}
 }
 
-// resumable is a server of resumable uploads that says what a test wants. HOST in
-// the location stands for its own.
+// resumable starts a server for resumable uploads with the given location, where HOST
+// stands for the host of the server.
 func resumable(t *testing.T, location string, put func(w http.ResponseWriter, r *http.Request)) *rbm.Client {
 	t.Helper()
 	return serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
@@ -176,7 +177,7 @@ func resumable(t *testing.T, location string, put func(w http.ResponseWriter, r 
 	})
 }
 
-func TestUploadTrustsNoAddress(t *testing.T) {
+func TestUploadFile_untrustedLocation(t *testing.T) {
 	t.Parallel()
 	for _, location := range []string{
 		"", "?", "https://evil.example/upload?id=1", "//evil.example/upload?id=1", "http://user@HOST/?id=1",
@@ -192,15 +193,15 @@ func TestUploadTrustsNoAddress(t *testing.T) {
 	}
 }
 
-func TestUploadAddressOfGoogle(t *testing.T) {
+func TestUploadFile_googleLocation(t *testing.T) {
 	t.Parallel()
 	var hosts []string
 	client := newClient(t, rbm.Config{Region: rbm.RegionUS, HTTPClient: &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 		hosts = append(hosts, r.URL.Host)
 		if r.Method == http.MethodPost {
-			return answer(200, http.Header{"Location": {"https://storage.googleapis.com/upload?upload_id=1"}}, ""), nil
+			return response(200, http.Header{"Location": {"https://storage.googleapis.com/upload?upload_id=1"}}, ""), nil
 		}
-		return answer(200, nil, `{"name":"files/1"}`), nil
+		return response(200, nil, `{"name":"files/1"}`), nil
 	})}})
 	file, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
 	if err != nil || file.Name != "files/1" {
@@ -211,8 +212,8 @@ func TestUploadAddressOfGoogle(t *testing.T) {
 	}
 }
 
-// A platform that confirms what cannot be does not make the client loop.
-func TestUploadEndsWithoutProgress(t *testing.T) {
+// TestUploadFile_invalidRange checks that impossible ranges do not cause a loop.
+func TestUploadFile_invalidRange(t *testing.T) {
 	t.Parallel()
 	for _, header := range []string{"", "bytes=0-99999999", "bytes=7-9", "bytes=0-x", "nonsense"} {
 		client := resumable(t, "/upload?id=1", func(w http.ResponseWriter, _ *http.Request) {
@@ -229,7 +230,7 @@ func TestUploadEndsWithoutProgress(t *testing.T) {
 		}
 	}
 
-	// All is confirmed, but no file comes of it.
+	// The platform confirms every byte but never returns the file.
 	client := resumable(t, "/upload?id=1", func(w http.ResponseWriter, r *http.Request) {
 		var from, to int
 		fmt.Sscanf(r.Header.Get("Content-Range"), "bytes %d-%d", &from, &to)
@@ -242,19 +243,19 @@ func TestUploadEndsWithoutProgress(t *testing.T) {
 	}
 }
 
-func TestUploadRefused(t *testing.T) {
+func TestUploadFile_rejected(t *testing.T) {
 	t.Parallel()
 	client := simulate(t, new(rbmtest.Simulator), rbm.Config{})
 	for _, size := range []int{10, unit + 1} {
 		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(size)), ContentType: "text/html", ChunkSize: unit})
-		var refusal *rbm.Error
-		if !errors.Is(err, rbm.ErrInvalidArgument) || !errors.As(err, &refusal) || refusal.Method != "files.create" {
+		var rejected *rbm.Error
+		if !errors.Is(err, rbm.ErrInvalidArgument) || !errors.As(err, &rejected) || rejected.Method != "files.create" {
 			t.Errorf("%d bytes: error %v, want %v of files.create", size, err, rbm.ErrInvalidArgument)
 		}
 	}
 }
 
-func TestUploadReadError(t *testing.T) {
+func TestUploadFile_readError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the disk is gone")
 	for _, size := range []int{10, unit + 1} {

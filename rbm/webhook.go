@@ -175,7 +175,7 @@ func Handshake(clientToken string, body []byte) (secret string, ok bool, err err
 // ParseWebhook parses the body of a request to the webhook: a [*UserMessage], a
 // [*UserEvent], a [*ServerEvent] or an [*AgentLaunchEvent]. Any other body returns
 // [ErrUnknownEvent]. Unknown fields and mismatched types are ignored. Call
-// [VerifySignature] first: ParseWebhook does not check who sent the request.
+// [VerifySignature] first: ParseWebhook does not authenticate the request.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 func ParseWebhook(body []byte) (Event, error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// A vector that was computed elsewhere: HMAC-SHA-512 of the decoded data.
+// This signature was computed with another program: HMAC-SHA-512 of the decoded data.
 const (
 	clientToken   = "harborline-demo-token"
 	deliveredData = "eyJzZW5kZXJQaG9uZU51bWJlciI6IisxNTU1MDE0MjIzMyIsImV2ZW50VHlwZSI6IkRFTElWRVJFRCIsImV2ZW50SWQiOiJNeFRRN2YzclNMS2NQMGJuMnZZZDFBIiwibWVzc2FnZUlkIjoiNWEwYzJmNGUtNmEzZC00ZDBlLTlhNTAtMGQ3YzFmN2JlMDAxIiwic2VuZFRpbWUiOiIyMDI2LTExLTIwVDA5OjE1OjA0LjIxOFoiLCJhZ2VudElkIjoiaGFyYm9ybGluZV9mZXJyaWVzX2szeDlhMWJjX2FnZW50QHJibS5nb29nIn0="
@@ -33,19 +33,19 @@ func TestVerifySignature(t *testing.T) {
 		name, token, signature, body string
 		want                         error
 	}{
-		{"right", clientToken, signature, delivered, nil},
+		{"valid", clientToken, signature, delivered, nil},
 		{"attributes are not signed", clientToken, signature, attributes, nil},
 		{"other token", "harborline-demo-token2", signature, delivered, rbm.ErrSignature},
 		{"no token", "", signature, delivered, rbm.ErrSignature},
 		{"no token, signed with none", "", "", delivered, rbm.ErrSignature},
 		{"other data", clientToken, signature, other, rbm.ErrSignature},
 		{"no signature", clientToken, "", delivered, rbm.ErrSignature},
-		{"half a signature", clientToken, signature[:44], delivered, rbm.ErrSignature},
+		{"truncated signature", clientToken, signature[:44], delivered, rbm.ErrSignature},
 		{"signature without padding", clientToken, strings.TrimRight(signature, "="), delivered, rbm.ErrSignature},
-		{"signature that is no base64", clientToken, "!" + signature[1:], delivered, rbm.ErrSignature},
-		{"body that is no JSON", clientToken, signature, "{", rbm.ErrSignature},
+		{"signature that is not base64", clientToken, "!" + signature[1:], delivered, rbm.ErrSignature},
+		{"body that is not JSON", clientToken, signature, "{", rbm.ErrSignature},
 		{"body without data", clientToken, signature, `{"message":{}}`, rbm.ErrSignature},
-		{"data that is no base64", clientToken, signature, `{"message":{"data":"!"}}`, rbm.ErrSignature},
+		{"data that is not base64", clientToken, signature, `{"message":{"data":"!"}}`, rbm.ErrSignature},
 	}
 	for _, test := range tests {
 		if err := rbm.VerifySignature(test.token, test.signature, []byte(test.body)); !errors.Is(err, test.want) {
@@ -61,13 +61,13 @@ func TestHandshake(t *testing.T) {
 		ok                        bool
 		want                      error
 	}{
-		{"right", "t", `{"clientToken":"t","secret":"s"}`, "s", true, nil},
+		{"valid", "t", `{"clientToken":"t","secret":"s"}`, "s", true, nil},
 		{"wrong token", "t", `{"clientToken":"T","secret":"s"}`, "", true, rbm.ErrHandshake},
 		{"no token configured", "", `{"clientToken":"t","secret":"s"}`, "", true, rbm.ErrHandshake},
 		{"empty token", "", `{"clientToken":"","secret":"s"}`, "", false, nil},
 		{"no secret", "t", `{"clientToken":"t"}`, "", false, nil},
 		{"an event", "t", delivered, "", false, nil},
-		{"no JSON", "t", `x`, "", false, nil},
+		{"not JSON", "t", `x`, "", false, nil},
 	}
 	for _, test := range tests {
 		secret, ok, err := rbm.Handshake(test.token, []byte(test.body))
@@ -116,11 +116,11 @@ func TestParseWebhook(t *testing.T) {
 			}}),
 		},
 		{
-			"message with an event ID, as a guide has it", `{"senderPhoneNumber":"+15550142233","eventId":"Mx9","suggestionResponse":{"postbackData":"p"}}`, "Mx9",
+			"message with an event ID, as in a guide", `{"senderPhoneNumber":"+15550142233","eventId":"Mx9","suggestionResponse":{"postbackData":"p"}}`, "Mx9",
 			&rbm.UserMessage{SenderPhoneNumber: "+15550142233", MessageID: "Mx9", SuggestionResponse: &rbm.SuggestionResponse{PostbackData: "p"}},
 		},
 		{
-			"fields that do not fit", `{"text":"Hi","messageId":7,"sendTime":"soon","location":[],"userFile":null,"novelty":{}}`, "",
+			"mismatched types", `{"text":"Hi","messageId":7,"sendTime":"soon","location":[],"userFile":null,"novelty":{}}`, "",
 			&rbm.UserMessage{Text: "Hi"},
 		},
 		{
@@ -132,7 +132,7 @@ func TestParseWebhook(t *testing.T) {
 			&rbm.UserEvent{SenderPhoneNumber: "+15550142233", EventType: rbm.UserUnsubscribe, EventID: "E2"},
 		},
 		{
-			"user event of the future", `{"senderPhoneNumber":"+15550142233","eventType":"WAVED","eventId":"E3"}`, "E3",
+			"unknown user event", `{"senderPhoneNumber":"+15550142233","eventType":"WAVED","eventId":"E3"}`, "E3",
 			&rbm.UserEvent{SenderPhoneNumber: "+15550142233", EventType: "WAVED", EventID: "E3"},
 		},
 		{
@@ -171,7 +171,7 @@ func TestParseWebhook(t *testing.T) {
 func TestWebhook(t *testing.T) {
 	t.Parallel()
 	var got []rbm.Event
-	failure := errors.New("the database is away")
+	failure := errors.New("the database is down")
 	hook := &rbm.Webhook{ClientToken: clientToken, Handle: func(_ context.Context, e rbm.Event) error {
 		got = append(got, e)
 		return failure
@@ -190,22 +190,22 @@ func TestWebhook(t *testing.T) {
 		hook                    *rbm.Webhook
 		method, signature, body string
 		status                  int
-		answer                  string
+		response                string
 	}{
 		{"GET", hook, "GET", "", "", 405, "send a POST request\n"},
 		{"handshake", hook, "POST", "", `{"clientToken":"` + clientToken + `","secret":"<s3>"}`, 200, "<s3>"},
-		{"handshake of a stranger", hook, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "invalid client token\n"},
+		{"handshake with another token", hook, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "invalid client token\n"},
 		{"handshake without a token set", &rbm.Webhook{}, "POST", "", `{"clientToken":"x","secret":"s"}`, 403, "invalid client token\n"},
 		{"forged", hook, "POST", unknownSignature, delivered, 403, "invalid signature\n"},
 		{"no token set", &rbm.Webhook{}, "POST", signature, delivered, 403, "invalid signature\n"},
 		{"too large", hook, "POST", signature, strings.Repeat(" ", 1<<20+1), 400, "cannot read the body\n"},
 		{"unknown", hook, "POST", unknownSignature, unknown, 200, ""},
-		{"event that cannot be handled", hook, "POST", signature, delivered, 500, "handling the event failed\n"},
+		{"handler error", hook, "POST", signature, delivered, 500, "handling the event failed\n"},
 	}
 	for _, test := range tests {
 		w := call(test.hook, test.method, test.signature, test.body)
-		if w.Code != test.status || w.Body.String() != test.answer {
-			t.Errorf("%s: %d %q, want %d %q", test.name, w.Code, w.Body, test.status, test.answer)
+		if w.Code != test.status || w.Body.String() != test.response {
+			t.Errorf("%s: %d %q, want %d %q", test.name, w.Code, w.Body, test.status, test.response)
 		}
 	}
 	if w := call(&rbm.Webhook{ClientToken: clientToken}, "POST", signature, delivered); w.Code != 500 {
@@ -228,7 +228,7 @@ func TestWebhook(t *testing.T) {
 	}
 	failure = nil
 	if w := call(hook, "POST", signature, delivered); w.Code != 200 || w.Body.Len() != 0 {
-		t.Errorf("event: %d %q, want 200 and nothing", w.Code, w.Body)
+		t.Errorf("event: %d %q, want 200 and an empty body", w.Code, w.Body)
 	}
 	want := &rbm.UserEvent{
 		SenderPhoneNumber: "+15550142233", EventType: rbm.UserDelivered, EventID: "MxTQ7f3rSLKcP0bn2vYd1A", MessageID: messageID,
@@ -239,8 +239,8 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// The platform connects, and reports a delivery, a read and what the user does.
-func TestWebhookOfTheSimulator(t *testing.T) {
+// TestWebhook_simulator receives a delivery, a read receipt and a reply from the simulator.
+func TestWebhook_simulator(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var got []string
@@ -280,7 +280,8 @@ func TestWebhookOfTheSimulator(t *testing.T) {
 	}
 }
 
-// No changed signature or data verifies, and nothing makes the decoder panic.
+// FuzzWebhook checks that no other signature or data verifies, and that no body causes a
+// panic.
 func FuzzWebhook(f *testing.F) {
 	f.Add(signature, []byte(delivered))
 	f.Add("", []byte(`{"clientToken":"`+clientToken+`","secret":"s"}`))
