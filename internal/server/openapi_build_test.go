@@ -38,24 +38,24 @@ func describe() object {
 		},
 		"components": object{
 			"schemas": object{
-				"Payload": payloadSchema(),
-				"Form":    formSchema(),
-				"Card":    cardSchema(),
-				"Button":  buttonSchema(),
-				"Event":   fieldsSchema(payload.OnEvent, "A calendar event."),
-				"Answer":  answerSchema(),
-				"Fault":   faultSchema(),
+				"Payload":  payloadSchema(),
+				"Form":     formSchema(),
+				"Card":     cardSchema(),
+				"Button":   buttonSchema(),
+				"Event":    fieldsSchema(payload.OnEvent, "A calendar event."),
+				"Response": responseSchema(),
+				"Error":    errorSchema(),
 			},
 			"parameters": object{
 				"profile": object{
 					"name": "profile", "in": "query",
-					"description": "soft acknowledges with 200 what can never succeed, for senders that would retry it for days",
+					"description": "soft: failures that a retry cannot fix have status 200, for senders that would retry them for days",
 					"schema":      object{"enum": []any{"strict", "soft"}, "default": "strict"},
 				},
 			},
 			"headers": object{
-				"RequestId":  object{"description": "Finds the request in the log.", "schema": object{"type": "string"}},
-				"RetryAfter": object{"description": "Whole seconds to wait before sending again.", "schema": object{"type": "integer", "minimum": 1}},
+				"RequestId":  object{"description": "Identifies the log line of the request.", "schema": object{"type": "string"}},
+				"RetryAfter": object{"description": "The number of seconds to wait before a retry.", "schema": object{"type": "integer", "minimum": 1}},
 			},
 			"securitySchemes": object{
 				"bearer": object{"type": "http", "scheme": "bearer"},
@@ -69,10 +69,10 @@ func describe() object {
 func about() object {
 	return object{
 		"operationId": "about",
-		"summary":     "Who is here",
+		"summary":     "Name, version and readiness",
 		"security":    []any{},
 		"responses": object{"200": object{
-			"description": "The function runs; ready says whether it is set up.",
+			"description": "The function is running; ready reports whether it can send.",
 			"headers":     object{"X-Request-Id": ref("headers/RequestId")},
 			"content": object{"application/json": object{"schema": object{
 				"type": "object", "required": []any{"name", "version", "ready"}, "additionalProperties": false,
@@ -98,13 +98,13 @@ func send() object {
 	return object{
 		"operationId": "send",
 		"summary":     "Send a message",
-		"description": "One recipient is answered with one flat object, several with one for each in results. " +
-			"A request with an idempotency key may be repeated: it arrives once.",
+		"description": "The response is a flat object; with several recipients, results has one for each. " +
+			"A request with an idempotency key can be retried: the message arrives once.",
 		"parameters": []any{
 			ref("parameters/profile"),
 			object{
 				"name": "Idempotency-Key", "in": "header", "schema": object{"type": "string"},
-				"description": "The same as the field idempotency_key, which goes before it.",
+				"description": "The same as the field idempotency_key, which takes precedence.",
 			},
 		},
 		"requestBody": object{"required": true, "content": object{
@@ -120,15 +120,15 @@ func hook() object {
 	answers := responses()
 	ok := answers["200"].(object)["content"].(object)
 	ok["application/json"] = object{"schema": object{
-		"description": "an answer, or what the sender asked for, such as a challenge",
-		"anyOf":       []any{ref("schemas/Answer"), object{"type": "object"}},
+		"description": "a response, or the content that the sender expects, such as a challenge",
+		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
-	answers["204"] = object{"description": "The same as 200, for senders that take a body for a reply."}
+	answers["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
 	return object{
 		"operationId": "hook",
 		"summary":     "Receive the webhook of a third party",
-		"description": "The sender proves itself in its own way, as the configuration of the source says; a mapping makes messages of " +
-			"its event. What can never succeed is acknowledged with 200 and ok false.",
+		"description": "The sender authenticates as the configuration of the source defines, and a mapping turns its event into " +
+			"messages. Failures that a retry cannot fix have status 200 and ok false.",
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"requestBody": object{"content": object{"*/*": object{}}},
@@ -139,12 +139,12 @@ func hook() object {
 func task() object {
 	return object{
 		"operationId": "task",
-		"summary":     "Send a message that has waited in the queue",
-		"description": "For Cloud Tasks only, which proves itself with an ID token of Google for the account of the queue. " +
-			"Any answer but 2xx makes it try again, so what can never succeed is acknowledged with 200 and ok false.",
+		"summary":     "Send a message from the queue",
+		"description": "For Cloud Tasks only, which authenticates with a Google ID token of the queue's service account. It retries " +
+			"after every status except 2xx. Failures that a retry cannot fix therefore have status 200 and ok false.",
 		"security": []any{object{"bearer": []any{}}},
 		"parameters": []any{
-			object{"name": "message_id", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "also the name of the task"},
+			object{"name": "message_id", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "the message ID, which is also the name of the task"},
 		},
 		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"type": "object"}}}},
 		"responses":   responses(),
@@ -154,12 +154,12 @@ func task() object {
 func handshake() object {
 	return object{
 		"operationId": "handshake",
-		"summary":     "Ask whether events may be sent, by the abuse protection of CloudEvents",
+		"summary":     "The handshake of CloudEvents for abuse protection",
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"responses": object{
 			"200": object{
-				"description": "They may; WebHook-Allowed-Origin says from where.",
+				"description": "Allowed; WebHook-Allowed-Origin is the allowed origin.",
 				"content":     object{"application/json": object{"schema": object{"type": "object"}}},
 			},
 			"204": object{"description": "This source needs no handshake."},
@@ -175,11 +175,11 @@ func revoke() object {
 	text := object{"type": "string"}
 	return object{
 		"operationId": "revoke",
-		"summary":     "Take back a message that is not delivered yet",
+		"summary":     "Revoke a message that is not delivered yet",
 		"parameters": []any{
-			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "as the answer to the send had it"},
-			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "its recipient, with the plus sign written %2B"},
-			object{"name": "agent", "in": "query", "schema": text, "description": "the agent that sent it, if not the default one"},
+			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "the message_id of the response to the send"},
+			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "the recipient, with the plus sign written as %2B"},
+			object{"name": "agent", "in": "query", "schema": text, "description": "the agent that sent the message, if it is not the default agent"},
 			object{"name": "country", "in": "query", "schema": text, "description": "country of a national number"},
 			ref("parameters/profile"),
 		},
@@ -207,10 +207,10 @@ func responses() object {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			headers["Retry-After"] = ref("headers/RetryAfter")
 		}
-		content := object{kind: object{"schema": ref("schemas/Answer")}}
+		content := object{kind: object{"schema": ref("schemas/Response")}}
 		if status == http.StatusOK {
 			// The soft profile acknowledges failures.
-			content["application/problem+json"] = object{"schema": ref("schemas/Answer")}
+			content["application/problem+json"] = object{"schema": ref("schemas/Response")}
 		}
 		all[strconv.Itoa(status)] = object{
 			"description": "code " + strings.Join(codes, ", "),
@@ -225,7 +225,7 @@ func responses() object {
 // characters between words do not matter to the function, which JSON Schema cannot
 // say: so other names are let through here, and the function refuses the unknown.
 func payloadSchema() object {
-	s := fieldsSchema(payload.OnMessage, "The simplified payload. Names may be written in any case, with _, - or nothing between words.")
+	s := fieldsSchema(payload.OnMessage, "The simplified payload. Names can have any case, with _, - or nothing between words.")
 	for _, f := range payload.Fields(payload.OnMessage) {
 		for _, alias := range f.Aliases {
 			s["properties"].(object)[alias] = aliasOf(f)
@@ -260,7 +260,7 @@ func formSchema() object {
 
 func buttonSchema() object {
 	return object{
-		"description": "A button: a text such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
+		"description": "A button: a string such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
 		"anyOf":       []any{object{"type": []any{"string", "number", "null"}}, fieldsSchema(payload.OnButton, "")},
 	}
 }
@@ -279,7 +279,7 @@ func fieldsSchema(on payload.Level, about string) object {
 
 func cardSchema() object {
 	return object{
-		"description": "One card, or a text that holds it as JSON.",
+		"description": "One card, or a string that contains it as JSON.",
 		"anyOf":       []any{object{"type": []any{"string", "null"}}, fieldsSchema(payload.OnCard, "")},
 	}
 }
@@ -329,11 +329,11 @@ func fieldSchema(f payload.Field) object {
 	return s
 }
 
-func answerSchema() object {
+func responseSchema() object {
 	text := object{"type": "string"}
 	return object{
 		"type":                 "object",
-		"description":          "Every answer. A failure is a problem document of RFC 9457.",
+		"description":          "Every response. A failure is a problem document of RFC 9457.",
 		"required":             []any{"ok", "status", "code", "retry"},
 		"additionalProperties": false,
 		"properties": object{
@@ -345,18 +345,18 @@ func answerSchema() object {
 			"title":       text,
 			"detail":      text,
 			"action":      object{"type": "string", "description": "the next step"},
-			"reason":      object{"type": "string", "description": "which of the causes behind a code"},
-			"errors":      object{"type": "array", "items": ref("schemas/Fault")},
-			"source":      object{"type": "string", "description": "whose webhook it was"},
+			"reason":      object{"type": "string", "description": "the cause, for codes with several causes"},
+			"errors":      object{"type": "array", "items": ref("schemas/Error")},
+			"source":      object{"type": "string", "description": "the source of the webhook"},
 			"message_id":  text,
 			"to":          text,
 			"agent":       text,
-			"name":        object{"type": "string", "description": "the message's resource name at the platform; of a queued one, that of its task"},
+			"name":        object{"type": "string", "description": "the resource name of the message at the platform, or of the task of a queued message"},
 			"send_time":   object{"type": "string", "format": "date-time"},
-			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue has the message sent, if that was asked"},
+			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue will send a scheduled message"},
 			"duplicate_risk": object{
 				"type":        "boolean",
-				"description": "the message may have got through, and has a random ID: send again with message_id only",
+				"description": "the message may have been sent, with a random ID: retry with message_id to avoid a duplicate",
 			},
 			"upstream": object{
 				"type": "object", "additionalProperties": false, "required": []any{"status"},
@@ -364,14 +364,14 @@ func answerSchema() object {
 			},
 			"dry_run": object{
 				"type":        "object",
-				"description": "the request that was not sent; of several recipients, each result has its URL, and the message stands here",
+				"description": "the request that was not sent; with several recipients, each result has its URL, and this has the message",
 				"properties": object{
 					"method": text, "url": text, "bytes": object{"type": "integer"},
 					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},
 				},
 			},
-			"warnings":   object{"type": "array", "items": ref("schemas/Fault")},
-			"results":    object{"type": "array", "items": ref("schemas/Answer")},
+			"warnings":   object{"type": "array", "items": ref("schemas/Error")},
+			"results":    object{"type": "array", "items": ref("schemas/Response")},
 			"request_id": text,
 		},
 	}
@@ -385,11 +385,11 @@ func codes() map[string]bool {
 	return set
 }
 
-func faultSchema() object {
+func errorSchema() object {
 	return object{
 		"type": "object", "required": []any{"detail"}, "additionalProperties": false,
 		"properties": object{
-			"pointer": object{"type": "string", "description": "JSON Pointer to the place in what was sent"},
+			"pointer": object{"type": "string", "description": "JSON Pointer to the place in the request"},
 			"detail":  object{"type": "string"},
 			"limit":   object{"type": "integer"},
 			"actual":  object{"type": "integer"},

@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write openapi.json")
 
-// TestDocument sees that openapi.json says what the tables of the code say.
+// TestDocument checks that openapi.json agrees with the tables of the code.
 func TestDocument(t *testing.T) {
 	t.Parallel()
 	var want bytes.Buffer
@@ -25,12 +25,12 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := os.WriteFile("openapi.json", want.Bytes(), 0o644); err != nil { //nolint:gosec // not a secret
+		if err := os.WriteFile("openapi.json", want.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if diff := cmp.Diff(want.String(), string(server.OpenAPI)); diff != "" {
-		t.Errorf("openapi.json is not of this code; write it with go test ./internal/openapi -update (-want +got):\n%s", diff)
+		t.Errorf("openapi.json is out of date; run go test ./internal/server -update (-want +got):\n%s", diff)
 	}
 }
