@@ -262,8 +262,11 @@ const errUnreadable cause = "the response is not a JSON object"
 // isTimeout reports whether err is a timeout of a context, an HTTP client or a
 // connection.
 func isTimeout(err error) bool {
-	var limit interface{ Timeout() bool }
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &limit) && limit.Timeout()
+	limit, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && limit.Timeout()
 }
 
 // describe returns a description of the cause of a failed attempt without private

@@ -415,6 +415,9 @@ func FuzzParseAgentMessage(f *testing.F) {
 		if err != nil {
 			t.Fatalf("Encode: %v, for %q", err, data)
 		}
+		if len(encoded) > rbm.MaxMessageBytes {
+			t.Errorf("%d bytes were not reported, for %q", len(encoded), data)
+		}
 		again, violations := rbm.CheckAgentMessage(encoded, now)
 		if len(violations) > 0 {
 			t.Fatalf("read again: %v, for %q", violations, encoded)

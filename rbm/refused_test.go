@@ -35,7 +35,7 @@ func TestCheck_refused(t *testing.T) {
 		"10-ttl-negative":                {Pointer: "/ttl", Rule: rbm.RuleRange},
 		"10-ttl-of-15-days-and-a-second": {Pointer: "/ttl", Rule: rbm.RuleRange, Limit: 1296000, Actual: 1296001},
 		"10-ttl-without-unit":            {Pointer: "/ttl", Rule: rbm.RuleFormat},
-		"11-expire-time-invalid":     {Pointer: "/expireTime", Rule: rbm.RuleFormat},
+		"11-expire-time-invalid":         {Pointer: "/expireTime", Rule: rbm.RuleFormat},
 		"12-unknown-traffic-type":        {Pointer: "/messageTrafficType", Rule: rbm.RuleEnum},
 		"13-output-field":                {Pointer: "/name", Rule: rbm.RuleReadOnly},
 		"13-unknown-field":               {Pointer: "/contentMesage", Rule: rbm.RuleUnknown},

@@ -3,6 +3,7 @@ package rbm_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -321,5 +322,29 @@ func TestEvent_header(t *testing.T) {
 		if diff := cmp.Diff(test.want, test.event.Header()); diff != "" {
 			t.Errorf("%T.Header() (-want +got):\n%s", test.event, diff)
 		}
+	}
+}
+
+// TestFileInfo_json checks that a FileInfo can be decoded from the JSON of the platform,
+// which has int64 values as strings, and from its own.
+func TestFileInfo_json(t *testing.T) {
+	t.Parallel()
+	want := rbm.FileInfo{MimeType: "image/jpeg", FileSizeBytes: 204331, FileURI: "https://f.example/1"}
+	encoded, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{
+		`{"mimeType":"image/jpeg","fileSizeBytes":"204331","fileUri":"https://f.example/1"}`,
+		`{"mimeType":"image/jpeg","fileSizeBytes":204331,"fileUri":"https://f.example/1"}`,
+		string(encoded),
+	} {
+		var got rbm.FileInfo
+		if err := json.Unmarshal([]byte(in), &got); err != nil || got != want {
+			t.Errorf("Unmarshal(%s) = %+v, %v; want %+v", in, got, err, want)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"fileSizeBytes":[]}`), new(rbm.FileInfo)); err == nil {
+		t.Error("Unmarshal of a list as the size succeeded")
 	}
 }
