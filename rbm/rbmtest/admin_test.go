@@ -110,7 +110,7 @@ func TestAdminRefuses(t *testing.T) {
 func TestAdminArranges(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
-	post := func(path, body string) answer {
+	post := func(path, body string) response {
 		t.Helper()
 		a := g.do(t, "POST", "/_sim/"+path, body)
 		equal(t, path, a.status, 200)

@@ -1,6 +1,6 @@
 package rbmtest
 
-// Assumptions decide the questions that the documents leave open or answer in two ways. The
+// Assumptions decide the questions on which the documents are silent or contradictory. The
 // zero value is the likelier choice for each, and every comment gives the reason.
 type Assumptions struct {
 	// DuplicateConflict makes an ID that the agent has used before a 409 ALREADY_EXISTS
@@ -27,7 +27,7 @@ type Assumptions struct {
 	NotLaunchedForbidden bool
 
 	// CapabilitiesForbidden uses 403 when an unlaunched agent asks for the capabilities of
-	// a user who is not a tester, as the generated clients document. By default it is 404,
+	// a user outside the testers, as the generated clients document. By default it is 404,
 	// as in the current reference.
 	CapabilitiesForbidden bool
 

@@ -65,7 +65,7 @@ func TestCurl(t *testing.T) {
 			t.Errorf("%s: status %s, body %s; want 200 with %s", tt.name, status, body, tt.want)
 		}
 	}
-	// The options that curl takes for a file mean POST and PUT unless told otherwise.
+	// The options that curl takes for a file mean POST and PUT by default.
 	for _, how := range [][]string{{"--data-binary", "@" + picture}, {"-X", "POST", "--upload-file", picture}} {
 		args := append(how, g.url+"/upload/v1/files?agentId="+agent, "-H", "Authorization: Bearer "+g.token, "-H", "Content-Type: image/png")
 		status, body := curl(t, args...)

@@ -28,7 +28,7 @@ func TestCreate(t *testing.T) {
 			}
 			delete(got, name)
 		}
-		equal(t, "answer", got, map[string]any{
+		equal(t, "response", got, map[string]any{
 			"name":               "phones/+442079460123/agentMessages/m-1",
 			"contentMessage":     map[string]any{"text": "Hi"},
 			"messageTrafficType": "TRANSACTION",
@@ -113,15 +113,15 @@ func TestDuplicates(t *testing.T) {
 func TestSameIDAtOnce(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
-	answers := make([]answer, 10)
+	responses := make([]response, 10)
 	var wg sync.WaitGroup
-	for i := range answers {
-		wg.Go(func() { answers[i] = g.create(t, phone, "same", text) })
+	for i := range responses {
+		wg.Go(func() { responses[i] = g.create(t, phone, "same", text) })
 	}
 	wg.Wait()
-	for _, a := range answers {
+	for _, a := range responses {
 		equal(t, "status", a.status, 200)
-		equal(t, "body", a.body, answers[0].body)
+		equal(t, "body", a.body, responses[0].body)
 	}
 	equal(t, "messages", states(g.Simulator), []string{"same delivered"})
 }

@@ -27,7 +27,7 @@
 //   - Messages are kept until [Simulator.Reset]; undelivered ones are not dropped after 30
 //     days.
 //   - Users respond only when a test makes them. They do not block agents, and the
-//     platform still sends to users who have unsubscribed.
+//     platform still sends after an UNSUBSCRIBE event.
 //   - Pub/Sub as a transport of events is missing; webhooks are supported.
 //
 // # Assumptions
@@ -37,7 +37,7 @@
 //   - The order of checks: path, token, schema, agent, number and ID, rules of the
 //     message, traffic type, repeated ID, state of the number.
 //   - The texts of most errors. Known from real responses are those for an unknown agent,
-//     a user who is not a tester, an unreachable number, long labels and the traffic limit.
+//     a missing tester, an unreachable number, long labels and the traffic limit.
 //     Those of authentication are common to Google's APIs. All others are invented.
 //   - A message that breaks several rules gets the error of the first in the order of the
 //     reference; the details list all.
@@ -55,7 +55,7 @@
 //     fit the use case, get 400.
 //   - Revoking gets 404 once the message is delivered, revoked or expired, or if it was
 //     never sent (RevokeAlwaysOK, RevokeUnknownOK). A revocation by the agent causes no event.
-//   - Capabilities of a user who is not a tester: 404 (CapabilitiesForbidden). A network
+//   - Capabilities of a user outside the testers: 404 (CapabilitiesForbidden). A network
 //     without launch: 404 (NotLaunchedForbidden).
 //   - users.batchGet accepts fewer than 500 numbers (BatchMinimum), rejects more than 10,000
 //     and malformed ones, and counts repeated ones once.

@@ -21,8 +21,8 @@ func (c *clock) Now() time.Time { return c.now }
 
 func newClock() *clock { return &clock{time.Date(2026, 11, 20, 9, 15, 3, 464e6, time.UTC)} }
 
-// told returns what was told to agents about messages: "ID EVENT".
-func told(sim *rbmtest.Simulator) []string {
+// userEvents returns the events about messages as "ID EVENT".
+func userEvents(sim *rbmtest.Simulator) []string {
 	out := []string{}
 	for _, e := range sim.Log() {
 		if e.Kind == rbmtest.LogUserEvent || e.Kind == rbmtest.LogServerEvent {
@@ -55,7 +55,7 @@ func TestQueueAndDelivery(t *testing.T) {
 	g.SetOnline(offline, false)
 	g.create(t, offline, "4", text)
 	equal(t, "read", states(g.Simulator), []string{"1 delivered", "2 read", "3 delivered", "4 queued"})
-	equal(t, "told", told(g.Simulator), []string{"3 DELIVERED", "1 DELIVERED", "2 DELIVERED", "2 READ"})
+	equal(t, "user events", userEvents(g.Simulator), []string{"3 DELIVERED", "1 DELIVERED", "2 DELIVERED", "2 READ"})
 	d := g.Messages()[1].Detail
 	if d.Delivered.IsZero() || d.Read.IsZero() || !d.Ended.IsZero() {
 		t.Errorf("times of a message that was read: %+v", d)
@@ -64,7 +64,7 @@ func TestQueueAndDelivery(t *testing.T) {
 	auto := start(t, &rbmtest.Simulator{AutoRead: true})
 	auto.create(t, phone, "1", text)
 	equal(t, "read by itself", states(auto.Simulator), []string{"1 read"})
-	equal(t, "told", told(auto.Simulator), []string{"1 DELIVERED", "1 READ"})
+	equal(t, "user events", userEvents(auto.Simulator), []string{"1 DELIVERED", "1 READ"})
 }
 
 func TestExpiry(t *testing.T) {
@@ -88,7 +88,7 @@ func TestExpiry(t *testing.T) {
 			g := start(t, &rbmtest.Simulator{Now: c.Now, Assume: rbmtest.Assumptions{Expiry: tt.expiry}})
 			a := g.create(t, offline, "1", `{"contentMessage":{"text":"x"},"ttl":"60.5s"}`)
 			if !strings.Contains(a.body, `"expireTime": "2026-11-20T09:16:03.964Z"`) || !strings.Contains(a.body, `"sendTime": "2026-11-20T09:15:03.464Z"`) {
-				t.Errorf("times in the answer:\n%s", a.body)
+				t.Errorf("times in the response:\n%s", a.body)
 			}
 			c.now = c.now.Add(60*time.Second + 499*time.Millisecond)
 			g.Tick()
@@ -99,7 +99,7 @@ func TestExpiry(t *testing.T) {
 			g.Tick() // has nothing left to do
 			g.SetOnline(offline, true)
 			equal(t, "online", states(g.Simulator), []string{tt.online})
-			equal(t, "told", told(g.Simulator), tt.told)
+			equal(t, "user events", userEvents(g.Simulator), tt.told)
 		})
 	}
 }
@@ -110,11 +110,11 @@ func TestExpireTime(t *testing.T) {
 	g := start(t, &rbmtest.Simulator{Now: c.Now})
 	body := `{"contentMessage":{"text":"x"},"expireTime":"2026-11-20T10:16:00+01:00"}`
 	if a := g.create(t, offline, "1", body); !strings.Contains(a.body, `"expireTime": "2026-11-20T09:16:00Z"`) {
-		t.Errorf("answer:\n%s", a.body)
+		t.Errorf("response:\n%s", a.body)
 	}
 	g.create(t, phone, "2", body)
 	c.now = c.now.Add(time.Hour)
-	// Nobody ticks: it shows as soon as somebody looks.
+	// Without Tick, the expiry shows at the next access.
 	equal(t, "messages", states(g.Simulator), []string{"1 expired", "2 delivered"})
 	equal(t, "ended", g.Messages()[0].Detail.Ended, c.now)
 }
@@ -187,7 +187,7 @@ func TestRevoke(t *testing.T) {
 			g.create(t, phone, "delivered", text)
 			g.create(t, offline, "revoked", text)
 			g.create(t, offline, "expired", `{"contentMessage":{"text":"x"},"ttl":"10s"}`)
-			revoke := func(id string) answer {
+			revoke := func(id string) response {
 				to := offline
 				if id == "delivered" {
 					to = "%2B" + phone[1:]

@@ -14,7 +14,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// broken makes a request that ends without a whole answer, and returns the status
+// broken makes a request that ends in the middle of a response, and returns the status
 // that came, or 0.
 func (g *rig) broken(t *testing.T, req *http.Request) int {
 	t.Helper()
@@ -25,12 +25,12 @@ func (g *rig) broken(t *testing.T, req *http.Request) int {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if !errors.Is(err, io.ErrUnexpectedEOF) || int64(len(body)) != resp.ContentLength/2 {
-		t.Errorf("reading the answer: %v after %d of %d bytes, want it to end in the middle", err, len(body), resp.ContentLength)
+		t.Errorf("reading the response: %v after %d of %d bytes, want it to end in the middle", err, len(body), resp.ContentLength)
 	}
 	return resp.StatusCode
 }
 
-func TestFaults(t *testing.T) {
+func TestFail(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	path := "/v1/phones/" + phone + "/agentMessages?agentId=" + agent + "&messageId="
@@ -67,13 +67,13 @@ func TestFaults(t *testing.T) {
 		got = append(got, g.create(t, phone, id, text).status)
 	}
 	equal(t, "per ID", got, []int{503, 200, 503, 200})
-	equal(t, "faults that count per ID stay", len(g.Failures()), 1)
+	equal(t, "failures that count per ID stay", len(g.Failures()), 1)
 	g.Reset()
 	equal(t, "after a reset", g.create(t, phone, "i3", text).status, 200)
 }
 
 // A refusal may carry Google's reason, and a proxy's page comes whatever the token is.
-func TestFaultAnswers(t *testing.T) {
+func TestFailAnswers(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	g.Fail(rbmtest.Failure{Status: 403, Reason: "SERVICE_DISABLED", Count: 1})
@@ -101,7 +101,7 @@ func TestDate(t *testing.T) {
 	equal(t, "Date", g.create(t, phone, "p", text).header.Get("Date"), "Sun, 01 Mar 2026 12:00:00 GMT")
 }
 
-func TestBehaviorFaults(t *testing.T) {
+func TestBehavior_failures(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{
 		"+12025550161": {Failure: &rbmtest.Failure{Break: rbmtest.BreakBefore}},
@@ -131,7 +131,7 @@ func TestBehaviorFaults(t *testing.T) {
 	equal(t, "back to normal", old.create(t, phone, "x", text).status, 200)
 }
 
-func TestFailuresOfOtherServices(t *testing.T) {
+func TestSimulator_WithFailures(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	g.Fail(rbmtest.Failure{Status: 502, Count: 1}) // for the RBM API only
@@ -151,7 +151,7 @@ func TestFailuresOfOtherServices(t *testing.T) {
 	equal(t, "failures left", len(g.Failures()), 0)
 }
 
-func TestFaultJSON(t *testing.T) {
+func TestFailure_json(t *testing.T) {
 	t.Parallel()
 	full := rbmtest.Failure{
 		Phone: phone, Method: "users.batchGet", Count: 3, PerID: true, Status: 503, Message: "m",
@@ -166,7 +166,7 @@ func TestFaultJSON(t *testing.T) {
 	if err := json.Unmarshal(data, &back); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "fault", back, full)
+	equal(t, "failure", back, full)
 
 	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ body, want string }{
@@ -193,7 +193,7 @@ func TestFaultJSON(t *testing.T) {
 			t.Errorf("%s: %s, want %q in it", tt.body, a.body, tt.want)
 		}
 	}
-	equal(t, "faults", g.do(t, "GET", "/_sim/failures", "").body, "{\n  \"failures\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
+	equal(t, "failures", g.do(t, "GET", "/_sim/failures", "").body, "{\n  \"failures\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
 	g.do(t, "POST", "/_sim/failures", "")
 	equal(t, "cleared", len(g.Failures()), 0)
 }
@@ -202,13 +202,13 @@ func TestFailPanics(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if recover() == nil {
-			t.Error("Fail took a fault that does nothing")
+			t.Error("Fail accepted a failure without effect")
 		}
 	}()
 	new(rbmtest.Simulator).Fail(rbmtest.Failure{})
 }
 
-// TestSlowNumber runs on a clock of its own, where a minute is no time.
+// TestSlowNumber runs on a fake clock, where a minute passes at once.
 func TestSlowNumber(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

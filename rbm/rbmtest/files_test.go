@@ -11,16 +11,16 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// upload posts bytes and returns the answer.
-func (g *rig) upload(t *testing.T, query, contentType, body string) answer {
+// upload posts bytes and returns the response.
+func (g *rig) upload(t *testing.T, query, contentType, body string) response {
 	t.Helper()
 	req := g.request(t, "POST", "/upload/v1/files?agentId="+agent+query, body)
 	req.Header.Set("Content-Type", contentType)
 	return g.send(t, req)
 }
 
-// named checks that an answer names a file, and that it holds what was uploaded.
-func (g *rig) named(t *testing.T, a answer, contentType, want string) string {
+// named checks that an response names a file, and that the file holds the uploaded content.
+func (g *rig) named(t *testing.T, a response, contentType, want string) string {
 	t.Helper()
 	equal(t, "status", a.status, 200)
 	name, _ := a.decoded(t)["name"].(string)
@@ -34,7 +34,7 @@ func (g *rig) named(t *testing.T, a answer, contentType, want string) string {
 func TestFileByURL(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
-	create := func(query, body string) answer { return g.do(t, "POST", "/v1/files"+query, body) }
+	create := func(query, body string) response { return g.do(t, "POST", "/v1/files"+query, body) }
 	g.named(t, create("", `{"fileUrl":"https://example.com/a.png","thumbnailUrl":"http://example.com/b.png","agentId":"`+agent+`"}`), "", "")
 	g.named(t, create("?agentId="+agent, `{"file_url":"https://example.com/a.png","contentDescription":"A"}`), "", "")
 	equal(t, "no agent", create("", `{"fileUrl":"https://example.com/a.png"}`).status, 403)
@@ -91,7 +91,7 @@ func TestUpload(t *testing.T) {
 }
 
 // put sends a part of a resumable upload, without a token.
-func (g *rig) put(t *testing.T, location, contentRange, contentType, body string) answer {
+func (g *rig) put(t *testing.T, location, contentRange, contentType, body string) response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "PUT", location, strings.NewReader(body))
 	if err != nil {
@@ -103,7 +103,7 @@ func (g *rig) put(t *testing.T, location, contentRange, contentType, body string
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	// 308 is no redirect here.
+	// Status 308 is not a redirect here.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -114,10 +114,10 @@ func (g *rig) put(t *testing.T, location, contentRange, contentType, body string
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, string(data), resp.Header}
+	return response{resp.StatusCode, string(data), resp.Header}
 }
 
-func (g *rig) begin(t *testing.T, header map[string]string, body string) answer {
+func (g *rig) begin(t *testing.T, header map[string]string, body string) response {
 	t.Helper()
 	req := g.request(t, "POST", "/upload/v1/files?uploadType=resumable&agentId="+agent, body)
 	for name, value := range header {
@@ -160,7 +160,7 @@ func TestResumableUpload(t *testing.T) {
 	g.named(t, g.put(t, whole.header.Get("Location"), "", "image/png", "PNG"), "image/png", "PNG")
 
 	equal(t, "empty", g.put(t, g.begin(t, nil, "").header.Get("Location"), "", "image/png", "").status, 400)
-	equal(t, "type told too late", g.put(t, g.begin(t, nil, "").header.Get("Location"), "", "", "x").status, 400)
+	equal(t, "late type", g.put(t, g.begin(t, nil, "").header.Get("Location"), "", "", "x").status, 400)
 	equal(t, "total over the limit", g.put(t, at2(t, g), "bytes 0-0/999999999999", "", "x").status, 400)
 	for header, value := range map[string]string{"X-Upload-Content-Length": "many", "X-Upload-Content-Type": "text/plain"} {
 		equal(t, header, g.begin(t, map[string]string{header: value}, "").status, 400)

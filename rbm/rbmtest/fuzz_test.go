@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzCreate posts any body as a message: it is accepted or refused in the envelope,
-// and what was accepted is kept, and comes back as a message that is accepted again.
+// and an accepted message is stored, and its response is accepted as a message again.
 func FuzzCreate(f *testing.F) {
 	for _, a := range accepted {
 		f.Add([]byte(a.body))
@@ -28,17 +28,17 @@ func FuzzCreate(f *testing.F) {
 		req.Header.Set("Authorization", "Bearer "+token)
 		w := httptest.NewRecorder()
 		sim.ServeHTTP(w, req)
-		var answer map[string]any
-		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+		var response map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
 			return w.Code, nil, w.Body.String()
 		}
-		return w.Code, answer, w.Body.String()
+		return w.Code, response, w.Body.String()
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		sim.Reset()
-		status, answer, text := create(body)
-		if answer == nil {
-			t.Fatalf("the answer is no JSON: %d %s", status, text)
+		status, response, text := create(body)
+		if response == nil {
+			t.Fatalf("the response is not JSON: %d %s", status, text)
 		}
 		messages := sim.Messages()
 		switch status {
@@ -48,10 +48,10 @@ func FuzzCreate(f *testing.F) {
 			}
 			sim.Reset()
 			if status, _, again := create([]byte(text)); status != http.StatusOK {
-				t.Fatalf("the answer\n%s\nis refused as a message:\n%s", text, again)
+				t.Fatalf("the response\n%s\nis rejected as a message:\n%s", text, again)
 			}
 		case http.StatusBadRequest:
-			if _, ok := answer["error"].(map[string]any); !ok || len(messages) != 0 {
+			if _, ok := response["error"].(map[string]any); !ok || len(messages) != 0 {
 				t.Fatalf("refused with %s, %d messages", text, len(messages))
 			}
 		default:

@@ -86,7 +86,7 @@ type Push struct {
 	// Status is the status of the response; 0 if there was none.
 	Status int `json:"status"`
 
-	// Error is the reason if there was no response.
+	// Error is the reason for a missing response.
 	Error string `json:"error,omitempty"`
 
 	// Again is the time of the next attempt; zero after success or the last attempt.
@@ -153,7 +153,7 @@ func (s *Simulator) entriesAfter(id int64) ([]LogEntry, <-chan struct{}) {
 const keepAlive = 15 * time.Second
 
 // serveStream sends log entries as server-sent events. The id is that of the [LogEntry],
-// the data is its JSON, and there is no event type, so that onmessage receives them all. A
+// the data is its JSON, without an event type, so that onmessage receives them all. A
 // stream starts with the next entry, or after the entry that the query parameter after or
 // the header Last-Event-ID names; after=0 starts with the oldest entry. It ends with
 // [Simulator.Close].

@@ -54,7 +54,7 @@ type eventRequest struct {
 	SendTime  time.Time `json:"sendTime"`
 }
 
-// createEvent is phones.agentEvents.create. It also succeeds for a user who is offline:
+// createEvent is phones.agentEvents.create. It also succeeds for an offline user:
 // READ waits, IS_TYPING is lost, and the agent is not notified.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentEvents/create

@@ -14,8 +14,8 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// decoded is the answer's JSON.
-func (a answer) decoded(t *testing.T) map[string]any {
+// decoded is the response's JSON.
+func (a response) decoded(t *testing.T) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
@@ -28,7 +28,7 @@ func TestAgentEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g := start(t, &rbmtest.Simulator{Now: c.Now})
-	event := func(to, id, body string) answer {
+	event := func(to, id, body string) response {
 		return g.do(t, "POST", "/v1/phones/"+to+"/agentEvents?eventId="+id+"&agentId="+agent, body)
 	}
 	want := map[string]any{
@@ -36,7 +36,7 @@ func TestAgentEvents(t *testing.T) {
 		"sendTime": "2026-11-20T09:15:03.464Z",
 	}
 	first := event(offline, "e1", `{"eventType":"READ","messageId":"Mx1"}`)
-	equal(t, "answer", first.decoded(t), want)
+	equal(t, "response", first.decoded(t), want)
 	c.now = c.now.Add(time.Second)
 	equal(t, "repeated", event(offline, "e1", `{"eventType":"IS_TYPING"}`).body, first.body)
 	equal(t, "typing", event(phone, "e2", `{"event_type":1}`).decoded(t)["eventType"], any("IS_TYPING"))
@@ -72,7 +72,7 @@ func TestAgentEvents(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agent}, {ID: "new", Unlaunched: true}}})
-	ask := func(to, agentID string) answer {
+	ask := func(to, agentID string) response {
 		return g.do(t, "GET", "/v1/phones/"+to+"/capabilities?requestId=1&agentId="+agentID, "")
 	}
 	got := ask("+442079460123", agent).decoded(t)
@@ -154,7 +154,7 @@ func batchBody(t *testing.T, agentID string, users ...string) string {
 func TestBatchGet(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: agent}, {ID: "new", Unlaunched: true}}})
-	ask := func(body string) answer { return g.do(t, "POST", "/v1/users:batchGet", body) }
+	ask := func(body string) response { return g.do(t, "POST", "/v1/users:batchGet", body) }
 
 	few := ask(batchBody(t, agent, phone, "+12025550104", offline, phone))
 	equal(t, "US numbers", few.decoded(t), map[string]any{
@@ -174,7 +174,7 @@ func TestBatchGet(t *testing.T) {
 
 	tests := []struct{ name, body, message string }{
 		{"no agent", `{"users":["+1202555"]}`, "There was an error looking up the RBM agent (ID: null)"},
-		{"nobody", batchBody(t, agent), "The list of users is empty."},
+		{"no users", batchBody(t, agent), "The list of users is empty."},
 		{"malformed", batchBody(t, agent, "0202555"), "A phone number in users is not in E.164 format."},
 		{"too many", batchBody(t, agent, numbers(10001)...), "A request may hold at most 10000 users."},
 		{"two regions", batchBody(t, agent, phone, "+442079460123"), "All users of a request must be of the same region."},
@@ -233,7 +233,7 @@ func TestTesters(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g := start(t, &rbmtest.Simulator{Now: c.Now, Agents: []rbmtest.AgentConfig{{ID: agent, Unlaunched: true}}})
-	invite := func(to, body string) answer {
+	invite := func(to, body string) response {
 		return g.do(t, "POST", "/v1/phones/"+to+"/testers?agentId="+agent, body)
 	}
 	blocked := "This operation is blocked because the RBM agent has not launched and the recipient has not been invited and accepted the invitation to become a tester."
@@ -275,12 +275,12 @@ func TestDialogflow(t *testing.T) {
 		{ID: agent, Dialogflow: map[string][]string{"RBM_WELCOME_EVENT": {"Welcome!", "How can we help?"}}},
 		{ID: "plain"},
 	}})
-	fire := func(to, agentID, prefix, body string) answer {
+	fire := func(to, agentID, prefix, body string) response {
 		return g.do(t, "POST", "/v1/phones/"+to+"/dialogflowMessages?messageIdPrefix="+prefix+"&agentId="+agentID, body)
 	}
 	const welcome = `{"eventName":"RBM_WELCOME_EVENT","parameters":{"a":[1,{"b":null}]}}`
 	for range 2 { // the second time the IDs are known
-		equal(t, "answer", fire(phone, agent, "w", welcome).decoded(t), map[string]any{
+		equal(t, "response", fire(phone, agent, "w", welcome).decoded(t), map[string]any{
 			"name": "phones/" + phone + "/dialogflowMessages/w", "eventName": "RBM_WELCOME_EVENT",
 			"parameters": map[string]any{"a": []any{1.0, map[string]any{"b": nil}}},
 		})

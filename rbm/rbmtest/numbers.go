@@ -78,7 +78,7 @@ func TestNumbers() map[string]Behavior {
 	}
 }
 
-// SetBehavior sets the behavior of a number in E.164 form. A user who is no longer offline
+// SetBehavior sets the behavior of a number in E.164 form. A user no longer offline
 // receives the queued messages. The zero Behavior makes the number like any other.
 func (s *Simulator) SetBehavior(phone string, b Behavior) {
 	s.init()

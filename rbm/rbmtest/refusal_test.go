@@ -26,7 +26,7 @@ func TestCreate_parseErrors(t *testing.T) {
 	const root = "agent_message"
 	const at = root + ".content_message"
 	tests := []struct {
-		name, body, field, want string // field: empty if there are no details; want: prefix
+		name, body, field, want string // field: empty without details; want: prefix
 	}{
 		{"end", `{"contentMessage"`, "", payload},
 		{"no colon", `{"contentMessage" 1}`, "", payload},
@@ -84,8 +84,8 @@ func TestCreate_parseErrors(t *testing.T) {
 	equal(t, "lines for two errors", len(strings.Split(both.message(t), "\n")), 2)
 }
 
-// TestRules sends what the parser takes and the rules of messages do not.
-func TestRules(t *testing.T) {
+// TestCreate_rules sends messages that parse but break rules.
+func TestCreate_rules(t *testing.T) {
 	t.Parallel()
 	label := strings.Repeat("l", rbm.MaxSuggestionText+1)
 	card := func(members string) string {
@@ -143,8 +143,8 @@ func TestOutputFields(t *testing.T) {
 	}
 }
 
-// TestRequests tells apart what is wrong with a request besides its body.
-func TestRefusedRequests(t *testing.T) {
+// TestCreate_requestErrors checks the errors of requests besides the body.
+func TestCreate_requestErrors(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{
 		Agents: []rbmtest.AgentConfig{{ID: agent + "@rbm.goog"}, {ID: "multi", UseCase: rbmtest.UseCaseMultiUse}, {ID: "otp", UseCase: rbmtest.UseCaseOTP}},
@@ -160,7 +160,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"good", phone + "/agentMessages?messageId=" + id + "&agentId=" + agent, text, 200, ""},
 		{"missing agent", phone + "/agentMessages?messageId=" + id, text, 403, "There was an error looking up the RBM agent (ID: null) that corresponds"},
 		{"empty agent", phone + "/agentMessages?messageId=" + id + "&agentId=", text, 403, "There was an error looking up the RBM agent (ID: null) that"},
-		{"unknown agent", phone + "/agentMessages?messageId=" + id + "&agentId=nobody", text, 403, "There was an error looking up the RBM agent (ID: nobody) that"},
+		{"unknown agent", phone + "/agentMessages?messageId=" + id + "&agentId=unknown", text, 403, "There was an error looking up the RBM agent (ID: unknown) that"},
 		{"no plus", "12025550123/agentMessages?messageId=" + id + "&agentId=" + agent, text, 400, "The phone number in the resource name is not in E.164 format."},
 		{"too long a number", "+1202555012345678/agentMessages?messageId=" + id + "&agentId=" + agent, text, 400, "The phone number in"},
 		{"slash in the number", "+1%2F202/agentMessages?messageId=" + id + "&agentId=" + agent, text, 400, "The phone number in"},
@@ -205,7 +205,7 @@ func TestRefusedRequests(t *testing.T) {
 		g.ServeHTTP(w, req)
 		want := 404
 		if path == "/v2/phones/+1/agentMessages" {
-			want = 403 // the admin's side, for which x is no loopback host
+			want = 403 // the admin paths, for which x is not a loopback host
 		}
 		equal(t, path, w.Code, want)
 	}

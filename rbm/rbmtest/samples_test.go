@@ -14,8 +14,8 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// sample is a request and what must come back from the simulator and from the real
-// service alike. Only what both are known or assumed to agree on is compared.
+// sample is a request with the response of the simulator and of the real service. The test
+// compares only the parts that are known or assumed to be equal.
 type sample struct {
 	name   string
 	verb   string
@@ -24,7 +24,7 @@ type sample struct {
 	body   string
 	status int
 
-	// For a success, members that the answer must have; for a refusal, the
+	// For a success, members that the response must have; for a refusal, the
 	// status word and the beginning of the message.
 	members []string
 	word    string
@@ -111,7 +111,7 @@ func samples() []sample {
 	)
 }
 
-// try runs a sample against a server and compares the answer.
+// try runs a sample against a server and compares the response.
 func (s sample) try(t *testing.T, base, token, agentID, phone string) {
 	t.Helper()
 	path := strings.NewReplacer("{phone}", phone, "{agent}", agentID, "{id}", uuid.NewString()).Replace(s.path)
@@ -136,14 +136,14 @@ func (s sample) try(t *testing.T, base, token, agentID, phone string) {
 	if s.status == 200 {
 		for _, name := range s.members {
 			if body[name] == nil {
-				t.Errorf("the answer has no %s:\n%s", name, got.body)
+				t.Errorf("the response has no %s:\n%s", name, got.body)
 			}
 		}
 		return
 	}
 	if s.word == "" {
 		if isJSON {
-			t.Errorf("the answer is the API's, want a page for people:\n%s", got.body)
+			t.Errorf("the response is the API's, want an HTML page:\n%s", got.body)
 		}
 		return
 	}
@@ -169,7 +169,7 @@ func TestSamples(t *testing.T) {
 }
 
 // TestSamplesLive holds the same table against Google. It sends a message of each
-// kind to the phone, which must belong to whoever runs it.
+// kind to the phone, which must be your own.
 func TestSamplesLive(t *testing.T) {
 	keyPath, agentID, to := os.Getenv("RBM_LIVE_KEY"), os.Getenv("RBM_LIVE_AGENT"), os.Getenv("RBM_LIVE_PHONE")
 	if keyPath == "" || agentID == "" || to == "" {

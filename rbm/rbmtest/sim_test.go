@@ -37,14 +37,14 @@ func start(t *testing.T, sim *rbmtest.Simulator) *rig {
 	return &rig{sim, server.URL, sim.Token()}
 }
 
-// answer is what came back, as far as tests look at it.
-type answer struct {
+// response is the part of a response that tests check.
+type response struct {
 	status int
 	body   string
 	header http.Header
 }
 
-func (a answer) message(t *testing.T) string {
+func (a response) message(t *testing.T) string {
 	t.Helper()
 	var envelope struct {
 		Error struct {
@@ -54,7 +54,7 @@ func (a answer) message(t *testing.T) string {
 		}
 	}
 	if err := json.Unmarshal([]byte(a.body), &envelope); err != nil {
-		t.Fatalf("answer is no error envelope: %v\n%s", err, a.body)
+		t.Fatalf("response is not an error: %v\n%s", err, a.body)
 	}
 	if envelope.Error.Code != a.status {
 		t.Errorf("error.code = %d, but the status is %d", envelope.Error.Code, a.status)
@@ -63,7 +63,7 @@ func (a answer) message(t *testing.T) string {
 }
 
 // do makes a request with the rig's token.
-func (g *rig) do(t *testing.T, verb, path, body string) answer {
+func (g *rig) do(t *testing.T, verb, path, body string) response {
 	t.Helper()
 	return g.send(t, g.request(t, verb, path, body))
 }
@@ -78,7 +78,7 @@ func (g *rig) request(t *testing.T, verb, path, body string) *http.Request {
 	return req
 }
 
-func (g *rig) send(t *testing.T, req *http.Request) answer {
+func (g *rig) send(t *testing.T, req *http.Request) response {
 	t.Helper()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -89,11 +89,11 @@ func (g *rig) send(t *testing.T, req *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, string(body), resp.Header}
+	return response{resp.StatusCode, string(body), resp.Header}
 }
 
 // create sends a message.
-func (g *rig) create(t *testing.T, to, id, body string) answer {
+func (g *rig) create(t *testing.T, to, id, body string) response {
 	t.Helper()
 	return g.do(t, "POST", "/v1/phones/"+to+"/agentMessages?messageId="+id+"&agentId="+agent, body)
 }

@@ -104,7 +104,7 @@ type AgentConfig struct {
 	// ID is the agent's ID, with or without "@rbm.goog".
 	ID string
 
-	// Unlaunched agents reach only users who have agreed to be their testers.
+	// Unlaunched agents reach only users that have agreed to be their testers.
 	Unlaunched bool
 
 	// UseCase decides which traffic types the agent may send, and whether a message

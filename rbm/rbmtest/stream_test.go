@@ -108,7 +108,7 @@ func TestEventsAreBounded(t *testing.T) {
 		t.Errorf("%d events are kept", n)
 	}
 	equal(t, "last", events[len(events)-1].ID, int64(10_005))
-	// A stream from the start begins with what is left.
+	// A stream from the start begins with the oldest entry.
 	equal(t, "first", g.stream(t, "?after=0", "").next().ID, events[0].ID)
 }
 
@@ -135,7 +135,7 @@ func TestSnapshot(t *testing.T) {
 	equal(t, "numbers", got["numbers"], any(map[string]any{offline: map[string]any{"offline": true}}))
 	equal(t, "waiting", got["waiting"], any(0.0))
 
-	// What comes after the snapshot is on the stream.
+	// Later entries are on the stream.
 	last, _ := got["last_event"].(float64)
 	s := g.stream(t, "?after="+string(mustJSON(t, last)), "")
 	g.SetOnline(offline, true)

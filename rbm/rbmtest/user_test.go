@@ -10,7 +10,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// payload returns the last payload of a kind, without what is random.
+// payload returns the last payload of a kind, without its random parts.
 func payload(t *testing.T, sim *rbmtest.Simulator, kind rbmtest.LogKind) map[string]any {
 	t.Helper()
 	var last json.RawMessage
@@ -74,7 +74,7 @@ func TestUserActions(t *testing.T) {
 		}
 		equal(t, tt.name, payload(t, g.Simulator, rbmtest.LogUserMessage), common(tt.want))
 	}
-	equal(t, "told", told(g.Simulator), []string{"m1 DELIVERED", " UNSUBSCRIBE", " SUBSCRIBE"})
+	equal(t, "user events", userEvents(g.Simulator), []string{"m1 DELIVERED", " UNSUBSCRIBE", " SUBSCRIBE"})
 	if _, err := g.Act(rbmtest.UserAction{Action: "typing", Phone: gb}); err != nil {
 		t.Error(err)
 	}
@@ -87,7 +87,7 @@ func TestUserActions(t *testing.T) {
 	if err := g.Read(gb, ""); err != nil {
 		t.Error(err)
 	}
-	equal(t, "events of reading what is read", len(g.Log())-before, 0)
+	equal(t, "events of reading again", len(g.Log())-before, 0)
 }
 
 func TestUserShortcuts(t *testing.T) {
@@ -126,7 +126,7 @@ func TestUserErrors(t *testing.T) {
 		action rbmtest.UserAction
 		want   error
 	}{
-		{"nobody wrote", rbmtest.UserAction{Action: "text", Phone: "+12025550199", Text: "x"}, rbmtest.ErrNoConversation},
+		{"no conversation", rbmtest.UserAction{Action: "text", Phone: "+12025550199", Text: "x"}, rbmtest.ErrNoConversation},
 		{"offline", rbmtest.UserAction{Action: "text", Phone: "+12025550177", Text: "x"}, rbmtest.ErrOffline},
 		{"no text", rbmtest.UserAction{Action: "text", Phone: phone}, rbmtest.ErrAction},
 		{"no location", rbmtest.UserAction{Action: "location", Phone: phone}, rbmtest.ErrAction},

@@ -20,13 +20,13 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// hook is a webhook that answers as it is told.
+// hook is a webhook with fixed responses.
 type hook struct {
 	url string
 
 	mu       sync.Mutex
-	status   int    // answer to events
-	proof    string // answer to the handshake; %s is the secret
+	status   int    // response to events
+	proof    string // response to the handshake; %s is the secret
 	received []*http.Request
 	bodies   [][]byte
 }
@@ -62,7 +62,7 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(h.status)
 }
 
-func (h *hook) answer(status int) {
+func (h *hook) response(status int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.status = status
@@ -145,7 +145,7 @@ func TestPush(t *testing.T) {
 	equal(t, "log", pushes, []rbmtest.Push{ok, ok})
 }
 
-// TestPushedEvents reads what is pushed with the functions of package rbm.
+// TestPushedEvents parses the pushes with package rbm.
 func TestPushedEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
@@ -223,7 +223,7 @@ func TestHandshake(t *testing.T) {
 	gone.Close()
 	err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: gone.URL + "/?key=secret", ClientToken: "x"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
-		t.Errorf("Connect to nobody = %v, want an error without the query", err)
+		t.Errorf("Connect to a closed server = %v, want an error without the query", err)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestRedelivery(t *testing.T) {
 	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
-	h.answer(204) // anything but 200 is a failure
+	h.response(204) // anything but 200 is a failure
 	g.create(t, phone, "m1", text)
 	flush(t, g.Simulator)
 	began := c.now
@@ -268,7 +268,7 @@ func TestRedelivery(t *testing.T) {
 	g.create(t, phone, "m2", text)
 	flush(t, g.Simulator)
 	equal(t, "waiting", g.Waiting(), 1)
-	h.answer(200)
+	h.response(200)
 	g.create(t, phone, "m3", text)
 	flush(t, g.Simulator)
 	equal(t, "still waiting", g.Waiting(), 1)
@@ -302,12 +302,12 @@ func TestWebhookOfAnAgent(t *testing.T) {
 	equal(t, "disconnect", connect(`{"agent_id":"`+agent+`"}`), 200)
 	send("3", agent)
 	equal(t, "of the partner", partner.count(), 2)
-	partner.answer(500)
+	partner.response(500)
 	send("4", agent)
 	equal(t, "waiting", g.Waiting(), 1)
 	g.Disconnect("")
 	send("5", agent)
-	equal(t, "nobody is told", partner.count(), 3)
+	equal(t, "no pushes", partner.count(), 3)
 	g.Reset()
 	equal(t, "waiting after a reset", g.Waiting(), 0)
 }
@@ -366,7 +366,7 @@ func TestPushesAreBounded(t *testing.T) {
 	}
 	g.create(t, phone, "m1", text)
 	flush(t, g.Simulator)
-	h.mu.Lock() // the webhook does not answer for now
+	h.mu.Lock() // the webhook does not respond for now
 	for range 10_001 {
 		if _, err := g.UserSends(phone, "x"); err != nil {
 			t.Fatal(err)

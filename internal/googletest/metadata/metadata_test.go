@@ -79,13 +79,13 @@ func TestServer_token(t *testing.T) {
 		"?scopes=" + "https://www.googleapis.com/auth/rcsbusinessmessaging": "https://www.googleapis.com/auth/rcsbusinessmessaging",
 		"?scopes=a,b": "a b",
 	} {
-		var answer struct {
+		var response struct {
 			AccessToken string `json:"access_token"`
 		}
-		if err := json.Unmarshal(askMetadata(t, server, target+query, flavor).Body.Bytes(), &answer); err != nil {
+		if err := json.Unmarshal(askMetadata(t, server, target+query, flavor).Body.Bytes(), &response); err != nil {
 			t.Fatalf("%s: %v", query, err)
 		}
-		grant, err := tokens.Check(answer.AccessToken)
+		grant, err := tokens.Check(response.AccessToken)
 		if err != nil {
 			t.Fatalf("Check of the token for %q: %v", query, err)
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-type accessAnswer struct {
+type accessResponse struct {
 	Status  int
 	Name    string `json:"name"`
 	Payload struct {
@@ -28,7 +28,7 @@ type accessAnswer struct {
 	} `json:"error"`
 }
 
-func access(t *testing.T, m *secrets.Server, name, token string) accessAnswer {
+func access(t *testing.T, m *secrets.Server, name, token string) accessResponse {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), "GET", "/v1/"+name+":access", nil)
 	if token != "" {
@@ -36,14 +36,14 @@ func access(t *testing.T, m *secrets.Server, name, token string) accessAnswer {
 	}
 	w := httptest.NewRecorder()
 	m.ServeHTTP(w, r)
-	answer := accessAnswer{Status: w.Code}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+	response := accessResponse{Status: w.Code}
+	if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
 		t.Fatalf("access of %s is not JSON: %v: %s", name, err, w.Body)
 	}
-	return answer
+	return response
 }
 
-func wantPayload(t *testing.T, got accessAnswer, name, payload string) {
+func wantPayload(t *testing.T, got accessResponse, name, payload string) {
 	t.Helper()
 	sum := fmt.Sprint(crc32.Checksum([]byte(payload), crc32.MakeTable(crc32.Castagnoli)))
 	data := base64.StdEncoding.EncodeToString([]byte(payload))
@@ -52,7 +52,7 @@ func wantPayload(t *testing.T, got accessAnswer, name, payload string) {
 	}
 }
 
-func wantRefusal(t *testing.T, got accessAnswer, code int, status, message string) {
+func wantRefusal(t *testing.T, got accessResponse, code int, status, message string) {
 	t.Helper()
 	if got.Status != code || got.Error.Code != code || got.Error.Status != status || !strings.Contains(got.Error.Message, message) {
 		t.Errorf("access = %+v, want %d %s with %q", got, code, status, message)

@@ -21,7 +21,7 @@ const (
 	target = "http://function.example/tasks/1"
 )
 
-// A function answers tasks with one status after the other, then 200.
+// A function responds to tasks with the given statuses in order, then with 200.
 type function struct {
 	mu       sync.Mutex
 	statuses []int
@@ -44,7 +44,7 @@ func (f *function) RoundTrip(*http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Body: http.NoBody, Header: http.Header{"Retry-After": {f.after}}}, nil
 }
 
-func (s *Server) call(method, path, body string) (status int, answer string) {
+func (s *Server) call(method, path, body string) (status int, response string) {
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, httptest.NewRequest(method, "/v2/"+path, strings.NewReader(body)))
 	return w.Code, w.Body.String()
@@ -53,12 +53,12 @@ func (s *Server) call(method, path, body string) (status int, answer string) {
 func (s *Server) mustAdd(t *testing.T, id, more string) {
 	t.Helper()
 	body := fmt.Sprintf(`{"parent": %q, "task": {"name": "%s/tasks/%s", "httpRequest": {"url": %q} %s}}`, queueA, queueA, id, target, more)
-	if status, answer := s.call("POST", queueA+"/tasks", body); status != http.StatusOK {
-		t.Fatalf("create: %d %s", status, answer)
+	if status, response := s.call("POST", queueA+"/tasks", body); status != http.StatusOK {
+		t.Fatalf("create: %d %s", status, response)
 	}
 }
 
-// A task is tried again with growing pauses until it is acknowledged or given up.
+// A task is retried with growing pauses until it succeeds or runs out of attempts.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -154,7 +154,7 @@ func TestWaiting(t *testing.T) {
 	})
 }
 
-// A name is taken as long as its task, and a day more.
+// A name stays reserved for a day after its task has ended.
 func TestNames(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -163,13 +163,13 @@ func TestNames(t *testing.T) {
 		s.AddQueue(queueA, Settings{})
 		body := fmt.Sprintf(`{"task": {"name": "%s/tasks/1", "httpRequest": {"url": %q}}}`, queueA, target)
 		for _, want := range []int{200, 409} {
-			if status, answer := s.call("POST", queueA+"/tasks", body); status != want {
-				t.Errorf("create: %d %s, want %d", status, answer, want)
+			if status, response := s.call("POST", queueA+"/tasks", body); status != want {
+				t.Errorf("create: %d %s, want %d", status, response, want)
 			}
 		}
 		time.Sleep(23 * time.Hour)
-		if status, answer := s.call("POST", queueA+"/tasks", body); status != http.StatusConflict || !strings.Contains(answer, "ALREADY_EXISTS") {
-			t.Errorf("create after 23 hours: %d %s, want ALREADY_EXISTS", status, answer)
+		if status, response := s.call("POST", queueA+"/tasks", body); status != http.StatusConflict || !strings.Contains(response, "ALREADY_EXISTS") {
+			t.Errorf("create after 23 hours: %d %s, want ALREADY_EXISTS", status, response)
 		}
 		time.Sleep(2 * time.Hour)
 		if status, _ := s.call("POST", queueA+"/tasks", body); status != http.StatusOK {
@@ -178,8 +178,8 @@ func TestNames(t *testing.T) {
 	})
 }
 
-// What Cloud Tasks would not take is refused.
-func TestRefusals(t *testing.T) {
+// Tasks that Cloud Tasks would reject are rejected.
+func TestCreate_invalid(t *testing.T) {
 	t.Parallel()
 	s := new(Server)
 	defer s.Close()
@@ -199,7 +199,7 @@ func TestRefusals(t *testing.T) {
 		{"no name", field("name", ""), "INVALID_ARGUMENT"},
 		{"name elsewhere", field("name", "projects/p/locations/l/queues/b/tasks/1"), "INVALID_ARGUMENT"},
 		{"odd name", field("name", queueA+"/tasks/a.b"), "INVALID_ARGUMENT"},
-		{"unknown member", field("colour", "red"), "INVALID_ARGUMENT"},
+		{"unknown member", field("color", "red"), "INVALID_ARGUMENT"},
 		{"too far", field("scheduleTime", time.Now().Add(31*24*time.Hour).Format(time.RFC3339)), "INVALID_ARGUMENT"},
 		{"short deadline", field("dispatchDeadline", "14s"), "INVALID_ARGUMENT"},
 		{"long deadline", field("dispatchDeadline", "1801s"), "INVALID_ARGUMENT"},
@@ -215,7 +215,7 @@ func TestRefusals(t *testing.T) {
 		{"header of Google", request("headers", map[string]string{"X-Google-Thing": "1"}), "INVALID_ARGUMENT"},
 		{"large header", request("headers", map[string]string{"X": strings.Repeat("x", 81<<10)}), "INVALID_ARGUMENT"},
 		{"no account", request("oidcToken", map[string]string{"serviceAccountEmail": "x"}), "INVALID_ARGUMENT"},
-		{"nobody to sign", request("oidcToken", map[string]string{"serviceAccountEmail": "a@b"}), "PERMISSION_DENIED"},
+		{"no issuer", request("oidcToken", map[string]string{"serviceAccountEmail": "a@b"}), "PERMISSION_DENIED"},
 		{"other token", request("oauthToken", map[string]string{"serviceAccountEmail": "a@b"}), "INVALID_ARGUMENT"},
 	} {
 		task := good()
@@ -224,8 +224,8 @@ func TestRefusals(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if status, answer := s.call("POST", queueA+"/tasks", string(body)); status == http.StatusOK || !strings.Contains(answer, test.want) {
-			t.Errorf("%s: %d %s, want %s", test.name, status, answer, test.want)
+		if status, response := s.call("POST", queueA+"/tasks", string(body)); status == http.StatusOK || !strings.Contains(response, test.want) {
+			t.Errorf("%s: %d %s, want %s", test.name, status, response, test.want)
 		}
 	}
 	for _, test := range []struct{ method, path, want string }{
@@ -235,12 +235,12 @@ func TestRefusals(t *testing.T) {
 		{"PUT", queueA + "/tasks", "Method not found"},
 		{"GET", "projects/p", "Method not found"},
 	} {
-		if status, answer := s.call(test.method, test.path, `{"task": {}}`); status != http.StatusNotFound || !strings.Contains(answer, test.want) {
-			t.Errorf("%s %s: %d %s, want %s", test.method, test.path, status, answer, test.want)
+		if status, response := s.call(test.method, test.path, `{"task": {}}`); status != http.StatusNotFound || !strings.Contains(response, test.want) {
+			t.Errorf("%s %s: %d %s, want %s", test.method, test.path, status, response, test.want)
 		}
 	}
 	s.Authorize = func(string) error { return source.ErrUnauthorized }
-	if status, answer := s.call("GET", queueA, ""); status != http.StatusUnauthorized || !strings.Contains(answer, "UNAUTHENTICATED") {
-		t.Errorf("a stranger: %d %s, want 401", status, answer)
+	if status, response := s.call("GET", queueA, ""); status != http.StatusUnauthorized || !strings.Contains(response, "UNAUTHENTICATED") {
+		t.Errorf("a stranger: %d %s, want 401", status, response)
 	}
 }

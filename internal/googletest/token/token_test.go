@@ -79,7 +79,7 @@ func sign(t *testing.T, private *rsa.PrivateKey, header, claims map[string]any) 
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-type tokenAnswer struct {
+type tokenResponse struct {
 	Status      int
 	AccessToken string `json:"access_token"`
 	ExpiresIn   int64  `json:"expires_in"`
@@ -88,17 +88,17 @@ type tokenAnswer struct {
 	Description string `json:"error_description"`
 }
 
-func askToken(t *testing.T, h http.Handler, form url.Values) tokenAnswer {
+func askToken(t *testing.T, h http.Handler, form url.Values) tokenResponse {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), "POST", "/token", strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	answer := tokenAnswer{Status: w.Code}
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Fatalf("token answer is not JSON: %v: %s", err, w.Body)
+	response := tokenResponse{Status: w.Code}
+	if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
+		t.Fatalf("token response is not JSON: %v: %s", err, w.Body)
 	}
-	return answer
+	return response
 }
 
 func grantForm(assertion string) url.Values {
@@ -325,23 +325,23 @@ func TestServer_Hang(t *testing.T) {
 		form := goodForm(t, key, time.Now())
 		server.Hang(true)
 
-		// A caller that gives up is let go.
+		// The request of a client that disconnects ends.
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		r := httptest.NewRequestWithContext(ctx, "POST", "/token", strings.NewReader(form.Encode()))
 		server.ServeHTTP(httptest.NewRecorder(), r)
 
-		answers := make(chan tokenAnswer, 3)
-		for range cap(answers) {
-			go func() { answers <- askToken(t, &server, form) }()
+		responses := make(chan tokenResponse, 3)
+		for range cap(responses) {
+			go func() { responses <- askToken(t, &server, form) }()
 		}
 		synctest.Wait()
-		if got := len(answers); got != 0 {
-			t.Fatalf("%d requests were answered while the server hung", got)
+		if got := len(responses); got != 0 {
+			t.Fatalf("%d requests ended while the server hung", got)
 		}
 		server.Hang(false)
-		for range cap(answers) {
-			if got := <-answers; got.Status != 200 {
+		for range cap(responses) {
+			if got := <-responses; got.Status != 200 {
 				t.Errorf("after hanging: %+v, want a token", got)
 			}
 		}
@@ -364,7 +364,7 @@ func TestServer_method(t *testing.T) {
 	}
 }
 
-// Nothing but a signed assertion is worth a token.
+// FuzzServer checks that only a signed assertion gets a token.
 func FuzzServer(f *testing.F) {
 	var server token.Server
 	server.KeyFile(token.KeyOptions{})
