@@ -5,56 +5,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/bulk"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 var bulkCommand = command{
 	name:  "bulk",
-	brief: "send a message to every row of a CSV file, once, and go on after any end",
+	brief: "send a message to every row of a CSV file, once",
 	usage: `Usage:
 
 	rcshook bulk recipients.csv -message message.json -campaign NAME [-dry-run] [FLAGS]
 
-Sends a message to every row of a CSV file. The first row names the columns: a
-column is a field of the payload, such as to, or fills a placeholder of the message,
-such as {{name}}, or {{name|there}} for rows where it is blank. Every row is checked
-before the first is sent. What became of each goes into a results file; after
-Ctrl-C, a crash or a fault that was mended, the same command goes on from there.
+Sends a message to every row of a CSV file. The first row names the columns: a column
+is a field of the payload, such as to, or fills a placeholder of the message, such as
+{{name}}, or {{name|there}} with a text for empty cells. Every row is checked before
+the first is sent. The result of each goes to a results file; after Ctrl-C, a crash or
+a fixed error, the same command continues from there.
 
 	-message FILE
 		the message: a payload in JSON
 	-campaign NAME
-		in one campaign, a row gets one message, however often it is sent
+		within a campaign, each row gets one message, however often it is sent
 	-dry-run
-		check all rows, tell what they would be billed as, and send nothing
+		check all rows, print how they would be billed, and send nothing
 	-skip-faulty
-		leave out the rows that have faults, and send the others
+		skip the rows that have errors, and send the others
 	-reachable
-		first ask the platform who can be reached, and leave out the others; this
-		needs the settings of the function in the environment (RCSHOOK_AGENT_ID,
-		RCSHOOK_CREDENTIALS, RCSHOOK_REGION)
+		first ask the platform which numbers are reachable, and skip the others;
+		this needs the settings of the function in the environment
+		(RCSHOOK_AGENT_ID, RCSHOOK_CREDENTIALS, RCSHOOK_REGION)
 	-key-column COLUMN
-		what tells rows apart; the number, if not given
+		the column that identifies a row; the default is the number
 	-country US
 		the country of national numbers
 	-results FILE
-		the results file; beside the recipients, NAME.results.csv, if not given
+		the results file; the default is NAME.results.csv beside the recipients
 	-force
-		go on although the message or the recipients have changed
+		continue with another message or other recipients
 	-rate 50, -concurrency 16
-		requests in a second, and at once, at most; slower by itself where the
-		platform asks for it
+		the most requests per second, and at once; the rate drops automatically
+		when the platform asks for it
 	-patience 15m
-		how long a row is tried again that the platform cannot take
+		how long a row is retried while the platform cannot accept it
 ` + targetUsage + `
-Exit codes: 0 every row is done, or waits in the queue of the function, 1 something is left to do, 2 wrong usage.
+Exit codes: 0 every row is done or in the queue of the function, 1 some rows are left,
+2 wrong usage.
 `,
 	run: runBulk,
 }
@@ -67,42 +73,42 @@ type bulkOptions struct {
 	campaign bulk.Campaign
 	runner   bulk.Runner
 
-	dryRun, skipFaulty, force, reachable bool
+	dryRun, skipInvalid, force bool
 
 	unreachable int
 }
 
-func bulkFlags(args []string) (*bulkOptions, error) {
+func parseBulkFlags(args []string) (*bulkOptions, error) {
 	o := new(bulkOptions)
 	flags := newFlags("bulk")
 	o.flags(flags)
-	flags.StringVar(&o.message, "message", "", "`file` with the message")
-	flags.StringVar(&o.campaign.Name, "campaign", "", "`name` of the campaign")
-	flags.StringVar(&o.campaign.KeyColumn, "key-column", "", "`column` that tells rows apart")
-	flags.StringVar(&o.campaign.Country, "country", os.Getenv("RCSHOOK_COUNTRY"), "`country` of national numbers")
-	flags.StringVar(&o.results, "results", "", "results `file`")
-	flags.BoolVar(&o.dryRun, "dry-run", false, "check, and send nothing")
-	flags.BoolVar(&o.skipFaulty, "skip-faulty", false, "leave out rows with faults")
-	flags.BoolVar(&o.reachable, "reachable", false, "leave out numbers that cannot be reached")
-	flags.BoolVar(&o.force, "force", false, "go on with another message or other recipients")
-	flags.Float64Var(&o.runner.Rate, "rate", 50, "requests in a second")
-	flags.IntVar(&o.runner.Concurrency, "concurrency", 16, "requests at once")
-	flags.DurationVar(&o.runner.Patience, "patience", 15*time.Minute, "how long a row is tried again")
+	flags.StringVar(&o.message, "message", "", "")
+	flags.StringVar(&o.campaign.Name, "campaign", "", "")
+	flags.StringVar(&o.campaign.KeyColumn, "key-column", "", "")
+	flags.StringVar(&o.campaign.Country, "country", os.Getenv("RCSHOOK_COUNTRY"), "")
+	flags.StringVar(&o.results, "results", "", "")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "")
+	flags.BoolVar(&o.skipInvalid, "skip-faulty", false, "")
+	flags.BoolVar(&o.campaign.KeepPhones, "reachable", false, "")
+	flags.BoolVar(&o.force, "force", false, "")
+	flags.Float64Var(&o.runner.Rate, "rate", 50, "")
+	flags.IntVar(&o.runner.Concurrency, "concurrency", 16, "")
+	flags.DurationVar(&o.runner.RetryFor, "patience", 15*time.Minute, "")
 	files, err := parseAround(flags, args)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case len(files) != 1:
-		return nil, usageError("bulk takes one file with the recipients")
+		return nil, usageError(fmt.Sprintf("expected one file with the recipients, got %d", len(files)))
 	case o.message == "":
-		return nil, usageError("-message names the file with the message, and is missing")
+		return nil, usageError("-message is missing: set it to the file with the message")
 	case o.campaign.Name == "" && !o.dryRun:
 		return nil, usageError("-campaign is missing: choose a name, such as spring-sale-2027; the same name never sends to the same row twice")
 	case o.campaign.Name != "" && !bulk.ValidName.MatchString(o.campaign.Name):
-		return nil, usageError("-campaign takes letters, digits, and . _ - between them, at most 64")
+		return nil, usageError("-campaign: expected at most 64 letters, digits, and . _ - between them")
 	case o.runner.Rate <= 0 || o.runner.Rate > 1e5 || o.runner.Concurrency < 1 || o.runner.Concurrency > 4096:
-		return nil, usageError("-rate is more than 0 and at most 100000, -concurrency is 1 to 4096")
+		return nil, usageError("-rate: expected more than 0 and at most 100000; -concurrency: expected 1 to 4096")
 	}
 	o.table = files[0]
 	o.campaign.Name = cmp.Or(o.campaign.Name, "dry-run")
@@ -110,8 +116,8 @@ func bulkFlags(args []string) (*bulkOptions, error) {
 	return o, nil
 }
 
-func runBulk(ctx context.Context, args []string, ends streams) error {
-	o, err := bulkFlags(args)
+func runBulk(ctx context.Context, args []string, std stdio) error {
+	o, err := parseBulkFlags(args)
 	if err != nil {
 		return err
 	}
@@ -120,65 +126,120 @@ func runBulk(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	if o.campaign.Message, err = bulk.ParseTemplate(data); err != nil {
-		return told(o.message, err)
+		return listErrors(o.message, err)
 	}
 	if o.campaign.Table, err = bulk.OpenTable(o.table); err != nil {
 		return err
 	}
 	unused, err := o.campaign.Bind()
 	if err != nil {
-		return told(o.table+" and "+o.message+" do not go together", err)
+		return listErrors(o.table+" and "+o.message+" do not match", err)
 	}
-	printUnused(ends.out, unused)
+	printUnused(std.out, unused)
 	journal, err := bulk.ReadJournal(o.results)
 	if err != nil {
 		return err
 	}
-	summary, err := o.check(ctx, journal, ends)
+	summary, err := o.check(ctx, journal, std)
 	if err != nil {
 		return err
 	}
-	if err := o.reach(ctx, journal, summary.Good-summary.Done, ends); err != nil {
+	if err := o.reach(ctx, summary, std); err != nil {
 		return err
 	}
 	if o.dryRun {
-		fmt.Fprintln(ends.out, "\nNothing was sent.")
+		fmt.Fprintln(std.out, "\nNothing was sent.")
 		return nil
 	}
-	return o.send(ctx, journal, summary, ends)
+	return o.send(ctx, journal, summary, std)
 }
 
-// told lists faults, a line each.
-func told(what string, err error) error {
-	if faults := bulk.Faults(nil); errors.As(err, &faults) {
-		return fmt.Errorf("%s:\n  %s", what, strings.Join(faults, "\n  "))
+// listErrors lists the errors of a campaign, one per line.
+func listErrors(subject string, err error) error {
+	if errs, ok := errors.AsType[bulk.Errors](err); ok {
+		return fmt.Errorf("%s:\n  %s", subject, strings.Join(errs, "\n  "))
 	}
 	return err
 }
 
-// check tells what is wrong with the rows, and what the others will be.
-func (o *bulkOptions) check(ctx context.Context, journal *bulk.Journal, ends streams) (*bulk.Summary, error) {
-	p := newMeter(ends.err, "checking", "bytes")
-	summary, err := o.campaign.Check(ctx, journal.Done, p.set)
-	p.close()
+// check checks all rows and prints a summary.
+func (o *bulkOptions) check(ctx context.Context, journal *bulk.Journal, std stdio) (*bulk.Summary, error) {
+	m := newMeter(std.err, "checking", "bytes")
+	summary, err := o.campaign.Check(ctx, journal.Done, m.set)
+	m.close()
 	if err != nil {
 		return nil, err
 	}
-	printSummary(ends.out, o.table, summary)
-	if summary.Rows == 0 {
-		return nil, fmt.Errorf("%s has no rows below the names of the columns", o.table)
-	}
-	if summary.Faulty > 0 && !o.skipFaulty {
-		return nil, fmt.Errorf("nothing was sent, as there are faults in %s: correct them, or leave these rows out with -skip-faulty", count(summary.Faulty, "row"))
-	}
-	if summary.Good == 0 {
-		return nil, errors.New("nothing was sent, as every row has faults")
+	printSummary(std.out, o.table, summary)
+	switch {
+	case summary.Rows == 0:
+		return nil, fmt.Errorf("%s has no rows below the column names", o.table)
+	case summary.Invalid > 0 && !o.skipInvalid:
+		return nil, fmt.Errorf("nothing was sent, because of errors in %s: fix them, or skip these rows with -skip-faulty", count(summary.Invalid, "row"))
+	case summary.Valid == 0:
+		return nil, errors.New("nothing was sent, because every row has errors")
 	}
 	return summary, nil
 }
 
-// send sends what is not done.
-func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *bulk.Summary, ends streams) error {
+// reach asks the platform which numbers are reachable, as the agent in the environment.
+func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdio) error {
+	left := summary.Valid - summary.Done
+	if !o.campaign.KeepPhones || left == 0 {
+		return nil
+	}
+	if o.campaign.NamesAgent() {
+		return errors.New("-reachable checks the agent in the environment, but the message or a column names an agent: remove one of them")
+	}
+	cfg, err := config.FromEnviron(directSettings(os.Environ()))
+	if err != nil {
+		return fmt.Errorf("-reachable needs the settings of the function in the environment: %w", err)
+	}
+	transport := rbm.NewTransport()
+	defer transport.CloseIdleConnections()
+	agents := agent.New(cfg, agent.Options{Transport: transport})
+	defer agents.Close()
+	a, err := agents.Agent(ctx, config.DefaultAgent)
+	if err != nil {
+		return fmt.Errorf("-reachable: %w", err)
+	}
+	if a.Region == "" {
+		return errors.New("-reachable needs RCSHOOK_REGION, the region of the numbers: us, europe or asia")
+	}
+	platform, err := rbm.New(rbm.Config{
+		AgentID:    a.ID,
+		Token:      a.Token,
+		HTTPClient: &http.Client{Transport: transport},
+		Region:     rbm.Region(a.Region),
+		Endpoint:   cfg.RBMEndpoint,
+		UserAgent:  "rcshook/" + server.Version(),
+	})
+	if err != nil {
+		return err
+	}
+	m := newMeter(std.err, "checking reachability", "numbers")
+	m.set(0, int64(left))
+	found, err := summary.Reach(ctx, func(ctx context.Context, phones []string) ([]string, error) {
+		users, err := platform.BatchGetUsers(ctx, phones)
+		if err != nil {
+			return nil, err
+		}
+		return users.ReachableUsers, nil
+	}, func(checked int) { m.set(int64(checked), int64(left)) })
+	m.close()
+	switch {
+	case errors.Is(err, rbm.ErrInvalidArgument):
+		return fmt.Errorf("-reachable: %w; all numbers must be of the region %s: send to others from a table of their own", err, a.Region)
+	case err != nil:
+		return fmt.Errorf("-reachable: %w", err)
+	}
+	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", found.Checked-found.Count(), found.Checked)
+	o.runner.Unreachable, o.unreachable = found.Unreachable, found.Count()
+	return nil
+}
+
+// send sends to the rows that are not done.
+func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *bulk.Summary, std stdio) error {
 	c, err := o.client()
 	if err != nil {
 		return err
@@ -187,57 +248,53 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 	if err := journal.Match(head); err != nil && !o.force {
 		return err
 	}
-	left := summary.Good - summary.Done
+	left := summary.Valid - summary.Done
 	if left == 0 {
-		fmt.Fprintf(ends.out, "\nEvery row without faults is done; the results are in %s\n", o.results)
+		fmt.Fprintf(std.out, "\nEvery valid row is done; the results are in %s\n", o.results)
 		return nil
 	}
-	if err := journal.Begin(head, time.Now()); err != nil {
+	if err := journal.Start(head, time.Now()); err != nil {
 		return err
 	}
-	fmt.Fprintf(ends.out, "\nSending %s through %s\n", count(left-o.unreachable, "message"), o.url)
-	p := newMeter(ends.err, "sending", "messages")
-	p.set(0, int64(left))
+	fmt.Fprintf(std.out, "\nSending %s through %s\n", count(left-o.unreachable, "message"), o.url)
+	m := newMeter(std.err, "sending", "messages")
+	m.set(0, int64(left))
 	counts := newCounts()
 	r := &o.runner
-	r.Campaign, r.Journal, r.SkipFaulty = &o.campaign, journal, o.skipFaulty
+	r.Campaign, r.Journal, r.SkipInvalid = &o.campaign, journal, o.skipInvalid
 	r.Send = func(ctx context.Context, body []byte) (*client.Response, error) {
 		return c.Send(ctx, body, "application/json", "")
 	}
 	r.Observe = func(e bulk.Entry) {
 		counts.add(e)
-		if e.State != bulk.Faulty {
-			p.add()
+		if e.State != bulk.Invalid {
+			m.add()
 		}
 	}
 	r.Retrying = func(reason string) {
-		p.print(fmt.Sprintf("what cannot be sent now is tried again, each row for up to %v: %s", r.Patience, reason))
+		m.print(fmt.Sprintf("retrying rows that cannot be sent now, for up to %v each: %s", r.RetryFor, reason))
 	}
-	began := time.Now()
+	start := time.Now()
 	err = r.Run(ctx)
-	p.close()
+	m.close()
 	err = errors.Join(err, journal.Close())
-	counts.print(ends.out, o.results, time.Since(began))
-	return o.ending(ctx, err, counts, left)
-}
+	counts.print(std.out, o.results, time.Since(start))
 
-// ending says what is to be done next.
-func (o *bulkOptions) ending(ctx context.Context, err error, counts *counts, left int) error {
-	const again = "run the same command again, and it goes on with the rest"
-	stopped := (*bulk.StopError)(nil)
+	const again = "run the same command again to continue"
+	stopped, ok := errors.AsType[*bulk.StopError](err)
 	switch open := left - counts.done(); {
-	case errors.As(err, &stopped):
+	case ok:
 		action := strings.TrimSuffix(nextStep(code.Code(stopped.Code), stopped, o.url, stopped.Action), ".")
 		if action == "" {
 			return fmt.Errorf("stopped: %w; %s", stopped, again)
 		}
 		return fmt.Errorf("stopped: %w. %s. Then %s", stopped, action, again)
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted: %s to go; %s", count(open, "row"), again)
+		return fmt.Errorf("interrupted: %s left; %s", count(open, "row"), again)
 	case err != nil:
 		return fmt.Errorf("%w; %s", err, again)
 	case open > 0:
-		return fmt.Errorf("%s not through: %s", count(open, "row"), again)
+		return fmt.Errorf("%s not sent; %s", count(open, "row"), again)
 	default:
 		return nil
 	}

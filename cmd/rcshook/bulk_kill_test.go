@@ -24,24 +24,24 @@ var (
 	checkRows = flag.Int("check-rows", 2000, "rows of TestBulkMemory")
 )
 
-// A weather lets some requests for the function fail, in each way that they can.
-type weather struct {
+// A flakyProxy makes some requests for the function fail, in every possible way.
+type flakyProxy struct {
 	function http.Handler
 	n        atomic.Int64
 }
 
-func (w *weather) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	answer := func(status int, body string) {
+func (w *flakyProxy) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	respond := func(status int, body string) {
 		rw.Header().Set("Retry-After", "1")
 		rw.WriteHeader(status)
 		io.WriteString(rw, body)
 	}
 	switch w.n.Add(1) % 1000 {
 	case 100, 600:
-		answer(http.StatusTooManyRequests, `{"ok": false, "status": 429, "code": "rate_limited", "retry": "later"}`)
+		respond(http.StatusTooManyRequests, `{"ok": false, "status": 429, "code": "rate_limited", "retry": "later"}`)
 	case 200, 700:
-		answer(http.StatusServiceUnavailable, "no instance")
-	case 300, 800: // and nobody will know that it was sent
+		respond(http.StatusServiceUnavailable, "no instance")
+	case 300, 800: // the message is sent, but the response is lost
 		w.function.ServeHTTP(httptest.NewRecorder(), r)
 		panic(http.ErrAbortHandler)
 	case 400:
@@ -51,8 +51,8 @@ func (w *weather) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestBulkKilled kills the command twice on its way through a table, while platform
-// and function refuse a part of the requests. In the end everybody has one message:
+// TestBulkKilled kills the command twice, while the platform and the function reject some
+// requests. In the end each number has one message:
 //
 //	go test ./cmd/rcshook -run TestBulkKilled -rows 100000 -timeout 30m -v
 func TestBulkKilled(t *testing.T) {
@@ -64,11 +64,11 @@ func TestBulkKilled(t *testing.T) {
 		sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 2})
 	}
 	sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second, Count: 8})
-	around := &weather{function: h}
+	around := &flakyProxy{function: h}
 	server := httptest.NewServer(around)
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
-	table(t, dir+"/recipients.csv", rows)
+	writeTable(t, dir+"/recipients.csv", rows)
 	write(t, dir+"/message.json", `{"text": "Hi {{name|there}}, your order {{order}} has shipped", "buttons": ["Track|https://example.com/t/{{order}}"]}`)
 	start := func() *watched {
 		return watch(t, dir, []string{envURL + "=" + server.URL, envKey + "=" + devKey},
@@ -81,7 +81,7 @@ func TestBulkKilled(t *testing.T) {
 		for around.n.Load() < int64(part*rows/3) {
 			select {
 			case err := <-p.exited:
-				t.Fatalf("run %d ended by itself: %v\n%s", part, err, &p.out)
+				t.Fatalf("run %d ended early: %v\n%s", part, err, &p.out)
 			case <-time.After(time.Millisecond):
 			}
 		}
@@ -89,7 +89,7 @@ func TestBulkKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-p.exited
-		t.Logf("killed after %d requests, %v after the beginning; peak %d MB", around.n.Load(), time.Since(began).Round(time.Millisecond), p.peak)
+		t.Logf("killed after %d requests and %v; peak %d MB", around.n.Load(), time.Since(began).Round(time.Millisecond), p.peak)
 	}
 	p := start()
 	if err := <-p.exited; err != nil {
@@ -108,17 +108,17 @@ func TestBulkKilled(t *testing.T) {
 		len(messages), len(arrived), around.n.Load(), took.Round(time.Millisecond), float64(rows)/took.Seconds(), p.peak, &p.out)
 }
 
-// TestBulkMemory checks a table. What stands in memory is bounded but for the hashes:
+// TestBulkMemory checks a table in limited memory, apart from hashes of its rows:
 //
 //	go test ./cmd/rcshook -run TestBulkMemory -check-rows 1000000 -v
 func TestBulkMemory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	table(t, dir+"/recipients.csv", *checkRows)
+	writeTable(t, dir+"/recipients.csv", *checkRows)
 	write(t, dir+"/message.json", `{"text": "Hi {{name|there}}, your order {{order}} has shipped", "buttons": ["Track|https://example.com/t/{{order}}"]}`)
 	began := time.Now()
 	p := watch(t, dir, nil, "bulk", "recipients.csv", "-message", "message.json", "-dry-run")
-	if err := <-p.exited; err != nil || !strings.Contains(p.out.String(), fmt.Sprintf(" %d good, 0 with faults", *checkRows)) {
+	if err := <-p.exited; err != nil || !strings.Contains(p.out.String(), fmt.Sprintf(" %d valid, 0 invalid", *checkRows)) {
 		t.Fatalf("%v\n%s", err, &p.out)
 	}
 	t.Logf("%d rows in %v, peak %d MB\n%s", *checkRows, time.Since(began).Round(time.Millisecond), p.peak, &p.out)
@@ -127,8 +127,8 @@ func TestBulkMemory(t *testing.T) {
 	}
 }
 
-// table writes a table of fictional numbers.
-func table(t *testing.T, path string, rows int) {
+// writeTable writes a table of fictional numbers.
+func writeTable(t *testing.T, path string, rows int) {
 	t.Helper()
 	var b bytes.Buffer
 	b.WriteString("to;name;order\r\n")
@@ -138,19 +138,19 @@ func table(t *testing.T, path string, rows int) {
 	write(t, path, b.String())
 }
 
-// A watched process, and the most memory that it had.
+// A watched process, and its peak memory.
 type watched struct {
 	*exec.Cmd
 	out    bytes.Buffer
 	exited chan error
-	peak   int // MB, zero where there is no /proc
+	peak   int // MB, 0 without /proc
 }
 
-// watch starts rcshook. What the system says after its end would not do: that counts
-// the memory of this process too, which had it before.
+// watch starts rcshook. The system's own figure would include the memory of this process
+// before the fork.
 func watch(t *testing.T, dir string, environ []string, args ...string) *watched {
 	t.Helper()
-	p := &watched{Cmd: exec.Command("rcshook", args...), exited: make(chan error, 1)} //nolint:gosec // the test's own
+	p := &watched{Cmd: exec.Command("rcshook", args...), exited: make(chan error, 1)}
 	p.Dir, p.Env = dir, append(os.Environ(), environ...)
 	p.Stdout, p.Stderr = &p.out, &p.out
 	if err := p.Start(); err != nil {

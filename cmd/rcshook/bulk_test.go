@@ -18,17 +18,17 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// deployment is a function against a simulator, and its address.
+// deployment returns a function and its simulator.
 func deployment(t *testing.T, settings ...string) (sim *platform.Platform, h *server.Server) {
 	t.Helper()
 	sim = platform.New(new(rbmtest.Simulator))
 	t.Cleanup(sim.Close)
-	platform := httptest.NewServer(sim)
-	t.Cleanup(platform.Close)
-	env := sim.Provision(platform.URL)
+	google := httptest.NewServer(sim)
+	t.Cleanup(google.Close)
+	env := sim.Provision(google.URL)
 	h, err := server.New(t.Context(), server.Options{Environ: append([]string{
-		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=" + devKey,
-		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
+		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(google.URL)), "RCSHOOK_API_KEYS=" + devKey,
+		"RCSHOOK_RBM_ENDPOINT=" + google.URL,
 	}, settings...)})
 	if err != nil {
 		t.Fatal(err)
@@ -38,11 +38,11 @@ func deployment(t *testing.T, settings ...string) (sim *platform.Platform, h *se
 }
 
 var (
-	boxOfPage = regexp.MustCompile("(?ms)^```(csv|json|sh|text)\n(.*?)^```$")
-	timing    = regexp.MustCompile(`in [0-9.]+m?s, [0-9.]+ a second`)
+	codeBlock = regexp.MustCompile("(?ms)^```(csv|json|sh|text)\n(.*?)^```$")
+	timing    = regexp.MustCompile(`in [0-9.]+m?s, [0-9.]+ per second`)
 )
 
-// TestBulkPage does what docs/bulk.md shows, and gets what it says.
+// TestBulkPage runs the commands of docs/bulk.md, and compares the output.
 func TestBulkPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/bulk.md")
 	if err != nil {
@@ -55,7 +55,7 @@ func TestBulkPage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var got string
 	commands := 0
-	for _, box := range boxOfPage.FindAllStringSubmatch(string(page), -1) {
+	for _, box := range codeBlock.FindAllStringSubmatch(string(page), -1) {
 		switch kind, text := box[1], box[2]; kind {
 		case "csv":
 			text = "\xef\xbb\xbf" + strings.ReplaceAll(text, "\n", "\r\n") // as it is exported
@@ -65,7 +65,7 @@ func TestBulkPage(t *testing.T) {
 		case "sh":
 			commands++
 			var out bytes.Buffer
-			run(t.Context(), strings.Fields(text)[1:], streams{nil, &out, &out})
+			run(t.Context(), strings.Fields(text)[1:], stdio{nil, &out, &out})
 			got = strings.ReplaceAll(out.String(), server.URL, "http://localhost:8080")
 		case "text":
 			if diff := cmp.Diff(timing.ReplaceAllString(text, "in TIME"), timing.ReplaceAllString(got, "in TIME")); diff != "" {
@@ -78,7 +78,7 @@ func TestBulkPage(t *testing.T) {
 	}
 }
 
-// TestBulkRetry sees that it is said, once, why nothing seems to happen.
+// TestBulkRetry checks that the reason of retries is printed once.
 func TestBulkRetry(t *testing.T) {
 	t.Parallel()
 	_, h := deployment(t)
@@ -94,13 +94,13 @@ func TestBulkRetry(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/recipients.csv", "to\n+12025550110\n+12025550111\n")
 	write(t, dir+"/message.json", `{"text": "Hi"}`)
-	var out, faults bytes.Buffer
+	var out, errs bytes.Buffer
 	args := []string{"bulk", dir + "/recipients.csv", "-message", dir + "/message.json", "-campaign", "c", "-url", server.URL, "-key", devKey}
-	if code := run(t.Context(), args, streams{nil, &out, &faults}); code != 0 {
+	if code := run(t.Context(), args, stdio{nil, &out, &errs}); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	const want = "what cannot be sent now is tried again, each row for up to 15m0s: something in front of the function answered 503 Service Unavailable\n"
-	if diff := cmp.Diff(want, faults.String()); diff != "" {
+	const want = "retrying rows that cannot be sent now, for up to 15m0s each: a server in front of the function responded 503 Service Unavailable\n"
+	if diff := cmp.Diff(want, errs.String()); diff != "" {
 		t.Errorf("errors (-want +got):\n%s\n%s", diff, &out)
 	}
 }

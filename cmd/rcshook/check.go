@@ -2,52 +2,53 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rogpeppe/go-internal/diff"
+
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/typo"
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// checkTime is the moment of all cases, so that they are the same tomorrow.
+// checkTime is the time of all cases, so that their results do not change.
 var checkTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// errDiffers means that some case did not come out as it should.
-var errDiffers = errors.New("not all cases are as they should be")
 
 var checkCommand = command{
 	name:  "check",
-	brief: "find every fault in rcshook.yaml, and run the cases of its sources",
+	brief: "check rcshook.yaml and run the cases of its sources",
 	usage: `Usage:
 
 	rcshook check [-update] [rcshook.yaml]
 
-Finds every fault in the file, and runs the cases of its sources: events in
+Reports every error in the file, and runs the cases of its sources: events in
 cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
-become in NAME.want.json. No secret is read, and nothing sent.
+become in NAME.want.json. It reads no secrets and sends nothing.
 
 	-update
-		write what comes of each event into its .want.json
+		write the result of each event to its .want.json
 `,
 	run: check,
 }
 
-// check reads rcshook.yaml and runs its cases. No secret is read, and nothing sent.
-func check(ctx context.Context, args []string, ends streams) error {
+func check(ctx context.Context, args []string, std stdio) error {
 	flags := newFlags("check")
-	update := flags.Bool("update", false, "write what comes of each event into its .want.json")
+	update := flags.Bool("update", false, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -57,11 +58,11 @@ func check(ctx context.Context, args []string, ends streams) error {
 	case 1:
 		name = flags.Arg(0)
 	default:
-		return usageError("check takes one file")
+		return usageError(fmt.Sprintf("expected one file, got %d", flags.NArg()))
 	}
 	data, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) && flags.NArg() == 0 {
-		return errors.New("there is no rcshook.yaml in this folder: go to where it is, or name it, as in rcshook check path/to/rcshook.yaml")
+		return errors.New("rcshook.yaml does not exist in this folder: change to its folder, or name it, as in rcshook check path/to/rcshook.yaml")
 	}
 	if err != nil {
 		return err
@@ -72,48 +73,40 @@ func check(ctx context.Context, args []string, ends streams) error {
 	if err := config.Join(err, wrong); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
-				fmt.Fprintln(ends.out, p)
+				fmt.Fprintln(std.out, p)
 			}
-			return fmt.Errorf("%s has %s", name, count(len(e.Problems), "problem"))
+			return fmt.Errorf("%s has %s", name, count(len(e.Problems), "error"))
 		}
 		return err
 	}
-	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: ends.out}
+	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: std.out}
 	for _, s := range sources.All() {
 		if err := c.source(ctx, s); err != nil {
 			return err
 		}
 	}
-	fmt.Fprintf(ends.out, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
-	stray := strays(c.dir, file.Sources)
-	for _, fault := range stray {
-		fmt.Fprintln(ends.out, fault)
+	fmt.Fprintf(std.out, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
+	unused := c.unusedCases()
+	for _, problem := range unused {
+		fmt.Fprintln(std.out, problem)
 	}
 	switch {
 	case c.failed > 0:
-		return fmt.Errorf("%w: %d of %d", errDiffers, c.failed, c.cases)
-	case len(stray) > 0:
-		return fmt.Errorf("not all cases are run: %s without a source", count(len(stray), "place"))
+		return fmt.Errorf("%d of %s failed", c.failed, count(c.cases, "case"))
+	case len(unused) > 0:
+		return fmt.Errorf("some cases do not run: %s without a source", count(len(unused), "path"))
 	case c.cases == 0 && len(file.Sources) > 0:
 		first := sources.All()[0]
-		fmt.Fprintf(ends.out, "To test a mapping, put an event into %s, and run rcshook check -update %s\n",
-			filepath.Join(casesOf(c.dir, first.Name, first.Config), "NAME.json"), name)
+		fmt.Fprintf(std.out, "To test a mapping, save an event as %s, and run rcshook check -update %s\n",
+			filepath.Join(caseFolder(c.dir, first.Name, first.Config), "NAME.json"), name)
 	}
 	return nil
 }
 
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// checker runs the cases of sources: NAME.json or NAME.http is an event,
-// NAME.want.json the messages that it becomes.
+// checker runs the cases of sources.
 type checker struct {
 	file   config.File
-	dir    string
+	dir    string // of the file
 	update bool
 	out    io.Writer
 
@@ -121,35 +114,34 @@ type checker struct {
 }
 
 func (c *checker) source(ctx context.Context, s *source.Source) error {
-	folder, chosen := casesOf(c.dir, s.Name, s.Config), s.Config.Cases != ""
+	folder, configured := caseFolder(c.dir, s.Name, s.Config), s.Config.Cases != ""
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, os.ErrNotExist) && !chosen {
+	if errors.Is(err, os.ErrNotExist) && !configured {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	ran := 0
+	before := c.cases
 	for _, e := range entries {
 		name, kind, _ := strings.Cut(e.Name(), ".")
 		switch kind {
 		case "json", "http":
-			ran++
-			if err := c.event(ctx, s, folder, name, kind); err != nil {
+			if err := c.runCase(ctx, s, folder, name, kind); err != nil {
 				return err
 			}
 		case "want.json":
 		default:
-			return fmt.Errorf("%s is neither an event, NAME.json or NAME.http, nor what comes of one, NAME.want.json", filepath.Join(folder, e.Name()))
+			return fmt.Errorf("%s: expected an event, NAME.json or NAME.http, or its messages, NAME.want.json", filepath.Join(folder, e.Name()))
 		}
 	}
-	if chosen && ran == 0 {
-		return fmt.Errorf("%s has no event in it: add one as NAME.json, or with headers as NAME.http", folder)
+	if configured && c.cases == before {
+		return fmt.Errorf("%s contains no event: add one as NAME.json, or with headers as NAME.http", folder)
 	}
 	return nil
 }
 
-func (c *checker) event(ctx context.Context, s *source.Source, folder, name, kind string) error {
+func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, kind string) error {
 	c.cases++
 	fail := func(format string, args ...any) error {
 		c.failed++
@@ -164,42 +156,42 @@ func (c *checker) event(ctx context.Context, s *source.Source, folder, name, kin
 	if err != nil {
 		return fail("%v", err)
 	}
-	wanted := filepath.Join(folder, name+".want.json")
+	wantFile := name + ".want.json"
 	if c.update {
-		return os.WriteFile(wanted, got, 0o644) //nolint:gosec // not a secret
+		return os.WriteFile(filepath.Join(folder, wantFile), got, 0o644)
 	}
-	want, err := os.ReadFile(wanted)
+	want, err := os.ReadFile(filepath.Join(folder, wantFile))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fail("there is no %s; -update writes it:\n%s", filepath.Base(wanted), got)
+		return fail("%s does not exist; -update writes it:\n%s", wantFile, got)
 	case err != nil:
 		return err
 	}
-	if difference := diff(indent(want), got); difference != "" {
-		return fail("(- wanted, + got)\n%s", difference)
+	if difference := diff.Diff(wantFile, indent(want), "result", got); difference != nil {
+		return fail("unexpected messages\n%s", bytes.TrimSpace(difference))
 	}
 	fmt.Fprintf(c.out, "ok   %s/%s\n", s.Name, name)
 	return nil
 }
 
-// message is one message in a .want.json.
+// message is a message in a .want.json.
 type message struct {
 	To      []string        `json:"to"`
 	Agent   string          `json:"agent,omitempty"`
 	Message json.RawMessage `json:"message"`
 }
 
-// messages returns what comes of an event, as indented JSON.
+// messages returns the messages that an event becomes, as indented JSON.
 func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, kind string) ([]byte, error) {
 	r, err := parseEvent(event, kind)
 	if err != nil {
 		return nil, err
 	}
 	received, err := s.Map(ctx, r, checkTime)
-	if body := (*payload.BodyError)(nil); errors.As(err, &body) {
-		return nil, unreadable(event, r.Body, body)
+	if body, ok := errors.AsType[*payload.BodyError](err); ok {
+		return nil, bodyError(event, r.Body, body)
 	}
-	if mapping := (*source.MappingError)(nil); errors.As(err, &mapping) && mapping.Err != nil {
+	if mapping, ok := errors.AsType[*source.MappingError](err); ok && mapping.Err != nil {
 		return nil, fmt.Errorf("%s: %w", mapping.Detail, mapping.Err)
 	}
 	if err != nil {
@@ -246,7 +238,7 @@ func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
 		return message{}, err
 	}
 	if len(faults) > 0 {
-		text := "the payload has faults:"
+		text := "invalid payload:"
 		for _, f := range faults {
 			text += "\n  " + f.Pointer + ": " + f.Detail
 		}
@@ -259,7 +251,45 @@ func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
 	return made, nil
 }
 
-// indent makes JSON comparable, and leaves what is none.
+// parseEvent parses an event: JSON, or headers, an empty line and a body of any type.
+func parseEvent(event []byte, kind string) (*source.Request, error) {
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: event}
+	if kind == "json" {
+		return r, nil
+	}
+	head, body, ok := strings.Cut(strings.ReplaceAll(string(event), "\r\n", "\n"), "\n\n")
+	if !ok {
+		return nil, errors.New("the empty line between headers and body is missing")
+	}
+	for line := range strings.SplitSeq(head, "\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if !ok {
+			return nil, fmt.Errorf("expected a header such as Content-Type: application/json, got %q", line)
+		}
+		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
+	}
+	r.Body = []byte(body)
+	return r, nil
+}
+
+// bodyError reports invalid JSON at its position in the file, which may have headers
+// before the body.
+func bodyError(event, body []byte, err *payload.BodyError) error {
+	syntax := func(text []byte) string {
+		if e, ok := errors.AsType[*payload.BodyError](payload.CheckSyntax(text)); ok {
+			return e.Detail
+		}
+		return ""
+	}
+	detail := err.Detail
+	if syntax(body) == detail {
+		headers := bytes.Count(event, []byte("\n")) - bytes.Count(body, []byte("\n"))
+		detail = syntax(append(bytes.Repeat([]byte("\n"), headers), body...))
+	}
+	return errors.New("invalid event: " + detail)
+}
+
+// indent formats JSON for comparison. Other text is returned unchanged.
 func indent(text []byte) []byte {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -274,4 +304,58 @@ func indent(text []byte) []byte {
 		return text
 	}
 	return b.Bytes()
+}
+
+// caseFolder returns the folder with the cases of a source of a file in dir.
+func caseFolder(dir, name string, s config.Source) string {
+	folder := cmp.Or(s.Cases, filepath.Join("cases", name))
+	if filepath.IsAbs(folder) {
+		return filepath.Clean(folder)
+	}
+	return filepath.Join(dir, folder)
+}
+
+// unusedCases reports the files and folders in cases that belong to no source: a case that
+// does not run looks like one that succeeds. Other files in the same folder, such as the
+// configuration of a second deployment, may own some of them.
+func (c *checker) unusedCases() (problems []string) {
+	cases := filepath.Join(c.dir, "cases")
+	entries, _ := os.ReadDir(cases) // it is optional
+	if len(entries) == 0 {
+		return nil
+	}
+	var owned []string
+	own := func(sources map[string]config.Source) {
+		for name, s := range sources {
+			owned = append(owned, caseFolder(c.dir, name, s)+string(filepath.Separator))
+		}
+	}
+	own(c.file.Sources)
+	files, _ := os.ReadDir(c.dir) // it was readable before
+	for _, f := range files {
+		if ext := filepath.Ext(f.Name()); f.IsDir() || ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		if data, err := os.ReadFile(filepath.Join(c.dir, f.Name())); err == nil {
+			file, _ := config.ParseFile(f.Name(), data) // errors are reported when that file is checked
+			own(file.Sources)
+		}
+	}
+	for _, e := range entries {
+		path := filepath.Join(cases, e.Name())
+		inside := path + string(filepath.Separator)
+		if slices.ContainsFunc(owned, func(o string) bool { return strings.HasPrefix(inside, o) || strings.HasPrefix(o, inside) }) {
+			continue
+		}
+		switch near := typo.Nearest(e.Name(), slices.Sorted(maps.Keys(c.file.Sources)), 3); {
+		case !e.IsDir() && (strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".http")):
+			problems = append(problems, fmt.Sprintf("%s belongs to no source: move it to %s", path, filepath.Join(cases, "SOURCE", e.Name())))
+		case !e.IsDir():
+		case near != "":
+			problems = append(problems, fmt.Sprintf("%s belongs to no source; did you mean %s?", path, near))
+		default:
+			problems = append(problems, path+" belongs to no source")
+		}
+	}
+	return problems
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,18 +19,22 @@ import (
 
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// host is where dev listens: nothing outside this machine reaches a function
-// whose key everybody knows.
+// host is the address of dev. A function with a well-known key must not be reachable from
+// other machines.
 const host = "127.0.0.1"
 
 // devKey is the API key of the function in dev.
 const devKey = "dev"
 
-const greeting = `rcshook runs on this machine. Nothing leaves it.
+// envPath serves the settings of the function, for "rcshook doctor".
+const envPath = "/_dev/env"
+
+const greeting = `rcshook is running on this machine. Nothing leaves it.
 
   phone      http://localhost:%[2]d/   open it in a browser
   function   http://localhost:%[1]d/   key: %[3]s
@@ -40,11 +45,11 @@ Send a message:
   curl -i http://localhost:%[1]d/ -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
     -d '{"to": "+12025550123", "text": "Hello from rcshook", "buttons": ["Hi!", "Docs|https://example.com"]}'
 
-See what arrived:
+List the messages that arrived:
 
   curl http://localhost:%[2]d/_sim/messages
 %[5]s
-Examine the set-up, as it is done where something is wrong:
+Check the setup, as for a deployment:
 
   rcshook doctor -env http://localhost:%[2]d%[4]s
 
@@ -53,34 +58,77 @@ Ctrl-C stops both.
 
 var devCommand = command{
 	name:  "dev",
-	brief: "run the function on this machine, with a simulator and a phone to look at",
+	brief: "run the function on this machine, with a simulator and a phone",
 	usage: `Usage:
 
 	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-queue]
 
-Runs the function on this machine, with a simulator of RCS Business Messaging
-beside it and a phone to look at in a browser. It needs no account and no network.
+Runs the function on this machine, with a simulator of RCS Business Messaging and a
+phone in the browser. It needs no account and no network.
 
 	-config rcshook.yaml
-		serve the sources of the file too, with secrets made up for the
-		rehearsal; the phone can send a sample event of each
+		also serve the sources of the file, with generated secrets; the phone can
+		send a sample event of each
 	-queue
-		let messages wait in a queue, as in Cloud Tasks, and send them from there;
-		the queues that the file names are there without it
+		send messages through a queue, as with Cloud Tasks; queues that the file
+		names are always simulated
 	-agent-name NAME, -agent-color #RRGGBB
-		how the phone shows the agent
+		the name and the color of the agent on the phone
 	-images
-		let the phone load the images in messages from where they are
+		let the phone load images from their URLs
 	-webhook URL, -webhook-token TOKEN
-		push what is done on the phone to an agent's webhook
+		send the actions on the phone to an agent's webhook
 `,
 	run: dev,
 }
 
-// dev runs the function through the functions framework, as it is deployed, and
-// the simulator beside it, until ctx ends.
-func dev(ctx context.Context, args []string, ends streams) error {
-	o, err := devFlags(args)
+// devOptions are the flags of dev.
+type devOptions struct {
+	port, simPort         int
+	agent                 phone.Agent
+	images, queue         bool
+	config                string // rcshook.yaml
+	webhook, webhookToken string
+}
+
+func parseDevFlags(args []string) (o devOptions, err error) {
+	port := 8080
+	if p := os.Getenv("PORT"); p != "" {
+		if port, err = strconv.Atoi(p); err != nil {
+			return o, usageError("the environment variable PORT: expected a number")
+		}
+	}
+	demo := phone.Demo("")
+	flags := newFlags("dev")
+	flags.IntVar(&o.port, "port", port, "")
+	flags.IntVar(&o.simPort, "sim-port", 8081, "")
+	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "")
+	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "")
+	flags.StringVar(&o.config, "config", "", "")
+	flags.BoolVar(&o.queue, "queue", false, "")
+	flags.BoolVar(&o.images, "images", false, "")
+	flags.StringVar(&o.webhook, "webhook", "", "")
+	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "")
+	if err := parse(flags, args); err != nil {
+		return o, err
+	}
+	switch {
+	case flags.NArg() > 0:
+		err = usageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+	case o.port < 1 || o.port > 65535 || o.simPort < 1 || o.simPort > 65535:
+		err = usageError("-port and -sim-port: expected a number from 1 to 65535")
+	case o.port == o.simPort:
+		err = usageError(fmt.Sprintf("the function and the simulator cannot share port %d", o.port))
+	case !regexp.MustCompile(`^#[0-9a-fA-F]{6}$`).MatchString(o.agent.Color):
+		err = usageError("-agent-color: expected a color such as #0b5c7a")
+	}
+	return o, err
+}
+
+// dev runs the function with the functions framework, as in a deployment, and the
+// simulator, until ctx ends.
+func dev(ctx context.Context, args []string, std stdio) error {
+	o, err := parseDevFlags(args)
 	if err != nil {
 		return err
 	}
@@ -89,88 +137,113 @@ func dev(ctx context.Context, args []string, ends streams) error {
 		return err
 	}
 	defer simulator.Close()
-	if err := probe(o.port, "-port"); err != nil {
+	// The framework listens by itself, so that a port in use would be reported late.
+	function, err := listen(o.port, "-port")
+	if err != nil {
 		return err
 	}
+	function.Close()
 	dir, err := os.MkdirTemp("", "rcshook-dev-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 
+	baseURL := "http://" + simulator.Addr().String()
 	sim := platform.New(new(rbmtest.Simulator))
 	defer sim.Close()
-	agentID, err := rehearse(sim, "http://"+simulator.Addr().String(), dir)
+	agentID, err := useSimulator(sim, baseURL, dir)
 	if err != nil {
 		return err
 	}
-	file, err := o.rehearseFile(sim, "http://"+simulator.Addr().String(), dir)
+	file, err := o.openFile(sim, baseURL, dir)
 	if err != nil {
 		return err
 	}
-	queue, err := o.rehearseQueue(sim, "http://"+simulator.Addr().String(), file)
+	tasks, err := o.openQueues(sim, baseURL, file)
 	if err != nil {
 		return err
 	}
-	defer queue.close()
-	h, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: io.Discard})
+	if tasks != nil {
+		defer tasks.Close()
+	}
+	h, err := server.New(ctx, server.Options{Environ: os.Environ()})
 	if err != nil {
 		return err
 	}
 	h.Close()
-	sim.Page = o.page(agentID, file.samples())
-	if err := o.connect(ctx, sim); err != nil {
-		return err
+	agent := o.agent
+	agent.ID = agentID
+	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
+	sim.Page = phone.New(phone.Options{
+		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
+		Webhook: o.webhook, Images: o.images, Sources: file.samples(),
+	})
+	if o.webhook != "" {
+		if err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
+			return fmt.Errorf("connect the webhook: %w", err)
+		}
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/", sim)
+	mux.HandleFunc("GET "+envPath, serveSettings)
+	file.register(mux, std.out)
+	registerQueues(mux, tasks)
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, withEnv(queue.beside(file.beside(sim, ends.out)))) }()
+	go func() { failed <- http.Serve(simulator, mux) }()
 	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
-	if err := await(ctx, o.port, failed); err != nil {
+	if err := awaitPort(ctx, o.port, failed); err != nil {
 		return err
 	}
-	fmt.Fprintf(ends.out, greeting, o.port, o.simPort, devKey, envPath, o.export())
-	file.greet(ends.out)
-	queue.greet(ends.out, o.simPort)
+	export := ""
+	if functionURL != localURL {
+		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
+	}
+	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export)
+	file.greet(std.out)
+	if tasks != nil {
+		fmt.Fprintf(std.out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", o.simPort, devQueuePath)
+	}
 	select {
 	case <-ctx.Done():
-		return finish(ctx, ends.out)
+		return finish(ctx, std.out)
 	case err := <-failed:
 		return err
 	}
 }
 
-// finish waits for the requests in flight, which the framework would cut off.
+// finish waits for the requests in flight, which the framework would abort.
 func finish(ctx context.Context, out io.Writer) error {
-	const noticeable = 300 * time.Millisecond
-	notice := time.AfterFunc(noticeable, func() {
-		fmt.Fprintln(out, "\nfinishing what is in flight; Ctrl-C again ends at once")
+	notice := time.AfterFunc(300*time.Millisecond, func() {
+		fmt.Fprintln(out, "\nfinishing requests in flight; press Ctrl-C again to stop at once")
 	})
 	defer notice.Stop()
 	if err := rcshook.Drain(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("some requests were cut off: %w", err)
+		return fmt.Errorf("some requests were aborted: %w", err)
 	}
 	fmt.Fprintln(out, "\nstopped")
 	return nil
 }
 
-// rehearse points the function at the simulator: the same settings, secrets and
-// credentials as in a deployment, of this process only. It returns the ID of the agent.
-func rehearse(sim *platform.Platform, baseURL, dir string) (agentID string, err error) {
+// useSimulator sets the settings of the function in this process: those of a deployment,
+// with secrets and credentials of the simulator. It returns the ID of the agent.
+func useSimulator(sim *platform.Platform, baseURL, dir string) (agentID string, err error) {
 	env := sim.Provision(baseURL)
 	adc := filepath.Join(dir, "application-default-credentials.json")
 	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
 		return "", err
 	}
+	// Settings of a deployment would interfere.
 	for _, name := range []string{
 		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
 		"RCSHOOK_QUEUE", "RCSHOOK_QUEUE_ACCOUNT", "RCSHOOK_URL", "RCSHOOK_TASKS_ENDPOINT",
-		"K_SERVICE", // the signals are those of dev
+		"K_SERVICE", // with it, the function handles signals
 	} {
-		if err := os.Unsetenv(name); err != nil { // those of a deployment would be in the way
+		if err := os.Unsetenv(name); err != nil {
 			return "", err
 		}
 	}
-	for name, value := range map[string]string{
+	return env.AgentID, setEnv(map[string]string{
 		"FUNCTION_TARGET":                "Send",
 		"GOOGLE_APPLICATION_CREDENTIALS": adc,
 		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
@@ -178,53 +251,39 @@ func rehearse(sim *platform.Platform, baseURL, dir string) (agentID string, err 
 		"RCSHOOK_API_KEYS":               devKey,
 		"RCSHOOK_RBM_ENDPOINT":           baseURL,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			return "", err
-		}
-	}
-	return env.AgentID, nil
+	})
 }
 
-// envPath is where the settings of the function can be read, for "rcshook doctor".
-const envPath = "/_dev/env"
+func setEnv(settings map[string]string) error {
+	for name, value := range settings {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-// withEnv serves them beside h. They name secrets and a file, and the key that
-// everybody knows.
-func withEnv(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet || r.URL.Path != envPath {
-			h.ServeHTTP(w, r)
-			return
+// serveSettings serves the settings, which name secrets and contain only the well-known
+// key.
+func serveSettings(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for _, entry := range os.Environ() {
+		if strings.HasPrefix(entry, "RCSHOOK_") || strings.HasPrefix(entry, "GOOGLE_APPLICATION_CREDENTIALS=") {
+			fmt.Fprintln(w, entry)
 		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		for _, entry := range os.Environ() {
-			if strings.HasPrefix(entry, "RCSHOOK_") || strings.HasPrefix(entry, "GOOGLE_APPLICATION_CREDENTIALS=") {
-				fmt.Fprintln(w, entry)
-			}
-		}
-	})
+	}
 }
 
 func listen(port int, setting string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is taken by another program: stop it, or choose another port with %s", port, setting)
+		return nil, fmt.Errorf("port %d is in use by another program: stop it, or choose another port with %s", port, setting)
 	}
 	return l, err
 }
 
-// probe tells early whether the framework, which listens by itself, will get its port.
-func probe(port int, setting string) error {
-	l, err := listen(port, setting)
-	if err != nil {
-		return err
-	}
-	return l.Close()
-}
-
-// await returns once the function answers.
-func await(ctx context.Context, port int, failed <-chan error) error {
+// awaitPort returns when the function accepts connections.
+func awaitPort(ctx context.Context, port int, failed <-chan error) error {
 	for {
 		conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Second)
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,28 +17,28 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// rehearsedFile is rcshook.yaml in dev: the secrets that it names exist in the
-// simulator, with contents made up, and its fallbacks are on this machine.
-type rehearsedFile struct {
-	port    int
-	sources []*source.Source
-	senders map[string][]byte // what each source's sender signs with
-	google  *token.Issuer
-	targets map[string]string // of fallbacks, by their paths on this machine
+// devFile is rcshook.yaml in dev. Its secrets exist in the simulator, with generated
+// content, and its fallbacks are served by dev.
+type devFile struct {
+	port      int
+	sources   []*source.Source
+	keys      map[string][]byte // with which each source's sender signs
+	google    *token.Issuer
+	fallbacks map[string]string // the URL in the file, by path
 }
 
 const fallbackPath = "/_fallback/"
 
-// rehearseFile prepares the file and tells the function about it. Without a file it
-// is empty.
-func (o *devOptions) rehearseFile(sim *platform.Platform, baseURL, dir string) (*rehearsedFile, error) {
-	f := &rehearsedFile{port: o.port, senders: make(map[string][]byte), targets: make(map[string]string)}
+// openFile reads the file, if any, and sets RCSHOOK_CONFIG to a copy for dev.
+func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*devFile, error) {
+	f := &devFile{port: o.port, keys: make(map[string][]byte), fallbacks: make(map[string]string)}
 	if o.config == "" {
 		return f, nil
 	}
@@ -50,8 +51,8 @@ func (o *devOptions) rehearseFile(sim *platform.Platform, baseURL, dir string) (
 	for name := range parsed.Agents {
 		agents = append(agents, name)
 	}
-	known := func(context.Context, config.Secret) ([]byte, error) { return nil, errors.New("not read here") }
-	sources, wrong := source.Open(parsed.Sources, source.Options{Secrets: known, Agents: agents})
+	noSecrets := func(context.Context, config.Secret) ([]byte, error) { return nil, errors.New("not used here") }
+	sources, wrong := source.Open(parsed.Sources, source.Options{Secrets: noSecrets, Agents: agents})
 	if err := config.Join(err, wrong); err != nil {
 		return nil, err
 	}
@@ -60,12 +61,19 @@ func (o *devOptions) rehearseFile(sim *platform.Platform, baseURL, dir string) (
 	}
 	f.sources = sources.All()
 	for _, s := range f.sources {
-		f.secrets(sim, s)
+		f.addSecrets(sim, s)
 	}
-	if err := rehearseAgents(sim, parsed.Agents, baseURL); err != nil {
-		return nil, err
+	for name, a := range parsed.Agents {
+		if resource, ok := a.ID.Resource(); ok {
+			addSecret(sim, resource, []byte(strings.ToLower(name)+"_dev_agent"))
+		}
+		if resource, ok := a.Credentials.Resource(); ok {
+			addSecret(sim, resource, sim.KeyFile(baseURL))
+		} else if a.Credentials != "" {
+			return nil, fmt.Errorf("the file contains the key of agent %s, which dev would really use: name a secret instead, projects/PROJECT/secrets/SECRET", name)
+		}
 	}
-	text := f.divert(string(data), parsed, sim, baseURL)
+	text := f.redirectFallbacks(string(data), parsed, sim, baseURL)
 	copied := filepath.Join(dir, "rcshook.yaml")
 	if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -74,98 +82,78 @@ func (o *devOptions) rehearseFile(sim *platform.Platform, baseURL, dir string) (
 		os.Unsetenv("RCSHOOK_AGENT_ID")
 		os.Unsetenv("RCSHOOK_CREDENTIALS")
 	}
-	os.Setenv("RCSHOOK_OIDC_ENDPOINT", baseURL)
-	return f, os.Setenv("RCSHOOK_CONFIG", copied)
+	return f, setEnv(map[string]string{"RCSHOOK_OIDC_ENDPOINT": baseURL, "RCSHOOK_CONFIG": copied})
 }
 
-// secrets makes up what the source's secrets hold. The first is the one that samples
-// are signed with; one that stands in the file is used as it is.
-func (f *rehearsedFile) secrets(sim *platform.Platform, s *source.Source) {
+// addSecrets generates the secrets of a source. Samples are signed with the first. A
+// secret in the file is used as it is.
+func (f *devFile) addSecrets(sim *platform.Platform, s *source.Source) {
 	for i, secret := range s.Config.Secrets {
 		sender := []byte(secret.Literal())
 		if name, ok := secret.Resource(); ok {
 			var receiver []byte
 			receiver, sender = s.NewKeys()
-			provide(sim, name, receiver)
+			addSecret(sim, name, receiver)
 		}
 		if i == 0 {
-			f.senders[s.Name] = sender
+			f.keys[s.Name] = sender
 		}
 	}
 }
 
-// provide stores a secret under a name that may end in the number of a version, and
-// so many versions of it.
-func provide(sim *platform.Platform, name string, content []byte) {
+// addSecret adds a secret, with enough versions if the name ends in a version.
+func addSecret(sim *platform.Platform, name string, content []byte) {
 	secret, version, _ := strings.Cut(name, "/versions/")
 	n, err := strconv.Atoi(version)
 	if err != nil {
-		n = 1 // the latest
+		n = 1 // latest
 	}
 	for range min(n, 100) {
 		sim.Secrets.AddVersion(secret, content)
 	}
 }
 
-func rehearseAgents(sim *platform.Platform, agents map[string]config.Agent, baseURL string) error {
-	for name, a := range agents {
-		if resource, ok := a.ID.Resource(); ok {
-			provide(sim, resource, []byte(strings.ToLower(name)+"_rehearsed_agent"))
-		}
-		if resource, ok := a.Credentials.Resource(); ok {
-			provide(sim, resource, sim.KeyFile(baseURL))
-		} else if a.Credentials != "" {
-			return fmt.Errorf("the credentials of agent %s are a key in the file, which dev would use for real: name a secret instead, projects/PROJECT/secrets/SECRET", name)
-		}
-	}
-	return nil
-}
-
-// divert points the fallbacks to this machine: nothing leaves it.
-func (f *rehearsedFile) divert(text string, file config.File, sim *platform.Platform, baseURL string) string {
-	one := func(name string, b *config.Fallback) {
+// redirectFallbacks returns the text of the file with the URLs of dev in place of those
+// of fallbacks.
+func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform.Platform, baseURL string) string {
+	redirect := func(name string, b *config.Fallback) {
 		if b == nil {
 			return
 		}
 		if resource, ok := b.Secret.Resource(); ok {
-			provide(sim, resource, standardwebhook.NewSecret())
+			addSecret(sim, resource, standardwebhook.NewSecret())
 		}
-		f.targets[fallbackPath+name] = b.URL
+		f.fallbacks[fallbackPath+name] = b.URL
 		text = strings.ReplaceAll(text, b.URL, baseURL+fallbackPath+name)
 	}
 	for name, s := range file.Sources {
-		one(name, s.Fallback)
+		redirect(name, s.Fallback)
 	}
 	for name, a := range file.Agents {
-		one(name, a.Fallback)
+		redirect(name, a.Fallback)
 	}
 	return text
 }
 
-// beside serves what the file needs beside the simulator: Google's keys, and the
-// fallbacks, which tell what they would have got.
-func (f *rehearsedFile) beside(sim http.Handler, stdout io.Writer) http.Handler {
-	if f.google == nil {
-		return sim
+// register serves Google's public keys, and the fallbacks, which print what they get.
+func (f *devFile) register(mux *http.ServeMux, out io.Writer) {
+	if f.google != nil {
+		mux.Handle("GET "+f.google.Path(), f.google)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", sim)
-	mux.Handle("GET "+f.google.Path(), f.google)
-	for path, target := range f.targets {
+	for path, url := range f.fallbacks {
 		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 			if err != nil {
-				http.Error(w, "the body broke off", http.StatusBadRequest)
+				http.Error(w, "read the body: "+err.Error(), http.StatusBadRequest)
 				return
 			}
-			fmt.Fprintf(stdout, "fallback, for %s:\n  %s\n", target, body)
+			fmt.Fprintf(out, "fallback, for %s:\n  %s\n", url, body)
 		})
 	}
-	return mux
 }
 
-// samples are what the phone offers to send.
-func (f *rehearsedFile) samples() []phone.Source {
+// samples returns the sources whose samples the phone can send.
+func (f *devFile) samples() []phone.Source {
 	var all []phone.Source
 	for _, s := range f.sources {
 		if s.Config.Preset != "" {
@@ -175,19 +163,19 @@ func (f *rehearsedFile) samples() []phone.Source {
 	return all
 }
 
-// sample makes a sample event like no other, so that it is no repetition.
-func (f *rehearsedFile) sample(s *source.Source) (*http.Request, error) {
+// sample returns a sample event with an ID of its own, so that it is not a duplicate.
+func (f *devFile) sample(s *source.Source) (*http.Request, error) {
 	event := s.Sample(strings.ToLower(rand.Text())[:12])
 	if s.UsesGoogleTokens() {
 		event.Header.Set("Authorization", "Bearer "+f.google.Token(s.Config.Audience[0], s.Config.Emails[0], time.Now()))
-	} else if err := s.Sign(event, f.senders[s.Name], time.Now()); err != nil {
-		return nil, fmt.Errorf("the sample cannot be signed, because the file holds a public key: name a secret instead, and dev makes up a pair of keys")
+	} else if err := s.Sign(event, f.keys[s.Name], time.Now()); err != nil {
+		return nil, errors.New("cannot sign the sample, because the file contains a public key: name a secret instead, and dev generates a key pair")
 	}
 	address := fmt.Sprintf("http://localhost:%d/hooks/%s", f.port, s.Name)
 	if event.Query != "" {
 		address += "?" + event.Query
 	}
-	req, err := http.NewRequest(event.Method, address, bytes.NewReader(event.Body)) //nolint:noctx // the phone adds its own
+	req, err := http.NewRequest(event.Method, address, bytes.NewReader(event.Body))
 	if err == nil {
 		req.Header = event.Header
 	}
@@ -195,13 +183,78 @@ func (f *rehearsedFile) sample(s *source.Source) (*http.Request, error) {
 }
 
 // greet lists the addresses of the sources.
-func (f *rehearsedFile) greet(stdout io.Writer) {
+func (f *devFile) greet(out io.Writer) {
 	if len(f.sources) == 0 {
 		return
 	}
-	fmt.Fprintln(stdout, "\nSources; the phone can send a sample event of each:")
-	fmt.Fprintln(stdout)
+	fmt.Fprint(out, "\nSources; the phone can send a sample event of each:\n\n")
 	for _, s := range f.sources {
-		fmt.Fprintf(stdout, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.Description())
+		fmt.Fprintf(out, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.Description())
 	}
+}
+
+const (
+	devQueue     = "projects/rcshook-dev/locations/local/queues/messages"
+	devQueuePath = "/_dev/queue" // lists the tasks
+)
+
+// openQueues returns a stand-in for Cloud Tasks with the queue of dev and those in the
+// file, and sets the settings for it. It returns nil without queues.
+func (o *devOptions) openQueues(sim *platform.Platform, baseURL string, file *devFile) (*tasks.Server, error) {
+	names := map[string]bool{}
+	for _, s := range file.sources {
+		if name := s.Config.Queue; name != "" && name != config.NoQueue {
+			names[name] = true
+		}
+	}
+	settings := map[string]string{
+		"RCSHOOK_QUEUE_ACCOUNT": "rcshook-queue@rcshook-dev.iam.gserviceaccount.com", "RCSHOOK_URL": fmt.Sprintf("http://localhost:%d", o.port),
+		"RCSHOOK_TASKS_ENDPOINT": baseURL, "RCSHOOK_OIDC_ENDPOINT": baseURL,
+	}
+	if o.queue {
+		names[devQueue], settings["RCSHOOK_QUEUE"] = true, devQueue
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	if file.google == nil {
+		var err error
+		if file.google, err = token.NewIssuer(); err != nil {
+			return nil, err
+		}
+	}
+	queues := &tasks.Server{Issuer: file.google, Authorize: func(token string) error {
+		_, err := sim.Tokens.Check(token, "https://www.googleapis.com/auth/cloud-platform")
+		return err
+	}}
+	for name := range names {
+		queues.AddQueue(name, tasks.Settings{MinBackoff: 2 * time.Second})
+	}
+	return queues, setEnv(settings)
+}
+
+// registerQueues serves the API of Cloud Tasks, and the list of its tasks.
+func registerQueues(mux *http.ServeMux, queues *tasks.Server) {
+	if queues == nil {
+		return
+	}
+	mux.Handle("/v2/", queues)
+	mux.HandleFunc("GET "+devQueuePath, func(w http.ResponseWriter, _ *http.Request) {
+		type ended struct {
+			Name     string `json:"name"`
+			Statuses []int  `json:"statuses"` // of the function's responses
+			Done     bool   `json:"done"`
+		}
+		state := struct {
+			Waiting []string `json:"waiting"`
+			Ended   []ended  `json:"ended"`
+		}{append([]string{}, queues.Waiting()...), []ended{}}
+		for _, e := range queues.Ended() {
+			state.Ended = append(state.Ended, ended(e))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		_ = e.Encode(state) // the client may be gone
+	})
 }

@@ -22,33 +22,32 @@ import (
 
 var doctorCommand = command{
 	name:  "doctor",
-	brief: "find out what is wrong with a set-up, and what to do next",
+	brief: "check a setup, and print the next steps",
 	usage: `Usage:
 
 	rcshook doctor [-env FILE] [-config rcshook.yaml] [-agent NAME] [-to +12025550123] [-json] [-timeout 10s]
 
-Goes the way of a message, with the code that serves: settings, secrets, credentials,
-the platform, the agents, the sources. It says at each station what is well, what is
-not, and what to do next. It sends nothing, and shows no secret. It exits with 1 if it
-finds a fault.
+Checks settings, secrets, credentials, the platform, agents and sources with the code
+that serves, and prints the next step for each problem. It sends nothing and prints no
+secrets. The exit code is 1 if there is an error.
 
 	-env FILE
-		take the settings from FILE instead of the environment: lines NAME=value,
-		or what gcloud says of a deployment:
+		read the settings from FILE instead of the environment: lines NAME=value,
+		or the description of a deployment:
 		gcloud run services describe rcshook --region=REGION --format=json >FILE
-		FILE may be - for standard input, or a URL on this machine, as dev prints it
+		FILE may be - for standard input, or a URL on this machine, as dev prints
 	-config rcshook.yaml
-		take this file instead of the one in RCSHOOK_CONFIG
+		use this file instead of RCSHOOK_CONFIG
 	-agent NAME
-		look at this agent only
+		check only this agent
 	-to +12025550123
-		look whether the agent reaches this number too; its phone notices nothing
+		also check whether the agent reaches this number; the phone does not notice
 	-json
 		print one JSON object
 	-timeout 10s
-		how long one exchange may take
+		the time limit of each exchange
 `,
-	run: examine,
+	run: runDoctor,
 }
 
 // doctorFlags are the flags of doctor.
@@ -60,38 +59,37 @@ type doctorFlags struct {
 
 func (f *doctorFlags) parse(args []string) error {
 	flags := newFlags("doctor")
-	flags.StringVar(&f.env, "env", "", "`file` with the settings")
-	flags.StringVar(&f.config, "config", "", "`file` with sources and agents, such as rcshook.yaml")
-	flags.StringVar(&f.agent, "agent", "", "`name` of the only agent to look at")
-	flags.StringVar(&f.to, "to", "", "`number` to look at")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long one exchange may take")
+	flags.StringVar(&f.env, "env", "", "")
+	flags.StringVar(&f.config, "config", "", "")
+	flags.StringVar(&f.agent, "agent", "", "")
+	flags.StringVar(&f.to, "to", "", "")
+	flags.BoolVar(&f.json, "json", false, "")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	switch {
 	case flags.NArg() > 0:
-		return usageError("doctor takes no argument, only flags")
+		return usageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
 	case f.timeout <= 0:
-		return usageError("-timeout must be more than zero")
+		return usageError("-timeout must be positive")
 	case f.to == "":
 		return nil
 	}
 	to, err := payload.ParsePhone(f.to, payload.Options{})
 	if err != nil {
-		return usageError("-to must be a phone number in E.164, such as +12025550123")
+		return usageError("-to: expected a phone number in E.164 format, such as +12025550123")
 	}
 	f.to = to
 	return nil
 }
 
-// examine prints what [doctor.Examine] finds.
-func examine(ctx context.Context, args []string, ends streams) error {
+func runDoctor(ctx context.Context, args []string, std stdio) error {
 	var f doctorFlags
 	if err := f.parse(args); err != nil {
 		return err
 	}
-	environ, service, err := f.environ(ctx, ends.in)
+	environ, service, err := f.environ(ctx, std.in)
 	if err != nil {
 		return err
 	}
@@ -100,20 +98,22 @@ func examine(ctx context.Context, args []string, ends streams) error {
 		UserAgent: "rcshook/" + server.Version(),
 	})
 	if f.json {
-		encoder := json.NewEncoder(ends.out)
+		encoder := json.NewEncoder(std.out)
 		encoder.SetEscapeHTML(false)
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(report)
 	} else {
-		_, err = io.WriteString(ends.out, tell(report, colored(ends.out)))
+		// https://no-color.org
+		color := isTerminal(std.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+		_, err = io.WriteString(std.out, formatReport(report, color))
 	}
 	if err == nil && !report.OK {
-		err = &exitError{1}
+		err = exitError(1)
 	}
 	return err
 }
 
-// environ returns the settings to examine.
+// environ returns the settings to check, and their deployment.
 func (f *doctorFlags) environ(ctx context.Context, in io.Reader) ([]string, doctor.Service, error) {
 	environ, service := os.Environ(), doctor.Service{}
 	if f.env != "" {
@@ -124,8 +124,14 @@ func (f *doctorFlags) environ(ctx context.Context, in io.Reader) ([]string, doct
 		if environ, service, err = doctor.ParseEnviron(data); err != nil {
 			return nil, service, fmt.Errorf("%s: %w", f.env, err)
 		}
-		if err := adopt(environ); err != nil {
-			return nil, service, err
+		for _, entry := range environ {
+			// Google's libraries read these from the environment.
+			name, value, _ := strings.Cut(entry, "=")
+			if strings.HasPrefix(name, "GOOGLE_") || name == "GCE_METADATA_HOST" {
+				if err := os.Setenv(name, value); err != nil {
+					return nil, service, err
+				}
+			}
 		}
 	}
 	if f.config != "" {
@@ -134,33 +140,18 @@ func (f *doctorFlags) environ(ctx context.Context, in io.Reader) ([]string, doct
 	return environ, service, nil
 }
 
-// adopt takes over the variables of the file that Google's libraries read.
-func adopt(environ []string) error {
-	for _, entry := range environ {
-		name, value, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "GOOGLE_") || name == "GCE_METADATA_HOST" {
-			if err := os.Setenv(name, value); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// maxSettings is far more than settings are large.
-const maxSettings = 4 << 20
-
 // readSettings reads a file, standard input, or a URL on this machine.
 func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error) {
+	const maxSize = 4 << 20
 	if name == "-" {
-		return io.ReadAll(io.LimitReader(in, maxSettings))
+		return io.ReadAll(io.LimitReader(in, maxSize))
 	}
 	u, err := url.Parse(name)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		return os.ReadFile(name)
 	}
 	if !config.IsLoopback(name) {
-		return nil, usageError("-env takes a URL of this machine only, such as http://localhost:8081/_dev/env")
+		return nil, usageError("-env: expected a URL on this machine, such as http://localhost:8081/_dev/env")
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -170,106 +161,88 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, errors.New("nobody answers at " + u.Host + ": is rcshook dev running?")
+		return nil, errors.New("cannot connect to " + u.Host + ": is rcshook dev running?")
 	}
 	defer res.Body.Close()
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // "" is none of those below
+	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")) // "" if it is invalid
 	switch {
 	case res.StatusCode == http.StatusNotFound || media == "text/html" || media == "application/json" && strings.Trim(u.Path, "/") == "":
 		return nil, fmt.Errorf("%s has no settings (HTTP %d): those of rcshook dev are at %s on the port of the simulator, 8081 by default", name, res.StatusCode, envPath)
 	case res.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: HTTP %d", name, res.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxSettings))
+	return io.ReadAll(io.LimitReader(res.Body, maxSize))
 }
 
-// tell puts a report into lines for people. What was skipped comes last, together
-// with what it waits for.
-func tell(r doctor.Report, color bool) string {
+// formatReport formats a report as text. Skipped checks come last, grouped by the check
+// that they need.
+func formatReport(r doctor.Report, color bool) string {
 	var b strings.Builder
+	// The colors are those of a terminal: green, yellow, red, gray.
+	colors := map[doctor.State]string{doctor.OK: "32", doctor.Warning: "33", doctor.Error: "31", doctor.Skipped: "90"}
+	state := func(s doctor.State) string {
+		text := fmt.Sprintf("%-8s", s)
+		if color {
+			return "\x1b[" + colors[s] + "m" + text + "\x1b[0m"
+		}
+		return text
+	}
 	var causes []string
 	skipped := make(map[string][]string)
-	steps := make(adviceGiven)
+	printed := make(map[string]bool) // next steps
 	for i, c := range r.Checks {
-		said := c.Detail
-		switch {
-		case c.State == doctor.Skipped:
+		if c.State == doctor.Skipped {
 			if !slices.Contains(causes, c.Needs) {
 				causes = append(causes, c.Needs)
 			}
 			skipped[c.Needs] = append(skipped[c.Needs], strings.TrimSpace(c.Name+" "+c.Subject))
 			continue
-		case c.Subject != "" && !strings.HasPrefix(said+" ", c.Subject+" "):
-			said = c.Subject + ": " + said
 		}
-		fmt.Fprintf(&b, "%s %-15s %s\n", mark(c.State, color), c.Name, said)
-		if i+1 == len(r.Checks) || !slices.Equal(c.Next, r.Checks[i+1].Next) { // else the next one tells
-			for _, next := range steps.of(c) {
-				fmt.Fprintf(&b, "%8s > %s\n", "", next)
+		detail := c.Detail
+		if c.Subject != "" && !strings.HasPrefix(detail+" ", c.Subject+" ") {
+			detail = c.Subject + ": " + detail
+		}
+		fmt.Fprintf(&b, "%s %-15s %s\n", state(c.State), c.Name, detail)
+		if i+1 < len(r.Checks) && slices.Equal(c.Next, r.Checks[i+1].Next) {
+			continue // the next check has the same steps
+		}
+		var steps []string
+		for _, next := range c.Next {
+			if !printed[next] {
+				steps = append(steps, next)
 			}
+			printed[next] = true
+		}
+		switch len(steps) {
+		case len(c.Next):
+		case 0:
+			steps = []string{"See above"}
+		default:
+			steps = append(steps, "And see above")
+		}
+		for _, step := range steps {
+			fmt.Fprintf(&b, "%8s > %s\n", "", step)
 		}
 	}
 	for _, cause := range causes {
-		fmt.Fprintf(&b, "%s not judged without %s:\n", mark(doctor.Skipped, color), cause)
+		fmt.Fprintf(&b, "%s because of %s:\n", state(doctor.Skipped), cause)
 		for _, name := range skipped[cause] {
 			fmt.Fprintf(&b, "%8s - %s\n", "", name)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s\n", sum(r.Summary))
+	parts := []string{count(r.Summary.OK, "check") + " ok"}
+	if n := r.Summary.Warning; n > 0 {
+		parts = append(parts, count(n, "warning"))
+	}
+	if n := r.Summary.Error; n > 0 {
+		parts = append(parts, count(n, "error"))
+	}
+	if n := r.Summary.Skipped; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d skipped", n))
+	}
+	fmt.Fprintf(&b, "\n%s\n", strings.Join(parts, ", "))
 	return b.String()
 }
 
-// adviceGiven are the steps that were told already: many faults have one remedy.
-type adviceGiven map[string]bool
-
-// of returns the steps of a check that are new.
-func (t adviceGiven) of(c doctor.Check) []string {
-	var fresh []string
-	for _, next := range c.Next {
-		if !t[next] {
-			fresh = append(fresh, next)
-		}
-		t[next] = true
-	}
-	switch len(fresh) {
-	case len(c.Next):
-		return fresh
-	case 0:
-		return []string{"As above"}
-	default:
-		return append(fresh, "And as above")
-	}
-}
-
-// sum is the closing line.
-func sum(s doctor.Summary) string {
-	parts := []string{count(s.OK, "check") + " ok"}
-	if s.Warning > 0 {
-		parts = append(parts, count(s.Warning, "warning"))
-	}
-	if s.Fault > 0 {
-		parts = append(parts, count(s.Fault, "fault"))
-	}
-	if s.Skipped > 0 {
-		parts = append(parts, fmt.Sprintf("%d skipped", s.Skipped))
-	}
-	return strings.Join(parts, ", ")
-}
-
-// colors are those of a terminal: green, yellow, red, grey.
-var colors = map[doctor.State]string{doctor.OK: "32", doctor.Warning: "33", doctor.Fault: "31", doctor.Skipped: "90"}
-
-func mark(s doctor.State, color bool) string {
-	text := fmt.Sprintf("%-8s", s)
-	if color {
-		return "\x1b[" + colors[s] + "m" + text + "\x1b[0m"
-	}
-	return text
-}
-
-// colored reports whether out is a terminal that may be colored.
-//
-// https://no-color.org
-func colored(out io.Writer) bool {
-	return isTerminal(out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-}
+// count returns a number with a noun, such as "2 checks".
+var count = doctor.Count

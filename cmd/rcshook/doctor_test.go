@@ -18,30 +18,29 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-var update = flag.Bool("update", false, "write what doctor says into testdata/doctor")
+var update = flag.Bool("update", false, "write the output of doctor to testdata/doctor")
 
-// TestDoctor sees that doctor names the true cause, and only that, of everything that
-// can be wrong with a set-up.
+// TestDoctor checks that doctor reports exactly the cause of each broken setup.
 func TestDoctor(t *testing.T) {
-	for i := range patients {
-		p := &patients[i]
+	for i := range doctorCases {
+		p := &doctorCases[i]
 		t.Run(p.name, func(t *testing.T) {
 			sim := platform.New(&p.sim)
 			sim.Tokens.Now = p.sim.Now
-			c := newClinic(t, sim)
-			p.hurt(c)
-			said, code := c.examine()
-			sameAsFile(t, filepath.Join("testdata", "doctor", p.name+".txt"), said)
-			if want := min(len(p.faults), 1); code != want {
+			c := newSetup(t, sim)
+			p.change(c)
+			text, code := c.doctor()
+			sameAsFile(t, filepath.Join("testdata", "doctor", p.name+".txt"), text)
+			if want := min(len(p.errors), 1); code != want {
 				t.Errorf("exit code %d, want %d", code, want)
 			}
-			told, _ := c.examine("-json")
+			asJSON, _ := c.doctor("-json")
 			var report doctor.Report
-			if err := json.Unmarshal([]byte(told), &report); err != nil {
-				t.Fatalf("%v in %s", err, told)
+			if err := json.Unmarshal([]byte(asJSON), &report); err != nil {
+				t.Fatalf("%v in %s", err, asJSON)
 			}
-			judge(t, report, p.faults, p.warned)
-			c.discreet(said + told)
+			checkReport(t, report, p.errors, p.warnings)
+			c.checkPrivacy(text + asJSON)
 			for _, r := range c.sim.Requests() {
 				if r.Method != getCapabilities {
 					t.Errorf("doctor called %s", r.Method)
@@ -51,30 +50,30 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-// judge compares the faults and warnings of a report with those that there must be.
-func judge(t *testing.T, r doctor.Report, faults, warned []string) {
+// checkReport compares the errors and warnings of a report with the expected ones.
+func checkReport(t *testing.T, r doctor.Report, errors, warnings []string) {
 	t.Helper()
 	got := map[doctor.State][]string{}
 	for _, c := range r.Checks {
 		got[c.State] = append(got[c.State], strings.TrimSpace(c.Name+" "+c.Subject))
-		if !slices.Contains(doctor.Stations, c.Name) {
-			t.Errorf("%s is not among the stations", c.Name)
+		if !slices.Contains(doctor.Names, c.Name) {
+			t.Errorf("%s is missing in doctor.Names", c.Name)
 		}
-		if wrong := c.State == doctor.Fault || c.State == doctor.Warning; wrong != (len(c.Next) > 0) {
+		if needsSteps := c.State == doctor.Error || c.State == doctor.Warning; needsSteps != (len(c.Next) > 0) {
 			t.Errorf("%s %s is %s and has %d next steps", c.Name, c.Subject, c.State, len(c.Next))
 		}
 		if (c.State == doctor.Skipped) != (c.Needs != "") {
 			t.Errorf("%s %s is %s and needs %q", c.Name, c.Subject, c.State, c.Needs)
 		}
 	}
-	if diff := cmp.Diff(faults, got[doctor.Fault]); diff != "" {
-		t.Errorf("faults (-want +got):\n%s", diff)
+	if diff := cmp.Diff(errors, got[doctor.Error]); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(warned, got[doctor.Warning]); diff != "" {
+	if diff := cmp.Diff(warnings, got[doctor.Warning]); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	want := doctor.Summary{OK: len(got[doctor.OK]), Warning: len(got[doctor.Warning]), Fault: len(got[doctor.Fault]), Skipped: len(got[doctor.Skipped])}
-	if r.Summary != want || r.OK != (want.Fault == 0) {
+	want := doctor.Summary{OK: len(got[doctor.OK]), Warning: len(got[doctor.Warning]), Error: len(got[doctor.Error]), Skipped: len(got[doctor.Skipped])}
+	if r.Summary != want || r.OK != (want.Error == 0) {
 		t.Errorf("summary %+v, ok %v, want %+v", r.Summary, r.OK, want)
 	}
 }
@@ -83,7 +82,7 @@ func judge(t *testing.T, r doctor.Report, faults, warned []string) {
 func sameAsFile(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // not a secret
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -96,10 +95,10 @@ func sameAsFile(t *testing.T, file, got string) {
 	}
 }
 
-// TestDoctorPage holds docs/doctor.md against what doctor does: its samples, its
-// table, and its commands, which a script runs.
+// TestDoctorPage compares docs/doctor.md with the output, the names of checks, and the
+// commands that a script runs.
 func TestDoctorPage(t *testing.T) {
-	c := newClinic(t, platform.New(new(rbmtest.Simulator)))
+	c := newSetup(t, platform.New(new(rbmtest.Simulator)))
 	c.sim.Secrets.Deny(keySecret)
 	page := "../../docs/doctor.md"
 	data, err := os.ReadFile(page)
@@ -108,13 +107,13 @@ func TestDoctorPage(t *testing.T) {
 	}
 	text := string(data)
 
-	said, _ := c.examine()
-	told, _ := c.examine("-json")
+	output, _ := c.doctor()
+	asJSON, _ := c.doctor("-json")
 	var report doctor.Report
-	if err := json.Unmarshal([]byte(told), &report); err != nil {
+	if err := json.Unmarshal([]byte(asJSON), &report); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(report.Checks, func(c doctor.Check) bool { return c.State == doctor.Fault })
+	i := slices.IndexFunc(report.Checks, func(c doctor.Check) bool { return c.State == doctor.Error })
 	var one bytes.Buffer
 	encoder := json.NewEncoder(&one)
 	encoder.SetEscapeHTML(false)
@@ -122,7 +121,7 @@ func TestDoctorPage(t *testing.T) {
 	if err := encoder.Encode(report.Checks[i]); err != nil {
 		t.Fatal(err)
 	}
-	for language, want := range map[string]string{"text": said, "json": one.String()} {
+	for language, want := range map[string]string{"text": output, "json": one.String()} {
 		block := regexp.MustCompile("(?s)```" + language + "\n(.*?)```")
 		if *update {
 			text = block.ReplaceAllLiteralString(text, "```"+language+"\n"+want+"```")
@@ -132,18 +131,18 @@ func TestDoctorPage(t *testing.T) {
 		}
 	}
 	if *update {
-		if err := os.WriteFile(page, []byte(text), 0o644); err != nil { //nolint:gosec // not a secret
+		if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 
-	_, table, _ := strings.Cut(text, "\n## What it checks\n")
+	_, table, _ := strings.Cut(text, "\n## Checks\n")
 	table, _, _ = strings.Cut(table, "\n## ")
 	var names []string
 	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|").FindAllStringSubmatch(table, -1) {
 		names = append(names, row[1])
 	}
-	if diff := cmp.Diff(doctor.Stations, names); diff != "" {
+	if diff := cmp.Diff(doctor.Names, names); diff != "" {
 		t.Errorf("names of checks in %s (-want +got):\n%s", page, diff)
 	}
 

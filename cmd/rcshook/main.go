@@ -1,5 +1,5 @@
-// Command rcshook runs the function on this machine, against a simulator of RCS
-// Business Messaging, and helps to set it up and to use it.
+// Command rcshook runs the function on this machine, with a simulator of RCS Business
+// Messaging, and helps to set it up and use it.
 package main
 
 import (
@@ -13,82 +13,85 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/term"
+
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// A command is what the first argument names.
+// A command is selected by the first argument.
 type command struct {
 	name  string
-	brief string // what it does, in one line
-	usage string // the whole of "rcshook help NAME"
-	run   func(ctx context.Context, args []string, ends streams) error
+	brief string // one line for the overview
+	usage string // the text of "rcshook help NAME"
+	run   func(ctx context.Context, args []string, std stdio) error
 }
 
-// streams are the ends that a command talks through.
-type streams struct {
+// stdio has the standard streams.
+type stdio struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// commands in the order of a newcomer's way. The first is meant when none is named.
+// commands are listed in the order in which a new user needs them. The first is the default.
 var commands = []command{devCommand, sendCommand, bulkCommand, checkCommand, doctorCommand, serveCommand}
-
-const (
-	greetingUsage = "rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\n"
-	moreUsage     = "\nrcshook help COMMAND tells more about each. Without a command it is dev.\n"
-)
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	context.AfterFunc(ctx, stop) // a second signal kills the program
+	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or
-// what an [exitError] says.
-func run(ctx context.Context, args []string, ends streams) int {
-	name, args := split(args)
+// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or the
+// code of an [exitError].
+func run(ctx context.Context, args []string, std stdio) int {
+	name, args := splitCommand(args)
 	help := overview()
 	var err error
-	c, known := find(name)
+	c, known := findCommand(name)
 	switch {
 	case known:
 		help = c.usage
-		err = c.run(ctx, args, ends)
+		err = c.run(ctx, args, std)
 	case name == "version":
-		_, err = fmt.Fprintln(ends.out, "rcshook", server.Version())
+		_, err = fmt.Fprintln(std.out, "rcshook", server.Version())
+	case name == "help" && len(args) > 0:
+		if c, known = findCommand(args[0]); known {
+			_, err = fmt.Fprint(std.out, c.usage)
+		} else {
+			err = unknownCommand(args[0])
+		}
 	case name == "help":
-		err = helpWith(args, ends.out)
+		_, err = fmt.Fprint(std.out, help)
 	default:
 		err = unknownCommand(name)
 	}
-	exit := (*exitError)(nil)
-	switch wrong := usageError(""); {
-	case err == nil:
+	if err == nil {
 		return 0
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(ends.out, help)
+	}
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(std.out, help)
 		return 0
-	case errors.As(err, &wrong):
-		fmt.Fprintf(ends.err, "rcshook: %s\n", wrong)
-		if known { // the whole help would push the mistake out of sight
-			fmt.Fprintf(ends.err, "rcshook help %s tells how it is used.\n", name)
+	}
+	if wrong, ok := errors.AsType[usageError](err); ok {
+		fmt.Fprintf(std.err, "rcshook: %s\n", wrong)
+		if known { // the full usage would hide the error
+			fmt.Fprintf(std.err, "Run rcshook help %s for usage.\n", name)
 		} else {
-			fmt.Fprintf(ends.err, "\n%s", help)
+			fmt.Fprintf(std.err, "\n%s", help)
 		}
 		return 2
-	case errors.As(err, &exit):
-		return exit.code // all is said
-	default:
-		fmt.Fprintf(ends.err, "rcshook: %v\n", err)
-		return 1
 	}
+	if exit, ok := errors.AsType[exitError](err); ok {
+		return int(exit)
+	}
+	fmt.Fprintf(std.err, "rcshook: %v\n", err)
+	return 1
 }
 
-// split takes the name of the command off. Where there is none, flags are those of the
-// first command, but for the two that people try on every program.
-func split(args []string) (name string, rest []string) {
+// splitCommand splits the name of the command from its arguments. Flags without a command
+// belong to the first one, except -help and -version.
+func splitCommand(args []string) (name string, rest []string) {
 	if len(args) == 0 || args[0] == "" {
 		return commands[0].name, args
 	}
@@ -104,7 +107,7 @@ func split(args []string) (name string, rest []string) {
 	return args[0], args[1:]
 }
 
-func find(name string) (command, bool) {
+func findCommand(name string) (command, bool) {
 	for _, c := range commands {
 		if c.name == name {
 			return c, true
@@ -118,69 +121,50 @@ func unknownCommand(name string) error {
 	for _, c := range commands {
 		known = append(known, c.name)
 	}
-	text := fmt.Sprintf("there is no command %q", name)
+	text := fmt.Sprintf("unknown command %q", name)
 	if near := typo.Nearest(name, known, 3); near != "" {
 		text += fmt.Sprintf("; did you mean %s?", near)
 	}
 	return usageError(text)
 }
 
-// overview lists the commands, a line each.
+// overview lists the commands.
 func overview() string {
 	var b strings.Builder
-	b.WriteString(greetingUsage)
+	b.WriteString("rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\nCommands:\n\n")
 	for _, c := range append(commands[:len(commands):len(commands)], command{name: "version", brief: "print the version"}) {
 		fmt.Fprintf(&b, "\t%-10s%s\n", c.name, c.brief)
 	}
-	b.WriteString(moreUsage)
+	b.WriteString("\nThe default is dev. Run rcshook help COMMAND for details.\n")
 	return b.String()
 }
 
-func helpWith(args []string, out io.Writer) error {
-	text := overview()
-	if len(args) > 0 {
-		c, ok := find(args[0])
-		if !ok {
-			return unknownCommand(args[0])
-		}
-		text = c.usage
-	}
-	_, err := fmt.Fprint(out, text)
-	return err
-}
-
-// newFlags are the flags of a command. What is wrong with them is told by [run].
+// newFlags returns the flag set of a command. [run] prints its errors.
 func newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet("rcshook "+name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	return flags
 }
 
-// parse reads the flags; the arguments after them are flags.Args.
+// parse parses flags up to the first argument, and suggests a flag for an unknown one.
 func parse(flags *flag.FlagSet, args []string) error {
 	err := flags.Parse(args)
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		return usageError(err.Error() + meant(flags, err))
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return err
 	}
-	return err
+	// The flag that parsing stopped at is the last one that it consumed.
+	name, _, _ := strings.Cut(strings.TrimLeft(args[len(args)-flags.NArg()-1], "-"), "=")
+	if flags.Lookup(name) == nil {
+		var names []string
+		flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+		if near := typo.Nearest(name, names, max(1, len(name)/3)+1); near != "" {
+			return usageError(fmt.Sprintf("%v; did you mean -%s?", err, near))
+		}
+	}
+	return usageError(err.Error())
 }
 
-// meant asks for the flag that is nearest to one that there is not.
-func meant(flags *flag.FlagSet, err error) string {
-	wrong, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
-	if !ok {
-		return ""
-	}
-	var names []string
-	flags.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	if near := typo.Nearest(wrong, names, max(1, len(wrong)/3)+1); near != "" {
-		return "; did you mean -" + near + "?"
-	}
-	return ""
-}
-
-// parseAround reads flags that stand before, between and after the arguments, and
-// returns these.
+// parseAround parses flags before, between and after the arguments, which it returns.
 func parseAround(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := parse(flags, args); err != nil {
@@ -194,12 +178,18 @@ func parseAround(flags *flag.FlagSet, args []string) (rest []string, err error) 
 	}
 }
 
-// usageError is a mistake in the command line.
+// usageError is an error in the command line.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// exitError ends the program with a code of its own, after everything was said.
-type exitError struct{ code int }
+// exitError ends the program with an exit code, after the command has printed its errors.
+type exitError int
 
-func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

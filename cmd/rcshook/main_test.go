@@ -21,19 +21,18 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"rcshook": main})
 }
 
-// TestScripts runs the files of testdata, each of which shows one thing that the
-// command does.
+// TestScripts runs the scripts in testdata.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Setup:               prepare,
+		Setup:               setupScript,
 		Cmds:                scriptCommands,
 	})
 }
 
-// TestReadme runs the commands that the README begins with.
+// TestReadme runs the commands at the start of the README.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
@@ -55,23 +54,23 @@ func TestReadme(t *testing.T) {
 			script.WriteString("exec sh -c '" + strings.ReplaceAll(strings.TrimSpace(command), "'", `''`) + "'\ncp stdout last\n")
 			script.WriteString("stdout '\"code\":\"accepted\"|\"state\": \"delivered\"'\n")
 		default:
-			t.Errorf("this command of the README is not tested: %s", block[1])
+			t.Errorf("untested command in the README: %s", block[1])
 		}
 	}
 	if strings.Count(script.String(), "curl") < 2 {
-		t.Fatalf("the README shows fewer than two curl lines:\n%s", section)
+		t.Fatalf("the README has fewer than two curl commands:\n%s", section)
 	}
 	dir := t.TempDir()
 	script.WriteString("kill -INT dev\nwait dev\n")
 	if err := os.WriteFile(dir+"/readme.txtar", []byte("[!exec:curl] skip 'needs curl'\n"+script.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: prepare, Cmds: scriptCommands})
+	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setupScript, Cmds: scriptCommands})
 }
 
-// prepare gives each script three free ports, in PORT, SIM and SERVE.
-func prepare(env *testscript.Env) error {
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command of a -race run ends a second late
+// setupScript sets PORT, SIM and SERVE to free ports.
+func setupScript(env *testscript.Env) error {
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race each command would end a second later
 	for _, name := range []string{"PORT", "SIM", "SERVE"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -84,7 +83,7 @@ func prepare(env *testscript.Env) error {
 }
 
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	// await URL [TEXT] waits until the URL answers, with the text in its answer.
+	// await URL [TEXT] waits until the URL responds, with the text in the response.
 	"await": func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) < 1 || len(args) > 2 {
 			ts.Fatalf("usage: await URL [TEXT]")
@@ -92,29 +91,31 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 		var err error
 		for range 500 {
 			var res *http.Response
-			if res, err = http.Get(args[0]); err == nil { //nolint:gosec // the script's own
-				body, broken := io.ReadAll(res.Body)
+			if res, err = http.Get(args[0]); err == nil { // the script chooses the URL
+				body, readErr := io.ReadAll(res.Body)
 				res.Body.Close()
-				if broken == nil && (len(args) == 1 || strings.Contains(string(body), args[1])) {
+				if readErr == nil && (len(args) == 1 || strings.Contains(string(body), args[1])) {
 					return
 				}
-				err = fmt.Errorf("the last answer is %s", body)
+				err = fmt.Errorf("the last response is %s", body)
 			}
 			<-time.After(20 * time.Millisecond)
 		}
 		ts.Fatalf("await: %v", err)
 	},
 
-	// exitcode N COMMAND... sees that the command ends with the code.
+	// exitcode N COMMAND... checks the exit code of the command.
 	"exitcode": func(ts *testscript.TestScript, neg bool, args []string) {
 		if neg || len(args) < 2 {
 			ts.Fatalf("usage: exitcode N COMMAND...")
 		}
-		got, exit := 0, (*exec.ExitError)(nil)
-		if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got := 0
+		if err := ts.Exec(args[1], args[2:]...); err != nil {
+			exit, ok := errors.AsType[*exec.ExitError](err)
+			if !ok {
+				ts.Fatalf("exitcode: %v", err)
+			}
 			got = exit.ExitCode()
-		} else if err != nil {
-			ts.Fatalf("exitcode: %v", err)
 		}
 		if want := args[0]; strconv.Itoa(got) != want {
 			ts.Fatalf("exit code %d, want %s", got, want)

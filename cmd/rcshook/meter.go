@@ -57,7 +57,7 @@ func (m *meter) show(took time.Duration) {
 		return
 	}
 	left := time.Duration(float64(took) * float64(total-done) / float64(done))
-	text := fmt.Sprintf("%s: %d of %d %s (%d%%), %.0f a second, %v left",
+	text := fmt.Sprintf("%s: %d of %d %s (%d%%), %.0f per second, %v left",
 		m.what, done, total, m.noun, 100*done/total, float64(done)/took.Seconds(), left.Round(time.Second))
 	m.mu.Lock()
 	defer m.mu.Unlock()

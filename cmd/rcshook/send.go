@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -16,26 +18,27 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// The exit codes of send, by what to do next.
+// The exit codes of send, by the next step.
 const (
-	exitLost  = 1 // nobody knows
-	exitNever = 3 // send something else
-	exitRetry = 4 // send it again
-	exitFix   = 5 // mend the set-up, and send it again
+	exitNoResponse = 1
+	exitNever      = 3 // change the message
+	exitRetry      = 4 // send it again
+	exitFix        = 5 // fix the setup and send it again
 )
 
 var sendCommand = command{
 	name:  "send",
-	brief: "send a message, through a function or without one",
+	brief: "send a message, with or without a function",
 	usage: `Usage:
 
 	rcshook send [FLAGS] [message.json] [FIELD=VALUE ...]
@@ -46,32 +49,32 @@ Sends one message through a function, by default that of rcshook dev:
 	rcshook send message.json -to +12025550123 -dry-run
 	generate | rcshook send -to +12025550123 -
 
-The message is the payload of the function, from a file or from standard input (-,
-or a pipe where nothing else is given). Every field of the payload is a flag too:
--title, -image, -ttl, -expires-at and so on; -to, -button and -chip may be repeated.
-Any field can also be written as FIELD=VALUE, such as card1_title=Shoe. Flags and
-fields replace what the file says.
+The message is a payload, from a file or from standard input (-, or a pipe if nothing
+else is given). Every field of the payload is a flag too: -title, -image, -ttl,
+-expires-at and so on; -to, -button and -chip may be repeated. Any field can also be
+written as FIELD=VALUE, such as card1_title=Shoe. Flags and fields replace those of
+the file.
 
 	-dry-run
-		check everything, send nothing, show what would be sent
+		check everything, send nothing, and show the message
 	-preview
-		show the message on a phone in the browser; nothing leaves this machine
+		show the message on a phone in a browser; nothing leaves this machine
 	-direct
-		without a function: straight to RCS Business Messaging, with the
-		settings that a function has, RCSHOOK_AGENT_ID, RCSHOOK_CREDENTIALS
-		and so on, in the environment
+		send without a function, straight to RCS Business Messaging, with the
+		settings of a function in the environment: RCSHOOK_AGENT_ID,
+		RCSHOOK_CREDENTIALS and so on
 	-json
-		print the answer of the function, one JSON object
+		print the response of the function, one JSON object
 	-timeout 2m
-		how long to wait for the answer
+		how long to wait for the response
 	-idempotency-key KEY
-		repeat a message that may have been sent: it arrives once. Without
-		one, send makes up a key and says it where a repetition makes sense
+		send a message again that may have been sent: it arrives once. Without
+		a key, send generates one, and prints it if sending again makes sense
 ` + targetUsage + `
-Exit codes: 0 it is done (accepted, a duplicate, a dry run), 1 no function answered
-or the file cannot be read, 2 wrong usage, 3 it will never be sent like this, 4 send
-it again later, 5 send it again when the set-up is mended. Of several recipients the
-one counts that is most worth sending again: nobody gets a message twice.
+Exit codes: 0 done (accepted, a duplicate, a dry run), 1 no response from a function,
+or an unreadable file, 2 wrong usage, 3 this message can never be sent, 4 send it
+again later, 5 send it again after fixing the setup. With several recipients, the code
+that most recommends sending again wins: no recipient gets a message twice.
 `,
 	run: send,
 }
@@ -82,54 +85,61 @@ type sendOptions struct {
 	direct, preview, json bool
 	timeout               time.Duration
 	message               *draft
-	key                   string // made up, where the message has none
+	key                   string // generated if the message has none
 }
 
-func send(ctx context.Context, args []string, ends streams) error {
-	o, err := sendFlags(args, ends.in)
+func send(ctx context.Context, args []string, std stdio) error {
+	o, err := parseSendFlags(args, std.in)
 	if err != nil {
 		return err
 	}
 	if o.preview {
-		return preview(ctx, o, ends)
+		return preview(ctx, o, std)
 	}
 	if !o.message.has("idempotency_key") && !o.message.has("message_id") {
 		o.key = "send-" + strings.ToLower(rand.Text())
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	printer := sendPrinter{ends: ends, json: o.json, key: o.key}
-	c, cause, err := o.connect(ctx, &printer)
+	printer := sendPrinter{stdio: std, json: o.json, key: o.key}
+	if o.direct {
+		return sendDirect(ctx, o, &printer)
+	}
+	c, err := o.client()
 	if err != nil {
 		return err
 	}
-	answer, err := c.Send(ctx, o.message.json(), "application/json", o.key)
+	printer.by = o.url
+	res, err := c.Send(ctx, o.message.json(), "application/json", o.key)
 	if err != nil {
-		return printer.lost(err)
+		return printer.noResponse(err)
 	}
-	return printer.answer(answer, cause())
+	return printer.response(res, "")
 }
 
-// connect finds who sends. What cause returns is for the operator, who is the one
-// sending only without a function.
-func (o *sendOptions) connect(ctx context.Context, p *sendPrinter) (c *client.Client, cause func() string, err error) {
-	if !o.direct {
-		c, err = o.client()
-		p.by = o.target.url
-		return c, func() string { return "" }, err
-	}
+// sendDirect sends with a function in this process, and prints the cause of a failure
+// from its log, which a caller of a deployed function cannot see.
+func sendDirect(ctx context.Context, o *sendOptions, printer *sendPrinter) error {
 	var log bytes.Buffer
-	h, err := server.New(ctx, server.Options{Environ: direct(os.Environ()), Log: &log})
+	h, err := server.New(ctx, server.Options{Environ: directSettings(os.Environ()), Log: &log})
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	p.by = "this machine, directly to RCS Business Messaging"
-	c = &client.Client{URL: localURL, HTTP: client.Local(h)}
-	return c, func() string { h.Close(); return lastCause(log.String()) }, nil
+	printer.by = "this machine, directly to RCS Business Messaging"
+	c := client.Client{URL: localURL, HTTP: client.Local(h)}
+	res, err := c.Send(ctx, o.message.json(), "application/json", o.key)
+	h.Close()
+	if err != nil {
+		return printer.noResponse(err)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	var line struct{ Cause string }
+	_ = json.Unmarshal([]byte(lines[len(lines)-1]), &line) // the cause is optional
+	return printer.response(res, line.Cause)
 }
 
-// direct are the settings of a function whose only caller is this process.
-func direct(environ []string) []string {
+// directSettings returns the settings of a function that is called by this process only.
+func directSettings(environ []string) []string {
 	environ = slices.DeleteFunc(slices.Clone(environ), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		switch name {
@@ -141,17 +151,7 @@ func direct(environ []string) []string {
 	return append(environ, "RCSHOOK_ALLOW_UNAUTHENTICATED=true")
 }
 
-// lastCause is why the last request failed, from the log of the function.
-func lastCause(log string) string {
-	lines := strings.Split(strings.TrimSpace(log), "\n")
-	var line struct{ Cause string }
-	if json.Unmarshal([]byte(lines[len(lines)-1]), &line) != nil {
-		return ""
-	}
-	return line.Cause
-}
-
-func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
+func parseSendFlags(args []string, in io.Reader) (*sendOptions, error) {
 	o := &sendOptions{message: new(draft)}
 	flags := newFlags("send")
 	o.flags(flags)
@@ -172,14 +172,14 @@ func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
 			continue
 		}
 		if file != "" {
-			return nil, usageError(fmt.Sprintf("send takes one file, and there are %q and %q; fields are written as text=Hello", file, arg))
+			return nil, usageError(fmt.Sprintf("expected one file, got %q and %q; write a field as text=Hello", file, arg))
 		}
 		file = arg
 	}
 	if file == "" && len(fields) == 0 {
 		file = "-"
 		if isTerminal(in) {
-			return nil, usageError("there is no message: give its fields, such as -to and -text, or a file")
+			return nil, usageError("the message is missing: give its fields, such as -to and -text, or a file")
 		}
 	}
 	if err := o.read(file, in); err != nil {
@@ -190,55 +190,51 @@ func sendFlags(args []string, in io.Reader) (*sendOptions, error) {
 			return nil, usageError(err.Error())
 		}
 	}
-	return o, o.check(flags)
-}
-
-func (o *sendOptions) check(flags *flag.FlagSet) (err error) {
 	flags.Visit(func(f *flag.Flag) {
 		switch name := f.Name; {
 		case o.preview && slices.Contains([]string{"direct", "json", "url", "key", "token", "dry-run"}, name):
-			err = usageError("-preview sends nothing, so -" + name + " has no effect: leave one of them out")
+			err = usageError("-preview sends nothing, so -" + name + " has no effect: remove one of them")
 		case o.direct && slices.Contains([]string{"url", "key", "token"}, name):
-			err = usageError("-direct calls no function, so -" + name + " has no effect: leave one of them out")
+			err = usageError("-direct calls no function, so -" + name + " has no effect: remove one of them")
 		}
 	})
 	if o.timeout <= 0 {
-		err = usageError("-timeout must be more than nothing")
+		err = usageError("-timeout must be positive")
 	}
-	return err
+	return o, err
 }
 
 var fieldName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-\[\]]*$`)
 
-// field is one that the command line sets.
+// field is a field that the command line sets.
 type field struct{ key, value string }
 
-// addFields makes a flag of every field of the payload. A list has the flag of one
-// of its items, which may be repeated.
+// addFields adds a flag for every field of the payload. The flag of a list sets one item,
+// and may be repeated.
 func addFields(flags *flag.FlagSet, set func(field)) {
 	for _, f := range payload.Fields(payload.OnMessage) {
 		name := strings.ReplaceAll(f.Name, "_", "-")
 		if f.Type == payload.TypeButtons {
 			name = strings.TrimSuffix(name, "s")
 		}
-		take := func(value string) error {
+		setFlag := func(value string) error {
 			set(field{f.Name, value})
 			return nil
 		}
 		if f.Type == payload.TypeBool {
-			flags.BoolFunc(name, f.Meaning, func(value string) error {
+			flags.BoolFunc(name, "", func(value string) error {
 				if _, err := strconv.ParseBool(value); err != nil {
-					return errors.New("is neither true nor false")
+					return errors.New("expected true or false")
 				}
-				return take(value)
+				return setFlag(value)
 			})
 			continue
 		}
-		flags.Func(name, f.Meaning, take)
+		flags.Func(name, "", setFlag)
 	}
 }
 
-// read takes the message from a file, or from standard input where it is called -.
+// read reads the message from a file, or from standard input if the name is "-".
 func (o *sendOptions) read(file string, in io.Reader) (err error) {
 	if file == "" {
 		return nil
@@ -249,7 +245,7 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 		name = "standard input"
 		text, err = io.ReadAll(in)
 	} else if text, err = os.ReadFile(file); errors.Is(err, os.ErrNotExist) {
-		return usageError(fmt.Sprintf("there is no file %q; fields are written as text=Hello", file))
+		return usageError(fmt.Sprintf("file %q does not exist; write a field as text=Hello", file))
 	}
 	if err == nil {
 		o.message, err = parseDraft(text)
@@ -260,41 +256,92 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 	return nil
 }
 
-// isTerminal reports whether a stream is a terminal.
-func isTerminal(stream any) bool {
-	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// exitCode tells a script what to do next.
-func exitCode(a *response.Response) error {
-	if code := adviceCode(a); code != 0 {
-		return &exitError{code}
-	}
-	return nil
-}
-
-// adviceCode is the exit code. Of several recipients the one counts that is most
-// worth sending again: nobody gets the message twice.
-func adviceCode(a *response.Response) int {
+// exitCode returns the exit code of a response. With several recipients, the code that
+// most recommends sending again wins.
+func exitCode(r *response.Response) int {
 	switch {
-	case a.OK:
+	case r.OK:
 		return 0
-	case a.Retry == code.RetryLater || a.Retry == code.RetryNow:
+	case r.Retry == code.RetryLater || r.Retry == code.RetryNow:
 		return exitRetry
-	case a.Retry == code.RetryAfterFix:
+	case r.Retry == code.RetryAfterFix:
 		return exitFix
-	case a.Retry != code.RetryPerItem:
+	case r.Retry != code.RetryPerItem:
 		return exitNever
 	}
-	code := exitNever
-	for _, r := range a.Results {
-		switch c := adviceCode(r); {
+	exit := exitNever
+	for _, item := range r.Results {
+		switch c := exitCode(item); {
 		case c == exitRetry:
 			return c
 		case c == exitFix:
-			code = c
+			exit = c
 		}
 	}
-	return code
+	return exit
+}
+
+// preview shows the message on a phone, with a function and a simulator that are
+// reachable from this machine only, until ctx ends.
+func preview(ctx context.Context, o *sendOptions, std stdio) error {
+	simulator, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return err
+	}
+	defer simulator.Close()
+	function, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return err
+	}
+	defer function.Close()
+	address := func(l net.Listener) string {
+		return "http://" + strings.Replace(l.Addr().String(), host, "localhost", 1)
+	}
+
+	sim := platform.New(new(rbmtest.Simulator))
+	defer sim.Close()
+	agentID := sim.Provision(address(simulator)).AgentID
+	environ := []string{
+		"RCSHOOK_AGENT_ID=" + agentID,
+		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(address(simulator))),
+		"RCSHOOK_API_KEYS=" + devKey,
+		"RCSHOOK_RBM_ENDPOINT=" + address(simulator),
+	}
+	for _, name := range []string{"RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL"} {
+		environ = append(environ, name+"="+os.Getenv(name))
+	}
+	h, err := server.New(ctx, server.Options{Environ: environ})
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	sim.Page = phone.New(phone.Options{FunctionURL: address(function) + "/", APIKey: devKey, Agents: []phone.Agent{phone.Demo(agentID)}})
+	failed := make(chan error, 2)
+	go func() { failed <- http.Serve(simulator, sim) }()
+	go func() { failed <- http.Serve(function, h) }()
+
+	o.message.remove("agent") // the preview has one
+	if !o.message.has("to") {
+		o.message.remove("to")
+		if err := o.message.set("to", "+12025550123"); err != nil {
+			return err
+		}
+	}
+	c := client.Client{URL: address(function), Key: devKey}
+	res, err := c.Send(ctx, o.message.json(), "application/json", "")
+	if err != nil {
+		return err
+	}
+	printer := sendPrinter{stdio: std, by: "a simulator on this machine"}
+	if !res.OK {
+		return printer.response(res, "")
+	}
+	printer.warnings(std.out, &res.Response)
+	fmt.Fprintf(std.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(simulator))
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
 }

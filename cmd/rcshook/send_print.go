@@ -13,180 +13,177 @@ import (
 	"github.com/rcshook/rcshook/internal/response"
 )
 
-// sendPrinter tells what became of a message. Success goes to standard output, a
-// failure to standard error, and for scripts the answer itself to standard output.
+// sendPrinter prints the result of send: success to standard output, a failure to
+// standard error, and with -json the response itself to standard output.
 type sendPrinter struct {
-	ends streams
+	stdio
 	json bool
-	key  string // with which it can be sent again; empty if the message has its own
-	by   string // who sent it
+	key  string // the generated idempotency key, if any
+	by   string // the sender
 }
 
-// answer prints what the function said, and returns the exit code.
-func (p *sendPrinter) answer(a *client.Response, cause string) error {
-	if p.json {
-		fmt.Fprintf(p.ends.out, "%s\n", bytes.TrimSpace(a.Body))
-		p.repeat(p.ends.err, &a.Response)
-		return exitCode(&a.Response)
+// response prints a response of the function, and returns the exit code.
+func (p *sendPrinter) response(r *client.Response, cause string) error {
+	exit := exitCode(&r.Response)
+	out := p.out
+	switch {
+	case p.json:
+		fmt.Fprintf(p.out, "%s\n", bytes.TrimSpace(r.Body))
+		out = p.err
+	case exit != 0:
+		out = p.err
 	}
-	out := p.ends.out
-	if !a.OK {
-		out = p.ends.err
-	}
-	if len(a.Results) == 0 {
-		p.one(out, &a.Response)
-	} else {
-		fmt.Fprintf(out, "%s: %s\n", a.Code, count(len(a.Results), "recipient"))
-		for _, r := range a.Results {
-			p.one(out, r)
+	if !p.json {
+		if len(r.Results) == 0 {
+			p.recipient(out, &r.Response)
+		} else {
+			fmt.Fprintf(out, "%s: %s\n", r.Code, count(len(r.Results), "recipient"))
+			for _, item := range r.Results {
+				p.recipient(out, item)
+			}
+			p.warnings(out, &r.Response)
 		}
-		p.warnings(out, &a.Response)
+		if cause != "" {
+			fmt.Fprintf(out, "  cause: %s\n", cause)
+		}
+		fmt.Fprintf(out, "  by: %s\n", p.by)
+		if p.by == localURL && r.OK {
+			fmt.Fprintf(out, "  (on this machine; use -url or %s for another function)\n", envURL)
+		}
 	}
-	if cause != "" {
-		fmt.Fprintf(out, "  cause: %s\n", cause)
+	if exit == exitRetry || exit == exitFix {
+		p.retry(out, r.RetryAfter)
 	}
-	fmt.Fprintf(out, "  by: %s\n", p.by)
-	if p.by == localURL && a.OK {
-		fmt.Fprintf(out, "  (on this machine; -url or %s names another function)\n", envURL)
+	if !p.json {
+		p.bodies(out, &r.Response)
 	}
-	p.repeat(out, &a.Response)
-	p.bodies(out, &a.Response)
-	return exitCode(&a.Response)
+	if exit == 0 {
+		return nil
+	}
+	return exitError(exit)
 }
 
-// one prints the answer for one recipient.
-func (p *sendPrinter) one(out io.Writer, a *response.Response) {
-	switch a.Code {
+// recipient prints the result for one recipient.
+func (p *sendPrinter) recipient(out io.Writer, r *response.Response) {
+	switch r.Code {
 	case code.Accepted:
-		fmt.Fprintf(out, "accepted: message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
+		fmt.Fprintf(out, "accepted: message %s to %s from agent %s\n", r.MessageID, r.To, r.Agent)
 	case code.Queued:
-		fmt.Fprintf(out, "queued: message %s to %s from agent %s", a.MessageID, a.To, a.Agent)
-		if a.ScheduleAt != nil {
-			fmt.Fprintf(out, ", for %s", a.ScheduleAt.Format(time.RFC3339))
+		fmt.Fprintf(out, "queued: message %s to %s from agent %s", r.MessageID, r.To, r.Agent)
+		if r.ScheduleAt != nil {
+			fmt.Fprintf(out, ", for %s", r.ScheduleAt.Format(time.RFC3339))
 		}
 		fmt.Fprintln(out)
 	case code.Duplicate:
-		fmt.Fprintf(out, "duplicate: message %s to %s was sent before, and is not sent again\n", a.MessageID, a.To)
+		fmt.Fprintf(out, "duplicate: message %s to %s was sent before, and was not sent again\n", r.MessageID, r.To)
 	case code.DryRun:
-		fmt.Fprintf(out, "dry_run: checked, not sent; it would be message %s to %s from agent %s\n", a.MessageID, a.To, a.Agent)
+		fmt.Fprintf(out, "dry_run: checked, not sent: message %s to %s from agent %s\n", r.MessageID, r.To, r.Agent)
 	case code.Fallback:
-		fmt.Fprintf(out, "fallback: RCS cannot deliver to %s, and the fallback took the message\n", a.To)
+		fmt.Fprintf(out, "fallback: RCS cannot deliver to %s; the fallback accepted the message\n", r.To)
 	default:
-		p.failure(out, a)
+		p.failure(out, r)
 	}
-	p.request(out, a.DryRun)
-	p.warnings(out, a)
+	if d := r.DryRun; d != nil {
+		fmt.Fprintf(out, "  request: %s %s\n", d.Method, d.URL)
+		if b := d.Billing; b != nil {
+			fmt.Fprintf(out, "  billing: %s", b.Class)
+			if b.Segments > 0 {
+				fmt.Fprintf(out, ", %s", count(b.Segments, "segment"))
+			}
+			fmt.Fprintln(out)
+		}
+	}
+	p.warnings(out, r)
 }
 
-func (p *sendPrinter) failure(out io.Writer, a *response.Response) {
-	fmt.Fprintf(out, "%s: %s", a.Code, a.Title)
-	if a.To != "" {
-		fmt.Fprintf(out, " (%s)", a.To)
+func (p *sendPrinter) failure(out io.Writer, r *response.Response) {
+	fmt.Fprintf(out, "%s: %s", r.Code, r.Title)
+	if r.To != "" {
+		fmt.Fprintf(out, " (%s)", r.To)
 	}
 	fmt.Fprintln(out)
-	if len(a.Errors) == 0 && a.Detail != "" {
-		fmt.Fprintf(out, "  %s\n", a.Detail)
+	if len(r.Errors) == 0 && r.Detail != "" {
+		fmt.Fprintf(out, "  %s\n", r.Detail)
 	}
-	for _, f := range a.Errors {
-		if f.Pointer == "" {
-			fmt.Fprintf(out, "  %s\n", f.Detail)
+	for _, e := range r.Errors {
+		if e.Pointer == "" {
+			fmt.Fprintf(out, "  %s\n", e.Detail)
 			continue
 		}
-		fmt.Fprintf(out, "  %s: %s\n", f.Pointer, f.Detail)
+		fmt.Fprintf(out, "  %s: %s\n", e.Pointer, e.Detail)
 	}
-	if u := a.Upstream; u != nil {
-		fmt.Fprintf(out, "  RCS Business Messaging said: %d %s %s\n", u.Status, u.Reason, u.Message)
+	if u := r.Upstream; u != nil {
+		fmt.Fprintf(out, "  RCS Business Messaging responded: %d %s %s\n", u.Status, u.Reason, u.Message)
 	}
-	if action := nextStep(a.Code, nil, p.by, a.Action); action != "" {
+	if action := nextStep(r.Code, nil, p.by, r.Action); action != "" {
 		fmt.Fprintf(out, "  next: %s\n", action)
 	}
 }
 
-func (p *sendPrinter) request(out io.Writer, d *response.Preview) {
-	if d == nil {
-		return
-	}
-	fmt.Fprintf(out, "  request: %s %s\n", d.Method, d.URL)
-	if b := d.Billing; b != nil {
-		fmt.Fprintf(out, "  billing: %s", b.Class)
-		if b.Segments > 0 {
-			fmt.Fprintf(out, ", %s", count(b.Segments, "segment"))
-		}
-		fmt.Fprintln(out)
-	}
-}
-
-// bodies shows what a dry run did not send: once if all would get the same.
-func (p *sendPrinter) bodies(out io.Writer, a *response.Response) {
-	if d := a.DryRun; d != nil && len(d.AgentMessage) > 0 {
+// bodies prints the messages of a dry run, or one of them if all are the same.
+func (p *sendPrinter) bodies(out io.Writer, r *response.Response) {
+	if d := r.DryRun; d != nil && len(d.AgentMessage) > 0 {
 		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, indent(d.AgentMessage))
 		return
 	}
-	for _, r := range a.Results {
-		p.bodies(out, r)
+	for _, item := range r.Results {
+		p.bodies(out, item)
 	}
 }
 
-func (p *sendPrinter) warnings(out io.Writer, a *response.Response) {
-	for _, w := range a.Warnings {
+func (p *sendPrinter) warnings(out io.Writer, r *response.Response) {
+	for _, w := range r.Warnings {
 		fmt.Fprintf(out, "  warning: %s: %s\n", w.Pointer, w.Detail)
 	}
 }
 
-// repeat says how to send it again, where that makes sense.
-func (p *sendPrinter) repeat(out io.Writer, a *response.Response) {
-	if code := adviceCode(a); code != exitRetry && code != exitFix {
-		return
-	}
-	p.again(out, a.RetryAfter)
-}
-
-func (p *sendPrinter) again(out io.Writer, wait time.Duration) {
+// retry prints how to send the message again.
+func (p *sendPrinter) retry(out io.Writer, wait time.Duration) {
 	if wait > 0 {
 		fmt.Fprintf(out, "  wait: %v (Retry-After)\n", wait)
 	}
 	if p.key != "" {
-		fmt.Fprintf(out, "  to send it again, without sending it twice: -idempotency-key %s\n", p.key)
+		fmt.Fprintf(out, "  to retry without sending twice: -idempotency-key %s\n", p.key)
 	}
 }
 
-// unanswered is what scripts get in the place of an answer.
-type unanswered struct {
-	OK            bool       `json:"ok"`
-	Status        int        `json:"status"`
-	Code          string     `json:"code"`
-	Retry         code.Retry `json:"retry"`
-	Detail        string     `json:"detail"`
-	Action        string     `json:"action,omitempty"`
-	DuplicateRisk bool       `json:"duplicate_risk,omitempty"`
-	Key           string     `json:"idempotency_key,omitempty"`
-}
-
-// lost prints that there was no answer of the function.
-func (p *sendPrinter) lost(err error) error {
-	fault := (*client.Error)(nil)
-	if !errors.As(err, &fault) {
+// noResponse prints that the function did not respond, with -json in the form of a
+// response.
+func (p *sendPrinter) noResponse(err error) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
 		return err
 	}
-	action := nextStep("", fault, p.by, fault.Action)
+	action := nextStep("", e, p.by, e.Action)
 	if p.json {
-		text, err := json.Marshal(unanswered{
-			Status: fault.Status, Code: "no_answer", Retry: fault.Retry, Detail: fault.Error(), Action: action,
-			DuplicateRisk: fault.Unsure, Key: p.key,
-		})
-		fmt.Fprintf(p.ends.out, "%s\n", text)
-		return errors.Join(err, &exitError{exitLost})
+		text, err := json.Marshal(struct {
+			OK            bool       `json:"ok"`
+			Status        int        `json:"status"`
+			Code          string     `json:"code"`
+			Retry         code.Retry `json:"retry"`
+			Detail        string     `json:"detail"`
+			Action        string     `json:"action,omitempty"`
+			DuplicateRisk bool       `json:"duplicate_risk,omitempty"`
+			Key           string     `json:"idempotency_key,omitempty"`
+		}{Status: e.Status, Code: noResponse, Retry: e.Retry, Detail: e.Error(), Action: action, DuplicateRisk: e.Unsure, Key: p.key})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(p.out, "%s\n", text)
+		return exitError(exitNoResponse)
 	}
-	out := p.ends.err
-	fmt.Fprintf(out, "no_answer: %s\n  by: %s\n", fault, p.by)
+	fmt.Fprintf(p.err, "%s: %s\n  by: %s\n", noResponse, e, p.by)
 	if action != "" {
-		fmt.Fprintf(out, "  next: %s\n", action)
+		fmt.Fprintf(p.err, "  next: %s\n", action)
 	}
-	if fault.Unsure {
-		fmt.Fprintln(out, "  the message may have been sent all the same")
+	if e.Unsure {
+		fmt.Fprintln(p.err, "  the message may have been sent")
 	}
-	if fault.Unsure || fault.Retry == code.RetryLater {
-		p.again(out, fault.RetryAfter)
+	if e.Unsure || e.Retry == code.RetryLater {
+		p.retry(p.err, e.RetryAfter)
 	}
-	return &exitError{exitLost}
+	return exitError(exitNoResponse)
 }
+
+// noResponse is the code of a request without a response of the function.
+const noResponse = "no_response"

@@ -10,7 +10,7 @@ import (
 	"github.com/rcshook/rcshook/internal/response"
 )
 
-// TestExitCodes gives every code of the function an exit code by what to do next.
+// TestExitCodes checks the exit code of every code of the function.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	advice := map[code.Retry]int{
@@ -18,8 +18,8 @@ func TestExitCodes(t *testing.T) {
 	}
 	for _, code := range response.Codes() {
 		a := response.New(code)
-		if want, ok := advice[a.Retry]; ok && adviceCode(a) != want {
-			t.Errorf("%s has the exit code %d, want %d", code, adviceCode(a), want)
+		if want, ok := advice[a.Retry]; ok && exitCode(a) != want {
+			t.Errorf("%s has the exit code %d, want %d", code, exitCode(a), want)
 		}
 	}
 	for _, tt := range []struct {
@@ -34,22 +34,22 @@ func TestExitCodes(t *testing.T) {
 		for _, code := range tt.results {
 			results = append(results, response.New(code))
 		}
-		if got := adviceCode(response.Join(results)); got != tt.want {
+		if got := exitCode(response.Join(results)); got != tt.want {
 			t.Errorf("%v: exit code %d, want %d", tt.results, got, tt.want)
 		}
 	}
 }
 
-// TestDirect sees that no caller is asked for a key, and everything else stays.
-func TestDirect(t *testing.T) {
+// TestDirectSettings checks that only the settings of callers change.
+func TestDirectSettings(t *testing.T) {
 	t.Parallel()
-	got := direct([]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEYS=k", "RCSHOOK_OIDC_AUDIENCE=a", "RCSHOOK_OIDC_EMAILS=e", "RCSHOOK_ALLOW_UNAUTHENTICATED=false", "HOME=/"})
+	got := directSettings([]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEYS=k", "RCSHOOK_OIDC_AUDIENCE=a", "RCSHOOK_OIDC_EMAILS=e", "RCSHOOK_ALLOW_UNAUTHENTICATED=false", "HOME=/"})
 	if want := []string{"RCSHOOK_AGENT_ID=a", "HOME=/", "RCSHOOK_ALLOW_UNAUTHENTICATED=true"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
-// TestSendFields sees that every field of the payload has a flag.
+// TestSendFields checks that every field of the payload has a flag.
 func TestSendFields(t *testing.T) {
 	t.Parallel()
 	for _, f := range payload.Fields(payload.OnMessage) {
@@ -57,7 +57,7 @@ func TestSendFields(t *testing.T) {
 		if f.Type == payload.TypeButtons {
 			name = strings.TrimSuffix(name, "s")
 		}
-		o, err := sendFlags([]string{"-" + name + "=true"}, strings.NewReader(""))
+		o, err := parseSendFlags([]string{"-" + name + "=true"}, strings.NewReader(""))
 		if err != nil {
 			t.Errorf("-%s: %v", name, err)
 		} else if want := `{"` + f.Name + `": "true"}`; string(o.message.json()) != want {

@@ -18,15 +18,14 @@ import (
 	"github.com/rcshook/rcshook/internal/server"
 )
 
-// Limits of the server. What a request may take of the function itself is
-// RCSHOOK_TIMEOUT.
+// The timeouts and limits of the server. RCSHOOK_TIMEOUT limits the function itself.
 const (
-	headerPatience = 10 * time.Second
-	bodyPatience   = 30 * time.Second
-	writePatience  = 10 * time.Second
-	slotPatience   = 5 * time.Second
-	idlePatience   = 2 * time.Minute
-	maxHeader      = 32 << 10
+	headerTimeout  = 10 * time.Second
+	bodyTimeout    = 30 * time.Second
+	writeTimeout   = 10 * time.Second
+	slotTimeout    = 5 * time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 32 << 10
 )
 
 var serveCommand = command{
@@ -37,17 +36,15 @@ var serveCommand = command{
 	rcshook serve [-listen :8080] [-max-requests 250]
 
 Runs the function as a plain server, as in a container, with the settings in the
-environment. SIGTERM ends it once what is in flight is finished; on Cloud Run, which
-kills it after 10 seconds, what is left after 8 is cancelled and answered. The
-environment variable PORT sets the port too.
+environment. After SIGTERM it finishes the requests in flight and exits. On Cloud Run,
+which kills it after 10 seconds, requests that take longer than 8 seconds are canceled
+and get a response. The environment variable PORT sets the port too.
 `,
 	run: serve,
 }
 
-// serve runs the function as a plain server, with the settings of the environment,
-// until ctx ends; what is in flight then is finished.
-func serve(ctx context.Context, args []string, ends streams) error {
-	address, most, err := serveFlags(args)
+func serve(ctx context.Context, args []string, std stdio) error {
+	address, maxRequests, err := parseServeFlags(args)
 	if err != nil {
 		return err
 	}
@@ -55,68 +52,70 @@ func serve(ctx context.Context, args []string, ends streams) error {
 	if err != nil {
 		return err
 	}
-	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: ends.err})
+	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: std.err})
 	if err != nil {
 		return err
 	}
 	defer handler.Close()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s is taken by another program: stop it, or choose another port with -listen or PORT", address)
+		return fmt.Errorf("%s is in use by another program: stop it, or choose another port with -listen or PORT", address)
 	}
 	if err != nil {
 		return err
 	}
-	log := response.NewLogger(ends.err)
+	log := response.NewLogger(std.err)
 	log.Info("serving", slog.String("address", listener.Addr().String()), slog.String("version", server.Version()))
-	h, finish := bound(handler, most, cfg.Timeout), finishAll(cfg.Timeout)
+	h, shutdown := limitRequests(handler, maxRequests, cfg.Timeout), gracefulShutdown(cfg.Timeout)
 	if os.Getenv("K_SERVICE") != "" {
-		h, finish = hurried(h)
+		h, shutdown = cloudRunShutdown(h)
 	}
-	err = serveOn(ctx, listener, h, finish, log)
+	err = serveOn(ctx, listener, h, shutdown, log)
 	log.Info("stopped")
 	return err
 }
 
-func serveFlags(args []string) (address string, most int, err error) {
+func parseServeFlags(args []string) (address string, maxRequests int, err error) {
 	port := "8080"
 	if p := os.Getenv("PORT"); p != "" {
 		if !isPort(p) {
-			return "", 0, usageError("the environment variable PORT is not a number from 0 to 65535")
+			return "", 0, usageError("the environment variable PORT: expected a number from 0 to 65535")
 		}
 		port = p
 	}
 	flags := newFlags("serve")
-	flags.StringVar(&address, "listen", ":"+port, "`address` to listen on")
-	flags.IntVar(&most, "max-requests", 250, "the most `requests` at once")
+	flags.StringVar(&address, "listen", ":"+port, "")
+	flags.IntVar(&maxRequests, "max-requests", 250, "")
 	if err := parse(flags, args); err != nil {
 		return "", 0, err
 	}
 	switch {
 	case flags.NArg() > 0:
-		err = usageError(fmt.Sprintf("serve takes no argument, and there is %q", flags.Arg(0)))
+		err = usageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
 	case isPort(address):
-		err = usageError(fmt.Sprintf("-listen takes an address with a port: write :%s", address))
-	case most < 1:
+		err = usageError(fmt.Sprintf("-listen: expected an address with a port; write :%s", address))
+	case maxRequests < 1:
 		err = usageError("-max-requests must be at least 1")
 	}
-	return address, most, err
+	return address, maxRequests, err
 }
 
-// isPort reports whether an address is a port alone, which lacks its colon.
-func isPort(address string) bool {
-	_, err := strconv.ParseUint(address, 10, 16)
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
 }
 
-// serveOn serves until ctx ends, and then until finish has nothing left to wait for.
-func serveOn(ctx context.Context, l net.Listener, h http.Handler, finish finisher, log *slog.Logger) error {
+// A shutdownFunc waits for the requests in flight, and closes the server's connections.
+type shutdownFunc func(context.Context, *http.Server) error
+
+// serveOn serves until ctx ends, and then shuts down.
+func serveOn(ctx context.Context, l net.Listener, h http.Handler, shutdown shutdownFunc, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
-		ReadHeaderTimeout: headerPatience,
-		ReadTimeout:       bodyPatience,
-		IdleTimeout:       idlePatience,
-		MaxHeaderBytes:    maxHeader,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
@@ -126,72 +125,65 @@ func serveOn(ctx context.Context, l net.Listener, h http.Handler, finish finishe
 		return err
 	case <-ctx.Done():
 	}
-	log.Info("stopping: what is in flight is finished first")
-	if err := finish(context.WithoutCancel(ctx), server); err != nil {
+	log.Info("stopping: finishing requests in flight")
+	if err := shutdown(context.WithoutCancel(ctx), server); err != nil {
 		server.Close()
-		return fmt.Errorf("some requests were cut off: %w", err)
+		return fmt.Errorf("some requests were aborted: %w", err)
 	}
 	return nil
 }
 
-// A finisher returns once what is in flight is answered, or cannot be waited for.
-type finisher func(context.Context, *http.Server) error
-
-// finishAll waits as long as a request may take.
-func finishAll(budget time.Duration) finisher {
+// gracefulShutdown waits as long as a request may take.
+func gracefulShutdown(requestTimeout time.Duration) shutdownFunc {
 	return func(ctx context.Context, s *http.Server) error {
-		ctx, cancel := context.WithTimeout(ctx, slotPatience+budget+writePatience)
+		ctx, cancel := context.WithTimeout(ctx, slotTimeout+requestTimeout+writeTimeout)
 		defer cancel()
 		return s.Shutdown(ctx)
 	}
 }
 
-// hurried is for Cloud Run, which ends an instance 10 seconds after SIGTERM: what
-// takes too long is cancelled in time to be answered with what is known, as in the
-// deployed function.
+// cloudRunShutdown is for Cloud Run, which kills an instance 10 seconds after SIGTERM. As
+// in the deployed function, slow requests are canceled in time for a response.
 //
 // Cloud Run docs: https://docs.cloud.google.com/run/docs/container-contract#instance-shutdown
-func hurried(h http.Handler) (http.Handler, finisher) {
-	const farewell = 500 * time.Millisecond // for connections whose requests are answered
+func cloudRunShutdown(h http.Handler) (http.Handler, shutdownFunc) {
 	requests := new(server.Requests)
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests.Serve(w, r, h.ServeHTTP) })
 	return served, func(ctx context.Context, s *http.Server) error {
 		err := requests.Wait(ctx)
-		ctx, cancel := context.WithTimeout(ctx, farewell)
+		ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond) // to close connections
 		defer cancel()
 		return errors.Join(err, s.Shutdown(ctx))
 	}
 }
 
-// bound lets at most so many requests through to h at once. One more waits for a
-// while, and is then told to come again.
-func bound(h http.Handler, most int, budget time.Duration) http.Handler {
-	slots := make(chan struct{}, most)
+// limitRequests passes at most n concurrent requests to h. Another one waits for
+// slotTimeout, and then gets a 503.
+func limitRequests(h http.Handler, n int, requestTimeout time.Duration) http.Handler {
+	slots := make(chan struct{}, n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		wait := time.NewTimer(slotPatience)
+		wait := time.NewTimer(slotTimeout)
 		defer wait.Stop()
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-wait.C:
-			refuse(w)
+			writeOverloaded(w)
 			return
-		case <-r.Context().Done(): // the server ends, or nobody waits any more
-			refuse(w)
+		case <-r.Context().Done(): // the server stops, or the client is gone
+			writeOverloaded(w)
 			return
 		}
-		// From here on, because waiting must not take away the time of the answer. The
-		// error only means that there is no connection to be slow.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(budget + bodyPatience + writePatience))
+		// The deadline starts here, because waiting must not shorten it. An error only
+		// means that the connection is closed.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(requestTimeout + bodyTimeout + writeTimeout))
 		h.ServeHTTP(w, r)
 	})
 }
 
-// refuse answers for the function, which has not seen the request.
-func refuse(w http.ResponseWriter) {
+func writeOverloaded(w http.ResponseWriter) {
 	w.Header().Set("Connection", "close")
-	answer := response.New(code.Overloaded)
-	answer.RetryAfter = time.Second
-	// The error only means that the caller is gone.
-	_ = answer.Write(w)
+	r := response.New(code.Overloaded)
+	r.RetryAfter = time.Second
+	_ = r.Write(w) // the client may be gone
 }

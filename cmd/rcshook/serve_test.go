@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// TestServeFinishes ends the server while a request is in flight.
-func TestServeFinishes(t *testing.T) {
+// TestServe_finishes stops the server while a request is in flight.
+func TestServe_finishes(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,7 +31,7 @@ func TestServeFinishes(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serveOn(ctx, l, bound(h, 1, time.Minute), finishAll(time.Minute), slog.New(slog.DiscardHandler))
+		ended <- serveOn(ctx, l, limitRequests(h, 1, time.Minute), gracefulShutdown(time.Minute), slog.New(slog.DiscardHandler))
 	}()
 	got := make(chan string, 1)
 	go func() {
@@ -46,7 +46,7 @@ func TestServeFinishes(t *testing.T) {
 	}()
 	<-arrived
 	stop()
-	for { // until nobody listens any more: the shutdown has begun
+	for { // until the listener is closed, at the start of the shutdown
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			break
@@ -67,24 +67,24 @@ func TestServeFinishes(t *testing.T) {
 	}
 }
 
-// TestServeHurries ends the server on Cloud Run, while a request is at work. If it does
-// not mind, another one waits for its slot, and would until 11 seconds are over.
-func TestServeHurries(t *testing.T) {
+// TestServe_cloudRun stops the server on Cloud Run while a request is in flight. If that one
+// ignores its context, another one waits for its slot, and would for 11 seconds.
+func TestServe_cloudRun(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		stubborn bool
-		fault    error
-		most     time.Duration
-		want     []int // the statuses of the answers
+		err      error
+		limit    time.Duration
+		want     []int // the statuses of the responses
 	}{
-		{"one that minds", false, nil, 8500 * time.Millisecond, []int{http.StatusGatewayTimeout}},
-		{"one that does not", true, context.DeadlineExceeded, 9500 * time.Millisecond, []int{0, http.StatusServiceUnavailable}},
+		{"a request that ends with its context", false, nil, 8500 * time.Millisecond, []int{http.StatusGatewayTimeout}},
+		{"a request that ignores its context", true, context.DeadlineExceeded, 9500 * time.Millisecond, []int{0, http.StatusServiceUnavailable}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := pipes{make(chan net.Conn), make(chan struct{})}
 			release := make(chan struct{})
-			h, finish := hurried(bound(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			h, finish := cloudRunShutdown(limitRequests(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if <-r.Context().Done(); test.stubborn {
 					<-release
 				}
@@ -93,16 +93,16 @@ func TestServeHurries(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- serveOn(ctx, l, h, finish, slog.New(slog.DiscardHandler)) }()
-			answers := make(chan int, 2)
+			responses := make(chan int, 2)
 			request := func() {
 				client := http.Client{Transport: &http.Transport{DialContext: l.dial, DisableKeepAlives: true}}
 				res, err := client.Get("http://rcshook/")
 				if err != nil {
-					answers <- 0
+					responses <- 0
 					return
 				}
 				res.Body.Close()
-				answers <- res.StatusCode
+				responses <- res.StatusCode
 			}
 			go request()
 			synctest.Wait()
@@ -112,25 +112,25 @@ func TestServeHurries(t *testing.T) {
 			synctest.Wait()
 			time.Sleep(6 * time.Second)
 			if test.stubborn {
-				go request() // the listener is still there
+				go request() // the listener is still open
 			}
 			err := <-ended
-			if took := time.Since(start); !errors.Is(err, test.fault) || took > test.most {
-				t.Errorf("%s: the server ended with %v after %v, want %v within %v", test.name, err, took, test.fault, test.most)
+			if took := time.Since(start); !errors.Is(err, test.err) || took > test.limit {
+				t.Errorf("%s: the server ended with %v after %v, want %v within %v", test.name, err, took, test.err, test.limit)
 			}
 			var got []int
 			for range test.want {
-				got = append(got, <-answers)
+				got = append(got, <-responses)
 			}
 			close(release)
 			if slices.Sort(got); !slices.Equal(got, test.want) {
-				t.Errorf("%s: the answers are %v, want %v", test.name, got, test.want)
+				t.Errorf("%s: the responses are %v, want %v", test.name, got, test.want)
 			}
 		})
 	}
 }
 
-// pipes is a listener for connections that stay in the process.
+// pipes is a listener for connections within the process.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -158,13 +158,13 @@ func (p pipes) Accept() (net.Conn, error) {
 func (p pipes) Close() error   { close(p.closed); return nil }
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestBound holds more requests at once than there are slots.
-func TestBound(t *testing.T) {
+// TestLimitRequests makes more concurrent requests than allowed.
+func TestLimitRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		proceed := make(chan struct{})
 		served := 0
-		h := bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := limitRequests(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			served++
 			<-proceed
 		}), 1, time.Minute)
@@ -179,17 +179,17 @@ func TestBound(t *testing.T) {
 		start := time.Now()
 		w := request()
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"code":"overloaded"`) {
-			t.Errorf("one request too many got %d %s", w.Code, w.Body)
+			t.Errorf("a request above the limit got %d %s", w.Code, w.Body)
 		}
-		if waited := time.Since(start); waited != slotPatience {
-			t.Errorf("it waited %v for a slot, want %v", waited, slotPatience)
+		if waited := time.Since(start); waited != slotTimeout {
+			t.Errorf("it waited %v for a slot, want %v", waited, slotTimeout)
 		}
 
 		done := make(chan int)
 		go func() { done <- request().Code }()
 		synctest.Wait()
 		if served != 1 {
-			t.Errorf("%d requests were let through at once, want 1", served)
+			t.Errorf("%d requests were served concurrently, want 1", served)
 		}
 		close(proceed)
 		if code := <-done; code != http.StatusOK {
@@ -198,19 +198,19 @@ func TestBound(t *testing.T) {
 	})
 }
 
-// TestServeAddress tells that an address cannot be had.
-func TestServeAddress(t *testing.T) {
+// TestServe_errors checks the errors of flags and of the listener.
+func TestServe_errors(t *testing.T) {
 	t.Parallel()
 	var stderr strings.Builder
-	if got := run(t.Context(), []string{"serve", "-max-requests", "0"}, streams{out: io.Discard, err: &stderr}); got != 2 {
-		t.Errorf("no requests at all: exit code %d, want 2\n%s", got, &stderr)
+	if got := run(t.Context(), []string{"serve", "-max-requests", "0"}, stdio{out: io.Discard, err: &stderr}); got != 2 {
+		t.Errorf("no requests: exit code %d, want 2\n%s", got, &stderr)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := serveOn(t.Context(), l, nil, finishAll(time.Second), slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
+	if err := serveOn(t.Context(), l, nil, gracefulShutdown(time.Second), slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serving on a closed listener: %v, want %v", err, net.ErrClosed)
 	}
 }

@@ -12,47 +12,44 @@ import (
 	"github.com/rcshook/rcshook/internal/server"
 )
 
-// The environment variables that name a function to those who call it. They do not
-// begin with RCSHOOK_, as the settings of a function do: a function that is started
-// in the same shell would find them wrong.
+// The environment variables of a function's callers. They do not start with RCSHOOK_,
+// because a function started in the same shell would reject them as unknown settings.
 const (
 	envURL   = "RCS_FUNCTION_URL"
 	envKey   = "RCS_FUNCTION_KEY"
 	envToken = "RCS_FUNCTION_TOKEN"
 )
 
-// localURL is where dev runs the function.
+// localURL is the default address of the function in dev.
 const localURL = "http://localhost:8080/"
 
-// A target is the function that a command calls: by flags, by the environment, or
-// the one of dev.
+// A target is the function that a command calls.
 type target struct {
 	url, key, token string
 }
 
 const targetUsage = `	-url URL, -key KEY, -token TOKEN
-		the function to call, a key of it, and where Cloud Run lets only some
-		accounts through, an ID token of one, as gcloud auth
-		print-identity-token prints it. They also come from the environment,
-		where a key is safer than on a command line: ` + envURL + `,
-		` + envKey + ` and ` + envToken + `. With none of them it is the
-		function of rcshook dev, at ` + localURL + `.
+		the function to call, one of its keys, and, if Cloud Run requires it, an
+		ID token as printed by gcloud auth print-identity-token. They can also
+		be set in the environment, where a key is safer than on a command line:
+		` + envURL + `, ` + envKey + ` and ` + envToken + `. The
+		default is the function of rcshook dev, at ` + localURL + `.
 `
 
 func (t *target) flags(flags *flag.FlagSet) {
-	flags.StringVar(&t.url, "url", "", "address of the `function`")
-	flags.StringVar(&t.key, "key", "", "API `key` of the function")
-	flags.StringVar(&t.token, "token", "", "ID `token` for Cloud Run")
+	flags.StringVar(&t.url, "url", "", "")
+	flags.StringVar(&t.key, "key", "", "")
+	flags.StringVar(&t.token, "token", "", "")
 }
 
-// client returns the client for the function, or what is wrong with its settings.
+// client returns the client of the function.
 func (t *target) client() (*client.Client, error) {
 	t.url = cmp.Or(t.url, os.Getenv(envURL))
 	t.key = cmp.Or(t.key, os.Getenv(envKey))
 	t.token = cmp.Or(t.token, os.Getenv(envToken))
 	if t.url == "" {
 		if t.key != "" || t.token != "" {
-			return nil, usageError("there is a key or token and no function to send it to: name it with -url or " + envURL)
+			return nil, usageError("a key or token is set, but not the function to send it to: set -url or " + envURL)
 		}
 		t.url = localURL
 	}
@@ -66,16 +63,14 @@ func (t *target) client() (*client.Client, error) {
 	return c, nil
 }
 
-// nextStep is the action that is advised, in the words of a command line where that
-// of the answer, or of the error in its place, is for programs. by is who sent.
+// nextStep returns the next step, in terms of the command line where the action of the
+// response or the error is for programs. by is the sender.
 func nextStep(c code.Code, err error, by, action string) string {
-	fault := (*client.Error)(nil)
-	switch {
-	case c == code.Unauthorized:
-		return "Put a key of this function into " + envKey + "."
-	case errors.As(err, &fault) && fault.Unreached && by == localURL:
-		return "Start one with rcshook dev, or name yours with -url or " + envURL + "."
-	default:
-		return action
+	if c == code.Unauthorized {
+		return "Set " + envKey + " to a key of this function."
 	}
+	if e, ok := errors.AsType[*client.Error](err); ok && e.NoConnection && by == localURL {
+		return "Start a function with rcshook dev, or name yours with -url or " + envURL + "."
+	}
+	return action
 }

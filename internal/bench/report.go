@@ -341,7 +341,7 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 	return sorted[min(max(rank, 1), len(sorted))-1]
 }
 
-// median returns 0 if there are no values.
+// median returns 0 without values.
 func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0

@@ -1,98 +1,103 @@
 package bulk
 
 import (
+	"context"
 	"fmt"
 	"hash/maphash"
+	"iter"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
 // Campaign is one message to all rows of a table.
 type Campaign struct {
-	// Name makes, together with the key of a row, the idempotency key of its
-	// message: in one campaign a row gets one message, however often it is sent.
+	// Name and the key of a row make the idempotency key of its message, so that each
+	// row gets one message per campaign.
 	Name string
 
 	Table   *Table
 	Message *Template
 
-	// KeyColumn is the column with the key of a row. Empty: the key is the number
-	// in E.164.
+	// KeyColumn is the column with the key of a row. The default key is the number in
+	// E.164 format.
 	KeyColumn string
 
-	// Country is that of national numbers, for rows that name none.
+	// Country is the country of national numbers in rows that do not set one.
 	Country string
 
-	// Now is the clock; nil means [time.Now].
+	// KeepPhones makes Check keep the numbers for [Summary.Reach].
+	KeepPhones bool
+
+	// Now is the clock; the default is [time.Now].
 	Now func() time.Time
 
-	key     int             // the column, or -1
-	fields  []column        // those that are fields of the payload
-	known   map[string]bool // the fields of message and columns
-	country bool            // Country is for rows that name none
-	seed    maphash.Seed
+	key        int             // the column, or -1
+	fields     []fieldColumn   // the columns that are fields of the payload
+	known      map[string]bool // the fields of message and columns
+	addCountry bool            // rows may need Country
+	seed       maphash.Seed
 }
 
-// column is one that is a field.
-type column struct {
+// fieldColumn is a column that is a field of the payload.
+type fieldColumn struct {
 	index int
 	field string
 	name  []byte // as JSON
 }
 
-// ValidName is what the name of a campaign must match: it becomes part of the name of a
-// file.
+// ValidName matches names of campaigns, which are used in file names.
 var ValidName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// reserved are fields that the campaign itself decides.
-var reserved = map[string]string{
-	"idempotency_key": "is made of the campaign and the key of the row: choose the column of the key with -key-column",
-	"message_id":      "is made from the campaign and the key of the row",
-	"dry_run":         "is asked for with -dry-run",
-}
+const notUTF8 = `not UTF-8; save the sheet as "CSV UTF-8"`
 
-// Bind joins columns and message. Unused are the columns that are neither. The error is of
-// type [Faults], and has all of them.
+// Bind matches the columns with the message. It returns the names of the columns that are
+// not used. The error is of type [Errors].
 func (c *Campaign) Bind() (unused []string, err error) {
 	c.seed = maphash.MakeSeed()
-	c.key, c.fields, c.known, c.country = -1, nil, map[string]bool{}, c.Country != ""
-	index, faults := c.index()
-	variable := map[int]bool{}
-	for _, h := range c.Message.holes {
-		i, ok := index[payload.FoldName(h.name)]
-		if !ok {
-			faults = append(faults, fmt.Sprintf("there is no column for %s; the columns are: %s", h, c.columns()))
+	c.key, c.fields, c.known, c.addCountry = -1, nil, map[string]bool{}, c.Country != ""
+	var errs Errors
+	index := map[string]int{} // of columns, by folded name
+	for i, name := range c.Table.Columns {
+		folded := payload.FoldName(name)
+		if folded == "" {
 			continue
 		}
-		h.column, variable[i] = i, true
+		if first, ok := index[folded]; ok {
+			errs = append(errs, fmt.Sprintf("duplicate columns %q and %q", c.Table.Columns[first], name))
+			continue
+		}
+		index[folded] = i
+	}
+	inPlaceholder := map[int]bool{}
+	for _, h := range c.Message.placeholders {
+		i, ok := index[payload.FoldName(h.name)]
+		if !ok {
+			errs = append(errs, fmt.Sprintf("missing column for %s; the columns are: %s", h, c.columns()))
+			continue
+		}
+		h.column, inPlaceholder[i] = i, true
 	}
 	if c.KeyColumn != "" {
 		i, ok := index[payload.FoldName(c.KeyColumn)]
 		if !ok {
-			faults = append(faults, fmt.Sprintf("there is no column %q for the keys; the columns are: %s", c.KeyColumn, c.columns()))
+			errs = append(errs, fmt.Sprintf("missing key column %q; the columns are: %s", c.KeyColumn, c.columns()))
 		}
 		c.key = i
 	}
 	for _, m := range c.Message.members {
 		c.known[m.field] = true
-		c.country = c.country && m.field != "country"
+		c.addCountry = c.addCountry && m.field != "country"
 	}
-	unused, more := c.bindFields(variable)
-	if faults = append(append(faults, more...), missing(c.known)...); len(faults) > 0 {
-		return unused, faults
-	}
-	return unused, nil
-}
-
-// bindFields finds the columns that are fields, and those that are nothing.
-func (c *Campaign) bindFields(variable map[int]bool) (unused []string, faults Faults) {
 	for i, name := range c.Table.Columns {
-		if name == "" || variable[i] {
+		if name == "" || inPlaceholder[i] {
 			continue
 		}
 		field, ok := payload.FieldName(name)
@@ -104,51 +109,34 @@ func (c *Campaign) bindFields(variable map[int]bool) (unused []string, faults Fa
 		}
 		quoted, err := jsontext.AppendQuote(nil, name)
 		if err != nil {
-			faults = append(faults, "the first row is not UTF-8: "+notUTF8)
+			errs = append(errs, "the first row is "+notUTF8)
 			continue
 		}
-		c.fields = append(c.fields, column{i, field, quoted})
+		c.fields = append(c.fields, fieldColumn{i, field, quoted})
 		c.known[field] = true
 	}
-	return unused, faults
+	if !c.known["to"] {
+		errs = append(errs, `missing recipients: name a column to, or write "to": "{{column}}" in the message`)
+	}
+	for _, reserved := range [][2]string{
+		{"idempotency_key", "consists of the campaign and the key of the row: set the column of the key with -key-column"},
+		{"message_id", "is derived from the campaign and the key of the row"},
+		{"dry_run", "is set with -dry-run"},
+	} {
+		if c.known[reserved[0]] {
+			errs = append(errs, reserved[0]+" "+reserved[1])
+		}
+	}
+	if len(errs) > 0 {
+		return unused, errs
+	}
+	return unused, nil
 }
 
-// NamesAgent reports whether the message or a column says which agent sends.
+// NamesAgent reports whether the message or a column sets the agent.
 func (c *Campaign) NamesAgent() bool { return c.known["agent"] }
 
-const notUTF8 = `save the sheet as "CSV UTF-8"`
-
-// missing are the faults in what columns and message have together.
-func missing(known map[string]bool) (faults Faults) {
-	if !known["to"] {
-		faults = append(faults, `nothing says who gets the message: name a column to, or write "to": "{{column}}" in the message`)
-	}
-	for _, field := range []string{"idempotency_key", "message_id", "dry_run"} {
-		if known[field] {
-			faults = append(faults, field+" "+reserved[field])
-		}
-	}
-	return faults
-}
-
-// index finds the columns by their names in one spelling.
-func (c *Campaign) index() (map[string]int, Faults) {
-	var faults Faults
-	index := map[string]int{}
-	for i, name := range c.Table.Columns {
-		folded := payload.FoldName(name)
-		if folded == "" {
-			continue
-		}
-		if first, ok := index[folded]; ok {
-			faults = append(faults, fmt.Sprintf("the columns %q and %q have the same name", c.Table.Columns[first], name))
-			continue
-		}
-		index[folded] = i
-	}
-	return index, faults
-}
-
+// columns lists the names of columns for an error.
 func (c *Campaign) columns() string {
 	var names []string
 	for _, name := range c.Table.Columns {
@@ -160,4 +148,192 @@ func (c *Campaign) columns() string {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:20], ", "), more)
 	}
 	return strings.Join(names, ", ")
+}
+
+// Message is the message of one row.
+type Message struct {
+	Row     int
+	Key, To string
+	Body    []byte // the payload
+
+	// Errors are the reasons why it cannot be sent. With errors, Key, To and Body may
+	// be missing, and Composed is nil.
+	Errors   []payload.Error
+	Composed *compose.Composed
+}
+
+// messages returns the message of each row.
+func (c *Campaign) messages(ctx context.Context, pass *Pass) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		r := renderer{Campaign: c, now: time.Now(), numbers: map[uint64]uint32{}, keys: map[uint64]uint32{}}
+		if c.Now != nil {
+			r.now = c.Now()
+		}
+		for row, err := range c.Table.Rows(pass) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(r.message(row), nil) {
+				return
+			}
+		}
+	}
+}
+
+// renderer makes messages from rows. It keeps a hash of each number and key to find
+// duplicates. A false duplicate in a million rows occurs once in ten million campaigns.
+type renderer struct {
+	*Campaign
+	now     time.Time
+	numbers map[uint64]uint32 // row by hash
+	keys    map[uint64]uint32 // only with a key column
+}
+
+func (r *renderer) message(row Row) *Message {
+	m := &Message{Row: row.Number}
+	if r.key >= 0 {
+		m.Key = row.Cells[r.key]
+	}
+	if r.render(m, row); len(m.Errors) > 0 {
+		return m
+	}
+	p, err := payload.Decode("application/json", m.Body, payload.Options{})
+	if err != nil {
+		m.fail("", "%v", err)
+		return m
+	}
+	if len(p.To) == 1 {
+		m.To = p.To[0].E164
+	} else if len(p.To) > 1 {
+		m.fail(p.To[1].Pointer, "expected one number per row, got %d", len(p.To))
+	}
+	composed, err := compose.Message(p, compose.Defaults{}, r.now)
+	switch errs := err.(type) {
+	case nil:
+	case payload.Errors:
+		m.Errors = append(m.Errors, errs...)
+	default:
+		m.fail("", "%v", err)
+	}
+	if len(m.Errors) > 0 {
+		return m
+	}
+	r.findDuplicate(m, "number", r.numbers, m.To)
+	if r.key < 0 {
+		m.Key = m.To
+		m.Body = append(r.addKey(m.Body[:len(m.Body)-1], m.Key), '}')
+	} else {
+		r.findDuplicate(m, r.Table.Columns[r.key], r.keys, m.Key)
+	}
+	if len(m.Errors) == 0 {
+		m.Composed = composed
+	}
+	return m
+}
+
+// findDuplicate adds an error if an earlier row has the same value.
+func (r *renderer) findDuplicate(m *Message, what string, seen map[uint64]uint32, value string) {
+	hash := maphash.String(r.seed, value)
+	if first, ok := seen[hash]; ok {
+		m.fail("", "duplicate %s: row %d has that of row %d", what, m.Row, first)
+		return
+	}
+	seen[hash] = uint32(m.Row)
+}
+
+func (m *Message) fail(pointer, format string, args ...any) {
+	m.Errors = append(m.Errors, payload.Error{Pointer: pointer, Detail: fmt.Sprintf(format, args...)})
+}
+
+// render writes the payload of a row. A cell replaces the same field of the message,
+// unless it is empty.
+func (r *renderer) render(m *Message, row Row) {
+	if row.Excess {
+		m.fail("", "more cells than columns: put a cell that contains %q in quotes", string(r.Table.comma))
+	}
+	if r.key >= 0 && m.Key == "" {
+		m.fail("", "no key in column %s", r.Table.Columns[r.key])
+	}
+	if slices.ContainsFunc(row.Cells, func(cell string) bool { return !utf8.ValidString(cell) }) {
+		m.fail("", notUTF8)
+	}
+	if len(m.Errors) > 0 {
+		return
+	}
+	b := append(make([]byte, 0, 512), '{')
+	for _, member := range r.Message.members {
+		if member.field != "" && r.replaced(member.field, row) {
+			continue
+		}
+		b = append(append(comma(b), member.name...), ':')
+		for _, p := range member.value {
+			if p.text == nil {
+				b = append(b, p.json...)
+				continue
+			}
+			text, missing := fill(p.text, row)
+			for _, h := range missing {
+				m.fail("", "%s is empty: fill in the cell, or write {{%s|...}} with a default", h, h.name)
+			}
+			b = quote(b, text)
+		}
+	}
+	for _, f := range r.fields {
+		if cell := row.Cells[f.index]; cell != "" {
+			b = quote(append(append(comma(b), f.name...), ':'), cell)
+		}
+	}
+	if r.addCountry && !r.replaced("country", row) {
+		b = quote(append(comma(b), `"country":`...), r.Country)
+	}
+	if r.key >= 0 {
+		b = r.addKey(b, m.Key)
+	}
+	m.Body = append(b, '}')
+}
+
+// replaced reports whether a cell sets a field.
+func (r *renderer) replaced(field string, row Row) bool {
+	return slices.ContainsFunc(r.fields, func(f fieldColumn) bool { return f.field == field && row.Cells[f.index] != "" })
+}
+
+// addKey adds the idempotency key.
+func (r *renderer) addKey(b []byte, key string) []byte {
+	return quote(append(comma(b), `"idempotency_key":`...), r.Name+"/"+key)
+}
+
+// comma adds a comma after the first member.
+func comma(b []byte) []byte {
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	return b
+}
+
+// quote adds a text, which is valid UTF-8, as JSON.
+func quote(b []byte, text string) []byte {
+	b, _ = jsontext.AppendQuote(b, text)
+	return b
+}
+
+// fill replaces the placeholders of a text. It returns those that have no value.
+func fill(pieces []piece, row Row) (text string, missing []*placeholder) {
+	var b strings.Builder
+	for _, p := range pieces {
+		switch {
+		case p.placeholder == nil:
+			b.WriteString(p.text)
+		case row.Cells[p.placeholder.column] != "":
+			b.WriteString(row.Cells[p.placeholder.column])
+		case p.placeholder.optional:
+			b.WriteString(p.placeholder.fallback)
+		default:
+			missing = append(missing, p.placeholder)
+		}
+	}
+	return b.String(), missing
 }

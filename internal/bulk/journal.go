@@ -15,60 +15,57 @@ import (
 	"time"
 )
 
-// State is what became of a row.
+// State is the result of a row.
 type State string
 
-// The states of rows. A row may have several entries; the last one counts.
+// The states of rows. If a row has several entries, the last one counts.
 const (
-	Sent        State = "sent"        // accepted, or sent before
-	Queued      State = "queued"      // given to the queue of the function, which sends it
-	Refused     State = "refused"     // would be refused again
-	Unreachable State = "unreachable" // was not sent: the number cannot be reached
-	Open        State = "open"        // has to be sent again
-	Faulty      State = "faulty"      // was not sent: the row has faults
+	Sent        State = "sent"        // accepted, now or before
+	Queued      State = "queued"      // accepted by the function's queue
+	Refused     State = "refused"     // would be rejected again
+	Unreachable State = "unreachable" // not sent: the number cannot be reached
+	Open        State = "open"        // to be sent again
+	Invalid     State = "faulty"      // not sent: the row has errors
 
-	begun State = "begun" // not of a row: a run began
+	started State = "begun" // the start of a run
 )
 
-// taken reports whether the function took the message.
-func (s State) taken() bool { return s == Sent || s == Queued }
+// accepted reports whether the function accepted the message.
+func (s State) accepted() bool { return s == Sent || s == Queued }
 
 // Entry is a line of a [Journal].
 type Entry struct {
 	Row       int
 	Key, To   string
 	State     State
-	Code      string // of the answer
+	Code      string // of the response
 	MessageID string
 	Time      time.Time
 	Detail    string
 }
 
-// Head is what a journal belongs to.
+// Head identifies the campaign of a journal.
 type Head struct {
 	Campaign string
 	Message  string // [Template.Sum]
 	Table    string // [Summary.Sum]
 }
 
-func (h Head) detail() string { return "message " + h.Message + " recipients " + h.Table }
-
 // journalColumns are the first row of a journal.
 var journalColumns = []string{"row", "key", "to", "state", "code", "message_id", "time", "detail"}
 
-// Journal is a CSV file with what became of each row, to which runs add. What was
-// written survives the end of the process at any moment; a last line that is broken
-// off is dropped. Of the rows that are done it keeps a hash of the key in memory.
+// Journal is a CSV file with the results of all runs. Written entries survive a crash; an
+// incomplete last line is removed. In memory it keeps a hash of the key of each done row.
 type Journal struct {
-	// Runs is how many began before, and Counts what became of the rows by then.
+	// Runs is the number of earlier runs, and Counts are their results.
 	Runs   int
 	Counts map[State]int
 
 	path string
 	head Head
-	file *os.File // once a run began
-	size int64    // of what is whole
-	seen int64    // size of all when it was read
+	file *os.File // after the start of a run
+	size int64    // of the complete lines
+	seen int64    // of the file when it was read
 	seed maphash.Seed
 	done map[uint64]struct{}
 
@@ -78,15 +75,14 @@ type Journal struct {
 	err     error
 }
 
-// A JournalError is why a file cannot be gone on with.
+// A JournalError reports why a file cannot be continued.
 type JournalError struct {
 	Path, Detail string
 }
 
 func (e *JournalError) Error() string { return e.Path + " " + e.Detail }
 
-// ReadJournal reads the file, if there is one. Nothing is changed until
-// [Journal.Begin].
+// ReadJournal reads the file, if it exists. [Journal.Start] is the first to change it.
 func ReadJournal(path string) (*Journal, error) {
 	j := &Journal{Counts: map[State]int{}, path: path, seed: maphash.MakeSeed(), done: map[uint64]struct{}{}}
 	f, err := os.Open(path)
@@ -111,16 +107,18 @@ func (j *Journal) read(f *os.File) error {
 	r.FieldsPerRecord = len(journalColumns)
 	for line := 1; ; line++ {
 		record, err := r.Read()
-		whole := err == nil && endsLine(f, r.InputOffset())
+		var last [1]byte
+		_, unread := f.ReadAt(last[:], r.InputOffset()-1)
+		complete := err == nil && unread == nil && last[0] == '\n'
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case !whole && r.InputOffset() >= info.Size():
-			return nil // broken off; it will be sent again
+		case !complete && r.InputOffset() >= info.Size():
+			return nil // an incomplete line; its row will be sent again
 		case line == 1 && (err != nil || !slices.Equal(record, journalColumns)):
-			return &JournalError{j.path, "is no results file of this command, or was saved by another program: choose another with -results"}
+			return &JournalError{j.path, "is not a results file of this command, or was saved by another program: choose another with -results"}
 		case err == nil && line > 1:
-			err = j.take(record)
+			err = j.readEntry(record)
 		}
 		if err != nil {
 			return &JournalError{j.path, fmt.Sprintf("is damaged at line %d: %v", line, err)}
@@ -129,36 +127,31 @@ func (j *Journal) read(f *os.File) error {
 	}
 }
 
-// endsLine reports whether a line ends before the offset.
-func endsLine(f io.ReaderAt, offset int64) bool {
-	var b [1]byte
-	_, err := f.ReadAt(b[:], offset-1)
-	return err == nil && b[0] == '\n'
-}
-
-// take keeps what a line says.
-func (j *Journal) take(record []string) error {
-	e := Entry{Key: record[1], State: State(record[3]), Detail: record[7]}
-	switch e.State {
-	case begun:
+func (j *Journal) readEntry(record []string) error {
+	key, state, detail := record[1], State(record[3]), record[7]
+	switch state {
+	case started:
 		j.Runs++
-		j.head.Campaign = strings.Clone(e.Key) // and not the whole line
-		if n, err := fmt.Sscanf(e.Detail, "message %s recipients %s", &j.head.Message, &j.head.Table); n != 2 {
-			return fmt.Errorf("a run without its message: %w", err)
+		j.head.Campaign = strings.Clone(key) // without the rest of the line
+		if n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table); n != 2 {
+			return fmt.Errorf("the hash of the message is missing: %w", err)
 		}
 	case Sent, Queued, Refused, Unreachable:
-		if !j.Done(e.Key) {
-			j.done[maphash.String(j.seed, e.Key)] = struct{}{}
-			j.Counts[e.State]++
+		if !j.Done(key) {
+			j.done[maphash.String(j.seed, key)] = struct{}{}
+			j.Counts[state]++
 		}
-	case Open, Faulty:
+	case Open, Invalid:
 	default:
-		return fmt.Errorf("%q is no state of a row", e.State)
+		return fmt.Errorf("unknown state %q", state)
 	}
 	return nil
 }
 
-// Match reports why the journal cannot be gone on with, or nil.
+// headFormat is the format of the detail of a start.
+const headFormat = "message %s recipients %s"
+
+// Match reports why the journal cannot be continued, or nil.
 func (j *Journal) Match(h Head) error {
 	switch {
 	case j.Runs == 0 || j.head == h:
@@ -166,36 +159,23 @@ func (j *Journal) Match(h Head) error {
 	case j.head.Campaign != h.Campaign:
 		return &JournalError{j.path, fmt.Sprintf("belongs to the campaign %s: choose another file with -results", j.head.Campaign)}
 	case j.head.Message != h.Message:
-		return &JournalError{j.path, "was begun with another message: those who have got that one get no other in this campaign. " +
-			"Begin a campaign with another name, or go on with the new message for the rest with -force"}
+		return &JournalError{j.path, "was started with another message: recipients of that message do not get another one in this campaign. " +
+			"Start a campaign with another name, or send the new message to the remaining rows with -force"}
 	default:
-		return &JournalError{j.path, "was begun with another table: go on with -force if rows were added or corrected, " +
-			"and begin a campaign with another name if it is for others"}
+		return &JournalError{j.path, "was started with another table: continue with -force if rows were added or fixed, " +
+			"or start a campaign with another name for other recipients"}
 	}
 }
 
-// Done reports whether the row of that key is through.
+// Done reports whether the row of a key is done.
 func (j *Journal) Done(key string) bool {
 	_, ok := j.done[maphash.String(j.seed, key)]
 	return ok
 }
 
-// own sees that no other run has written since the file was read, or will: its
-// lines would be lost.
-func (j *Journal) own() error {
-	if !lock(j.file) {
-		return &JournalError{j.path, "is in use by another run: wait for its end"}
-	}
-	info, err := j.file.Stat()
-	if err == nil && info.Size() != j.seen {
-		err = &JournalError{j.path, "was written by another run meanwhile: run the same command again when that has ended"}
-	}
-	return err
-}
-
-// Begin starts to write.
-func (j *Journal) Begin(h Head, now time.Time) (err error) {
-	if j.file, err = os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil { // numbers are in it
+// Start starts a run. It fails if another run writes, or has written, to the file.
+func (j *Journal) Start(h Head, now time.Time) (err error) {
+	if j.file, err = os.OpenFile(j.path, os.O_WRONLY|os.O_CREATE, 0o600); err != nil { // it contains numbers
 		return err
 	}
 	defer func() {
@@ -203,8 +183,15 @@ func (j *Journal) Begin(h Head, now time.Time) (err error) {
 			j.file.Close()
 		}
 	}()
-	if err := j.own(); err != nil {
+	if !lock(j.file) {
+		return &JournalError{j.path, "is in use by another run: wait until it ends"}
+	}
+	info, err := j.file.Stat()
+	if err != nil {
 		return err
+	}
+	if info.Size() != j.seen {
+		return &JournalError{j.path, "was changed by another run: run the same command again when that has ended"}
 	}
 	if err := j.file.Truncate(j.size); err != nil {
 		return err
@@ -214,9 +201,9 @@ func (j *Journal) Begin(h Head, now time.Time) (err error) {
 	}
 	w := csv.NewWriter(j.file)
 	if j.size == 0 {
-		_ = w.Write(journalColumns) // errors come with Flush
+		_ = w.Write(journalColumns) // Flush reports errors
 	}
-	_ = w.Write(Entry{Key: h.Campaign, State: begun, Time: now, Detail: h.detail()}.record())
+	_ = w.Write(Entry{Key: h.Campaign, State: started, Time: now, Detail: fmt.Sprintf(headFormat, h.Message, h.Table)}.record())
 	w.Flush()
 	if err := w.Error(); err != nil {
 		return err
@@ -229,8 +216,8 @@ func (j *Journal) Begin(h Head, now time.Time) (err error) {
 	return nil
 }
 
-// Add writes an entry. The error is that of an earlier one that could not be
-// written: it is better to stop then.
+// Add writes an entry. The error is that of an earlier entry that could not be written,
+// after which the run should stop.
 func (j *Journal) Add(e Entry) error {
 	j.entries <- e
 	j.mu.Lock()
@@ -238,7 +225,7 @@ func (j *Journal) Add(e Entry) error {
 	return j.err
 }
 
-// Close writes what is left. Nothing may be added after it.
+// Close writes the remaining entries. Nothing may be added after it.
 func (j *Journal) Close() error {
 	if j.file == nil {
 		return nil
@@ -250,14 +237,11 @@ func (j *Journal) Close() error {
 	return errors.Join(j.err, j.file.Close())
 }
 
-// syncEvery is how much work the end of the machine, not of the process, may
-// cost.
-const syncEvery = time.Second
-
-// write writes whole lines, as many at once as are waiting.
+// write writes all waiting entries at once, in complete lines. It syncs once per second,
+// which is the most that a crash of the machine, not of the process, can lose.
 func (j *Journal) write() {
 	defer close(j.ended)
-	tick := time.NewTicker(syncEvery)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var lines bytes.Buffer
 	w := csv.NewWriter(&lines)
@@ -266,29 +250,29 @@ func (j *Journal) write() {
 		select {
 		case e, ok := <-j.entries:
 			if !ok {
-				j.fail(j.file.Sync())
+				j.keepError(j.file.Sync())
 				return
 			}
 			lines.Reset()
-			_ = w.Write(e.record()) // a buffer takes everything
+			_ = w.Write(e.record()) // a buffer does not fail
 			for range len(j.entries) {
 				_ = w.Write((<-j.entries).record())
 			}
 			w.Flush()
 			_, err := j.file.Write(lines.Bytes())
-			j.fail(err)
+			j.keepError(err)
 			dirty = true
 		case <-tick.C:
 			if dirty {
-				j.fail(j.file.Sync())
+				j.keepError(j.file.Sync())
 			}
 			dirty = false
 		}
 	}
 }
 
-// fail keeps the first error.
-func (j *Journal) fail(err error) {
+// keepError keeps the first error.
+func (j *Journal) keepError(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.err == nil && err != nil {

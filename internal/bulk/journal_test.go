@@ -33,7 +33,7 @@ func record(t *testing.T, path string, entries ...Entry) *Journal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := j.Begin(testHead, testTime); err != nil {
+	if err := j.Start(testHead, testTime); err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
@@ -56,7 +56,7 @@ func TestJournal(t *testing.T) {
 		Entry{Row: 2, Key: "a", To: "+12025550101", State: Sent, Code: "accepted", MessageID: "id-1"},
 		Entry{Row: 3, Key: "b,\n\"c\"", To: "+12025550102", State: Open, Code: "rate_limited", MessageID: "id-2", Detail: "later"},
 		Entry{Row: 4, Key: "d", To: "+12025550103", State: Refused, Code: "recipient_unreachable", MessageID: "id-3", Detail: "cannot be reached"},
-		Entry{Row: 5, State: Faulty, Code: "invalid_payload", Detail: "no key"},
+		Entry{Row: 5, State: Invalid, Code: "invalid_payload", Detail: "no key"},
 		Entry{Row: 6, Key: "g", To: "+12025550104", State: Queued, Code: "queued", MessageID: "id-6"},
 		Entry{Row: 7, Key: "e", To: "+12025550105", State: Unreachable, Code: "recipient_unreachable"},
 	)
@@ -85,10 +85,10 @@ func TestJournal(t *testing.T) {
 	}{
 		{testHead, ""},
 		{Head{"fair", "m1", "t1"}, "belongs to the campaign sale: choose another file with -results"},
-		{Head{"sale", "m2", "t2"}, "was begun with another message: those who have got that one get no other in this campaign. " +
-			"Begin a campaign with another name, or go on with the new message for the rest with -force"},
-		{Head{"sale", "m1", "t2"}, "was begun with another table: go on with -force if rows were added or corrected, " +
-			"and begin a campaign with another name if it is for others"},
+		{Head{"sale", "m2", "t2"}, "was started with another message: recipients of that message do not get another one in this campaign. " +
+			"Start a campaign with another name, or send the new message to the remaining rows with -force"},
+		{Head{"sale", "m1", "t2"}, "was started with another table: continue with -force if rows were added or fixed, " +
+			"or start a campaign with another name for other recipients"},
 	} {
 		switch err := j.Match(tt.head); {
 		case tt.want == "" && err != nil, tt.want != "" && (err == nil || err.Error() != path+" "+tt.want):
@@ -97,9 +97,9 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestBrokenOff cuts a journal at every place. Whatever is left can be gone on with, no
-// row is taken for done that was not, and at most the last one is forgotten.
-func TestBrokenOff(t *testing.T) {
+// TestJournal_truncated truncates a journal at every byte. The rest can be continued, no
+// row counts as done that is not, and at most the last one is lost.
+func TestJournal_truncated(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "results.csv")
 	for cut := range len(testJournal) + 1 {
@@ -119,27 +119,27 @@ func TestBrokenOff(t *testing.T) {
 				}
 			}
 			if j, err := ReadJournal(path); err != nil || !j.Done("f") {
-				t.Fatalf("cut at %d, and gone on: %v", cut, err)
+				t.Fatalf("cut at %d, continued: %v", cut, err)
 			}
 			if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "\x00") {
-				t.Fatalf("cut at %d: what was broken off is still there: %v", cut, err)
+				t.Fatalf("cut at %d: the incomplete line is still there: %v", cut, err)
 			}
 		}
 	}
 }
 
-func TestDamaged(t *testing.T) {
+func TestJournal_damaged(t *testing.T) {
 	t.Parallel()
 	head := strings.SplitAfter(testJournal, "\n")[0]
 	for name, tt := range map[string]struct{ text, want string }{
-		"somebody else's": {"to,name\n+12025550101,Ada\n", "is no results file of this command, or was saved by another program: choose another with -results"},
+		"another CSV file": {"to,name\n+12025550101,Ada\n", "is not a results file of this command, or was saved by another program: choose another with -results"},
 		"saved by a spreadsheet": {
 			strings.ReplaceAll(testJournal, ",", ";"),
-			"is no results file of this command, or was saved by another program: choose another with -results",
+			"is not a results file of this command, or was saved by another program: choose another with -results",
 		},
-		"a line is short":    {head + "2,a\n" + testJournal[len(head):], "is damaged at line 2: record on line 2: wrong number of fields"},
-		"an unknown state":   {head + "2,a,,done,,,,\n" + testJournal[len(head):], `is damaged at line 2: "done" is no state of a row`},
-		"a run of something": {head + ",sale,,begun,,,,x\n" + testJournal[len(head):], "is damaged at line 2: a run without its message: input does not match format"},
+		"a short line":           {head + "2,a\n" + testJournal[len(head):], "is damaged at line 2: record on line 2: wrong number of fields"},
+		"an unknown state":       {head + "2,a,,done,,,,\n" + testJournal[len(head):], `is damaged at line 2: unknown state "done"`},
+		"a start without hashes": {head + ",sale,,begun,,,,x\n" + testJournal[len(head):], "is damaged at line 2: the hash of the message is missing: input does not match format"},
 	} {
 		path := file(t, "results.csv", tt.text)
 		if _, err := ReadJournal(path); err == nil || err.Error() != path+" "+tt.want {
@@ -164,17 +164,17 @@ func FuzzJournal(f *testing.F) {
 		record(t, path, Entry{Row: 7, Key: "f", State: Sent})
 		after, err := ReadJournal(path)
 		if err != nil || !after.Done("f") || after.Runs != before.Runs+1 {
-			t.Fatalf("gone on: %v", err)
+			t.Fatalf("continued: %v", err)
 		}
 		for state, n := range before.Counts {
 			if after.Counts[state] < n {
-				t.Fatal(fmt.Errorf("%s: %d, and %d before", state, after.Counts[state], n))
+				t.Fatal(fmt.Errorf("%s: %d, but %d before", state, after.Counts[state], n))
 			}
 		}
 	})
 }
 
-// Two runs at once on one file would lose each other's lines.
+// Two concurrent runs with one file would overwrite each other's lines.
 func TestJournal_twoRuns(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "results.csv")
 	open := func() *Journal {
@@ -186,11 +186,11 @@ func TestJournal_twoRuns(t *testing.T) {
 	}
 	head := Head{Campaign: "c", Message: "m", Table: "t"}
 	first, second := open(), open()
-	if err := first.Begin(head, time.Now()); err != nil {
+	if err := first.Start(head, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := open().Begin(head, time.Now()); err == nil {
-		t.Error("a second run began while the first wrote")
+	if err := open().Start(head, time.Now()); err == nil {
+		t.Error("a second run started while the first wrote")
 	}
 	if err := first.Add(Entry{Row: 1, Key: "k", State: Sent}); err != nil {
 		t.Fatal(err)
@@ -198,15 +198,15 @@ func TestJournal_twoRuns(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
-	want := path + " was written by another run meanwhile: run the same command again when that has ended"
-	if err := second.Begin(head, time.Now()); err == nil || err.Error() != want {
-		t.Errorf("Begin = %v, want %s", err, want)
+	want := path + " was changed by another run: run the same command again when that has ended"
+	if err := second.Start(head, time.Now()); err == nil || err.Error() != want {
+		t.Errorf("Start = %v, want %s", err, want)
 	}
 	third := open()
 	if !third.Done("k") {
 		t.Error("the line of the first run is lost")
 	}
-	if err := third.Begin(head, time.Now()); err != nil {
+	if err := third.Start(head, time.Now()); err != nil {
 		t.Error(err)
 	}
 	third.Close()

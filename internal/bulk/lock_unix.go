@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// lock reports whether no other process writes the file. The system lets go of it
-// when the process ends, however it does.
+// lock reports whether no other process has locked the file. The lock ends with the
+// process. A file system without locks counts as unlocked.
 func lock(f *os.File) bool {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK //nolint:errorlint // an errno; file systems without locks do without
+	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != syscall.EWOULDBLOCK
 }

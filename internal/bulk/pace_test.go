@@ -16,12 +16,12 @@ func TestPace(t *testing.T) {
 		now = now.Add(d)
 		change()
 		if got := p.limiter.Limit(); got < want-0.01 || got > want+0.01 {
-			t.Fatalf("%v a second, want %v", got, want)
+			t.Fatalf("%v per second, want %v", got, want)
 		}
 	}
 	after(0, p.faster, 100)
 	after(0, p.slower, 50)
-	after(time.Second/2, p.slower, 50) // those that were on the way already
+	after(time.Second/2, p.slower, 50) // a response to an earlier request
 	after(time.Second/2, p.slower, 25)
 	after(time.Second, p.faster, 27.5)
 	after(0, p.faster, 27.5)

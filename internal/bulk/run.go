@@ -4,63 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 )
 
-// Runner sends the letters of a campaign.
+// Runner sends the messages of a campaign.
 type Runner struct {
 	Campaign *Campaign
 	Journal  *Journal
 
-	// Send posts the payload to the function.
+	// Send posts a payload to the function.
 	Send func(ctx context.Context, body []byte) (*client.Response, error)
 
-	// Concurrency is how many requests are made at once.
+	// Concurrency is the maximum number of concurrent requests, and Rate that of
+	// requests per second.
 	Concurrency int
+	Rate        float64
 
-	// Rate is how many requests are made in a second at most.
-	Rate float64
+	// RetryFor limits the time for which a row is retried.
+	RetryFor time.Duration
 
-	// Patience is how long a row is tried again that the function asks to send
-	// later.
-	Patience time.Duration
+	// SkipInvalid skips rows with errors. Without it such a row ends the run, because
+	// the table has changed since the check.
+	SkipInvalid bool
 
-	// SkipFaulty leaves out rows with faults. Without it such a row ends the run:
-	// the table was checked.
-	SkipFaulty bool
-
-	// Unreachable tells which numbers not to send to; nil means none.
+	// Unreachable reports the numbers that are skipped; it may be nil.
 	Unreachable func(to string) bool
 
-	// Observe, if not nil, hears of every entry, from several goroutines at once.
+	// Observe gets every entry, from several goroutines; it may be nil.
 	Observe func(Entry)
 
-	// Retrying, if not nil, hears why the first row that is to be sent again was not
-	// sent at once.
+	// Retrying gets the reason of the first retry; it may be nil.
 	Retrying func(reason string)
 }
 
-// Bounds of a run.
 const (
-	// answerTime is how long an answer may take; the function has a limit of its
-	// own, which is shorter.
-	answerTime = 90 * time.Second
+	// sendTimeout is longer than the function's own timeout.
+	sendTimeout = 90 * time.Second
 
-	// waiting is how many rows, for each request that is made at once, may wait
-	// for their next attempt while others are sent.
-	waiting = 16
+	// maxWaiting is the number of rows, per concurrent request, that may wait for
+	// their next attempt while others are sent.
+	maxWaiting = 16
 
-	// maxStreak is how many rows in a row may fail, unreachable numbers aside,
-	// before the run stops.
-	maxStreak = 20
+	// maxFailures is the number of consecutive failures that ends the run.
+	// Unreachable numbers do not count.
+	maxFailures = 20
 )
 
-// A StopError is why a run ended before the last row.
+// A StopError reports why a run ended before the last row.
 type StopError struct {
 	Code   string
 	Detail string
@@ -78,71 +77,70 @@ func (e *StopError) Error() string {
 
 func (e *StopError) Unwrap() error { return e.Err }
 
-// Run sends a letter for every row that is not done. It returns when all were, or
-// ctx ends: requests that are made then are waited for, and no other is made. The error is a
-// [*StopError], that of ctx, of the table or of the journal. Rows that are left
-// [Open] are no error.
+// Run sends a message for every row that is not done. When ctx ends, it waits for the
+// requests in flight. The error is a [*StopError], or that of ctx, the table or the
+// journal. [Open] rows are not an error.
 func (r *Runner) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &sending{Runner: r, stop: stop, pace: newPace(r.Rate, time.Now), busy: make(chan struct{}, r.Concurrency)}
-	places := make(chan struct{}, r.Concurrency*waiting)
+	s := &run{Runner: r, stop: stop, pace: newPace(r.Rate, time.Now), requests: make(chan struct{}, r.Concurrency)}
+	rows := make(chan struct{}, r.Concurrency*maxWaiting)
 	var wg sync.WaitGroup
-	for l, err := range r.Campaign.letters(ctx, new(Pass)) {
+	for m, err := range r.Campaign.messages(ctx, new(Pass)) {
 		if err != nil {
 			stop(err)
 			break
 		}
-		if s.settled(l) {
+		if s.skip(m) {
 			continue
 		}
 		select {
-		case places <- struct{}{}:
+		case rows <- struct{}{}:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
 			break
 		}
 		wg.Go(func() {
-			s.deliver(ctx, l)
-			<-places
+			s.send(ctx, m)
+			<-rows
 		})
 	}
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-// sending is one run.
-type sending struct {
+// run is the state of one run.
+type run struct {
 	*Runner
-	stop context.CancelCauseFunc
-	pace *pace
-	busy chan struct{}
+	stop     context.CancelCauseFunc
+	pace     *pace
+	requests chan struct{} // semaphore
 
-	met   atomic.Bool // somebody was there
-	retry sync.Once
+	connected atomic.Bool // some request reached a server
+	retrying  sync.Once
 
-	mu     sync.Mutex
-	streak int
+	mu       sync.Mutex
+	failures int // consecutive
 }
 
-// settled reports whether nothing is to be sent for a row.
-func (s *sending) settled(l *Letter) bool {
-	e := Entry{Row: l.Row, Time: time.Now()}
+// skip reports whether a row is not sent, and records the reason.
+func (s *run) skip(m *Message) bool {
+	e := Entry{Row: m.Row, Time: time.Now()}
 	switch {
-	case len(l.Faults) > 0 && !s.SkipFaulty:
-		s.stop(&StopError{Detail: fmt.Sprintf("row %d has a fault now: %s", l.Row, l.Faults[0].Detail), Action: "Run the command again."})
+	case len(m.Errors) > 0 && !s.SkipInvalid:
+		s.stop(&StopError{Detail: fmt.Sprintf("row %d is now invalid: %s", m.Row, m.Errors[0].Detail), Action: "Run the command again."})
 		return true
-	case len(l.Faults) > 0:
-		f := l.Faults[0]
-		e.State, e.Code, e.Detail = Faulty, string(code.InvalidPayload), f.Detail
-		if f.Pointer != "" {
-			e.Detail = f.Pointer + ": " + f.Detail
+	case len(m.Errors) > 0:
+		first := m.Errors[0]
+		e.State, e.Code, e.Detail = Invalid, string(code.InvalidPayload), first.Detail
+		if first.Pointer != "" {
+			e.Detail = first.Pointer + ": " + first.Detail
 		}
-	case s.Journal.Done(l.Key):
+	case s.Journal.Done(m.Key):
 		return true
-	case s.Unreachable != nil && s.Unreachable(l.To):
-		e.Key, e.To = l.Key, l.To
+	case s.Unreachable != nil && s.Unreachable(m.To):
+		e.Key, e.To = m.Key, m.To
 		e.State, e.Code = Unreachable, string(code.RecipientUnreachable)
 	default:
 		return false
@@ -151,7 +149,7 @@ func (s *sending) settled(l *Letter) bool {
 	return true
 }
 
-func (s *sending) record(e Entry) {
+func (s *run) record(e Entry) {
 	if err := s.Journal.Add(e); err != nil {
 		s.stop(err)
 	}
@@ -160,152 +158,149 @@ func (s *sending) record(e Entry) {
 	}
 }
 
-// deliver sends a letter until it is clear what becomes of it, or patience or
-// ctx ends.
-func (s *sending) deliver(ctx context.Context, l *Letter) {
-	began := time.Now()
+// send sends a message, with retries, and records the result.
+func (s *run) send(ctx context.Context, m *Message) {
+	start := time.Now()
 	for attempt := 1; ; attempt++ {
-		v, known := s.post(ctx, l.Body)
-		if !known {
+		res, ok := s.post(ctx, m.Body)
+		if !ok {
 			return
 		}
-		if v.slower {
+		if res.throttled {
 			s.pace.slower()
-		} else if v.state.taken() {
+		} else if res.State.accepted() {
 			s.pace.faster()
 		}
-		if v.again {
-			wait := backoff(attempt, v.after)
-			if time.Since(began)+wait < s.Patience {
-				s.tellRetry(&v)
-				if !sleep(ctx, wait) {
-					return
-				}
+		if wait := backoff(attempt, res.retryAfter); res.retry && time.Since(start)+wait < s.RetryFor {
+			if s.Retrying != nil {
+				s.retrying.Do(func() { s.Retrying(res.stopError().Error()) })
+			}
+			select {
+			case <-time.After(wait):
 				continue
+			case <-ctx.Done():
+				return
 			}
 		}
-		v.Entry.Row, v.Entry.Key, v.Entry.To, v.Entry.Time = l.Row, l.Key, l.To, time.Now()
-		v.Entry.State = v.state
-		s.record(v.Entry)
-		s.heed(v)
+		res.Row, res.Key, res.To, res.Time = m.Row, m.Key, m.To, time.Now()
+		s.record(res.Entry)
+		s.countFailure(res)
 		return
 	}
 }
 
-// doubt ends the run if nobody was ever there: that is no interruption, which would
-// pass.
-func (s *sending) doubt(v *verdict) {
-	if !v.unreached {
-		s.met.Store(true)
-	} else if !s.met.Load() {
-		v.again, v.stop = false, true
-	}
-}
-
-func (s *sending) tellRetry(v *verdict) {
-	if s.Retrying != nil {
-		s.retry.Do(func() { s.Retrying(v.because().Error()) })
-	}
-}
-
-// post makes one request, when its turn has come. Once begun it is not broken off. If
-// the run ends and nobody was asked, or gave an answer, nothing is known. A verdict that
-// ends the run does so before another request takes the place of this one.
-func (s *sending) post(ctx context.Context, body []byte) (v verdict, known bool) {
+// post makes one request when there is capacity, and does not interrupt it. It returns
+// false if the run ended without a request or a response. A result that ends the run does
+// so before the next request can start.
+func (s *run) post(ctx context.Context, body []byte) (res result, ok bool) {
 	select {
-	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
+	case s.requests <- struct{}{}:
+		defer func() { <-s.requests }()
 	case <-ctx.Done():
-		return verdict{}, false
+		return result{}, false
 	}
-	if err := s.pace.wait(ctx); err != nil {
-		return verdict{}, false
+	if err := s.pace.limiter.Wait(ctx); err != nil {
+		return result{}, false
 	}
-	once, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	a, err := s.Send(once, body)
-	if ctx.Err() != nil && a == nil {
-		return verdict{}, false
+	r, err := s.Send(bound, body)
+	if ctx.Err() != nil && r == nil {
+		return result{}, false
 	}
-	v = judge(a, err)
-	if s.doubt(&v); v.stop {
-		s.stop(v.because())
+	if res = newResult(r, err); !res.noConnection {
+		s.connected.Store(true)
+	} else if !s.connected.Load() {
+		res.retry, res.stop = false, true // the function was never reachable, so that retries are pointless
 	}
-	return v, true
+	if res.stop {
+		s.stop(res.stopError())
+	}
+	return res, true
 }
 
-// heed stops the run where too many rows in a row failed.
-func (s *sending) heed(v verdict) {
+// countFailure ends the run after too many consecutive failures.
+func (s *run) countFailure(res result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.state.taken() || v.Code == string(code.RecipientUnreachable) {
-		s.streak = 0
+	if res.State.accepted() || res.Code == string(code.RecipientUnreachable) {
+		s.failures = 0
 		return
 	}
-	if s.streak++; s.streak == maxStreak {
-		e := v.because()
-		e.Detail = fmt.Sprintf("%d rows in a row failed, the last with: %s", maxStreak, e.Detail)
+	if s.failures++; s.failures == maxFailures {
+		e := res.stopError()
+		e.Detail = fmt.Sprintf("%d consecutive rows failed, the last with: %s", maxFailures, e.Detail)
 		s.stop(e)
 	}
 }
 
-// verdict is what an answer means for a run.
-type verdict struct {
+// result is the meaning of a response for the run.
+type result struct {
 	Entry
-	state  State
-	again  bool          // the same row
-	after  time.Duration // as advised
-	slower bool
-	stop   bool // no other row would fare better
-	action string
+	retry      bool          // send the row again
+	retryAfter time.Duration // of the response
+	throttled  bool
+	stop       bool // all other rows would fail too
+	action     string
 
-	unreached bool
-	err       error // in the place of an answer
+	noConnection bool
+	err          error // without a response
 }
 
-func (v *verdict) because() *StopError {
-	e := &StopError{Code: v.Code, Detail: v.Detail, Action: v.action, Err: v.err}
-	if v.err != nil {
-		e.Detail = v.err.Error()
+func (r *result) stopError() *StopError {
+	e := &StopError{Code: r.Code, Detail: r.Detail, Action: r.action, Err: r.err}
+	if r.err != nil {
+		e.Detail = r.err.Error()
 	}
 	return e
 }
 
-// judge reads an answer, or the error that came instead of one.
-func judge(a *client.Response, err error) verdict {
+// newResult interprets a response, or the error if there was none.
+func newResult(r *client.Response, err error) result {
 	if err != nil {
-		return judgeError(err)
+		res := result{Entry: Entry{State: Open, Detail: err.Error()}, err: err}
+		e, ok := errors.AsType[*client.Error](err)
+		if !ok {
+			res.retry = true
+			return res
+		}
+		res.Detail, res.retryAfter, res.action = e.Detail, e.RetryAfter, e.Action
+		res.retry = e.Retry == code.RetryLater || e.Retry == code.RetryNow
+		res.throttled = e.Status == http.StatusTooManyRequests
+		res.noConnection = e.NoConnection
+		res.stop = !res.retry
+		return res
 	}
-	v := verdict{Entry: Entry{Code: string(a.Code), MessageID: a.MessageID}, after: a.RetryAfter, action: a.Action}
-	if !a.OK {
-		v.Detail = a.Title
-		if a.Detail != "" {
-			v.Detail += ": " + a.Detail
+	res := result{Entry: Entry{Code: string(r.Code), MessageID: r.MessageID}, retryAfter: r.RetryAfter, action: r.Action}
+	if !r.OK {
+		res.Detail = r.Title
+		if r.Detail != "" {
+			res.Detail += ": " + r.Detail
 		}
 	}
 	switch {
-	case a.Code == code.Queued:
-		v.state = Queued
-	case a.OK:
-		v.state = Sent
-	case a.Retry == code.RetryLater || a.Retry == code.RetryNow:
-		v.state, v.again = Open, true
-		v.slower = a.Code == code.RateLimited || a.Code == code.Overloaded
-	case a.Retry == code.RetryAfterFix:
-		// What holds for one number, such as an agent that its carrier has not
-		// launched, is no reason to keep the others waiting.
-		v.state = Open
-		v.stop = a.Code != code.AgentNotLaunched && a.Code != code.RecipientNotTester
-	case ofCaller[a.Code]:
-		v.state, v.stop = Open, true
+	case r.Code == code.Queued:
+		res.State = Queued
+	case r.OK:
+		res.State = Sent
+	case r.Retry == code.RetryLater || r.Retry == code.RetryNow:
+		res.State, res.retry = Open, true
+		res.throttled = r.Code == code.RateLimited || r.Code == code.Overloaded
+	case r.Retry == code.RetryAfterFix:
+		// An error that is specific to one number, such as an agent that is not
+		// launched on its network, must not block the others.
+		res.State = Open
+		res.stop = r.Code != code.AgentNotLaunched && r.Code != code.RecipientNotTester
+	case callerErrors[r.Code]:
+		res.State, res.stop = Open, true
 	default:
-		v.state = Refused
+		res.State = Refused
 	}
-	return v
+	return res
 }
 
-// ofCaller are the codes of faults that are no recipient's.
-var ofCaller = map[code.Code]bool{
+// callerErrors are the errors that do not depend on the recipient.
+var callerErrors = map[code.Code]bool{
 	code.InvalidBody:          true,
 	code.UnsupportedMediaType: true,
 	code.UnknownAgent:         true,
@@ -314,17 +309,49 @@ var ofCaller = map[code.Code]bool{
 	code.MethodNotAllowed:     true,
 }
 
-func judgeError(err error) verdict {
-	v := verdict{Entry: Entry{Detail: err.Error()}, state: Open, err: err}
-	e := (*client.Error)(nil)
-	if !errors.As(err, &e) {
-		v.again = true
-		return v
+// pace adapts the rate of requests: it halves when the function reports a limit, and
+// rises by a tenth per second after that, up to the configured rate.
+type pace struct {
+	limiter *rate.Limiter
+	full    rate.Limit
+	now     func() time.Time
+
+	mu      sync.Mutex
+	changed time.Time
+}
+
+func newPace(perSecond float64, now func() time.Time) *pace {
+	full := rate.Limit(perSecond)
+	return &pace{limiter: rate.NewLimiter(full, max(1, int(full/50))), full: full, now: now}
+}
+
+func (p *pace) slower() { p.scale(0.5) }
+
+func (p *pace) faster() {
+	if p.limiter.Limit() < p.full {
+		p.scale(1.1)
 	}
-	v.Detail, v.after, v.action = e.Detail, e.RetryAfter, e.Action
-	v.again = e.Retry == code.RetryLater || e.Retry == code.RetryNow
-	v.slower = e.Status == 429
-	v.unreached = e.Unreached
-	v.stop = !v.again
-	return v
+}
+
+// scale changes the rate, at most once per second.
+func (p *pace) scale(factor rate.Limit) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if now.Sub(p.changed) < time.Second {
+		return
+	}
+	p.changed = now
+	p.limiter.SetLimit(min(max(p.limiter.Limit()*factor, p.full/100), p.full))
+}
+
+// backoff returns the time to wait after an attempt, the first being 1: at least
+// retryAfter, exponential from a second to a minute, and randomized.
+func backoff(attempt int, retryAfter time.Duration) time.Duration {
+	wait := min(time.Second<<min(attempt-1, 10), time.Minute)
+	wait = wait/2 + rand.N(wait/2+1)
+	if wait < retryAfter {
+		wait = retryAfter + rand.N(retryAfter/4+1)
+	}
+	return wait
 }

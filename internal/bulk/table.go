@@ -1,18 +1,16 @@
-// Package bulk sends one message to many people: a row of a table for each of them.
+// Package bulk sends one message to every row of a table.
 //
-// A [Table] is a CSV file, a [Template] the message with placeholders for its
-// columns. A [Campaign] joins them: it checks every row before the first is sent
-// (check.go), and sends them through the function (run.go, pace.go). What became of
-// each row goes into a [Journal], which a later run goes on from.
+// A [Table] is a CSV file, and a [Template] is a message with placeholders for its
+// columns. A [Campaign] combines them and checks every row. A [Runner] then sends the
+// messages through the function and records the result of each row in a [Journal], with
+// which a later run continues.
 //
-// Rows are read again in each pass and never kept, so memory does not grow with
-// them but for a hash of each number and key, to find those that stand twice and
-// those that are done.
+// The table is read once for the check and once for the run. Memory grows only by a hash
+// of each number and key, which find duplicates and rows that are done.
 package bulk
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
@@ -28,17 +26,17 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// Bounds of a table. A quote that is never closed would otherwise read all of the
-// file as one cell.
+// The limits of a table. Without maxRow, a quote that is not closed would make one cell of
+// the rest of the file.
 const (
 	maxRow     = 1 << 20
 	maxColumns = 1000
 )
 
-// Table is a CSV file whose first row names the columns: UTF-8, or UTF-16 with a
-// byte order mark, with commas, semicolons or tabs between the cells.
+// Table is a CSV file whose first row names the columns. It is in UTF-8, or in UTF-16 with
+// a byte order mark, with commas, semicolons or tabs between the cells.
 type Table struct {
-	// Columns are the names in the first row. Those without a name are not used.
+	// Columns are the names in the first row. Columns without a name are not used.
 	Columns []string
 
 	path  string
@@ -49,21 +47,21 @@ type Table struct {
 
 // Row is a row of a table.
 type Row struct {
-	// Number counts rows as spreadsheets do: the one with the names is 1.
+	// Number is the number in a spreadsheet: the row with the names is 1.
 	Number int
 
-	// Cells are as many as there are columns, without the blanks around them. They
-	// are good until the next row is read.
+	// Cells has one cell per column, without surrounding spaces. It is valid until the
+	// next row is read.
 	Cells []string
 
-	// Excess says that there were more cells than columns.
+	// Excess means that the row has more cells than columns.
 	Excess bool
 }
 
-// A TableError is what makes a table unreadable from some place on.
+// A TableError reports where a table is unreadable.
 type TableError struct {
 	Path   string
-	Row    int // zero: the file as a whole
+	Row    int // 0 for the whole file
 	Detail string
 	Err    error
 }
@@ -90,41 +88,40 @@ func OpenTable(path string) (*Table, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &TableError{Path: path, Detail: "is not a file: the rows are read more than once"}
+		return nil, &TableError{Path: path, Detail: "is not a regular file, which is necessary because it is read twice"}
 	}
 	t := &Table{path: path, size: info.Size(), mtime: info.ModTime()}
-	text := decoded(f, t.size)
-	head, err := text.Peek(text.Size()) // or as much as there is
+	text := decode(f, t.size)
+	head, err := text.Peek(text.Size()) // or less
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	t.comma = separator(head)
 	names, err := t.reader(text).Read()
 	if errors.Is(err, io.EOF) {
-		return nil, &TableError{Path: path, Detail: "is empty: the first row must name the columns, such as to"}
+		return nil, &TableError{Path: path, Detail: "is empty; the first row must name the columns, such as to"}
 	}
 	if err != nil {
-		return nil, t.fault(1, err)
+		return nil, t.rowError(1, err)
 	}
 	for _, name := range names {
 		t.Columns = append(t.Columns, strings.TrimSpace(name))
 	}
 	if len(names) > maxColumns {
-		return nil, &TableError{Path: path, Row: 1, Detail: fmt.Sprintf("%d columns, at most %d are read", len(names), maxColumns)}
+		return nil, &TableError{Path: path, Row: 1, Detail: fmt.Sprintf("expected at most %d columns, got %d", maxColumns, len(names))}
 	}
 	return t, nil
 }
 
-// decoded reads UTF-8 with or without a byte order mark, and UTF-16 with one, as
-// the "Unicode text" of spreadsheets is. The buffer holds a row, or a file of that size:
-// UTF-16 grows by half at most.
-func decoded(r io.Reader, size int64) *bufio.Reader {
+// decode returns a reader of UTF-8 text. The file may also be in UTF-16 with a byte order
+// mark, as the "Unicode text" of spreadsheets is, which grows by at most half. The buffer
+// has room for the longest row.
+func decode(r io.Reader, size int64) *bufio.Reader {
 	return bufio.NewReaderSize(transform.NewReader(r, unicode.BOMOverride(transform.Nop)), int(min(2*size, maxRow)))
 }
 
-// separator finds what stands between the cells of the first line: what stands
-// there most often outside of quotes, and of two the one that fewer names have in
-// them.
+// separator returns the separator of cells: the most frequent one in the first line,
+// outside of quotes, and in case of a tie the one that is rarer in names.
 func separator(head []byte) rune {
 	count := map[byte]int{}
 	quoted := false
@@ -151,51 +148,51 @@ func separator(head []byte) rune {
 func (t *Table) reader(r io.Reader) *csv.Reader {
 	c := csv.NewReader(r)
 	c.Comma = t.comma
-	c.FieldsPerRecord = -1 // spreadsheets leave out empty cells at the end of a row
+	c.FieldsPerRecord = -1 // spreadsheets omit empty cells at the end of a row
 	return c
 }
 
-// fault explains an error of reading a row.
-func (t *Table) fault(row int, err error) error {
+// rowError explains an error of a row.
+func (t *Table) rowError(row int, err error) error {
 	e := &TableError{Path: t.path, Row: row, Detail: err.Error(), Err: err}
-	if parse := (*csv.ParseError)(nil); errors.As(err, &parse) {
-		e.Detail = fmt.Sprintf("a quote is wrong at line %d, column %d: write a quote inside of a cell twice, and the cell in quotes", parse.Line, parse.Column)
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		e.Detail = fmt.Sprintf("invalid quote at line %d, column %d: double a quote inside a cell, and put the cell in quotes", parse.Line, parse.Column)
 	}
 	if errors.Is(err, errLongRow) {
-		e.Detail = "it has more than 1 MiB: a quote is opened and not closed, probably"
+		e.Detail = "longer than 1 MiB: probably a quote is not closed"
 	}
 	return e
 }
 
-var errLongRow = errors.New("bulk: row too long")
+var errLongRow = errors.New("row too long")
 
-// allowance reads until it is used up.
-type allowance struct {
+// limitedReader fails after some bytes. [io.LimitedReader] would report the end of the
+// file.
+type limitedReader struct {
 	io.Reader
 	left int
 }
 
-func (a *allowance) Read(p []byte) (int, error) {
-	if a.left <= 0 {
+func (r *limitedReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
 		return 0, errLongRow
 	}
-	n, err := a.Reader.Read(p[:min(len(p), a.left)])
-	a.left -= n
+	n, err := r.Reader.Read(p[:min(len(p), r.left)])
+	r.left -= n
 	return n, err
 }
 
 // Pass is one reading of a table.
 type Pass struct {
-	// Sum identifies the content of the file, once all of it was read.
+	// Sum is a hash of the file, after it was read completely.
 	Sum string
 
-	// Read is how many bytes of the file were read, out of Size.
+	// Read is the number of bytes read, of Size.
 	Read, Size int64
 }
 
-// Rows reads the rows below the names, but for those that are blank. The pass tells how far
-// it has come. The iteration ends with the first error, a [*TableError] or
-// one of the file.
+// Rows returns the rows below the names, except empty ones, and updates pass. It ends with
+// the first error, which is a [*TableError] or an error of the file.
 func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		f, err := os.Open(t.path)
@@ -206,7 +203,7 @@ func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 		defer f.Close()
 		info, err := f.Stat()
 		if err == nil && (info.Size() != t.size || !info.ModTime().Equal(t.mtime)) {
-			err = &TableError{Path: t.path, Detail: "has changed since it was checked; run the command again"}
+			err = &TableError{Path: t.path, Detail: "has changed since the check; run the command again"}
 		}
 		if err != nil {
 			yield(Row{}, err)
@@ -215,36 +212,36 @@ func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 		pass.Size = info.Size()
 		sum := sha256.New()
 		source := io.TeeReader(f, io.MultiWriter(sum, counter{&pass.Read}))
-		guard := &allowance{Reader: decoded(source, t.size), left: 2 * maxRow}
-		if t.rows(guard, yield) {
+		limited := &limitedReader{Reader: decode(source, t.size), left: 2 * maxRow}
+		if t.rows(limited, yield) {
 			pass.Sum = hex.EncodeToString(sum.Sum(nil)[:8])
 		}
 	}
 }
 
 // rows reports whether all rows were read.
-func (t *Table) rows(guard *allowance, yield func(Row, error) bool) bool {
-	r := t.reader(guard)
+func (t *Table) rows(limited *limitedReader, yield func(Row, error) bool) bool {
+	r := t.reader(limited)
 	r.ReuseRecord = true
 	row := Row{Cells: make([]string, len(t.Columns))}
 	for number, next := 0, 1; ; {
-		guard.left = maxRow
+		limited.left = maxRow
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			return true
 		}
 		if err != nil {
-			yield(Row{}, t.fault(number+1, err))
+			yield(Row{}, t.rowError(number+1, err))
 			return false
 		}
-		// Empty lines are rows of a spreadsheet, and are not read.
+		// The reader skips empty lines, which are rows of a spreadsheet.
 		line, _ := r.FieldPos(0)
 		number += 1 + line - next
 		next = line + 1
 		for _, cell := range cells {
 			next += strings.Count(cell, "\n")
 		}
-		if number == 1 || !row.fill(number, cells) {
+		if number == 1 || !row.set(number, cells) {
 			continue
 		}
 		if !yield(row, nil) {
@@ -253,8 +250,8 @@ func (t *Table) rows(guard *allowance, yield func(Row, error) bool) bool {
 	}
 }
 
-// fill reports whether there is anything in the row.
-func (r *Row) fill(number int, cells []string) bool {
+// set sets the cells, and reports whether any is not empty.
+func (r *Row) set(number int, cells []string) bool {
 	r.Number, r.Excess = number, false
 	found := false
 	clear(r.Cells)
@@ -272,15 +269,10 @@ func (r *Row) fill(number int, cells []string) bool {
 	return found
 }
 
+// counter counts the bytes written.
 type counter struct{ n *int64 }
 
 func (c counter) Write(p []byte) (int, error) {
 	*c.n += int64(len(p))
 	return len(p), nil
-}
-
-// sumOf identifies a content.
-func sumOf(data []byte) string {
-	sum := sha256.Sum256(bytes.TrimSpace(data))
-	return hex.EncodeToString(sum[:8])
 }

@@ -23,8 +23,7 @@ func file(t testing.TB, name, text string) string {
 	return path
 }
 
-// read returns the columns and rows of a table, in one spelling, and the error at
-// its end.
+// read returns the columns and rows of a table as text, and the error at its end.
 func read(path string) (rows []string, err error) {
 	table, err := OpenTable(path)
 	if err != nil {
@@ -64,27 +63,27 @@ func TestTable(t *testing.T) {
 		err        string
 	}{
 		{"plain", "to,name\n1,Ada\n2,Bob", []string{`["to" "name"]`, `2 ["1" "Ada"]`, `3 ["2" "Bob"]`}, ""},
-		{"as a spreadsheet in Europe has it", "\xef\xbb\xbfto;name\r\n1;\"Ada;\r\nthe \"\"first\"\"\"\r\n2;Zoë\r\n", []string{`["to" "name"]`, `2 ["1" "Ada;\nthe \"first\""]`, `3 ["2" "Zoë"]`}, ""},
+		{"a European spreadsheet", "\xef\xbb\xbfto;name\r\n1;\"Ada;\r\nthe \"\"first\"\"\"\r\n2;Zoë\r\n", []string{`["to" "name"]`, `2 ["1" "Ada;\nthe \"first\""]`, `3 ["2" "Zoë"]`}, ""},
 		{"tabs", "to\tname, all\n1\tA,B\n", []string{`["to" "name, all"]`, `2 ["1" "A,B"]`}, ""},
 		{"Unicode text", utf16LE("to\tname\r\n1\tZoë\r\n"), []string{`["to" "name"]`, `2 ["1" "Zoë"]`}, ""},
 		{"one column", "to\n1\n", []string{`["to"]`, `2 ["1"]`}, ""},
 		{"a separator in quotes", "\"a;b;c\",to\n1,2\n", []string{`["a;b;c" "to"]`, `2 ["1" "2"]`}, ""},
-		{"blank rows count and are left out", "to,name\n\n1,\"a\nb\"\n , \n\n\n2,\n", []string{`["to" "name"]`, `3 ["1" "a\nb"]`, `7 ["2" ""]`}, ""},
+		{"empty rows count and are skipped", "to,name\n\n1,\"a\nb\"\n , \n\n\n2,\n", []string{`["to" "name"]`, `3 ["1" "a\nb"]`, `7 ["2" ""]`}, ""},
 		{"short and long rows", "to,name\n1\n2,b,,\n3,c,d\n", []string{`["to" "name"]`, `2 ["1" ""]`, `3 ["2" "b"]`, `4 ["3" "c"] and more`}, ""},
-		{"blanks around", " to , name \n 1 ,\" b \"\n", []string{`["to" "name"]`, `2 ["1" "b"]`}, ""},
+		{"surrounding spaces", " to , name \n 1 ,\" b \"\n", []string{`["to" "name"]`, `2 ["1" "b"]`}, ""},
 		{"no rows", "to\n", []string{`["to"]`}, ""},
-		{"empty", "", nil, "is empty: the first row must name the columns, such as to"},
+		{"empty", "", nil, "is empty; the first row must name the columns, such as to"},
 		{
 			"a quote in a cell", "to,name\n1,5\" pipe\n",
 			[]string{`["to" "name"]`},
-			"row 2: a quote is wrong at line 2, column 4: write a quote inside of a cell twice, and the cell in quotes",
+			"row 2: invalid quote at line 2, column 4: double a quote inside a cell, and put the cell in quotes",
 		},
 		{
 			"an open quote", "to,name\n1,b\n2,\"x" + strings.Repeat("\n1,b", 600_000),
 			[]string{`["to" "name"]`, `2 ["1" "b"]`},
-			"row 3: it has more than 1 MiB: a quote is opened and not closed, probably",
+			"row 3: longer than 1 MiB: probably a quote is not closed",
 		},
-		{"many columns", strings.Repeat("a,", 1000) + "to\n", nil, "row 1: 1001 columns, at most 1000 are read"},
+		{"many columns", strings.Repeat("a,", 1000) + "to\n", nil, "row 1: expected at most 1000 columns, got 1001"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := file(t, "r.csv", tt.text)
@@ -103,7 +102,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestTableChanges(t *testing.T) {
+func TestTable_changed(t *testing.T) {
 	t.Parallel()
 	path := file(t, "r.csv", "to\n1\n")
 	table, err := OpenTable(path)
@@ -114,7 +113,7 @@ func TestTableChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, err := range table.Rows(new(Pass)) {
-		if want := path + ": has changed since it was checked; run the command again"; err == nil || err.Error() != want {
+		if want := path + ": has changed since the check; run the command again"; err == nil || err.Error() != want {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
@@ -128,7 +127,7 @@ func FuzzTable(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	path := filepath.Join(f.TempDir(), "r.csv")
-	written, err := os.Create(path) // and left open: some file systems wait for the disk when one is closed anew
+	written, err := os.Create(path) // stays open: closing is slow on some file systems
 	if err != nil {
 		f.Fatal(err)
 	}

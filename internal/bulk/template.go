@@ -2,7 +2,10 @@ package bulk
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,73 +14,71 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// Template is a message with placeholders in its texts: {{name}} stands for the
-// cell of the column, {{name|there}} for the cell or, where it is blank, for what
-// follows the bar. Cells are put into texts after these were read, and written as
-// JSON afterwards, so that nothing in a cell can be taken for JSON.
+// Template is a message with placeholders in its texts: {{name}} is replaced by the cell of
+// the column, and {{name|there}} by the cell or a default. Cells are inserted after the
+// JSON is parsed, so that a cell cannot add JSON.
 type Template struct {
-	// Sum identifies the message.
+	// Sum is a hash of the message.
 	Sum string
 
-	members []member
-	holes   []*hole // in the order of the message
+	members      []member
+	placeholders []*placeholder // in the order of the message
 }
 
-// member is a member of the message at its top.
+// member is a member of the top-level object.
 type member struct {
-	field string // what it is read as
+	field string // the name of the payload field
 	name  []byte // as JSON
 	value []part
 }
 
-// part is JSON as it was written, or a text with placeholders.
+// part is JSON, or a text with placeholders.
 type part struct {
 	json []byte
 	text []piece
 }
 
-// piece is a part of a text: a placeholder, or what stands around it.
+// piece is a placeholder, or the text between two.
 type piece struct {
-	text string
-	hole *hole
+	text        string
+	placeholder *placeholder
 }
 
-// hole is a placeholder.
-type hole struct {
-	name      string
-	otherwise string // for a blank cell
-	optional  bool   // otherwise was given
-	column    int
+type placeholder struct {
+	name     string
+	fallback string // for an empty cell
+	optional bool   // has a fallback, which may be empty
+	column   int
 }
 
-func (h *hole) String() string { return "{{" + h.name + "}}" }
+func (h *placeholder) String() string { return "{{" + h.name + "}}" }
 
-// Faults are what is wrong with a campaign as a whole: with the message or with the
-// columns, for every row.
-type Faults []string
+// Errors are the errors of a campaign, in the message or the columns.
+type Errors []string
 
-func (f Faults) Error() string { return strings.Join(f, "\n") }
+func (e Errors) Error() string { return strings.Join(e, "\n") }
 
-// ParseTemplate reads a message: a payload in JSON.
+// ParseTemplate parses a message: a payload in JSON. The error is of type [Errors].
 func ParseTemplate(data []byte) (*Template, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	// Its errors are better than those of the parser below.
+	// Its errors are more helpful than those of the parser below.
 	if _, err := payload.Decode("application/json", data, payload.Options{}); err != nil {
-		if body, ok := err.(*payload.BodyError); ok {
-			return nil, Faults{"the message cannot be read: " + body.Detail}
+		if body, ok := errors.AsType[*payload.BodyError](err); ok {
+			return nil, Errors{"invalid message: " + body.Detail}
 		}
 		return nil, err
 	}
-	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)), t: &Template{Sum: sumOf(data)}}
+	sum := sha256.Sum256(bytes.TrimSpace(data))
+	p := parser{dec: jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)), t: &Template{Sum: hex.EncodeToString(sum[:8])}}
 	if p.dec.PeekKind() != '{' {
-		return nil, Faults{"the message must be one JSON object"}
+		return nil, Errors{"the message must be one JSON object"}
 	}
 	if err := p.object(func(name []byte) error {
 		plain, err := jsontext.AppendUnquote(nil, name)
 		if err != nil {
 			return err
 		}
-		m := member{name: bytes.Clone(name)} // which is overwritten by what is read next
+		m := member{name: bytes.Clone(name)} // the decoder reuses it
 		m.field, _ = payload.FieldName(string(plain))
 		p.parts = nil
 		err = p.value()
@@ -87,21 +88,21 @@ func ParseTemplate(data []byte) (*Template, error) {
 	}); err != nil {
 		return nil, err
 	}
-	if len(p.faults) > 0 {
-		return nil, p.faults
+	if len(p.errs) > 0 {
+		return nil, p.errs
 	}
 	return p.t, nil
 }
 
-// parser makes parts of JSON.
+// parser splits JSON into parts.
 type parser struct {
-	dec    *jsontext.Decoder
-	t      *Template
-	parts  []part
-	faults Faults
+	dec   *jsontext.Decoder
+	t     *Template
+	parts []part // of the current member
+	errs  Errors
 }
 
-// object reads an object, whose members the function reads.
+// object parses an object, and calls member before each value.
 func (p *parser) object(member func(name []byte) error) error {
 	if _, err := p.dec.ReadToken(); err != nil {
 		return err
@@ -122,21 +123,35 @@ func (p *parser) object(member func(name []byte) error) error {
 func (p *parser) value() error {
 	switch p.dec.PeekKind() {
 	case '{':
-		between := "{"
+		before := "{"
 		if err := p.object(func(name []byte) error {
-			p.json(between + string(name) + ":")
-			between = ","
+			p.json(before + string(name) + ":")
+			before = ","
 			return p.value()
 		}); err != nil {
 			return err
 		}
-		if between == "{" {
+		if before == "{" {
 			p.json("{")
 		}
 		p.json("}")
 		return nil
 	case '[':
-		return p.list()
+		if _, err := p.dec.ReadToken(); err != nil {
+			return err
+		}
+		p.json("[")
+		for n := 0; p.dec.PeekKind() != ']'; n++ {
+			if n > 0 {
+				p.json(",")
+			}
+			if err := p.value(); err != nil {
+				return err
+			}
+		}
+		p.json("]")
+		_, err := p.dec.ReadToken()
+		return err
 	case '"':
 		v, err := p.dec.ReadValue()
 		if err != nil {
@@ -150,25 +165,7 @@ func (p *parser) value() error {
 	}
 }
 
-func (p *parser) list() error {
-	if _, err := p.dec.ReadToken(); err != nil {
-		return err
-	}
-	p.json("[")
-	for n := 0; p.dec.PeekKind() != ']'; n++ {
-		if n > 0 {
-			p.json(",")
-		}
-		if err := p.value(); err != nil {
-			return err
-		}
-	}
-	p.json("]")
-	_, err := p.dec.ReadToken()
-	return err
-}
-
-// json adds to the JSON before it, if there is some.
+// json adds JSON, to the last part if that is JSON too.
 func (p *parser) json(text string) {
 	if n := len(p.parts); n > 0 && p.parts[n-1].text == nil {
 		p.parts[n-1].json = append(p.parts[n-1].json, text...)
@@ -177,70 +174,62 @@ func (p *parser) json(text string) {
 	p.parts = append(p.parts, part{json: []byte(text)})
 }
 
-// text reads a text, with placeholders or without.
+// text adds a text, with or without placeholders.
 func (p *parser) text(v jsontext.Value) error {
 	plain, err := jsontext.AppendUnquote(nil, v)
 	if err != nil {
 		return err
 	}
-	pieces, fault := split(string(plain))
+	pieces, placeholders, err := split(string(plain))
 	switch {
-	case fault != "":
-		p.faults = append(p.faults, fault)
+	case err != nil:
+		p.errs = append(p.errs, err.Error())
 	case pieces == nil:
 		p.json(string(v))
 	case isJSON(pieces):
-		p.faults = append(p.faults, fmt.Sprintf("%s stands in a text that holds JSON, where a cell could change its meaning: write the JSON without quotes around it", holesOf(pieces)[0]))
+		p.errs = append(p.errs, fmt.Sprintf("%s is in a text that contains JSON, which a cell could change: write the JSON without quotes around it", placeholders[0]))
 	default:
-		p.t.holes = append(p.t.holes, holesOf(pieces)...)
+		p.t.placeholders = append(p.t.placeholders, placeholders...)
 		p.parts = append(p.parts, part{text: pieces})
 	}
 	return nil
 }
 
-// split finds the placeholders in a text; no pieces mean that it has none.
-func split(text string) (pieces []piece, fault string) {
+// split splits a text at its placeholders. It returns nil if there are none.
+func split(text string) (pieces []piece, placeholders []*placeholder, err error) {
 	for rest := text; ; {
 		before, after, ok := strings.Cut(rest, "{{")
 		if !ok {
 			if pieces != nil && rest != "" {
 				pieces = append(pieces, piece{text: rest})
 			}
-			return pieces, ""
+			return pieces, placeholders, nil
 		}
 		inside, after, ok := strings.Cut(after, "}}")
-		name, otherwise, optional := strings.Cut(inside, "|")
+		name, fallback, optional := strings.Cut(inside, "|")
 		name = strings.TrimSpace(name)
 		if !ok || name == "" || strings.ContainsAny(inside, "{}\n") {
-			return nil, "a {{ is not the beginning of a placeholder such as {{name}} or {{name|there}}"
+			return nil, nil, errors.New("{{ does not start a placeholder such as {{name}} or {{name|there}}")
 		}
 		if before != "" {
 			pieces = append(pieces, piece{text: before})
 		}
-		pieces = append(pieces, piece{hole: &hole{name: name, otherwise: strings.TrimSpace(otherwise), optional: optional}})
+		h := &placeholder{name: name, fallback: strings.TrimSpace(fallback), optional: optional}
+		pieces, placeholders = append(pieces, piece{placeholder: h}), append(placeholders, h)
 		rest = after
 	}
 }
 
-// isJSON reports whether a text is a list or an object, which the payload would read
-// as such.
+// isJSON reports whether a text is a JSON list or object, which the payload accepts in
+// place of a list or an object.
 func isJSON(pieces []piece) bool {
 	var b strings.Builder
 	for _, p := range pieces {
-		if p.hole != nil {
+		if p.placeholder != nil {
 			b.WriteString("0")
 		}
 		b.WriteString(p.text)
 	}
 	text := strings.TrimSpace(b.String())
 	return text != "" && (text[0] == '[' || text[0] == '{') && json.Valid([]byte(text))
-}
-
-func holesOf(pieces []piece) (holes []*hole) {
-	for _, p := range pieces {
-		if p.hole != nil {
-			holes = append(holes, p.hole)
-		}
-	}
-	return holes
 }

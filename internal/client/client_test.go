@@ -20,17 +20,17 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// function serves rcshook, with a simulator behind it and the key "a key".
+// function serves rcshook with a simulator and the key "secret-key".
 func function(t *testing.T) (url string, sim *platform.Platform) {
 	t.Helper()
 	sim = platform.New(new(rbmtest.Simulator))
 	t.Cleanup(func() { sim.Close() })
-	platform := httptest.NewServer(sim)
-	t.Cleanup(platform.Close)
-	env := sim.Provision(platform.URL)
+	google := httptest.NewServer(sim)
+	t.Cleanup(google.Close)
+	env := sim.Provision(google.URL)
 	h, err := server.New(t.Context(), server.Options{Environ: []string{
-		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(platform.URL)), "RCSHOOK_API_KEYS=secret-key",
-		"RCSHOOK_RBM_ENDPOINT=" + platform.URL,
+		"RCSHOOK_AGENT_ID=" + env.AgentID, "RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(google.URL)), "RCSHOOK_API_KEYS=secret-key",
+		"RCSHOOK_RBM_ENDPOINT=" + google.URL,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -52,10 +52,10 @@ func TestSend(t *testing.T) {
 		retry  code.Retry
 	}{
 		{"accepted", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
-		{"again", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
-		{"with a token of IAM", client.Client{Key: "secret-key", Token: "eyJ.eyJ.SIG"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
-		{"a failure is an answer", client.Client{Key: "secret-key"}, `{"to": "+12025550104", "text": "Hi"}`, code.RecipientUnreachable, code.RetryNever},
-		{"faults", client.Client{Key: "secret-key"}, `{"txt": 1}`, code.InvalidPayload, code.RetryNever},
+		{"repeated", client.Client{Key: "secret-key"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
+		{"with a token for IAM", client.Client{Key: "secret-key", Token: "eyJ.eyJ.SIG"}, `{"to": "+12025550123", "text": "Hi"}`, code.Accepted, code.RetryNone},
+		{"a failure is a response", client.Client{Key: "secret-key"}, `{"to": "+12025550104", "text": "Hi"}`, code.RecipientUnreachable, code.RetryNever},
+		{"invalid", client.Client{Key: "secret-key"}, `{"txt": 1}`, code.InvalidPayload, code.RetryNever},
 		{"no key", client.Client{}, `{}`, code.Unauthorized, code.RetryNever},
 	} {
 		c := tt.client
@@ -74,7 +74,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// TestRetryAfter takes the wait from the header.
+// TestRetryAfter checks the parsing of the header.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]time.Duration{
@@ -92,7 +92,7 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// sendTo sends to a server that answers so.
+// sendTo sends to a server with the given handler.
 func sendTo(t *testing.T, c client.Client, serve func(http.ResponseWriter)) (*client.Response, error) {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -120,8 +120,8 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			403, "", forbidden,
 			client.Error{
-				Status: 403, Retry: code.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (403)",
-				Action: "Send an ID token of an account with the role roles/run.invoker, as gcloud auth print-identity-token prints it.",
+				Status: 403, Retry: code.RetryAfterFix, Detail: "Cloud Run rejected the request before it reached the function (403)",
+				Action: "Send an ID token of an account with the role roles/run.invoker: gcloud auth print-identity-token prints one.",
 			},
 		},
 		{
@@ -129,17 +129,17 @@ func TestForeign(t *testing.T) {
 			client.Client{Token: "t"},
 			401, "Server: Google Frontend", "<html>",
 			client.Error{
-				Status: 401, Retry: code.RetryAfterFix, Detail: "Cloud Run let nobody through to the function (401)",
-				Action: "Grant the account of the ID token the role roles/run.invoker on the function, or make a new token: one is good for an hour.",
+				Status: 401, Retry: code.RetryAfterFix, Detail: "Cloud Run rejected the request before it reached the function (401)",
+				Action: "Grant the account of the ID token the role roles/run.invoker on the function, or get a new token: they expire after an hour.",
 			},
 		},
 		{
-			"a page to log in",
+			"a login page",
 			client.Client{},
 			302, "Location: https://login.example.com/", "",
 			client.Error{
-				Status: 302, Retry: code.RetryAfterFix, Detail: "the address answers with a redirect (302), and the function makes none",
-				Action: "Use the address of the function itself, with https://.",
+				Status: 302, Retry: code.RetryAfterFix, Detail: "unexpected redirect (302)",
+				Action: "Use the URL of the function itself, with https://.",
 			},
 		},
 		{
@@ -147,8 +147,8 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			429, "Retry-After: 3", "Rate exceeded.",
 			client.Error{
-				Status: 429, Retry: code.RetryLater, RetryAfter: 3 * time.Second, Detail: "something in front of the function answered 429 Too Many Requests",
-				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
+				Status: 429, Retry: code.RetryLater, RetryAfter: 3 * time.Second, Detail: "a server in front of the function responded 429 Too Many Requests",
+				Action: "Retry later with the same idempotency key. If it persists, check the log of the function.",
 			},
 		},
 		{
@@ -156,8 +156,8 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			429, "Server: Google Frontend", "Rate exceeded.",
 			client.Error{
-				Status: 429, Retry: code.RetryLater, Detail: "Cloud Run had no instance free that could take the request (429)",
-				Action: "Send again later with the same idempotency key. If it comes often, raise --max-instances of the function, or send more slowly.",
+				Status: 429, Retry: code.RetryLater, Detail: "Cloud Run had no free instance (429)",
+				Action: "Retry later with the same idempotency key. If it persists, raise --max-instances of the function, or send more slowly.",
 			},
 		},
 		{
@@ -165,17 +165,17 @@ func TestForeign(t *testing.T) {
 			client.Client{},
 			503, "", "upstream connect error",
 			client.Error{
-				Status: 503, Retry: code.RetryLater, Unsure: true, Detail: "something in front of the function answered 503 Service Unavailable",
-				Action: "Send again later with the same idempotency key. If it stays, look at the log of the function.",
+				Status: 503, Retry: code.RetryLater, Unsure: true, Detail: "a server in front of the function responded 503 Service Unavailable",
+				Action: "Retry later with the same idempotency key. If it persists, check the log of the function.",
 			},
 		},
 		{
-			"JSON of somebody else",
+			"JSON of another server",
 			client.Client{},
 			200, "", `{"code": 200, "status": "OK"}`,
 			client.Error{
-				Status: 200, Retry: code.RetryAfterFix, Detail: "what answers at the address (200 OK) is not rcshook",
-				Action: `Check the address: GET on it answers {"name":"rcshook",...}.`,
+				Status: 200, Retry: code.RetryAfterFix, Detail: "the server at this URL is not rcshook (200 OK)",
+				Action: `Check the URL: GET returns {"name":"rcshook",...}.`,
 			},
 		},
 	} {
@@ -197,7 +197,7 @@ func TestForeign(t *testing.T) {
 	}
 }
 
-// TestRedirect sees that the key goes nowhere else.
+// TestRedirect checks that another host does not get the key.
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
@@ -207,14 +207,14 @@ func TestRedirect(t *testing.T) {
 			w.Header().Set("Location", elsewhere.URL)
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		})
-		if fault := (*client.Error)(nil); !errors.As(err, &fault) || fault.Status != http.StatusTemporaryRedirect {
+		if e, ok := errors.AsType[*client.Error](err); !ok || e.Status != http.StatusTemporaryRedirect {
 			t.Error(err)
 		}
 	}
 }
 
-// TestLost tells what was certainly not sent from what may have been.
-func TestLost(t *testing.T) {
+// TestConnectionErrors checks which failed requests may have been processed.
+func TestConnectionErrors(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()
@@ -246,9 +246,9 @@ func TestLost(t *testing.T) {
 		unsure bool
 		want   string
 	}{
-		{"nothing listens", closed.URL, false, false, "the function cannot be reached"},
-		{"stopped", silent.URL, true, true, "stopped before the function answered"},
-		{"the connection breaks", "http://" + rude.Addr().String(), false, true, "the connection broke before the function answered"},
+		{"nothing listens", closed.URL, false, false, "cannot connect to the function"},
+		{"canceled", silent.URL, true, true, "canceled before the function responded"},
+		{"the connection breaks", "http://" + rude.Addr().String(), false, true, "the connection broke before the function responded"},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		if tt.stop {
@@ -258,7 +258,7 @@ func TestLost(t *testing.T) {
 		_, err := c.Send(ctx, []byte("{}"), "application/json", "key")
 		cancel()
 		var got *client.Error
-		if !errors.As(err, &got) || got.Detail != tt.want || got.Unsure != tt.unsure || got.Unreached == tt.unsure || got.Retry != code.RetryLater {
+		if !errors.As(err, &got) || got.Detail != tt.want || got.Unsure != tt.unsure || got.NoConnection == tt.unsure || got.Retry != code.RetryLater {
 			t.Errorf("%s: %+v", tt.name, err)
 		}
 	}
@@ -267,34 +267,34 @@ func TestLost(t *testing.T) {
 	defer cancel()
 	c := client.Client{URL: closed.URL}
 	var got *client.Error
-	if _, err := c.Send(ctx, nil, "application/json", ""); !errors.As(err, &got) || got.Detail != "the function did not answer in time" || got.Unsure {
-		t.Errorf("out of time: %+v", err)
+	if _, err := c.Send(ctx, nil, "application/json", ""); !errors.As(err, &got) || got.Detail != "timeout waiting for the response of the function" || got.Unsure {
+		t.Errorf("timeout: %+v", err)
 	}
 }
 
 func TestSettings(t *testing.T) {
 	t.Parallel()
-	const blank = "the key or token has a blank or line break in it"
-	const bare = "the address of the function must begin with http:// or https://"
+	const space = "the key or token contains a space or line break"
+	const scheme = "the URL of the function must start with http:// or https://"
 	for _, tt := range []struct {
 		client client.Client
 		want   string
 	}{
-		{client.Client{}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
-		{client.Client{URL: "rcshook.example.com"}, bare + ": write https://rcshook.example.com"},
-		{client.Client{URL: "localhost:18473"}, bare + ": write http://localhost:18473"},
-		{client.Client{URL: "10.1.2.3/rcs"}, bare + ": write http://10.1.2.3/rcs"},
-		{client.Client{URL: "x:secret@localhost:8080"}, bare},
-		{client.Client{URL: "localhost/?key=secret"}, bare},
-		{client.Client{URL: "https:/localhost"}, bare},
-		{client.Client{URL: "http://"}, "the address of the function is no address such as https://rcshook-abc.a.run.app"},
-		{client.Client{URL: "ftp://rcshook.example.com"}, "the address of the function must begin with https://"},
-		{client.Client{URL: "https://x:secret@rcshook.example.com"}, "the address of the function must not hold a name or password: give the key apart from it"},
-		{client.Client{URL: "https://rcshook.example.com/?key=secret"}, "the address of the function must end with the path, without ? and #"},
-		{client.Client{URL: "http://rcshook.example.com", Key: "secret"}, "the address of the function must begin with https://, or anybody on the way could read the key"},
-		{client.Client{URL: "http://127.0.0.1:1", Key: "secret key"}, blank},
-		{client.Client{URL: "http://127.0.0.1:1", Key: "secret\n"}, blank},
-		{client.Client{URL: "http://127.0.0.1:1", Token: "Bearer secret"}, blank},
+		{client.Client{}, "the URL of the function must be a URL such as https://rcshook-abc.a.run.app"},
+		{client.Client{URL: "rcshook.example.com"}, scheme + ": write https://rcshook.example.com"},
+		{client.Client{URL: "localhost:18473"}, scheme + ": write http://localhost:18473"},
+		{client.Client{URL: "10.1.2.3/rcs"}, scheme + ": write http://10.1.2.3/rcs"},
+		{client.Client{URL: "x:secret@localhost:8080"}, scheme},
+		{client.Client{URL: "localhost/?key=secret"}, scheme},
+		{client.Client{URL: "https:/localhost"}, scheme},
+		{client.Client{URL: "http://"}, "the URL of the function must be a URL such as https://rcshook-abc.a.run.app"},
+		{client.Client{URL: "ftp://rcshook.example.com"}, "the URL of the function must start with https://"},
+		{client.Client{URL: "https://x:secret@rcshook.example.com"}, "the URL of the function must not contain a user name or password: set the key separately"},
+		{client.Client{URL: "https://rcshook.example.com/?key=secret"}, "the URL of the function must not contain ? or #"},
+		{client.Client{URL: "http://rcshook.example.com", Key: "secret"}, "the URL of the function must start with https://, because http:// exposes the key to the network"},
+		{client.Client{URL: "http://127.0.0.1:1", Key: "secret key"}, space},
+		{client.Client{URL: "http://127.0.0.1:1", Key: "secret\n"}, space},
+		{client.Client{URL: "http://127.0.0.1:1", Token: "Bearer secret"}, space},
 	} {
 		_, err := tt.client.Send(t.Context(), nil, "application/json", "")
 		if err == nil || err.Error() != tt.want {
@@ -308,32 +308,32 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// FuzzForeign sees that nothing of a stranger's answer is believed or repeated.
+// FuzzForeign checks that the response of another server is neither accepted nor quoted.
 func FuzzForeign(f *testing.F) {
 	f.Add(200, "", "<html>SECRET")
 	f.Add(302, "SECRET", "")
 	f.Add(500, "99999", `{"code":"accepted","SECRET":1}`)
 	f.Fuzz(func(t *testing.T, status int, retry, body string) {
-		c := client.Client{URL: "http://localhost/", HTTP: &http.Client{Transport: answers{status, retry, body}}}
+		c := client.Client{URL: "http://localhost/", HTTP: &http.Client{Transport: canned{status, retry, body}}}
 		a, err := c.Send(t.Context(), nil, "application/json", "")
 		if err == nil && a.Code != "" && a.RetryAfter >= 0 {
-			return // as good as one of the function
+			return // it has the form of a response of the function
 		}
-		fault := (*client.Error)(nil)
-		if !errors.As(err, &fault) || strings.Contains(fault.Error()+fault.Action, "SECRET") || fault.RetryAfter < 0 {
+		e, ok := errors.AsType[*client.Error](err)
+		if !ok || strings.Contains(e.Error()+e.Action, "SECRET") || e.RetryAfter < 0 {
 			t.Errorf("%+v", err)
 		}
 	})
 }
 
-type answers struct {
+type canned struct {
 	status int
 	retry  string
 	body   string
 }
 
-func (a answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{
-		StatusCode: a.status, Header: http.Header{"Retry-After": {a.retry}}, Body: io.NopCloser(strings.NewReader(a.body)), Request: r,
+		StatusCode: c.status, Header: http.Header{"Retry-After": {c.retry}}, Body: io.NopCloser(strings.NewReader(c.body)), Request: r,
 	}, nil
 }

@@ -1,14 +1,14 @@
-// Package doctor examines a set-up: it goes the way of a message with the code that
-// serves, and says at each station what is well, what is not, and what to do next.
-// It sends nothing.
+// Package doctor checks a setup with the code that serves: settings, secrets,
+// credentials, the platform, agents and sources. It sends nothing.
 //
-// A station whose work depends on one that failed is skipped, and says on which. So
-// a fault is told once, where its cause is.
+// A check that depends on a failed one is skipped and names it, so that each problem is
+// reported once, at its cause.
 package doctor
 
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,94 +20,93 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// State is what came of a check.
+// State is the result of a check.
 type State string
 
 // The states.
 const (
 	OK      State = "ok"
-	Warning State = "warning" // it works, and somebody should look at it
-	Fault   State = "fault"
-	Skipped State = "skipped" // it could not be judged
+	Warning State = "warning" // it works, but needs attention
+	Error   State = "error"
+	Skipped State = "skipped" // it depends on a failed check
 )
 
-// The stations, in the order of the report.
+// The names of checks, in the order of the report.
 const (
 	Environment   = "environment"    // the variables
-	Platform      = "platform"       // the host of RCS Business Messaging
+	Platform      = "platform"       // each host of RCS Business Messaging
 	Clock         = "clock"          // of this machine
-	Identity      = "identity"       // as whom secrets are read
+	Identity      = "identity"       // the account that reads secrets
 	File          = "file"           // rcshook.yaml
-	SecretManager = "secret_manager" // whether it answers
-	Secret        = "secret"         // one each
-	Callers       = "callers"        // who may call
-	Credentials   = "credentials"    // of an agent: key, token, whether the platform takes them
-	Agent         = "agent"          // whether the platform knows it
-	Number        = "number"         // whether the agent reaches it
-	Source        = "source"         // one each
-	Fallback      = "fallback"       // one each
+	SecretManager = "secret_manager" // Secret Manager itself
+	Secret        = "secret"         // each secret
+	Callers       = "callers"        // API keys and ID tokens
+	Credentials   = "credentials"    // each agent's key and token
+	Agent         = "agent"          // each agent, as known to the platform
+	Number        = "number"         // whether each agent reaches the number
+	Source        = "source"         // each source
+	Fallback      = "fallback"       // each fallback
 )
 
-// Stations are the names of checks, in the order of the report.
-var Stations = []string{
+// Names are the names of checks, in the order of the report.
+var Names = []string{
 	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Source, Fallback,
 }
 
-// Check is what was looked at, and what came of it. Nothing in it is secret.
+// Check is one check with its result. It contains nothing secret.
 type Check struct {
-	// Name is the station.
+	// Name is one of [Names].
 	Name string `json:"name"`
 
-	// Subject tells the checks of a station apart: the name of the variable, the
-	// secret, the agent or the source. Empty where there is only one.
+	// Subject is the variable, secret, agent or source. It is empty if there is
+	// only one check of the name.
 	Subject string `json:"subject,omitempty"`
 
 	State State `json:"state"`
 
-	// Detail says what was found.
+	// Detail describes the result.
 	Detail string `json:"detail"`
 
-	// Next are the next steps, the likeliest first; none if all is well.
+	// Next are the next steps after a warning or an error, the likeliest first.
 	Next []string `json:"next,omitempty"`
 
-	// Needs is the check, by name and subject, that must be well before a skipped
-	// one can be judged.
+	// Needs is the failed check, by name and subject, that a skipped one depends on.
 	Needs string `json:"needs,omitempty"`
 }
 
-// Summary counts the checks.
+// Summary counts the checks by state.
 type Summary struct {
 	OK      int `json:"ok"`
 	Warning int `json:"warning"`
-	Fault   int `json:"fault"`
+	Error   int `json:"error"`
 	Skipped int `json:"skipped"`
 }
 
-// Report is the whole examination.
+// Report is the result of [Examine].
 type Report struct {
-	OK      bool    `json:"ok"` // no check is a fault
+	OK      bool    `json:"ok"` // no check failed
 	Checks  []Check `json:"checks"`
 	Summary Summary `json:"summary"`
 }
 
-// Options say what is examined.
+// Options are the setup to check.
 type Options struct {
 	// Environ are the settings, a list of NAME=value.
 	Environ []string
 
-	// Service is the deployment that they are of, as far as it is known.
+	// Service is the deployment with these settings, as far as it is known.
 	Service Service
 
-	// Agent is the name of the only agent to look at; empty means all.
+	// Agent is the name of the only agent to check; empty means all.
 	Agent string
 
-	// To is a number in E.164 form whose reach is looked at; empty means none.
+	// To is a phone number in E.164 format whose reachability is checked, if any.
 	To string
 
-	// Timeout is how long one exchange may take.
+	// Timeout limits each exchange.
 	Timeout time.Duration
 
-	// UserAgent is what the platform gets to know about us.
+	// UserAgent is sent to the platform.
 	UserAgent string
 }
 
@@ -117,113 +116,103 @@ type examination struct {
 	checks []Check
 	watch  *watch // carries all requests
 
-	cfg     config.Config
-	file    config.File
-	names   []string // of all agents, whichever was asked for
-	agents  *agent.Directory
-	who     *platform.Identity // nil until somebody had to know
-	secrets map[config.Secret]agent.Inspection
-	called  map[string]*call // by agent
+	cfg       config.Config
+	file      config.File
+	names     []string // of all agents, including those that Options.Agent excludes
+	agents    *agent.Directory
+	identity  *platform.Identity // nil until it is known
+	secrets   map[config.Secret]agent.Inspection
+	responses map[string]*capability // by agent
 }
 
-// Examine goes through all stations. It takes a few seconds at most if all is well.
+// capability is the platform's response to a request for an agent, if there was one.
+type capability struct {
+	received bool
+	err      error
+}
+
+// Examine makes all checks. It takes a few seconds at most if all succeed.
 func Examine(ctx context.Context, o Options) Report {
 	transport := rbm.NewTransport()
-	transport.MaxConnsPerHost = 0 // a simulator speaks HTTP/1
+	transport.MaxConnsPerHost = 0 // a simulator serves HTTP/1
 	defer transport.CloseIdleConnections()
 	e := &examination{
 		Options: o, watch: &watch{base: transport},
-		secrets: make(map[config.Secret]agent.Inspection), called: make(map[string]*call),
+		secrets: make(map[config.Secret]agent.Inspection), responses: make(map[string]*capability),
 	}
 	if e.environment() {
-		e.all(ctx)
+		// The order is that of dependencies.
+		e.readFile(ctx)
+		e.selectAgent()
+		e.agents = agent.New(e.cfg, agent.Options{Transport: e.watch})
+		defer e.agents.Close()
+		e.platforms(ctx)
+		e.readSecrets(ctx)
+		e.clock()
+		e.callers(ctx)
+		e.credentials(ctx)
+		e.checkAgents()
+		e.number(ctx)
+		e.sources(ctx)
+		e.fallbacks()
 	}
 	slices.SortStableFunc(e.checks, func(a, b Check) int {
-		return cmp.Compare(slices.Index(Stations, a.Name), slices.Index(Stations, b.Name))
+		return cmp.Compare(slices.Index(Names, a.Name), slices.Index(Names, b.Name))
 	})
-	return report(e.checks)
-}
-
-// all goes through the stations behind the first. The order is that in which each
-// has what it needs.
-func (e *examination) all(ctx context.Context) {
-	e.readFile(ctx)
-	e.choose()
-	e.agents = agent.New(e.cfg, agent.Options{Transport: e.watch})
-	defer e.agents.Close()
-	e.platforms(ctx)
-	e.readSecrets(ctx)
-	e.clock()
-	e.callers(ctx)
-	e.credentials(ctx)
-	e.known()
-	e.number(ctx)
-	e.sources(ctx)
-	e.fallbacks()
-}
-
-func report(checks []Check) Report {
-	r := Report{Checks: checks}
-	for _, c := range checks {
+	r := Report{Checks: e.checks}
+	for _, c := range r.Checks {
 		switch c.State {
 		case OK:
 			r.Summary.OK++
 		case Warning:
 			r.Summary.Warning++
-		case Fault:
-			r.Summary.Fault++
+		case Error:
+			r.Summary.Error++
 		case Skipped:
 			r.Summary.Skipped++
 		}
 	}
-	r.OK = r.Summary.Fault == 0
+	r.OK = r.Summary.Error == 0
 	return r
 }
 
-// add enters a check.
+// add adds a check.
 func (e *examination) add(state State, name, subject, detail string, next ...string) {
 	e.checks = append(e.checks, Check{Name: name, Subject: subject, State: state, Detail: detail, Next: next})
 }
 
-// skip enters a check that cannot be made because of another, and reports whether
-// that one failed. If it was skipped itself the cause is where it says.
-func (e *examination) skip(name, subject, because, itsSubject string) bool {
-	i := slices.IndexFunc(e.checks, func(c Check) bool {
-		return c.Name == because && (c.Subject == itsSubject || itsSubject == "") && c.failed()
-	})
+// skip adds a skipped check if the one that it needs has failed, and reports whether it
+// has. An empty neededSubject means any. If the needed check was skipped itself, its
+// cause is named instead.
+func (e *examination) skip(name, subject, needed, neededSubject string) bool {
+	i := e.failure(needed, neededSubject)
 	if i < 0 {
 		return false
 	}
 	needs := e.checks[i].Needs
 	if needs == "" {
-		needs = strings.TrimSpace(because + " " + itsSubject)
+		needs = strings.TrimSpace(needed + " " + neededSubject)
 	}
-	e.checks = append(e.checks, Check{Name: name, Subject: subject, State: Skipped, Detail: "not judged: it needs " + needs, Needs: needs})
+	e.checks = append(e.checks, Check{Name: name, Subject: subject, State: Skipped, Detail: "skipped: it needs " + needs, Needs: needs})
 	return true
 }
 
-// failed reports whether a check is a fault, or was skipped itself. Without a subject
-// any of the name is meant.
-func (e *examination) failed(name, subject string) bool {
-	return slices.ContainsFunc(e.checks, func(c Check) bool {
-		return c.Name == name && (c.Subject == subject || subject == "") && c.failed()
+// failed reports whether a check failed or was skipped. An empty subject means any.
+func (e *examination) failed(name, subject string) bool { return e.failure(name, subject) >= 0 }
+
+func (e *examination) failure(name, subject string) int {
+	return slices.IndexFunc(e.checks, func(c Check) bool {
+		return c.Name == name && (c.Subject == subject || subject == "") && (c.State == Error || c.State == Skipped)
 	})
 }
 
-func (c *Check) failed() bool { return c.State == Fault || c.State == Skipped }
-
-// bound is the context of one exchange.
-func (e *examination) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+// withTimeout returns the context of one exchange.
+func (e *examination) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, e.Timeout)
 }
 
-// call is what the platform said of an agent.
-type call struct {
-	made bool
-	err  error
-}
-
-// client is one for the platform, with the settings of the function.
+// client returns a client of the platform with the settings of the function. Without
+// an agent's name it sends no token.
 func (e *examination) client(id, name, region string) (*rbm.Client, error) {
 	var token func(context.Context) (string, error)
 	if name != "" {
@@ -238,4 +227,12 @@ func (e *examination) client(id, name, region string) (*rbm.Client, error) {
 		Retry:      rbm.Retry{MaxAttempts: 2, AttemptTimeout: e.Timeout / 2},
 		UserAgent:  e.UserAgent,
 	})
+}
+
+// Count returns a number with a noun, such as "2 agents".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

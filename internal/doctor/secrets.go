@@ -2,39 +2,163 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/google/platform"
+	"github.com/rcshook/rcshook/internal/response"
 )
 
-// wanted is a secret of Secret Manager that some setting names.
-type wanted struct {
-	secret config.Secret
-	read   func(context.Context, config.Secret) (agent.Inspection, error)
-	holds  string
+// identify checks the account that reads secrets, once, and reports whether it works.
+func (e *examination) identify(ctx context.Context) bool {
+	if e.identity != nil {
+		return !e.failed(Identity, "")
+	}
+	ctx, cancel := e.withTimeout(ctx)
+	defer cancel()
+	id, err := e.agents.Platform().Identity(ctx)
+	e.identity = &id
+	rejected, ok := errors.AsType[*google.SecretError](err)
+	switch {
+	case ok && e.skipForClock(Identity, "", rejected):
+	case ok:
+		detail := e.explain(rejected, "")
+		if id.Account != "" {
+			detail = id.Account + ", from " + id.Origin + ": " + detail
+		}
+		e.add(Error, Identity, "", detail, e.advise(rejected)...)
+	case err != nil:
+		e.add(Error, Identity, "", "timeout", "Try again with a longer -timeout")
+	case id.Person:
+		e.add(Warning, Identity, "", "your own account, from "+id.Origin+"; not checked: whether the function may read its secrets", e.impersonate())
+	case e.foreign():
+		e.add(Warning, Identity, "", id.Name()+", but the function runs as "+e.Service.Account+"; not checked: whether that account may read the secrets", e.impersonate())
+	default:
+		e.add(OK, Identity, "", id.Name()+", from "+id.Origin)
+	}
+	return err == nil
+}
+
+func (e *examination) impersonate() string {
+	return "To check as the function: gcloud auth application-default login --impersonate-service-account=" + cmp.Or(e.Service.Account, "SERVICE_ACCOUNT")
+}
+
+// foreign reports whether the function reads its secrets with another account.
+func (e *examination) foreign() bool {
+	return e.identity.Person || e.Service.Account != "" && e.identity.Account != e.Service.Account
+}
+
+// reader returns the name of the account that reads secrets.
+func (e *examination) reader() string {
+	switch {
+	case e.identity == nil || *e.identity == (platform.Identity{}):
+		return "the account"
+	case e.identity.Person:
+		return "your own account"
+	default:
+		return e.identity.Name()
+	}
+}
+
+// advise returns the next steps after an error of a secret, with the names of accounts.
+func (e *examination) advise(rejected *google.SecretError) []string {
+	action := response.SecretAdvice(rejected)
+	switch id := e.identity; {
+	case id == nil || *id == (platform.Identity{}):
+		if e.Service.Account != "" {
+			action = strings.ReplaceAll(action, "SERVICE_ACCOUNT", e.Service.Account)
+		}
+	case e.foreign() && rejected.Reason == "permission_denied":
+		member := "user:YOUR_EMAIL"
+		if id.Account != "" {
+			member = "serviceAccount:" + id.Account
+		}
+		own := strings.NewReplacer("the service account of the function", "the account that runs doctor", "serviceAccount:SERVICE_ACCOUNT", member)
+		return []string{own.Replace(action), e.impersonate()}
+	case id.Account != "":
+		action = strings.ReplaceAll(action, "SERVICE_ACCOUNT", id.Account)
+	}
+	return []string{action}
+}
+
+// reasons describe a [google.SecretError] by its reason. ACCOUNT is the account whose
+// credentials are used. After a colon at the end follows the cause.
+var reasons = map[string]string{
+	"not_found":         "missing, or without a version",
+	"permission_denied": "ACCOUNT may not read it, or it is missing: Secret Manager responds the same to both",
+	"api_disabled":      "the API of Secret Manager is not enabled in the project",
+	"scope":             "the credentials of ACCOUNT lack the scope cloud-platform",
+	"unauthenticated":   "Secret Manager rejects the credentials of ACCOUNT",
+	"no_adc":            "Application Default Credentials are missing",
+	"bad_adc":           "the credentials file is invalid",
+	"adc_unavailable":   "the server that issues the access token does not respond:",
+	"version_disabled":  "version VERSION is disabled",
+	"version_destroyed": "version VERSION is destroyed",
+	"bad_name":          "Secret Manager rejects its name",
+	"empty":             "empty",
+	"not_agent_id":      "expected an agent ID:",
+	"not_json":          "expected a key, which is a JSON file:",
+	"unavailable":       "Secret Manager is unavailable:",
+	"rate_limited":      "the quota of Secret Manager is exhausted",
+	"timeout":           "timeout of Secret Manager",
+	"unreachable":       "cannot connect to Secret Manager:",
+	"checksum":          "the checksum does not match the content",
+	"wrong_key_type":    ":",
+	"missing_field":     "the key is incomplete:",
+	"bad_private_key":   "the key is damaged:",
+	"bad_token_uri":     ":",
+	"invalid_grant":     "the token endpoint rejects the key of ACCOUNT (invalid_grant)",
+}
+
+// explain describes an error. An empty account means the one that reads secrets.
+func (e *examination) explain(rejected *google.SecretError, account string) string {
+	text, ok := reasons[rejected.Reason]
+	if !ok {
+		text = "the token endpoint rejects the credentials of ACCOUNT (" + rejected.Reason + ")"
+	}
+	text = strings.NewReplacer("ACCOUNT", cmp.Or(account, e.reader()), "VERSION", cmp.Or(rejected.Version, "named in the setting")).Replace(text)
+	if text, ok := strings.CutSuffix(text, ":"); ok {
+		if rejected.Err == nil {
+			return text
+		}
+		return strings.TrimPrefix(text+": "+rejected.Err.Error(), ": ")
+	}
+	return text
+}
+
+// secretCheck is a secret that some setting names.
+type secretCheck struct {
+	secret  config.Secret
+	read    func(context.Context, config.Secret) (agent.Inspection, error)
+	content string
 
 	found agent.Inspection
 	err   error
 }
 
-// wanted lists the secrets that the settings name, each once.
-func (e *examination) wanted() []*wanted {
-	var all []*wanted
+// readSecrets checks all secrets concurrently. The account that reads them and Secret
+// Manager itself are checks of their own.
+func (e *examination) readSecrets(ctx context.Context) {
+	var all []*secretCheck
 	seen := make(map[config.Secret]bool)
-	add := func(s config.Secret, holds string, read func(context.Context, config.Secret) (agent.Inspection, error)) {
+	add := func(s config.Secret, content string, read func(context.Context, config.Secret) (agent.Inspection, error)) {
 		if s.IsResource() && !seen[s] {
 			seen[s] = true
-			all = append(all, &wanted{secret: s, read: read, holds: holds})
+			all = append(all, &secretCheck{secret: s, read: read, content: content})
 		}
 	}
+	needIdentity := false
 	for _, name := range e.agentNames() {
 		a := e.cfg.Agents[name]
-		add(a.ID, "an agent ID", e.agents.InspectAgentID)
-		add(a.Credentials, "the key of ", e.agents.InspectKey)
+		add(a.ID, ", an agent ID", e.agents.InspectAgentID)
+		add(a.Credentials, ", the key of ", e.agents.InspectKey)
+		needIdentity = needIdentity || a.Credentials == ""
 	}
 	add(e.cfg.APIKeys, "", e.agents.Inspect)
 	for _, s := range e.sourceNames() {
@@ -42,95 +166,74 @@ func (e *examination) wanted() []*wanted {
 			add(secret, "", e.agents.Inspect)
 		}
 	}
-	for _, f := range e.fallbackList() {
-		add(f.to.Secret, "", e.agents.Inspect)
+	for _, f := range e.allFallbacks() {
+		add(f.Secret, "", e.agents.Inspect)
 	}
-	return all
-}
-
-// readSecrets reads all secrets side by side. What has nothing to do with any of
-// them is told once: as whom they are read, and whether Secret Manager answers.
-func (e *examination) readSecrets(ctx context.Context) {
-	all := e.wanted()
-	if len(all) > 0 || e.anyDefault() {
+	if len(all) > 0 || needIdentity {
 		e.identify(ctx)
 	}
 	if len(all) == 0 {
 		return
 	}
 	if e.failed(Identity, "") {
-		for _, w := range all {
-			e.skip(Secret, w.secret.String(), Identity, "")
+		for _, s := range all {
+			e.skip(Secret, s.secret.String(), Identity, "")
 		}
 		return
 	}
-	bound, cancel := e.bound(ctx)
+	bound, cancel := e.withTimeout(ctx)
 	defer cancel()
 	var readers sync.WaitGroup
-	for _, w := range all {
-		readers.Go(func() { w.found, w.err = w.read(bound, w.secret) })
+	for _, s := range all {
+		readers.Go(func() { s.found, s.err = s.read(bound, s.secret) })
 	}
 	readers.Wait()
-	e.manager(all)
-	for _, w := range all {
-		e.secret(ctx, w)
+	e.secretManager(all)
+	for _, s := range all {
+		e.secret(ctx, s)
 	}
 }
 
-// anyDefault reports whether an agent has no credentials of its own.
-func (e *examination) anyDefault() bool {
-	for _, a := range e.cfg.Agents {
-		if a.Credentials == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// manager tells what is the matter with Secret Manager itself.
-func (e *examination) manager(all []*wanted) {
-	for _, w := range all {
-		if refused := (*google.SecretError)(nil); errors.As(w.err, &refused) && refused.IsPlatform() {
-			e.add(Fault, SecretManager, "", e.explain(refused, ""), e.advise(refused)...)
+// secretManager checks Secret Manager by the errors of all secrets.
+func (e *examination) secretManager(all []*secretCheck) {
+	for _, s := range all {
+		if rejected, ok := errors.AsType[*google.SecretError](s.err); ok && rejected.IsPlatform() {
+			e.add(Error, SecretManager, "", e.explain(rejected, ""), e.advise(rejected)...)
 			return
 		}
 	}
-	e.add(OK, SecretManager, "", "it answers")
+	e.add(OK, SecretManager, "", "responds")
 }
 
-func (e *examination) secret(ctx context.Context, w *wanted) {
-	subject := w.secret.String()
-	version := "version " + w.found.Version
-	refused := (*google.SecretError)(nil)
+func (e *examination) secret(ctx context.Context, s *secretCheck) {
+	subject := s.secret.String()
+	version := "version " + s.found.Version
+	rejected, ok := errors.AsType[*google.SecretError](s.err)
 	switch {
-	case w.err == nil:
-		e.secrets[w.secret] = w.found
-		if w.holds != "" {
-			version += ", " + w.holds + w.found.Account
-		}
-		e.add(OK, Secret, subject, version)
-	case !errors.As(w.err, &refused) || refused.IsPlatform():
+	case s.err == nil:
+		e.secrets[s.secret] = s.found
+		e.add(OK, Secret, subject, version+s.content+s.found.Account)
+	case !ok || rejected.IsPlatform():
 		e.skip(Secret, subject, SecretManager, "")
 	default:
-		detail := e.explain(refused, "")
-		if w.found.Version != "" {
+		detail := e.explain(rejected, "")
+		if s.found.Version != "" {
 			detail = version + ": " + detail
 		}
-		if refused.Reason == "not_json" && bytes.HasPrefix(bytes.TrimSpace(w.found.Value), []byte("{")) {
-			detail += ": it begins as one and is broken or cut off"
+		if rejected.Reason == "not_json" && bytes.HasPrefix(bytes.TrimSpace(s.found.Value), []byte("{")) {
+			detail += ": the JSON is invalid or truncated"
 		}
-		next := e.advise(refused)
-		bound, cancel := e.bound(ctx)
+		bound, cancel := e.withTimeout(ctx)
 		defer cancel()
-		if newest := e.agents.Newest(bound, w.secret, refused); newest != "" {
-			detail += ", and version " + newest + " can be read"
+		if newest := e.agents.Newest(bound, s.secret, rejected); newest != "" {
+			detail += "; version " + newest + " is readable"
 		}
-		e.add(Fault, Secret, subject, detail, next...)
+		e.add(Error, Secret, subject, detail, e.advise(rejected)...)
 	}
 }
 
-// value returns what a setting holds, if it could be read. Else it enters a check
-// that is skipped.
+// value returns the value of a setting. If its secret could not be read, value adds a
+// skipped check.
 func (e *examination) value(name, subject string, s config.Secret) ([]byte, bool) {
 	if !s.IsResource() {
 		return []byte(s.Literal()), true

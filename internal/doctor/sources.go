@@ -1,20 +1,96 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
+// callers checks the authentication of callers.
+func (e *examination) callers(ctx context.Context) {
+	if e.cfg.AllowUnauthenticated {
+		steps, secret := e.createKey()
+		next := []string{
+			"Check that Cloud Run admits your callers only, and not allUsers: " + strings.Replace(e.Service.update(), "services update", "services get-iam-policy", 1),
+			"Or require keys. " + steps[0],
+		}
+		next = append(next, steps[1:]...)
+		next = append(next, "Set it: "+e.Service.update()+" --remove-env-vars=RCSHOOK_ALLOW_UNAUTHENTICATED --update-env-vars=RCSHOOK_API_KEYS="+secret)
+		e.add(Warning, Callers, "", "rcshook requires no key (RCSHOOK_ALLOW_UNAUTHENTICATED): any client that reaches the function can send", next...)
+		return
+	}
+	var found []string
+	if e.cfg.APIKeys != "" {
+		text, ok := e.value(Callers, "", e.cfg.APIKeys)
+		if !ok {
+			return
+		}
+		keys := source.ParseKeys(text)
+		if keys.Empty() {
+			e.add(Error, Callers, "", "the secret of the API keys contains no key", "Store a key: openssl rand -base64 32 | "+addVersion(e.cfg.APIKeys.String())+" --data-file=-")
+			return
+		}
+		found = append(found, Count(keys.Len(), "API key"))
+	}
+	if len(e.cfg.Audience) > 0 {
+		if !e.googleKeys(ctx, Callers, "") {
+			return
+		}
+		found = append(found, "ID tokens of "+Count(len(e.cfg.Emails), "account"))
+	}
+	e.add(OK, Callers, "", strings.Join(found, ", "))
+}
+
+// createKey returns the steps that create the first API key in a secret, and the name of
+// that secret.
+func (e *examination) createKey() (steps []string, secret string) {
+	name := cmp.Or(e.Service.Name, "rcshook") + "-api-keys" // the name in deploy.sh
+	project := cmp.Or(e.Service.Project, "PROJECT")
+	return []string{
+		"Create an API key, which is any long random text: openssl rand -base64 32 | gcloud secrets create " + name + " --project=" + project + " --data-file=-",
+		"Grant the function access to it: gcloud secrets add-iam-policy-binding " + name + " --project=" + project +
+			" --member=serviceAccount:" + cmp.Or(e.Service.Account, "SERVICE_ACCOUNT") + " --role=roles/secretmanager.secretAccessor",
+	}, "projects/" + project + "/secrets/" + name
+}
+
+// googleKeys checks that ID tokens can be verified: Google's public keys must be
+// available to reject a forged one. If they are not, googleKeys adds an error.
+func (e *examination) googleKeys(ctx context.Context, name, subject string) bool {
+	const audience, email = "doctor", "doctor@example.com"
+	issuer, err := token.NewIssuer()
+	if err == nil {
+		bound, cancel := e.withTimeout(ctx)
+		defer cancel()
+		now := time.Now()
+		header := http.Header{"Authorization": {"Bearer " + issuer.Token(audience, email, now)}}
+		tokens := source.NewGoogleTokens(e.cfg.OIDCEndpoint, e.watch, []string{audience}, []string{email})
+		err = tokens.Verify(bound, header, now)
+	}
+	if errors.Is(err, source.ErrSignature) {
+		return true
+	}
+	next := "Allow connections to www.googleapis.com at port 443: curl -sS https://www.googleapis.com/oauth2/v3/certs"
+	if e.cfg.OIDCEndpoint != "" {
+		next = "Remove RCSHOOK_OIDC_ENDPOINT to fetch them from Google: " + e.Service.update() + " --remove-env-vars=RCSHOOK_OIDC_ENDPOINT"
+	}
+	e.add(Error, name, subject, "ID tokens cannot be verified: "+source.ErrKeys.Error(), next)
+	return false
+}
+
 func (e *examination) sourceNames() []string { return slices.Sorted(maps.Keys(e.file.Sources)) }
 
-// sources checks that each source compiles, and that its secrets are what its sender
-// signs with.
+// sources checks that each source compiles and that its secrets are valid.
 func (e *examination) sources(ctx context.Context) {
 	if e.cfg.File != "" && e.file.Sources == nil {
 		e.skip(Source, "", File, "")
@@ -31,10 +107,14 @@ func (e *examination) source(ctx context.Context, name string) {
 	opened, err := source.Open(map[string]config.Source{name: c}, source.Options{
 		Secrets: e.agents.Secret, Agents: agents, GoogleEndpoint: e.cfg.OIDCEndpoint, Transport: e.watch,
 	})
-	for _, f := range faultsOf(err) {
-		e.add(Fault, Source, name, f.String(), e.mendFile(e.fileName()))
-	}
 	if err != nil {
+		file := "rcshook.yaml"
+		if !e.cfg.File.IsResource() {
+			file = e.cfg.File.Literal()
+		}
+		for _, p := range problems(err) {
+			e.add(Error, Source, name, p.String(), e.fixFile(file))
+		}
 		return
 	}
 	s := opened.All()[0]
@@ -44,16 +124,16 @@ func (e *examination) source(ctx context.Context, name string) {
 			return
 		}
 		if err := s.CheckSecret(value); err != nil {
-			e.add(Fault, Source, name, fmt.Sprintf("the secret %s %v", secret, err), "Copy it from the settings of the sender, and store it: "+addVersion(secret.String())+" --data-file=FILE")
+			e.add(Error, Source, name, fmt.Sprintf("the secret %s %v", secret, err), "Copy it from the settings of the sender, and store it: "+addVersion(secret.String())+" --data-file=FILE")
 			return
 		}
 	}
 	if s.UsesGoogleTokens() && !e.googleKeys(ctx, Source, name) {
 		return
 	}
-	detail := "it compiles, and " + count(len(c.Secrets), "secret") + " can be used"
+	detail := "valid, with " + Count(len(c.Secrets), "secret")
 	if s.UsesGoogleTokens() {
-		detail = "it compiles, and the tokens of Google can be checked"
+		detail = "valid, with ID tokens of Google"
 	}
 	if c.Preset != "" {
 		detail = c.Preset + ": " + detail
@@ -61,47 +141,40 @@ func (e *examination) source(ctx context.Context, name string) {
 	e.add(OK, Source, name, detail)
 }
 
-func (e *examination) fileName() string {
-	if e.cfg.File.IsResource() {
-		return "rcshook.yaml"
-	}
-	return e.cfg.File.Literal()
-}
-
-// target is a fallback and whose it is.
-type target struct {
+// namedFallback is a fallback with the name of its agent or source.
+type namedFallback struct {
+	*config.Fallback
 	of string
-	to *config.Fallback
 }
 
-func (e *examination) fallbackList() []target {
-	var all []target
+func (e *examination) allFallbacks() []namedFallback {
+	var all []namedFallback
 	for _, name := range e.agentNames() {
-		if to := e.cfg.Agents[name].Fallback; to != nil {
-			all = append(all, target{"agent " + name, to})
+		if f := e.cfg.Agents[name].Fallback; f != nil {
+			all = append(all, namedFallback{f, "agent " + name})
 		}
 	}
 	for _, name := range e.sourceNames() {
-		if to := e.file.Sources[name].Fallback; to != nil {
-			all = append(all, target{"source " + name, to})
+		if f := e.file.Sources[name].Fallback; f != nil {
+			all = append(all, namedFallback{f, "source " + name})
 		}
 	}
 	return all
 }
 
-// fallbacks checks the secrets that requests to fallbacks are signed with. No
-// fallback is called: it would take that for a message.
+// fallbacks checks the secrets that sign requests to fallbacks. It does not call the
+// fallbacks, which would take that for a message.
 func (e *examination) fallbacks() {
-	for _, f := range e.fallbackList() {
-		value, ok := e.value(Fallback, f.of, f.to.Secret)
+	for _, f := range e.allFallbacks() {
+		value, ok := e.value(Fallback, f.of, f.Secret)
 		if !ok {
 			continue
 		}
-		if _, err := standardwebhook.DecodeSecret([]byte(config.Trim(string(value)))); err != nil {
-			e.add(Fault, Fallback, f.of, fmt.Sprintf("its secret %v", err),
-				`Make one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.to.Secret.String())+" --data-file=-")
+		if err := standardwebhook.CheckSecret([]byte(config.Trim(string(value)))); err != nil {
+			e.add(Error, Fallback, f.of, fmt.Sprintf("its secret %v", err),
+				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.Secret.String())+" --data-file=-")
 			continue
 		}
-		e.add(OK, Fallback, f.of, "its secret can be used; it was not called")
+		e.add(OK, Fallback, f.of, "valid secret; not called")
 	}
 }

@@ -17,14 +17,14 @@ func TestParseEnviron(t *testing.T) {
 		service    doctor.Service
 		err        string
 	}{
-		{name: "nothing"},
+		{name: "empty"},
 		{
 			name: "lines",
 			text: "\uFEFF# of the shop\n\nRCSHOOK_REGION=us\r\nexport RCSHOOK_TTL='4h'\nRCSHOOK_API_KEYS=\"a=b\"\nRCSHOOK_COUNTRY=\nX=\"\n",
 			want: []string{"RCSHOOK_REGION=us", "RCSHOOK_TTL=4h", "RCSHOOK_API_KEYS=a=b", "RCSHOOK_COUNTRY=", `X="`},
 		},
-		{name: "no name", text: "A=b\n=sesame", err: "line 2 is not of the form NAME=value"},
-		{name: "YAML", text: "env:\n- name: A", err: "line 1 is not of the form NAME=value"},
+		{name: "no name", text: "A=b\n=sesame", err: "line 2: expected NAME=value"},
+		{name: "YAML", text: "env:\n- name: A", err: "line 1: expected NAME=value"},
 		{
 			name: "a deployment",
 			text: `{"apiVersion": "serving.knative.dev/v1", "kind": "Service",
@@ -38,8 +38,8 @@ func TestParseEnviron(t *testing.T) {
 				Name: "rcshook", Project: "123456789012", Region: "us-central1", Account: "rcshook-run@p.iam.gserviceaccount.com",
 			},
 		},
-		{name: "half of it", text: `{"kind": "Service"`, err: "it begins as JSON and is none"},
-		{name: "something else", text: `{"type": "service_account", "private_key": "sesame"}`, err: "it is JSON, and not what gcloud run services describe --format=json prints"},
+		{name: "truncated", text: `{"kind": "Service"`, err: "invalid JSON"},
+		{name: "other JSON", text: `{"type": "service_account", "private_key": "sesame"}`, err: "expected the output of gcloud run services describe --format=json, got other JSON"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestParseEnviron(t *testing.T) {
 	}
 }
 
-// FuzzParseEnviron sees that no file makes it panic or quote what is in it.
+// FuzzParseEnviron checks that an error does not quote the file.
 func FuzzParseEnviron(f *testing.F) {
 	f.Add("RCSHOOK_REGION=us\n")
 	f.Add(`{"kind": "Service", "spec": {"template": {"spec": {"containers": [{"env": [{"name": "RCSHOOK_TTL"}]}]}}}}`)

@@ -16,7 +16,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 )
 
-// Secrets of a clinic, in the project of its simulator.
+// The secrets of a setup.
 const (
 	inProject = "projects/rcshook-dev/secrets/"
 	idSecret  = inProject + "rcs-agent-id"
@@ -30,12 +30,12 @@ const (
 	shopSecret = "whsec_c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l"
 	apiKey     = "sesame-open-the-door"
 	testNumber = "+12025550123"
-	// getCapabilities is the only method that doctor calls.
+	// getCapabilities is the only method of the platform that doctor may call.
 	getCapabilities = "phones.getCapabilities"
 )
 
-// clinic is a set-up in which all is well, for a test to break.
-type clinic struct {
+// setup is a valid setup, which a test breaks.
+type setup struct {
 	t    *testing.T
 	sim  *platform.Platform
 	url  string
@@ -53,14 +53,14 @@ const goodFile = `sources:
     fallback: {url: https://sms.example.com/in, secret: ` + sms + `}
 `
 
-func newClinic(t *testing.T, sim *platform.Platform) *clinic {
+func newSetup(t *testing.T, sim *platform.Platform) *setup {
 	t.Helper()
 	server := httptest.NewServer(sim)
 	t.Cleanup(func() {
 		sim.Close()
 		server.Close()
 	})
-	c := &clinic{t: t, sim: sim, url: server.URL, file: goodFile, dir: t.TempDir(), args: []string{"-timeout", "5s"}}
+	c := &setup{t: t, sim: sim, url: server.URL, file: goodFile, dir: t.TempDir(), args: []string{"-timeout", "5s"}}
 	made := sim.Provision(c.url)
 	sim.Secrets.AddVersion(apiSecret, []byte(apiKey+"\n"))
 	sim.Secrets.AddVersion(shop, []byte(shopSecret))
@@ -77,7 +77,7 @@ func newClinic(t *testing.T, sim *platform.Platform) *clinic {
 	return c
 }
 
-func (c *clinic) write(name, content string) string {
+func (c *setup) write(name, content string) string {
 	c.t.Helper()
 	path := filepath.Join(c.dir, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -86,8 +86,8 @@ func (c *clinic) write(name, content string) string {
 	return path
 }
 
-// examine runs the command, and returns its output and its exit code.
-func (c *clinic) examine(flags ...string) (string, int) {
+// doctor runs the command, and returns its output and its exit code.
+func (c *setup) doctor(flags ...string) (string, int) {
 	c.t.Helper()
 	if c.file != "" {
 		c.write("rcshook.yaml", c.file)
@@ -104,20 +104,16 @@ func (c *clinic) examine(flags ...string) (string, int) {
 	if !slices.Contains(args, "-env") {
 		args = append(args, "-env", c.write("env", lines.String()))
 	}
-	var out, wrong bytes.Buffer
-	code := run(c.t.Context(), append(args, flags...), streams{strings.NewReader(""), &out, &wrong})
-	return c.still(out.String() + wrong.String()), code
+	var out, errs bytes.Buffer
+	code := run(c.t.Context(), append(args, flags...), stdio{strings.NewReader(""), &out, &errs})
+	text := strings.ReplaceAll(out.String()+errs.String(), c.dir+"/", "")
+	return port.ReplaceAllString(text, "127.0.0.1:8081"), code
 }
 
 var port = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)
 
-// still replaces what is different each time.
-func (c *clinic) still(text string) string {
-	return port.ReplaceAllString(strings.ReplaceAll(text, c.dir+"/", ""), "127.0.0.1:8081")
-}
-
-// deployed is what gcloud says of a deployment of the clinic.
-func deployed(c *clinic, account string) string {
+// deployed returns the output of gcloud for a deployment of the setup.
+func deployed(c *setup, account string) string {
 	type pair struct {
 		Name  string `json:"name"`
 		Value string `json:"value"`
@@ -143,8 +139,8 @@ func deployed(c *clinic, account string) string {
 	return string(text)
 }
 
-// discreet sees that nothing secret is in an output.
-func (c *clinic) discreet(text string) {
+// checkPrivacy checks that an output contains no secret and no number.
+func (c *setup) checkPrivacy(text string) {
 	c.t.Helper()
 	var key struct {
 		PrivateKey string `json:"private_key"`
@@ -156,7 +152,7 @@ func (c *clinic) discreet(text string) {
 		"sesame", "c2VzYW1l", "PRIVATE KEY", strings.Split(key.PrivateKey, "\n")[1], "ya29", "k3x9a1bc", testNumber, "2025550104", "202555",
 	} {
 		if strings.Contains(text, mark) {
-			c.t.Errorf("the output has %q in it:\n%s", mark, text)
+			c.t.Errorf("the output contains %q:\n%s", mark, text)
 		}
 	}
 }
