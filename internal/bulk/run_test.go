@@ -192,12 +192,12 @@ func TestRunner_stops(t *testing.T) {
 		detail string
 		most   int
 	}{
-		{"a wrong key", func(s *stage) { s.client.Key = "other" }, "unauthorized", "The caller's key is missing or wrong", 8},
+		{"a wrong key", func(s *stage) { s.client.Key = "other" }, "unauthorized", "The API key is missing or wrong", 8},
 		{"a revoked key of the platform", func(s *stage) {
 			if err := s.sim.Rotate(true); err != nil {
 				panic(err)
 			}
-		}, "secret_invalid", "A secret of this function cannot be used", 8},
+		}, "secret_invalid", "A secret of this function is invalid", 8},
 		{
 			"a wrong URL", func(s *stage) {
 				s.trouble = func(_ int64, w http.ResponseWriter, _ *http.Request, _ http.Handler) { io.WriteString(w, "hello") }
