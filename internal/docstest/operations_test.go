@@ -95,3 +95,45 @@ func members(t *testing.T, line string) []string {
 	}
 	return all
 }
+
+// TestExampleResponses compares the example responses of the documents with real ones.
+func TestExampleResponses(t *testing.T) {
+	for _, test := range []struct{ page, section, payload string }{
+		{"docs/responses.md", "# Responses", `{"to": "+12025550104", "text": "Hello"}`},
+		{"docs/payload.md", "## Errors", `{"to": "+12025550123", "card1_title": "` + strings.Repeat("a", 214) + `", "card1_text": "A",
+			"card2_text": "B", "card2_buttons": "Buy|htps://example.com/2"}`},
+	} {
+		sim := platform.New(new(rbmtest.Simulator))
+		platform := httptest.NewServer(sim)
+		t.Cleanup(func() { sim.Close(); platform.Close() })
+		h, err := server.New(t.Context(), server.Options{Environ: environ(t, sim, platform.URL), Log: new(bytes.Buffer)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.payload))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer KEY"}}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		var got, want map[string]json.RawMessage
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatal(err)
+		}
+		page := "\n" + readPage(t, test.page)
+		if err := json.Unmarshal([]byte(page.section(t, test.section).blocks("json")[0]), &want); err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range want {
+			if name == "request_id" {
+				continue
+			}
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, value); err != nil {
+				t.Fatal(err)
+			}
+			if compact.String() != string(got[name]) {
+				t.Errorf("%s: %s is documented as %s, got %s", test.page, name, &compact, got[name])
+			}
+		}
+	}
+}
