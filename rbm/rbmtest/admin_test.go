@@ -13,7 +13,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-func TestAdminMessages(t *testing.T) {
+func TestAdmin_messages(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	equal(t, "empty list", g.do(t, "GET", "/_sim/messages", "").body, "{\n  \"messages\": []\n}\n")
@@ -34,7 +34,7 @@ func TestAdminMessages(t *testing.T) {
 	equal(t, "messages", states(g.Simulator), []string{})
 }
 
-func TestAdminIsForThisMachine(t *testing.T) {
+func TestAdmin_localOnly(t *testing.T) {
 	t.Parallel()
 	g := start(t, &rbmtest.Simulator{AdminHosts: []string{"sim.internal"}})
 	tests := []struct {
@@ -76,7 +76,7 @@ func TestAdminIsForThisMachine(t *testing.T) {
 	equal(t, "API by any name", g.send(t, api).status, 200)
 }
 
-func TestAdminRefuses(t *testing.T) {
+func TestAdmin_invalid(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ path, body, want string }{
@@ -107,7 +107,7 @@ func TestAdminRefuses(t *testing.T) {
 	equal(t, "wrong method", g.do(t, "GET", "/_sim/reset", "").status, 405)
 }
 
-func TestAdminArranges(t *testing.T) {
+func TestAdmin_changes(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	post := func(path, body string) response {

@@ -74,7 +74,7 @@ func TestTestNumbers(t *testing.T) {
 	}
 }
 
-func TestTwiceUnavailable(t *testing.T) {
+func TestTestNumbers_twiceUnavailable(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	var got []int
@@ -110,7 +110,7 @@ func TestDuplicates(t *testing.T) {
 	equal(t, "messages", len(strict.Messages()), 1)
 }
 
-func TestSameIDAtOnce(t *testing.T) {
+func TestCreate_concurrentDuplicates(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	responses := make([]response, 10)

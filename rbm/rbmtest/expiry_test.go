@@ -119,7 +119,7 @@ func TestExpireTime(t *testing.T) {
 	equal(t, "ended", g.Messages()[0].Detail.Ended, c.now)
 }
 
-func TestExpiryOnTheRealClock(t *testing.T) {
+func TestExpiry_realClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sim := new(rbmtest.Simulator)

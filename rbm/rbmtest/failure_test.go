@@ -73,7 +73,7 @@ func TestFail(t *testing.T) {
 }
 
 // A refusal may carry Google's reason, and a proxy's page comes whatever the token is.
-func TestFailAnswers(t *testing.T) {
+func TestFail_responses(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	g.Fail(rbmtest.Failure{Status: 403, Reason: "SERVICE_DISABLED", Count: 1})
@@ -225,8 +225,8 @@ func TestSlowNumber(t *testing.T) {
 	})
 }
 
-// TestSlowNumberLetsGo would not end if a hung request kept the server from closing.
-func TestSlowNumberLetsGo(t *testing.T) {
+// TestSlowNumber_disconnect would not end if a hung request kept the server from closing.
+func TestSlowNumber_disconnect(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	server := httptest.NewServer(sim)

@@ -222,8 +222,8 @@ func TestFileNames(t *testing.T) {
 	equal(t, "content after 60 days", g.do(t, "GET", "/_sim/"+name, "").status, 404)
 }
 
-// TestFilesAreBounded fills more than is kept: the first file loses its bytes only.
-func TestFilesAreBounded(t *testing.T) {
+// TestFiles_limit fills more than is kept: the first file loses its bytes only.
+func TestFiles_limit(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	big := strings.Repeat("x", 100<<20)

@@ -13,9 +13,9 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestNoGoroutineStays does all that starts goroutines or timers inside a bubble,
+// TestClose_noGoroutines does all that starts goroutines or timers inside a bubble,
 // which fails if one is left when the test ends.
-func TestNoGoroutineStays(t *testing.T) {
+func TestClose_noGoroutines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sim := new(rbmtest.Simulator)
@@ -52,8 +52,8 @@ func TestNoGoroutineStays(t *testing.T) {
 	})
 }
 
-// TestStreamBreaksOff has clients that take only so much of a stream.
-func TestStreamBreaksOff(t *testing.T) {
+// TestStream_brokenConnection has clients that take only so much of a stream.
+func TestStream_brokenConnection(t *testing.T) {
 	t.Parallel()
 	sim := new(rbmtest.Simulator)
 	defer sim.Close()

@@ -263,3 +263,89 @@ func (s *Simulator) Snapshot() Snapshot {
 	slices.SortFunc(out.Webhooks, func(a, b SnapshotWebhook) int { return cmp.Compare(a.AgentID, b.AgentID) })
 	return out
 }
+
+// maxRequests is how many requests [Simulator.Requests] keeps.
+const maxRequests = 10_000
+
+// Request is a finished request for a method of the RBM API.
+type Request struct {
+	// Number counts the requests since the start or the last reset, from 1.
+	Number int `json:"number"`
+
+	// Method is the method as the reference names it, such as
+	// "phones.agentMessages.create".
+	Method string `json:"method"`
+
+	// Verb and URL are the request line, without a token in the query.
+	Verb string `json:"verb"`
+	URL  string `json:"url"`
+
+	// UserAgent is the User-Agent header.
+	UserAgent string `json:"user_agent,omitempty"`
+
+	// Phone, AgentID and ID are as in the request; ID is a message, event or request ID.
+	Phone   string `json:"phone,omitempty"`
+	AgentID string `json:"agent_id,omitempty"`
+	ID      string `json:"id,omitempty"`
+
+	// Status is the status of the response; 0 if the connection ended without one.
+	Status int `json:"status"`
+
+	// Ended is the end of the request.
+	Ended time.Time `json:"ended"`
+}
+
+type requestLog struct {
+	total    int
+	recent   []Request
+	attempts map[idKey]int
+}
+
+// Requests returns the last 10,000 requests for the RBM API in the order in which they
+// ended, failed ones included.
+func (s *Simulator) Requests() []Request {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests.recent)
+}
+
+// Attempts returns the number of requests to send a message with an ID, by any agent,
+// failed ones included.
+func (s *Simulator) Attempts(messageID string) int {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for key, count := range s.requests.attempts {
+		if key.id == messageID {
+			n += count
+		}
+	}
+	return n
+}
+
+func (s *Simulator) record(c *call, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	log := &s.requests
+	log.total++
+	if len(log.recent) == maxRequests {
+		log.recent = slices.Delete(log.recent, 0, maxRequests/10)
+	}
+	u := *c.request.URL
+	if query := u.Query(); query.Has("access_token") || query.Has("oauth_token") {
+		query.Del("access_token")
+		query.Del("oauth_token")
+		u.RawQuery = query.Encode()
+	}
+	entry := Request{
+		Number: log.total, Method: c.name, Verb: c.verb, URL: u.RequestURI(), UserAgent: c.request.UserAgent(),
+		Phone: c.phone, AgentID: c.query.Get("agentId"), ID: c.id, Status: status, Ended: s.now(),
+	}
+	log.recent = append(log.recent, entry)
+	if c.name == createName {
+		log.attempts[c.key()]++
+	}
+	s.log(LogEntry{Kind: LogRequest, Phone: c.phone, AgentID: agentName(entry.AgentID), MessageID: c.id, Request: &entry})
+}

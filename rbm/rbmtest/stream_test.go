@@ -94,7 +94,7 @@ func TestStream(t *testing.T) {
 	equal(t, "bad start", g.do(t, "GET", "/_sim/stream?after=x", "").status, 400)
 }
 
-func TestEventsAreBounded(t *testing.T) {
+func TestLog_limit(t *testing.T) {
 	t.Parallel()
 	g := start(t, new(rbmtest.Simulator))
 	g.create(t, phone, "m1", text)

@@ -277,7 +277,7 @@ func TestRedelivery(t *testing.T) {
 	equal(t, "all pushed", g.Waiting(), 0)
 }
 
-func TestWebhookOfAnAgent(t *testing.T) {
+func TestConnect_agentWebhook(t *testing.T) {
 	t.Parallel()
 	g, partner, own := start(t, new(rbmtest.Simulator)), newHook(t), newHook(t)
 	connect := func(body string) int { return g.do(t, "POST", "/_sim/webhooks", body).status }
@@ -312,9 +312,9 @@ func TestWebhookOfAnAgent(t *testing.T) {
 	equal(t, "waiting after a reset", g.Waiting(), 0)
 }
 
-// TestPushToNobody has a webhook that breaks off, and one that hangs until the
+// TestPush_brokenWebhooks has a webhook that breaks off, and one that hangs until the
 // simulator is closed.
-func TestPushToNobody(t *testing.T) {
+func TestPush_brokenWebhooks(t *testing.T) {
 	t.Parallel()
 	arrived := make(chan struct{}, 10)
 	hang := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -356,8 +356,8 @@ func TestPushToNobody(t *testing.T) {
 	equal(t, "end of the hanging push", events[len(events)-1].Push.Error, context.Canceled.Error())
 }
 
-// TestPushesAreBounded queues more than is kept while the webhook is in trouble.
-func TestPushesAreBounded(t *testing.T) {
+// TestPush_queueLimit queues more than is kept while the webhook is in trouble.
+func TestPush_queueLimit(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
