@@ -23,18 +23,17 @@ const benchBody = `{"to": "+12025550123", "title": "Order shipped", "text": "Arr
 	"buttons": ["Track|https://example.com/t/1042", "Call us|tel:+12025550199", "Thanks"],
 	"ttl": "4h", "traffic": "transaction", "idempotency_key": "order-1042-shipped"}`
 
-// BenchmarkSend is the whole way of a card: read, checked, composed, sent over HTTP
-// to a platform in this process, and answered. BenchmarkBare is what cannot be
-// spared of it.
+// BenchmarkSend sends a card: it is decoded, checked, composed, and sent over HTTP to a
+// platform in this process. Compare it with the minimum, [BenchmarkBare].
 //
-//	go test -run '^$' -bench 'Send|Bare' -benchmem -count 10 .
+//	go test -run '^$' -bench 'Send|Bare' -benchmem -count 10 ./internal/e2e
 func BenchmarkSend(b *testing.B) {
 	handler := benchHandler(b)
 	b.Run("1", func(b *testing.B) { benchServe(b, handler, 1) })
 	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
 }
 
-// BenchmarkBare decodes a body, posts it, and answers.
+// BenchmarkBare decodes a body, posts it, and copies the response.
 func BenchmarkBare(b *testing.B) {
 	platform := benchPlatform(b)
 	transport := rbm.NewTransport()
@@ -70,14 +69,14 @@ func BenchmarkBare(b *testing.B) {
 	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
 }
 
-// benchPlatform takes every message and looks at none.
+// benchPlatform starts a platform that accepts every request.
 func benchPlatform(b *testing.B) string {
 	b.Helper()
-	const answer = `{"name": "phones/+12025550123/agentMessages/5a0c2f4e-8d1b-5c3a-9e7f-1b2d3c4e5f60", "sendTime": "2026-12-01T09:00:00.123456Z"}`
+	const response = `{"name": "phones/+12025550123/agentMessages/5a0c2f4e-8d1b-5c3a-9e7f-1b2d3c4e5f60", "sendTime": "2026-12-01T09:00:00.123456Z"}`
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, answer)
+		_, _ = io.WriteString(w, response)
 	}))
 	b.Cleanup(web.Close)
 	return web.URL
@@ -108,7 +107,7 @@ func benchHandler(b *testing.B) http.Handler {
 	return h
 }
 
-// benchServe has callers call h at the same time.
+// benchServe calls h from several callers in parallel.
 func benchServe(b *testing.B, h http.Handler, callers int) {
 	b.ReportAllocs()
 	b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))

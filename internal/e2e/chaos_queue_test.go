@@ -13,21 +13,20 @@ import (
 	"time"
 )
 
-// TestQueue_killed kills the function while it hands messages over and while it sends
-// them, each time when the other side has taken what nobody is told. Every message
-// arrives, and once.
+// TestQueue_killed kills the function while it queues messages and while it sends them:
+// after the other side accepted a request and before its response. Every message
+// arrives exactly once.
 func TestQueue_killed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a few seconds")
 	}
-	const messages, every, deaths = 60, 11, 8
+	const messages, every, maxKills = 60, 11, 8
 	s := newStage(t)
-	s.sim.Now, s.tasks.Now = nil, nil // processes go by the real time
+	s.sim.Now, s.tasks.Now = nil, nil // processes use the real time
 	var function *process
 	var mu sync.Mutex
-	taken, kills := 0, 0
-	// deadly passes requests on, and kills the function after some before they
-	// are answered.
+	requests, kills := 0, 0
+	// deadly forwards requests, and kills the function before some responses.
 	deadly := func(h http.Handler, suffix string) string {
 		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, suffix) {
@@ -36,7 +35,7 @@ func TestQueue_killed(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			if taken++; taken%every != 0 || kills == deaths {
+			if requests++; requests%every != 0 || kills == maxKills {
 				h.ServeHTTP(w, r)
 				return
 			}
@@ -54,7 +53,7 @@ func TestQueue_killed(t *testing.T) {
 	s.env["RCSHOOK_QUEUE"], s.env["RCSHOOK_QUEUE_ACCOUNT"], s.env["RCSHOOK_URL"] = stageQueue, stageAccount, "http://localhost"
 	mu.Lock()
 	function = s.process(t)
-	function.environ = append(function.environ, "RCSHOOK_URL="+function.url) // the last one counts
+	function.environ = append(function.environ, "RCSHOOK_URL="+function.url) // the last value wins
 	function.kill()
 	function.start(t)
 	mu.Unlock()
@@ -63,7 +62,7 @@ func TestQueue_killed(t *testing.T) {
 	for caller := range 6 {
 		wg.Go(func() {
 			for i := caller; i < messages; i += 6 {
-				s.insist(t, function.url, fmt.Sprintf(`{"to": "+12025550%d", "text": "Hello", "idempotency_key": "order-%d"}`, 160+i%30, i))
+				s.postUntilQueued(t, function.url, fmt.Sprintf(`{"to": "+12025550%d", "text": "Hello", "idempotency_key": "order-%d"}`, 160+i%30, i))
 			}
 		})
 	}
@@ -80,20 +79,20 @@ func TestQueue_killed(t *testing.T) {
 			t.Errorf("message %s arrived %d times", id, n)
 		}
 	}
-	again := 0
+	retries := 0
 	for _, e := range s.tasks.Ended() {
-		if again += len(e.Statuses) - 1; !e.Done {
+		if retries += len(e.Statuses) - 1; !e.Done {
 			t.Errorf("the queue gave up: %+v", e)
 		}
 	}
-	if len(arrived) != messages || kills < deaths || again == 0 {
-		t.Errorf("%d messages arrived, want %d; %d kills, want %d; %d tasks again, want some", len(arrived), messages, kills, deaths, again)
+	if len(arrived) != messages || kills < maxKills || retries == 0 {
+		t.Errorf("%d messages arrived, want %d; %d kills, want %d; %d retries, want at least 1", len(arrived), messages, kills, maxKills, retries)
 	}
-	t.Logf("%d messages, %d kills, %d attempts more than tasks", len(arrived), kills, again)
+	t.Logf("%d messages, %d kills, %d retries of tasks", len(arrived), kills, retries)
 }
 
-// insist sends a payload until it is told that it is queued.
-func (s *stage) insist(t *testing.T, url, body string) {
+// postUntilQueued posts a payload until the function confirms that it is queued.
+func (s *stage) postUntilQueued(t *testing.T, url, body string) {
 	for range chaosTries {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader([]byte(body)))
 		if err != nil {
@@ -102,14 +101,14 @@ func (s *stage) insist(t *testing.T, url, body string) {
 		}
 		req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer dev"}}
 		if res, err := http.DefaultClient.Do(req); err == nil {
-			var answer struct{ OK bool }
+			var response struct{ OK bool }
 			text, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if err == nil && json.Unmarshal(text, &answer) == nil && answer.OK {
+			if err == nil && json.Unmarshal(text, &response) == nil && response.OK {
 				return
 			}
 		}
-		<-time.After(time.Millisecond) // the function starts again
+		<-time.After(time.Millisecond) // the function is restarting
 	}
-	t.Errorf("nobody took %s", body)
+	t.Errorf("not queued: %s", body)
 }

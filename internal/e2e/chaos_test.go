@@ -26,50 +26,50 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-var chaosFor = flag.Duration("chaos", 0, "go on with TestChaos for so long, instead of two rounds")
+var chaosFor = flag.Duration("chaos", 0, "how long TestChaos runs, instead of two rounds")
 
 const (
 	chaosCallers = 80
 	chaosCalls   = 4  // of each caller in a round
-	chaosTries   = 80 // who is not through by then was forgotten
+	chaosTries   = 80 // of a call before it counts as lost
 )
 
-// TestChaos has many callers at once, while everything around the function fails
-// and the function itself is killed. Whatever they were told must be true:
+// TestChaos runs many callers in parallel while all services fail and the function is
+// killed. Every response that a caller gets must be true:
 //
-//	go test -run TestChaos -chaos 10m -timeout 15m -v .
+//	go test -run TestChaos -chaos 10m -timeout 15m -v ./internal/e2e
 func TestChaos(t *testing.T) {
 	if testing.Short() && *chaosFor == 0 {
 		t.Skip("takes a few seconds")
 	}
-	for _, over := range []struct {
+	for _, protocol := range []struct {
 		name  string
-		begin func(*httptest.Server)
+		start func(*httptest.Server)
 	}{
 		{"HTTP/1.1", (*httptest.Server).Start},
 		{"HTTP/2 over TLS", startHTTP2},
 	} {
-		t.Run(over.name, func(t *testing.T) {
-			s := newStorm(t, over.begin)
-			began := time.Now()
+		t.Run(protocol.name, func(t *testing.T) {
+			s := newStorm(t, protocol.start)
+			start := time.Now()
 			for {
 				s.round(t)
-				if t.Failed() || time.Since(began) >= *chaosFor/2 {
+				if t.Failed() || time.Since(start) >= *chaosFor/2 {
 					break
 				}
 			}
-			t.Logf("%s, in %v\nanswers: %v\nhappened: %v", s.total, time.Since(began).Round(time.Second), &s.codes, &s.happened)
+			t.Logf("%s, in %v\nresponses: %v\nfailures: %v", s.total, time.Since(start).Round(time.Second), &s.codes, &s.failed)
 			if !t.Failed() {
-				s.settle(t)
+				s.checkLeaks(t)
 			}
 		})
 	}
 }
 
-// settle lets the function that is left live through a round to get warm, and through
-// another, and waits until it has no more goroutines than after the first. Its memory
-// is compared too. Nothing but the platform fails meanwhile.
-func (s *storm) settle(t *testing.T) {
+// checkLeaks runs a round to warm the function up, and another one. It waits until there
+// are as few goroutines as after the first, and compares the memory. Only the platform
+// fails in these rounds.
+func (s *storm) checkLeaks(t *testing.T) {
 	s.calm = true
 	s.round(t)
 	s.caller.CloseIdleConnections()
@@ -81,47 +81,47 @@ func (s *storm) settle(t *testing.T) {
 		if now = s.function.vitals(t); now.Goroutines <= first.Goroutines {
 			break
 		}
-		<-time.After(10 * time.Millisecond) // the ends of connections travel
+		<-time.After(10 * time.Millisecond) // connections close asynchronously
 	}
-	t.Logf("afterwards %d goroutines and %d KB of memory in use, then %d and %d", first.Goroutines, first.Heap>>10, now.Goroutines, now.Heap>>10)
+	t.Logf("%d goroutines and %d KB in use after the first round, %d and %d after the second", first.Goroutines, first.Heap>>10, now.Goroutines, now.Heap>>10)
 	if now.Goroutines > first.Goroutines || now.Heap > first.Heap+8<<20 {
-		t.Errorf("the function began with %+v and has now %+v", first, now)
+		t.Errorf("after the first round %+v, after the second %+v", first, now)
 	}
 }
 
-// A storm is a stage where everything fails now and then.
+// A storm is a stage with a failure every few calls.
 type storm struct {
 	*stage
 	function *process
 	upstream *httptest.Server
 	caller   *http.Client
-	late     atomic.Int64 // messages that are taken without an answer
+	late     atomic.Int64 // messages to accept without a response
 
 	calm bool // only the platform fails
 
-	ended    atomic.Int64 // calls
-	mu       sync.Mutex   // of those who let things happen
-	next     int          // of the faults
-	codes    tally
-	happened tally
-	total    total
+	ended  atomic.Int64 // calls
+	mu     sync.Mutex
+	next   int // index in failures
+	codes  tally
+	failed tally
+	total  total
 }
 
-type total struct{ calls, requests, lost, doubled, untrue int }
+type total struct{ calls, requests, lost, duplicated, untrue int }
 
 func (n total) String() string {
-	return fmt.Sprintf("%d calls, %d requests, %d lost, %d sent twice, %d told something untrue", n.calls, n.requests, n.lost, n.doubled, n.untrue)
+	return fmt.Sprintf("%d calls, %d requests, %d lost, %d duplicated, %d false responses", n.calls, n.requests, n.lost, n.duplicated, n.untrue)
 }
 
 const stormSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-func newStorm(t *testing.T, begin func(*httptest.Server)) *storm {
+func newStorm(t *testing.T, start func(*httptest.Server)) *storm {
 	t.Helper()
 	s := &storm{stage: newStage(t), caller: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: chaosCallers}}}
-	s.sim.Now = nil // processes go by the real time
+	s.sim.Now = nil // processes use the real time
 	s.upstream = httptest.NewUnstartedServer(http.HandlerFunc(s.platform))
-	s.upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that nobody needed in the end
-	begin(s.upstream)
+	s.upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // unused connections would be logged
+	start(s.upstream)
 	t.Cleanup(func() { s.sim.Close(); s.upstream.Close() })
 	s.move(t, s.upstream)
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
@@ -133,19 +133,19 @@ func newStorm(t *testing.T, begin func(*httptest.Server)) *storm {
 	return s
 }
 
-// platform is the simulator, and sometimes takes a message and never says so.
+// platform serves the simulator, and sometimes accepts a message without a response.
 func (s *storm) platform(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/agentMessages") && s.late.Add(-1) >= 0 {
 		s.sim.ServeHTTP(httptest.NewRecorder(), r)
-		_, _ = io.Copy(io.Discard, r.Body) // or the server would not notice that the caller leaves
+		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice a closed connection
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	}
 	s.sim.ServeHTTP(w, r)
 }
 
-// faults happen one after the other, each to a few requests.
-var faults = []rbmtest.Failure{
+// failures happen one after the other, each to a few requests.
+var failures = []rbmtest.Failure{
 	{Status: http.StatusTooManyRequests},
 	{Break: rbmtest.BreakAfter},
 	{Status: http.StatusServiceUnavailable},
@@ -157,49 +157,49 @@ var faults = []rbmtest.Failure{
 	{Break: rbmtest.BreakBefore},
 }
 
-// blow lets something happen after the n-th call has ended. It goes by calls, not
-// by time, so that a slow machine sees the same weather.
-func (s *storm) blow(t *testing.T, n int64) {
+// fail injects a failure after the n-th call. It depends on calls and not on time, so
+// slow machines see the same failures.
+func (s *storm) fail(t *testing.T, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n%6 == 0 {
-		f := faults[s.next%len(faults)]
+		f := failures[s.next%len(failures)]
 		s.next++
-		what, _ := json.Marshal(f) // has no way to fail
+		what, _ := json.Marshal(f) // cannot fail
 		f.Method, f.Count = "phones.agentMessages.create", 4
-		s.happened.add(string(what), f.Count)
+		s.failed.add(string(what), f.Count)
 		s.sim.Fail(f)
 	}
 	if s.calm {
 		return
 	}
-	happen := func(what string) { s.happened.add(what, 1) }
+	inject := func(what string) { s.failed.add(what, 1) }
 	switch n % 240 {
-	case 170, 230: // long before the next end of the process
-		happen("taken without an answer")
+	case 170, 230: // long before the next kill
+		inject("accepted without a response")
 		s.late.Store(2)
-	case 20, 140: // with all that is on its way
-		happen("all connections break")
+	case 20, 140:
+		inject("all connections break")
 		s.upstream.CloseClientConnections()
 	case 40:
-		happen("the key is replaced")
+		inject("the key is replaced")
 		s.rotate(t, false)
 	case 80:
-		happen("killed")
+		inject("killed")
 		s.function.kill()
 		s.function.start(t)
 	case 120:
-		happen("the key is replaced and the old one ends, while Secret Manager is away")
+		inject("the key is replaced and the old one revoked, while Secret Manager is unavailable")
 		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
 		s.rotate(t, true)
 	case 160:
-		happen("killed, while Secret Manager and the token endpoint are away")
+		inject("killed, while Secret Manager and the token endpoint are unavailable")
 		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
 		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 3)
 		s.function.kill()
 		s.function.start(t)
 	case 200:
-		happen("all tokens end, while the token endpoint is away")
+		inject("all tokens are revoked, while the token endpoint is unavailable")
 		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 2)
 		s.sim.Tokens.RevokeTokens()
 	}
@@ -211,8 +211,7 @@ func (s *storm) rotate(t *testing.T, revoke bool) {
 	}
 }
 
-// round makes all callers call, and holds what they were told against what
-// arrived.
+// round runs all callers and compares their responses with the sent messages.
 func (s *storm) round(t *testing.T) {
 	calls := make([][]*call, chaosCallers)
 	var wg sync.WaitGroup
@@ -220,9 +219,9 @@ func (s *storm) round(t *testing.T) {
 		wg.Go(func() {
 			for j := range chaosCalls {
 				c := newCall(i, j)
-				s.make(t, c)
+				s.run(t, c)
 				calls[i] = append(calls[i], c)
-				s.blow(t, s.ended.Add(1))
+				s.fail(t, s.ended.Add(1))
 			}
 		})
 	}
@@ -240,82 +239,82 @@ func (s *storm) round(t *testing.T) {
 	}
 	for _, c := range slices.Concat(calls...) {
 		s.total.calls++
-		s.total.requests += len(c.told)
-		s.judge(t, c, arrived)
+		s.total.requests += len(c.codes)
+		s.check(t, c, arrived)
 	}
 	s.sim.Reset()
 }
 
-func (s *storm) judge(t *testing.T, c *call, arrived map[string]int) {
+func (s *storm) check(t *testing.T, c *call, arrived map[string]int) {
 	for _, to := range c.to {
 		n := arrived[to+" "+c.text]
 		switch {
 		case n > 1:
-			s.total.doubled++
+			s.total.duplicated++
 			t.Errorf("%s arrived %d times: %s", to, n, c)
 		case c.belief[to] == sent && n == 0:
 			s.total.lost++
 			t.Errorf("%s did not arrive: %s", to, c)
-		case c.belief[to] == refused && n != 0:
+		case c.belief[to] == rejected && n != 0:
 			s.total.untrue++
-			t.Errorf("%s arrived although it was refused: %s", to, c)
+			t.Errorf("%s arrived although it was rejected: %s", to, c)
 		case c.belief[to] == unknown && !c.kind.mayGiveUp:
 			s.total.untrue++
-			t.Errorf("nobody said what became of %s: %s", to, c)
+			t.Errorf("no result for %s: %s", to, c)
 		}
 	}
 }
 
-// A kind of caller, by what it does with an answer.
+// A kind of caller, by its use of responses.
 type kind struct {
 	name string
 
-	// mayGiveUp: not every kind gets through everything.
+	// mayGiveUp means that some calls of this kind do not succeed.
 	mayGiveUp bool
 
-	// again says whether the caller tries again after an answer; after none if it
-	// is nil.
-	again func(c *call, a *response.Response) bool
+	// retry reports whether the caller retries after a response; nil means that there
+	// was none.
+	retry func(c *call, a *response.Response) bool
 }
 
-// kinds of callers, as they are found.
+// kinds are the kinds of callers.
 var kinds = []*kind{
-	{name: "program with a key", again: func(_ *call, a *response.Response) bool {
+	{name: "program with a key", retry: func(_ *call, a *response.Response) bool {
 		return a == nil || a.Status == http.StatusTooManyRequests || a.Status >= 500 ||
 			slices.ContainsFunc(a.Results, func(r *response.Response) bool { return r.Retry == code.RetryLater || r.Retry == code.RetryNow })
 	}},
-	{name: "webhook", again: func(_ *call, a *response.Response) bool { return a == nil || a.Status/100 != 2 }},
-	{name: "without a key", mayGiveUp: true, again: func(c *call, a *response.Response) bool {
+	{name: "webhook", retry: func(_ *call, a *response.Response) bool { return a == nil || a.Status/100 != 2 }},
+	{name: "without a key", mayGiveUp: true, retry: func(c *call, a *response.Response) bool {
 		if a == nil {
-			return false // nobody can know
+			return false // the result is unknown
 		}
 		if a.DuplicateRisk {
 			c.id = a.MessageID
 		}
 		return a.Status == http.StatusTooManyRequests || a.Status >= 500
 	}},
-	{name: "once", mayGiveUp: true, again: func(*call, *response.Response) bool { return false }},
+	{name: "without retries", mayGiveUp: true, retry: func(*call, *response.Response) bool { return false }},
 	{name: "list with a key"},
 }
 
-func init() { kinds[4].again = kinds[0].again }
+func init() { kinds[4].retry = kinds[0].retry }
 
-// belief is what a caller believes of a message.
+// belief is the state of a message from the view of its caller.
 type belief int
 
 const (
 	unknown belief = iota
 	sent
-	refused
+	rejected
 )
 
-// A call is one message to be sent, and what its caller was told.
+// A call is one message and the responses to its caller.
 type call struct {
 	kind   *kind
 	text   string
 	to     []string
-	id     string // to send with, for those without a key
-	told   []string
+	id     string   // of the message, for callers without a key
+	codes  []string // of the responses
 	belief map[string]belief
 }
 
@@ -328,9 +327,9 @@ func newCall(caller, n int) *call {
 	}
 	switch n {
 	case 1:
-		c.to[0] = "+12025550104" // cannot be reached
+		c.to[0] = "+12025550104" // unreachable
 	case 2:
-		c.to[0] = "+12025550157" // refuses every message twice
+		c.to[0] = "+12025550157" // rejects every message twice
 	}
 	if c.kind.name != "list with a key" {
 		c.to = c.to[:1]
@@ -339,35 +338,35 @@ func newCall(caller, n int) *call {
 }
 
 func (c *call) String() string {
-	return fmt.Sprintf("%s, %q, was told %s", c.kind.name, c.text, strings.Join(c.told, ", "))
+	return fmt.Sprintf("%s, %q, responses %s", c.kind.name, c.text, strings.Join(c.codes, ", "))
 }
 
-// make calls until the caller is content or gives up.
-func (s *storm) make(t *testing.T, c *call) {
+// run makes requests until the caller stops retrying.
+func (s *storm) run(t *testing.T, c *call) {
 	for range chaosTries {
 		if t.Failed() {
 			return
 		}
 		a, err := s.post(t, c)
 		if err != nil {
-			c.told = append(c.told, "nothing")
-			s.codes.add("no answer", 1)
+			c.codes = append(c.codes, "none")
+			s.codes.add("no response", 1)
 		} else {
-			s.hear(t, c, a)
+			s.record(t, c, a)
 		}
-		if !c.kind.again(c, a) {
+		if !c.kind.retry(c, a) {
 			return
 		}
 		if a != nil {
-			// A fiftieth of the wait that was advised: it is a fast world.
+			// A fiftieth of the advised delay, to be fast.
 			<-time.After(min(a.RetryAfter, 10*time.Second) / 50)
 		}
 	}
 }
 
-// hear believes an answer.
-func (s *storm) hear(t *testing.T, c *call, a *response.Response) {
-	c.told = append(c.told, string(a.Code))
+// record updates the beliefs of a caller with a response.
+func (s *storm) record(t *testing.T, c *call, a *response.Response) {
+	c.codes = append(c.codes, string(a.Code))
 	s.codes.add(string(a.Code), 1)
 	results := a.Results
 	if len(results) == 0 {
@@ -378,14 +377,14 @@ func (s *storm) hear(t *testing.T, c *call, a *response.Response) {
 		case code.Accepted, code.Duplicate:
 			c.belief[r.To] = sent
 		case code.RecipientUnreachable:
-			c.belief[r.To] = refused
+			c.belief[r.To] = rejected
 		case code.RateLimited, code.UpstreamUnavailable, code.UpstreamTimeout, code.SecretUnavailable, code.UpstreamAuthFailed,
-			code.Overloaded: // by what else this machine does
+			code.Overloaded: // on a busy machine
 			if r.OK || a.Status < http.StatusMultipleChoices && a.Code != code.Mixed {
 				s.untrue(t, "%s with status %d", r.Code, a.Status)
 			}
 		default:
-			s.untrue(t, "code %s is true of nothing that happens here: %s", r.Code, c)
+			s.untrue(t, "unexpected code %s: %s", r.Code, c)
 		}
 	}
 }
@@ -397,9 +396,9 @@ func (s *storm) untrue(t *testing.T, format string, args ...any) {
 	t.Errorf(format, args...)
 }
 
-var errNoAnswer = errors.New("no whole answer")
+var errNoResponse = errors.New("no complete response")
 
-// post makes one request as the caller would; the error means that no answer came.
+// post makes one request of a caller. The error means that the response is missing.
 func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
 	payload := map[string]any{"to": c.to, "text": c.text}
 	if c.id != "" {
@@ -431,16 +430,16 @@ func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
 	req.Header = header
 	res, err := s.caller.Do(req)
 	if err != nil {
-		return nil, errNoAnswer
+		return nil, errNoResponse
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, errNoAnswer
+		return nil, errNoResponse
 	}
 	a := new(response.Response)
 	if err := json.Unmarshal(text, a); err != nil || a.Status != res.StatusCode {
-		s.untrue(t, "%s with this answer: %v\n%s", res.Status, err, text)
+		s.untrue(t, "%s with an invalid body: %v\n%s", res.Status, err, text)
 	}
 	if seconds, err := time.ParseDuration(res.Header.Get("Retry-After") + "s"); err == nil {
 		a.RetryAfter = seconds

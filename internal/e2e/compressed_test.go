@@ -18,7 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// bomb is a payload of 64 MiB in some kilobytes.
+// bomb returns a payload of 64 MiB, compressed to some kilobytes.
 func bomb(t *testing.T, compressor func(io.Writer) io.WriteCloser) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -33,16 +33,16 @@ func bomb(t *testing.T, compressor func(io.Writer) io.WriteCloser) []byte {
 	return b.Bytes()
 }
 
-// unread is a body that nobody may ask for anything.
+// unread is a body that must not be read.
 type unread struct{ t *testing.T }
 
 func (u unread) Read([]byte) (int, error) {
-	u.t.Error("the body is read")
+	u.t.Error("the body was read")
 	return 0, io.EOF
 }
 
-// TestCompressed sees that a body with a Content-Encoding is refused everywhere, in the
-// same words, before anything of it is read.
+// TestCompressed rejects bodies with a Content-Encoding on every path, with the same
+// response, and without reading them.
 func TestCompressed(t *testing.T) {
 	s := newStage(t)
 	h, _, url := s.queued(t, s.hooked(t))
@@ -66,7 +66,7 @@ func TestCompressed(t *testing.T) {
 	for _, to := range []struct{ path, header, proof, source string }{
 		{"/", "Authorization", "Bearer dev", ""},
 		{"/hooks/pay", "Stripe-Signature", signed.Header.Get("Stripe-Signature"), "pay"},
-		{"/hooks/pay", "Stripe-Signature", "", "pay"}, // nothing is told of the signature, nor is it looked at
+		{"/hooks/pay", "Stripe-Signature", "", "pay"}, // the signature is not checked
 		{"/tasks/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001", "Authorization", "Bearer " + token, ""},
 	} {
 		if delete(want, "source"); to.source != "" {
@@ -77,32 +77,32 @@ func TestCompressed(t *testing.T) {
 		} {
 			r := httptest.NewRequest(http.MethodPost, to.path, unread{t})
 			r.Header = http.Header{to.header: {to.proof}, "Content-Type": {"application/json"}, "Content-Encoding": encodings}
-			answer := httptest.NewRecorder()
-			h.ServeHTTP(answer, r)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
 			got := make(map[string]any)
-			if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatal(err)
 			}
 			delete(got, "request_id")
-			if diff := cmp.Diff(want, got); diff != "" || answer.Code != http.StatusUnsupportedMediaType {
-				t.Errorf("%s of %q: %d (-want +got):\n%s", to.path, encodings, answer.Code, diff)
+			if diff := cmp.Diff(want, got); diff != "" || w.Code != http.StatusUnsupportedMediaType {
+				t.Errorf("%s of %q: %d (-want +got):\n%s", to.path, encodings, w.Code, diff)
 			}
 		}
 		r := httptest.NewRequest(http.MethodPost, to.path, strings.NewReader("{}"))
 		r.Header = http.Header{to.header: {to.proof}, "Content-Type": {"application/json"}, "Content-Encoding": {"Identity"}}
-		answer := httptest.NewRecorder()
-		if h.ServeHTTP(answer, r); answer.Code == http.StatusUnsupportedMediaType {
-			t.Errorf("%s: a body that is not compressed is refused: %s", to.path, answer.Body)
+		w := httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code == http.StatusUnsupportedMediaType {
+			t.Errorf("%s: an uncompressed body was rejected: %s", to.path, w.Body)
 		}
 	}
 	if n := len(s.sim.Messages()); n != 0 {
-		t.Errorf("%d messages were sent", n)
+		t.Errorf("%d messages were sent, want 0", n)
 	}
 }
 
-// TestCompressed_unsaid sees that bombs that are not called compressed are what they are:
-// some kilobytes that are no JSON.
-func TestCompressed_unsaid(t *testing.T) {
+// TestCompressed_undeclared sends compressed bodies without a Content-Encoding. They are
+// not decompressed, and not valid.
+func TestCompressed_undeclared(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	for _, compressor := range []func(io.Writer) io.WriteCloser{
@@ -118,7 +118,7 @@ func TestCompressed_unsaid(t *testing.T) {
 		} {
 			r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
 			r.Header = http.Header{"Authorization": {"Bearer dev"}, "Content-Type": {contentType}}
-			hold(t, h, r, status, raced.Factor*(4<<20), 4<<10)
+			checkCost(t, h, r, status, raced.Factor*(4<<20), 4<<10)
 		}
 	}
 }

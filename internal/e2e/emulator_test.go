@@ -21,20 +21,20 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// startEmulator starts the emulator of Cloud Tasks that comes with the Firebase
-// command line, without the rest of it. It knows neither times nor ID tokens.
+// startEmulator starts the Cloud Tasks emulator of the Firebase command line. It supports
+// neither schedule times nor ID tokens.
 const startEmulator = `
 const { TasksEmulator } = require(process.argv[1] + "/node_modules/firebase-tools/lib/emulator/tasksEmulator");
 new TasksEmulator({ host: "127.0.0.1", port: Number(process.argv[2]) }).start();
 `
 
-// TestQueue_emulator sends through a queue that others wrote, where it is installed:
+// TestQueue_emulator sends through an independent implementation of the queue:
 //
-//	npm install --prefix DIR firebase-tools@15 && RCSHOOKTEST_TASKS_EMULATOR=DIR go test -run TestQueue_emulator .
+//	npm install --prefix DIR firebase-tools@15 && RCSHOOKTEST_TASKS_EMULATOR=DIR go test -run TestQueue_emulator ./internal/e2e
 func TestQueue_emulator(t *testing.T) {
 	dir := os.Getenv("RCSHOOKTEST_TASKS_EMULATOR")
 	if dir == "" {
-		t.Skip("RCSHOOKTEST_TASKS_EMULATOR does not say where the emulator is")
+		t.Skip("RCSHOOKTEST_TASKS_EMULATOR, the folder of the emulator, is not set")
 	}
 	s := newStage(t)
 	s.clock.set(time.Now())
@@ -48,34 +48,34 @@ func TestQueue_emulator(t *testing.T) {
 			t.Fatalf("send = %d %s, want 200 %s", status, code, want)
 		}
 	}
-	// Three tasks end with 200, the one that cannot be delivered among them.
+	// Three tasks end with 200, including the undeliverable one.
 	for e.ended() < 3 {
 		select {
 		case <-time.After(10 * time.Millisecond):
 		case <-t.Context().Done():
-			t.Fatalf("only %v\n%s", e.statuses, log)
+			t.Fatalf("statuses %v\n%s", e.statuses, log)
 		}
 	}
 	if n := len(s.sim.Messages()); n != 2 {
-		t.Errorf("%d messages, want two", n)
+		t.Errorf("%d messages, want 2", n)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	again := 0
+	retries := 0
 	for task, statuses := range e.statuses {
 		if i := slices.Index(statuses, http.StatusOK); i != len(statuses)-1 {
-			t.Errorf("task %s was answered with %v", task, statuses)
+			t.Errorf("task %s got the statuses %v", task, statuses)
 		}
-		again += len(statuses) - 1
+		retries += len(statuses) - 1
 	}
-	if again == 0 || len(e.statuses) != 3 {
-		t.Errorf("%d tasks, want 3, and %d of them again, want some", len(e.statuses), again)
+	if retries == 0 || len(e.statuses) != 3 {
+		t.Errorf("%d tasks, want 3; %d retries, want at least 1", len(e.statuses), retries)
 	}
-	t.Logf("answers to the emulator: %v", e.statuses)
+	t.Logf("statuses of the tasks: %v", e.statuses)
 }
 
-// emulator speaks the language of the emulator to the official client, and adds to
-// its tasks the tokens that it does not have.
+// emulator is a proxy between the function and the emulator. It translates requests and
+// adds ID tokens to the tasks.
 type emulator struct {
 	url, real string
 	google    *token.Issuer
@@ -83,7 +83,7 @@ type emulator struct {
 
 	mu       sync.Mutex
 	tasks    map[string]emulated
-	statuses map[string][]int // answers to tasks, by message ID
+	statuses map[string][]int // of the tasks, by message ID
 }
 
 type emulated struct {
@@ -103,16 +103,16 @@ func (s *stage) emulator(t *testing.T, dir string) *emulator {
 		real: fmt.Sprintf("http://127.0.0.1:%d", port), google: s.google,
 		tasks: make(map[string]emulated), statuses: make(map[string][]int),
 	}
-	node := exec.CommandContext(t.Context(), "node", "-e", startEmulator, dir, fmt.Sprint(port)) //nolint:gosec // the test's own
-	var said tail
-	node.Stdout, node.Stderr = &said, &said
+	node := exec.CommandContext(t.Context(), "node", "-e", startEmulator, dir, fmt.Sprint(port))
+	var output tail
+	node.Stdout, node.Stderr = &output, &output
 	if err := node.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = node.Process.Kill(); _ = node.Wait() }) // says that it was killed
+	t.Cleanup(func() { _ = node.Process.Kill(); _ = node.Wait() })
 	const settings = `{"retryConfig": {"maxAttempts": 50, "minBackoffSeconds": 0.05, "maxBackoffSeconds": 0.2}}`
 	for {
-		res, err := http.Post(e.real+"/"+stageQueue, "application/json", strings.NewReader(settings)) //nolint:noctx // ends with the test
+		res, err := http.Post(e.real+"/"+stageQueue, "application/json", strings.NewReader(settings))
 		if err == nil {
 			res.Body.Close()
 			break
@@ -120,7 +120,7 @@ func (s *stage) emulator(t *testing.T, dir string) *emulator {
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-t.Context().Done():
-			t.Fatalf("the emulator does not start: %s", said.String())
+			t.Fatalf("the emulator did not start: %s", output.String())
 		}
 	}
 	web := httptest.NewServer(e)
@@ -153,7 +153,7 @@ func (e *emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.create(w, r, body)
 }
 
-// create passes on a task that comes back here.
+// create forwards a task with this proxy as its target.
 func (e *emulator) create(w http.ResponseWriter, r *http.Request, body []byte) {
 	var request struct {
 		Task map[string]any `json:"task"`
@@ -173,7 +173,7 @@ func (e *emulator) create(w http.ResponseWriter, r *http.Request, body []byte) {
 	e.mu.Lock()
 	e.tasks[id] = typed.Task.HTTPRequest
 	e.mu.Unlock()
-	text, _ := json.Marshal(request) // it was JSON before
+	text, _ := json.Marshal(request) // decoded from JSON above
 	res, err := e.client.Post(e.real+strings.TrimPrefix(r.URL.Path, "/v2"), "application/json", bytes.NewReader(text))
 	if err != nil {
 		w.WriteHeader(http.StatusBadGateway)
@@ -185,12 +185,12 @@ func (e *emulator) create(w http.ResponseWriter, r *http.Request, body []byte) {
 	switch res.StatusCode {
 	case http.StatusOK:
 		fmt.Fprintf(w, `{"name": %q}`, typed.Task.Name)
-	case http.StatusConflict: // the emulator answers with a sentence
+	case http.StatusConflict: // the emulator responds with plain text
 		fmt.Fprint(w, `{"error": {"code": 409, "status": "ALREADY_EXISTS", "message": "a task with this name exists"}}`)
 	}
 }
 
-// deliver is what the emulator calls.
+// deliver forwards a task of the emulator to the function.
 func (e *emulator) deliver(w http.ResponseWriter, r *http.Request, id string, body []byte) {
 	e.mu.Lock()
 	task := e.tasks[id]

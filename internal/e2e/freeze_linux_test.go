@@ -19,37 +19,36 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// frozen is how many requests wait for the function to wake up.
+// frozen is the number of requests that wait for the stopped function.
 const frozen = 10
 
-// TestFreeze stops the process of the function between requests, as a platform does
-// that gives it no CPU then. Meanwhile the upstream closes the idle connections and
-// requests queue. When the function goes on, each must get through. Over HTTP/1.1
-// net/http sees to that, because requests are marked as replayable; over HTTP/2 a
-// few need a second attempt of ours.
+// TestFreeze stops the process of the function between requests, like Cloud Run without
+// CPU allocation. Meanwhile the upstream closes idle connections and requests queue up.
+// After the process continues, every request must succeed. Over HTTP/1.1, net/http
+// replays them; over HTTP/2, a few need a second attempt of ours.
 func TestFreeze(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		begin  func(*httptest.Server)
-		repeat string // a pattern of how many attempts a request may take
+		name     string
+		start    func(*httptest.Server)
+		attempts string // a pattern of the attempts per request
 	}{
 		{"HTTP/1.1", (*httptest.Server).Start, "1"},
 		{"HTTP/2 over TLS", startHTTP2, "[12]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
-			s.sim.Now = nil // processes go by the real time
+			s.sim.Now = nil // processes use the real time
 			upstream := httptest.NewUnstartedServer(s.sim)
-			upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // of connections that nobody needed in the end
-			test.begin(upstream)
+			upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // unused connections would be logged
+			test.start(upstream)
 			t.Cleanup(func() { s.sim.Close(); upstream.Close() })
 			s.move(t, upstream)
 			p := s.process(t)
 
-			s.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozen}) // so that each has a connection
+			s.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozen}) // so that each request has its own connection
 			var wg sync.WaitGroup
 			for i := range frozen {
-				wg.Go(func() { awake(t, begin(t, p, fmt.Sprintf("before %d", i))) })
+				wg.Go(func() { readResponse(t, startRequest(t, p, fmt.Sprintf("before %d", i))) })
 			}
 			wg.Wait()
 
@@ -58,11 +57,11 @@ func TestFreeze(t *testing.T) {
 			p.log.reset()
 			var callers []net.Conn
 			for i := range frozen {
-				callers = append(callers, begin(t, p, fmt.Sprintf("after %d", i)))
+				callers = append(callers, startRequest(t, p, fmt.Sprintf("after %d", i)))
 			}
 			p.signal(t, syscall.SIGCONT, "")
 			for _, caller := range callers {
-				wg.Go(func() { awake(t, caller) })
+				wg.Go(func() { readResponse(t, caller) })
 			}
 			wg.Wait()
 
@@ -74,20 +73,20 @@ func TestFreeze(t *testing.T) {
 				if len(attempts.FindAllString(p.log.String(), -1)) >= frozen {
 					break
 				}
-				<-time.After(10 * time.Millisecond) // the log is on its way
+				<-time.After(10 * time.Millisecond) // the log arrives asynchronously
 			}
 			for _, found := range attempts.FindAllStringSubmatch(p.log.String(), -1) {
-				if !regexp.MustCompile("^" + test.repeat + "$").MatchString(found[1]) {
-					t.Errorf("a request took %s attempts, want %s", found[1], test.repeat)
+				if !regexp.MustCompile("^" + test.attempts + "$").MatchString(found[1]) {
+					t.Errorf("a request took %s attempts, want %s", found[1], test.attempts)
 				}
 			}
 		})
 	}
 }
 
-// begin sends a request on a connection of its own. It returns when the kernel has
-// it, whether or not the function runs.
-func begin(t *testing.T, p *process, key string) net.Conn {
+// startRequest sends a request on a new connection. It returns when the kernel has the
+// request, even if the function is stopped.
+func startRequest(t *testing.T, p *process, key string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 	if err != nil {
@@ -103,8 +102,8 @@ func begin(t *testing.T, p *process, key string) net.Conn {
 	return conn
 }
 
-// awake reads the answer to a request.
-func awake(t *testing.T, conn net.Conn) {
+// readResponse reads and checks a response.
+func readResponse(t *testing.T, conn net.Conn) {
 	t.Helper()
 	if conn == nil {
 		return
@@ -116,7 +115,7 @@ func awake(t *testing.T, conn net.Conn) {
 	}
 	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
-		t.Errorf("the answer is %s, %v\n%s", res.Status, err, body)
+		t.Errorf("response %s, %v\n%s", res.Status, err, body)
 	}
 }
 

@@ -95,7 +95,7 @@ func (s *stage) play(t *testing.T, folder string) {
 	var answers []string
 	for _, request := range requests {
 		s.sign(t, h, &request)
-		answers = append(answers, request.make(t, web.URL, setup.Times))
+		answers = append(answers, request.do(t, web.URL, setup.Times))
 	}
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)

@@ -21,8 +21,8 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// withFile adds the rcshook.yaml of a case to the environment. [fallback] in it is
-// the address of the fallback, [key] the secret with the service-account key.
+// withFile adds the rcshook.yaml of a case to the environment. It replaces [fallback]
+// with the address of the fallback, and [key] with the secret of the service account key.
 func (s *stage) withFile(t *testing.T, folder string, environment map[string]*string) map[string]*string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "rcshook.yaml"))
@@ -45,13 +45,13 @@ func (s *stage) withFile(t *testing.T, folder string, environment map[string]*st
 	return environment
 }
 
-// sign signs a request with the header X-Sign as the sender of the source would:
+// sign signs a request with the header X-Sign like the sender of its source:
 //
 //	X-Sign: valid
 //	X-Sign: valid, 10m ago
 //	X-Sign: forged
 //
-// To the sources with tokens of Google, and to the function itself, it adds one for
+// Requests to sources with Google ID tokens, and to the function itself, get a token for
 // the first audience and the first account.
 func (s *stage) sign(t *testing.T, h *function, r *request) {
 	t.Helper()
@@ -81,7 +81,7 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		return
 	}
 	if h.err != nil {
-		t.Fatalf("nothing can be signed for a function that is not set up: %v", h.err)
+		t.Fatalf("cannot sign a request to an invalid function: %v", h.err)
 	}
 	if err == nil {
 		audience, emails = from.Config.Audience, from.Config.Emails
@@ -95,8 +95,8 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 	r.header.Set("Authorization", "Bearer "+google.Token(audience[0], emails[0], at))
 }
 
-// fallback is what a fallback of a source points to. It checks the signatures with
-// the official library of Standard Webhooks.
+// fallback is the target of the fallbacks. It verifies signatures with the official
+// library of Standard Webhooks.
 type fallback struct {
 	url string
 
@@ -112,7 +112,7 @@ type fallbackRequest struct {
 	problem error
 }
 
-// fallbackSecret is the one to write into the file of a case.
+// fallbackSecret is the secret of fallbacks in the files of cases.
 const fallbackSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 func newFallback(t *testing.T) *fallback {
@@ -148,7 +148,7 @@ func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(request.Answer)
 }
 
-// received renders what reached the fallback; nothing if nothing did.
+// received formats the requests to the fallback. Without requests it returns "".
 func (f *fallback) received(t *testing.T) string {
 	t.Helper()
 	f.mu.Lock()
@@ -168,8 +168,8 @@ func (f *fallback) received(t *testing.T) string {
 	return string(text) + "\n"
 }
 
-// The file may be a secret, with the agents in it. Until it can be read every answer
-// says why.
+// TestFileInSecretManager reads the file with the agents from a secret. Until it exists,
+// every response has the reason.
 func TestFileInSecretManager(t *testing.T) {
 	s := newStage(t)
 	const secret = "projects/rcshook-sim/secrets/rcshook-yaml"
@@ -183,7 +183,7 @@ func TestFileInSecretManager(t *testing.T) {
 	f := &server.Function{Environ: func() []string { return environ }, Log: io.Discard}
 	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader("{}")))
 	if !strings.Contains(w.Body.String(), `"code":"secret_not_found"`) {
-		t.Errorf("answer %s, want secret_not_found", w.Body)
+		t.Errorf("response %s, want secret_not_found", w.Body)
 	}
 	s.sim.Secrets.AddVersion(secret, []byte(strings.ReplaceAll(`
 agents:
@@ -200,15 +200,15 @@ sources:
 	r.Header.Set("Authorization", "Bearer s3cret")
 	w = httptest.NewRecorder()
 	if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(s.sim.Messages()) != 1 || s.sim.Messages()[0].AgentID != "file_agent" {
-		t.Errorf("answer %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
+		t.Errorf("response %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
 	}
 }
 
 func pointer(s string) *string { return &s }
 
-// A source of which ten deliveries of one event arrive at once sends one message,
-// whatever preset it has.
-func TestHooks_atOnce(t *testing.T) {
+// TestHooks_concurrent delivers an event of every preset ten times in parallel. Only one
+// message is sent.
+func TestHooks_concurrent(t *testing.T) {
 	s := newStage(t)
 	for _, preset := range source.Presets() {
 		t.Run(preset, func(t *testing.T) {
@@ -217,31 +217,31 @@ func TestHooks_atOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.sim.Reset()
-			h, r := s.rehearse(t, preset, c.Map.Text)
+			h, r := s.presetHandler(t, preset, c.Map.Text)
 			web := httptest.NewServer(h)
 			defer web.Close()
 			if r.header.Get("Idempotency-Key") == "" {
-				r.header.Set("Idempotency-Key", "delivery-1") // for those that identify nothing
+				r.header.Set("Idempotency-Key", "delivery-1") // for senders without event IDs
 			}
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() {
-					if answer := r.makeOnce(t, web.URL); !strings.Contains(answer, `"code": "accepted"`) && !strings.HasPrefix(answer, "HTTP/1.1 204") {
-						t.Errorf("answer %s", answer)
+					if response := r.doOnce(t, web.URL); !strings.Contains(response, `"code": "accepted"`) && !strings.HasPrefix(response, "HTTP/1.1 204") {
+						t.Errorf("response %s", response)
 					}
 				})
 			}
 			wg.Wait()
 			if sent := s.sim.Messages(); len(sent) != 1 {
-				t.Errorf("%d messages, want one", len(sent))
+				t.Errorf("%d messages, want 1", len(sent))
 			}
 		})
 	}
 }
 
-// rehearse returns a handler with one source for a preset, and the signed sample of
-// its sender.
-func (s *stage) rehearse(t *testing.T, preset, mapping string) (*function, request) {
+// presetHandler returns a handler with one source for a preset, and a signed sample
+// request of its sender.
+func (s *stage) presetHandler(t *testing.T, preset, mapping string) (*function, request) {
 	t.Helper()
 	entry := map[string]any{"preset": preset}
 	if mapping != "" {

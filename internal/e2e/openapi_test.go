@@ -82,7 +82,7 @@ func TestDescription(t *testing.T) {
 		}
 	}
 	if schemas == 0 {
-		t.Error("no request has a schema")
+		t.Error("no schema of a request")
 	}
 }
 

@@ -18,14 +18,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// A request of a case, as its sender would make it.
+// A request of a case.
 type request struct {
 	method, path string
 	header       http.Header
 	body         []byte
 }
 
-// readRequests reads requests that are separated by lines of ###.
+// readRequests reads requests separated by lines of ###.
 func readRequests(t *testing.T, file string) []request {
 	t.Helper()
 	data, err := os.ReadFile(file)
@@ -38,13 +38,13 @@ func readRequests(t *testing.T, file string) []request {
 		lines := strings.Split(strings.TrimSuffix(head, "\n"), "\n")
 		method, path, ok := strings.Cut(lines[0], " ")
 		if !ok {
-			t.Fatalf("%s: %q is no request line, such as POST /", file, lines[0])
+			t.Fatalf("%s: %q is not a request line, such as POST /", file, lines[0])
 		}
 		r := request{method, path, http.Header{}, []byte(strings.TrimSuffix(body, "\n"))}
 		for _, line := range lines[1:] {
 			name, value, ok := strings.Cut(line, ":")
 			if !ok || strings.ContainsAny(name, " {\"") {
-				t.Fatalf("%s: %q is no header; an empty line stands before the body", file, line)
+				t.Fatalf("%s: %q is not a header; write an empty line before the body", file, line)
 			}
 			r.header.Add(name, strings.TrimSpace(value))
 		}
@@ -53,8 +53,8 @@ func readRequests(t *testing.T, file string) []request {
 	return requests
 }
 
-// cutHead separates the head of a request from its body at the first empty line.
-// In the head, line ends may be those of Windows; the body is taken as it is.
+// cutHead splits a request at the first empty line. Lines of the head may end in CR LF; the
+// body is not changed.
 func cutHead(text string) (head, body string) {
 	head, body, _ = strings.Cut(text, "\n\n")
 	if h, b, ok := strings.Cut(text, "\n\r\n"); ok && len(h) < len(head) {
@@ -63,25 +63,25 @@ func cutHead(text string) (head, body string) {
 	return strings.ReplaceAll(head, "\r", ""), body
 }
 
-// make makes the request several times at once and renders the answer, which must
-// be the same each time.
-func (r request) make(t *testing.T, url string, times int) string {
+// do makes the request several times in parallel and formats the response, which must be
+// the same each time.
+func (r request) do(t *testing.T, url string, times int) string {
 	t.Helper()
-	answers := make([]string, times)
+	responses := make([]string, times)
 	var wg sync.WaitGroup
-	for i := range answers {
-		wg.Go(func() { answers[i] = r.makeOnce(t, url) })
+	for i := range responses {
+		wg.Go(func() { responses[i] = r.doOnce(t, url) })
 	}
 	wg.Wait()
-	for _, answer := range answers[1:] {
-		if answer != answers[0] {
-			t.Errorf("the same request was answered in two ways:\n%s\n%s", answers[0], answer)
+	for _, response := range responses[1:] {
+		if response != responses[0] {
+			t.Errorf("two responses to the same request:\n%s\n%s", responses[0], response)
 		}
 	}
-	return answers[0]
+	return responses[0]
 }
 
-func (r request) makeOnce(t *testing.T, url string) string {
+func (r request) doOnce(t *testing.T, url string) string {
 	req, err := http.NewRequestWithContext(t.Context(), r.method, url+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		t.Error(err)
@@ -102,7 +102,7 @@ func (r request) makeOnce(t *testing.T, url string) string {
 	return render(t, res, body)
 }
 
-// constant headers are on every answer; the rest of them tells something.
+// constant are the headers of every response.
 var constant = map[string]string{
 	"Cache-Control":          "no-store",
 	"X-Content-Type-Options": "nosniff",
@@ -114,7 +114,7 @@ func render(t *testing.T, res *http.Response, body []byte) string {
 	fmt.Fprintf(&text, "HTTP/1.1 %s\n", res.Status)
 	for name, value := range constant {
 		if got := res.Header.Get(name); got != value {
-			t.Errorf("the header %s is %q, want %q", name, got, value)
+			t.Errorf("header %s = %q, want %q", name, got, value)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Header)) {
@@ -127,24 +127,24 @@ func render(t *testing.T, res *http.Response, body []byte) string {
 	if len(body) == 0 {
 		return text.String()
 	}
-	var answer struct {
+	var response struct {
 		RequestID string `json:"request_id"`
 	}
 	var indented bytes.Buffer
 	if err := json.Indent(&indented, bytes.TrimSpace(body), "", "  "); err != nil {
-		t.Errorf("the answer is no JSON: %v\n%s", err, body)
+		t.Errorf("the response is not JSON: %v\n%s", err, body)
 	}
-	if err := json.Unmarshal(body, &answer); err == nil && answer.RequestID != "" {
-		if id := res.Header.Get("X-Request-Id"); id != answer.RequestID {
-			t.Errorf("X-Request-Id is %q, and request_id %q", id, answer.RequestID)
+	if err := json.Unmarshal(body, &response); err == nil && response.RequestID != "" {
+		if id := res.Header.Get("X-Request-Id"); id != response.RequestID {
+			t.Errorf("X-Request-Id is %q, and request_id %q", id, response.RequestID)
 		}
-		indented = *bytes.NewBufferString(strings.ReplaceAll(indented.String(), answer.RequestID, "[request_id]"))
+		indented = *bytes.NewBufferString(strings.ReplaceAll(indented.String(), response.RequestID, "[request_id]"))
 	}
 	fmt.Fprintf(&text, "\n%s\n", shorten(indented.String()))
 	return text.String()
 }
 
-// variable is what differs each time in what comes of a case.
+// variable holds the parts of a result that differ every time.
 type variable struct {
 	simulator string // its address
 	requests  []request
@@ -152,9 +152,8 @@ type variable struct {
 
 var anyUUID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// hide puts a name in the place of what differs: the address of the simulator, and
-// random message IDs, which are the UUIDs of version 4 that the sender did not
-// choose.
+// hide replaces the variable parts with names: the address of the simulator, and random
+// message IDs, which are UUIDs of version 4 that are not in a request.
 func (v variable) hide(text string) string {
 	text = strings.ReplaceAll(text, v.simulator, "[simulator]")
 	return anyUUID.ReplaceAllStringFunc(text, func(s string) string {
@@ -173,7 +172,7 @@ func (v variable) hide(text string) string {
 
 var repetition = regexp.MustCompile(`\[\[(.+?)\*([0-9]+)\]\]`)
 
-// lengthen turns [[x*300]] into three hundred x.
+// lengthen expands [[x*300]] to three hundred x.
 func lengthen(text string) string {
 	return repetition.ReplaceAllStringFunc(text, func(s string) string {
 		parts := repetition.FindStringSubmatch(s)
@@ -182,7 +181,7 @@ func lengthen(text string) string {
 	})
 }
 
-// shorten is the reverse of lengthen, for one character.
+// shorten reverses lengthen for repeated characters.
 func shorten(text string) string {
 	var short strings.Builder
 	runes := []rune(text)

@@ -10,10 +10,9 @@ import (
 	"github.com/rcshook/rcshook/internal/server"
 )
 
-// TestBuilder_hangs sees that nobody waits longer than for an answer while
-// rcshook.yaml is read from a Secret Manager that does not answer, that one read
-// goes on meanwhile, and that it serves whoever comes later.
-func TestBuilder_hangs(t *testing.T) {
+// TestSetup_timeout reads rcshook.yaml from a Secret Manager that does not respond. Requests
+// meanwhile get a response in time. One read continues and serves later requests.
+func TestSetup_timeout(t *testing.T) {
 	s := newStage(t)
 	name, budget := "projects/acme-test/secrets/rcshook-yaml", "200ms"
 	s.sim.Secrets.AddVersion(name, []byte("sources: {}\n"))
@@ -21,7 +20,7 @@ func TestBuilder_hangs(t *testing.T) {
 		return s.environ(map[string]*string{"RCSHOOK_CONFIG": &name, "RCSHOOK_TIMEOUT": &budget})
 	}
 	f := &server.Function{Environ: environ, Log: new(logged)}
-	ask := func(method string) *httptest.ResponseRecorder {
+	do := func(method string) *httptest.ResponseRecorder {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(method, "/", nil)
 		f.ServeHTTP(w, r)
 		return w
@@ -31,7 +30,7 @@ func TestBuilder_hangs(t *testing.T) {
 	for _, method := range []string{http.MethodPost, http.MethodPost, http.MethodGet} {
 		all.Go(func() {
 			var body struct{ Code string }
-			w := ask(method)
+			w := do(method)
 			_ = json.Unmarshal(w.Body.Bytes(), &body)
 			if method == http.MethodPost && (w.Code != http.StatusServiceUnavailable || body.Code != "secret_unavailable") {
 				t.Errorf("%s: %d %s", method, w.Code, w.Body)
@@ -44,8 +43,8 @@ func TestBuilder_hangs(t *testing.T) {
 	all.Wait()
 	s.sim.Secrets.Hang(false)
 	for {
-		w := ask(http.MethodPost)
-		if w.Code == http.StatusUnauthorized { // the server is there, and misses the key
+		w := do(http.MethodPost)
+		if w.Code == http.StatusUnauthorized { // the server is ready, and the key is missing
 			break
 		}
 		if w.Code != http.StatusServiceUnavailable || t.Context().Err() != nil {

@@ -22,8 +22,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-// queued returns a function that sends through the queue of the stage, and its
-// address.
+// queued returns a function that sends through the queue of the stage, and its address.
 func (s *stage) queued(t *testing.T, override map[string]*string) (*function, *logged, string) {
 	t.Helper()
 	web := httptest.NewUnstartedServer(nil)
@@ -39,15 +38,15 @@ func (s *stage) queued(t *testing.T, override map[string]*string) (*function, *l
 	return h, log, url
 }
 
-// A webhook is answered while the platform takes its time with the message.
-func TestQueue_answersAtOnce(t *testing.T) {
+// TestQueue_respondsFirst responds to a webhook before the platform accepts the message.
+func TestQueue_respondsFirst(t *testing.T) {
 	s := newStage(t)
 	s.clock.set(time.Now())
-	sending, answered := make(chan struct{}), make(chan struct{})
+	sending, responded := make(chan struct{}), make(chan struct{})
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/agentMessages") {
 			close(sending)
-			<-answered // or nobody would be left to answer
+			<-responded
 		}
 		s.sim.ServeHTTP(w, r)
 	}))
@@ -59,28 +58,27 @@ func TestQueue_answersAtOnce(t *testing.T) {
 	}
 	_, _, url := s.queued(t, map[string]*string{"RCSHOOK_CONFIG": &file})
 	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"}}
-	answer := request{http.MethodPost, "/hooks/shop", header, []byte(hello)}.makeOnce(t, url)
-	if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.Contains(answer, `"code": "queued"`) {
-		t.Fatalf("answer %s, want 200 queued", answer)
+	response := request{http.MethodPost, "/hooks/shop", header, []byte(hello)}.doOnce(t, url)
+	if !strings.HasPrefix(response, "HTTP/1.1 200 ") || !strings.Contains(response, `"code": "queued"`) {
+		t.Fatalf("response %s, want 200 queued", response)
 	}
 	select {
-	case <-sending: // the message is on its way, and the caller has had the answer
+	case <-sending: // after the response
 	case <-t.Context().Done():
 	}
 	if n := len(s.sim.Messages()); n != 0 {
-		t.Errorf("%d messages have arrived already", n)
+		t.Errorf("%d messages have arrived, want 0", n)
 	}
-	close(answered)
+	close(responded)
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := len(s.sim.Messages()); n != 1 {
-		t.Errorf("%d messages, want one", n)
+		t.Errorf("%d messages, want 1", n)
 	}
 }
 
-// A task is acknowledged when nothing can come of it any more, and repeated when
-// something can.
+// TestTask acknowledges tasks that succeed or can never succeed, and has others retried.
 func TestTask(t *testing.T) {
 	const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
 	body := func(change map[string]any) string {
@@ -112,34 +110,34 @@ func TestTask(t *testing.T) {
 		name      string
 		path      string
 		body      string
-		claims    *claims // of another token than the right one
+		claims    *claims // changes to the valid token
 		arrange   func(*stage)
 		status    int
 		code      code.Code
 		sent      int
 		countries []string // of the agent
-		unsigned  bool     // the token
+		unsigned  bool     // token
 	}{
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
-		{name: "cannot be reached", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
-		{name: "no tester", body: body(to("+12025550103")), status: 200, code: "recipient_not_tester"},
+		{name: "unreachable", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
+		{name: "not a tester", body: body(to("+12025550103")), status: 200, code: "recipient_not_tester"},
 		{name: "lacks a feature", body: body(to("+12025550140")), status: 200, code: "feature_unsupported"},
 		{name: "rate limited", body: body(to("+12025550129")), status: 429, code: "rate_limited"},
-		{name: "platform away", body: body(to("+12025550153")), status: 503, code: "upstream_unavailable"},
+		{name: "platform unavailable", body: body(to("+12025550153")), status: 503, code: "upstream_unavailable"},
 		{name: "expired", body: body(map[string]any{"not_after": "2026-12-01T08:59:59Z"}), status: 200, code: "expired"},
 		{name: "not yet expired", body: body(map[string]any{"not_after": "2026-12-01T09:00:01Z"}), status: 200, code: "accepted", sent: 1},
-		{name: "no task", body: "{}", status: 200, code: "invalid_payload"},
-		{name: "broken message", body: body(map[string]any{"message": []int{}}), status: 200, code: "invalid_payload"},
-		{name: "no message ID", path: "/tasks/1", body: body(nil), status: 200, code: "invalid_payload"},
-		{name: "number that is none", body: body(to("12")), status: 200, code: "invalid_phone"},
-		{name: "newer", body: body(map[string]any{"version": 2}), status: 500, code: "misconfigured"},
-		{name: "agent is gone", body: body(map[string]any{"agent": "former"}), status: 500, code: "misconfigured"},
+		{name: "empty task", body: "{}", status: 200, code: "invalid_payload"},
+		{name: "invalid message", body: body(map[string]any{"message": []int{}}), status: 200, code: "invalid_payload"},
+		{name: "invalid message ID", path: "/tasks/1", body: body(nil), status: 200, code: "invalid_payload"},
+		{name: "invalid number", body: body(to("12")), status: 200, code: "invalid_phone"},
+		{name: "newer version", body: body(map[string]any{"version": 2}), status: 500, code: "misconfigured"},
+		{name: "unknown agent", body: body(map[string]any{"agent": "former"}), status: 500, code: "misconfigured"},
 		{
 			name: "secret denied", body: body(nil), status: 500, code: "secret_denied",
 			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
-		{name: "a country that is not sent to any more", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
-		{name: "signed by nobody", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
+		{name: "forbidden country", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{name: "unsigned token", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
 		{name: "no token", body: body(nil), claims: &claims{}, status: 401, code: "unauthorized"},
 		{name: "other audience", body: body(nil), claims: &claims{audience: "https://other.example.com"}, status: 401, code: "unauthorized"},
 		{name: "other account", body: body(nil), claims: &claims{email: "tasks@other.iam.gserviceaccount.com"}, status: 401, code: "unauthorized"},
@@ -187,7 +185,7 @@ func TestTask(t *testing.T) {
 				path = "/tasks/" + id
 			}
 			r := request{http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, []byte(test.body)}
-			// What everybody can write proves nothing.
+			// Anyone can set these headers.
 			r.header.Set("X-CloudTasks-QueueName", "messages")
 			r.header.Set("User-Agent", "Google-Cloud-Tasks")
 			if test.claims == nil || *test.claims != (claims{}) {
@@ -198,23 +196,23 @@ func TestTask(t *testing.T) {
 				none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg": "none", "typ": "JWT"}`))
 				r.header.Set("Authorization", "Bearer "+none+"."+parts[1]+".")
 			}
-			answer := r.makeOnce(t, url)
-			if !strings.HasPrefix(answer, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(answer, fmt.Sprintf("%q: %q", "code", test.code)) {
-				t.Errorf("answer %s, want %d %s", answer, test.status, test.code)
+			response := r.doOnce(t, url)
+			if !strings.HasPrefix(response, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(response, fmt.Sprintf("%q: %q", "code", test.code)) {
+				t.Errorf("response %s, want %d %s", response, test.status, test.code)
 			}
 			if n := len(s.sim.Messages()); n != test.sent {
 				t.Errorf("%d messages, want %d", n, test.sent)
 			}
 			if test.status == 200 && test.code != "accepted" && !strings.Contains(log.String(), `"severity":"WARNING"`) {
-				t.Errorf("what did not arrive is no warning in the log:\n%s", log)
+				t.Errorf("no warning in the log:\n%s", log)
 			}
 			h.Close()
 		})
 	}
 }
 
-// Where IAM looks at the callers, Cloud Run has looked at the token and may have
-// taken off its signature.
+// TestTask_behindIAM accepts tasks behind Cloud Run IAM, which has verified the token and
+// may have removed its signature.
 func TestTask_behindIAM(t *testing.T) {
 	s := newStage(t)
 	h, _, _ := s.queued(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
@@ -225,11 +223,11 @@ func TestTask_behindIAM(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := len(s.sim.Messages()); n != 1 {
-		t.Errorf("%d messages, want one", n)
+		t.Errorf("%d messages, want 1", n)
 	}
 }
 
-// A function without a queue takes no tasks.
+// TestTask_withoutQueue rejects tasks without a queue.
 func TestTask_withoutQueue(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
@@ -240,12 +238,12 @@ func TestTask_withoutQueue(t *testing.T) {
 	}
 }
 
-// A one-time password that waited behind a paused queue is not sent when it is stale,
-// and has only the rest of its time when it is not.
+// TestQueue_ttl sends a one-time password after a pause of the queue: with the rest of its
+// lifetime, or not at all if it is expired.
 func TestQueue_ttl(t *testing.T) {
 	for _, test := range []struct {
 		waited time.Duration
-		want   string // the ttl that is left; "" if it is not sent
+		want   string // the remaining ttl; "" if it is not sent
 	}{
 		{4 * time.Minute, "360s"},
 		{20 * time.Minute, ""},
@@ -277,7 +275,7 @@ func TestQueue_ttl(t *testing.T) {
 	}
 }
 
-// api calls the queue as its operator.
+// api calls the administrative API of the queue.
 func (s *stage) api(t *testing.T, path string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -286,46 +284,45 @@ func (s *stage) api(t *testing.T, path string) {
 	}
 }
 
-// A message that could not be handed over is not said to be queued, and the answer
-// says how to send it again.
-func TestQueue_faults(t *testing.T) {
-	type answer struct {
+// TestQueue_failures reports messages that were not queued, and how to retry them.
+func TestQueue_failures(t *testing.T) {
+	type response struct {
 		Status        int
 		Code          code.Code
 		Reason        string
 		DuplicateRisk bool `json:"duplicate_risk"`
 	}
 	for _, test := range []struct {
-		name  string
-		fault tasks.Failure
-		body  string
-		want  answer
-		after string // Retry-After
+		name    string
+		failure tasks.Failure
+		body    string
+		want    response
+		after   string // Retry-After
 	}{
-		{"denied", tasks.Failure{Status: "PERMISSION_DENIED"}, hello, answer{500, "queue_denied", "permission_denied", false}, ""},
-		{"refused", tasks.Failure{Status: "INVALID_ARGUMENT"}, hello, answer{500, "queue_rejected", "invalid", false}, ""},
-		{"rate limited", tasks.Failure{Status: "RESOURCE_EXHAUSTED"}, hello, answer{503, "queue_unavailable", "rate_limited", false}, "10"},
-		{"away, without a key", tasks.Failure{Status: "UNAVAILABLE"}, hello, answer{503, "queue_unavailable", "unavailable", true}, "10"},
+		{"denied", tasks.Failure{Status: "PERMISSION_DENIED"}, hello, response{500, "queue_denied", "permission_denied", false}, ""},
+		{"rejected", tasks.Failure{Status: "INVALID_ARGUMENT"}, hello, response{500, "queue_rejected", "invalid", false}, ""},
+		{"rate limited", tasks.Failure{Status: "RESOURCE_EXHAUSTED"}, hello, response{503, "queue_unavailable", "rate_limited", false}, "10"},
+		{"unavailable, without a key", tasks.Failure{Status: "UNAVAILABLE"}, hello, response{503, "queue_unavailable", "unavailable", true}, "10"},
 		{
-			"away, with a key",
+			"unavailable, with a key",
 			tasks.Failure{Status: "UNAVAILABLE"},
 			`{"to": "+12025550123", "text": "Hello", "idempotency_key": "k"}`,
-			answer{503, "queue_unavailable", "unavailable", false},
+			response{503, "queue_unavailable", "unavailable", false},
 			"10",
 		},
-		{"cut off", tasks.Failure{Break: true, After: true, Count: 1}, hello, answer{200, "queued", "", false}, ""},
+		{"broken connection", tasks.Failure{Break: true, After: true, Count: 1}, hello, response{200, "queued", "", false}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
 			_, log, url := s.queued(t, nil)
-			if test.fault.Count == 0 {
-				test.fault.Count = -1
+			if test.failure.Count == 0 {
+				test.failure.Count = -1
 			}
-			s.tasks.Fail(test.fault)
-			var got answer
+			s.tasks.Fail(test.failure)
+			var got response
 			after := s.post(t, url, test.body, &got)
 			if diff := cmp.Diff(test.want, got); diff != "" || after != test.after {
-				t.Errorf("Retry-After %q, want %q; answer (-want +got):\n%s", after, test.after, diff)
+				t.Errorf("Retry-After %q, want %q; response (-want +got):\n%s", after, test.after, diff)
 			}
 			if err := s.tasks.Settle(t.Context()); err != nil {
 				t.Fatal(err)
@@ -334,13 +331,13 @@ func TestQueue_faults(t *testing.T) {
 				t.Errorf("%d messages, want %d", len(s.sim.Messages()), want)
 			}
 			if strings.Contains(log.String(), "2025550") || strings.Contains(log.String(), "Hello") {
-				t.Errorf("the log knows too much:\n%s", log)
+				t.Errorf("private data in the log:\n%s", log)
 			}
 		})
 	}
 }
 
-// post sends a payload, reads the answer into v and returns Retry-After.
+// post sends a payload, decodes the response into v and returns Retry-After.
 func (s *stage) post(t *testing.T, url, body string, v any) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, bytes.NewReader([]byte(body)))
@@ -363,7 +360,7 @@ func (s *stage) post(t *testing.T, url, body string, v any) string {
 	return res.Header.Get("Retry-After")
 }
 
-// The log lines of a request and of its tasks are of one trace.
+// TestQueue_trace logs a request and its tasks with the same trace.
 func TestQueue_trace(t *testing.T) {
 	s := newStage(t)
 	const trace = "0af7651916cd43dd8448eb211c80319c"
@@ -374,12 +371,12 @@ func TestQueue_trace(t *testing.T) {
 		_, log, url := s.queued(t, map[string]*string{"GOOGLE_CLOUD_PROJECT": pointer("p")})
 		header.Set("Content-Type", "application/json")
 		header.Set("Authorization", "Bearer dev")
-		request{http.MethodPost, "/", header, []byte(hello)}.makeOnce(t, url)
+		request{http.MethodPost, "/", header, []byte(hello)}.doOnce(t, url)
 		if err := s.tasks.Settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if n := strings.Count(log.String(), `"logging.googleapis.com/trace":"projects/p/traces/`+trace+`"`); n != 2 {
-			t.Errorf("%d lines are of the trace, want two:\n%s", n, log)
+			t.Errorf("%d lines have the trace, want 2:\n%s", n, log)
 		}
 	}
 }

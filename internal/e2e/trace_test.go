@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestTrace follows a trace through the function to the platform, and into the log.
+// TestTrace checks that the trace of a request reaches the platform and the log.
 func TestTrace(t *testing.T) {
 	const id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	s := newStage(t)
@@ -22,7 +22,7 @@ func TestTrace(t *testing.T) {
 	h, log := s.handler(t, map[string]*string{"RCSHOOK_RBM_ENDPOINT": &platform.URL, "GOOGLE_CLOUD_PROJECT": &project})
 	for _, tt := range []struct {
 		header        http.Header
-		parent, state string // regular expressions of what the platform gets
+		parent, state string // patterns of the headers of the platform requests
 		log           string
 	}{
 		{
@@ -50,10 +50,10 @@ func TestTrace(t *testing.T) {
 		for _, header := range got {
 			parent, state := header.Get("Traceparent"), header.Get("Tracestate")
 			if !regexp.MustCompile(tt.parent).MatchString(parent) || !regexp.MustCompile(tt.state).MatchString(state) {
-				t.Errorf("%v: the platform gets the trace %q with the state %q", tt.header, parent, state)
+				t.Errorf("%v: traceparent %q and tracestate %q at the platform", tt.header, parent, state)
 			}
 			if parent != "" && spans[parent[36:52]] {
-				t.Errorf("%v: the span of %q is not a new one", tt.header, parent)
+				t.Errorf("%v: the span of %q is not new", tt.header, parent)
 			}
 			if parent != "" {
 				spans[parent[36:52]] = true
@@ -61,7 +61,7 @@ func TestTrace(t *testing.T) {
 		}
 		line := log.String()[before:]
 		if tt.log == "" && strings.Contains(line, "traces/") || !strings.Contains(line, tt.log) || strings.Contains(line, "umbrella") {
-			t.Errorf("%v: the log says %s", tt.header, line)
+			t.Errorf("%v: log %s", tt.header, line)
 		}
 	}
 }
