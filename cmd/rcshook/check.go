@@ -18,12 +18,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
-	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/typo"
-	"github.com/rcshook/rcshook/rbm"
 )
 
 // checkTime is the time of all cases, so that their results do not change.
@@ -38,7 +37,8 @@ var checkCommand = command{
 
 Reports every error in the file, and runs the cases of its sources: events in
 cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
-become in NAME.want.json. It reads no secrets and sends nothing.
+become in NAME.want.json. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
+the function has it, so that messages can be scheduled.
 
 	-update
 		write the result of each event to its .want.json
@@ -79,7 +79,14 @@ func check(ctx context.Context, args []string, std stdio) error {
 		}
 		return err
 	}
-	c := checker{file: file, dir: filepath.Dir(name), update: *update, out: std.out}
+	cfg := config.Config{Agents: maps.Clone(file.Agents), Queue: os.Getenv("RCSHOOK_QUEUE")}
+	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
+		if cfg.Agents == nil {
+			cfg.Agents = map[string]config.Agent{}
+		}
+		cfg.Agents[config.DefaultAgent] = config.Agent{} // that of the environment
+	}
+	c := checker{file: file, cfg: cfg, dir: filepath.Dir(name), update: *update, out: std.out}
 	for _, s := range sources.All() {
 		if err := c.source(ctx, s); err != nil {
 			return err
@@ -106,6 +113,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 // checker runs the cases of sources.
 type checker struct {
 	file   config.File
+	cfg    config.Config
 	dir    string // of the file
 	update bool
 	out    io.Writer
@@ -202,7 +210,7 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	}
 	all := []message{}
 	for _, m := range received.Messages {
-		made, err := c.compose(s, m)
+		made, err := c.prepare(s, m)
 		if err != nil {
 			return nil, err
 		}
@@ -212,40 +220,30 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	return indent(text), err
 }
 
-func (c *checker) compose(s *source.Source, m source.Message) (message, error) {
-	p, err := payload.Decode(m.ContentType, m.Body, payload.Options{Country: s.Config.Country})
-	if err != nil {
-		return message{}, err
+func (c *checker) prepare(s *source.Source, m source.Message) (message, error) {
+	prepared, err := prepare.Message(prepare.Input(m), &c.cfg, s.Config, checkTime)
+	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
+		return message{}, fmt.Errorf("%s: unknown agent; expected one of %s", cmp.Or(unknown.Pointer, "agent"), strings.Join(unknown.Names, ", "))
 	}
-	if p.Agent == "" {
-		p.Agent = s.Config.Agent
+	invalid, ok := errors.AsType[payload.Errors](err)
+	if destination, outside := errors.AsType[*prepare.DestinationError](err); outside {
+		invalid, ok = destination.Errors, true
 	}
-	name := p.Agent
-	if name == "" {
-		name = config.DefaultAgent
-	}
-	agent := c.file.Agents[name]
-	composed, err := compose.Message(p, compose.Defaults{Traffic: rbm.TrafficType(agent.Traffic), TTL: agent.TTL}, checkTime)
-	faults := payload.Errors(nil)
-	for _, countries := range [][]string{s.Config.Countries, agent.Countries} {
-		if len(countries) > 0 {
-			faults = append(faults, payload.OutsideCountries(p.To, countries)...)
-		}
-	}
-	if more := payload.Errors(nil); errors.As(err, &more) {
-		faults = append(faults, more...)
-	} else if err != nil {
-		return message{}, err
-	}
-	if len(faults) > 0 {
+	if ok {
 		text := "invalid payload:"
-		for _, f := range faults {
-			text += "\n  " + f.Pointer + ": " + f.Detail
+		for _, e := range invalid {
+			text += "\n  " + e.Pointer + ": " + e.Detail
 		}
 		return message{}, fmt.Errorf("%s\n%s", text, indent(m.Body))
 	}
-	made := message{Agent: p.Agent, Message: composed.Encoded}
-	for _, to := range p.To {
+	if err != nil {
+		return message{}, err
+	}
+	made := message{Message: prepared.Message.Encoded}
+	if prepared.AgentName != config.DefaultAgent {
+		made.Agent = prepared.AgentName
+	}
+	for _, to := range prepared.To {
 		made.To = append(made.To, to.E164)
 	}
 	return made, nil

@@ -68,9 +68,10 @@ func TestReadme(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: dir, RequireExplicitExec: true, Setup: setupScript, Cmds: scriptCommands})
 }
 
-// setupScript sets PORT, SIM and SERVE to free ports.
+// setupScript sets PORT, SIM and SERVE to free ports, and LATER to a time in an hour.
 func setupScript(env *testscript.Env) error {
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race each command would end a second later
+	env.Setenv("LATER", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	for _, name := range []string{"PORT", "SIM", "SERVE"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

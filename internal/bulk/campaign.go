@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -14,7 +15,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/prepare"
 )
 
 // Campaign is one message to all rows of a table.
@@ -193,6 +196,10 @@ type renderer struct {
 	keys    map[uint64]uint32 // only with a key column
 }
 
+// anyFunction is the configuration of a function that is not known here: it may have a
+// queue, and any agents.
+var anyFunction = config.Config{Queue: "unknown"}
+
 func (r *renderer) message(row Row) *Message {
 	m := &Message{Row: row.Number}
 	if r.key >= 0 {
@@ -201,27 +208,26 @@ func (r *renderer) message(row Row) *Message {
 	if r.render(m, row); len(m.Errors) > 0 {
 		return m
 	}
-	p, err := payload.Decode("application/json", m.Body, payload.Options{})
-	if err != nil {
+	prepared, err := prepare.Message(prepare.Input{ContentType: "application/json", Body: m.Body}, &anyFunction, config.Source{}, r.now)
+	var to []payload.Recipient
+	if invalid, ok := errors.AsType[payload.Errors](err); ok {
+		m.Errors = invalid
+		if p, err := payload.Decode("application/json", m.Body, payload.Options{}); err == nil {
+			to = p.To
+		}
+	} else if err != nil {
 		m.fail("", "%v", err)
 		return m
+	} else {
+		to = prepared.To
 	}
-	if len(p.To) == 1 {
-		m.To = p.To[0].E164
-	} else if len(p.To) > 1 {
-		m.fail(p.To[1].Pointer, "expected one number per row, got %d", len(p.To))
-	}
-	composed, err := compose.Message(p, compose.Defaults{}, r.now)
-	switch errs := err.(type) {
-	case nil:
-	case payload.Errors:
-		m.Errors = append(m.Errors, errs...)
-	default:
-		m.fail("", "%v", err)
+	if len(to) > 1 {
+		m.Errors = append([]payload.Error{{Pointer: to[1].Pointer, Detail: fmt.Sprintf("expected one number per row, got %d", len(to))}}, m.Errors...)
 	}
 	if len(m.Errors) > 0 {
 		return m
 	}
+	m.To = to[0].E164
 	r.findDuplicate(m, "number", r.numbers, m.To)
 	if r.key < 0 {
 		m.Key = m.To
@@ -230,7 +236,7 @@ func (r *renderer) message(row Row) *Message {
 		r.findDuplicate(m, r.Table.Columns[r.key], r.keys, m.Key)
 	}
 	if len(m.Errors) == 0 {
-		m.Composed = composed
+		m.Composed = prepared.Message
 	}
 	return m
 }

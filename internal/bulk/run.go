@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -86,6 +87,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	s := &run{Runner: r, stop: stop, pace: newPace(r.Rate, time.Now), requests: make(chan struct{}, r.Concurrency)}
 	rows := make(chan struct{}, r.Concurrency*maxWaiting)
 	var wg sync.WaitGroup
+	probe := r.Campaign.known["schedule_at"]
 	for m, err := range r.Campaign.messages(ctx, new(Pass)) {
 		if err != nil {
 			stop(err)
@@ -93,6 +95,11 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		if s.skip(m) {
 			continue
+		}
+		if probe {
+			if probe = false; s.rejectsSchedule(ctx, m) {
+				break
+			}
 		}
 		select {
 		case rows <- struct{}{}:
@@ -108,6 +115,24 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// rejectsSchedule ends the run if the function, such as one without a queue, rejects a
+// dry run of a scheduled message. A rejected row would not be sent again.
+func (s *run) rejectsSchedule(ctx context.Context, m *Message) bool {
+	body := append(slices.Clone(m.Body[:len(m.Body)-1]), `,"dry_run":true}`...)
+	bound, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	r, err := s.Send(bound, body)
+	if err != nil || r.Code != code.InvalidPayload {
+		return false // any other problem concerns all messages
+	}
+	e := &StopError{Code: string(r.Code), Detail: r.Title, Action: r.Action}
+	if len(r.Errors) > 0 {
+		e.Detail = r.Errors[0].Detail
+	}
+	s.stop(e)
+	return true
 }
 
 // run is the state of one run.

@@ -52,7 +52,8 @@ type DestinationError struct {
 func (e *DestinationError) Error() string { return e.Errors.Error() }
 
 // Message prepares the message of one payload. The agent of the message is still to be
-// set. The zero [config.Source] is for direct calls.
+// set. The zero [config.Source] is for direct calls. If cfg.Agents is nil, the agents are
+// unknown, and every name is valid.
 //
 // The error is a [*payload.BodyError], [payload.ErrContentType], [payload.Errors] with
 // every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
@@ -62,6 +63,7 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		return nil, err
 	}
 	name, known := cfg.FindAgent(cmp.Or(p.Agent, from.Agent))
+	known = known || cfg.Agents == nil
 	agent := cfg.Agents[name]
 	m := &send.Message{
 		AgentName: name,
