@@ -145,6 +145,9 @@ func (f *function) settings() (config.Config, *source.Directory) {
 	if err != nil {
 		return cfg, new(source.Directory)
 	}
+	if cfg, err = cfg.With("rcshook.yaml", parsed); err != nil {
+		return cfg, new(source.Directory)
+	}
 	sources, err := source.Open(parsed.Sources, source.Options{Agents: slices.Collect(maps.Keys(cfg.Agents))})
 	if err != nil {
 		return cfg, new(source.Directory)

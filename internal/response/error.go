@@ -136,6 +136,9 @@ func FromError(err error) *Response {
 	if errors.Is(err, payload.ErrContentType) {
 		return withDetail(code.UnsupportedMediaType, strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "), nil, 0)
 	}
+	if errors.Is(err, source.ErrBusy) {
+		return withDetail(code.Overloaded, source.ErrBusy.Error(), err, 0)
+	}
 	for _, c := range []struct {
 		kind error
 		code code.Code
@@ -146,7 +149,6 @@ func FromError(err error) *Response {
 		{source.ErrSignature, code.BadSignature, true},
 		{source.ErrStale, code.StaleSignature, true},
 		{source.ErrKeys, code.SecretUnavailable, true},
-		{source.ErrBusy, code.Overloaded, false},
 		{queue.ErrExpired, code.Expired, true},
 		{queue.ErrVersion, code.Misconfigured, true},
 		{queue.ErrTask, code.InvalidPayload, true},

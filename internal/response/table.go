@@ -156,7 +156,7 @@ var table = map[code.Code]row{
 	},
 	code.Overloaded: {
 		http.StatusServiceUnavailable, 0, code.RetryLater, "Too many requests in progress",
-		"Send the request again after the time in Retry-After. This attempt had no effect.", "",
+		"Send the request again after the time in Retry-After. Nothing was sent.", "",
 	},
 	code.Internal: {
 		http.StatusInternalServerError, 0, code.RetryLater, "Internal error of rcshook",
