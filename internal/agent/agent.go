@@ -29,6 +29,10 @@ type Options struct {
 	// means [http.DefaultTransport].
 	Transport http.RoundTripper
 
+	// DefaultCredentials are Application Default Credentials as JSON. Nil means that
+	// they are found in the environment.
+	DefaultCredentials []byte
+
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
 
@@ -87,6 +91,7 @@ func New(cfg config.Config, opts Options) *Directory {
 	d.now = func() time.Time { return opts.Now().Round(0) }
 	d.platform = platform.New(platform.Options{
 		Transport: opts.Transport, Now: d.now, Background: d.background, Log: d.log, SecretManager: cfg.SecretManagerEndpoint,
+		Credentials: opts.DefaultCredentials,
 	})
 	accounts := make(map[config.Secret]*account) // agents with the same key share an account
 	for name, a := range cfg.Agents {

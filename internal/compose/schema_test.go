@@ -73,7 +73,7 @@ func TestSchema_cases(t *testing.T) {
 	t.Parallel()
 	schema := needSchema(t)
 	messages := 0
-	for _, file := range glob(t, "../../testdata/cases/*/sent.json") {
+	for _, file := range glob(t, "../../testdata/cases/*/*/sent.json") {
 		var sent []struct {
 			AgentMessage json.RawMessage `json:"agent_message"`
 		}

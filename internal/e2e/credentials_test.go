@@ -34,6 +34,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
 			noCredentials(t)
+			s.adc = nil
 			var bearer atomic.Value
 			platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				bearer.Store(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
@@ -76,6 +77,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 func TestNoCredentials(t *testing.T) {
 	s := newStage(t)
 	noCredentials(t)
+	s.adc = nil
 	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // nobody listens there
 	h, _ := s.handler(t, nil)
 	status, code := sendBody(t, h, hello)

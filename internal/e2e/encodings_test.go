@@ -24,14 +24,14 @@ func TestEncodings(t *testing.T) {
 		first   string   // what the others are compared with
 		needed  []string // ways that must be among the others
 	}{
-		{"carousel-as-*", "nested-json", []string{"flat-json", "form", "multipart"}},
-		{"buttons-as-*", "objects", []string{"texts", "lines", "numbered"}},
+		{"carousel/as-*", "nested-json", []string{"flat-json", "form", "multipart"}},
+		{"button/as-*", "objects", []string{"texts", "lines", "numbered"}},
 	} {
 		folders, err := filepath.Glob("../../testdata/cases/" + same.pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		prefix := strings.TrimSuffix(same.pattern, "*")
+		prefix := strings.TrimSuffix(filepath.Base(same.pattern), "*")
 		messages := map[string]any{}
 		for _, folder := range folders {
 			messages[strings.TrimPrefix(filepath.Base(folder), prefix)] = soleMessage(t, folder)
@@ -70,7 +70,7 @@ func soleMessage(t *testing.T, folder string) any {
 func TestEveryName(t *testing.T) {
 	t.Parallel()
 	written := map[string]bool{} // names, and name=word
-	files, err := filepath.Glob("../../testdata/cases/*/request.http")
+	files, err := filepath.Glob("../../testdata/cases/*/*/request.http")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,15 +22,27 @@ var update = flag.Bool("update", false, "write what came of each case into its f
 // caseTime is when the cases take place, unless they say otherwise.
 var caseTime = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 
-// TestCases runs the folders of ../../testdata/cases; testdata/README.md describes them.
+// TestCases runs the folders of testdata/cases; testdata/README.md describes them.
 func TestCases(t *testing.T) {
-	folders, err := filepath.Glob("../../testdata/cases/*")
-	if err != nil || len(folders) == 0 {
-		t.Fatalf("no case in ../../testdata/cases: %v", err)
+	t.Parallel()
+	areas, err := filepath.Glob("../../testdata/cases/*")
+	if err != nil || len(areas) == 0 {
+		t.Fatalf("no cases in testdata/cases: %v", err)
 	}
-	s := newStage(t)
-	for _, folder := range folders {
-		t.Run(filepath.Base(folder), func(t *testing.T) { s.play(t, folder) })
+	for _, area := range areas {
+		t.Run(filepath.Base(area), func(t *testing.T) {
+			t.Parallel()
+			folders, err := filepath.Glob(filepath.Join(area, "*"))
+			if err != nil || len(folders) == 0 {
+				t.Fatalf("no cases in %s: %v", area, err)
+			}
+			for _, folder := range folders {
+				t.Run(filepath.Base(folder), func(t *testing.T) {
+					t.Parallel()
+					newStage(t).play(t, folder)
+				})
+			}
+		})
 	}
 }
 

@@ -89,6 +89,9 @@ type process struct {
 // process starts the function as a process with the settings of the stage.
 func (s *stage) process(t *testing.T) *process {
 	t.Helper()
+	if s.adc != nil {
+		s.exportCredentials(t)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +117,7 @@ func (s *stage) process(t *testing.T) *process {
 
 // move makes upstream the platform.
 func (s *stage) move(t *testing.T, upstream *httptest.Server) {
+	s.adc = nil
 	t.Helper()
 	env := s.sim.Provision(upstream.URL)
 	dir := t.TempDir()

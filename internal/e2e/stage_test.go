@@ -27,6 +27,7 @@ type stage struct {
 	sim      *platform.Platform
 	url      string
 	env      map[string]string
+	adc      []byte // Application Default Credentials; nil means those of the environment
 	clock    clock
 	google   *token.Issuer
 	tasks    *tasks.Server
@@ -60,11 +61,7 @@ func newStage(t *testing.T) *stage {
 	queue := httptest.NewServer(s.tasks)
 	t.Cleanup(func() { queue.Close(); s.tasks.Close() })
 	env := s.sim.Provision(s.url)
-	adc := filepath.Join(t.TempDir(), "adc.json")
-	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
+	s.adc = env.Credentials
 	s.env = map[string]string{
 		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
 		"RCSHOOK_CREDENTIALS":            env.KeySecret,
@@ -75,6 +72,18 @@ func newStage(t *testing.T) *stage {
 		"RCSHOOK_TASKS_ENDPOINT":         queue.URL,
 	}
 	return s
+}
+
+// exportCredentials puts the Application Default Credentials of the stage into the
+// environment, for functions in processes of their own and tests of the look-up.
+func (s *stage) exportCredentials(t *testing.T) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "adc.json")
+	if err := os.WriteFile(file, s.adc, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", file)
+	s.adc = nil
 }
 
 // environ are the settings of the stage and those in override, where null removes one.
@@ -108,7 +117,7 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*function, *
 	log, at := new(logged), s.clock.now()
 	f := &function{t: t, environ: s.environ(override), now: func() time.Time { return at }}
 	h, err := server.New(t.Context(), server.Options{
-		Environ: f.environ,
+		Environ: f.environ, DefaultCredentials: s.adc,
 		Log:     log,
 		Now:     func() time.Time { return f.now() },
 		Retry:   rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond},

@@ -42,6 +42,10 @@ type Options struct {
 	// defaults.
 	Retry rbm.Retry
 
+	// DefaultCredentials are Application Default Credentials as JSON. Nil means that
+	// they are found in the environment.
+	DefaultCredentials []byte
+
 	// Transport makes all requests; nil means a transport for RBM.
 	Transport *http.Transport
 }
@@ -95,10 +99,10 @@ func New(ctx context.Context, o Options) (*Server, error) {
 			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
 		}
 	}
-	if err := s.readFile(ctx); err != nil {
+	if err := s.readFile(ctx, s.agentOptions(o)); err != nil {
 		return nil, err
 	}
-	s.agents = agent.New(s.cfg, agent.Options{Transport: s.transport, Log: s.log})
+	s.agents = agent.New(s.cfg, s.agentOptions(o))
 	if len(s.cfg.Audience) > 0 {
 		s.callers = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, s.cfg.Audience, s.cfg.Emails)
 	}
@@ -130,14 +134,18 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
+func (s *Server) agentOptions(o Options) agent.Options {
+	return agent.Options{Transport: s.transport, Log: s.log, DefaultCredentials: o.DefaultCredentials}
+}
+
 // readFile adds rcshook.yaml to the settings. The error has every problem of the file,
 // or it is a [*google.SecretError].
-func (s *Server) readFile(ctx context.Context) error {
+func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 	if s.cfg.File == "" {
 		s.sources = new(source.Directory)
 		return nil
 	}
-	name, data, err := agent.ReadFile(ctx, s.cfg, agent.Options{Transport: s.transport, Log: s.log})
+	name, data, err := agent.ReadFile(ctx, s.cfg, o)
 	if err != nil {
 		return err
 	}

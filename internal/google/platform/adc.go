@@ -29,7 +29,13 @@ const credentialsVariable = "GOOGLE_APPLICATION_CREDENTIALS"
 // [Client.FetchToken].
 func (c *Client) DefaultToken(ctx context.Context, scope string) (Token, google.Lease, error) {
 	return c.FetchToken(ctx, func(ctx context.Context) (oauth2.TokenSource, error) {
-		credentials, err := oauth2google.FindDefaultCredentials(ctx, scope)
+		find := oauth2google.FindDefaultCredentials
+		if c.Credentials != nil {
+			find = func(ctx context.Context, scopes ...string) (*oauth2google.Credentials, error) {
+				return oauth2google.CredentialsFromJSON(ctx, c.Credentials, scopes...)
+			}
+		}
+		credentials, err := find(ctx, scope)
 		if err != nil {
 			return nil, &google.TokenError{Code: missingOrBroken()}
 		}

@@ -27,7 +27,7 @@ const (
 	SecretTimeout = 3 * time.Second
 )
 
-// Options configure a [Client]. Every field is required.
+// Options configure a [Client]. Every field but the last two is required.
 type Options struct {
 	// Transport carries all requests except those to the metadata server.
 	Transport http.RoundTripper
@@ -40,6 +40,10 @@ type Options struct {
 
 	// Log gets a warning when the token cannot be renewed.
 	Log *slog.Logger
+
+	// Credentials are Application Default Credentials as JSON. Nil means that they are
+	// found in the environment.
+	Credentials []byte
 
 	// SecretManager is a base URL to use instead of Google's; may be empty.
 	SecretManager string
