@@ -112,6 +112,7 @@ var statusWords = map[int]string{
 	http.StatusNotFound:            "NOT_FOUND",
 	http.StatusConflict:            "ALREADY_EXISTS",
 	http.StatusTooManyRequests:     "RESOURCE_EXHAUSTED",
+	499:                            "CANCELLED",
 	http.StatusInternalServerError: "INTERNAL",
 	http.StatusNotImplemented:      "UNIMPLEMENTED",
 	http.StatusServiceUnavailable:  "UNAVAILABLE",

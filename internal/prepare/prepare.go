@@ -32,7 +32,7 @@ type Input struct {
 // UnknownAgentError is the error of a payload whose agent is not configured.
 type UnknownAgentError struct {
 	// Pointer is the JSON Pointer to the name in the payload. It is empty if the name
-	// is in the configuration of the source, or if there is no default agent.
+	// is in the configuration of the source, or if the default agent is missing.
 	Pointer string
 
 	// Names are the configured agents.

@@ -180,7 +180,7 @@ func withDetail(c code.Code, detail string, cause error, wait time.Duration) *Re
 		a.Cause = cause
 	}
 	if c == code.InvalidPayload {
-		a.Action = "Fix the problem in detail and send the request again." // there is no list of errors
+		a.Action = "Fix the problem in detail and send the request again." // errors is empty
 	}
 	if least, ok := retryAfter[c]; ok && wait > 0 {
 		a.RetryAfter = wait

@@ -111,7 +111,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestPanicError sees that a panic is found by its place and says nothing of its value.
+// TestPanicError tests that the error of a panic has its function but not its value.
 func TestPanicError(t *testing.T) {
 	t.Parallel()
 	err := func() (err error) {
@@ -155,7 +155,7 @@ func TestTraceInLog(t *testing.T) {
 		var lines strings.Builder
 		log.Write(t.Context(), NewLogger(&lines), New(code.Accepted), nil)
 		if line := lines.String(); want == "" && strings.Contains(line, "/trace") || !strings.Contains(line, want) || !strings.Contains(line, `"request_id":"`+id+`"`) {
-			t.Errorf("with project %q the log says %s", project, line)
+			t.Errorf("with project %q the log line is %s", project, line)
 		}
 	}
 }
@@ -169,7 +169,7 @@ func TestKnownPath(t *testing.T) {
 		"/hooks/shop":              "/hooks/*",
 		"/+12025550123":            "other",
 		"/openapi.json":            "/openapi.json",
-		"/somebody@example.com/\n": "other",
+		"/user@example.com/\n": "other",
 	} {
 		if got := knownPath(path); got != want {
 			t.Errorf("knownPath(%q) = %q, want %q", path, got, want)

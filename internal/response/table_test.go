@@ -11,7 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 )
 
-// TestTable holds the table against the promises of its columns.
+// TestTable checks the columns of the table against each other.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	for c, r := range table {
@@ -22,19 +22,19 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: soft is %d; it is 200 or the same as strict", c, r.soft)
 		}
 		if r.soft == http.StatusOK && r.strict >= http.StatusInternalServerError {
-			t.Errorf("%s: a fault of the set-up is acknowledged, so that the event is lost", c)
+			t.Errorf("%s: a configuration error is acknowledged, so that the event is lost", c)
 		}
 		if done := r.strict < 300 && c != code.Mixed; done != (r.retry == code.RetryNone) {
 			t.Errorf("%s: status %d with retry %q", c, r.strict, r.retry)
 		}
 		if r.strict == http.StatusGone || r.strict/100 == 3 {
-			t.Errorf("%s: senders switch the webhook off at status %d", c, r.strict)
+			t.Errorf("%s: senders disable the webhook at status %d", c, r.strict)
 		}
 	}
 }
 
-// TestDocumented sees that each code has its heading in the documentation, with
-// its status below, and that no heading is left over.
+// TestDocumented tests that each code has its heading and status in the documentation,
+// and that the documentation has no other codes.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/responses.md")

@@ -98,14 +98,14 @@ type Message struct {
 	To      []payload.Recipient
 
 	// ID is the message ID that the caller chose. Otherwise each recipient gets an ID
-	// that is derived from Key, or a random one if there is no key either.
+	// that is derived from Key, or a random one without a key.
 	ID, Key string
 
 	// Queue is the queue that the message waits in; empty means that it is sent
 	// immediately. A dry run is never queued.
 	Queue string
 
-	// DryRun returns what would be sent and sends nothing.
+	// DryRun returns the requests and does not send them.
 	DryRun bool
 
 	// Fallback receives the message if RCS cannot deliver it; nil means that there is
