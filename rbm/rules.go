@@ -185,5 +185,6 @@ func (p *path) pointer() string {
 	case p.index >= 0:
 		return p.parent.pointer() + "/" + strconv.Itoa(p.index)
 	}
-	return p.parent.pointer() + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(p.name)
+	// A strings.Replacer would move every path to the heap.
+	return p.parent.pointer() + "/" + strings.ReplaceAll(strings.ReplaceAll(p.name, "~", "~0"), "/", "~1")
 }

@@ -39,19 +39,23 @@ func (r *reader) wrongType(n *node, want string) {
 	r.errorf(n, "expected %s, got %s", want, kindNames[n.kind])
 }
 
+// canonicalWords returns the words of a field, without synonyms.
+func canonicalWords(id fieldID) string {
+	list := make([]string, len(fields[id].Words))
+	for i, words := range fields[id].Words {
+		list[i] = words[0]
+	}
+	return strings.Join(list, ", ")
+}
+
 // word reads one of the words of a field.
 func (r *reader) word(f *record, id fieldID) Text {
 	n := f.get(id)
 	if n == nil {
 		return Text{}
 	}
-	list := make([]string, len(fields[id].Words)) // without synonyms
-	for i, words := range fields[id].Words {
-		list[i] = words[0]
-	}
-	want := "one of " + strings.Join(list, ", ")
 	if n.kind >= kindList {
-		r.wrongType(n, want)
+		r.wrongType(n, "one of "+canonicalWords(id))
 		return Text{}
 	}
 	sent := FoldName(n.scalar())
@@ -60,6 +64,7 @@ func (r *reader) word(f *record, id fieldID) Text {
 			return Text{words[0], n.position()}
 		}
 	}
+	want := "one of " + canonicalWords(id)
 	if near := typo.Nearest(sent, slices.Concat(fields[id].Words...), maxTypos(sent)); near != "" {
 		want += fmt.Sprintf("; did you mean %q?", near)
 	}
