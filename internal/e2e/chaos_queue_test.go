@@ -17,6 +17,7 @@ import (
 // after the other side accepted a request and before its response. Every message
 // arrives exactly once.
 func TestQueue_killed(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a few seconds")
 	}

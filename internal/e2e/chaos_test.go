@@ -39,6 +39,7 @@ const (
 //
 //	go test -run TestChaos -chaos 10m -timeout 15m -v ./internal/e2e
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() && *chaosFor == 0 {
 		t.Skip("takes a few seconds")
 	}
@@ -50,6 +51,7 @@ func TestChaos(t *testing.T) {
 		{"HTTP/2 over TLS", startHTTP2},
 	} {
 		t.Run(protocol.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStorm(t, protocol.start)
 			start := time.Now()
 			for {

@@ -44,13 +44,14 @@ func (u unread) Read([]byte) (int, error) {
 // TestCompressed rejects bodies with a Content-Encoding on every path, with the same
 // response, and without reading them.
 func TestCompressed(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _, url := s.queued(t, s.hooked(t))
 	token := s.google.Token(url, stageAccount, s.clock.now())
 	want := map[string]any{
 		"ok": false, "status": 415.0, "code": "unsupported_media_type", "retry": "never",
 		"type":   "https://github.com/rcshook/rcshook/blob/main/docs/responses.md#unsupported_media_type",
-		"title":  "This content type cannot be read",
+		"title":  "The content type is not supported",
 		"detail": "the body is compressed",
 		"action": "Send application/json, application/x-www-form-urlencoded or multipart/form-data, without compression.",
 	}

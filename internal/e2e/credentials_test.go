@@ -16,15 +16,14 @@ import (
 
 const hello = `{"to": "+12025550123", "text": "Hello"}`
 
-// TestApplicationDefaultCredentials sends with each way in which a program on
-// Google Cloud gets its credentials, with a key for the platform in a secret and
-// without one. The libraries, the token endpoint and the metadata server are real.
+// TestApplicationDefaultCredentials sends with every kind of Application Default
+// Credentials, with and without a key for the platform in a secret.
 func TestApplicationDefaultCredentials(t *testing.T) {
 	for _, test := range []struct {
 		name     string
 		metadata bool
 		secret   bool
-		sender   string // whose token the platform saw
+		sender   string // account of the token at the platform
 	}{
 		{"key file and secret", false, true, "rbm-partner@rcshook-dev.iam.gserviceaccount.com"},
 		{"key file alone", false, false, "rcshook-run@rcshook-dev.iam.gserviceaccount.com"},
@@ -66,19 +65,18 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 				t.Errorf("the platform was called by %q, %v, want %q", grant.Email, err, test.sender)
 			}
 			if keyless := test.metadata && !test.secret; keyless != (grant.KeyID == "") {
-				t.Errorf("the platform was called with a token of key %q; with one that needs no key: %t", grant.KeyID, keyless)
+				t.Errorf("token of key %q at the platform; want a token without a key: %t", grant.KeyID, keyless)
 			}
 		})
 	}
 }
 
-// TestNoCredentials names the next step to somebody who runs the function where
-// there is no identity to run as.
+// TestNoCredentials runs the function without any credentials.
 func TestNoCredentials(t *testing.T) {
 	s := newStage(t)
 	noCredentials(t)
 	s.adc = nil
-	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // nobody listens there
+	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // refuses connections
 	h, _ := s.handler(t, nil)
 	status, code := sendBody(t, h, hello)
 	if status/100 != 5 || !strings.HasPrefix(code, "secret_") {
@@ -86,8 +84,10 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// TestTokenAway sees that nobody is warned of a duplicate when no message left.
-func TestTokenAway(t *testing.T) {
+// TestTokenEndpointDown checks that the response has no duplicate warning if no message was
+// sent.
+func TestTokenEndpointDown(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	if status, code := sendBody(t, h, hello); status != http.StatusOK {
@@ -95,20 +95,20 @@ func TestTokenAway(t *testing.T) {
 	}
 	s.sim.Tokens.RevokeTokens()
 	s.sim.Tokens.Fail(http.StatusServiceUnavailable, 1000)
-	answer := httptest.NewRecorder()
+	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(hello))
 	r.Header.Set("Authorization", "Bearer dev")
 	r.Header.Set("Content-Type", "application/json")
-	h.ServeHTTP(answer, r)
-	if body := answer.Body.String(); answer.Code != http.StatusServiceUnavailable || strings.Contains(body, "duplicate_risk") {
-		t.Errorf("send = %d %s, want 503 without duplicate_risk", answer.Code, body)
+	h.ServeHTTP(w, r)
+	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || strings.Contains(body, "duplicate_risk") {
+		t.Errorf("send = %d %s, want 503 without duplicate_risk", w.Code, body)
 	}
 	if got := s.sim.Messages(); len(got) != 1 {
-		t.Errorf("%d messages arrived, want that of before", len(got))
+		t.Errorf("%d messages arrived, want 1", len(got))
 	}
 }
 
-// noCredentials hides the credentials of whoever runs the test.
+// noCredentials hides the credentials of the developer.
 func noCredentials(t *testing.T) {
 	t.Helper()
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
@@ -117,9 +117,10 @@ func noCredentials(t *testing.T) {
 	t.Setenv("CLOUDSDK_CONFIG", t.TempDir())
 }
 
-// TestRotation replaces the key while requests run: none of them may fail, whether
-// the old key goes on working or stops at once.
+// TestRotation replaces the key during requests. None may fail, whether or not the old key
+// is revoked.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	if status, code := sendBody(t, h, hello); status != http.StatusOK {
@@ -147,21 +148,21 @@ func TestRotation(t *testing.T) {
 		})
 	}
 	for i := range rotations {
-		until(t, &sent, sent.Load()+2*callers)
+		waitFor(t, &sent, sent.Load()+2*callers)
 		if err := s.sim.Rotate(i%2 == 1); err != nil {
 			t.Error(err)
 		}
 	}
-	until(t, &sent, sent.Load()+2*callers)
+	waitFor(t, &sent, sent.Load()+2*callers)
 	close(stop)
 	wg.Wait()
 	if got := int64(len(s.sim.Messages())); got != sent.Load()+1 {
-		t.Errorf("%d messages arrived of %d", got, sent.Load()+1)
+		t.Errorf("%d messages arrived, want %d", got, sent.Load()+1)
 	}
 }
 
-// until waits for others to have sent n messages.
-func until(t *testing.T, sent *atomic.Int64, n int64) {
+// waitFor waits until other goroutines have sent n messages.
+func waitFor(t *testing.T, sent *atomic.Int64, n int64) {
 	t.Helper()
 	for sent.Load() < n {
 		if t.Context().Err() != nil || t.Failed() {
@@ -170,7 +171,7 @@ func until(t *testing.T, sent *atomic.Int64, n int64) {
 	}
 }
 
-// sendBody posts a payload to h and returns the status and the code of the answer.
+// sendBody posts a payload to h and returns the status and the code of the response.
 func sendBody(t *testing.T, h http.Handler, body string) (status int, code string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body)).WithContext(t.Context())
@@ -178,9 +179,9 @@ func sendBody(t *testing.T, h http.Handler, body string) (status int, code strin
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	var answer struct{ Code string }
-	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-		t.Errorf("the answer is no JSON: %v", err)
+	var response struct{ Code string }
+	if err := json.Unmarshal(w.Body.Bytes(), &response); err != nil {
+		t.Errorf("the response is not JSON: %v", err)
 	}
-	return w.Code, answer.Code
+	return w.Code, response.Code
 }

@@ -14,15 +14,14 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// TestEncodings sees that one message comes of all the ways to write it: nested,
-// flat, as an urlencoded form, as fields of curl -F and so on. [TestCases] holds the
-// function to what these folders say.
+// TestEncodings checks that all ways to write one message send the same: nested, flat, as
+// a form, as the fields of curl -F and so on. [TestCases] runs these cases.
 func TestEncodings(t *testing.T) {
 	t.Parallel()
 	for _, same := range []struct {
 		pattern string
-		first   string   // what the others are compared with
-		needed  []string // ways that must be among the others
+		first   string   // compared with the others
+		needed  []string // required ways
 	}{
 		{"carousel/as-*", "nested-json", []string{"flat-json", "form", "multipart"}},
 		{"button/as-*", "objects", []string{"texts", "lines", "numbered"}},
@@ -43,13 +42,13 @@ func TestEncodings(t *testing.T) {
 		}
 		for way, message := range messages {
 			if diff := cmp.Diff(messages[same.first], message); diff != "" {
-				t.Errorf("%s%s sends something else than %s (-%s +%s):\n%s", prefix, way, same.first, same.first, way, diff)
+				t.Errorf("%s%s does not send the same as %s (-%s +%s):\n%s", prefix, way, same.first, same.first, way, diff)
 			}
 		}
 	}
 }
 
-// soleMessage returns the one message that a case sends.
+// soleMessage returns the only message of a case.
 func soleMessage(t *testing.T, folder string) any {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(folder, "sent.json"))
@@ -60,16 +59,16 @@ func soleMessage(t *testing.T, folder string) any {
 		AgentMessage any `json:"agent_message"`
 	}
 	if err := json.Unmarshal([]byte(lengthen(string(data))), &sent); err != nil || len(sent) != 1 {
-		t.Fatalf("%s sends %d messages, error %v; want one", folder, len(sent), err)
+		t.Fatalf("%s sends %d messages, error %v; want 1", folder, len(sent), err)
 	}
 	return sent[0].AgentMessage
 }
 
-// TestEveryName sees that every name of every field, and every word that a field
-// knows, is in a case.
+// TestEveryName checks that every name of every field, and every keyword of a field, is
+// in a case.
 func TestEveryName(t *testing.T) {
 	t.Parallel()
-	written := map[string]bool{} // names, and name=word
+	written := map[string]bool{} // name, and name=keyword
 	files, err := filepath.Glob("../../testdata/cases/*/*/request.http")
 	if err != nil {
 		t.Fatal(err)
@@ -102,5 +101,5 @@ func TestEveryName(t *testing.T) {
 	}
 }
 
-// jsonMember matches a name and, if it is one, the word that it has.
+// jsonMember matches a name and its value if that is a word.
 var jsonMember = regexp.MustCompile(`"([a-z_]+)": *("[A-Za-z0-9_]*"|\w+)?`)

@@ -27,6 +27,7 @@ const frozen = 10
 // After the process continues, every request must succeed. Over HTTP/1.1, net/http
 // replays them; over HTTP/2, a few need a second attempt of ours.
 func TestFreeze(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name     string
 		start    func(*httptest.Server)
@@ -36,6 +37,7 @@ func TestFreeze(t *testing.T) {
 		{"HTTP/2 over TLS", startHTTP2, "[12]"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			s.sim.Now = nil // processes use the real time
 			upstream := httptest.NewUnstartedServer(s.sim)

@@ -17,9 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write what came of each case into its folder")
+var update = flag.Bool("update", false, "write the result of each case to its folder")
 
-// caseTime is when the cases take place, unless they say otherwise.
+// caseTime is the default time of a case.
 var caseTime = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 
 // TestCases runs the folders of testdata/cases; testdata/README.md describes them.
@@ -46,12 +46,12 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// A setup is what a case needs besides its request.
+// A setup is the content of setup.json.
 type setup struct {
-	// About says why the case is there, to people.
+	// About is the reason for the case.
 	About string `json:"about"`
 
-	// Time is the moment of the case.
+	// Time is the time of the case.
 	Time time.Time `json:"time"`
 
 	// Environment overrides settings of the function; null removes one.
@@ -63,11 +63,12 @@ type setup struct {
 		Body json.RawMessage `json:"body"`
 	} `json:"simulator"`
 
-	// Times is how often each request is made, at once; its answers must be alike.
+	// Times is the number of times that each request is made in parallel. The responses
+	// must be equal.
 	Times int `json:"times"`
 
-	// Fallback are the statuses with which the fallback of a source answers, one
-	// after the other; then it answers 200.
+	// Fallback are the statuses of the first responses of the fallback; then it responds
+	// with 200.
 	Fallback []int `json:"fallback"`
 }
 
@@ -95,7 +96,7 @@ func (s *stage) play(t *testing.T, folder string) {
 	for _, step := range setup.Simulator {
 		s.arrange(t, step.Post, step.Body)
 	}
-	s.fallback.begin(setup.Fallback)
+	s.fallback.reset(setup.Fallback)
 	web := httptest.NewUnstartedServer(nil)
 	s.env["RCSHOOK_URL"], s.env["RCSHOOK_QUEUE_ACCOUNT"] = "http://"+web.Listener.Addr().String(), stageAccount
 	h, log := s.handler(t, s.withFile(t, folder, setup.Environment))
@@ -104,26 +105,26 @@ func (s *stage) play(t *testing.T, folder string) {
 	defer web.Close()
 
 	requests := readRequests(t, filepath.Join(folder, "request.http"))
-	var answers []string
+	var responses []string
 	for _, request := range requests {
 		s.sign(t, h, &request)
-		answers = append(answers, request.do(t, web.URL, setup.Times))
+		responses = append(responses, request.do(t, web.URL, setup.Times))
 	}
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	checkLog(t, []byte(log.String()), len(requests)*setup.Times)
 	v := variable{s.url, requests}
-	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(answers, "\n###\n\n")))
+	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(responses, "\n###\n\n")))
 	compare(t, filepath.Join(folder, "sent.json"), v.hide(s.sent(t)))
 	compare(t, filepath.Join(folder, "fallback.json"), v.hide(s.fallback.received(t)))
 }
 
-// checkLog sees that the log has one line for each request, and nothing in it that
-// is nobody's business. The numbers of all cases have the same middle.
+// checkLog checks that the log has one line for each request, and no private data. All
+// phone numbers in the cases have the same middle.
 func checkLog(t *testing.T, log []byte, requests int) {
 	t.Helper()
-	answered := 0
+	lines := 0
 	for line := range bytes.Lines(log) {
 		var entry struct {
 			Severity, Message, Path string
@@ -131,23 +132,23 @@ func checkLog(t *testing.T, log []byte, requests int) {
 			RequestID string `json:"request_id"`
 		}
 		if err := json.Unmarshal(line, &entry); err != nil || entry.Severity == "" || entry.Message == "" {
-			t.Errorf("this line of the log is not as Cloud Logging wants it: %v\n%s", err, line)
+			t.Errorf("invalid line for Cloud Logging: %v\n%s", err, line)
 		}
 		if entry.RequestID != "" && entry.Path != "/tasks/*" {
-			answered++
+			lines++
 		}
 		for _, private := range []string{"2025550", "Hello", "order", "PRIVATE KEY", "Bearer", "ya29."} {
 			if bytes.Contains(line, []byte(private)) {
-				t.Errorf("this line of the log has %q in it: %s", private, line)
+				t.Errorf("the line contains %q: %s", private, line)
 			}
 		}
 	}
-	if answered != requests {
-		t.Errorf("the log has %d lines about %d requests:\n%s", answered, requests, log)
+	if lines != requests {
+		t.Errorf("the log has %d lines for %d requests:\n%s", lines, requests, log)
 	}
 }
 
-// checkFiles refuses files that no case has: a typo must not pass for a test.
+// checkFiles rejects unknown files, so that a typo does not disable a check.
 func checkFiles(t *testing.T, folder string) {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -156,7 +157,7 @@ func checkFiles(t *testing.T, folder string) {
 	}
 	for _, entry := range entries {
 		if !slices.Contains([]string{"request.http", "sent.json", "response.http", "setup.json", "rcshook.yaml", "fallback.json"}, entry.Name()) {
-			t.Errorf("%s is no file of a case", filepath.Join(folder, entry.Name()))
+			t.Errorf("%s: unknown file", filepath.Join(folder, entry.Name()))
 		}
 	}
 }
@@ -173,7 +174,7 @@ func (s *stage) arrange(t *testing.T, path string, body []byte) {
 	}
 }
 
-// sent renders what reached the simulator; nothing if nothing did.
+// sent formats the messages at the simulator. Without messages it returns "".
 func (s *stage) sent(t *testing.T) string {
 	t.Helper()
 	type message struct {
@@ -190,7 +191,7 @@ func (s *stage) sent(t *testing.T) string {
 	if len(all) == 0 {
 		return ""
 	}
-	// Recipients of one request are sent to at once: their order says nothing.
+	// Messages to the recipients of one request are sent in parallel, in any order.
 	slices.SortStableFunc(all, func(a, b message) int { return strings.Compare(a.To, b.To) })
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
@@ -202,7 +203,7 @@ func (s *stage) sent(t *testing.T) string {
 	return shorten(text.String())
 }
 
-// compare holds what came of a case against its file, or writes the file.
+// compare compares a result with its file, or writes the file.
 func compare(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {
@@ -210,7 +211,7 @@ func compare(t *testing.T, file, got string) {
 			t.Fatal(err)
 		}
 		if got != "" {
-			if err := os.WriteFile(file, []byte(got), 0o644); err != nil { //nolint:gosec // not a secret
+			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -108,7 +108,7 @@ type fallback struct {
 type fallbackRequest struct {
 	ID      string          `json:"webhook-id"`
 	Body    json.RawMessage `json:"body"`
-	Answer  int             `json:"answer"`
+	Status  int             `json:"status"`
 	problem error
 }
 
@@ -124,7 +124,7 @@ func newFallback(t *testing.T) *fallback {
 	return f
 }
 
-func (f *fallback) begin(statuses []int) {
+func (f *fallback) reset(statuses []int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.statuses, f.requests = slices.Clone(statuses), nil
@@ -134,18 +134,18 @@ func (f *fallback) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	request := fallbackRequest{ID: r.Header.Get("Webhook-Id"), Body: body, Answer: http.StatusOK, problem: err}
+	request := fallbackRequest{ID: r.Header.Get("Webhook-Id"), Body: body, Status: http.StatusOK, problem: err}
 	if len(f.statuses) > 0 {
-		request.Answer, f.statuses = f.statuses[0], f.statuses[1:]
+		request.Status, f.statuses = f.statuses[0], f.statuses[1:]
 	}
 	if request.problem == nil {
 		request.problem = verifyStandard(r.Header, body)
 	}
 	f.requests = append(f.requests, request)
-	if request.Answer/100 == 3 {
+	if request.Status/100 == 3 {
 		w.Header().Set("Location", f.url+"/elsewhere")
 	}
-	w.WriteHeader(request.Answer)
+	w.WriteHeader(request.Status)
 }
 
 // received formats the requests to the fallback. Without requests it returns "".
@@ -172,6 +172,7 @@ func (f *fallback) received(t *testing.T) string {
 // every response has the reason.
 func TestFileInSecretManager(t *testing.T) {
 	s := newStage(t)
+	s.exportCredentials(t)
 	const secret = "projects/rcshook-sim/secrets/rcshook-yaml"
 	override := map[string]*string{"RCSHOOK_AGENT_ID": nil, "RCSHOOK_CREDENTIALS": nil, "RCSHOOK_CONFIG": pointer(secret)}
 	environ := s.environ(override)
@@ -209,6 +210,7 @@ func pointer(s string) *string { return &s }
 // TestHooks_concurrent delivers an event of every preset ten times in parallel. Only one
 // message is sent.
 func TestHooks_concurrent(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	for _, preset := range source.Presets() {
 		t.Run(preset, func(t *testing.T) {

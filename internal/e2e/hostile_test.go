@@ -26,6 +26,7 @@ import (
 // TestSlowBody stops in the middle of a body. The function responds and closes the
 // connection.
 func TestSlowBody(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	timeout := "200ms"
 	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &timeout})
@@ -51,10 +52,12 @@ func TestSlowBody(t *testing.T) {
 // TestSlowBody_rejected stops in the middle of a body that the function does not read. A
 // caller cannot hold a connection that way.
 func TestSlowBody_rejected(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
+	var wg sync.WaitGroup
 	for request, want := range map[string]int{
 		"POST / HTTP/1.1\r\nAuthorization: Bearer wrong":                            http.StatusUnauthorized,
 		"POST / HTTP/1.1\r\nAuthorization: Bearer dev\r\nContent-Encoding: gzip":    http.StatusUnsupportedMediaType,
@@ -65,30 +68,32 @@ func TestSlowBody_rejected(t *testing.T) {
 		"GET / HTTP/1.1":                                           http.StatusOK,
 		"DELETE /messages/1 HTTP/1.1\r\nAuthorization: Bearer dev": http.StatusUnprocessableEntity,
 	} {
-		t.Run(request, func(t *testing.T) {
-			t.Parallel()
-			conn, in := dial(t, web)
+		conn, in := dial(t, web)
+		wg.Go(func() {
 			if !strings.Contains(request, "Content-Length") {
 				request += "\r\nContent-Length: 100"
 			}
 			fmt.Fprint(conn, request+"\r\nHost: localhost\r\n\r\n{\"to\":")
 			res, err := http.ReadResponse(in, nil)
 			if err != nil {
-				t.Fatalf("no response: %v", err)
+				t.Errorf("%s: no response: %v", request, err)
+				return
 			}
 			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != want {
-				t.Errorf("response %s, %v, want %d", res.Status, err, want)
+				t.Errorf("%s: response %s, %v, want %d", request, res.Status, err, want)
 			}
 			if _, err := in.ReadByte(); err != io.EOF {
-				t.Errorf("the connection stays open: %v, want EOF", err)
+				t.Errorf("%s: the connection stays open: %v, want EOF", request, err)
 			}
 		})
 	}
+	wg.Wait()
 }
 
 // TestLargeBody_rejected sends a large body before it reads. It gets the response and can
 // use the connection again.
 func TestLargeBody_rejected(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	web := httptest.NewServer(h)
@@ -122,6 +127,7 @@ func dial(t *testing.T, web *httptest.Server) (net.Conn, *bufio.Reader) {
 // TestSlowBody_shutdown stops in the middle of a body while the process shuts down. It
 // still gets a response.
 func TestSlowBody_shutdown(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	timeout := "10m" // not reached
 	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &timeout})
@@ -164,8 +170,10 @@ func (b firstRead) Read(p []byte) (int, error) {
 // request ends, and a retry with the same key gets the truth. There is one message,
 // whether or not the first attempt succeeded.
 func TestCallerRetries(t *testing.T) {
+	t.Parallel()
 	for _, accepted := range []bool{true, false} {
 		t.Run(fmt.Sprintf("accepted %t", accepted), func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			var first sync.Once
 			started := make(chan struct{})

@@ -32,6 +32,7 @@ const (
 // log contains none of them, no response contains a secret, and responses to
 // unauthenticated callers contain none of them.
 func TestHygiene(t *testing.T) {
+	t.Parallel()
 	key := func(content string) func(*stage) {
 		return func(s *stage) { s.sim.Secrets.AddVersion(s.env["RCSHOOK_CREDENTIALS"], []byte(content)) }
 	}
@@ -56,6 +57,7 @@ func TestHygiene(t *testing.T) {
 		}},
 	} {
 		t.Run(state.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			s.clock.set(time.Now())
 			state.arrange(s)
@@ -75,6 +77,7 @@ func TestHygiene(t *testing.T) {
 
 // TestHygiene_queue does the same with a queue, which also fails.
 func TestHygiene_queue(t *testing.T) {
+	t.Parallel()
 	for name, failure := range map[string]*tasks.Failure{
 		"no failure":        nil,
 		"denied":            {Status: "PERMISSION_DENIED", Count: -1},
@@ -82,6 +85,7 @@ func TestHygiene_queue(t *testing.T) {
 		"connections break": {Break: true, After: true, Count: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			s.clock.set(time.Now())
 			h, log, _ := s.queued(t, s.marked(t))

@@ -44,15 +44,20 @@ var description = sync.OnceValues(func() (*openAPI, error) {
 	return d, d.compiler.AddResource("https://rcshook.test/openapi.json", doc)
 })
 
-// validate validates a JSON value against the schema at a path of the description.
-func (d *openAPI) validate(value any, path ...string) error {
+// schema returns the schema at a path of the description.
+func (d *openAPI) schema(path ...string) (*jsonschema.Schema, error) {
 	pointer := "https://rcshook.test/openapi.json#"
 	for _, p := range path {
 		pointer += "/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
 	}
 	d.mu.Lock()
-	schema, err := d.compiler.Compile(pointer)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	return d.compiler.Compile(pointer)
+}
+
+// validate validates a JSON value against the schema at a path of the description.
+func (d *openAPI) validate(value any, path ...string) error {
+	schema, err := d.schema(path...)
 	if err != nil {
 		return err
 	}
@@ -70,9 +75,11 @@ func TestDescription(t *testing.T) {
 	for path, operations := range d.Paths {
 		for method, o := range operations {
 			for media := range o.RequestBody.Content {
+				if media == "*/*" { // any body, which has no schema
+					continue
+				}
 				schemas++
-				if _, err := d.compiler.Compile(fmt.Sprintf("https://rcshook.test/openapi.json#/paths/%s/%s/requestBody/content/%s/schema",
-					url.PathEscape(strings.ReplaceAll(path, "/", "~1")), method, url.PathEscape(strings.ReplaceAll(media, "/", "~1")))); err != nil {
+				if _, err := d.schema("paths", path, method, "requestBody", "content", media, "schema"); err != nil {
 					t.Errorf("%s %s: %v", method, path, err)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 // TestPace checks that the setting reaches the agent, and the response to a caller that
 // exceeds the rate. Package send tests the rest.
 func TestPace(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	rate := "0.0003"
 	h, _ := s.handler(t, map[string]*string{"RCSHOOK_MESSAGES_PER_SECOND": &rate})

@@ -22,7 +22,7 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// asFunction tells the test binary to be the function, in a process of its own.
+// asFunction is the variable that makes the test binary serve the function.
 const asFunction = "TEST_AS_FUNCTION"
 
 func TestMain(m *testing.M) {
@@ -33,33 +33,33 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// transport makes the requests of the function in its own process. It can have idle
-// connections to a simulator of HTTP/1 for a whole burst.
+// transport is the transport of the function in its own process. It keeps enough idle
+// HTTP/1.1 connections for a burst.
 var transport = func() *http.Transport {
 	t := rbm.NewTransport()
 	t.MaxConnsPerHost, t.MaxIdleConns, t.MaxIdleConnsPerHost = 0, 0, 512
 	return t
 }()
 
-// serveFunction serves the function with the settings of the environment, on the listener
-// that it was given, as long as the test lives.
+// serveFunction serves the function on the inherited listener until the test ends. The
+// settings are in the environment.
 func serveFunction() {
 	listener, err := net.FileListener(os.NewFile(3, "listener"))
 	if err != nil {
 		panic(err)
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // ends with the test, however that ends
+		_, _ = io.Copy(io.Discard, os.Stdin) // closed when the test ends
 		os.Exit(0)
 	}()
 	mux := http.NewServeMux()
 	function := &server.Function{Environ: os.Environ, Log: os.Stderr, Transport: transport}
 	mux.Handle("/", function)
 	mux.HandleFunc("/_vitals", serveVitals)
-	panic(http.Serve(listener, mux)) //nolint:gosec // for a test
+	panic(http.Serve(listener, mux))
 }
 
-// vitals are what a process must not gain by working.
+// vitals are numbers that must not grow with the number of requests.
 type vitals struct {
 	Goroutines int
 	Heap       uint64 // bytes in use after a collection
@@ -68,14 +68,14 @@ type vitals struct {
 func serveVitals(w http.ResponseWriter, _ *http.Request) {
 	transport.CloseIdleConnections()
 	runtime.GC()
-	runtime.GC() // what pools keep goes with the second one
+	runtime.GC() // the second run empties pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	_ = json.NewEncoder(w).Encode(vitals{runtime.NumGoroutine(), m.HeapAlloc})
 }
 
-// A process runs the function apart from the test. Its address outlives it: who
-// calls while it is down waits until it is up again.
+// A process runs the function outside of the test process. The listener stays open after
+// a kill, so requests wait until the next start.
 type process struct {
 	url      string
 	listener *os.File
@@ -89,9 +89,6 @@ type process struct {
 // process starts the function as a process with the settings of the stage.
 func (s *stage) process(t *testing.T) *process {
 	t.Helper()
-	if s.adc != nil {
-		s.exportCredentials(t)
-	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -101,6 +98,11 @@ func (s *stage) process(t *testing.T) *process {
 	if p.listener, err = listener.(*net.TCPListener).File(); err != nil {
 		t.Fatal(err)
 	}
+	file := filepath.Join(t.TempDir(), "adc.json")
+	if err := os.WriteFile(file, s.adc, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.environ = append(p.environ, "GOOGLE_APPLICATION_CREDENTIALS="+file)
 	for name, value := range s.env {
 		p.environ = append(p.environ, name+"="+value)
 	}
@@ -109,48 +111,42 @@ func (s *stage) process(t *testing.T) *process {
 		p.kill()
 		p.listener.Close()
 		if t.Failed() {
-			t.Logf("the function has logged at last:\n%s", p.log.String())
+			t.Logf("end of the log:\n%s", p.log.String())
 		}
 	})
 	return p
 }
 
-// move makes upstream the platform.
+// move changes the address of the platform to that of upstream.
 func (s *stage) move(t *testing.T, upstream *httptest.Server) {
-	s.adc = nil
 	t.Helper()
-	env := s.sim.Provision(upstream.URL)
-	dir := t.TempDir()
-	files := map[string][]byte{"adc.json": env.Credentials}
+	s.adc = s.sim.Provision(upstream.URL).Credentials
+	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
 	if c := upstream.Certificate(); c != nil {
-		files["cert.pem"] = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-		t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "cert.pem"))
-	}
-	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+		file := filepath.Join(t.TempDir(), "cert.pem")
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		s.env["SSL_CERT_FILE"] = file // for functions in their own process
 	}
-	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", filepath.Join(dir, "adc.json"))
-	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
 }
 
-// startHTTP2 starts a server that speaks as Google's do.
+// startHTTP2 starts a server with HTTP/2 over TLS, like Google's.
 func startHTTP2(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }
 
-// environWithout is the environment of the test without names of that prefix.
+// environWithout returns the environment without variables that have a prefix.
 func environWithout(prefix string) []string {
 	return slices.DeleteFunc(os.Environ(), func(setting string) bool { return strings.HasPrefix(setting, prefix) })
 }
 
-// start starts the process, again after kill.
+// start starts the process, also after kill.
 func (p *process) start(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	p.cmd = exec.Command(self) //nolint:gosec // this very program
+	p.cmd = exec.Command(self)
 	p.cmd.Env, p.cmd.ExtraFiles, p.cmd.Stderr = p.environ, []*os.File{p.listener}, &p.log
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Error(err)
@@ -161,14 +157,14 @@ func (p *process) start(t *testing.T) {
 	}
 }
 
-// kill ends the process with SIGKILL: it has no time for anything.
+// kill ends the process with SIGKILL.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
-	_ = p.cmd.Wait() // says that it was killed
+	_ = p.cmd.Wait()
 	p.stdin.Close()
 }
 
-// vitals asks the process for its vitals.
+// vitals returns the vitals of the process.
 func (p *process) vitals(t *testing.T) vitals {
 	t.Helper()
 	res, err := http.Get(p.url + "/_vitals")
@@ -183,7 +179,7 @@ func (p *process) vitals(t *testing.T) vitals {
 	return v
 }
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the last bytes.
 type tail struct {
 	mu  sync.Mutex
 	end []byte

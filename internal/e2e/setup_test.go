@@ -14,6 +14,7 @@ import (
 // meanwhile get a response in time. One read continues and serves later requests.
 func TestSetup_timeout(t *testing.T) {
 	s := newStage(t)
+	s.exportCredentials(t)
 	name, budget := "projects/acme-test/secrets/rcshook-yaml", "200ms"
 	s.sim.Secrets.AddVersion(name, []byte("sources: {}\n"))
 	environ := func() []string {

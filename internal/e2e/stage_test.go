@@ -22,24 +22,27 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// A stage is a simulator with everything that a function needs to run against it.
+// A stage is a simulator of the platform and of Google's other services.
 type stage struct {
 	sim      *platform.Platform
 	url      string
 	env      map[string]string
-	adc      []byte // Application Default Credentials; nil means those of the environment
+	adc      []byte // Application Default Credentials; nil means those of the process
 	clock    clock
 	google   *token.Issuer
 	tasks    *tasks.Server
 	fallback *fallback
 }
 
-// The queue of the stage, which is not used unless RCSHOOK_QUEUE names it, and whose
-// its tasks are.
+// The queue of the stage and the account of its tasks. Functions only use it if
+// RCSHOOK_QUEUE is set.
 const (
 	stageQueue   = "projects/example/locations/us-central1/queues/messages"
 	stageAccount = "tasks@example.iam.gserviceaccount.com"
 )
+
+// stageIssuer returns the issuer of ID tokens of all stages: a new key takes long.
+var stageIssuer = sync.OnceValues(token.NewIssuer)
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
@@ -50,7 +53,7 @@ func newStage(t *testing.T) *stage {
 	t.Cleanup(func() { s.sim.Close(); web.Close() })
 	s.url = web.URL
 	var err error
-	if s.google, err = token.NewIssuer(); err != nil {
+	if s.google, err = stageIssuer(); err != nil {
 		t.Fatal(err)
 	}
 	google := httptest.NewServer(s.google)
@@ -75,7 +78,7 @@ func newStage(t *testing.T) *stage {
 }
 
 // exportCredentials puts the Application Default Credentials of the stage into the
-// environment, for functions in processes of their own and tests of the look-up.
+// environment, for tests of [server.Function].
 func (s *stage) exportCredentials(t *testing.T) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "adc.json")
@@ -86,7 +89,7 @@ func (s *stage) exportCredentials(t *testing.T) {
 	s.adc = nil
 }
 
-// environ are the settings of the stage and those in override, where null removes one.
+// environ returns the settings of the stage, changed by override; nil removes a setting.
 func (s *stage) environ(override map[string]*string) []string {
 	env := maps.Clone(s.env)
 	for name, value := range override {
@@ -105,22 +108,22 @@ func (s *stage) environ(override map[string]*string) []string {
 type function struct {
 	http.Handler
 	t       *testing.T
-	err     error // of the configuration
+	err     error // from server.New
 	environ []string
 	now     func() time.Time // its clock
 }
 
-// handler returns a function with the settings of the stage, changed by override. Its
-// retries do not wait, and its clock does not run.
+// handler returns a function with the settings of the stage, changed by override. It
+// retries without delay, and its clock is stopped.
 func (s *stage) handler(t *testing.T, override map[string]*string) (*function, *logged) {
 	t.Helper()
 	log, at := new(logged), s.clock.now()
 	f := &function{t: t, environ: s.environ(override), now: func() time.Time { return at }}
 	h, err := server.New(t.Context(), server.Options{
 		Environ: f.environ, DefaultCredentials: s.adc,
-		Log:     log,
-		Now:     func() time.Time { return f.now() },
-		Retry:   rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond},
+		Log:   log,
+		Now:   func() time.Time { return f.now() },
+		Retry: rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond},
 	})
 	if err != nil {
 		f.err = err
@@ -164,7 +167,7 @@ func (f *function) settings() (config.Config, *source.Directory) {
 	return cfg, sources
 }
 
-// clock is the time of a stage, which the queue reads while a test sets it.
+// clock is the settable clock of a stage.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -182,8 +185,7 @@ func (c *clock) set(at time.Time) {
 	c.at = at
 }
 
-// logged keeps what a function logs. It may be read while the function, which
-// fetches secrets in the background, goes on.
+// logged is the log of a function. It is safe for concurrent use.
 type logged struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -40,6 +40,7 @@ func (s *stage) queued(t *testing.T, override map[string]*string) (*function, *l
 
 // TestQueue_respondsFirst responds to a webhook before the platform accepts the message.
 func TestQueue_respondsFirst(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.clock.set(time.Now())
 	sending, responded := make(chan struct{}), make(chan struct{})
@@ -80,6 +81,7 @@ func TestQueue_respondsFirst(t *testing.T) {
 
 // TestTask acknowledges tasks that succeed or can never succeed, and has others retried.
 func TestTask(t *testing.T) {
+	t.Parallel()
 	const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
 	body := func(change map[string]any) string {
 		task := map[string]any{
@@ -146,6 +148,7 @@ func TestTask(t *testing.T) {
 		{name: "old token", body: body(nil), claims: &claims{age: 2 * time.Hour}, status: 401, code: "stale_signature"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			if test.arrange != nil {
 				test.arrange(s)
@@ -214,6 +217,7 @@ func TestTask(t *testing.T) {
 // TestTask_behindIAM accepts tasks behind Cloud Run IAM, which has verified the token and
 // may have removed its signature.
 func TestTask_behindIAM(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _, _ := s.queued(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
 	if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "queued" {
@@ -229,6 +233,7 @@ func TestTask_behindIAM(t *testing.T) {
 
 // TestTask_withoutQueue rejects tasks without a queue.
 func TestTask_withoutQueue(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	w := httptest.NewRecorder()
@@ -241,6 +246,7 @@ func TestTask_withoutQueue(t *testing.T) {
 // TestQueue_ttl sends a one-time password after a pause of the queue: with the rest of its
 // lifetime, or not at all if it is expired.
 func TestQueue_ttl(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		waited time.Duration
 		want   string // the remaining ttl; "" if it is not sent
@@ -286,6 +292,7 @@ func (s *stage) api(t *testing.T, path string) {
 
 // TestQueue_failures reports messages that were not queued, and how to retry them.
 func TestQueue_failures(t *testing.T) {
+	t.Parallel()
 	type response struct {
 		Status        int
 		Code          code.Code
@@ -313,6 +320,7 @@ func TestQueue_failures(t *testing.T) {
 		{"broken connection", tasks.Failure{Break: true, After: true, Count: 1}, hello, response{200, "queued", "", false}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t)
 			_, log, url := s.queued(t, nil)
 			if test.failure.Count == 0 {
@@ -362,6 +370,7 @@ func (s *stage) post(t *testing.T, url, body string, v any) string {
 
 // TestQueue_trace logs a request and its tasks with the same trace.
 func TestQueue_trace(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	const trace = "0af7651916cd43dd8448eb211c80319c"
 	for _, header := range []http.Header{

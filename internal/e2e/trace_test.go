@@ -10,6 +10,7 @@ import (
 
 // TestTrace checks that the trace of a request reaches the platform and the log.
 func TestTrace(t *testing.T) {
+	t.Parallel()
 	const id, span = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	s := newStage(t)
 	var got []http.Header

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/googletest"
@@ -35,8 +36,7 @@ type KeyOptions struct {
 	// https://oauth2.googleapis.com/token.
 	TokenURI string
 
-	// PrivateKey is the key; nil means a new one of 2048 bits, which takes about a
-	// tenth of a second.
+	// PrivateKey is the key; nil means one of 2048 bits that is new to this server.
 	PrivateKey *rsa.PrivateKey
 }
 
@@ -76,10 +76,10 @@ func (s *Server) KeyFile(opts KeyOptions) []byte {
 	}
 	private := opts.PrivateKey
 	if private == nil {
-		var err error
-		if private, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
-			panic("token: generate key: " + err.Error())
-		}
+		s.mu.Lock()
+		private = generated.key(s.generated)
+		s.generated++
+		s.mu.Unlock()
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
@@ -111,6 +111,29 @@ func (s *Server) KeyFile(opts KeyOptions) []byte {
 	}
 	s.keys[file.PrivateKeyID] = &serviceKey{&private.PublicKey, file.ClientEmail, file.TokenURI}
 	return append(encoded, '\n')
+}
+
+// generated holds the keys of all servers in this process. Generating a key takes longer
+// than most tests, so the n-th key of every server is the same.
+var generated keyPool
+
+type keyPool struct {
+	mu   sync.Mutex
+	keys []*rsa.PrivateKey
+}
+
+// key returns the n-th key.
+func (p *keyPool) key(n int) *rsa.PrivateKey {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.keys) <= n {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic("token: generate key: " + err.Error())
+		}
+		p.keys = append(p.keys, key)
+	}
+	return p.keys[n]
 }
 
 // KeyID returns the private_key_id of a key file of [Server.KeyFile].

@@ -47,10 +47,11 @@ type Server struct {
 
 	outage googletest.Outage
 
-	mu       sync.Mutex
-	keys     map[string]*serviceKey
-	tokens   map[string]Grant
-	requests int
+	mu        sync.Mutex
+	keys      map[string]*serviceKey
+	generated int // keys
+	tokens    map[string]Grant
+	requests  int
 }
 
 // Grant describes an access token.
