@@ -9,6 +9,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -200,13 +202,18 @@ type call struct {
 
 // ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if escaped := strings.ToLower(r.URL.EscapedPath()); strings.Contains(escaped, "//") || strings.Contains(escaped, "%2f") ||
-		strings.Contains(escaped, "/./") || strings.Contains(escaped, "/../") {
-		// ServeMux would redirect these paths, or match an encoded slash.
+	if !isClean(r.URL) {
 		s.handler(route{serve: func(_ *Server, c *call) (*response.Response, error) { return nil, errNotFound(c.URL.Path) }}).ServeHTTP(w, r)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// isClean reports whether ServeMux can serve a path. It would redirect a path such as
+// //hooks/x, and match an encoded slash.
+func isClean(u *url.URL) bool {
+	cleaned := path.Clean(u.Path)
+	return strings.HasPrefix(u.Path, "/") && (u.Path == cleaned || u.Path == cleaned+"/") && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
 }
 
 // handler returns the handler of a route.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -109,5 +110,53 @@ func TestUseBundle(t *testing.T) {
 				t.Errorf("SSL_CERT_FILE is %q, want %q", got, test.file)
 			}
 		})
+	}
+}
+
+// TestServeHTTP_paths tests that every path gets one response of ours: never a redirect,
+// and never the plain text of ServeMux.
+func TestServeHTTP_paths(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for _, test := range []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/", 200, ""},
+		{"HEAD", "/", 200, ""},
+		{"GET", "/openapi.json", 200, ""},
+		{"PUT", "/", 405, "GET, HEAD, POST, OPTIONS"},
+		{"GET", "/hooks/shop", 405, "POST, OPTIONS"},
+		{"POST", "/openapi.json", 405, "GET, HEAD, OPTIONS"},
+		{"GET", "/messages/x", 405, "DELETE, OPTIONS"},
+		{"OPTIONS", "/", 204, "GET, HEAD, POST, OPTIONS"},
+		{"POST", "//hooks/shop", 404, ""},
+		{"POST", "/hooks//shop", 404, ""},
+		{"POST", "/hooks/../", 404, ""},
+		{"POST", "/hooks/..", 404, ""},
+		{"POST", "/./", 404, ""},
+		{"POST", "/hooks/a%2Fb", 404, ""},
+		{"DELETE", "/messages/a%2fb", 404, ""},
+		{"POST", "/hooks/shop/", 404, ""},
+		{"POST", "/hooks", 404, ""},
+		{"GET", "/favicon.ico", 404, ""},
+		{"OPTIONS", "*", 404, ""},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(test.method, "http://example.com/", nil)
+		r.URL, r.RequestURI = &url.URL{Path: test.path}, test.path
+		if strings.HasPrefix(test.path, "/") {
+			var err error
+			if r.URL, err = url.ParseRequestURI(test.path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.ServeHTTP(w, r)
+		if w.Code != test.status || w.Header().Get("Allow") != test.allow || w.Header().Get("Location") != "" {
+			t.Errorf("%s %s: %d, Allow %q, want %d, %q", test.method, test.path, w.Code, w.Header().Get("Allow"), test.status, test.allow)
+		}
+		if kind := w.Header().Get("Content-Type"); test.status >= 400 && kind != "application/problem+json" {
+			t.Errorf("%s %s: Content-Type %q", test.method, test.path, kind)
+		}
 	}
 }
