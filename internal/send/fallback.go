@@ -66,17 +66,27 @@ func undeliverable(err error) code.Code {
 // is the message ID, by which the receiver can discard duplicates; duplicates within
 // this process are not posted at all.
 func (s *Sender) fallBack(ctx context.Context, m *Message, to, id string, reason code.Code) error {
-	_, err, _ := s.calls.Do(to+" "+id, func() (any, error) {
-		if s.posted.Contains(to + " " + id) {
+	key := to + " " + id // several recipients can have the same message ID
+	done := s.calls.DoChan(key, func() (_ any, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = code.PanicError(v) // singleflight would end the process
+			}
+		}()
+		if s.posted.Contains(key) {
 			return nil, nil
 		}
-		err := s.post(ctx, m, to, id, reason)
-		if err == nil {
-			s.posted.Add(to+" "+id, struct{}{})
+		if err = s.post(ctx, m, to, id, reason); err == nil {
+			s.posted.Add(key, struct{}{})
 		}
 		return nil, err
 	})
-	return err
+	select {
+	case r := <-done:
+		return r.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 func (s *Sender) post(ctx context.Context, m *Message, to, id string, reason code.Code) error {

@@ -14,7 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -310,6 +312,42 @@ func TestLimit_exempt(t *testing.T) {
 		s.Revoke(t.Context(), a, sent.To, sent.MessageID)
 		if waited := time.Since(start); waited != 0 {
 			t.Errorf("they waited %v", waited)
+		}
+	})
+}
+
+// TestFallBack_deadline tests that a request that joins a call to the fallback keeps its
+// own deadline, and TestFallBack_panic that a panic is an error of the fallback.
+func TestFallBack_deadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := New(Options{Secret: func(context.Context, config.Secret) ([]byte, error) {
+			<-release
+			return nil, errors.New("too late")
+		}})
+		defer close(release)
+		m := &Message{Fallback: new(config.Fallback)}
+		go s.fallBack(t.Context(), m, firstNumber, "id", code.RecipientUnreachable)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if err := s.fallBack(ctx, m, firstNumber, "id", code.RecipientUnreachable); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 300*time.Millisecond {
+			t.Errorf("fallBack = %v after %v, want its own deadline", err, time.Since(start))
+		}
+	})
+}
+
+func TestFallBack_panic(t *testing.T) {
+	t.Parallel()
+	inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *Agent) {
+		s.options.Secret = func(context.Context, config.Secret) ([]byte, error) { panic("secret") }
+		m := message(t, a, 1)
+		m.To[0].E164, m.Fallback = "+12025550104", new(config.Fallback)
+		r := s.Send(t.Context(), m)[0]
+		if !r.Fallback || r.FallbackErr == nil || strings.Contains(r.FallbackErr.Error(), "secret") || !strings.Contains(r.FallbackErr.Error(), "send.TestFallBack_panic") {
+			t.Errorf("fallback %t: %v, want an error with the place of the panic", r.Fallback, r.FallbackErr)
 		}
 	})
 }

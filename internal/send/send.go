@@ -230,8 +230,8 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 		return err
 	})
 	if reason := undeliverable(r.Err); reason != "" && m.Fallback != nil {
-		r.Fallback = true
 		r.FallbackErr = s.fallBack(ctx, m, to, r.MessageID, reason)
+		r.Fallback = true
 	}
 	return r
 }

@@ -91,11 +91,11 @@ func (f *Function) current(r *http.Request) http.Handler {
 		defer f.mu.Unlock()
 		return f.handler
 	case <-ctx.Done():
-		return broken(&google.SecretError{
+		return f.broken(&google.SecretError{
 			Kind:   google.Unavailable,
 			Reason: "unreachable",
 			Err:    fmt.Errorf("rcshook.yaml is still being read: %w", ctx.Err()),
-		}, f.Log)
+		})
 	}
 }
 
@@ -115,31 +115,37 @@ func (f *Function) build(done chan struct{}) {
 	f.handler, f.retry = s, false
 	if err != nil {
 		response.NewLogger(f.Log).Error("the configuration is invalid", slog.Any("cause", err))
-		f.handler = broken(err, f.Log)
+		f.handler = f.broken(err)
 		_, f.retry = errors.AsType[*google.SecretError](err)
 	}
 	f.builtAt, f.done = time.Now(), nil
 	close(done)
 }
 
-// broken returns the handler for a configuration that cannot be used. GET / reports that
-// the function is not ready; other requests get err.
-func broken(err error, log io.Writer) http.Handler {
-	logger := response.NewLogger(log)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Request: r, w: w, profile: response.Soft}
-		serve(c, logger, "", config.DefaultTimeout, func() (*response.Response, error) {
-			switch _, secret := errors.AsType[*google.SecretError](err); {
-			case r.URL.Path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-				res := response.Page(aboutPage{Name: "rcshook", Version: Version()})
-				res.Cause = err
-				return res, nil
-			case secret:
-				return nil, response.Hide(err, "rcshook.yaml cannot be read")
-			default:
-				return nil, err
-			}
-		})
+// broken returns the handler for a configuration that cannot be used. Requests that need
+// it get err, and GET / reports that the function is not ready.
+func (f *Function) broken(err error) http.Handler {
+	cfg, _ := config.FromEnviron(f.Environ()) // as far as it is valid
+	logger := response.NewLogger(f.Log)
+	return newRouter(func(to route) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			c := &call{Request: r, w: w, profile: response.Strict}
+			serve(c, logger, cfg.Project, config.DefaultTimeout, func() (*response.Response, error) {
+				_, secret := errors.AsType[*google.SecretError](err)
+				switch {
+				case to.static:
+					return to.serve(nil, c)
+				case to.pattern == aboutPattern:
+					res := response.Page(aboutPage{Name: "rcshook", Version: Version()})
+					res.Cause = err
+					return res, nil
+				case secret:
+					return nil, response.Hide(err, "rcshook.yaml cannot be read")
+				default:
+					return nil, err
+				}
+			})
+		}
 	})
 }
 

@@ -24,9 +24,6 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// hooksPath is the path above the sources.
-const hooksPath = "/hooks/"
-
 // OpenAPI is the OpenAPI 3.1 description of the HTTP interface.
 //
 //go:embed openapi.json
@@ -198,7 +195,11 @@ func (s *Server) ready(ctx context.Context) error {
 		}
 	}
 	for _, name := range s.agents.Names() {
-		if _, err := s.agents.Token(ctx, name); err != nil {
+		a, err := s.agents.Agent(ctx, name)
+		if err == nil {
+			_, err = a.Token(ctx)
+		}
+		if err != nil {
 			return fmt.Errorf("agent %s: %w", name, err)
 		}
 	}

@@ -9,8 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"path"
 	"runtime"
 	"slices"
 	"strings"
@@ -55,7 +53,7 @@ type Options struct {
 // Server serves the HTTP interface of rcshook. It is safe for concurrent use.
 type Server struct {
 	cfg       config.Config
-	mux       *http.ServeMux
+	router    http.Handler
 	agents    *agent.Directory
 	sources   *source.Directory
 	callers   *source.GoogleTokens // checks the ID tokens of callers; nil if none are accepted
@@ -82,7 +80,6 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	s := &Server{
-		mux:       http.NewServeMux(),
 		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		transport: o.Transport,
 		log:       response.NewLogger(o.Log),
@@ -129,10 +126,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		Secret:    s.agents.Secret,
 		Observe:   countAttempt,
 	})
-	for _, to := range routes {
-		s.mux.Handle(to.pattern, s.handler(to))
-	}
-	s.mux.Handle("/", s.handler(route{serve: (*Server).notFound}))
+	s.router = newRouter(s.handler)
 	return s, nil
 }
 
@@ -173,24 +167,6 @@ func (s *Server) Close() error {
 	return s.agents.Close()
 }
 
-// route is one line of the HTTP interface.
-type route struct {
-	pattern string   // of [http.ServeMux]
-	key     bool     // whether callers need an API key or an ID token
-	query   []string // the query parameters
-	serve   func(*Server, *call) (*response.Response, error)
-}
-
-var routes = []route{
-	{"GET /{$}", false, nil, (*Server).about},
-	{"GET /openapi.json", false, nil, (*Server).describe},
-	{"POST /{$}", true, []string{"profile"}, (*Server).send},
-	{"POST /hooks/{source}", false, nil, (*Server).hook},
-	{"OPTIONS /hooks/{source}", false, nil, (*Server).handshake},
-	{"POST /tasks/{id}", false, nil, (*Server).task},
-	{"DELETE /messages/{id}", true, []string{"to", "agent", "country", "profile"}, (*Server).revoke},
-}
-
 // call is one request on its way to its response.
 type call struct {
 	*http.Request
@@ -201,20 +177,7 @@ type call struct {
 }
 
 // ServeHTTP serves one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !isClean(r.URL) {
-		s.handler(route{serve: func(_ *Server, c *call) (*response.Response, error) { return nil, errNotFound(c.URL.Path) }}).ServeHTTP(w, r)
-		return
-	}
-	s.mux.ServeHTTP(w, r)
-}
-
-// isClean reports whether ServeMux can serve a path. It would redirect a path such as
-// //hooks/x, and match an encoded slash.
-func isClean(u *url.URL) bool {
-	cleaned := path.Clean(u.Path)
-	return strings.HasPrefix(u.Path, "/") && (u.Path == cleaned || u.Path == cleaned+"/") && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
-}
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
 
 // handler returns the handler of a route.
 func (s *Server) handler(to route) http.HandlerFunc {
@@ -243,7 +206,7 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Du
 		c.profile = response.Soft // Cloud Tasks retries everything that is not acknowledged
 	case strings.HasPrefix(r.URL.Path, hooksPath):
 		c.profile = response.Soft
-		if from, err := s.sources.Find(r.PathValue("source")); err == nil {
+		if from, err := s.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath)); err == nil {
 			c.source, timeout = from, min(timeout, from.Timeout)
 			if from.Config.Profile != "" {
 				c.profile = response.Profile(from.Config.Profile)
@@ -347,49 +310,4 @@ func (s *Server) authenticate(r *http.Request) error {
 		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys does not contain a key"}
 	}
 	return keys.Verify(r.Header)
-}
-
-// allowedMethods returns the methods that the path of r supports.
-func (s *Server) allowedMethods(r *http.Request) []string {
-	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions} {
-		other := r.Clone(r.Context())
-		other.Method = method
-		if _, pattern := s.mux.Handler(other); pattern != "/" {
-			allowed = append(allowed, method)
-		}
-	}
-	return allowed
-}
-
-// notFound serves requests that no route matches: 404, 405, or 204 to OPTIONS.
-func (s *Server) notFound(c *call) (*response.Response, error) {
-	if allowed := s.allowedMethods(c.Request); len(allowed) > 0 {
-		if !slices.Contains(allowed, http.MethodOptions) {
-			allowed = append(allowed, http.MethodOptions)
-		}
-		p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
-		if c.Method == http.MethodOptions {
-			p.Code = code.Served
-		}
-		return nil, p
-	}
-	return nil, errNotFound(c.URL.Path)
-}
-
-// errNotFound returns the error for a path that does not exist.
-func errNotFound(path string) error {
-	if strings.HasPrefix(path+"/", hooksPath) {
-		return errNoSource
-	}
-	return &response.Problem{Code: code.NotFound}
-}
-
-// errNoSource is the error of a webhook for an unknown source. It does not list the
-// names, because the sender is not authenticated.
-var errNoSource = &response.Problem{
-	Code:   code.NotFound,
-	Detail: "unknown source",
-	Action: "Post to /hooks/NAME of this function, where NAME is written exactly as under sources in rcshook.yaml. " +
-		"RCSHOOK_CONFIG is the path of that file, or the secret that contains it.",
 }

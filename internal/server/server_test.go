@@ -160,3 +160,77 @@ func TestServeHTTP_paths(t *testing.T) {
 		}
 	}
 }
+
+// TestFunction_broken tests that a broken configuration affects only the requests that
+// need it, and that its errors are not shown elsewhere.
+func TestFunction_broken(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources: {shop: {preset: nonsense}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	f := &Function{Log: &log, Environ: func() []string {
+		return []string{"RCSHOOK_AGENT_ID=agent", "RCSHOOK_API_KEYS=key", "RCSHOOK_CONFIG=" + file, "GOOGLE_CLOUD_PROJECT=p"}
+	}}
+	for _, test := range []struct {
+		method, path string
+		status       int
+		code         string
+	}{
+		{"GET", "/", 200, ""},
+		{"GET", "/openapi.json", 200, ""},
+		{"GET", "/favicon.ico", 404, "not_found"},
+		{"PUT", "/", 405, "method_not_allowed"},
+		{"OPTIONS", "/", 204, ""},
+		{"OPTIONS", "/hooks/shop", 204, ""},
+		{"POST", "/", 500, "misconfigured"},
+		{"POST", "/hooks/shop", 500, "misconfigured"},
+		{"POST", "/tasks/x", 500, "misconfigured"},
+		{"DELETE", "/messages/x", 500, "misconfigured"},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(test.method, test.path, nil)
+		r.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+		f.ServeHTTP(w, r)
+		if body := w.Body.String(); w.Code != test.status || test.code != "" && !strings.Contains(body, `"code":"`+test.code+`"`) {
+			t.Errorf("%s %s: %d %s, want %d %s", test.method, test.path, w.Code, body, test.status, test.code)
+		}
+		if shown := strings.Contains(w.Body.String(), "sources.shop"); shown != (test.code == "misconfigured") {
+			t.Errorf("%s %s: the response contains the settings: %t", test.method, test.path, shown)
+		}
+	}
+	if !strings.Contains(log.String(), `"logging.googleapis.com/trace":"projects/p/traces/`) {
+		t.Errorf("the log is not joined to the trace:\n%s", log.String())
+	}
+}
+
+// TestReady tests that GET / reads the agent ID too: without it, no message can be sent.
+func TestReady(t *testing.T) {
+	t.Parallel()
+	google := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.Contains(r.URL.Path, "token") {
+			fmt.Fprint(w, `{"access_token": "t", "token_type": "Bearer", "expires_in": 3600}`)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(w, `{"error": {"code": 404, "status": "NOT_FOUND", "message": "Secret not found."}}`)
+	}))
+	t.Cleanup(google.Close)
+	s, err := New(t.Context(), Options{
+		DefaultCredentials: fmt.Appendf(nil, `{"type": "authorized_user", "client_id": "a", "client_secret": "b", "refresh_token": "c", "token_uri": "%s/token"}`, google.URL),
+		Environ: []string{
+			"RCSHOOK_AGENT_ID=projects/p/secrets/agent-id", "RCSHOOK_API_KEYS=key",
+			"RCSHOOK_SECRETMANAGER_ENDPOINT=" + google.URL, "RCSHOOK_RBM_ENDPOINT=" + google.URL,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if body := w.Body.String(); !strings.Contains(body, `"ready":false`) {
+		t.Errorf("GET / = %s, want ready false", body)
+	}
+}

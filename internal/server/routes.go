@@ -1,0 +1,113 @@
+package server
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
+)
+
+// route is one line of the HTTP interface.
+type route struct {
+	pattern string   // of [http.ServeMux]
+	key     bool     // whether callers need an API key or an ID token
+	query   []string // the query parameters
+	static  bool     // whether serve needs no configuration
+	serve   func(*Server, *call) (*response.Response, error)
+}
+
+var routes = []route{
+	{pattern: aboutPattern, serve: (*Server).about},
+	{pattern: "GET /openapi.json", static: true, serve: (*Server).describe},
+	{pattern: "POST /{$}", key: true, query: []string{"profile"}, serve: (*Server).send},
+	{pattern: "POST /hooks/{source}", serve: (*Server).hook},
+	{pattern: "OPTIONS /hooks/{source}", static: true, serve: (*Server).handshake},
+	{pattern: "POST /tasks/{id}", serve: (*Server).task},
+	{pattern: "DELETE /messages/{id}", key: true, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},
+}
+
+const (
+	aboutPattern = "GET /{$}"
+
+	// hooksPath is the path above the sources.
+	hooksPath = "/hooks/"
+)
+
+// router serves the routes. It responds to all other paths and methods itself, because
+// [http.ServeMux] would respond with plain text.
+type router struct {
+	mux      *http.ServeMux
+	notFound http.Handler // of paths that ServeMux cannot serve
+}
+
+// newRouter returns a router that serves each route with the handler for it.
+func newRouter(handler func(route) http.HandlerFunc) *router {
+	rt := &router{mux: http.NewServeMux()}
+	for _, to := range routes {
+		rt.mux.Handle(to.pattern, handler(to))
+	}
+	rt.mux.Handle("/", handler(route{static: true, serve: rt.other}))
+	rt.notFound = handler(route{static: true, serve: func(_ *Server, c *call) (*response.Response, error) {
+		return nil, errNotFound(c.URL.Path)
+	}})
+	return rt
+}
+
+func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !isClean(r.URL) {
+		rt.notFound.ServeHTTP(w, r)
+		return
+	}
+	rt.mux.ServeHTTP(w, r)
+}
+
+// isClean reports whether ServeMux can serve a path. It would redirect a path such as
+// //hooks/x, and match an encoded slash.
+func isClean(u *url.URL) bool {
+	cleaned := path.Clean(u.Path)
+	return strings.HasPrefix(u.Path, "/") && (u.Path == cleaned || u.Path == cleaned+"/") && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
+}
+
+// other serves requests that no route matches: 404, 405, or 204 to OPTIONS.
+func (rt *router) other(_ *Server, c *call) (*response.Response, error) {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		other := c.Clone(c.Context())
+		other.Method = method
+		if _, pattern := rt.mux.Handler(other); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return nil, errNotFound(c.URL.Path)
+	}
+	if !slices.Contains(allowed, http.MethodOptions) {
+		allowed = append(allowed, http.MethodOptions)
+	}
+	p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
+	if c.Method == http.MethodOptions {
+		p.Code = code.Served
+	}
+	return nil, p
+}
+
+// errNotFound returns the error for a path that does not exist.
+func errNotFound(path string) error {
+	if strings.HasPrefix(path+"/", hooksPath) {
+		return errNoSource
+	}
+	return &response.Problem{Code: code.NotFound}
+}
+
+// errNoSource is the error of a webhook for an unknown source. It does not list the
+// names, because the sender is not authenticated.
+var errNoSource = &response.Problem{
+	Code:   code.NotFound,
+	Detail: "unknown source",
+	Action: "Post to /hooks/NAME of this function, where NAME is written exactly as under sources in rcshook.yaml. " +
+		"RCSHOOK_CONFIG is the path of that file, or the secret that contains it.",
+}
