@@ -54,11 +54,19 @@ type tree struct {
 	form      bool // values are text, and keys may repeat
 	plus      bool // the body is urlencoded: a space may be an unescaped plus sign
 	unlimited bool // the limits do not apply
+
+	free []node // allocated together, because a payload has dozens of nodes
 }
 
 func (t *tree) newNode(k kind, parent *node) *node {
 	t.count++
-	return &node{kind: k, parent: parent, seq: t.count}
+	if len(t.free) == 0 {
+		t.free = make([]node, 16)
+	}
+	n := &t.free[0]
+	t.free = t.free[1:]
+	n.kind, n.parent, n.seq = k, parent, t.count
+	return n
 }
 
 // gather returns a container for nodes that were sent elsewhere.
