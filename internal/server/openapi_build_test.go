@@ -16,7 +16,7 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// describe writes the whole description.
+// describe returns the OpenAPI description.
 func describe() object {
 	return object{
 		"openapi": "3.1.0",
@@ -117,13 +117,13 @@ func send() object {
 }
 
 func hook() object {
-	answers := responses()
-	ok := answers["200"].(object)["content"].(object)
+	all := responses()
+	ok := all["200"].(object)["content"].(object)
 	ok["application/json"] = object{"schema": object{
 		"description": "a response, or the content that the sender expects, such as a challenge",
 		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
-	answers["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
+	all["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
 	return object{
 		"operationId": "hook",
 		"summary":     "Receive the webhook of a third party",
@@ -132,7 +132,7 @@ func hook() object {
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"requestBody": object{"content": object{"*/*": object{}}},
-		"responses":   answers,
+		"responses":   all,
 	}
 }
 
@@ -187,7 +187,7 @@ func revoke() object {
 	}
 }
 
-// responses has one entry for each status in the table of outcomes.
+// responses has one entry for each status of [response.Codes].
 func responses() object {
 	byStatus := map[int][]string{}
 	for _, c := range response.Codes() {
@@ -221,9 +221,9 @@ func responses() object {
 	return all
 }
 
-// payloadSchema describes the fields by their names and aliases. Case and the
-// characters between words do not matter to the function, which JSON Schema cannot
-// say: so other names are let through here, and the function refuses the unknown.
+// payloadSchema describes the fields by their names and aliases. The function ignores the
+// case of names and the characters between words. JSON Schema cannot express that, so the
+// schema allows unknown names and the function rejects them.
 func payloadSchema() object {
 	s := fieldsSchema(payload.OnMessage, "The simplified payload. Names can have any case, with _, - or nothing between words.")
 	for _, f := range payload.Fields(payload.OnMessage) {
@@ -234,7 +234,7 @@ func payloadSchema() object {
 	s["examples"] = []any{
 		object{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": []any{"Track|https://example.com/t/1042"}},
 	}
-	// Zapier and others wrap the object into a list.
+	// Zapier and others wrap the object in a list.
 	return object{"anyOf": []any{s, object{"type": "array", "items": s, "minItems": 1, "maxItems": 1}}}
 }
 
@@ -244,7 +244,7 @@ func aliasOf(f payload.Field) object {
 	return s
 }
 
-// formSchema is the payload in a form: every value is a text.
+// formSchema describes the payload in a form. Every value is a string.
 func formSchema() object {
 	properties := object{}
 	for _, f := range payload.Fields(payload.OnMessage) {
@@ -284,8 +284,8 @@ func cardSchema() object {
 	}
 }
 
-// fieldSchema is what a field takes: its type, a text that holds it, or null, which
-// is the same as nothing.
+// fieldSchema describes the values of a field: its type, a string that contains it, or
+// null, which is the same as a missing field.
 func fieldSchema(f payload.Field) object {
 	text, none := object{"type": "string"}, object{"type": "null"}
 	list := func(of string) object {
@@ -389,7 +389,7 @@ func errorSchema() object {
 	return object{
 		"type": "object", "required": []any{"detail"}, "additionalProperties": false,
 		"properties": object{
-			"pointer": object{"type": "string", "description": "JSON Pointer to the place in the request"},
+			"pointer": object{"type": "string", "description": "JSON Pointer to the value in the request"},
 			"detail":  object{"type": "string"},
 			"limit":   object{"type": "integer"},
 			"actual":  object{"type": "integer"},

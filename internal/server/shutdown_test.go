@@ -10,41 +10,44 @@ import (
 	"time"
 )
 
-// serveRequest starts a request that next answers. The channel is closed when it has left.
-func serveRequest(q *Requests, next http.HandlerFunc) (*httptest.ResponseRecorder, <-chan struct{}) {
-	answer, left := httptest.NewRecorder(), make(chan struct{})
+// startRequest serves a request with h in a goroutine, and closes done when it ends.
+func startRequest(q *Requests, h http.HandlerFunc) (w *httptest.ResponseRecorder, done <-chan struct{}) {
+	w = httptest.NewRecorder()
+	ended := make(chan struct{})
 	go func() {
-		defer close(left)
-		q.Serve(answer, httptest.NewRequest(http.MethodPost, "/", nil), next)
+		defer close(ended)
+		q.Serve(w, httptest.NewRequest(http.MethodPost, "/", nil), h)
 	}()
-	return answer, left
+	return w, ended
 }
 
-func lasts(d time.Duration) http.HandlerFunc {
+// respondAfter returns a handler that takes d and ignores cancellation.
+func respondAfter(d time.Duration) http.HandlerFunc {
 	return func(http.ResponseWriter, *http.Request) { <-time.After(d) }
 }
 
+// TestWait tests that Wait returns once there is a pause without requests.
 func TestWait(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name  string
-		begin []time.Duration // when requests begin
-		last  time.Duration   // how long each lasts
-		want  time.Duration   // when the process may end
+		name     string
+		starts   []time.Duration // start time of each request
+		duration time.Duration   // of each request
+		want     time.Duration   // until Wait returns
 	}{
-		{"nothing", nil, 0, quiet},
-		{"one", []time.Duration{0}, 3 * time.Second, 3 * time.Second},
-		{"one that comes meanwhile", []time.Duration{0, 2 * time.Second}, 3 * time.Second, 5 * time.Second},
-		{"one that comes at the last moment", []time.Duration{50 * time.Millisecond}, 20 * time.Millisecond, 2 * quiet},
+		{"no requests", nil, 0, quiet},
+		{"one request", []time.Duration{0}, 3 * time.Second, 3 * time.Second},
+		{"a request during the wait", []time.Duration{0, 2 * time.Second}, 3 * time.Second, 5 * time.Second},
+		{"a request at the last moment", []time.Duration{50 * time.Millisecond}, 20 * time.Millisecond, 2 * quiet},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var q Requests
 				start := time.Now()
-				for _, at := range test.begin {
+				for _, at := range test.starts {
 					time.AfterFunc(at, func() {
-						q.Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), lasts(test.last))
+						q.Serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), respondAfter(test.duration))
 					})
 				}
 				synctest.Wait()
@@ -52,20 +55,20 @@ func TestWait(t *testing.T) {
 					t.Error(err)
 				}
 				if got := time.Since(start); got < test.want || got > test.want+2*quiet {
-					t.Errorf("it ends after %v, want %v", got, test.want)
+					t.Errorf("Wait returned after %v, want %v", got, test.want)
 				}
 			})
 		})
 	}
 }
 
-// TestWait_hurries sees that what takes too long is cancelled, while there is time
-// for an answer, and that the end comes nevertheless if it does not mind.
-func TestWait_hurries(t *testing.T) {
+// TestWait_cancels tests that Wait cancels slow requests early enough for a response, and
+// that it returns an error if a request ignores that.
+func TestWait_cancels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Requests
-		answer, left := serveRequest(&q, func(w http.ResponseWriter, r *http.Request) {
+		w, done := startRequest(&q, func(w http.ResponseWriter, r *http.Request) {
 			<-r.Context().Done()
 			w.WriteHeader(http.StatusGatewayTimeout)
 		})
@@ -74,30 +77,30 @@ func TestWait_hurries(t *testing.T) {
 		if err := q.Wait(t.Context()); err != nil || time.Since(start) > cancelAfter+2*quiet {
 			t.Errorf("Wait = %v after %v", err, time.Since(start))
 		}
-		if <-left; answer.Code != http.StatusGatewayTimeout || !answer.Flushed {
-			t.Errorf("the answer is %d, flushed %t", answer.Code, answer.Flushed)
+		if <-done; w.Code != http.StatusGatewayTimeout || !w.Flushed {
+			t.Errorf("response %d, flushed %t; want 504, flushed", w.Code, w.Flushed)
 		}
 
-		_, left = serveRequest(&q, lasts(time.Minute))
+		_, done = startRequest(&q, respondAfter(time.Minute))
 		synctest.Wait()
 		start = time.Now()
 		if err := q.Wait(t.Context()); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != drainTimeout {
 			t.Errorf("Wait = %v after %v", err, time.Since(start))
 		}
-		<-left
+		<-done
 	})
 }
 
-// TestServe_sendsElsewhere sees that connections are not kept for requests that
-// nobody will answer.
-func TestServe_sendsElsewhere(t *testing.T) {
+// TestServe_closesConnections tests that responses during a shutdown close their
+// connections.
+func TestServe_closesConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q Requests
 		for _, want := range []string{"", "close"} {
-			answer, left := serveRequest(&q, lasts(0))
-			if <-left; answer.Header().Get("Connection") != want {
-				t.Errorf("Connection: %q, want %q", answer.Header().Get("Connection"), want)
+			w, done := startRequest(&q, respondAfter(0))
+			if <-done; w.Header().Get("Connection") != want {
+				t.Errorf("Connection: %q, want %q", w.Header().Get("Connection"), want)
 			}
 			if err := q.Wait(t.Context()); err != nil {
 				t.Fatal(err)
