@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -303,8 +304,14 @@ func is[T error](err error) bool {
 // decodeResponse fills the struct that dst points to. It ignores unknown fields and
 // mismatched types, since the platform may change its responses.
 func decodeResponse(data []byte, dst any) error {
-	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || is[*json.SyntaxError](json.Unmarshal(data, dst)) {
+	err := json.Unmarshal(data, dst)
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || is[*json.SyntaxError](err) {
 		return errUnreadable
+	}
+	if err != nil { // encoding/json stops at the first invalid time
+		v, _ := scan(data)
+		d := decoder{lenient: true}
+		d.object(new(path), v, reflect.ValueOf(dst).Elem())
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"syscall"
@@ -273,3 +274,25 @@ func FuzzError(f *testing.F) {
 
 // letters are the characters of error texts.
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.,:;'() "
+
+// TestSendMessage_oddResponse tests that one invalid field of a response does not hide the
+// others, and that a part of a response is not a response.
+func TestSendMessage_oddResponse(t *testing.T) {
+	t.Parallel()
+	const response = `{"sendTime": "bad", "name": "n", "contentMessage": {"text": "Hi"}, "ttl": 5, "new": {"a": [1]}}`
+	for n := range len(response) + 1 {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, response[:n]) }))
+		client, err := rbm.New(rbm.Config{AgentID: "agent", Endpoint: server.URL, Retry: rbm.Retry{MaxAttempts: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, err := client.SendMessage(t.Context(), "+12025550123", rbm.MessageID("agent", "+12025550123", "key"), rbm.Text("Hi"))
+		server.Close()
+		switch {
+		case n < len(response) && err == nil:
+			t.Errorf("%q was accepted", response[:n])
+		case n == len(response) && (err != nil || sent.Name != "n" || sent.ContentMessage == nil || sent.ContentMessage.Text != "Hi"):
+			t.Errorf("SendMessage = %+v, %v, want the valid fields", sent, err)
+		}
+	}
+}

@@ -156,7 +156,9 @@ func (s *scanner) nested(k kind, closing byte) value {
 		}
 		var m member
 		if k == kindObject {
-			m.name = s.name()
+			if m.name = s.name(); s.problem != "" {
+				break
+			}
 		}
 		m.value = s.value()
 		v.members = append(v.members, m)
@@ -184,6 +186,7 @@ func (s *scanner) name() (name string) {
 	}
 	if s.peek() != ':' {
 		s.expect("a colon")
+		return ""
 	}
 	s.pos++
 	return name
@@ -216,6 +219,7 @@ func (s *scanner) text() (text string) {
 			return ""
 		}
 	}
+	s.pos = len(s.data) // a backslash at the end passes it
 	s.expect("the end of a string")
 	return ""
 }

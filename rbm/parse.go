@@ -160,6 +160,7 @@ func (d *decoder) decode(p *path, v value, dst reflect.Value) {
 		mismatch("a string")
 	case t.Kind() == reflect.Struct && v.kind == kindObject:
 		d.object(p, v, dst)
+	case t.Kind() == reflect.Map: // only encoding/json fills it
 	case t.Kind() == reflect.Struct, t.Kind() == reflect.Pointer:
 		mismatch("an object")
 	case t.Kind() == reflect.Slice && v.kind == kindList:

@@ -1,9 +1,11 @@
 package rbm_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -395,12 +397,38 @@ func TestCheckAgentMessage_consequences(t *testing.T) {
 	}
 }
 
+// TestParseAgentMessage_truncated checks that no part of a document is taken for the whole,
+// and that the parser does not read beyond the data.
+func TestParseAgentMessage_truncated(t *testing.T) {
+	t.Parallel()
+	documents := [][]byte{[]byte(`{'a\'b': "\u00e9\\", c: [1e9, {"d": null,},], "contentMessage": {"text": "Hi"}}`)}
+	for _, file := range messageFiles(t) {
+		documents = append(documents, bytes.TrimSpace(read(t, file)))
+	}
+	for _, data := range documents {
+		for n := range data {
+			part := slices.Clip(bytes.Clone(data[:n])) // without spare capacity
+			if _, violations := rbm.ParseAgentMessage(part[:n:n]); len(violations) == 0 {
+				t.Errorf("%q was accepted", part)
+			}
+			envelope, err := json.Marshal(map[string]any{"message": map[string]any{"data": part}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := rbm.ParseWebhook(envelope); err == nil {
+				t.Errorf("%q was accepted as an event", part)
+			}
+		}
+	}
+}
+
 func FuzzParseAgentMessage(f *testing.F) {
 	for _, file := range messageFiles(f) {
 		f.Add(read(f, file))
 	}
 	f.Add([]byte(`{'content_message':{"text":"\ud800","suggestions":[null,{"reply":{},"action":{}}]},"ttl":"-0.5s","x":[1e9,true]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
+		data = data[:len(data):len(data)]
 		m, violations := rbm.CheckAgentMessage(data, now)
 		for _, v := range violations {
 			if v.Rule == "" || v.Detail == "" || v.Pointer != "" && v.Pointer[0] != '/' {
