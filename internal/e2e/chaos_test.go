@@ -52,7 +52,7 @@ func TestChaos(t *testing.T) {
 	} {
 		t.Run(protocol.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStorm(t, protocol.start)
+			s := newChaos(t, protocol.start)
 			start := time.Now()
 			for {
 				s.round(t)
@@ -68,19 +68,18 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// checkLeaks runs a round to warm the function up, and another one. It waits until there
-// are as few goroutines as after the first, and compares the memory. Only the platform
-// fails in these rounds.
-func (s *storm) checkLeaks(t *testing.T) {
-	s.calm = true
+// checkLeaks runs two rounds and compares the goroutines and the memory after them. Only
+// the platform fails in these rounds.
+func (s *chaos) checkLeaks(t *testing.T) {
+	s.platformOnly = true
 	s.round(t)
 	s.caller.CloseIdleConnections()
-	first := s.function.vitals(t)
+	first := s.function.usage(t)
 	s.round(t)
 	s.caller.CloseIdleConnections()
-	var now vitals
+	var now usage
 	for range 1000 {
-		if now = s.function.vitals(t); now.Goroutines <= first.Goroutines {
+		if now = s.function.usage(t); now.Goroutines <= first.Goroutines {
 			break
 		}
 		<-time.After(10 * time.Millisecond) // connections close asynchronously
@@ -91,43 +90,41 @@ func (s *storm) checkLeaks(t *testing.T) {
 	}
 }
 
-// A storm is a stage with a failure every few calls.
-type storm struct {
+// chaos is a stage with a failure every few calls.
+type chaos struct {
 	*stage
 	function *process
 	upstream *httptest.Server
 	caller   *http.Client
-	late     atomic.Int64 // messages to accept without a response
+	late     atomic.Int64 // number of messages to accept without a response
 
-	calm bool // only the platform fails
+	platformOnly bool // only the platform fails
 
-	ended  atomic.Int64 // calls
+	ended  atomic.Int64 // number of calls that ended
 	mu     sync.Mutex
 	next   int // index in failures
-	codes  tally
-	failed tally
+	codes  counter
+	failed counter
 	total  total
 }
 
-type total struct{ calls, requests, lost, duplicated, untrue int }
+type total struct{ calls, requests, lost, duplicated, wrong int }
 
 func (n total) String() string {
-	return fmt.Sprintf("%d calls, %d requests, %d lost, %d duplicated, %d false responses", n.calls, n.requests, n.lost, n.duplicated, n.untrue)
+	return fmt.Sprintf("%d calls, %d requests, %d lost, %d duplicated, %d false responses", n.calls, n.requests, n.lost, n.duplicated, n.wrong)
 }
 
-const stormSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-func newStorm(t *testing.T, start func(*httptest.Server)) *storm {
+func newChaos(t *testing.T, start func(*httptest.Server)) *chaos {
 	t.Helper()
-	s := &storm{stage: newStage(t), caller: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: chaosCallers}}}
+	s := &chaos{stage: newStage(t), caller: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: chaosCallers}}}
 	s.sim.Now = nil // processes use the real time
 	s.upstream = httptest.NewUnstartedServer(http.HandlerFunc(s.platform))
 	s.upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // unused connections would be logged
 	start(s.upstream)
 	t.Cleanup(func() { s.sim.Close(); s.upstream.Close() })
-	s.move(t, s.upstream)
+	s.setPlatform(t, s.upstream)
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
-	if err := os.WriteFile(file, []byte("sources:\n  shop: {preset: standard-webhooks, secret: "+stormSecret+", map: .}\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("sources:\n  shop: {preset: standard-webhooks, secret: "+standardSecret+", map: .}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	maps.Copy(s.env, map[string]string{"RCSHOOK_CONFIG": file, "RCSHOOK_TIMEOUT": "1s"})
@@ -136,7 +133,7 @@ func newStorm(t *testing.T, start func(*httptest.Server)) *storm {
 }
 
 // platform serves the simulator, and sometimes accepts a message without a response.
-func (s *storm) platform(w http.ResponseWriter, r *http.Request) {
+func (s *chaos) platform(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/agentMessages") && s.late.Add(-1) >= 0 {
 		s.sim.ServeHTTP(httptest.NewRecorder(), r)
 		_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice a closed connection
@@ -146,7 +143,7 @@ func (s *storm) platform(w http.ResponseWriter, r *http.Request) {
 	s.sim.ServeHTTP(w, r)
 }
 
-// failures happen one after the other, each to a few requests.
+// failures are injected in this order, each into a few requests.
 var failures = []rbmtest.Failure{
 	{Status: http.StatusTooManyRequests},
 	{Break: rbmtest.BreakAfter},
@@ -161,60 +158,61 @@ var failures = []rbmtest.Failure{
 
 // fail injects a failure after the n-th call. It depends on calls and not on time, so
 // slow machines see the same failures.
-func (s *storm) fail(t *testing.T, n int64) {
+func (s *chaos) fail(t *testing.T, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n%6 == 0 {
 		f := failures[s.next%len(failures)]
 		s.next++
-		what, _ := json.Marshal(f) // cannot fail
+		name, _ := json.Marshal(f) // cannot fail
 		f.Method, f.Count = "phones.agentMessages.create", 4
-		s.failed.add(string(what), f.Count)
+		s.failed.add(string(name), f.Count)
 		s.sim.Fail(f)
 	}
-	if s.calm {
+	if s.platformOnly {
 		return
 	}
-	inject := func(what string) { s.failed.add(what, 1) }
+	count := func(failure string) { s.failed.add(failure, 1) }
 	switch n % 240 {
 	case 170, 230: // long before the next kill
-		inject("accepted without a response")
+		count("accepted without a response")
 		s.late.Store(2)
 	case 20, 140:
-		inject("all connections break")
+		count("all connections break")
 		s.upstream.CloseClientConnections()
 	case 40:
-		inject("the key is replaced")
+		count("the key is replaced")
 		s.rotate(t, false)
 	case 80:
-		inject("killed")
+		count("killed")
 		s.function.kill()
 		s.function.start(t)
 	case 120:
-		inject("the key is replaced and the old one revoked, while Secret Manager is unavailable")
+		count("the key is replaced and the old one revoked, while Secret Manager is unavailable")
 		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
 		s.rotate(t, true)
 	case 160:
-		inject("killed, while Secret Manager and the token endpoint are unavailable")
+		count("killed, while Secret Manager and the token endpoint are unavailable")
 		s.sim.Secrets.Fail(http.StatusServiceUnavailable, 3)
 		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 3)
 		s.function.kill()
 		s.function.start(t)
 	case 200:
-		inject("all tokens are revoked, while the token endpoint is unavailable")
+		count("all tokens are revoked, while the token endpoint is unavailable")
 		s.sim.Tokens.Fail(http.StatusServiceUnavailable, 2)
 		s.sim.Tokens.RevokeTokens()
 	}
 }
 
-func (s *storm) rotate(t *testing.T, revoke bool) {
+// rotate replaces the key of the platform.
+func (s *chaos) rotate(t *testing.T, revoke bool) {
 	if err := s.sim.Rotate(revoke); err != nil {
 		t.Error(err)
 	}
 }
 
 // round runs all callers and compares their responses with the sent messages.
-func (s *storm) round(t *testing.T) {
+func (s *chaos) round(t *testing.T) {
 	calls := make([][]*call, chaosCallers)
 	var wg sync.WaitGroup
 	for i := range calls {
@@ -247,27 +245,28 @@ func (s *storm) round(t *testing.T) {
 	s.sim.Reset()
 }
 
-func (s *storm) check(t *testing.T, c *call, arrived map[string]int) {
+// check compares the known states of a call with the messages at the platform.
+func (s *chaos) check(t *testing.T, c *call, arrived map[string]int) {
 	for _, to := range c.to {
 		n := arrived[to+" "+c.text]
 		switch {
 		case n > 1:
 			s.total.duplicated++
 			t.Errorf("%s arrived %d times: %s", to, n, c)
-		case c.belief[to] == sent && n == 0:
+		case c.known[to] == sent && n == 0:
 			s.total.lost++
 			t.Errorf("%s did not arrive: %s", to, c)
-		case c.belief[to] == rejected && n != 0:
-			s.total.untrue++
+		case c.known[to] == rejected && n != 0:
+			s.total.wrong++
 			t.Errorf("%s arrived although it was rejected: %s", to, c)
-		case c.belief[to] == unknown && !c.kind.mayGiveUp:
-			s.total.untrue++
+		case c.known[to] == unknown && !c.kind.mayGiveUp:
+			s.total.wrong++
 			t.Errorf("no result for %s: %s", to, c)
 		}
 	}
 }
 
-// A kind of caller, by its use of responses.
+// A kind is a kind of caller. Kinds differ in how they use responses.
 type kind struct {
 	name string
 
@@ -301,29 +300,29 @@ var kinds = []*kind{
 
 func init() { kinds[4].retry = kinds[0].retry }
 
-// belief is the state of a message from the view of its caller.
-type belief int
+// A state of a message, as far as its caller knows.
+type state int
 
 const (
-	unknown belief = iota
+	unknown state = iota
 	sent
 	rejected
 )
 
 // A call is one message and the responses to its caller.
 type call struct {
-	kind   *kind
-	text   string
-	to     []string
-	id     string   // of the message, for callers without a key
-	codes  []string // of the responses
-	belief map[string]belief
+	kind  *kind
+	text  string
+	to    []string
+	id    string           // of the message, for callers without a key
+	codes []string         // of the responses
+	known map[string]state // by recipient
 }
 
 var callNumber atomic.Int64
 
 func newCall(caller, n int) *call {
-	c := &call{kind: kinds[caller%len(kinds)], text: fmt.Sprintf("call %d", callNumber.Add(1)), belief: map[string]belief{}}
+	c := &call{kind: kinds[caller%len(kinds)], text: fmt.Sprintf("call %d", callNumber.Add(1)), known: map[string]state{}}
 	for i := range 3 {
 		c.to = append(c.to, fmt.Sprintf("+120255501%d", 60+(caller+n+i)%40))
 	}
@@ -344,7 +343,7 @@ func (c *call) String() string {
 }
 
 // run makes requests until the caller stops retrying.
-func (s *storm) run(t *testing.T, c *call) {
+func (s *chaos) run(t *testing.T, c *call) {
 	for range chaosTries {
 		if t.Failed() {
 			return
@@ -366,8 +365,8 @@ func (s *storm) run(t *testing.T, c *call) {
 	}
 }
 
-// record updates the beliefs of a caller with a response.
-func (s *storm) record(t *testing.T, c *call, a *response.Response) {
+// record updates the known states with a response.
+func (s *chaos) record(t *testing.T, c *call, a *response.Response) {
 	c.codes = append(c.codes, string(a.Code))
 	s.codes.add(string(a.Code), 1)
 	results := a.Results
@@ -377,31 +376,33 @@ func (s *storm) record(t *testing.T, c *call, a *response.Response) {
 	for _, r := range results {
 		switch r.Code {
 		case code.Accepted, code.Duplicate:
-			c.belief[r.To] = sent
+			c.known[r.To] = sent
 		case code.RecipientUnreachable:
-			c.belief[r.To] = rejected
+			c.known[r.To] = rejected
 		case code.RateLimited, code.UpstreamUnavailable, code.UpstreamTimeout, code.SecretUnavailable, code.UpstreamAuthFailed,
 			code.Overloaded: // on a busy machine
 			if r.OK || a.Status < http.StatusMultipleChoices && a.Code != code.Mixed {
-				s.untrue(t, "%s with status %d", r.Code, a.Status)
+				s.reportFalse(t, "%s with status %d", r.Code, a.Status)
 			}
 		default:
-			s.untrue(t, "unexpected code %s: %s", r.Code, c)
+			s.reportFalse(t, "unexpected code %s: %s", r.Code, c)
 		}
 	}
 }
 
-func (s *storm) untrue(t *testing.T, format string, args ...any) {
+// reportFalse reports a false response.
+func (s *chaos) reportFalse(t *testing.T, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.total.untrue++
+	s.total.wrong++
 	t.Errorf(format, args...)
 }
 
 var errNoResponse = errors.New("no complete response")
 
-// post makes one request of a caller. The error means that the response is missing.
-func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
+// post makes one request of a caller. It returns errNoResponse if the response is missing
+// or incomplete.
+func (s *chaos) post(t *testing.T, c *call) (*response.Response, error) {
 	payload := map[string]any{"to": c.to, "text": c.text}
 	if c.id != "" {
 		payload["message_id"] = c.id
@@ -420,7 +421,7 @@ func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
 	}
 	if path != "/" {
 		header = http.Header{"Webhook-Id": {"msg_" + strings.ReplaceAll(c.text, " ", "_")}}
-		if err := standardwebhook.Sign(header, body, []byte(stormSecret), time.Now()); err != nil {
+		if err := standardwebhook.Sign(header, body, []byte(standardSecret), time.Now()); err != nil {
 			t.Error(err)
 		}
 		header.Set("Content-Type", "application/json")
@@ -441,7 +442,7 @@ func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
 	}
 	a := new(response.Response)
 	if err := json.Unmarshal(text, a); err != nil || a.Status != res.StatusCode {
-		s.untrue(t, "%s with an invalid body: %v\n%s", res.Status, err, text)
+		s.reportFalse(t, "%s with an invalid body: %v\n%s", res.Status, err, text)
 	}
 	if seconds, err := time.ParseDuration(res.Header.Get("Retry-After") + "s"); err == nil {
 		a.RetryAfter = seconds
@@ -449,13 +450,13 @@ func (s *storm) post(t *testing.T, c *call) (*response.Response, error) {
 	return a, nil
 }
 
-// tally counts by name.
-type tally struct {
+// counter counts by name.
+type counter struct {
 	mu sync.Mutex
 	n  map[string]int
 }
 
-func (c *tally) add(name string, n int) {
+func (c *counter) add(name string, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.n == nil {
@@ -464,7 +465,7 @@ func (c *tally) add(name string, n int) {
 	c.n[name] += n
 }
 
-func (c *tally) String() string {
+func (c *counter) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var all []string

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -32,7 +36,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(t)
-			noCredentials(t)
+			hideCredentials(t)
 			s.adc = nil
 			var bearer atomic.Value
 			platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +78,7 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 // TestNoCredentials runs the function without any credentials.
 func TestNoCredentials(t *testing.T) {
 	s := newStage(t)
-	noCredentials(t)
+	hideCredentials(t)
 	s.adc = nil
 	t.Setenv("GCE_METADATA_HOST", "127.0.0.1:1") // refuses connections
 	h, _ := s.handler(t, nil)
@@ -108,8 +112,8 @@ func TestTokenEndpointDown(t *testing.T) {
 	}
 }
 
-// noCredentials hides the credentials of the developer.
-func noCredentials(t *testing.T) {
+// hideCredentials hides the credentials of the developer.
+func hideCredentials(t *testing.T) {
 	t.Helper()
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
 	t.Setenv("GCE_METADATA_HOST", "")
@@ -184,4 +188,85 @@ func sendBody(t *testing.T, h http.Handler, body string) (status int, code strin
 		t.Errorf("the response is not JSON: %v", err)
 	}
 	return w.Code, response.Code
+}
+
+// TestFileInSecretManager reads the file with the agents from a secret. Until it exists,
+// every response has the reason.
+func TestFileInSecretManager(t *testing.T) {
+	s := newStage(t)
+	s.exportCredentials(t)
+	const secret = "projects/rcshook-sim/secrets/rcshook-yaml"
+	override := map[string]*string{"RCSHOOK_AGENT_ID": nil, "RCSHOOK_CREDENTIALS": nil, "RCSHOOK_CONFIG": pointer(secret)}
+	environ := s.environ(override)
+	_, err := server.New(t.Context(), server.Options{Environ: environ})
+	if _, ok := errors.AsType[*google.SecretError](err); !ok {
+		t.Fatalf("New without the secret = %v, want a SecretError", err)
+	}
+	w := httptest.NewRecorder()
+	f := &server.Function{Environ: func() []string { return environ }, Log: io.Discard}
+	f.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader("{}")))
+	if !strings.Contains(w.Body.String(), `"code":"secret_not_found"`) {
+		t.Errorf("response %s, want secret_not_found", w.Body)
+	}
+	s.sim.Secrets.AddVersion(secret, []byte(strings.ReplaceAll(`
+agents:
+  default: {id: file_agent, credentials: "[key]"}
+sources:
+  it: {preset: bearer, secret: s3cret}
+`, "[key]", s.env["RCSHOOK_CREDENTIALS"])))
+	h, err := server.New(t.Context(), server.Options{Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	r := httptest.NewRequest(http.MethodPost, "/hooks/it", strings.NewReader(`{"to": "+12025550123", "text": "x"}`))
+	r.Header.Set("Authorization", "Bearer s3cret")
+	w = httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(s.sim.Messages()) != 1 || s.sim.Messages()[0].AgentID != "file_agent" {
+		t.Errorf("response %s and %d messages, want one of file_agent", w.Body, len(s.sim.Messages()))
+	}
+}
+
+// TestSetup_timeout reads rcshook.yaml from a Secret Manager that does not respond. Requests
+// meanwhile get a response in time. One read continues and serves later requests.
+func TestSetup_timeout(t *testing.T) {
+	s := newStage(t)
+	s.exportCredentials(t)
+	name, budget := "projects/acme-test/secrets/rcshook-yaml", "200ms"
+	s.sim.Secrets.AddVersion(name, []byte("sources: {}\n"))
+	environ := func() []string {
+		return s.environ(map[string]*string{"RCSHOOK_CONFIG": &name, "RCSHOOK_TIMEOUT": &budget})
+	}
+	f := &server.Function{Environ: environ, Log: new(logged)}
+	do := func(method string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(method, "/", nil)
+		f.ServeHTTP(w, r)
+		return w
+	}
+	s.sim.Secrets.Hang(true)
+	var all sync.WaitGroup
+	for _, method := range []string{http.MethodPost, http.MethodPost, http.MethodGet} {
+		all.Go(func() {
+			var body struct{ Code string }
+			w := do(method)
+			_ = json.Unmarshal(w.Body.Bytes(), &body)
+			if method == http.MethodPost && (w.Code != http.StatusServiceUnavailable || body.Code != "secret_unavailable") {
+				t.Errorf("%s: %d %s", method, w.Code, w.Body)
+			}
+			if method == http.MethodGet && w.Code != http.StatusOK {
+				t.Errorf("%s: %d %s", method, w.Code, w.Body)
+			}
+		})
+	}
+	all.Wait()
+	s.sim.Secrets.Hang(false)
+	for {
+		w := do(http.MethodPost)
+		if w.Code == http.StatusUnauthorized { // the server is ready, and the key is missing
+			break
+		}
+		if w.Code != http.StatusServiceUnavailable || t.Context().Err() != nil {
+			t.Fatalf("after Secret Manager came back: %d %s", w.Code, w.Body)
+		}
+	}
 }

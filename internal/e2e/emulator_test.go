@@ -40,7 +40,7 @@ func TestQueue_emulator(t *testing.T) {
 	s.clock.set(time.Now())
 	e := s.emulator(t, dir)
 	s.env["RCSHOOK_TASKS_ENDPOINT"] = e.url
-	h, log, _ := s.queued(t, nil)
+	h, log, _ := s.queueHandler(t, nil)
 	s.sim.Fail(rbmtest.Failure{Status: http.StatusServiceUnavailable, Method: "phones.agentMessages.create", Count: 12})
 	const order = `{"to": ["+12025550123", "+12025550124", "+12025550104"], "text": "Hello", "idempotency_key": "order-1"}`
 	for _, want := range []string{"queued", "duplicate"} {
@@ -82,11 +82,11 @@ type emulator struct {
 	client    http.Client
 
 	mu       sync.Mutex
-	tasks    map[string]emulated
+	tasks    map[string]emulatorTask
 	statuses map[string][]int // of the tasks, by message ID
 }
 
-type emulated struct {
+type emulatorTask struct {
 	URL       string
 	OIDCToken struct{ ServiceAccountEmail, Audience string }
 }
@@ -101,10 +101,10 @@ func (s *stage) emulator(t *testing.T, dir string) *emulator {
 	l.Close()
 	e := &emulator{
 		real: fmt.Sprintf("http://127.0.0.1:%d", port), google: s.google,
-		tasks: make(map[string]emulated), statuses: make(map[string][]int),
+		tasks: make(map[string]emulatorTask), statuses: make(map[string][]int),
 	}
 	node := exec.CommandContext(t.Context(), "node", "-e", startEmulator, dir, fmt.Sprint(port))
-	var output tail
+	var output tailWriter
 	node.Stdout, node.Stderr = &output, &output
 	if err := node.Start(); err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func (e *emulator) create(w http.ResponseWriter, r *http.Request, body []byte) {
 	var typed struct {
 		Task struct {
 			Name        string
-			HTTPRequest emulated
+			HTTPRequest emulatorTask
 		}
 	}
 	if json.Unmarshal(body, &request) != nil || json.Unmarshal(body, &typed) != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// frozen is the number of requests that wait for the stopped function.
-const frozen = 10
+// frozenRequests is the number of requests that wait for the stopped function.
+const frozenRequests = 10
 
 // TestFreeze stops the process of the function between requests, like Cloud Run without
 // CPU allocation. Meanwhile the upstream closes idle connections and requests queue up.
@@ -44,12 +44,12 @@ func TestFreeze(t *testing.T) {
 			upstream.Config.ErrorLog = log.New(io.Discard, "", 0) // unused connections would be logged
 			test.start(upstream)
 			t.Cleanup(func() { s.sim.Close(); upstream.Close() })
-			s.move(t, upstream)
+			s.setPlatform(t, upstream)
 			p := s.process(t)
 
-			s.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozen}) // so that each request has its own connection
+			s.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Delay: 100 * time.Millisecond, Count: frozenRequests}) // so that each request has its own connection
 			var wg sync.WaitGroup
-			for i := range frozen {
+			for i := range frozenRequests {
 				wg.Go(func() { readResponse(t, startRequest(t, p, fmt.Sprintf("before %d", i))) })
 			}
 			wg.Wait()
@@ -58,7 +58,7 @@ func TestFreeze(t *testing.T) {
 			upstream.CloseClientConnections()
 			p.log.reset()
 			var callers []net.Conn
-			for i := range frozen {
+			for i := range frozenRequests {
 				callers = append(callers, startRequest(t, p, fmt.Sprintf("after %d", i)))
 			}
 			p.signal(t, syscall.SIGCONT, "")
@@ -67,12 +67,12 @@ func TestFreeze(t *testing.T) {
 			}
 			wg.Wait()
 
-			if n := len(s.sim.Messages()); n != 2*frozen {
-				t.Errorf("%d messages arrived, want %d", n, 2*frozen)
+			if n := len(s.sim.Messages()); n != 2*frozenRequests {
+				t.Errorf("%d messages arrived, want %d", n, 2*frozenRequests)
 			}
 			attempts := regexp.MustCompile(`"attempts":(\d+)`)
 			for range 1000 {
-				if len(attempts.FindAllString(p.log.String(), -1)) >= frozen {
+				if len(attempts.FindAllString(p.log.String(), -1)) >= frozenRequests {
 					break
 				}
 				<-time.After(10 * time.Millisecond) // the log arrives asynchronously

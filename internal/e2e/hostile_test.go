@@ -1,241 +1,35 @@
 package e2e
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
-	"context"
-	"encoding/json"
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
-
-	"github.com/rcshook/rcshook/internal/raced"
 )
 
-// TestSlowBody stops in the middle of a body. The function responds and closes the
-// connection.
-func TestSlowBody(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	timeout := "200ms"
-	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &timeout})
-	web := httptest.NewServer(h)
-	defer web.Close()
-
-	conn, in := dial(t, web)
-	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev\r\n"+
-		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"to\":")
-	res, err := http.ReadResponse(in, nil)
-	if err != nil {
-		t.Fatalf("no response: %v", err)
+// raceFactor is the factor for limits of memory: the race detector needs more.
+var raceFactor = func() uint64 {
+	info, _ := debug.ReadBuildInfo()
+	if slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" }) {
+		return 3
 	}
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), `"code":"body_timeout"`) {
-		t.Errorf("response %s, %v\n%s", res.Status, err, body)
-	}
-	if _, err := in.ReadByte(); err != io.EOF {
-		t.Errorf("the connection stays open: %v, want EOF", err)
-	}
-}
-
-// TestSlowBody_rejected stops in the middle of a body that the function does not read. A
-// caller cannot hold a connection that way.
-func TestSlowBody_rejected(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	h, _ := s.handler(t, nil)
-	web := httptest.NewServer(h)
-	t.Cleanup(web.Close)
-	var wg sync.WaitGroup
-	for request, want := range map[string]int{
-		"POST / HTTP/1.1\r\nAuthorization: Bearer wrong":                            http.StatusUnauthorized,
-		"POST / HTTP/1.1\r\nAuthorization: Bearer dev\r\nContent-Encoding: gzip":    http.StatusUnsupportedMediaType,
-		"POST / HTTP/1.1\r\nAuthorization: Bearer dev\r\nContent-Length: 100000000": http.StatusRequestEntityTooLarge,
-		"POST /nowhere HTTP/1.1":                                   http.StatusNotFound,
-		"POST /hooks/unknown HTTP/1.1":                             http.StatusNotFound,
-		"POST /tasks/1 HTTP/1.1\r\nAuthorization: Bearer x":        http.StatusNotFound,
-		"GET / HTTP/1.1":                                           http.StatusOK,
-		"DELETE /messages/1 HTTP/1.1\r\nAuthorization: Bearer dev": http.StatusUnprocessableEntity,
-	} {
-		conn, in := dial(t, web)
-		wg.Go(func() {
-			if !strings.Contains(request, "Content-Length") {
-				request += "\r\nContent-Length: 100"
-			}
-			fmt.Fprint(conn, request+"\r\nHost: localhost\r\n\r\n{\"to\":")
-			res, err := http.ReadResponse(in, nil)
-			if err != nil {
-				t.Errorf("%s: no response: %v", request, err)
-				return
-			}
-			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != want {
-				t.Errorf("%s: response %s, %v, want %d", request, res.Status, err, want)
-			}
-			if _, err := in.ReadByte(); err != io.EOF {
-				t.Errorf("%s: the connection stays open: %v, want EOF", request, err)
-			}
-		})
-	}
-	wg.Wait()
-}
-
-// TestLargeBody_rejected sends a large body before it reads. It gets the response and can
-// use the connection again.
-func TestLargeBody_rejected(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	h, _ := s.handler(t, nil)
-	web := httptest.NewServer(h)
-	defer web.Close()
-	conn, in := dial(t, web)
-	body := strings.Repeat(" ", 250<<10)
-	for range 2 {
-		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatalf("no response: %v", err)
-		}
-		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusUnauthorized || res.Close {
-			t.Fatalf("response %s, %v, closes the connection: %t", res.Status, err, res.Close)
-		}
-	}
-}
-
-// dial connects to a server, with a deadline.
-func dial(t *testing.T, web *httptest.Server) (net.Conn, *bufio.Reader) {
-	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(web.URL, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	return conn, bufio.NewReader(conn)
-}
-
-// TestSlowBody_shutdown stops in the middle of a body while the process shuts down. It
-// still gets a response.
-func TestSlowBody_shutdown(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	timeout := "10m" // not reached
-	h, _ := s.handler(t, map[string]*string{"RCSHOOK_TIMEOUT": &timeout})
-	started, shutdown := make(chan struct{}), make(chan struct{})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		go func() { <-shutdown; cancel() }()
-		r.Body = firstRead{r.Body, sync.OnceFunc(func() { close(started) })}
-		h.ServeHTTP(w, r.WithContext(ctx))
-	}))
-	defer web.Close()
-	conn, in := dial(t, web)
-	fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer dev\r\n"+
-		"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"to\":")
-	<-started
-	close(shutdown)
-	res, err := http.ReadResponse(in, nil)
-	if err != nil {
-		t.Fatalf("no response: %v", err)
-	}
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusRequestTimeout || !strings.Contains(string(body), `"code":"body_timeout"`) {
-		t.Errorf("response %s, %v\n%s", res.Status, err, body)
-	}
-}
-
-// firstRead calls started before the body is read.
-type firstRead struct {
-	io.ReadCloser
-	started func()
-}
-
-func (b firstRead) Read(p []byte) (int, error) {
-	b.started()
-	return b.ReadCloser.Read(p)
-}
-
-// TestCallerRetries closes the connection while the platform handles the message. The
-// request ends, and a retry with the same key gets the truth. There is one message,
-// whether or not the first attempt succeeded.
-func TestCallerRetries(t *testing.T) {
-	t.Parallel()
-	for _, accepted := range []bool{true, false} {
-		t.Run(fmt.Sprintf("accepted %t", accepted), func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t)
-			var first sync.Once
-			started := make(chan struct{})
-			platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if strings.HasSuffix(r.URL.Path, "/agentMessages") {
-					first.Do(func() {
-						if accepted {
-							s.sim.ServeHTTP(httptest.NewRecorder(), r)
-						}
-						_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice a closed connection
-						close(started)
-						<-r.Context().Done()
-						panic(http.ErrAbortHandler)
-					})
-				}
-				s.sim.ServeHTTP(w, r)
-			}))
-			defer platform.Close()
-			s.move(t, platform)
-			h, log := s.handler(t, nil)
-			ended := make(chan struct{}, 2)
-			web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				h.ServeHTTP(w, r)
-				ended <- struct{}{}
-			}))
-			defer web.Close()
-
-			ctx, cancel := context.WithCancel(t.Context())
-			go func() { <-started; cancel() }()
-			if code, err := s.call(ctx, web.URL); err == nil {
-				t.Fatalf("response %s, want none", code)
-			}
-			<-ended
-			if line := log.String(); !strings.Contains(line, `"code":"upstream_timeout"`) {
-				t.Errorf("log:\n%s", line)
-			}
-			if code, err := s.call(t.Context(), web.URL); err != nil || code != "accepted" && code != "duplicate" {
-				t.Errorf("retry: %q, %v, want accepted or duplicate", code, err)
-			}
-			if n := len(s.sim.Messages()); n != 1 {
-				t.Errorf("%d messages arrived, want 1", n)
-			}
-		})
-	}
-}
-
-// call sends a message with a key and returns the code of the response.
-func (s *stage) call(ctx context.Context, url string) (code string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(`{"to": "+12025550123", "text": "Hello", "idempotency_key": "k"}`))
-	if err != nil {
-		return "", err
-	}
-	req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer dev"}}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var response struct{ Code string }
-	err = json.NewDecoder(res.Body).Decode(&response)
-	return response.Code, err
-}
+	return 1
+}()
 
 // TestHostile sends requests that are made to be expensive. The memory and the response
 // have limits.
@@ -267,7 +61,7 @@ func TestHostile(t *testing.T) {
 		fmt.Fprintf(&colliding, `"%s": 1, `, collide(i))
 	}
 	s := newStage(t)
-	h, _ := s.handler(t, s.hooked(t))
+	h, _ := s.handler(t, s.stripeSource(t))
 	for _, test := range []struct {
 		name, contentType, body string
 		header                  http.Header
@@ -305,7 +99,7 @@ func TestHostile(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
 			req.Header = http.Header{"Authorization": {"Bearer dev"}, "Content-Type": {cmp.Or(test.contentType, "application/json")}}
 			maps.Copy(req.Header, test.header)
-			checkCost(t, h, req, test.status, raced.Factor*maxAlloc, maxResponse)
+			checkCost(t, h, req, test.status, raceFactor*maxAlloc, maxResponse)
 		})
 	}
 	for name, header := range map[string]http.Header{
@@ -316,13 +110,13 @@ func TestHostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := httptest.NewRequest(http.MethodPost, "/hooks/pay", strings.NewReader(strings.Repeat("{", 256<<10)))
 			req.Header = header
-			checkCost(t, h, req, http.StatusUnauthorized, raced.Factor*maxAlloc, maxResponse)
+			checkCost(t, h, req, http.StatusUnauthorized, raceFactor*maxAlloc, maxResponse)
 		})
 	}
 }
 
-// hooked returns settings with a source whose requests can have many signatures.
-func (s *stage) hooked(t *testing.T) map[string]*string {
+// stripeSource returns settings with a source whose requests can have many signatures.
+func (s *stage) stripeSource(t *testing.T) map[string]*string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
 	if err := os.WriteFile(file, []byte("sources:\n  pay: {preset: stripe, secret: whsec_x, map: .}\n"), 0o600); err != nil {
@@ -390,5 +184,43 @@ func checkCost(t *testing.T, h http.Handler, r *http.Request, status int, maxAll
 	}
 	if allocated > maxAlloc || w.Body.Len() > maxResponse {
 		t.Errorf("%d bytes allocated, want at most %d; response of %d bytes, want at most %d\n%.300s", allocated, maxAlloc, w.Body.Len(), maxResponse, w.Body)
+	}
+}
+
+// bomb returns a payload of 64 MiB, compressed to some kilobytes.
+func bomb(t *testing.T, compressor func(io.Writer) io.WriteCloser) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := compressor(&b)
+	_, err := io.WriteString(w, `{"to": "+12025550123", "text": "`)
+	for zeros := make([]byte, 1<<20); err == nil && b.Len() < 64<<10; {
+		_, err = w.Write(zeros)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestCompressed_undeclared sends compressed bodies without a Content-Encoding. They are
+// not decompressed, and not valid.
+func TestCompressed_undeclared(t *testing.T) {
+	s := newStage(t)
+	h, _ := s.handler(t, nil)
+	for _, compressor := range []func(io.Writer) io.WriteCloser{
+		func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, // "deflate"
+	} {
+		body := bomb(t, compressor)
+		for contentType, status := range map[string]int{
+			"application/json":                  http.StatusBadRequest,
+			"application/x-www-form-urlencoded": http.StatusBadRequest,
+			"multipart/form-data; boundary=b":   http.StatusBadRequest,
+			"application/gzip":                  http.StatusUnsupportedMediaType,
+		} {
+			r := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(body))
+			r.Header = http.Header{"Authorization": {"Bearer dev"}, "Content-Type": {contentType}}
+			checkCost(t, h, r, status, raceFactor*(4<<20), 4<<10)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm"
@@ -55,23 +57,23 @@ func serveFunction() {
 	mux := http.NewServeMux()
 	function := &server.Function{Environ: os.Environ, Log: os.Stderr, Transport: transport}
 	mux.Handle("/", function)
-	mux.HandleFunc("/_vitals", serveVitals)
+	mux.HandleFunc("/_usage", serveUsage)
 	panic(http.Serve(listener, mux))
 }
 
-// vitals are numbers that must not grow with the number of requests.
-type vitals struct {
+// usage has numbers that must not grow with the number of requests.
+type usage struct {
 	Goroutines int
 	Heap       uint64 // bytes in use after a collection
 }
 
-func serveVitals(w http.ResponseWriter, _ *http.Request) {
+func serveUsage(w http.ResponseWriter, _ *http.Request) {
 	transport.CloseIdleConnections()
 	runtime.GC()
 	runtime.GC() // the second run empties pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	_ = json.NewEncoder(w).Encode(vitals{runtime.NumGoroutine(), m.HeapAlloc})
+	_ = json.NewEncoder(w).Encode(usage{runtime.NumGoroutine(), m.HeapAlloc})
 }
 
 // A process runs the function outside of the test process. The listener stays open after
@@ -80,7 +82,7 @@ type process struct {
 	url      string
 	listener *os.File
 	environ  []string
-	log      tail
+	log      tailWriter
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -117,8 +119,8 @@ func (s *stage) process(t *testing.T) *process {
 	return p
 }
 
-// move changes the address of the platform to that of upstream.
-func (s *stage) move(t *testing.T, upstream *httptest.Server) {
+// setPlatform changes the address of the platform to that of upstream.
+func (s *stage) setPlatform(t *testing.T, upstream *httptest.Server) {
 	t.Helper()
 	s.adc = s.sim.Provision(upstream.URL).Credentials
 	maps.Copy(s.env, map[string]string{"RCSHOOK_RBM_ENDPOINT": upstream.URL, "RCSHOOK_SECRETMANAGER_ENDPOINT": upstream.URL})
@@ -164,30 +166,30 @@ func (p *process) kill() {
 	p.stdin.Close()
 }
 
-// vitals returns the vitals of the process.
-func (p *process) vitals(t *testing.T) vitals {
+// usage returns the current usage of the process.
+func (p *process) usage(t *testing.T) usage {
 	t.Helper()
-	res, err := http.Get(p.url + "/_vitals")
+	res, err := http.Get(p.url + "/_usage")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	var v vitals
+	var v usage
 	if err := json.NewDecoder(res.Body).Decode(&v); err != nil {
 		t.Fatal(err)
 	}
 	return v
 }
 
-// tail is a writer that keeps the last bytes.
-type tail struct {
+// tailWriter is a writer that keeps the last bytes.
+type tailWriter struct {
 	mu  sync.Mutex
 	end []byte
 }
 
 const tailBytes = 16 << 10
 
-func (l *tail) Write(p []byte) (int, error) {
+func (l *tailWriter) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end = append(l.end, p...)
@@ -197,14 +199,115 @@ func (l *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (l *tail) String() string {
+func (l *tailWriter) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return string(l.end)
 }
 
-func (l *tail) reset() {
+func (l *tailWriter) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end = nil
+}
+
+// TestQueue_killed kills the function while it queues messages and while it sends them:
+// after the other side accepted a request and before its response. Every message
+// arrives exactly once.
+func TestQueue_killed(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes a few seconds")
+	}
+	const messages, every, maxKills = 60, 11, 8
+	s := newStage(t)
+	s.sim.Now, s.tasks.Now = nil, nil // processes use the real time
+	var function *process
+	var mu sync.Mutex
+	requests, kills := 0, 0
+	// killBefore forwards requests, and kills the function before some responses.
+	killBefore := func(h http.Handler, suffix string) string {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || !strings.HasSuffix(r.URL.Path, suffix) {
+				h.ServeHTTP(w, r)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if requests++; requests%every != 0 || kills == maxKills {
+				h.ServeHTTP(w, r)
+				return
+			}
+			h.ServeHTTP(httptest.NewRecorder(), r)
+			kills++
+			function.kill()
+			function.start(t)
+			panic(http.ErrAbortHandler)
+		}))
+		t.Cleanup(web.Close)
+		return web.URL
+	}
+	s.env["RCSHOOK_RBM_ENDPOINT"] = killBefore(s.sim, "/agentMessages")
+	s.env["RCSHOOK_TASKS_ENDPOINT"] = killBefore(s.tasks, "/tasks")
+	s.env["RCSHOOK_QUEUE"], s.env["RCSHOOK_QUEUE_ACCOUNT"], s.env["RCSHOOK_URL"] = stageQueue, stageAccount, "http://localhost"
+	mu.Lock()
+	function = s.process(t)
+	function.environ = append(function.environ, "RCSHOOK_URL="+function.url) // the last value wins
+	function.kill()
+	function.start(t)
+	mu.Unlock()
+
+	var wg sync.WaitGroup
+	for caller := range 6 {
+		wg.Go(func() {
+			for i := caller; i < messages; i += 6 {
+				s.postUntilQueued(t, function.url, fmt.Sprintf(`{"to": "+12025550%d", "text": "Hello", "idempotency_key": "order-%d"}`, 160+i%30, i))
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.tasks.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	arrived := map[string]int{}
+	for _, m := range s.sim.Messages() {
+		arrived[m.MessageID]++
+	}
+	for id, n := range arrived {
+		if n != 1 {
+			t.Errorf("message %s arrived %d times", id, n)
+		}
+	}
+	retries := 0
+	for _, e := range s.tasks.Ended() {
+		if retries += len(e.Statuses) - 1; !e.Done {
+			t.Errorf("the queue gave up: %+v", e)
+		}
+	}
+	if len(arrived) != messages || kills < maxKills || retries == 0 {
+		t.Errorf("%d messages arrived, want %d; %d kills, want %d; %d retries, want at least 1", len(arrived), messages, kills, maxKills, retries)
+	}
+	t.Logf("%d messages, %d kills, %d retries of tasks", len(arrived), kills, retries)
+}
+
+// postUntilQueued posts a payload until the function confirms that it is queued.
+func (s *stage) postUntilQueued(t *testing.T, url, body string) {
+	for range chaosTries {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader([]byte(body)))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer dev"}}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			var response struct{ OK bool }
+			text, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if err == nil && json.Unmarshal(text, &response) == nil && response.OK {
+				return
+			}
+		}
+		<-time.After(time.Millisecond) // the function is restarting
+	}
+	t.Errorf("not queued: %s", body)
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
-// queued returns a function that sends through the queue of the stage, and its address.
-func (s *stage) queued(t *testing.T, override map[string]*string) (*function, *logged, string) {
+// queueHandler returns a function that sends through the queue of the stage, and its address.
+func (s *stage) queueHandler(t *testing.T, override map[string]*string) (*function, *logged, string) {
 	t.Helper()
 	web := httptest.NewUnstartedServer(nil)
 	url := "http://" + web.Listener.Addr().String()
@@ -57,7 +57,7 @@ func TestQueue_respondsFirst(t *testing.T) {
 	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret}}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _, url := s.queued(t, map[string]*string{"RCSHOOK_CONFIG": &file})
+	_, _, url := s.queueHandler(t, map[string]*string{"RCSHOOK_CONFIG": &file})
 	header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer s3cret"}}
 	response := request{http.MethodPost, "/hooks/shop", header, []byte(hello)}.doOnce(t, url)
 	if !strings.HasPrefix(response, "HTTP/1.1 200 ") || !strings.Contains(response, `"code": "queued"`) {
@@ -167,7 +167,7 @@ func TestTask(t *testing.T) {
 				}
 				override["RCSHOOK_CONFIG"], override["RCSHOOK_AGENT_ID"], override["RCSHOOK_CREDENTIALS"] = &path, nil, nil
 			}
-			h, log, url := s.queued(t, override)
+			h, log, url := s.queueHandler(t, override)
 			c := token.Claims{Issuer: "https://accounts.google.com", Audience: url, Email: stageAccount, Verified: true}
 			issuer, at := s.google, s.clock.now()
 			if o := test.claims; o != nil {
@@ -219,7 +219,7 @@ func TestTask(t *testing.T) {
 func TestTask_behindIAM(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	h, _, _ := s.queued(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
+	h, _, _ := s.queueHandler(t, map[string]*string{"RCSHOOK_API_KEYS": nil, "RCSHOOK_ALLOW_UNAUTHENTICATED": pointer("true")})
 	if status, code := sendBody(t, h, hello); status != http.StatusOK || code != "queued" {
 		t.Fatalf("send = %d %s, want 200 queued", status, code)
 	}
@@ -255,7 +255,7 @@ func TestQueue_ttl(t *testing.T) {
 		{20 * time.Minute, ""},
 	} {
 		s := newStage(t)
-		h, log, _ := s.queued(t, nil)
+		h, log, _ := s.queueHandler(t, nil)
 		s.api(t, "/v2/"+stageQueue+":pause")
 		if status, code := sendBody(t, h, `{"to": "+12025550123", "text": "Your code is 1234", "otp": true}`); status != http.StatusOK || code != "queued" {
 			t.Fatalf("send = %d %s, want 200 queued", status, code)
@@ -322,7 +322,7 @@ func TestQueue_failures(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
-			_, log, url := s.queued(t, nil)
+			_, log, url := s.queueHandler(t, nil)
 			if test.failure.Count == 0 {
 				test.failure.Count = -1
 			}
@@ -366,26 +366,4 @@ func (s *stage) post(t *testing.T, url, body string, v any) string {
 		t.Fatalf("%v: %s", err, text)
 	}
 	return res.Header.Get("Retry-After")
-}
-
-// TestQueue_trace logs a request and its tasks with the same trace.
-func TestQueue_trace(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	const trace = "0af7651916cd43dd8448eb211c80319c"
-	for _, header := range []http.Header{
-		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-01"}},
-		{"Traceparent": {"00-" + trace + "-b7ad6b7169203331-00"}, "Tracestate": {"vendor=1"}},
-	} {
-		_, log, url := s.queued(t, map[string]*string{"GOOGLE_CLOUD_PROJECT": pointer("p")})
-		header.Set("Content-Type", "application/json")
-		header.Set("Authorization", "Bearer dev")
-		request{http.MethodPost, "/", header, []byte(hello)}.doOnce(t, url)
-		if err := s.tasks.Settle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if n := strings.Count(log.String(), `"logging.googleapis.com/trace":"projects/p/traces/`+trace+`"`); n != 2 {
-			t.Errorf("%d lines have the trace, want 2:\n%s", n, log)
-		}
-	}
 }
