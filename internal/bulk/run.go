@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/payload"
 )
 
 // Runner sends the messages of a campaign.
@@ -127,12 +129,13 @@ func (s *run) rejectsSchedule(ctx context.Context, m *Message) bool {
 	if err != nil || r.Code != code.InvalidPayload {
 		return false // any other problem concerns all messages
 	}
-	e := &StopError{Code: string(r.Code), Detail: r.Title, Action: r.Action}
-	if len(r.Errors) > 0 {
-		e.Detail = r.Errors[0].Detail
+	for _, e := range r.Errors {
+		if f, _, ok := payload.FindField(strings.TrimPrefix(e.Pointer, "/")); ok && f.Name == "schedule_at" {
+			s.stop(&StopError{Code: string(r.Code), Detail: e.Detail, Action: r.Action})
+			return true
+		}
 	}
-	s.stop(e)
-	return true
+	return false
 }
 
 // run is the state of one run.

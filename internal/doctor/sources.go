@@ -170,7 +170,7 @@ func (e *examination) fallbacks() {
 		if !ok {
 			continue
 		}
-		if err := standardwebhook.CheckSecret([]byte(config.Trim(string(value)))); err != nil {
+		if err := standardwebhook.Sign(http.Header{}, nil, []byte(config.Trim(string(value))), time.Now()); err != nil {
 			e.add(Error, Fallback, f.of, fmt.Sprintf("its secret %v", err),
 				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.Secret.String())+" --data-file=-")
 			continue

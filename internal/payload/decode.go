@@ -22,7 +22,7 @@ type Options struct {
 const Accepted = "application/json, application/x-www-form-urlencoded, multipart/form-data"
 
 // Decode reads one body. It returns a [*BodyError] if the body cannot be parsed, and an
-// error that wraps [ErrContentType] if the content type is not supported.
+// error that is a [*ContentTypeError] if the content type is not supported.
 //
 // Errors in the fields are not returned but collected in [Payload.Errors], so that the
 // caller can add its own and report all of them together.
@@ -72,11 +72,11 @@ func (t *tree) parse(contentType string, body []byte) (*node, error) {
 		}
 		return t.parseMultipart(body, params["boundary"])
 	case media == "":
-		return nil, fmt.Errorf("%w: none was sent; send Content-Type: application/json (also accepted: %s)", ErrContentType, Accepted)
+		return nil, &ContentTypeError{fmt.Sprintf("none was sent; send Content-Type: application/json (also accepted: %s)", Accepted)}
 	case looksLikeJSON:
-		return nil, fmt.Errorf("%w: %s; this body looks like JSON: send Content-Type: application/json", ErrContentType, media)
+		return nil, &ContentTypeError{fmt.Sprintf("%s; this body looks like JSON: send Content-Type: application/json", media)}
 	default:
-		return nil, fmt.Errorf("%w: %s; send one of %s", ErrContentType, media, Accepted)
+		return nil, &ContentTypeError{fmt.Sprintf("%s; send one of %s", media, Accepted)}
 	}
 }
 
@@ -86,12 +86,12 @@ func parseContentType(contentType string) (media string, params map[string]strin
 	}
 	media, params, err = mime.ParseMediaType(contentType)
 	if err != nil || len(media) > 100 {
-		return "", nil, fmt.Errorf("%w: expected the form type/subtype; send one of %s", ErrContentType, Accepted)
+		return "", nil, &ContentTypeError{fmt.Sprintf("expected the form type/subtype; send one of %s", Accepted)}
 	}
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
 		return media, params, nil
 	default:
-		return "", nil, fmt.Errorf("%w: the charset must be utf-8", ErrContentType)
+		return "", nil, &ContentTypeError{"the charset must be utf-8"}
 	}
 }

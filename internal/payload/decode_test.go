@@ -130,7 +130,7 @@ func TestDecode_contentType(t *testing.T) {
 		{strings.Repeat("a", 101), json, "expected the form type/subtype; send one of " + payload.Accepted},
 	} {
 		_, err := payload.Decode(tt.contentType, []byte(tt.body), payload.Options{})
-		if !errors.Is(err, payload.ErrContentType) || !strings.HasSuffix(err.Error(), ": "+tt.want) {
+		if e, ok := errors.AsType[*payload.ContentTypeError](err); !ok || e.Detail != tt.want {
 			t.Errorf("Decode(%q): %v, want %q", tt.contentType, err, tt.want)
 		}
 	}

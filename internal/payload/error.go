@@ -2,14 +2,18 @@ package payload
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// ErrContentType is wrapped by the error for a body of an unsupported content type.
-var ErrContentType = errors.New("payload: unsupported content type")
+// ContentTypeError reports a body of an unsupported content type.
+type ContentTypeError struct {
+	// Detail describes the problem to the sender.
+	Detail string
+}
+
+func (e *ContentTypeError) Error() string { return "payload: unsupported content type: " + e.Detail }
 
 // BodyError reports that a body could not be parsed. Its text contains positions and types
 // but no content, so it is safe to log.

@@ -55,7 +55,7 @@ func (e *DestinationError) Error() string { return e.Errors.Error() }
 // set. The zero [config.Source] is for direct calls. If cfg.Agents is nil, the agents are
 // unknown, and every name is valid.
 //
-// The error is a [*payload.BodyError], [payload.ErrContentType], [payload.Errors] with
+// The error is a [*payload.BodyError], a [*payload.ContentTypeError], [payload.Errors] with
 // every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
 func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*send.Message, error) {
 	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{Country: cmp.Or(from.Country, cfg.Country)})

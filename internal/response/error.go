@@ -133,8 +133,8 @@ func FromError(err error) *Response {
 		}
 		return a
 	}
-	if errors.Is(err, payload.ErrContentType) {
-		return withDetail(code.UnsupportedMediaType, strings.TrimPrefix(err.Error(), payload.ErrContentType.Error()+": "), nil, 0)
+	if e, ok := errors.AsType[*payload.ContentTypeError](err); ok {
+		return withDetail(code.UnsupportedMediaType, e.Detail, nil, 0)
 	}
 	if errors.Is(err, source.ErrBusy) {
 		return withDetail(code.Overloaded, source.ErrBusy.Error(), err, 0)

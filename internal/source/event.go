@@ -323,17 +323,25 @@ func formObject(form map[string][]string) any {
 	return object
 }
 
-// decodeMultipart decodes the fields of a form and skips its files.
+// decodeMultipart decodes the fields of a form and skips its files. The forms of
+// multipart.Reader have at most 1000 fields.
 func decodeMultipart(body []byte, boundary string) (any, error) {
-	form, err := multipart.NewReader(bytes.NewReader(body), boundary).ReadForm(int64(len(body)) + 1<<20) // files stay in memory
-	if err != nil {
-		return nil, &payload.BodyError{Detail: "invalid multipart form"}
-	}
-	defer form.RemoveAll()
-	for _, values := range form.Value {
-		if !utf8.ValidString(strings.Join(values, "")) {
+	form := make(map[string][]string)
+	for r := multipart.NewReader(bytes.NewReader(body), boundary); ; {
+		part, err := r.NextPart()
+		if err == io.EOF { // a truncated body wraps it
+			return formObject(form), nil
+		}
+		if err == nil && part.FileName() != "" {
+			continue
+		}
+		var text []byte
+		if err == nil {
+			text, err = io.ReadAll(part)
+		}
+		if err != nil || !utf8.Valid(text) {
 			return nil, &payload.BodyError{Detail: "invalid multipart form"}
 		}
+		form[part.FormName()] = append(form[part.FormName()], string(text))
 	}
-	return formObject(form.Value), nil
 }

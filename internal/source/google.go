@@ -143,7 +143,7 @@ func newGoogleKeys(endpoint string, transport http.RoundTripper) *googleKeys {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
-	client := &http.Client{Transport: &keysTransport{base: transport}, Timeout: keysTimeout}
+	client := &http.Client{Transport: &keysTransport{base: transport}} // the timeout of a client has an error of its own
 	return &googleKeys{oidc.NewRemoteKeySet(oidc.ClientContext(context.Background(), client), endpoint+googlePath)}
 }
 
@@ -191,7 +191,9 @@ func (t *keysTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (t *keysTransport) fetch(r *http.Request) ([]byte, error) {
-	res, err := t.base.RoundTrip(r)
+	ctx, cancel := context.WithTimeout(r.Context(), keysTimeout)
+	defer cancel()
+	res, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/googletest/token"
@@ -70,6 +71,14 @@ func TestGoogleTokens(t *testing.T) {
 	}
 }
 
+// hanging is a transport without responses.
+type hanging struct{}
+
+func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
 // The keys are fetched once, also if tokens have unknown keys. If they cannot be fetched,
 // a token is neither accepted nor rejected.
 func TestGoogleTokens_fetches(t *testing.T) {
@@ -101,6 +110,12 @@ func TestGoogleTokens_fetches(t *testing.T) {
 	if err := garbage.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrKeys) {
 		t.Errorf("with keys that are not JSON: %v, want ErrKeys", err)
 	}
+	synctest.Test(t, func(t *testing.T) {
+		hanging := source.NewGoogleTokens("", hanging{}, []string{audience}, []string{robot})
+		if err := hanging.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrKeys) {
+			t.Errorf("without a response: %v, want ErrKeys", err)
+		}
+	})
 	fresh := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fetches.Add(1)
 		issuer.ServeHTTP(w, r)

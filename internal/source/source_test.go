@@ -155,6 +155,10 @@ func TestMap_bodies(t *testing.T) {
 	for _, test := range []struct{ name, contentType, body, want string }{
 		{"form", "application/x-www-form-urlencoded", "a=1&b=x+y&b=z", `{"a":"1","b":["x y","z"]}`},
 		{"multipart", "multipart/form-data; boundary=b", multi, `{"to":"+1"}`},
+		{
+			"multipart with many fields, some without a name", "multipart/form-data; boundary=b",
+			strings.Repeat("--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n", 1001) + multi, `{"":["x"` + strings.Repeat(`,"x"`, 1000) + `],"to":"+1"}`,
+		},
 		{"JSON with another content type", "text/plain", ` {"a":1}`, `{"a":1}`},
 		{"JSON with a suffix", "application/vnd.x+json; charset=utf-8", `{"a":1}`, `{"a":1}`},
 		{"JSON with a byte order mark", "application/json", "\xef\xbb\xbf[1]", `1`},
