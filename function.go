@@ -8,12 +8,14 @@
 //	internal/prepare   payload + settings -> a message that is ready to send:
 //	internal/payload     decodes the body, and reports every error in it
 //	internal/compose     builds the AgentMessage within the limits of RBM
-//	internal/agent     the agent's ID and credentials, from Secret Manager
+//	internal/agent     the agent's ID and credentials; internal/google reads and caches
+//	                   the secrets and tokens
 //	internal/queue     Cloud Tasks, for messages that wait
 //	internal/send      each message to its recipients, once; rbm is the API client
 //	internal/response  results and errors -> status, code, retry advice, body
 //
-// No package in this list knows the next one, but for server, prepare and response.
+// Only server, prepare and response depend on packages at other stages; the others share
+// the types of payload and compose. The limits of RBM, such as that of ttl, are in rbm.
 // Settings come from the environment and from rcshook.yaml (internal/config). Importing
 // the package only registers the function.
 package rcshook
