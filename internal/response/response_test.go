@@ -34,10 +34,10 @@ func TestMask(t *testing.T) {
 func TestWrite(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name   string
+		name     string
 		response *Response
-		status int
-		header http.Header
+		status   int
+		header   http.Header
 	}{
 		{"success", New(code.Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
 		{"failure", New(code.InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
@@ -163,12 +163,12 @@ func TestTraceInLog(t *testing.T) {
 func TestKnownPath(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
-		"/":                        "/",
-		"/messages/5a0c":           "/messages/*",
-		"/messages":                "other",
-		"/hooks/shop":              "/hooks/*",
-		"/+12025550123":            "other",
-		"/openapi.json":            "/openapi.json",
+		"/":                    "/",
+		"/messages/5a0c":       "/messages/*",
+		"/messages":            "other",
+		"/hooks/shop":          "/hooks/*",
+		"/+12025550123":        "other",
+		"/openapi.json":        "/openapi.json",
 		"/user@example.com/\n": "other",
 	} {
 		if got := knownPath(path); got != want {

@@ -32,7 +32,14 @@ func (c *Client) DefaultToken(ctx context.Context, scope string) (Token, google.
 		find := oauth2google.FindDefaultCredentials
 		if c.Credentials != nil {
 			find = func(ctx context.Context, scopes ...string) (*oauth2google.Credentials, error) {
-				return oauth2google.CredentialsFromJSON(ctx, c.Credentials, scopes...)
+				var file struct{ Type oauth2google.CredentialsType }
+				if err := json.Unmarshal(c.Credentials, &file); err != nil {
+					return nil, err
+				}
+				if file.Type != oauth2google.ServiceAccount && file.Type != oauth2google.AuthorizedUser {
+					return nil, errors.New("other types of credentials can call any URL")
+				}
+				return oauth2google.CredentialsFromJSONWithType(ctx, c.Credentials, file.Type, scopes...)
 			}
 		}
 		credentials, err := find(ctx, scope)
