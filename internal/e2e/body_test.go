@@ -19,8 +19,8 @@ import (
 	"github.com/rcshook/rcshook/internal/source"
 )
 
-// TestSlowBody stops in the middle of a body. The function responds and closes the
-// connection.
+// TestSlowBody tests a caller that stops in the middle of a body. The function responds and
+// closes the connection.
 func TestSlowBody(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -45,8 +45,8 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// TestSlowBody_rejected stops in the middle of a body that the function does not read. A
-// caller cannot hold a connection that way.
+// TestSlowBody_rejected tests a caller that stops in the middle of a body that the function
+// does not read. The function closes the connection.
 func TestSlowBody_rejected(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -86,8 +86,8 @@ func TestSlowBody_rejected(t *testing.T) {
 	wg.Wait()
 }
 
-// TestLargeBody_rejected sends a large body before it reads. It gets the response and can
-// use the connection again.
+// TestLargeBody_rejected tests a caller that sends a large body before it reads. It gets
+// the response and can reuse the connection.
 func TestLargeBody_rejected(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -120,8 +120,8 @@ func dial(t *testing.T, web *httptest.Server) (net.Conn, *bufio.Reader) {
 	return conn, bufio.NewReader(conn)
 }
 
-// TestSlowBody_shutdown stops in the middle of a body while the process shuts down. It
-// still gets a response.
+// TestSlowBody_shutdown tests a caller that stops in the middle of a body while the process
+// shuts down. It still gets a response.
 func TestSlowBody_shutdown(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -170,8 +170,8 @@ func (u unread) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestCompressed rejects bodies with a Content-Encoding on every path, with the same
-// response, and without reading them.
+// TestCompressed tests that every path rejects bodies with a Content-Encoding, with the
+// same response, and without reading them.
 func TestCompressed(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

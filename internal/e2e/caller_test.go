@@ -43,9 +43,9 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestCallerRetries closes the connection while the platform handles the message. The
-// request ends, and a retry with the same key gets the truth. There is one message,
-// whether or not the first attempt succeeded.
+// TestCallerRetries tests a caller that closes the connection while the platform handles
+// the message, and retries with the same key. One message arrives, whether or not the first
+// attempt succeeded.
 func TestCallerRetries(t *testing.T) {
 	t.Parallel()
 	for _, accepted := range []bool{true, false} {
@@ -81,7 +81,7 @@ func TestCallerRetries(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-started; cancel() }()
 			if code, err := s.call(ctx, web.URL); err == nil {
-				t.Fatalf("response %s, want none", code)
+				t.Fatalf("response %s, want an error", code)
 			}
 			<-ended
 			if line := log.String(); !strings.Contains(line, `"code":"upstream_timeout"`) {

@@ -75,7 +75,8 @@ func TestApplicationDefaultCredentials(t *testing.T) {
 	}
 }
 
-// TestNoCredentials runs the function without any credentials.
+// TestNoCredentials tests that a function without credentials reports a secret that it
+// cannot read.
 func TestNoCredentials(t *testing.T) {
 	s := newStage(t)
 	hideCredentials(t)
@@ -95,7 +96,7 @@ func TestTokenEndpointDown(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	if status, code := sendBody(t, h, hello); status != http.StatusOK {
-		t.Fatalf("before: %d %s", status, code)
+		t.Fatalf("send = %d %s, want 200", status, code)
 	}
 	s.sim.Tokens.RevokeTokens()
 	s.sim.Tokens.Fail(http.StatusServiceUnavailable, 1000)
@@ -128,7 +129,7 @@ func TestRotation(t *testing.T) {
 	s := newStage(t)
 	h, _ := s.handler(t, nil)
 	if status, code := sendBody(t, h, hello); status != http.StatusOK {
-		t.Fatalf("before any rotation: %d %s", status, code)
+		t.Fatalf("send before the rotations = %d %s", status, code)
 	}
 	const callers, rotations = 16, 6
 	var (
@@ -145,7 +146,7 @@ func TestRotation(t *testing.T) {
 				default:
 				}
 				if status, code := sendBody(t, h, hello); status != http.StatusOK {
-					t.Errorf("during a rotation: %d %s", status, code)
+					t.Errorf("send during a rotation = %d %s", status, code)
 				}
 				sent.Add(1)
 			}
@@ -191,7 +192,7 @@ func sendBody(t *testing.T, h http.Handler, body string) (status int, code strin
 }
 
 // TestFileInSecretManager reads the file with the agents from a secret. Until it exists,
-// every response has the reason.
+// every response contains the reason.
 func TestFileInSecretManager(t *testing.T) {
 	s := newStage(t)
 	s.exportCredentials(t)
@@ -266,7 +267,7 @@ func TestSetup_timeout(t *testing.T) {
 			break
 		}
 		if w.Code != http.StatusServiceUnavailable || t.Context().Err() != nil {
-			t.Fatalf("after Secret Manager came back: %d %s", w.Code, w.Body)
+			t.Fatalf("after Secret Manager is available again: %d %s", w.Code, w.Body)
 		}
 	}
 }

@@ -19,13 +19,13 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// frozenRequests is the number of requests that wait for the stopped function.
+// frozenRequests is the number of requests that wait for the stopped process.
 const frozenRequests = 10
 
 // TestFreeze stops the process of the function between requests, like Cloud Run without
 // CPU allocation. Meanwhile the upstream closes idle connections and requests queue up.
 // After the process continues, every request must succeed. Over HTTP/1.1, net/http
-// replays them; over HTTP/2, a few need a second attempt of ours.
+// replays them; over HTTP/2, the function retries a few.
 func TestFreeze(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

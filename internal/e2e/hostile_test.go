@@ -22,7 +22,7 @@ import (
 	"testing"
 )
 
-// raceFactor is the factor for limits of memory: the race detector needs more.
+// raceFactor multiplies memory limits. The race detector needs more memory.
 var raceFactor = func() uint64 {
 	info, _ := debug.ReadBuildInfo()
 	if slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "-race" }) {
@@ -31,8 +31,8 @@ var raceFactor = func() uint64 {
 	return 1
 }()
 
-// TestHostile sends requests that are made to be expensive. The memory and the response
-// have limits.
+// TestHostile tests that requests that are made to be expensive use little memory and get a
+// small response.
 func TestHostile(t *testing.T) {
 	const (
 		maxAlloc    = 16 << 20 // total for one request; the race detector needs more
@@ -125,7 +125,7 @@ func (s *stage) stripeSource(t *testing.T) map[string]*string {
 	return map[string]*string{"RCSHOOK_CONFIG": &file}
 }
 
-// TestBurst limits the memory of requests with large bodies while they wait for the
+// TestBurst tests the memory of requests with large bodies while they wait for the
 // platform.
 func TestBurst(t *testing.T) {
 	const requests, maxKept = 100, 128 << 10 // mostly for two HTTP connections
@@ -187,7 +187,7 @@ func checkCost(t *testing.T, h http.Handler, r *http.Request, status int, maxAll
 	}
 }
 
-// bomb returns a payload of 64 MiB, compressed to some kilobytes.
+// bomb returns a large payload that is compressed to 64 KiB.
 func bomb(t *testing.T, compressor func(io.Writer) io.WriteCloser) []byte {
 	t.Helper()
 	var b bytes.Buffer

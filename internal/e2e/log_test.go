@@ -22,16 +22,16 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// Marks in everything that must not leak.
+// Marks of private data.
 const (
 	callerMark = "umbrella" // in texts and everything else that a caller can set
 	numberMark = "20255501" // in all phone numbers
 	secretMark = "sesame"   // in keys
 )
 
-// TestHygiene sends marked texts, numbers and secrets along all paths of the function. The
-// log contains none of them, no response contains a secret, and responses to
-// unauthenticated callers contain none of them.
+// TestHygiene sends marked texts, numbers and secrets to all paths of the function. No mark
+// may be in the log or in a response to an unauthenticated caller. No secret may be in any
+// response.
 func TestHygiene(t *testing.T) {
 	t.Parallel()
 	key := func(content string) func(*stage) {
@@ -76,7 +76,7 @@ func TestHygiene(t *testing.T) {
 	}
 }
 
-// TestHygiene_queue does the same with a queue, which also fails.
+// TestHygiene_queue is TestHygiene with a queue, which fails in some cases.
 func TestHygiene_queue(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]*tasks.Failure{
@@ -94,7 +94,7 @@ func TestHygiene_queue(t *testing.T) {
 				s.tasks.Fail(*failure)
 			}
 			s.sendAll(t, h, failure == nil)
-			// The tasks of numbers without a response are retried for longer.
+			// The tasks of test numbers that never respond are still being retried then.
 			waits, stop := context.WithTimeout(t.Context(), 3*time.Second)
 			defer stop()
 			_ = s.tasks.Settle(waits)
@@ -295,7 +295,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestQueue_trace logs a request and its tasks with the same trace.
+// TestQueue_trace tests that the log lines of a request and its tasks have the same trace.
 func TestQueue_trace(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)

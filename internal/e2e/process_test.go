@@ -119,7 +119,7 @@ func (s *stage) process(t *testing.T) *process {
 	return p
 }
 
-// setPlatform changes the address of the platform to that of upstream.
+// setPlatform makes upstream the platform of the stage.
 func (s *stage) setPlatform(t *testing.T, upstream *httptest.Server) {
 	t.Helper()
 	s.adc = s.sim.Provision(upstream.URL).Credentials

@@ -38,7 +38,8 @@ func (s *stage) queueHandler(t *testing.T, override map[string]*string) (*functi
 	return h, log, url
 }
 
-// TestQueue_respondsFirst responds to a webhook before the platform accepts the message.
+// TestQueue_respondsFirst tests that a webhook gets its response before the platform accepts
+// the message.
 func TestQueue_respondsFirst(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -79,7 +80,8 @@ func TestQueue_respondsFirst(t *testing.T) {
 	}
 }
 
-// TestTask acknowledges tasks that succeed or can never succeed, and has others retried.
+// TestTask tests that tasks that succeed or can never succeed are acknowledged, and that
+// others are retried.
 func TestTask(t *testing.T) {
 	t.Parallel()
 	const id = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
@@ -188,7 +190,7 @@ func TestTask(t *testing.T) {
 				path = "/tasks/" + id
 			}
 			r := request{http.MethodPost, path, http.Header{"Content-Type": {"application/json"}}, []byte(test.body)}
-			// Anyone can set these headers.
+			// These headers prove nothing.
 			r.header.Set("X-CloudTasks-QueueName", "messages")
 			r.header.Set("User-Agent", "Google-Cloud-Tasks")
 			if test.claims == nil || *test.claims != (claims{}) {
@@ -214,8 +216,8 @@ func TestTask(t *testing.T) {
 	}
 }
 
-// TestTask_behindIAM accepts tasks behind Cloud Run IAM, which has verified the token and
-// may have removed its signature.
+// TestTask_behindIAM tests that tasks are accepted behind Cloud Run IAM, which has verified
+// the token and may have removed its signature.
 func TestTask_behindIAM(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -231,7 +233,7 @@ func TestTask_behindIAM(t *testing.T) {
 	}
 }
 
-// TestTask_withoutQueue rejects tasks without a queue.
+// TestTask_withoutQueue tests that a function without a queue rejects tasks.
 func TestTask_withoutQueue(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
@@ -243,8 +245,8 @@ func TestTask_withoutQueue(t *testing.T) {
 	}
 }
 
-// TestQueue_ttl sends a one-time password after a pause of the queue: with the rest of its
-// lifetime, or not at all if it is expired.
+// TestQueue_ttl tests that a one-time password that waited in the queue is sent with the
+// rest of its lifetime, and not at all if it is expired.
 func TestQueue_ttl(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -290,7 +292,7 @@ func (s *stage) api(t *testing.T, path string) {
 	}
 }
 
-// TestQueue_failures reports messages that were not queued, and how to retry them.
+// TestQueue_failures tests the responses for messages that were not queued.
 func TestQueue_failures(t *testing.T) {
 	t.Parallel()
 	type response struct {

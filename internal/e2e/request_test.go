@@ -80,7 +80,7 @@ func (r request) do(t *testing.T, url string, times int) string {
 	wg.Wait()
 	for _, response := range responses[1:] {
 		if response != responses[0] {
-			t.Errorf("two responses to the same request:\n%s\n%s", responses[0], response)
+			t.Errorf("different responses to the same request:\n%s\n%s", responses[0], response)
 		}
 	}
 	return responses[0]
@@ -157,7 +157,7 @@ type variable struct {
 
 var uuidPattern = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
-// hide replaces the variable parts with names: the address of the simulator, and random
+// hide replaces the variable parts with placeholders: the address of the simulator, and random
 // message IDs, which are UUIDs of version 4 that are not in a request.
 func (v variable) hide(text string) string {
 	text = strings.ReplaceAll(text, v.simulator, "[simulator]")

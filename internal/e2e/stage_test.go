@@ -22,7 +22,8 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// A stage is a simulator of the platform and of Google's other services.
+// A stage is the environment of one test: simulators of the platform and of Google's other
+// services, and the settings of a function that uses them.
 type stage struct {
 	sim      *platform.Platform
 	url      string
@@ -41,7 +42,7 @@ const (
 	stageAccount = "tasks@example.iam.gserviceaccount.com"
 )
 
-// stageIssuer returns the issuer of ID tokens of all stages: a new key takes long.
+// stageIssuer returns the issuer of ID tokens of all stages. Generating a key is slow.
 var stageIssuer = sync.OnceValues(token.NewIssuer)
 
 func newStage(t *testing.T) *stage {
