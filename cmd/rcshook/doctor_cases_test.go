@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -166,7 +168,7 @@ var doctorCases = []struct {
 	{
 		name: "identity-revoked",
 		change: func(c *setup) {
-			c.env["GOOGLE_APPLICATION_CREDENTIALS"] = c.write("adc.json", string(new(token.Server).KeyFile(
+			c.env["GOOGLE_APPLICATION_CREDENTIALS"] = c.write("adc.json", string(unknownKey(
 				token.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "run@rcshook-dev.iam.gserviceaccount.com"})))
 		},
 		errors: []string{"identity"},
@@ -183,7 +185,7 @@ var doctorCases = []struct {
 	{
 		name: "key-revoked",
 		change: func(c *setup) {
-			c.sim.Secrets.AddVersion(keySecret, new(token.Server).KeyFile(
+			c.sim.Secrets.AddVersion(keySecret, unknownKey(
 				token.KeyOptions{TokenURI: c.url + "/token", ClientEmail: "rbm-partner@rcshook-dev.iam.gserviceaccount.com"}))
 		},
 		errors: []string{"credentials default"},
@@ -351,4 +353,15 @@ var doctorCases = []struct {
 		change: func(c *setup) { c.args = append(c.args, "-to", "+12025550104") },
 		errors: []string{"number +12*******04 from default"},
 	},
+}
+
+// unknownKey returns a key file that no token endpoint knows. The keys that token servers
+// generate are the same in the whole process.
+func unknownKey(o token.KeyOptions) []byte {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	o.PrivateKey = private
+	return new(token.Server).KeyFile(o)
 }
