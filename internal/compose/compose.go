@@ -216,11 +216,11 @@ func days(d time.Duration) int {
 }
 
 // checkExpiration reports whether the expiration of a scheduled message is possible. It
-// counts from the time to send the message.
+// counts from the time to send the message. For a message that is sent now, rbm checks it.
 func (c *composer) checkExpiration() bool {
-	expires, scheduled := c.payload.ExpiresAt, c.payload.ScheduleAt.Position
+	expires, scheduled := c.payload.ExpiresAt, c.payload.ScheduleAt
 	switch left := expires.Value.Sub(c.now); {
-	case !scheduled.Sent() || !expires.Sent():
+	case !scheduled.Sent() || !expires.Sent() || scheduled.Value.Before(c.now):
 	case left <= 0:
 		c.errorf(expires.Position, "the message would expire before %q", scheduled.Name())
 		return false
