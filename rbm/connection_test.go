@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -61,9 +62,7 @@ func TestSendMessage_brokenConnection(t *testing.T) {
 
 func TestSendMessage_connectionRefused(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	client := newClient(t, rbm.Config{Endpoint: server.URL})
+	client := newClient(t, rbm.Config{Endpoint: googletest.ClosedURL})
 	_, err := client.SendMessage(t.Context(), phone, messageID, hello)
 	const want = "rbm: phones.agentMessages.create: connection refused, after 4 attempts"
 	if !errors.Is(err, rbm.ErrUnavailable) || err.Error() != want {

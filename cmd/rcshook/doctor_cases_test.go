@@ -6,11 +6,11 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
@@ -230,9 +230,7 @@ var doctorCases = []struct {
 	{
 		name: "token-endpoint-away",
 		change: func(c *setup) {
-			gone := httptest.NewServer(http.NotFoundHandler())
-			gone.Close()
-			c.sim.Secrets.AddVersion(keySecret, c.sim.KeyFile(gone.URL))
+			c.sim.Secrets.AddVersion(keySecret, c.sim.KeyFile(googletest.ClosedURL))
 		},
 		errors: []string{"credentials default"},
 	},
@@ -241,9 +239,7 @@ var doctorCases = []struct {
 	{
 		name: "platform-down",
 		change: func(c *setup) {
-			gone := httptest.NewServer(http.NotFoundHandler())
-			gone.Close()
-			c.env["RCSHOOK_RBM_ENDPOINT"], c.env["RCSHOOK_SECRETMANAGER_ENDPOINT"] = gone.URL, c.url
+			c.env["RCSHOOK_RBM_ENDPOINT"], c.env["RCSHOOK_SECRETMANAGER_ENDPOINT"] = googletest.ClosedURL, c.url
 			c.args = append(c.args, "-to", testNumber)
 		},
 		errors: []string{"platform 127.0.0.1:8081"},

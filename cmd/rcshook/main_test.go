@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rcshook/rcshook/internal/googletest"
 )
 
 func TestMain(m *testing.M) {
@@ -73,12 +75,7 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // with -race each command would end a second later
 	env.Setenv("LATER", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	for _, name := range []string{"PORT", "SIM", "SERVE"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		env.Setenv(name, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+		env.Setenv(name, googletest.FreePort())
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
@@ -148,8 +149,6 @@ func TestApplicationDefault_errors(t *testing.T) {
 		http.Error(w, marker, http.StatusForbidden)
 	}))
 	t.Cleanup(forbidding.Close)
-	closed := httptest.NewServer(nil)
-	closed.Close()
 
 	dir := t.TempDir()
 	write := func(name string, data []byte) string {
@@ -159,10 +158,10 @@ func TestApplicationDefault_errors(t *testing.T) {
 		}
 		return "GOOGLE_APPLICATION_CREDENTIALS=" + path
 	}
-	host := func(s *httptest.Server) string { return "GCE_METADATA_HOST=" + strings.TrimPrefix(s.URL, "http://") }
+	host := func(url string) string { return "GCE_METADATA_HOST=" + strings.TrimPrefix(url, "http://") }
 	deleted := write("deleted.json", platform.KeyFile(token.KeyOptions{TokenURI: endpoint.URL}))
 	platform.RevokeAll()
-	lost := write("lost.json", platform.KeyFile(token.KeyOptions{TokenURI: closed.URL}))
+	lost := write("lost.json", platform.KeyFile(token.KeyOptions{TokenURI: googletest.ClosedURL}))
 
 	tests := []struct {
 		name    string
@@ -180,10 +179,10 @@ func TestApplicationDefault_errors(t *testing.T) {
 		{"deleted key for RBM", deleted, false, "invalid", "invalid_grant"},
 		{"token endpoint unavailable", lost, true, "unavailable", "adc_unavailable"},
 		{"token endpoint unavailable for RBM", lost, false, "", ""},
-		{"machine without an account", host(bare), true, "denied", "no_adc"},
-		{"machine without an account for RBM", host(bare), false, "invalid", "no_adc"},
-		{"metadata server denies", host(forbidding), true, "denied", "token_refused"},
-		{"metadata server unavailable", host(closed), true, "unavailable", "adc_unavailable"},
+		{"machine without an account", host(bare.URL), true, "denied", "no_adc"},
+		{"machine without an account for RBM", host(bare.URL), false, "invalid", "no_adc"},
+		{"metadata server denies", host(forbidding.URL), true, "denied", "token_refused"},
+		{"metadata server unavailable", host(googletest.ClosedURL), true, "unavailable", "adc_unavailable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

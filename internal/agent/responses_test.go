@@ -12,6 +12,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 )
 
@@ -45,8 +46,6 @@ func envelope(code int, status, message, reason string) string {
 func TestSecretError_responses(t *testing.T) {
 	t.Parallel()
 	page := "<html>" + marker + "</html>"
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	tests := []struct {
 		name   string
 		url    string
@@ -64,7 +63,7 @@ func TestSecretError_responses(t *testing.T) {
 		{"nothing", serve(t, 200, `{}`), google.ErrSecretInvalid, "empty"},
 		{"unknown status", serve(t, 418, envelope(418, "TEAPOT", "no", "")), google.ErrSecretUnavailable, "unavailable"},
 		{"long message", serve(t, 500, envelope(500, "INTERNAL", strings.Repeat("long ", 1000), "")), google.ErrSecretUnavailable, "unavailable"},
-		{"connection refused", closed.URL, google.ErrSecretUnavailable, "unreachable"},
+		{"connection refused", googletest.ClosedURL, google.ErrSecretUnavailable, "unreachable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,8 +82,6 @@ func TestSecretError_responses(t *testing.T) {
 
 func TestToken_responses(t *testing.T) {
 	t.Parallel()
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	elsewhere := new(token.Server)
 	target := httptest.NewServer(elsewhere)
 	t.Cleanup(target.Close)
@@ -100,7 +97,7 @@ func TestToken_responses(t *testing.T) {
 		{"no token", serve(t, 200, `{"expires_in": 3599, "x": "`+marker+`"}`), ""},
 		{"too many", serve(t, 429, `{"error": "`+marker+`"}`), ""},
 		{"timeout", serve(t, 408, `{"error": "`+marker+`"}`), ""},
-		{"connection refused", closed.URL, ""},
+		{"connection refused", googletest.ClosedURL, ""},
 		{"redirect", redirecting.URL, ""},
 		{"invalid_scope", serve(t, 400, `{"error": "invalid_scope", "error_description": "`+marker+`"}`), "invalid_scope"},
 		{"no code", serve(t, 400, `{"error": "`+marker+`!"}`), "token_refused"},

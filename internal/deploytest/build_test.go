@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -139,7 +140,7 @@ func builtFunction(t *testing.T) string {
 func TestWrongTarget(t *testing.T) {
 	t.Parallel()
 	cmd := exec.CommandContext(t.Context(), builtFunction(t))
-	cmd.Env = append(os.Environ(), "FUNCTION_TARGET=Sent", "PORT="+freePort(t))
+	cmd.Env = append(os.Environ(), "FUNCTION_TARGET=Sent", "PORT="+googletest.FreePort())
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
@@ -274,7 +275,7 @@ type process struct {
 // start runs the program until the end of the test, and checks that SIGTERM ends it.
 func start(t *testing.T, program string, env []string) *process {
 	t.Helper()
-	port := freePort(t)
+	port := googletest.FreePort()
 	cmd := exec.Command(program)
 	cmd.Env = append(env, "FUNCTION_TARGET=Send", "PORT="+port)
 	var stderr bytes.Buffer
@@ -350,20 +351,6 @@ func get(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(body))
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 func run(t *testing.T, dir, name string, args ...string) string {

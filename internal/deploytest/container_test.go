@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest"
 )
 
 // TestContainerBuild runs the build command of the Dockerfile with the files that Docker
@@ -48,7 +49,7 @@ func TestContainerBuild(t *testing.T) {
 // checkServeShutdown runs serve and ends it with SIGTERM, as a platform does.
 func checkServeShutdown(t *testing.T, program string) {
 	t.Helper()
-	port := freePort(t)
+	port := googletest.FreePort()
 	cmd := exec.CommandContext(t.Context(), program, "serve")
 	cmd.Env = append(os.Environ(), "PORT="+port, "RCSHOOK_AGENT_ID=shop_agent", "RCSHOOK_API_KEYS=key")
 	if err := cmd.Start(); err != nil {

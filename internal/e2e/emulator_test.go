@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -93,17 +93,12 @@ type emulatorTask struct {
 
 func (s *stage) emulator(t *testing.T, dir string) *emulator {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := googletest.FreePort()
 	e := &emulator{
-		real: fmt.Sprintf("http://127.0.0.1:%d", port), google: s.google,
+		real: fmt.Sprintf("http://127.0.0.1:%s", port), google: s.google,
 		tasks: make(map[string]emulatorTask), statuses: make(map[string][]int),
 	}
-	node := exec.CommandContext(t.Context(), "node", "-e", startEmulator, dir, fmt.Sprint(port))
+	node := exec.CommandContext(t.Context(), "node", "-e", startEmulator, dir, port)
 	var output tailWriter
 	node.Stdout, node.Stderr = &output, &output
 	if err := node.Start(); err != nil {

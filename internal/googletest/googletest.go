@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +20,22 @@ import (
 
 // CloudPlatform is the OAuth scope that covers all of Google Cloud.
 const CloudPlatform = "https://www.googleapis.com/auth/cloud-platform"
+
+// ClosedURL is the address of a port that refuses connections: no program gets a port
+// below 1024 by chance, unlike the former port of a closed server.
+const ClosedURL = "http://127.0.0.1:1"
+
+// FreePort returns a port for a program that a test starts. It is below the range from
+// which systems take ports for listeners without one, so no other test gets it meanwhile.
+func FreePort() string {
+	for {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			l.Close()
+			return port
+		}
+	}
+}
 
 // Outage makes a server fail or hang on demand. The zero value does neither.
 type Outage struct {

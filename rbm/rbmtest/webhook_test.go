@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -219,9 +220,7 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("Connect took the URL %q", url)
 		}
 	}
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: gone.URL + "/?key=secret", ClientToken: "x"})
+	err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: googletest.ClosedURL + "/?key=secret", ClientToken: "x"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("Connect to a closed server = %v, want an error without the query", err)
 	}
