@@ -163,6 +163,7 @@ check_options() {
   [ -n "$region" ] || region=us-central1
   [[ $project =~ ^[a-z][a-z0-9-]{4,28}[a-z0-9]$ ]] || usage_error '--project must be a project ID, not a number or a name'
   [[ $name =~ ^[a-z][a-z0-9-]{2,22}[a-z0-9]$ ]] || usage_error '--name must have 4 to 24 lower-case letters, digits and hyphens'
+  [[ $region =~ ^[a-z]+-[a-z]+[0-9]+$ ]] || usage_error '--region must be a region of Google Cloud, such as us-central1'
   [[ $access =~ ^(keys|iam)$ ]] || usage_error '--access must be keys or iam'
   [[ $rcs_region =~ ^(us|europe|asia|)$ ]] || usage_error '--rcs-region must be us, europe or asia'
   [ "$access" = iam ] || [ ${#invokers[@]} = 0 ] || usage_error '--invoker needs --access iam: with keys, the URL is public'
@@ -320,10 +321,13 @@ version() {
 # make_private removes public access from a function that was deployed with keys. This
 # happens before its new settings turn off the check of keys.
 make_private() {
+  local member
   exists gcloud run services get-iam-policy "$name" --project="$project" --region="$region" --format=json || return 0
-  [[ $stdout == *allUsers* ]] || return 0
-  run gcloud run services remove-iam-policy-binding "$name" --project="$project" --region="$region" \
-    --member=allUsers --role=roles/run.invoker
+  for member in allUsers allAuthenticatedUsers; do
+    [[ $stdout == *"\"$member\""* ]] || continue
+    run gcloud run services remove-iam-policy-binding "$name" --project="$project" --region="$region" \
+      --member="$member" --role=roles/run.invoker
+  done
 }
 
 deploy() {

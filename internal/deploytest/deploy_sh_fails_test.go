@@ -36,6 +36,7 @@ func TestScriptInvalid(t *testing.T) {
 		{"unknown option", "", []string{"--projekt=x"}, 2, "unknown option --projekt"},
 		{"unknown option at the end", "", []string{"--dry-run", "--foo"}, 2, "unknown option --foo"},
 		{"no value", "", []string{"--region"}, 2, "--region needs a value"},
+		{"region with another setting", "", []string{"--region", "us-central1,RCSHOOK_API_KEYS=x"}, 2, "--region must be a region"},
 		{"number of a project", "", []string{"--project", "12345678"}, 2, "--project must be a project ID"},
 		{"public with iam", "", []string{"--access", "iam", "--invoker", "allUsers"}, 2, "use --access keys"},
 		{"invoker with keys", "", []string{"--invoker", "user:a@example.com"}, 2, "needs --access iam"},
@@ -84,7 +85,7 @@ func TestScriptFailures(t *testing.T) {
 			t.Parallel()
 			c := newCloud(t)
 			input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
-			c.file("project.json", `{"Public": true, "Secrets": {}}`)
+			c.file("project.json", `{"Public": ["allUsers"], "Secrets": {}}`)
 			c.env = append(c.env, "FAIL="+test.command+": "+test.stderr)
 			out, err := c.try(input, test.args...)
 			var exit *exec.ExitError

@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"encoding/json"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -151,6 +152,13 @@ func TestScriptAccess(t *testing.T) {
 		t.Error("with keys, the URL is not public")
 	}
 	c.forget()
+	project := c.state()
+	project.Public = append(project.Public, "allAuthenticatedUsers") // any Google account
+	data, err := json.Marshal(project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.file("project.json", string(data))
 	c.deploy("", "--access", "iam", "--invoker", "serviceAccount:shop@my-project.iam.gserviceaccount.com")
 	if !strings.Contains(c.call("run deploy"), " --no-allow-unauthenticated") {
 		t.Error("with iam, the URL is public")
@@ -160,6 +168,9 @@ func TestScriptAccess(t *testing.T) {
 	deployed := slices.IndexFunc(calls, func(s string) bool { return strings.HasPrefix(s, "run deploy") })
 	if closed < 0 || closed > deployed {
 		t.Error("public access was not removed before rcshook stopped checking keys")
+	}
+	if public := c.state().Public; len(public) > 0 {
+		t.Errorf("the function is still public: %q", public)
 	}
 	if want := "roles/run.invoker on rcshook for serviceAccount:shop@my-project.iam.gserviceaccount.com"; !slices.Contains(c.state().Access, want) {
 		t.Errorf("the invoker has no access; access is %q", c.state().Access)

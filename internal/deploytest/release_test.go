@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // TestRelease builds the release for this platform, and checks its checksum.
@@ -62,6 +64,49 @@ func TestReleaseNotes(t *testing.T) {
 		got := strings.TrimSpace(string(out))
 		if !strings.HasPrefix(got, want) || want == "" && got != "" || strings.Contains(got, "##") {
 			t.Errorf("the notes of %s are %q, want %q...", tag, got, want)
+		}
+	}
+}
+
+// TestWorkflows checks that a job can change the repository only if it runs none of its
+// code, and that each action is pinned by its digest.
+func TestWorkflows(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(".github/workflows/*.yml")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("found %q, %v", files, err)
+	}
+	pinned := regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40}$`)
+	for _, file := range files {
+		var workflow struct {
+			Permissions map[string]string
+			Jobs        map[string]struct {
+				Permissions map[string]string
+				Steps       []struct {
+					Uses string
+					With map[string]any
+				}
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, file)), &workflow); err != nil {
+			t.Fatal(err)
+		}
+		if workflow.Permissions == nil {
+			t.Errorf("%s: the default permissions are not limited", file)
+		}
+		for name, job := range workflow.Jobs {
+			writes := job.Permissions["contents"] == "write" || workflow.Permissions["contents"] == "write"
+			for _, step := range job.Steps {
+				checkout := strings.HasPrefix(step.Uses, "actions/checkout@")
+				switch {
+				case step.Uses != "" && !pinned.MatchString(step.Uses):
+					t.Errorf("%s: %s uses %s without its digest", file, name, step.Uses)
+				case checkout && writes:
+					t.Errorf("%s: %s can change the repository and checks it out", file, name)
+				case checkout && step.With["persist-credentials"] != false:
+					t.Errorf("%s: %s leaves its token to the programs that it runs", file, name)
+				}
+			}
 		}
 	}
 }

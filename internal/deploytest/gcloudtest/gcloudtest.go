@@ -19,7 +19,7 @@ type Project struct {
 	Accounts []string
 	Secrets  map[string][]string // versions
 	Access   []string            // sorted
-	Public   bool
+	Public   []string            // the public members that may call the function
 	Service  string
 	Queues   []string
 	Failed   int
@@ -110,18 +110,20 @@ func (p *Project) do(dir string, args []string) error {
 		"tasks queues add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
 		return p.bind(dir, subject, flags)
 	case "run services get-iam-policy":
-		if p.Public {
-			fmt.Println(`{"bindings": [{"members": ["allUsers"], "role": "roles/run.invoker"}]}`)
-		}
-		return nil
+		return json.NewEncoder(os.Stdout).Encode(map[string]any{
+			"bindings": []any{map[string]any{"members": p.Public, "role": "roles/run.invoker"}},
+		})
 	case "run services remove-iam-policy-binding":
-		if !p.Public || flags["--member"] != "allUsers" {
+		i := slices.Index(p.Public, flags["--member"])
+		if i < 0 {
 			return errNotFound
 		}
-		p.Public = false
+		p.Public = slices.Delete(p.Public, i, i+1)
 		return nil
 	case "run deploy":
-		_, p.Public = flags["--allow-unauthenticated"]
+		if _, ok := flags["--allow-unauthenticated"]; ok && !slices.Contains(p.Public, "allUsers") {
+			p.Public = append(p.Public, "allUsers")
+		}
 		p.Service = subject
 		return nil
 	case "run services describe":
