@@ -38,7 +38,8 @@ the commands of a first deployment, and needs neither gcloud nor an account.
 
 The files are stored only in secrets that are empty; a secret with a version is not
 changed. If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and
-the function can read the secrets that it names.
+the function can read the secrets that it uses. The script checks the file first,
+with Go.
 END
 }
 
@@ -289,14 +290,27 @@ grant() {
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# grant_named_secrets grants access to the secrets that rcshook.yaml names.
+# check_file checks rcshook.yaml and sets named to the secrets that the function reads
+# because of it.
+check_file() {
+  named=''
+  [ -f "$root/rcshook.yaml" ] || return 0
+  command -v go >/dev/null || die 'rcshook.yaml is checked with Go, which is not installed; see https://go.dev/doc/install'
+  show go run -C "$root" ./cmd/rcshook check rcshook.yaml
+  [ -n "$queue" ] && export RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name
+  go run -C "$root" ./cmd/rcshook check rcshook.yaml || die 'rcshook.yaml has errors; see above'
+  named=$(go run -C "$root" ./cmd/rcshook check -secrets rcshook.yaml) || die 'cannot list the secrets of rcshook.yaml'
+}
+
+# grant_named_secrets grants access to the secrets that the function reads because of
+# rcshook.yaml.
 grant_named_secrets() {
-  local resource
+  local project_of secret
   [ -f "$root/rcshook.yaml" ] || return 0
   settings+=(RCSHOOK_CONFIG=rcshook.yaml)
-  while IFS=/ read -r _ resource _ secret; do
-    grant "$secret" "$resource"
-  done < <(grep -v '^[[:space:]]*#' "$root/rcshook.yaml" | grep -Eo 'projects/[a-z0-9.:-]+/secrets/[A-Za-z0-9_-]+' | sort -u)
+  while IFS=/ read -r _ project_of _ secret; do
+    [ -z "$secret" ] || grant "$secret" "$project_of"
+  done <<<"$named"
 }
 
 environment() {
@@ -383,6 +397,7 @@ main() {
   runner=$name-run@$project.iam.gserviceaccount.com
   builder=$name-build@$project.iam.gserviceaccount.com
 
+  check_file
   ask
   run gcloud services enable run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
     secretmanager.googleapis.com ${queue:+cloudtasks.googleapis.com} --project="$project"

@@ -33,7 +33,7 @@ var checkCommand = command{
 	brief: "check rcshook.yaml and run the cases of its sources",
 	usage: `Usage:
 
-	rcshook check [-update] [rcshook.yaml]
+	rcshook check [-update] [-secrets] [rcshook.yaml]
 
 Reports every error in the file, and runs the cases of its sources: events in
 cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
@@ -42,6 +42,8 @@ the function has it, so that messages can be scheduled.
 
 	-update
 		write the result of each event to its .want.json
+	-secrets
+		list the secrets that the function needs access to, and run no cases
 `,
 	run: check,
 }
@@ -49,6 +51,7 @@ the function has it, so that messages can be scheduled.
 func check(ctx context.Context, args []string, std stdio) error {
 	flags := newFlags("check")
 	update := flags.Bool("update", false, "")
+	secrets := flags.Bool("secrets", false, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -78,6 +81,12 @@ func check(ctx context.Context, args []string, std stdio) error {
 			return fmt.Errorf("%s has %s", name, count(len(e.Problems), "error"))
 		}
 		return err
+	}
+	if *secrets {
+		for _, secret := range file.Secrets() {
+			fmt.Fprintln(std.out, secret)
+		}
+		return nil
 	}
 	cfg := config.Config{Agents: maps.Clone(file.Agents), Queue: os.Getenv("RCSHOOK_QUEUE")}
 	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {

@@ -16,6 +16,34 @@ type File struct {
 	Sources map[string]Source
 }
 
+// Secrets returns the names of the secrets that the function reads because of the file,
+// sorted: projects/PROJECT/secrets/SECRET.
+func (f File) Secrets() []string {
+	names := map[string]bool{}
+	add := func(secrets ...Secret) {
+		for _, s := range secrets {
+			if s.IsResource() {
+				name, _, _ := strings.Cut(string(s), "/versions/")
+				names[name] = true
+			}
+		}
+	}
+	fallback := func(f *Fallback) {
+		if f != nil {
+			add(f.Secret)
+		}
+	}
+	for _, a := range f.Agents {
+		add(a.ID, a.Credentials)
+		fallback(a.Fallback)
+	}
+	for _, s := range f.Sources {
+		add(s.Secrets...)
+		fallback(s.Fallback)
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 // Source is a third party: how its requests are authenticated, and how its events
 // become messages.
 type Source struct {

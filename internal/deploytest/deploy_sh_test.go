@@ -248,17 +248,51 @@ func TestScriptQueue(t *testing.T) {
 	}
 }
 
-// TestScriptNamedSecrets checks the access to the secrets that rcshook.yaml names.
-func TestScriptNamedSecrets(t *testing.T) {
+// TestScriptFile checks that the function gets access to the secrets that it reads because
+// of rcshook.yaml, and to no others that the text of the file contains.
+func TestScriptFile(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	c.file("rcshook.yaml", "# projects/my-project/secrets/old\nsources:\n  shop:\n    preset: shopify\n    secret: projects/other-project/secrets/shop-hook\n")
+	c.addGo()
+	c.file("rcshook.yaml", `# projects/my-project/secrets/old
+agents:
+  other: {id: other_x7k2_agent, credentials: projects/my-project/secrets/other-key/versions/3}
+sources:
+  shop:
+    preset: shopify # not projects/prod/secrets/database-root
+    secret: [projects/other-project/secrets/shop-hook, projects/my-project/secrets/other-key]
+    map: '{to: .phone, text: "see projects/hr/secrets/payroll"}'
+    fallback: {url: "https://sms.example.com/", secret: projects/my-project/secrets/sms}
+`)
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
-	if want := "roles/secretmanager.secretAccessor on shop-hook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"; !slices.Contains(c.state().Access, want) {
-		t.Errorf("no access to the secret of the source; access is %q", c.state().Access)
+	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return !strings.HasPrefix(s, "roles/secretmanager.secretAccessor on ") })
+	var want []string
+	for _, secret := range []string{"other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms"} {
+		want = append(want, "roles/secretmanager.secretAccessor on "+secret+" for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("access (-want +got):\n%s", diff)
 	}
 	if got := flag(t, c.call("run deploy"), "--set-env-vars"); !strings.Contains(got, "RCSHOOK_CONFIG=rcshook.yaml") {
 		t.Errorf("the file is not configured: %s", got)
+	}
+}
+
+// TestScriptInvalidFile checks that errors of rcshook.yaml end the script before it changes
+// anything, in a dry run too.
+func TestScriptInvalidFile(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.addGo()
+	c.file("rcshook.yaml", "sources: {shop: {preset: shopifi, secret: x}}\n")
+	for _, args := range [][]string{{"--dry-run", "--project", "my-project"}, nil} {
+		out, err := c.try(agentID+"\n"+c.file("key.json", serviceKey)+"\n", args...)
+		if err == nil || !strings.Contains(out, "did you mean shopify?") || !strings.Contains(out, "rcshook.yaml has errors") {
+			t.Errorf("%q: %v, want the error of the file:\n%s", args, err, out)
+		}
+		if calls := c.calls(); slices.ContainsFunc(calls, func(s string) bool { return !strings.HasPrefix(s, "config ") }) {
+			t.Errorf("%q: the script called gcloud: %q", args, calls)
+		}
 	}
 }
 

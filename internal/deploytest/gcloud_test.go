@@ -52,6 +52,15 @@ var gcloud = sync.OnceValues(func() (string, error) {
 	return program, nil
 })
 
+// rcshook builds the command for the replacement of go, which has no cache in a test.
+var rcshook = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(programs, "rcshook")
+	if out, err := exec.Command("go", "build", "-o", program, "./cmd/rcshook").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w\n%s", err, out)
+	}
+	return program, nil
+})
+
 // A cloud is a folder with a copy of the script and a replacement for gcloud.
 type cloud struct {
 	t   *testing.T
@@ -81,6 +90,20 @@ func newCloud(t *testing.T) *cloud {
 	c.env = append(os.Environ(), "RETRY_SECONDS=0", "GCLOUD_STATE="+c.dir,
 		"PATH="+filepath.Join(c.dir, "bin")+string(filepath.ListSeparator)+"/usr/bin"+string(filepath.ListSeparator)+"/bin")
 	return c
+}
+
+// addGo adds a replacement for "go run -C FOLDER ./cmd/rcshook", which runs a program that
+// is built.
+func (c *cloud) addGo() {
+	c.t.Helper()
+	program, err := rcshook()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	path := c.file("bin/go", "#!/bin/sh\ncd \"$3\" && shift 4 && exec "+program+" \"$@\"\n")
+	if err := os.Chmod(path, 0o700); err != nil {
+		c.t.Fatal(err)
+	}
 }
 
 func (c *cloud) remove(program string) {
