@@ -18,7 +18,7 @@ const (
 	DryRun    Code = "dry_run"
 	Revoked   Code = "revoked"
 	Mixed     Code = "mixed"  // the recipients have different results
-	Served    Code = "served" // a document that is not about a message
+	Document  Code = "served" // a document that is not about a message
 	Ignored   Code = "ignored"
 	Fallback  Code = "fallback"
 	Queued    Code = "queued"

@@ -44,8 +44,8 @@ type Error struct {
 	// its tasks carry.
 	Queue, Account string
 
-	// Unsure reports that the task may have been created anyway.
-	Unsure bool
+	// MaybeAdded reports that the task may have been created anyway.
+	MaybeAdded bool
 
 	// Err is the cause.
 	Err error
@@ -83,12 +83,12 @@ func (e *Error) setCall(ctx context.Context, err error) {
 	switch {
 	case ok:
 		e.Kind, e.Reason = classify(response)
-		e.Unsure = response.Code >= 500
+		e.MaybeAdded = response.Code >= 500
 		e.exists = response.Status == "ALREADY_EXISTS"
 	case ctx.Err() != nil:
-		e.Reason, e.Unsure, e.Err = "timeout", true, errors.New("timeout")
+		e.Reason, e.MaybeAdded, e.Err = "timeout", true, errors.New("timeout")
 	default:
-		e.Reason, e.Unsure = "unreachable", true
+		e.Reason, e.MaybeAdded = "unreachable", true
 	}
 }
 

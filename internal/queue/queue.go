@@ -118,8 +118,8 @@ func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeate
 		case err.exists:
 			return name, !unsure, nil
 		}
-		unsure = unsure || err.Unsure
-		err.Unsure = unsure
+		unsure = unsure || err.MaybeAdded
+		err.MaybeAdded = unsure
 		if !err.isTransient() || i == attempts {
 			return name, false, err
 		}

@@ -219,7 +219,7 @@ func TestAdd_errors(t *testing.T) {
 			if !ok {
 				t.Fatalf("Add = %v, want an Error", err)
 			}
-			if diff := cmp.Diff(test.want, want{e.Kind, e.Reason, e.Unsure}, cmp.AllowUnexported(want{})); diff != "" {
+			if diff := cmp.Diff(test.want, want{e.Kind, e.Reason, e.MaybeAdded}, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 			if e.Queue != test.queue || e.Account != account {

@@ -19,17 +19,6 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// retryAfter is the time to wait before a retry if the error names none.
-var retryAfter = map[code.Code]time.Duration{
-	code.RateLimited:         30 * time.Second,
-	code.UpstreamUnavailable: 10 * time.Second,
-	code.SecretUnavailable:   10 * time.Second,
-	code.FallbackUnavailable: 10 * time.Second,
-	code.QueueUnavailable:    10 * time.Second,
-	code.UpstreamTimeout:     1 * time.Second,
-	code.Overloaded:          1 * time.Second,
-}
-
 // Problem is an error with a known code.
 type Problem struct {
 	Code   code.Code
@@ -53,54 +42,54 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Err }
 
-// Hide replaces the texts of err for callers that are not authenticated: they see its
+// Redact replaces the texts of err for callers that are not authenticated: they see its
 // code and the given detail only.
-func Hide(err error, detail string) error {
+func Redact(err error, detail string) error {
 	return &Problem{Code: FromError(err).Code, Detail: detail, Err: err}
 }
 
 // FromError returns the response to a request that failed with err.
 func FromError(err error) *Response {
 	if p, ok := errors.AsType[*Problem](err); ok {
-		a := withDetail(p.Code, p.Detail, p.Err, p.RetryAfter)
-		a.Allow, a.Errors, a.Reason, a.Action = p.Allow, p.Errors, p.Reason, cmp.Or(p.Action, a.Action)
-		return a
+		resp := newResponse(p.Code, p.Detail, p.Err, p.RetryAfter)
+		resp.Allow, resp.Errors, resp.Reason, resp.Action = p.Allow, p.Errors, p.Reason, cmp.Or(p.Action, resp.Action)
+		return resp
 	}
 	if e, ok := errors.AsType[*payload.BodyError](err); ok {
-		return withDetail(code.InvalidBody, e.Detail, nil, 0)
+		return newResponse(code.InvalidBody, e.Detail, nil, 0)
 	}
 	if e, ok := errors.AsType[*source.MappingError](err); ok {
-		return withDetail(code.InvalidPayload, e.Detail, nil, 0)
+		return newResponse(code.InvalidPayload, e.Detail, nil, 0)
 	}
 	if e, ok := errors.AsType[payload.Errors](err); ok {
 		return fromPayload(e)
 	}
 	if e, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
-		a := withDetail(code.UnknownAgent, "the agents of this function are: "+strings.Join(e.Names, ", "), nil, 0)
+		resp := newResponse(code.UnknownAgent, "the agents of this function are: "+strings.Join(e.Names, ", "), nil, 0)
 		if e.Pointer != "" {
-			a.Errors = []payload.Error{{Pointer: e.Pointer, Detail: "no agent has this name"}}
+			resp.Errors = []payload.Error{{Pointer: e.Pointer, Detail: "no agent has this name"}}
 		}
-		return a
+		return resp
 	}
 	if e, ok := errors.AsType[*prepare.DestinationError](err); ok {
-		a := New(code.ForbiddenDestination)
-		a.Errors = e.Errors
-		return a
+		resp := New(code.ForbiddenDestination)
+		resp.Errors = e.Errors
+		return resp
 	}
 	if e, ok := errors.AsType[*config.Error](err); ok {
-		a := withDetail(code.Misconfigured, "", e, 0)
+		resp := newResponse(code.Misconfigured, "", e, 0)
 		for _, p := range e.Problems {
-			a.Errors = append(a.Errors, payload.Error{Detail: p.String()})
+			resp.Errors = append(resp.Errors, payload.Error{Detail: p.String()})
 		}
-		return a
+		return resp
 	}
 	if e, ok := errors.AsType[*queue.Error](err); ok {
 		codes := map[queue.Kind]code.Code{
 			queue.NotFound: code.QueueNotFound, queue.Denied: code.QueueDenied, queue.Rejected: code.QueueRejected, queue.Unavailable: code.QueueUnavailable,
 		}
-		a := withDetail(codes[e.Kind], e.Queue, e, 0)
-		a.Reason, a.Action = e.Reason, QueueAdvice(e)
-		return a
+		resp := newResponse(codes[e.Kind], e.Queue, e, 0)
+		resp.Reason, resp.Action = e.Reason, QueueAdvice(e)
+		return resp
 	}
 	if e, ok := errors.AsType[*google.SecretError](err); ok {
 		c := code.SecretInvalid
@@ -112,32 +101,32 @@ func FromError(err error) *Response {
 		case errors.Is(e, google.ErrSecretUnavailable):
 			c = code.SecretUnavailable
 		}
-		a := withDetail(c, e.Resource, e, 0)
-		a.Reason, a.Action = e.Reason, SecretAdvice(e)
-		return a
+		resp := newResponse(c, e.Resource, e, 0)
+		resp.Reason, resp.Action = e.Reason, SecretAdvice(e)
+		return resp
 	}
 	if e, ok := errors.AsType[*send.LimitError](err); ok {
-		a := withDetail(code.RateLimited, fmt.Sprintf("messages_per_second of this agent is used up for the next %v; nothing was sent", e.RetryAfter), e.Err, e.RetryAfter)
-		a.Reason = "pace"
-		a.setAction(table[code.RateLimited].action,
+		resp := newResponse(code.RateLimited, fmt.Sprintf("messages_per_second of this agent is used up for the next %v; nothing was sent", e.RetryAfter), e.Err, e.RetryAfter)
+		resp.Reason = "pace"
+		resp.setAction(table[code.RateLimited].action,
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
-		return a
+		return resp
 	}
 	if e, ok := errors.AsType[*rbm.Error](err); ok {
-		a := withDetail(upstreamCode(e), "", err, e.RetryAfter)
-		if a.Code == code.RateLimited {
-			a.Detail = "RCS Business Messaging accepts no more messages of this agent or for this number for now"
+		resp := newResponse(upstreamCode(e), "", err, e.RetryAfter)
+		if resp.Code == code.RateLimited {
+			resp.Detail = "RCS Business Messaging accepts no more messages of this agent or for this number for now"
 		}
 		if e.StatusCode != 0 {
-			a.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
+			resp.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
 		}
-		return a
+		return resp
 	}
 	if e, ok := errors.AsType[*payload.ContentTypeError](err); ok {
-		return withDetail(code.UnsupportedMediaType, e.Detail, nil, 0)
+		return newResponse(code.UnsupportedMediaType, e.Detail, nil, 0)
 	}
 	if errors.Is(err, source.ErrBusy) {
-		return withDetail(code.Overloaded, source.ErrBusy.Error(), err, 0)
+		return newResponse(code.Overloaded, source.ErrBusy.Error(), err, 0)
 	}
 	for _, c := range []struct {
 		kind error
@@ -160,34 +149,32 @@ func FromError(err error) *Response {
 		{rbm.ErrInvalidID, code.InvalidPayload, true},
 	} {
 		if errors.Is(err, c.kind) && c.show {
-			return withDetail(c.code, err.Error(), nil, 0)
+			return newResponse(c.code, err.Error(), nil, 0)
 		} else if errors.Is(err, c.kind) {
-			return withDetail(c.code, "", err, 0)
+			return newResponse(c.code, "", err, 0)
 		}
 	}
 	if e, ok := errors.AsType[*source.SecretError](err); ok {
-		return withDetail(code.SecretInvalid, "", e, 0)
+		return newResponse(code.SecretInvalid, "", e, 0)
 	}
-	return withDetail(code.Internal, "", err, 0)
+	return newResponse(code.Internal, "", err, 0)
 }
 
-// withDetail returns a response with a detail for the caller, a cause for the log, and
+// newResponse returns a response with a detail for the caller, a cause for the log, and
 // the time to wait before a retry, if the code allows one.
-func withDetail(c code.Code, detail string, cause error, wait time.Duration) *Response {
-	a := New(c)
-	a.Detail = detail
-	if !a.OK {
-		a.Cause = cause
+func newResponse(c code.Code, detail string, cause error, wait time.Duration) *Response {
+	resp := New(c)
+	resp.Detail = detail
+	if !resp.OK {
+		resp.Cause = cause
 	}
 	if c == code.InvalidPayload {
-		a.Action = "Fix the problem in detail and send the request again." // errors is empty
+		resp.Action = "Fix the problem in detail and send the request again." // errors is empty
 	}
-	if least, ok := retryAfter[c]; ok && wait > 0 {
-		a.RetryAfter = wait
-	} else if ok {
-		a.RetryAfter = least
+	if resp.RetryAfter = table[c].wait; resp.RetryAfter > 0 && wait > 0 {
+		resp.RetryAfter = wait
 	}
-	return a
+	return resp
 }
 
 // fromPayload returns the response to an invalid payload.
@@ -198,17 +185,17 @@ func fromPayload(invalid payload.Errors) *Response {
 			c = code.InvalidPayload
 		}
 	}
-	a := New(c)
-	a.Errors = invalid
+	resp := New(c)
+	resp.Errors = invalid
 	switch first := invalid[0]; {
 	case len(invalid) > 1:
-		a.Detail = fmt.Sprintf("%d errors", len(invalid))
+		resp.Detail = fmt.Sprintf("%d errors", len(invalid))
 	case first.Pointer != "":
-		a.Detail = first.Pointer + ": " + first.Detail
+		resp.Detail = first.Pointer + ": " + first.Detail
 	default:
-		a.Detail = first.Detail
+		resp.Detail = first.Detail
 	}
-	return a
+	return resp
 }
 
 // upstreamCode returns the code of an error of RBM, whatever happened after it, such as

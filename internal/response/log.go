@@ -76,14 +76,14 @@ const attrsCap = 24
 
 // Write writes the log line of a request with its response. writeErr is the error of
 // writing the response: the caller has disconnected.
-func (l *Log) Write(ctx context.Context, log *slog.Logger, a *Response, writeErr error) {
+func (l *Log) Write(ctx context.Context, log *slog.Logger, resp *Response, writeErr error) {
 	attrs := append(make([]slog.Attr, 0, attrsCap),
 		slog.String("request_id", l.ID),
 		slog.String("method", l.method),
 		slog.String("path", l.path),
 	)
 	attrs = append(attrs, l.traceAttrs()...)
-	attrs = a.appendAttrs(attrs)
+	attrs = resp.appendAttrs(attrs)
 	if n := l.attempts.Load(); n > 0 {
 		attrs = append(attrs, slog.Int64("attempts", n), slog.Int64("upstream_ms", time.Duration(l.upstream.Load()).Milliseconds()))
 	}
@@ -91,8 +91,8 @@ func (l *Log) Write(ctx context.Context, log *slog.Logger, a *Response, writeErr
 		attrs = append(attrs, slog.Bool("caller_gone", true))
 	}
 	attrs = append(attrs, slog.Int64("total_ms", time.Since(l.start).Milliseconds()))
-	if h := log.Handler(); h.Enabled(ctx, a.level()) { // the methods of log would look up the source line
-		line := slog.NewRecord(time.Now(), a.level(), string(a.Code), 0)
+	if h := log.Handler(); h.Enabled(ctx, resp.level()) { // the methods of log would look up the source line
+		line := slog.NewRecord(time.Now(), resp.level(), string(resp.Code), 0)
 		line.AddAttrs(attrs...)
 		_ = h.Handle(ctx, line) // a failed log write cannot be reported anywhere
 	}

@@ -73,9 +73,9 @@ type Response struct {
 	Header     map[string]string `json:"-"`
 	Cause      error             `json:"-"`
 
-	page   any    // the body, instead of this object
-	random bool   // the message ID is random
-	advice string // the part of Action that remains true when the retry needs a message ID
+	document any    // the body, instead of this object
+	random   bool   // the message ID is random
+	advice   string // the part of Action that remains true when the retry needs a message ID
 }
 
 // Upstream is the error response of RBM.
@@ -102,91 +102,91 @@ type Preview struct {
 // New returns a response with the given code and its texts from the table.
 func New(c code.Code) *Response {
 	r := table[c]
-	a := &Response{OK: r.strict < http.StatusMultipleChoices && c != code.Mixed, Status: r.strict, Code: c, Retry: r.retry}
-	if !a.OK {
-		a.Type, a.Title = docs+string(c), r.title
-		a.setAction(r.action, r.advice)
+	resp := &Response{OK: r.strict < http.StatusMultipleChoices && c != code.Mixed, Status: r.strict, Code: c, Retry: r.retry}
+	if !resp.OK {
+		resp.Type, resp.Title = docs+string(c), r.title
+		resp.setAction(r.action, r.advice)
 	}
-	return a
+	return resp
 }
 
 // setAction sets the next step, and the advice that follows it.
-func (a *Response) setAction(action, advice string) {
-	a.Action, a.advice = action, advice
+func (resp *Response) setAction(action, advice string) {
+	resp.Action, resp.advice = action, advice
 	if advice != "" {
-		a.Action += " " + advice
+		resp.Action += " " + advice
 	}
 }
 
 // SetProfile sets the status for a profile. With [Soft], a mixed result is a 200 only if
 // no recipient is worth a retry: a sender that ignores the results would lose the
 // message otherwise, and a retry does not send the delivered ones again.
-func (a *Response) SetProfile(p Profile) {
-	if r := table[a.Code]; p == Soft && r.soft != 0 {
-		a.Status = r.soft
+func (resp *Response) SetProfile(p Profile) {
+	if r := table[resp.Code]; p == Soft && r.soft != 0 {
+		resp.Status = r.soft
 	}
-	for _, result := range a.Results {
-		if result.SetProfile(p); p == Soft && a.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
-			a.Status = max(a.Status, result.Status)
+	for _, result := range resp.Results {
+		if result.SetProfile(p); p == Soft && resp.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
+			resp.Status = max(resp.Status, result.Status)
 		}
 	}
 }
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender
 // would misunderstand.
-func (a *Response) SetSource(name string, statuses map[int]int) {
-	a.Source = name
-	if a.Code == code.Unauthorized {
-		a.Title = "The webhook has no valid credentials"
-		a.Action = "Set the secret of this source at the sender, in the way that its preset expects."
+func (resp *Response) SetSource(name string, statuses map[int]int) {
+	resp.Source = name
+	if resp.Code == code.Unauthorized {
+		resp.Title = "The webhook has no valid credentials"
+		resp.Action = "Set the secret of this source at the sender, in the way that its preset expects."
 	}
-	if status, ok := statuses[a.Status]; ok {
-		a.Status = status
+	if status, ok := statuses[resp.Status]; ok {
+		resp.Status = status
 	}
 }
 
 // Write writes the response.
-func (a *Response) Write(w http.ResponseWriter) error {
+func (resp *Response) Write(w http.ResponseWriter) error {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if a.RequestID != "" {
-		h.Set("X-Request-Id", a.RequestID)
+	if resp.RequestID != "" {
+		h.Set("X-Request-Id", resp.RequestID)
 	}
-	if a.RetryAfter > 0 {
+	if resp.RetryAfter > 0 {
 		// Senders disagree about fractions, so this is rounded up to whole seconds.
-		h.Set("Retry-After", strconv.Itoa(int((a.RetryAfter+time.Second-1)/time.Second)))
+		h.Set("Retry-After", strconv.Itoa(int((resp.RetryAfter+time.Second-1)/time.Second)))
 	}
-	if a.Allow != "" {
-		h.Set("Allow", a.Allow)
+	if resp.Allow != "" {
+		h.Set("Allow", resp.Allow)
 	}
-	if a.Code == code.Unauthorized {
+	if resp.Code == code.Unauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="rcshook"`)
 	}
-	for name, value := range a.Header {
+	for name, value := range resp.Header {
 		h.Set(name, value)
 	}
-	if a.Code == code.Served && a.page == nil || a.Status == http.StatusNoContent {
+	if resp.Code == code.Document && resp.document == nil || resp.Status == http.StatusNoContent {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	h.Set("Content-Type", "application/json")
-	if !a.OK {
+	if !resp.OK {
 		h.Set("Content-Type", "application/problem+json")
 	}
-	body, err := a.encode()
+	body, err := resp.encode()
 	h.Set("Content-Length", strconv.Itoa(len(body))) // lets net/http send it immediately
-	w.WriteHeader(a.Status)
+	w.WriteHeader(resp.Status)
 	if _, failed := w.Write(body); failed != nil {
 		return failed
 	}
 	return err
 }
 
-func (a *Response) encode() ([]byte, error) {
-	var v any = a
-	if a.page != nil {
-		v = a.page
+func (resp *Response) encode() ([]byte, error) {
+	var v any = resp
+	if resp.document != nil {
+		v = resp.document
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -197,11 +197,11 @@ func (a *Response) encode() ([]byte, error) {
 
 // level returns the log level: an error needs an operator, a warning is a message that
 // was not sent.
-func (a *Response) level() slog.Level {
+func (resp *Response) level() slog.Level {
 	switch {
-	case a.OK:
+	case resp.OK:
 		return slog.LevelInfo
-	case a.Retry == code.RetryAfterFix && table[a.Code].strict >= http.StatusInternalServerError, a.Code == code.Internal:
+	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.Code == code.Internal:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn
@@ -211,46 +211,46 @@ func (a *Response) level() slog.Level {
 // appendAttrs appends the attributes of the log line. It leaves out texts and secrets,
 // and masks the phone number. Code, source and agent are also labels of Cloud Logging,
 // which are indexed.
-func (a *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
+func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	attrs = append(attrs,
-		slog.Int("status", a.Status),
-		slog.String("code", string(a.Code)),
-		slog.String("retry", string(a.Retry)),
+		slog.Int("status", resp.Status),
+		slog.String("code", string(resp.Code)),
+		slog.String("retry", string(resp.Retry)),
 	)
 	add := func(key, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(key, value))
 		}
 	}
-	add("source", a.Source)
-	add("agent", a.Agent)
-	attrs = append(attrs, a.labels())
-	add("to", Mask(a.To))
-	add("message_id", a.MessageID)
-	add("reason", a.Reason)
-	if a.Upstream != nil {
-		attrs = append(attrs, slog.Int("upstream_status", a.Upstream.Status))
-		add("upstream_reason", a.Upstream.Reason)
+	add("source", resp.Source)
+	add("agent", resp.Agent)
+	attrs = append(attrs, resp.labels())
+	add("to", Mask(resp.To))
+	add("message_id", resp.MessageID)
+	add("reason", resp.Reason)
+	if resp.Upstream != nil {
+		attrs = append(attrs, slog.Int("upstream_status", resp.Upstream.Status))
+		add("upstream_reason", resp.Upstream.Reason)
 	}
-	if len(a.Errors) > 0 {
-		attrs = append(attrs, slog.Int("errors", len(a.Errors)))
+	if len(resp.Errors) > 0 {
+		attrs = append(attrs, slog.Int("errors", len(resp.Errors)))
 	}
-	if len(a.Results) > 0 {
-		attrs = append(attrs, slog.Int("recipients", len(a.Results)))
+	if len(resp.Results) > 0 {
+		attrs = append(attrs, slog.Int("recipients", len(resp.Results)))
 	}
-	if a.Cause != nil {
-		add("cause", a.Cause.Error())
+	if resp.Cause != nil {
+		add("cause", resp.Cause.Error())
 	}
 	return attrs
 }
 
-func (a *Response) labels() slog.Attr {
-	labels := append(make([]slog.Attr, 0, 3), slog.String("code", string(a.Code)))
-	if a.Source != "" {
-		labels = append(labels, slog.String("source", a.Source))
+func (resp *Response) labels() slog.Attr {
+	labels := append(make([]slog.Attr, 0, 3), slog.String("code", string(resp.Code)))
+	if resp.Source != "" {
+		labels = append(labels, slog.String("source", resp.Source))
 	}
-	if a.Agent != "" {
-		labels = append(labels, slog.String("agent", a.Agent))
+	if resp.Agent != "" {
+		labels = append(labels, slog.String("agent", resp.Agent))
 	}
 	return slog.Attr{Key: "logging.googleapis.com/labels", Value: slog.GroupValue(labels...)}
 }

@@ -121,8 +121,8 @@ func TestPanicError(t *testing.T) {
 	if text := err.Error(); !strings.Contains(text, "response.TestPanicError") || !strings.Contains(text, "*errors.errorString") || strings.Contains(text, "555") {
 		t.Errorf("Bug = %q, want the type and the place, without the value", text)
 	}
-	if a := FromError(err); a.Code != code.Internal || a.Detail != "" {
-		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", a.Code, a.Detail)
+	if resp := FromError(err); resp.Code != code.Internal || resp.Detail != "" {
+		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", resp.Code, resp.Detail)
 	}
 }
 

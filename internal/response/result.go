@@ -10,11 +10,11 @@ import (
 	"github.com/rcshook/rcshook/internal/send"
 )
 
-// Page returns a response with a document of its own.
-func Page(v any) *Response {
-	a := New(code.Served)
-	a.page = v
-	return a
+// Document returns a response with a document of its own.
+func Document(v any) *Response {
+	resp := New(code.Document)
+	resp.document = v
+	return resp
 }
 
 // FromResults returns the response to a request: the results of its messages, joined
@@ -32,113 +32,113 @@ func FromResults(results []send.Result, unprepared []*Response) *Response {
 
 // FromResult returns the response for one recipient.
 func FromResult(r *send.Result) *Response {
-	var a *Response
+	var resp *Response
 	switch {
 	case r.Fallback:
-		a = New(code.Fallback)
+		resp = New(code.Fallback)
 		if r.FallbackErr != nil {
-			a = FromError(&Problem{Code: code.FallbackUnavailable, Err: r.FallbackErr})
+			resp = FromError(&Problem{Code: code.FallbackUnavailable, Err: r.FallbackErr})
 		}
 		cause := FromError(r.Err)
-		a.Reason, a.Upstream = string(cause.Code), cause.Upstream
+		resp.Reason, resp.Upstream = string(cause.Code), cause.Upstream
 	case r.Err != nil:
-		a = FromError(r.Err)
+		resp = FromError(r.Err)
 	case r.Receipt != nil:
-		a = New(code.Accepted)
-		a.Name = r.Receipt.Name
+		resp = New(code.Accepted)
+		resp.Name = r.Receipt.Name
 		if !r.Receipt.SendTime.IsZero() {
-			a.SendTime = &r.Receipt.SendTime
+			resp.SendTime = &r.Receipt.SendTime
 		}
 	case r.Task != nil && r.Task.Duplicate:
-		a = New(code.Duplicate)
-		a.Detail = "the queue has a task for this message, or had one within the last day"
-		a.Name = r.Task.Name
+		resp = New(code.Duplicate)
+		resp.Detail = "the queue has a task for this message, or had one within the last day"
+		resp.Name = r.Task.Name
 	case r.Task != nil:
-		a = New(code.Queued)
-		a.Name = r.Task.Name
+		resp = New(code.Queued)
+		resp.Name = r.Task.Name
 		if !r.Task.At.IsZero() {
 			at := r.Task.At.UTC()
-			a.ScheduleAt = &at
+			resp.ScheduleAt = &at
 		}
 	case r.Preview != nil:
 		c := r.Preview.Message
-		a = New(code.DryRun)
-		a.DryRun = &Preview{Method: http.MethodPost, URL: r.Preview.URL, AgentMessage: c.Encoded, Bytes: len(c.Encoded)}
+		resp = New(code.DryRun)
+		resp.DryRun = &Preview{Method: http.MethodPost, URL: r.Preview.URL, AgentMessage: c.Encoded, Bytes: len(c.Encoded)}
 		if strings.HasPrefix(r.To, "+1") {
-			a.DryRun.Billing = &c.Billing
+			resp.DryRun.Billing = &c.Billing
 		}
 	case r.Duplicate:
-		a = New(code.Duplicate)
+		resp = New(code.Duplicate)
 	default:
-		a = New(code.Revoked)
+		resp = New(code.Revoked)
 	}
-	unsure := r.Unsure
+	unsure := r.MaybeSent
 	if failed, ok := errors.AsType[*queue.Error](r.Err); ok {
-		unsure = unsure || failed.Unsure
+		unsure = unsure || failed.MaybeAdded
 	}
-	if unsure && a.Code == code.AlreadyDelivered {
-		a.Detail = "or it is revoked: an earlier attempt of this request got no response"
+	if unsure && resp.Code == code.AlreadyDelivered {
+		resp.Detail = "or it is revoked: an earlier attempt of this request got no response"
 	}
-	a.Agent, a.To, a.MessageID, a.Warnings = r.Agent, r.To, r.MessageID, r.Warnings
+	resp.Agent, resp.To, resp.MessageID, resp.Warnings = r.Agent, r.To, r.MessageID, r.Warnings
 	if r.Random {
-		a.setRandom(unsure)
+		resp.noteRandomID(unsure)
 	}
-	return a
+	return resp
 }
 
-// setRandom records that the message ID is random, and whether an attempt may have
+// noteRandomID records that the message ID is random, and whether an attempt may have
 // succeeded. A retry is then only safe with the same message ID.
-func (a *Response) setRandom(unsure bool) {
-	a.random = true
-	if a.OK {
+func (resp *Response) noteRandomID(unsure bool) {
+	resp.random = true
+	if resp.OK {
 		return
 	}
-	if a.Code == code.FallbackUnavailable || a.Code == code.Internal {
+	if resp.Code == code.FallbackUnavailable || resp.Code == code.Internal {
 		unsure = true // the earlier attempts are not known here
 	}
-	a.DuplicateRisk = unsure
+	resp.DuplicateRisk = unsure
 	const same = "with the message_id of this response, to avoid a duplicate. Set idempotency_key and you need not keep the ID."
 	switch {
-	case a.Retry == code.RetryNow, a.Retry == code.RetryLater:
-		a.setAction("Send the request again "+same, a.advice)
-	case unsure && a.Action != "":
-		a.Action = strings.TrimSuffix(a.Action, ".") + ". If you send the request again, do it " + same
+	case resp.Retry == code.RetryNow, resp.Retry == code.RetryLater:
+		resp.setAction("Send the request again "+same, resp.advice)
+	case unsure && resp.Action != "":
+		resp.Action = strings.TrimSuffix(resp.Action, ".") + ". If you send the request again, do it " + same
 	case unsure:
-		a.Action = "If you send the request again, do it " + same
+		resp.Action = "If you send the request again, do it " + same
 	}
 }
 
 // Join joins the responses of several recipients. The code is [code.Mixed] unless all
 // have the same one.
 func Join(results []*Response) *Response {
-	a := New(commonCode(results))
+	resp := New(commonCode(results))
 	for _, r := range results {
-		a.RetryAfter = max(a.RetryAfter, r.RetryAfter)
-		a.DuplicateRisk = a.DuplicateRisk || r.DuplicateRisk
-		a.random = a.random || r.random
-		if a.Cause == nil {
-			a.Cause = r.Cause
+		resp.RetryAfter = max(resp.RetryAfter, r.RetryAfter)
+		resp.DuplicateRisk = resp.DuplicateRisk || r.DuplicateRisk
+		resp.random = resp.random || r.random
+		if resp.Cause == nil {
+			resp.Cause = r.Cause
 		}
 	}
-	if a.random && !a.OK {
+	if resp.random && !resp.OK {
 		// The recipients that have the message would get a second one.
-		a.DuplicateRisk = a.DuplicateRisk || a.Code == code.Mixed
-		a.Action = "Send the message again only to the recipients whose result is not ok, each with the message_id of its result. Set idempotency_key and you can send the whole request again."
+		resp.DuplicateRisk = resp.DuplicateRisk || resp.Code == code.Mixed
+		resp.Action = "Send the message again only to the recipients whose result is not ok, each with the message_id of its result. Set idempotency_key and you can send the whole request again."
 	}
-	a.Results = results
+	resp.Results = results
 
 	// A dry run contains the message once, not once for each recipient.
 	for _, r := range results {
 		if r.DryRun == nil || len(r.DryRun.AgentMessage) == 0 || &r.DryRun.AgentMessage[0] != &results[0].DryRun.AgentMessage[0] {
-			return a
+			return resp
 		}
 	}
-	a.DryRun = &Preview{AgentMessage: results[0].DryRun.AgentMessage, Bytes: results[0].DryRun.Bytes}
-	a.Warnings = results[0].Warnings
+	resp.DryRun = &Preview{AgentMessage: results[0].DryRun.AgentMessage, Bytes: results[0].DryRun.Bytes}
+	resp.Warnings = results[0].Warnings
 	for _, r := range results {
 		r.DryRun.AgentMessage, r.DryRun.Bytes, r.Warnings = nil, 0, nil
 	}
-	return a
+	return resp
 }
 
 func commonCode(results []*Response) code.Code {

@@ -77,8 +77,8 @@ type Agent struct {
 	ID     string // its agent ID, without "@rbm.goog"
 	Region rbm.Region
 
-	// Limit is the rate limit of the agent; nil means that it has none.
-	Limit *Limit
+	// Limit is the rate limiter of the agent; nil means that it has none.
+	Limit *RateLimiter
 
 	// Token returns an access token.
 	Token func(context.Context) (string, error)
@@ -138,9 +138,9 @@ type Result struct {
 
 	Err error
 
-	// Random reports that MessageID is a random one. Unsure reports that an attempt
+	// Random reports that MessageID is a random one. MaybeSent reports that an attempt
 	// may have succeeded although the result is an error.
-	Random, Unsure bool
+	Random, MaybeSent bool
 }
 
 // Task is a message in the queue.
@@ -261,7 +261,7 @@ func (s *Sender) call(ctx context.Context, a *Agent, r *Result, wait func(contex
 				if s.options.Observe != nil {
 					s.options.Observe(ctx, attempt)
 				}
-				r.Unsure = r.Unsure || mayHaveArrived(attempt)
+				r.MaybeSent = r.MaybeSent || mayHaveArrived(attempt)
 			},
 		})
 		if err == nil {

@@ -136,11 +136,11 @@ func (f *Function) broken(err error) http.Handler {
 				case to.static:
 					return to.serve(nil, c)
 				case to.pattern == aboutPattern:
-					res := response.Page(aboutPage{Name: "rcshook", Version: Version()})
+					res := response.Document(aboutPage{Name: "rcshook", Version: Version()})
 					res.Cause = err
 					return res, nil
 				case secret:
-					return nil, response.Hide(err, "rcshook.yaml cannot be read")
+					return nil, response.Redact(err, "rcshook.yaml cannot be read")
 				default:
 					return nil, err
 				}

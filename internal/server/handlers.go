@@ -59,13 +59,13 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 	request := &source.Request{Method: c.Method, Query: c.URL.RawQuery, Header: c.Header, Body: body}
 	received, err := c.source.Receive(c.Context(), request, s.now())
 	if _, ok := errors.AsType[*source.SecretError](err); ok {
-		return nil, response.Hide(err, "the secret of this source is invalid")
+		return nil, response.Redact(err, "the secret of this source is invalid")
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case received.Reply != nil:
-		return response.Page(json.RawMessage(received.Reply)), nil
+		return response.Document(json.RawMessage(received.Reply)), nil
 	case len(received.Messages) == 0:
 		return response.New(code.Ignored), nil
 	}
@@ -86,9 +86,9 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 // sender may send at any rate, because each event has to be signed.
 func (s *Server) handshake(c *call) (*response.Response, error) {
 	if c.source == nil || !c.source.Handshake() || c.Header.Get("WebHook-Request-Origin") == "" {
-		return nil, &response.Problem{Code: code.Served, Allow: "POST, OPTIONS"}
+		return nil, &response.Problem{Code: code.Document, Allow: "POST, OPTIONS"}
 	}
-	res := response.Page(struct{}{})
+	res := response.Document(struct{}{})
 	res.Header = map[string]string{"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}
 	return res, nil
 }
@@ -182,7 +182,7 @@ func (s *Server) about(c *call) (*response.Response, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), readyTimeout)
 	defer cancel()
 	err := s.ready(ctx)
-	res := response.Page(aboutPage{"rcshook", Version(), err == nil})
+	res := response.Document(aboutPage{"rcshook", Version(), err == nil})
 	res.Cause = err
 	return res, nil
 }
@@ -208,7 +208,7 @@ func (s *Server) ready(ctx context.Context) error {
 
 // describe serves GET /openapi.json.
 func (s *Server) describe(*call) (*response.Response, error) {
-	return response.Page(json.RawMessage(OpenAPI)), nil
+	return response.Document(json.RawMessage(OpenAPI)), nil
 }
 
 // prepare prepares the message of a payload. It runs for as many payloads at a time as

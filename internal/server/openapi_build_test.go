@@ -191,7 +191,7 @@ func revoke() object {
 func responses() object {
 	byStatus := map[int][]string{}
 	for _, c := range response.Codes() {
-		if status := response.New(c).Status; c != code.Served {
+		if status := response.New(c).Status; c != code.Document {
 			byStatus[status] = append(byStatus[status], string(c))
 		}
 	}

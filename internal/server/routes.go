@@ -90,7 +90,7 @@ func (rt *router) other(_ *Server, c *call) (*response.Response, error) {
 	}
 	p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
 	if c.Method == http.MethodOptions {
-		p.Code = code.Served
+		p.Code = code.Document
 	}
 	return nil, p
 }

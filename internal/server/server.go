@@ -60,7 +60,7 @@ type Server struct {
 	tasks     *source.GoogleTokens // checks the ID tokens of our own tasks; nil without a queue
 	queue     *queue.Client
 	sender    *send.Sender
-	limits    map[string]*send.Limit // by agent
+	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
 	transport *http.Transport
 	log       *slog.Logger
@@ -112,9 +112,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		API: s.agents.Platform(), Endpoint: s.cfg.TasksEndpoint,
 		URL: s.cfg.URL, Account: s.cfg.QueueAccount, Timeout: s.cfg.Timeout,
 	})
-	s.limits = make(map[string]*send.Limit)
+	s.limits = make(map[string]*send.RateLimiter)
 	for name, a := range s.cfg.Agents {
-		s.limits[name] = send.NewLimit(a.MessagesPerSecond)
+		s.limits[name] = send.NewRateLimiter(a.MessagesPerSecond)
 	}
 	s.sender = send.New(send.Options{
 		HTTP:      &http.Client{Transport: trace.Transport{Base: s.transport}},
@@ -303,7 +303,7 @@ func (s *Server) authenticate(r *http.Request) error {
 	}
 	text, err := s.agents.Secret(r.Context(), s.cfg.APIKeys)
 	if err != nil {
-		return response.Hide(err, "the API keys of this function cannot be read")
+		return response.Redact(err, "the API keys of this function cannot be read")
 	}
 	keys := source.ParseKeys(text)
 	if keys.Empty() {

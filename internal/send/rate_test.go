@@ -70,7 +70,7 @@ func inBubble(t *testing.T, perSecond float64, f func(t *testing.T, s *Sender, w
 		w := &wire{sim: sim, start: time.Now()}
 		s := New(Options{HTTP: &http.Client{Transport: w}, Endpoint: simulator, Now: time.Now})
 		a := &Agent{
-			Name: "default", ID: "agent", Limit: NewLimit(perSecond),
+			Name: "default", ID: "agent", Limit: NewRateLimiter(perSecond),
 			Token: func(context.Context) (string, error) { return sim.Token(), nil },
 		}
 		a.Renew = func(context.Context) (*Agent, error) { return a, nil }
@@ -190,8 +190,8 @@ func TestLimit_retries(t *testing.T) {
 		w.sim.Fail(rbmtest.Failure{Method: "phones.agentMessages.create", Status: http.StatusServiceUnavailable, Count: 1})
 		m, start = message(t, a, 1), time.Now()
 		m.Key = ""
-		if r := sendWithin(s, m, 8*time.Second)[0]; !errors.Is(r.Err, rbm.ErrUnavailable) || !r.Unsure || time.Since(start) > time.Second {
-			t.Errorf("after %v: %v, unsure %t", time.Since(start), r.Err, r.Unsure)
+		if r := sendWithin(s, m, 8*time.Second)[0]; !errors.Is(r.Err, rbm.ErrUnavailable) || !r.MaybeSent || time.Since(start) > time.Second {
+			t.Errorf("after %v: %v, unsure %t", time.Since(start), r.Err, r.MaybeSent)
 		}
 	})
 }
@@ -217,8 +217,8 @@ func TestSend_canceled(t *testing.T) {
 			m.Key = ""
 			r := s.Send(ctx, m)[0]
 			e, ok := errors.AsType[*rbm.Error](r.Err)
-			if !ok || !errors.Is(r.Err, test.want) || r.Unsure != test.unsure || e.RetryAfter != 7*time.Second || e.StatusCode != test.status || len(w.passed()) != 1 {
-				t.Errorf("after %d: %v, unsure %t; want %v, %t", test.status, r.Err, r.Unsure, test.want, test.unsure)
+			if !ok || !errors.Is(r.Err, test.want) || r.MaybeSent != test.unsure || e.RetryAfter != 7*time.Second || e.StatusCode != test.status || len(w.passed()) != 1 {
+				t.Errorf("after %d: %v, unsure %t; want %v, %t", test.status, r.Err, r.MaybeSent, test.want, test.unsure)
 			}
 			if !errors.Is(r.Err, context.Canceled) {
 				t.Errorf("after %d: %v does not wrap context.Canceled", test.status, r.Err)
@@ -239,8 +239,8 @@ func TestLimit_late(t *testing.T) {
 		if waited := time.Since(start); waited != 0 {
 			t.Errorf("Send took %v", waited)
 		}
-		if e, ok := errors.AsType[*LimitError](r.Err); !ok || e.RetryAfter != 10*time.Second || r.Unsure {
-			t.Errorf("Send: %v, unsure %t; want a LimitError of 10s", r.Err, r.Unsure)
+		if e, ok := errors.AsType[*LimitError](r.Err); !ok || e.RetryAfter != 10*time.Second || r.MaybeSent {
+			t.Errorf("Send: %v, unsure %t; want a LimitError of 10s", r.Err, r.MaybeSent)
 		}
 		if at := w.passed(); len(at) != 0 {
 			t.Errorf("%d messages were sent", len(at))
@@ -355,7 +355,7 @@ func TestFallBack_panic(t *testing.T) {
 // TestLimit_memory tests that the memory of a limit is bounded.
 func TestLimit_memory(t *testing.T) {
 	t.Parallel()
-	l := NewLimit(1)
+	l := NewRateLimiter(1)
 	for i := range maxSent + 1 {
 		l.remember("", fmt.Sprint(i))
 	}

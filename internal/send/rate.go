@@ -15,21 +15,21 @@ const (
 	// the rate limit; with less, the request would time out while it is sent.
 	minSendTime = time.Second
 
-	// maxSent is the number of messages that a limit remembers, about a megabyte.
+	// maxSent is the number of messages that a limiter remembers, about a megabyte.
 	maxSent = 8192
 )
 
-// Limit is the rate limit of one agent in this process. Retries count as much as first
-// attempts, because both are requests to RBM. The nil Limit does not limit anything.
-type Limit struct {
+// RateLimiter is the rate limit of one agent in this process. Retries count as much as first
+// attempts, because both are requests to RBM. The nil RateLimiter does not limit anything.
+type RateLimiter struct {
 	mu      sync.Mutex // a canceled reservation must be returned before the next one is made
 	limiter *rate.Limiter
 
 	known *lru.Cache[string, struct{}] // messages that RBM has accepted
 }
 
-// NewLimit returns a limit of so many messages per second, or nil for zero.
-func NewLimit(messagesPerSecond float64) *Limit {
+// NewRateLimiter returns a limiter of so many messages per second, or nil for zero.
+func NewRateLimiter(messagesPerSecond float64) *RateLimiter {
 	if messagesPerSecond <= 0 {
 		return nil
 	}
@@ -38,7 +38,7 @@ func NewLimit(messagesPerSecond float64) *Limit {
 		panic("send: " + err.Error()) // only a size below one is an error
 	}
 	// With a burst of more than one, the first second could hold twice as many messages.
-	return &Limit{limiter: rate.NewLimiter(rate.Limit(messagesPerSecond), 1), known: known}
+	return &RateLimiter{limiter: rate.NewLimiter(rate.Limit(messagesPerSecond), 1), known: known}
 }
 
 // LimitError is the error of a message that was not sent because of the rate limit of
@@ -63,7 +63,7 @@ func (e *LimitError) Unwrap() error { return e.Err }
 
 // wait returns when the caller may send. If that would be too late for the deadline of
 // ctx, it returns an error at once. After an error nothing was sent.
-func (l *Limit) wait(ctx context.Context) error {
+func (l *RateLimiter) wait(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
@@ -84,7 +84,7 @@ func (l *Limit) wait(ctx context.Context) error {
 
 // reserve reserves the next time to send, after delay. It returns nil if the deadline
 // of ctx is earlier.
-func (l *Limit) reserve(ctx context.Context) (*rate.Reservation, time.Duration) {
+func (l *RateLimiter) reserve(ctx context.Context) (*rate.Reservation, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
@@ -104,12 +104,12 @@ func roundUp(d time.Duration) time.Duration {
 
 // sent reports whether RBM is known to have the message. When a caller retries a list,
 // the messages that were sent before then need no share of the rate.
-func (l *Limit) sent(to, id string) bool {
+func (l *RateLimiter) sent(to, id string) bool {
 	return l != nil && l.known.Contains(to+" "+id)
 }
 
 // remember records a message that RBM has accepted.
-func (l *Limit) remember(to, id string) {
+func (l *RateLimiter) remember(to, id string) {
 	if l != nil {
 		l.known.Add(to+" "+id, struct{}{})
 	}
