@@ -159,7 +159,8 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	res, err := http.DefaultClient.Do(req)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(req)
 	if err != nil {
 		return nil, errors.New("cannot connect to " + u.Host + ": is rcshook dev running?")
 	}

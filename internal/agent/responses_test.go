@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/agent"
@@ -95,6 +96,7 @@ func TestToken_responses(t *testing.T) {
 		{"page", serve(t, 200, "<html>"+marker), ""},
 		{"page with 502", serve(t, 502, "<html>"+marker), ""},
 		{"no token", serve(t, 200, `{"expires_in": 3599, "x": "`+marker+`"}`), ""},
+		{"token with a line break", serve(t, 200, `{"access_token": "a\nb", "expires_in": 3599, "x": "`+marker+`"}`), ""},
 		{"too many", serve(t, 429, `{"error": "`+marker+`"}`), ""},
 		{"timeout", serve(t, 408, `{"error": "`+marker+`"}`), ""},
 		{"connection refused", googletest.ClosedURL, ""},
@@ -126,6 +128,58 @@ func TestToken_responses(t *testing.T) {
 	}
 	if got := elsewhere.Requests(); got != 0 {
 		t.Errorf("the assertion followed a redirect")
+	}
+}
+
+// TestSecret_redirect checks that the token of the function does not follow a redirect.
+func TestSecret_redirect(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		stolen := make(chan string, 10)
+		target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			stolen <- r.Header.Get("Authorization")
+		}))
+		t.Cleanup(target.Close)
+		redirecting := httptest.NewServer(http.RedirectHandler(target.URL, status))
+		t.Cleanup(redirecting.Close)
+		w := loopback(t)
+		cfg := w.config()
+		cfg.SecretManagerEndpoint = redirecting.URL
+		_, _, err := send(t.Context(), w.open(t, cfg, agent.Options{}))
+		if !errors.Is(err, google.ErrSecretUnavailable) {
+			t.Errorf("%d: %v, want ErrSecretUnavailable", status, err)
+		}
+		if len(stolen) > 0 {
+			t.Errorf("%d: the target of the redirect got a request", status)
+		}
+	}
+}
+
+// TestToken_absurdLifetime checks that a token whose expires_in overflows is used more than
+// once.
+func TestToken_absurdLifetime(t *testing.T) {
+	t.Parallel()
+	for _, lifetime := range []string{"9223372036854775807", "9223372037", "4611686018427387904"} {
+		var fetched atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fetched.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"access_token": "long", "expires_in": %s}`, lifetime)
+		}))
+		t.Cleanup(server.Close)
+		w := loopback(t)
+		cfg := w.config()
+		key := w.tokens.KeyFile(token.KeyOptions{TokenURI: server.URL, PrivateKey: firstKey()})
+		cfg.Agents["default"] = config.Agent{ID: "brand_agent", Credentials: config.Secret(key)}
+		d := w.open(t, cfg, agent.Options{})
+		for range 12 {
+			if _, token, err := send(t.Context(), d); token != "long" || err != nil {
+				t.Fatalf("expires_in %s: Token = %q, %v", lifetime, token, err)
+			}
+		}
+		if got := fetched.Load(); got != 1 {
+			t.Errorf("expires_in %s: %d tokens for 12 messages, want 1", lifetime, got)
+		}
 	}
 }
 

@@ -85,6 +85,7 @@ func (e *Error) setCall(ctx context.Context, err error) {
 		e.Kind, e.Reason = classify(response)
 		e.MaybeAdded = response.Code >= 500
 		e.exists = response.Status == "ALREADY_EXISTS"
+		e.Err = fmt.Errorf("HTTP %d %s", response.Code, response.Status) // the message can quote the task
 	case ctx.Err() != nil:
 		e.Reason, e.MaybeAdded, e.Err = "timeout", true, errors.New("timeout")
 	default:

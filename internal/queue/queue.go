@@ -10,7 +10,9 @@ package queue
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
+	"path"
 	"time"
 
 	"github.com/rcshook/rcshook/rbm"
@@ -135,8 +137,14 @@ func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeate
 func (c *Client) create(ctx context.Context, queue string, request *createRequest, timeout time.Duration) *Error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var created struct{} // the response must be JSON
-	if err := c.options.API.Call(ctx, "POST", c.options.Endpoint+"/v2/"+queue+"/tasks", request, &created); err != nil {
+	var created struct {
+		Name string `json:"name"`
+	}
+	err := c.options.API.Call(ctx, "POST", c.options.Endpoint+"/v2/"+queue+"/tasks", request, &created)
+	if err == nil && path.Base(created.Name) != path.Base(request.Task.Name) {
+		err = errors.New("the response does not contain the task") // another server may have sent it
+	}
+	if err != nil {
 		e := &Error{Queue: queue, Account: c.options.Account}
 		e.setCall(ctx, err)
 		return e

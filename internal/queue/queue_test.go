@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -33,13 +34,14 @@ const (
 
 // world is a queue and a function that records its tasks.
 type world struct {
-	tasks  *tasks.Server
-	tokens token.Server // of the function's own account
-	issuer *token.Issuer
-	url    string // of the function
-	client *queue.Client
-	got    chan *http.Request
-	answer chan int
+	tasks   *tasks.Server
+	tokens  token.Server // of the function's own account
+	issuer  *token.Issuer
+	url     string // of the function
+	client  *queue.Client
+	foreign http.HandlerFunc // responds in place of Cloud Tasks; may be nil
+	got     chan *http.Request
+	answer  chan int
 }
 
 func newWorld(t *testing.T) *world {
@@ -55,7 +57,13 @@ func newWorld(t *testing.T) *world {
 	}}
 	w.tasks.AddQueue(name, tasks.Settings{MinBackoff: time.Millisecond, Attempts: 5})
 	google := http.NewServeMux()
-	google.Handle("/", w.tasks)
+	google.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		if w.foreign != nil {
+			w.foreign(rw, r)
+			return
+		}
+		w.tasks.ServeHTTP(rw, r)
+	})
 	google.Handle("/token", &w.tokens)
 	api := httptest.NewServer(google)
 	function := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -172,7 +180,7 @@ func TestAdd_errors(t *testing.T) {
 		{"credentials rejected", fault(tasks.Failure{Status: "UNAUTHENTICATED", Count: -1}), name, false, want{
 			queue.Denied, "unauthenticated", false,
 		}},
-		{"invalid", fault(tasks.Failure{Status: "INVALID_ARGUMENT", Count: -1}), name, false, want{
+		{"invalid", fault(tasks.Failure{Status: "INVALID_ARGUMENT", Message: "Invalid body: Hello to +12025550123", Count: -1}), name, false, want{
 			queue.Rejected, "invalid", false,
 		}},
 		{"being deleted", fault(tasks.Failure{Status: "FAILED_PRECONDITION"}), name, false, want{
@@ -195,6 +203,15 @@ func TestAdd_errors(t *testing.T) {
 		}},
 		{"token endpoint unavailable", func(w *world) { w.tokens.Fail(http.StatusServiceUnavailable, -1) }, name, false, want{
 			queue.Unavailable, "adc_unavailable", false,
+		}},
+		{"another server", foreign(http.StatusOK, "{}"), name, false, want{
+			queue.Unavailable, "unreachable", true,
+		}},
+		{"another task", foreign(http.StatusOK, `{"name": "`+name+`/tasks/1"}`), name, false, want{
+			queue.Unavailable, "unreachable", true,
+		}},
+		{"redirect", foreign(http.StatusTemporaryRedirect, ""), name, false, want{
+			queue.Unavailable, "unavailable", false,
 		}},
 		{"unavailable once", fault(tasks.Failure{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
 		{"cut off once", fault(tasks.Failure{Break: true, Count: 1}), name, true, want{}},
@@ -231,6 +248,22 @@ func TestAdd_errors(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// foreign is a response of a server that is not Cloud Tasks. A redirect leads to a server
+// that accepts everything.
+func foreign(status int, body string) func(*world) {
+	return func(w *world) {
+		w.foreign = func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				io.WriteString(rw, `{"name": "`+name+"/tasks/"+id+`"}`)
+				return
+			}
+			rw.Header().Set("Location", "/elsewhere")
+			rw.WriteHeader(status)
+			io.WriteString(rw, body)
+		}
 	}
 }
 

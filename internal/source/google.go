@@ -205,5 +205,11 @@ func (t *keysTransport) fetch(r *http.Request) ([]byte, error) {
 	var set struct {
 		Keys []struct{} `json:"keys"`
 	}
-	return body, json.Unmarshal(body, &set)
+	if err := json.Unmarshal(body, &set); err != nil {
+		return nil, err
+	}
+	if len(set.Keys) == 0 {
+		return nil, errors.New("the response contains no keys") // another server may have sent it
+	}
+	return body, nil
 }

@@ -104,11 +104,13 @@ func TestGoogleTokens_fetches(t *testing.T) {
 		t.Errorf("while Google is down: %v, want ErrKeys", err)
 	}
 	down.Store(false)
-	garbage := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Write([]byte("<html>"))
-	})}, []string{audience}, []string{robot})
-	if err := garbage.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrKeys) {
-		t.Errorf("with keys that are not JSON: %v, want ErrKeys", err)
+	for _, response := range []string{"<html>", "{}", `{"keys": []}`, `{"error": {"code": 503}}`} {
+		garbage := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Write([]byte(response))
+		})}, []string{audience}, []string{robot})
+		if err := garbage.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); !errors.Is(err, source.ErrKeys) {
+			t.Errorf("with the keys %s: %v, want ErrKeys", response, err)
+		}
 	}
 	synctest.Test(t, func(t *testing.T) {
 		hanging := source.NewGoogleTokens("", hanging{}, []string{audience}, []string{robot})

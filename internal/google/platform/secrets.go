@@ -5,7 +5,6 @@ import (
 	"errors"
 	"hash/crc32"
 	"log/slog"
-	"net/http"
 	"strings"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
@@ -20,7 +19,7 @@ import (
 // than gRPC.
 func (c *Client) newManager() (*secretmanager.Client, error) {
 	opts := []option.ClientOption{
-		option.WithHTTPClient(&http.Client{Transport: c}),
+		option.WithHTTPClient(c.http),
 		// An environment variable can make the library log responses, which
 		// contain secrets.
 		option.WithLogger(slog.New(slog.DiscardHandler)),

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,8 +34,11 @@ const (
 	// takes time, and may be retried.
 	tokenMargin = 30 * time.Second
 
-	// defaultTokenLifetime applies if the response has no expires_in.
+	// defaultTokenLifetime applies if the response has no expires_in, or an absurd one.
 	defaultTokenLifetime = 5 * time.Minute
+
+	// maxTokenLifetime is the longest lifetime that Google gives a token, doubled.
+	maxTokenLifetime = 24 * time.Hour
 )
 
 // FetchToken gets a token from the source that find returns, with one retry. Find and
@@ -60,6 +64,8 @@ func (c *Client) FetchToken(ctx context.Context, find func(ctx context.Context) 
 			return nil, tokenError(ctx, err, transport)
 		case token.AccessToken == "":
 			return nil, fmt.Errorf("%w: the response has no token", google.ErrTokenUnavailable)
+		case strings.ContainsFunc(token.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }):
+			return nil, fmt.Errorf("%w: the token is not valid in a header", google.ErrTokenUnavailable)
 		}
 		return token, nil
 	})
@@ -67,8 +73,9 @@ func (c *Client) FetchToken(ctx context.Context, find func(ctx context.Context) 
 		return Token{}, google.Lease{}, err
 	}
 	lifetime := defaultTokenLifetime
-	if !token.Expiry.IsZero() {
-		lifetime = time.Until(token.Expiry) // by the system clock, as the library computed it
+	// The library computes the end by the system clock. A huge expires_in overflows there.
+	if left := time.Until(token.Expiry); left > 0 {
+		lifetime = min(left, maxTokenLifetime)
 	}
 	now := c.Now()
 	end := now.Add(lifetime)
