@@ -181,7 +181,7 @@ func TestCompressed(t *testing.T) {
 		"ok": false, "status": 415.0, "code": "unsupported_media_type", "retry": "never",
 		"type":   "https://github.com/rcshook/rcshook/blob/main/docs/responses.md#unsupported_media_type",
 		"title":  "The content type is not supported",
-		"detail": "the body is compressed",
+		"detail": "the body is compressed", "message": "The content type is not supported: the body is compressed",
 		"action": "Send application/json, application/x-www-form-urlencoded or multipart/form-data, without compression.",
 	}
 	signed := &source.Request{Header: http.Header{}, Body: []byte("{}")}

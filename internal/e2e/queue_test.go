@@ -298,7 +298,7 @@ func TestQueue_failures(t *testing.T) {
 	type response struct {
 		Status        int
 		Code          code.Code
-		Reason        string
+		Cause         string
 		DuplicateRisk bool `json:"duplicate_risk"`
 	}
 	for _, test := range []struct {

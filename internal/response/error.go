@@ -22,7 +22,7 @@ import (
 // Problem is an error with a known code.
 type Problem struct {
 	Code   code.Code
-	Reason string          // the cause, for codes with several causes
+	Cause  string          // for codes with several causes
 	Detail string          // for the caller
 	Action string          // for the caller; empty means the action of the code
 	Errors []payload.Error // for the caller
@@ -52,7 +52,7 @@ func Redact(err error, detail string) error {
 func FromError(err error) *Response {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		resp := newResponse(p.Code, p.Detail, p.Err, p.RetryAfter)
-		resp.Allow, resp.Errors, resp.Reason, resp.Action = p.Allow, p.Errors, p.Reason, cmp.Or(p.Action, resp.Action)
+		resp.Allow, resp.Errors, resp.Cause, resp.Action = p.Allow, p.Errors, p.Cause, cmp.Or(p.Action, resp.Action)
 		return resp
 	}
 	if e, ok := errors.AsType[*payload.BodyError](err); ok {
@@ -88,7 +88,7 @@ func FromError(err error) *Response {
 			queue.NotFound: code.QueueNotFound, queue.Denied: code.QueueDenied, queue.Rejected: code.QueueRejected, queue.Unavailable: code.QueueUnavailable,
 		}
 		resp := newResponse(codes[e.Kind], e.Queue, e, 0)
-		resp.Reason, resp.Action = e.Reason, QueueAdvice(e)
+		resp.Cause, resp.Action = e.Reason, QueueAdvice(e)
 		return resp
 	}
 	if e, ok := errors.AsType[*google.SecretError](err); ok {
@@ -102,22 +102,20 @@ func FromError(err error) *Response {
 			c = code.SecretUnavailable
 		}
 		resp := newResponse(c, e.Resource, e, 0)
-		resp.Reason, resp.Action = e.Reason, SecretAdvice(e)
+		resp.Cause, resp.Action = e.Reason, SecretAdvice(e)
 		return resp
 	}
 	if e, ok := errors.AsType[*send.LimitError](err); ok {
 		resp := newResponse(code.RateLimited, fmt.Sprintf("messages_per_second of this agent is used up for the next %v; nothing was sent", e.RetryAfter), e.Err, e.RetryAfter)
-		resp.Reason = "pace"
+		resp.Cause = "pace"
 		resp.setAction(table[code.RateLimited].action,
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
 		return resp
 	}
 	if e, ok := errors.AsType[*rbm.Error](err); ok {
 		resp := newResponse(upstreamCode(e), "", err, e.RetryAfter)
-		if resp.Code == code.RateLimited {
-			resp.Detail = "RCS Business Messaging accepts no more messages of this agent or for this number for now"
-		}
 		if e.StatusCode != 0 {
+			resp.Detail = strings.TrimRight(fmt.Sprintf("RCS Business Messaging responded %d %s: %s", e.StatusCode, e.Status, e.Message), ": ")
 			resp.Upstream = &Upstream{Status: e.StatusCode, Reason: e.Status, Message: e.Message}
 		}
 		return resp
@@ -166,7 +164,7 @@ func newResponse(c code.Code, detail string, cause error, wait time.Duration) *R
 	resp := New(c)
 	resp.Detail = detail
 	if !resp.OK {
-		resp.Cause = cause
+		resp.Err = cause
 	}
 	if c == code.InvalidPayload {
 		resp.Action = "Fix the problem in detail and send the request again." // errors is empty
@@ -187,14 +185,6 @@ func fromPayload(invalid payload.Errors) *Response {
 	}
 	resp := New(c)
 	resp.Errors = invalid
-	switch first := invalid[0]; {
-	case len(invalid) > 1:
-		resp.Detail = fmt.Sprintf("%d errors", len(invalid))
-	case first.Pointer != "":
-		resp.Detail = first.Pointer + ": " + first.Detail
-	default:
-		resp.Detail = first.Detail
-	}
 	return resp
 }
 

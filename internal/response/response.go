@@ -2,9 +2,12 @@ package response
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,11 +41,14 @@ type Response struct {
 	Code   code.Code  `json:"code"`
 	Retry  code.Retry `json:"retry"`
 
-	Type   string          `json:"type,omitempty"`
+	// Message is one sentence for people: the title, a colon, and the detail. Many tools
+	// show only this member, or the first characters of the body.
+	Message string `json:"message"`
+
 	Title  string          `json:"title,omitempty"`
 	Detail string          `json:"detail,omitempty"`
 	Action string          `json:"action,omitempty"`
-	Reason string          `json:"reason,omitempty"` // the cause, for codes with several causes
+	Cause  string          `json:"cause,omitempty"` // for codes with several causes
 	Errors []payload.Error `json:"errors,omitempty"`
 
 	Source    string     `json:"source,omitempty"` // the source whose webhook it was
@@ -65,13 +71,14 @@ type Response struct {
 	Results  []*Response       `json:"results,omitempty"`
 
 	RequestID string `json:"request_id,omitempty"`
+	Type      string `json:"type,omitempty"`
 
 	// The other fields are for the headers and the log.
 
 	RetryAfter time.Duration     `json:"-"`
 	Allow      string            `json:"-"` // the allowed methods of the path
 	Header     map[string]string `json:"-"`
-	Cause      error             `json:"-"`
+	Err        error             `json:"-"` // the cause, for the log only
 
 	document any    // the body, instead of this object
 	random   bool   // the message ID is random
@@ -183,7 +190,40 @@ func (resp *Response) Write(w http.ResponseWriter) error {
 	return err
 }
 
+// addTexts adds the message, and the detail of a failure that has none: its first error
+// or failed result, or that of the table.
+func (resp *Response) addTexts() {
+	failed := 0
+	for _, result := range resp.Results {
+		if result.addTexts(); !result.OK {
+			failed++
+		}
+	}
+	text := cmp.Or(resp.Title, table[resp.Code].title)
+	switch {
+	case resp.OK || resp.Detail != "":
+	case len(resp.Errors) > 0:
+		resp.Detail = resp.Errors[0].Detail
+		if first := resp.Errors[0]; first.Pointer != "" {
+			resp.Detail = first.Pointer + ": " + first.Detail
+		}
+		if more := len(resp.Errors) - 1; more > 0 {
+			resp.Detail += fmt.Sprintf(", and %d more", more)
+		}
+	case failed > 0:
+		first := resp.Results[slices.IndexFunc(resp.Results, func(r *Response) bool { return !r.OK })]
+		resp.Detail = fmt.Sprintf("%d of %d results failed, the first with %s (%s)", failed, len(resp.Results), first.Code, first.Detail)
+	default:
+		resp.Detail = table[resp.Code].detail
+	}
+	resp.Message = text
+	if resp.Detail != "" {
+		resp.Message += ": " + resp.Detail
+	}
+}
+
 func (resp *Response) encode() ([]byte, error) {
+	resp.addTexts()
 	var v any = resp
 	if resp.document != nil {
 		v = resp.document
@@ -227,7 +267,7 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	attrs = append(attrs, resp.labels())
 	add("to", Mask(resp.To))
 	add("message_id", resp.MessageID)
-	add("reason", resp.Reason)
+	add("reason", resp.Cause)
 	if resp.Upstream != nil {
 		attrs = append(attrs, slog.Int("upstream_status", resp.Upstream.Status))
 		add("upstream_reason", resp.Upstream.Reason)
@@ -238,8 +278,8 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	if len(resp.Results) > 0 {
 		attrs = append(attrs, slog.Int("recipients", len(resp.Results)))
 	}
-	if resp.Cause != nil {
-		add("cause", resp.Cause.Error())
+	if resp.Err != nil {
+		add("cause", resp.Err.Error())
 	}
 	return attrs
 }

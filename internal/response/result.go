@@ -40,7 +40,7 @@ func FromResult(r *send.Result) *Response {
 			resp = FromError(&Problem{Code: code.FallbackUnavailable, Err: r.FallbackErr})
 		}
 		cause := FromError(r.Err)
-		resp.Reason, resp.Upstream = string(cause.Code), cause.Upstream
+		resp.Cause, resp.Upstream = string(cause.Code), cause.Upstream
 	case r.Err != nil:
 		resp = FromError(r.Err)
 	case r.Receipt != nil:
@@ -77,7 +77,7 @@ func FromResult(r *send.Result) *Response {
 		unsure = unsure || failed.MaybeAdded
 	}
 	if unsure && resp.Code == code.AlreadyDelivered {
-		resp.Detail = "or it is revoked: an earlier attempt of this request got no response"
+		resp.Detail = "it may also be revoked, because an earlier attempt of this request got no response"
 	}
 	resp.Agent, resp.To, resp.MessageID, resp.Warnings = r.Agent, r.To, r.MessageID, r.Warnings
 	if r.Random {
@@ -116,8 +116,8 @@ func Join(results []*Response) *Response {
 		resp.RetryAfter = max(resp.RetryAfter, r.RetryAfter)
 		resp.DuplicateRisk = resp.DuplicateRisk || r.DuplicateRisk
 		resp.random = resp.random || r.random
-		if resp.Cause == nil {
-			resp.Cause = r.Cause
+		if resp.Err == nil {
+			resp.Err = r.Err
 		}
 	}
 	if resp.random && !resp.OK {

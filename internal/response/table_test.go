@@ -18,6 +18,9 @@ func TestTable(t *testing.T) {
 		if r.title == "" {
 			t.Errorf("%s has no title", c)
 		}
+		if r.retry != code.RetryNone && (r.detail == "" || r.action == "") {
+			t.Errorf("%s is a failure without a detail or an action", c)
+		}
 		if r.soft != 0 && r.soft != http.StatusOK {
 			t.Errorf("%s: soft is %d; it is 200 or the same as strict", c, r.soft)
 		}

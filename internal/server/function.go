@@ -137,7 +137,7 @@ func (f *Function) broken(err error) http.Handler {
 					return to.serve(nil, c)
 				case to.pattern == aboutPattern:
 					res := response.Document(aboutPage{Name: "rcshook", Version: Version()})
-					res.Cause = err
+					res.Err = err
 					return res, nil
 				case secret:
 					return nil, response.Redact(err, "rcshook.yaml cannot be read")

@@ -183,7 +183,7 @@ func (s *Server) about(c *call) (*response.Response, error) {
 	defer cancel()
 	err := s.ready(ctx)
 	res := response.Document(aboutPage{"rcshook", Version(), err == nil})
-	res.Cause = err
+	res.Err = err
 	return res, nil
 }
 

@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "write openapi.json")
 
-// TestDocument checks that openapi.json agrees with the tables of the code.
-func TestDocument(t *testing.T) {
+// TestOpenAPI checks that openapi.json agrees with the tables of the code.
+func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	var want bytes.Buffer
 	e := json.NewEncoder(&want)
