@@ -39,6 +39,10 @@ type call struct {
 	media  string        // content type of body; empty means JSON
 	extra  time.Duration // added to the timeout of an attempt
 
+	// check returns an error if a decoded response, a *T, is not the response to this
+	// call. It may be nil.
+	check func(result any) error
+
 	// fresh adds a new request ID to the URL of each attempt. The platform ignores a
 	// request ID that it knows, and does not document its response then.
 	fresh bool
@@ -47,7 +51,7 @@ type call struct {
 	once bool
 }
 
-// do makes the call and decodes the response into a new T, unless T is struct{}.
+// do makes the call and decodes the response into a new T.
 func do[T any](ctx context.Context, c *Client, k call) (*T, error) {
 	result := new(T)
 	attempt := func(n int) error { return c.attempt(ctx, k, n, result) }
@@ -148,10 +152,10 @@ func (c *Client) attempt(ctx context.Context, k call, n int, result any) error {
 		if resp.StatusCode < 200 || resp.StatusCode > 299 {
 			return errorFrom(resp, body)
 		}
-		if _, empty := result.(*struct{}); empty {
-			return nil
+		if err := decodeResponse(body, result); err != nil || k.check == nil {
+			return err
 		}
-		return decodeResponse(body, result)
+		return k.check(result)
 	})
 }
 

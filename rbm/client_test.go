@@ -161,7 +161,7 @@ func TestSendMessage(t *testing.T) {
 		if _, sent := r.Header["Idempotency-Key"]; sent {
 			t.Error("the Idempotency-Key for net/http was sent as a header")
 		}
-		respond200(w, `{"name":"phones/+12025550123/agentMessages/1","sendTime":"2026-11-20T09:15:03.464Z",
+		respond200(w, `{"name":"phones/+12025550123/agentMessages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001","sendTime":"2026-11-20T09:15:03.464Z",
 			"expireTime":"2026-11-21T09:15:03Z","ttl":"86400s","contentMessage":{"text":"Hello & welcome"},
 			"richMessageClassification":{"classificationType":"NEW_KIND","segmentCount":2},"totalPayloadSizeBytes":"204331","carrier":"c","novelty":[1]}`)
 	})
@@ -178,7 +178,7 @@ func TestSendMessage(t *testing.T) {
 	}
 	wantSent := &rbm.AgentMessage{
 		ContentMessage: &rbm.AgentContentMessage{Text: "Hello & welcome"},
-		Name:           "phones/+12025550123/agentMessages/1",
+		Name:           "phones/+12025550123/agentMessages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001",
 		SendTime:       time.Date(2026, 11, 20, 9, 15, 3, 464e6, time.UTC),
 		ExpireTime:     time.Date(2026, 11, 21, 9, 15, 3, 0, time.UTC),
 		TTL:            rbm.Duration(24 * time.Hour), Carrier: "c", TotalPayloadSizeBytes: 204331,
@@ -272,6 +272,13 @@ func TestRevokeMessage(t *testing.T) {
 	})
 	if err := late.RevokeMessage(t.Context(), phone, messageID); !errors.Is(err, rbm.ErrAlreadyDelivered) {
 		t.Errorf("RevokeMessage: error %v, want %v", err, rbm.ErrAlreadyDelivered)
+	}
+
+	for _, body := range []string{"", "<html>", "null", `{"error":{"code":503}}`, `{"error":"no"}`} {
+		foreign := serve(t, rbm.Config{}, func(w http.ResponseWriter, _ *http.Request) { respond200(w, body) })
+		if err := foreign.RevokeMessage(t.Context(), phone, messageID); !errors.Is(err, rbm.ErrUnavailable) {
+			t.Errorf("RevokeMessage with the response %q: error %v, want %v", body, err, rbm.ErrUnavailable)
+		}
 	}
 }
 

@@ -55,6 +55,10 @@ var (
 	// already has the message. 409.
 	ErrAlreadyExists = errors.New("rbm: the ID was already used")
 
+	// ErrIDTaken reports that the ID was used before for a message to another number, so
+	// that the platform ignored this message. Send it with a new ID.
+	ErrIDTaken = errors.New("rbm: the message ID was used for a message to another number")
+
 	// ErrRateLimited reports that a limit of the platform is exceeded. 429.
 	ErrRateLimited = errors.New("rbm: a limit of the platform is exceeded")
 
@@ -130,8 +134,8 @@ type Error struct {
 	Attempts int
 
 	// Foreign reports that the response does not have the form of the API: it came
-	// from a proxy, or the endpoint is wrong. A foreign 404 or 409 does not concern a
-	// user or a message, so it counts as [ErrUnavailable].
+	// from a proxy, or the endpoint is wrong. It is not about a user or a message, so
+	// it counts as [ErrUnavailable]; only 429 counts as [ErrRateLimited].
 	Foreign bool
 
 	// Err is the cause if no complete response came. Its text may contain
@@ -181,7 +185,9 @@ func (e *Error) kind() error {
 		return nil
 	case isTimeout(e.Err):
 		return ErrTimeout
-	case e.Err != nil:
+	case errors.Is(e.Err, errIDTaken):
+		return ErrIDTaken
+	case e.Err != nil, e.Foreign && e.StatusCode != http.StatusTooManyRequests:
 		return ErrUnavailable
 	}
 	message := strings.ToLower(e.Message)
@@ -200,7 +206,7 @@ func (e *Error) kind() error {
 		return ErrPermissionDenied
 	case e.StatusCode == http.StatusTooManyRequests:
 		return ErrRateLimited
-	case e.Foreign || e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout:
+	case e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout:
 		return ErrUnavailable
 	case e.StatusCode == http.StatusConflict:
 		return ErrAlreadyExists
@@ -233,7 +239,7 @@ func lacksFeature(message string) bool {
 // temporary reports whether a retry may succeed.
 func (e *Error) temporary() bool {
 	if e.Err != nil {
-		return !errors.Is(e.Err, context.Canceled)
+		return !errors.Is(e.Err, context.Canceled) && !errors.Is(e.Err, errIDTaken)
 	}
 	switch e.StatusCode {
 	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusInternalServerError,
@@ -258,7 +264,13 @@ type cause string
 
 func (c cause) Error() string { return string(c) }
 
-const errUnreadable cause = "the response is not a JSON object"
+// Causes in a response that is not an error by its status.
+const (
+	errUnreadable cause = "the response is not a JSON object"
+	errNotOurs    cause = "the response does not name the message; check the endpoint and proxies"
+	errFailed     cause = "the response contains an error; check the endpoint and proxies"
+	errIDTaken    cause = "the message ID was used for a message to another number; use a new ID"
+)
 
 // isTimeout reports whether err is a timeout of a context, an HTTP client or a
 // connection.
@@ -308,6 +320,12 @@ func decodeResponse(data []byte, dst any) error {
 	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || is[*json.SyntaxError](err) {
 		return errUnreadable
 	}
+	if bytes.Contains(data, []byte(`"error"`)) { // perhaps in a text
+		var envelope struct{ Error json.RawMessage }
+		if _ = json.Unmarshal(data, &envelope); envelope.Error != nil {
+			return errFailed
+		}
+	}
 	if err != nil { // encoding/json stops at the first invalid time
 		v, _ := scan(data)
 		d := decoder{lenient: true}
@@ -331,11 +349,9 @@ func errorFrom(resp *http.Response, body []byte) *Error {
 		e.RetryAfter = min(max(0, time.Until(at)), maxRetryAfter)
 	}
 	var envelope struct{ Error json.RawMessage }
-	if err := json.Unmarshal(body, &envelope); err != nil || !bytes.HasPrefix(envelope.Error, []byte("{")) {
-		e.Foreign = true
-		return e
-	}
+	_ = json.Unmarshal(body, &envelope) // no error without JSON
 	var status struct {
+		Code            int
 		Message, Status string
 		Errors          []struct{ Reason string } // in older responses
 		Details         []struct {
@@ -344,6 +360,10 @@ func errorFrom(resp *http.Response, body []byte) *Error {
 		}
 	}
 	_ = json.Unmarshal(envelope.Error, &status) // mismatched types are ignored
+	if status.Code != e.StatusCode && status.Status == "" {
+		e.Foreign = true
+		return e
+	}
 	const maxMessage = 4 << 10
 	if e.Message = status.Message; len(e.Message) > maxMessage {
 		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "")

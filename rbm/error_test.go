@@ -23,7 +23,7 @@ import (
 
 var sentinels = []error{
 	rbm.ErrUnreachable, rbm.ErrAlreadyDelivered, rbm.ErrNotTester, rbm.ErrNotLaunched, rbm.ErrPermissionDenied,
-	rbm.ErrUnauthenticated, rbm.ErrFeatureUnsupported, rbm.ErrInvalidArgument, rbm.ErrAlreadyExists, rbm.ErrRateLimited,
+	rbm.ErrUnauthenticated, rbm.ErrFeatureUnsupported, rbm.ErrInvalidArgument, rbm.ErrAlreadyExists, rbm.ErrIDTaken, rbm.ErrRateLimited,
 	rbm.ErrUnavailable, rbm.ErrTimeout, rbm.ErrInvalidPhone, rbm.ErrInvalidID, rbm.ErrNeedsRegion, context.DeadlineExceeded, context.Canceled,
 }
 
@@ -66,6 +66,9 @@ func TestError_is(t *testing.T) {
 		{"400 unsupported file", rbm.Error{StatusCode: 400, Message: "Unsupported media type."}, []error{rbm.ErrInvalidArgument}},
 		{"401", rbm.Error{StatusCode: 401}, []error{rbm.ErrUnauthenticated}},
 		{"403", rbm.Error{StatusCode: 403, Message: "The caller does not have permission"}, []error{rbm.ErrPermissionDenied}},
+		{"400 of a proxy", rbm.Error{StatusCode: 400, Foreign: true}, []error{rbm.ErrUnavailable}},
+		{"401 of a proxy", rbm.Error{StatusCode: 401, Foreign: true}, []error{rbm.ErrUnavailable}},
+		{"429 of a proxy", rbm.Error{StatusCode: 429, Foreign: true}, []error{rbm.ErrRateLimited}},
 		{"403 agent lookup", rbm.Error{StatusCode: 403, Message: lookup}, []error{rbm.ErrPermissionDenied}},
 		{"403 tester", rbm.Error{StatusCode: 403, Message: notTester}, []error{rbm.ErrNotTester}},
 		{"403 not launched", rbm.Error{StatusCode: 403, Message: "Agent is not LAUNCHED on the carrier."}, []error{rbm.ErrNotLaunched}},
@@ -168,36 +171,38 @@ func TestError_fromResponse(t *testing.T) {
 		},
 		{
 			"fields of other types", 400, nil, `{"error":{"code":"400","status":7,"message":"m","details":{}}}`,
-			rbm.Error{StatusCode: 400, Message: "m"},
+			rbm.Error{StatusCode: 400, Foreign: true},
 		},
 		{
-			"invalid retry info", 400, nil, `{"error":{"details":[{"retryDelay":"soon"},{"retryDelay":"-1s"}]}}`,
+			"invalid retry info", 400, nil, `{"error":{"code":400,"details":[{"retryDelay":"soon"},{"retryDelay":"-1s"}]}}`,
 			rbm.Error{StatusCode: 400},
 		},
 		{
 			"header before retry info", 400,
 			http.Header{"Retry-After": {"3"}},
-			`{"error":{"details":[{"retryDelay":"1.5s"}]}}`,
+			`{"error":{"code":400,"details":[{"retryDelay":"1.5s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 3e9},
 		},
 		{
-			"retry info of 30,000 years", 400, nil, `{"error":{"details":[{"retryDelay":"999999999999s"}]}}`,
+			"retry info of 30,000 years", 400, nil, `{"error":{"code":400,"details":[{"retryDelay":"999999999999s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9},
 		},
 		{
-			"long message", 400, nil, `{"error":{"message":"x` + strings.Repeat("é", 2048) + `"}}`,
+			"long message", 400, nil, `{"error":{"code":400,"message":"x` + strings.Repeat("é", 2048) + `"}}`,
 			rbm.Error{StatusCode: 400, Message: "x" + strings.Repeat("é", 2047)},
 		},
 		{"web page of a proxy", 403, nil, "<html>+12025550123</html>", rbm.Error{StatusCode: 403, Foreign: true}},
 		{"error of an OAuth server", 401, nil, `{"error":"invalid_token"}`, rbm.Error{StatusCode: 401, Foreign: true}},
 		{"empty body", 404, nil, "", rbm.Error{StatusCode: 404, Foreign: true}},
-		{"seconds in Retry-After", 400, http.Header{"Retry-After": {"120"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 120e9}},
-		{"past date in Retry-After", 400, http.Header{"Retry-After": {"Sun, 06 Nov 1994 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
-		{"distant date in Retry-After", 400, http.Header{"Retry-After": {"Fri, 06 Nov 2995 08:49:37 GMT"}}, `{"error":{}}`, rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9}},
-		{"negative Retry-After", 400, http.Header{"Retry-After": {"-1"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
-		{"huge Retry-After", 400, http.Header{"Retry-After": {"99999999999"}}, `{"error":{}}`, rbm.Error{StatusCode: 400}},
+		{"empty error", 400, nil, `{"error":{}}`, rbm.Error{StatusCode: 400, Foreign: true}},
+		{"error of another status", 400, nil, `{"error":{"code":503}}`, rbm.Error{StatusCode: 400, Foreign: true}},
+		{"seconds in Retry-After", 400, http.Header{"Retry-After": {"120"}}, `{"error":{"code":400}}`, rbm.Error{StatusCode: 400, RetryAfter: 120e9}},
+		{"past date in Retry-After", 400, http.Header{"Retry-After": {"Sun, 06 Nov 1994 08:49:37 GMT"}}, `{"error":{"code":400}}`, rbm.Error{StatusCode: 400}},
+		{"distant date in Retry-After", 400, http.Header{"Retry-After": {"Fri, 06 Nov 2995 08:49:37 GMT"}}, `{"error":{"code":400}}`, rbm.Error{StatusCode: 400, RetryAfter: 30 * 24 * 3600e9}},
+		{"negative Retry-After", 400, http.Header{"Retry-After": {"-1"}}, `{"error":{"code":400}}`, rbm.Error{StatusCode: 400}},
+		{"huge Retry-After", 400, http.Header{"Retry-After": {"99999999999"}}, `{"error":{"code":400}}`, rbm.Error{StatusCode: 400}},
 		{
-			"retry info", 400, nil, `{"error":{"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}`,
+			"retry info", 400, nil, `{"error":{"code":400,"details":[{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"1.5s"}]}}`,
 			rbm.Error{StatusCode: 400, RetryAfter: 1500e6},
 		},
 	}
@@ -279,19 +284,20 @@ const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_
 // others, and that a part of a response is not a response.
 func TestSendMessage_oddResponse(t *testing.T) {
 	t.Parallel()
-	const response = `{"sendTime": "bad", "name": "n", "contentMessage": {"text": "Hi"}, "ttl": 5, "new": {"a": [1]}}`
+	const name = "phones/" + phone + "/agentMessages/" + messageID
+	const response = `{"sendTime": "bad", "name": "` + name + `", "contentMessage": {"text": "Hi"}, "ttl": 5, "new": {"a": [1]}}`
 	for n := range len(response) + 1 {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, response[:n]) }))
 		client, err := rbm.New(rbm.Config{AgentID: "agent", Endpoint: server.URL, Retry: rbm.Retry{MaxAttempts: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent, err := client.SendMessage(t.Context(), "+12025550123", rbm.MessageID("agent", "+12025550123", "key"), rbm.Text("Hi"))
+		sent, err := client.SendMessage(t.Context(), "+12025550123", messageID, rbm.Text("Hi"))
 		server.Close()
 		switch {
 		case n < len(response) && err == nil:
 			t.Errorf("%q was accepted", response[:n])
-		case n == len(response) && (err != nil || sent.Name != "n" || sent.ContentMessage == nil || sent.ContentMessage.Text != "Hi"):
+		case n == len(response) && (err != nil || sent.Name != name || sent.ContentMessage == nil || sent.ContentMessage.Text != "Hi"):
 			t.Errorf("SendMessage = %+v, %v, want the valid fields", sent, err)
 		}
 	}

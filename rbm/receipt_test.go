@@ -13,20 +13,25 @@ import (
 
 func TestSendEncoded_responses(t *testing.T) {
 	t.Parallel()
+	const name = "phones/" + phone + "/agentMessages/" + messageID
 	at := time.Date(2026, 12, 1, 9, 0, 0, 123456000, time.UTC)
 	for _, test := range []struct {
 		name, response string
 		want           *rbm.Receipt // nil for an error
 	}{
 		{
-			"whole message", `{"name": "phones/+12025550123/agentMessages/a", "sendTime": "2026-12-01T09:00:00.123456Z",
+			"whole message", `{"name": "` + name + `", "sendTime": "2026-12-01T09:00:00.123456Z",
 				"expireTime": "2026-12-01T09:00:00.123456Z", "contentMessage": {"text": "Hi", "suggestions": [{"reply": {}}]}}`,
-			&rbm.Receipt{Name: "phones/+12025550123/agentMessages/a", SendTime: at, ExpireTime: at},
+			&rbm.Receipt{Name: name, SendTime: at, ExpireTime: at},
 		},
-		{"empty object", " {}", new(rbm.Receipt)},
-		{"mismatched types", `{"sendTime": 5, "name": "n", "expireTime": {"a": []}}`, &rbm.Receipt{Name: "n"}},
-		{"invalid time", `{"name": "n", "sendTime": "soon"}`, &rbm.Receipt{Name: "n"}},
-		{"closing brackets in a text", `{"contentMessage": {"text": "a \"}, ] \\"}, "ids": [1, 2.5e3, null, true], "name": "n\u00e9\n"}`, &rbm.Receipt{Name: "né\n"}},
+		{"mismatched types", `{"sendTime": 5, "name": "` + name + `", "expireTime": {"a": []}}`, &rbm.Receipt{Name: name}},
+		{"invalid time", `{"name": "` + name + `", "sendTime": "soon"}`, &rbm.Receipt{Name: name}},
+		{"error in a text", ` {"contentMessage": {"text": "no \"error\": {}"}, "x": {"error": {}}, "name": "` + name + `"}`, &rbm.Receipt{Name: name}},
+		{"empty object", " {}", nil},
+		{"error", `{"error": {"code": 503}, "name": "` + name + `"}`, nil},
+		{"another ID", `{"name": "phones/` + phone + `/agentMessages/a"}`, nil},
+		{"part of the number", `{"name": "phones/1` + phone + `/agentMessages/` + messageID + `"}`, nil},
+		{"closing brackets in a text", `{"contentMessage": {"text": "a \"}, ] \\"}, "ids": [1, 2.5e3, null, true], "name": "phones/\u002b12025550123/agentMessages/` + messageID + `"}`, &rbm.Receipt{Name: name}},
 		{"truncated object", `{"name": "n"`, nil},
 		{"truncated text", `{"contentMessage": {"text": "Hi`, nil},
 		{"truncated list", `{"ids": [1, {"a": 2}, `, nil},

@@ -3,6 +3,7 @@ package rbm_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -16,7 +17,7 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-const accepted = `{"name":"phones/+12025550123/agentMessages/1","contentMessage":{"text":"Hello"}}`
+const accepted = `{"name":"phones/+12025550123/agentMessages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001","contentMessage":{"text":"Hello"}}`
 
 // script is a transport that returns one response after another and repeats the last
 // one. It records the time, the URL and the body of each request.
@@ -49,6 +50,11 @@ func returns(status int, body string, header ...string) func(*http.Request) (*ht
 		h.Set(header[i], header[i+1])
 	}
 	return func(*http.Request) (*http.Response, error) { return response(status, h, body), nil }
+}
+
+// refuses returns an error response of the API.
+func refuses(status int) func(*http.Request) (*http.Response, error) {
+	return returns(status, fmt.Sprintf(`{"error":{"code":%d}}`, status))
 }
 
 func fails(err error) func(*http.Request) (*http.Response, error) {
@@ -104,12 +110,20 @@ func TestRetry(t *testing.T) {
 		{"always hanging", play(hangs), rbm.ErrTimeout, 4},
 		{"always 429", play(returns(429, "")), rbm.ErrRateLimited, 4},
 		{"always a truncated response", play(breaksWith(200)), rbm.ErrUnavailable, 4},
-		{"400", play(returns(400, `{"error":{}}`)), rbm.ErrInvalidArgument, 1},
-		{"401", play(returns(401, `{"error":{}}`)), rbm.ErrUnauthenticated, 1},
-		{"403", play(returns(403, `{"error":{}}`)), rbm.ErrPermissionDenied, 1},
-		{"404", play(returns(404, `{"error":{}}`)), rbm.ErrUnreachable, 1},
+		{"400", play(refuses(400)), rbm.ErrInvalidArgument, 1},
+		{"401", play(refuses(401)), rbm.ErrUnauthenticated, 1},
+		{"403", play(refuses(403)), rbm.ErrPermissionDenied, 1},
+		{"404", play(refuses(404)), rbm.ErrUnreachable, 1},
+		{"400 of a proxy", play(returns(400, "<html>")), rbm.ErrUnavailable, 1},
+		{"400 of a gateway", play(returns(400, `{"error":{"code":"BadRequest"}}`)), rbm.ErrUnavailable, 1},
+		{"empty 401", play(returns(401, "")), rbm.ErrUnavailable, 1},
+		{"403 of a proxy", play(returns(403, `{"error":{}}`)), rbm.ErrUnavailable, 1},
 		{"404 of a proxy", play(returns(404, "not here")), rbm.ErrUnavailable, 1},
-		{"409", play(returns(409, `{"error":{}}`)), rbm.ErrAlreadyExists, 1},
+		{"response of a proxy", play(returns(200, "{}"), returns(206, "{}"), ok), nil, 3},
+		{"error with the status of a success", play(returns(200, `{"error":{"code":503,"status":"UNAVAILABLE"}}`), ok), nil, 2},
+		{"response about another message", play(returns(200, strings.ReplaceAll(accepted, messageID, "1")), ok), nil, 2},
+		{"ID of another number", play(returns(200, strings.ReplaceAll(accepted, phone, "+12025550124"))), rbm.ErrIDTaken, 1},
+		{"409", play(refuses(409)), rbm.ErrAlreadyExists, 1},
 		{"501", play(returns(501, "")), rbm.ErrUnavailable, 1},
 	}
 	for _, test := range tests {
@@ -126,7 +140,7 @@ func TestRetry(t *testing.T) {
 				if !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				if test.want == nil && (sent == nil || sent.Name != "phones/+12025550123/agentMessages/1") {
+				if test.want == nil && (sent == nil || sent.Name != "phones/+12025550123/agentMessages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001") {
 					t.Errorf("message %+v, want that of the response", sent)
 				}
 				var failure *rbm.Error

@@ -24,7 +24,8 @@ import (
 // after [ErrUnavailable], [ErrTimeout] or a cancellation the message may or may not
 // have arrived, and it is always safe to send it again with the same ID.
 // [Client.MessageID] returns an ID that is the same on every machine. The platform may
-// respond to a repeated ID as to the first one, or with [ErrAlreadyExists].
+// respond to a repeated ID as to the first one, or with [ErrAlreadyExists]. If the first
+// one was for another number, the error is [ErrIDTaken].
 //
 // SendMessage first checks m, unless [Config.SkipCheck] is set, and returns an
 // [*InvalidMessageError] with every violation. Other errors are [ErrInvalidPhone],
@@ -49,14 +50,15 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 	if err != nil {
 		return nil, fmt.Errorf("rbm: encode message: %w", err)
 	}
-	return send[AgentMessage](ctx, c, phone, messageID, body)
+	return send(ctx, c, phone, messageID, body, func(sent *AgentMessage) string { return sent.Name })
 }
 
 // SendEncoded is [Client.SendMessage] for a message in JSON, as [AgentMessage.Encode]
 // returns it: one that goes to several users or was stored. It does not check the
 // message, and reads only the parts of the response that the caller cannot know.
 func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
-	sent, err := send[struct{ Name, SendTime, ExpireTime string }](ctx, c, phone, messageID, message)
+	type response struct{ Name, SendTime, ExpireTime string }
+	sent, err := send(ctx, c, phone, messageID, message, func(sent *response) string { return sent.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +78,23 @@ type Receipt struct {
 	ExpireTime time.Time // when it will be revoked if it is not delivered
 }
 
-// send posts a message and decodes the response into a T.
-func send[T any](ctx context.Context, c *Client, phone, messageID string, message []byte) (*T, error) {
+// send posts a message and decodes the response into a T. A response without the name of
+// this message is not from the platform: a proxy may respond to anything with an object.
+func send[T any](ctx context.Context, c *Client, phone, messageID string, message []byte, name func(*T) string) (*T, error) {
 	if err := checkPhoneAndID(phone, messageID); err != nil {
 		return nil, err
 	}
-	return do[T](ctx, c, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message})
+	check := func(result any) error {
+		number, ok := strings.CutSuffix(name(result.(*T)), "/agentMessages/"+messageID)
+		switch {
+		case ok && strings.HasSuffix(number, "phones/"+phone):
+			return nil
+		case ok && strings.HasPrefix(number, "phones/+"):
+			return errIDTaken
+		}
+		return errNotOurs
+	}
+	return do[T](ctx, c, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message, check: check})
 }
 
 // MessageURL returns the URL that [Client.SendMessage] posts to, for a preview.
