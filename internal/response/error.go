@@ -112,6 +112,14 @@ func FromError(err error) *Response {
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
 		return resp
 	}
+	if e, ok := errors.AsType[*send.RefusedError](err); ok {
+		resp := newResponse(code.UpstreamUnavailable, "the platform refused the last attempt, but an earlier one may have succeeded", err, 0)
+		resp.Upstream = &Upstream{Status: e.Refusal.StatusCode, Reason: e.Refusal.Status, Message: e.Refusal.Message}
+		return resp
+	}
+	if errors.Is(err, rbm.ErrIDTaken) {
+		return newResponse(code.InvalidPayload, "this message_id was used for a message to another number; use another one", err, 0)
+	}
 	if e, ok := errors.AsType[*rbm.Error](err); ok {
 		resp := newResponse(upstreamCode(e), "", err, e.RetryAfter)
 		if e.StatusCode != 0 {

@@ -66,7 +66,7 @@ func undeliverable(err error) code.Code {
 // is the message ID, by which the receiver can discard duplicates; duplicates within
 // this process are not posted at all.
 func (s *Sender) fallBack(ctx context.Context, m *Message, to, id string, reason code.Code) error {
-	key := to + " " + id // several recipients can have the same message ID
+	key := m.AgentName + " " + to + " " + id // several messages can have the same ID
 	done := s.calls.DoChan(key, func() (_ any, err error) {
 		defer func() {
 			if v := recover(); v != nil {

@@ -229,11 +229,36 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 		}
 		return err
 	})
+	if refused, ok := errors.AsType[*rbm.Error](r.Err); ok && r.MaybeSent && isVerdict(refused) {
+		r.Err = &RefusedError{refused}
+	}
 	if reason := undeliverable(r.Err); reason != "" && m.Fallback != nil {
 		r.FallbackErr = s.fallBack(ctx, m, to, r.MessageID, reason)
 		r.Fallback = true
 	}
 	return r
+}
+
+// RefusedError reports that RBM refused a message after an earlier attempt that may have
+// succeeded. Only a retry with the same message ID shows whether RBM has the message.
+type RefusedError struct {
+	Refusal *rbm.Error // of the last attempt; it is not wrapped, because it is not a verdict
+}
+
+func (e *RefusedError) Error() string {
+	return "an earlier attempt may have succeeded; the last one failed: " + e.Refusal.Error()
+}
+
+// isVerdict reports whether an error means that RBM will never send the message.
+func isVerdict(err error) bool {
+	for _, kind := range []error{
+		rbm.ErrUnreachable, rbm.ErrNotTester, rbm.ErrNotLaunched, rbm.ErrFeatureUnsupported, rbm.ErrInvalidArgument,
+	} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // Revoke revokes a message that is not delivered yet.
