@@ -54,7 +54,7 @@ func (m *AgentMessage) Check(now time.Time) []Violation {
 	}
 	for i, set := range []bool{m.Name != "", !m.SendTime.IsZero(), m.RichMessageClassification != nil, m.TotalPayloadSizeBytes != 0, m.Carrier != ""} {
 		if set {
-			c.add(root.at(outputFields[i]), RuleReadOnly, readOnlyDetail)
+			c.add(root.at(outputFields[reflect.TypeFor[AgentMessage]()][i]), RuleReadOnly, readOnlyDetail)
 		}
 	}
 	if c.violations == nil && c.bytes <= MaxMessageBytes {

@@ -77,7 +77,7 @@ var (
 	ErrInvalidPhone = errors.New("rbm: invalid phone number: expected E.164 form, such as +12025550123")
 
 	// ErrInvalidID reports that the ID of a message or an event is neither a UUID nor
-	// a similar word of at most 128 letters, digits, hyphens and underscores.
+	// a token of at most 128 letters, digits, hyphens and underscores.
 	ErrInvalidID = errors.New("rbm: invalid ID: expected a UUID")
 
 	// ErrNeedsRegion reports that a call needs the host of a region; see [Region].
@@ -133,10 +133,10 @@ type Error struct {
 	// may have succeeded although its response was lost.
 	Attempts int
 
-	// Foreign reports that the response does not have the form of the API: it came
+	// NotFromAPI reports that the response does not have the form of the API: it came
 	// from a proxy, or the endpoint is wrong. It is not about a user or a message, so
 	// it counts as [ErrUnavailable]; only 429 counts as [ErrRateLimited].
-	Foreign bool
+	NotFromAPI bool
 
 	// Err is the cause if no complete response came. Its text may contain
 	// private data; the text of Error describes it without any.
@@ -159,7 +159,7 @@ func (e *Error) Error() string {
 	switch kind := e.kind(); {
 	case e.Err != nil:
 		b.WriteString(": " + describe(e.Err))
-	case e.Foreign:
+	case e.NotFromAPI:
 		b.WriteString(": the response does not have the form of the API; check the endpoint and proxies")
 	case kind != nil:
 		b.WriteString(": " + strings.TrimPrefix(kind.Error(), "rbm: "))
@@ -187,7 +187,7 @@ func (e *Error) kind() error {
 		return ErrTimeout
 	case errors.Is(e.Err, errIDTaken):
 		return ErrIDTaken
-	case e.Err != nil, e.Foreign && e.StatusCode != http.StatusTooManyRequests:
+	case e.Err != nil, e.NotFromAPI && e.StatusCode != http.StatusTooManyRequests:
 		return ErrUnavailable
 	}
 	message := strings.ToLower(e.Message)
@@ -213,7 +213,7 @@ func (e *Error) kind() error {
 	case e.StatusCode == http.StatusNotFound && e.Method == methodRevoke:
 		return ErrAlreadyDelivered
 	case e.StatusCode == http.StatusNotFound && e.Method != methodBatchGet && e.Method != methodCreateFile:
-		return ErrUnreachable // any resource of a phone number is missing because the user is
+		return ErrUnreachable // a 404 for a phone number means the user is unreachable
 	}
 	return ErrInvalidArgument
 }
@@ -221,7 +221,7 @@ func (e *Error) kind() error {
 // lacksFeature reports whether the message of a 400 is about a missing feature.
 //
 // Assumption: the documents give the status of that response but not its text. Any text
-// matches that mentions a feature, a capability or the device, and support. The
+// that mentions a feature, capability, or device together with "support" matches. The
 // messages of the JSON parser quote the request and never match.
 func lacksFeature(message string) bool {
 	contains := func(words ...string) bool {
@@ -253,23 +253,23 @@ func (e *Error) temporary() bool {
 // it does not exist, or it belongs to another partner. The platform does not
 // distinguish the two.
 //
-// The message of that response includes that it may be transient, so the client
-// retries it once.
+// The message of that response calls the error possibly transient, so the client retries
+// it once.
 func (e *Error) UnknownAgent() bool {
 	return e.StatusCode == http.StatusForbidden && strings.Contains(strings.ToLower(e.Message), "transient")
 }
 
-// cause is an error text of this package. It contains no private data.
-type cause string
+// safeError is an error text of this package. It contains no private data.
+type safeError string
 
-func (c cause) Error() string { return string(c) }
+func (e safeError) Error() string { return string(e) }
 
 // Causes in a response that is not an error by its status.
 const (
-	errUnreadable cause = "the response is not a JSON object"
-	errNotOurs    cause = "the response does not name the message; check the endpoint and proxies"
-	errFailed     cause = "the response contains an error; check the endpoint and proxies"
-	errIDTaken    cause = "the message ID was used for a message to another number; use a new ID"
+	errUnreadable safeError = "the response is not a JSON object"
+	errNotOurs    safeError = "the response does not name the message; check the endpoint and proxies"
+	errFailed     safeError = "the response contains an error; check the endpoint and proxies"
+	errIDTaken    safeError = "the message ID was used for a message to another number; use a new ID"
 )
 
 // isTimeout reports whether err is a timeout of a context, an HTTP client or a
@@ -285,7 +285,7 @@ func isTimeout(err error) bool {
 // describe returns a description of the cause of a failed attempt without private
 // data. The text of an unknown cause can quote a response or a URL with a phone number.
 func describe(err error) string {
-	if own, ok := errors.AsType[cause](err); ok {
+	if own, ok := errors.AsType[safeError](err); ok {
 		return own.Error()
 	}
 	switch {
@@ -293,11 +293,11 @@ func describe(err error) string {
 		return "canceled by the caller"
 	case isTimeout(err):
 		return "timed out waiting for the response"
-	case is[*net.DNSError](err):
+	case asType[*net.DNSError](err):
 		return "the host name cannot be resolved"
-	case is[*tls.CertificateVerificationError](err):
+	case asType[*tls.CertificateVerificationError](err):
 		return "the certificate of the host is not trusted"
-	case is[tls.RecordHeaderError](err), is[tls.AlertError](err):
+	case asType[tls.RecordHeaderError](err), asType[tls.AlertError](err):
 		return "the TLS handshake with the host failed"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed before the end of the response"
@@ -308,7 +308,7 @@ func describe(err error) string {
 	return "the connection broke"
 }
 
-func is[T error](err error) bool {
+func asType[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
 }
@@ -317,7 +317,7 @@ func is[T error](err error) bool {
 // mismatched types, since the platform may change its responses.
 func decodeResponse(data []byte, dst any) error {
 	err := json.Unmarshal(data, dst)
-	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || is[*json.SyntaxError](err) {
+	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || asType[*json.SyntaxError](err) {
 		return errUnreadable
 	}
 	if bytes.Contains(data, []byte(`"error"`)) { // perhaps in a text
@@ -361,7 +361,7 @@ func errorFrom(resp *http.Response, body []byte) *Error {
 	}
 	_ = json.Unmarshal(envelope.Error, &status) // mismatched types are ignored
 	if status.Code != e.StatusCode && status.Status == "" {
-		e.Foreign = true
+		e.NotFromAPI = true
 		return e
 	}
 	const maxMessage = 4 << 10

@@ -172,7 +172,7 @@ func ExampleWebhook() {
 	defer server.Close()
 
 	// The simulator plays the user.
-	if err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: server.URL, ClientToken: "token from the console"}); err != nil {
+	if _, err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: server.URL, ClientToken: "token from the console"}); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := sim.Act(rbmtest.UserAction{Action: rbmtest.ActionText, Phone: "+12025550123", AgentID: "harborline_k3x9a1bc_agent", Text: "Ahoy"}); err != nil {

@@ -58,17 +58,34 @@ func CheckAgentMessage(data []byte, now time.Time) (*AgentMessage, []Violation) 
 	return m, violations
 }
 
+// ParseRequest parses the body of a request for any method of the API into the struct
+// that dst points to, such as an [AgentEvent], and reports violations as
+// [ParseAgentMessage] does.
+func ParseRequest(data []byte, dst any) []Violation {
+	_, violations := parse(data, dst)
+	return violations
+}
+
 func parseAgentMessage(data []byte) (*AgentMessage, value, []Violation) {
+	m := new(AgentMessage)
+	v, violations := parse(data, m)
+	if v.kind != kindObject {
+		m = nil
+	}
+	return m, v, violations
+}
+
+func parse(data []byte, dst any) (value, []Violation) {
 	v, problem := scan(data)
 	switch {
 	case problem != "":
-		return nil, v, []Violation{{Rule: RuleSyntax, Detail: problem}}
+		return value{}, []Violation{{Rule: RuleSyntax, Detail: problem}}
 	case v.kind != kindObject:
-		return nil, v, []Violation{{Rule: RuleType, Detail: "must be an object, not " + v.kind.String()}}
+		return v, []Violation{{Rule: RuleType, Detail: "must be an object, not " + v.kind.String()}}
 	}
-	d, m := new(decoder), new(AgentMessage)
-	d.object(new(path), v, reflect.ValueOf(m).Elem())
-	return m, v, d.violations
+	d := new(decoder)
+	d.object(new(path), v, reflect.ValueOf(dst).Elem())
+	return v, d.violations
 }
 
 // asSent replaces the names of the reference in a pointer by those of the document.
@@ -129,16 +146,42 @@ var (
 	durationType = reflect.TypeFor[Duration]()
 )
 
+// kinds are the kinds of JSON values that Go values are decoded from. An interface
+// takes all of them.
+var kinds = map[reflect.Kind]kind{
+	reflect.Struct: kindObject, reflect.Pointer: kindObject, reflect.Map: kindObject, reflect.Slice: kindList,
+	reflect.Bool: kindBool, reflect.String: kindText, reflect.Float64: kindNumber, reflect.Int64: kindNumber, reflect.Int: kindNumber,
+}
+
+// dynamicTypes are the types of the values in an interface, by their kinds.
+var dynamicTypes = [...]reflect.Type{
+	kindBool: reflect.TypeFor[bool](), kindNumber: reflect.TypeFor[float64](), kindText: reflect.TypeFor[string](),
+	kindList: reflect.TypeFor[[]any](), kindObject: reflect.TypeFor[map[string]any](),
+}
+
 // decode sets dst to v.
 func (d *decoder) decode(p *path, v value, dst reflect.Value) {
+	if dst.Kind() == reflect.Pointer && v.kind == kindObject {
+		dst.Set(reflect.New(dst.Type().Elem()))
+		dst = dst.Elem()
+	}
 	t := dst.Type()
-	known := enums[t]
-	mismatch := func(want string) { d.add(p, RuleType, "must be "+want+", not "+v.kind.String()) }
+	words := enums[t]
+	want, known := kinds[t.Kind()]
+	if t == timeType || t == durationType {
+		want = kindText
+	}
 	switch {
-	case t.Kind() == reflect.Pointer && v.kind == kindObject:
-		dst.Set(reflect.New(t.Elem()))
-		d.object(p, v, dst.Elem())
-	case t == durationType && v.kind == kindText:
+	case v.kind == want, want == kindNumber && v.kind == kindText, words != nil && v.kind == kindNumber, !known:
+	case t == durationType:
+		d.add(p, RuleType, "must be a string such as 600s, not "+v.kind.String())
+		return
+	default:
+		d.add(p, RuleType, "must be "+want.String()+", not "+v.kind.String())
+		return
+	}
+	switch {
+	case t == durationType:
 		length, err := ParseDuration(v.text)
 		switch {
 		case err != nil:
@@ -148,47 +191,45 @@ func (d *decoder) decode(p *path, v value, dst reflect.Value) {
 		default:
 			dst.SetInt(int64(length))
 		}
-	case t == durationType:
-		mismatch("a string such as 600s")
-	case t == timeType && v.kind == kindText:
+	case t == timeType:
 		if at, ok := parseTime(v.text); ok {
 			dst.Set(reflect.ValueOf(at))
 		} else {
 			d.add(p, RuleFormat, "must be a time such as 2026-12-01T17:40:00Z")
 		}
-	case t == timeType:
-		mismatch("a string")
-	case t.Kind() == reflect.Struct && v.kind == kindObject:
+	case t.Kind() == reflect.Struct:
 		d.object(p, v, dst)
-	case t.Kind() == reflect.Map: // only encoding/json fills it
-	case t.Kind() == reflect.Struct, t.Kind() == reflect.Pointer:
-		mismatch("an object")
-	case t.Kind() == reflect.Slice && v.kind == kindList:
+	case t.Kind() == reflect.Slice:
 		dst.Set(reflect.MakeSlice(t, len(v.members), len(v.members)))
 		for i, item := range v.members {
 			d.decode(p.item(i), item.value, dst.Index(i))
 		}
-	case t.Kind() == reflect.Slice:
-		mismatch("a list")
-	case t.Kind() == reflect.Bool && v.kind == kindBool:
-		dst.SetBool(v.text == "true")
+	case t.Kind() == reflect.Map:
+		dst.Set(reflect.MakeMap(t))
+		for _, m := range v.members {
+			item := reflect.New(t.Elem()).Elem()
+			d.decode(p.at(m.name), m.value, item)
+			dst.SetMapIndex(reflect.ValueOf(m.name), item)
+		}
+	case t.Kind() == reflect.Interface:
+		if v.kind != kindNull {
+			item := reflect.New(dynamicTypes[v.kind]).Elem()
+			d.decode(p, v, item)
+			dst.Set(item)
+		}
 	case t.Kind() == reflect.Bool:
-		mismatch("true or false")
-	case t.Kind() == reflect.String && v.kind == kindText:
-		if known != nil && !slices.Contains(known, v.text) {
-			d.add(p, RuleEnum, enumDetail(v.text, known))
+		dst.SetBool(v.text == "true")
+	case v.kind == kindText && t.Kind() == reflect.String:
+		if words != nil && !slices.Contains(words, v.text) {
+			d.add(p, RuleEnum, enumDetail(v.text, words))
 		}
 		dst.SetString(v.text)
-	case known != nil && v.kind == kindNumber:
-		if n, err := parseInteger(v.text); err == nil && n >= 0 && n < int64(len(known)) {
-			dst.SetString(known[n])
-		} else {
-			d.add(p, RuleEnum, enumDetail("", known))
-		}
 	case t.Kind() == reflect.String:
-		mismatch("a string")
-	case v.kind != kindNumber && v.kind != kindText:
-		mismatch("a number")
+		if n, err := parseInteger(v.text); err == nil && n >= 0 && n < int64(len(words)) {
+			dst.SetString(words[n])
+		} else {
+			d.add(p, RuleEnum, enumDetail("", words))
+		}
 	case t.Kind() == reflect.Float64:
 		if n, err := parseFloat(v.text); err == nil {
 			dst.SetFloat(n)
@@ -226,7 +267,7 @@ func (d *decoder) object(p *path, v value, dst reflect.Value) {
 			d.decode(at, m.value, dst.Field(fields[i].index))
 		case given[i]:
 			d.add(at, RuleDuplicate, "is a duplicate; send it only once")
-		case t == reflect.TypeFor[AgentMessage]() && slices.Contains(outputFields, fields[i].name):
+		case slices.Contains(outputFields[t], fields[i].name):
 			d.add(at, RuleReadOnly, readOnlyDetail)
 		case inUnion && first != "":
 			d.add(at, RuleUnion, unionDetail(first, unions[t]))
@@ -323,15 +364,8 @@ func parseFloat(s string) (float64, error) {
 // parseTime parses RFC 3339 with at most nine decimals, from year 1 on. [time.Parse]
 // also accepts more decimals, a comma before them, and an hour of one digit.
 func parseTime(s string) (time.Time, bool) {
-	const seconds = "2006-01-02T15:04:05"
-	if len(s) <= len(seconds) || s[len("2006-01-02T15")] != ':' || strings.HasPrefix(s, "0000") {
-		return time.Time{}, false
-	}
-	rest := s[len(seconds):]
-	decimals := len(rest) - len(strings.TrimLeft(rest, ".0123456789"))
-	if rest[0] == ',' || decimals > len(".123456789") {
-		return time.Time{}, false
-	}
 	t, err := time.Parse(time.RFC3339, s)
-	return t, err == nil
+	_, decimals, _ := strings.Cut(s, ".")
+	count := len(decimals) - len(strings.TrimLeft(decimals, "0123456789"))
+	return t, err == nil && count <= len("123456789") && s[len("2006-01-02T15")] == ':' && !strings.Contains(s, ",") && t.Year() > 0
 }

@@ -217,7 +217,7 @@ func TestParseAgentMessage_invalid(t *testing.T) {
 		}},
 		{"bool and object", `{"contentMessage":{"contentInfo":{"fileUrl":{},"forceRefresh":"true"}}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/contentInfo/fileUrl", Rule: rbm.RuleType, Detail: "must be a string, not an object"},
-			{Pointer: "/contentMessage/contentInfo/forceRefresh", Rule: rbm.RuleType, Detail: "must be true or false, not a string"},
+			{Pointer: "/contentMessage/contentInfo/forceRefresh", Rule: rbm.RuleType, Detail: "must be a boolean, not a string"},
 		}},
 		{"null in a list", `{"contentMessage":{"suggestions":[null,{"reply":"Yes"}]}}`, []rbm.Violation{
 			{Pointer: "/contentMessage/suggestions/0", Rule: rbm.RuleType, Detail: "must be an object, not null"},

@@ -133,8 +133,12 @@ func unionDetail(first string, union []string) string {
 	return "conflicts with " + first + "; send only one of " + strings.Join(union, ", ")
 }
 
-// outputFields are the fields of an AgentMessage that only the platform sets.
-var outputFields = []string{"name", "sendTime", "richMessageClassification", "totalPayloadSizeBytes", "carrier"}
+// outputFields lists, by struct, the fields that only the platform sets.
+var outputFields = map[reflect.Type][]string{
+	reflect.TypeFor[AgentMessage]():    {"name", "sendTime", "richMessageClassification", "totalPayloadSizeBytes", "carrier"},
+	reflect.TypeFor[AgentEvent]():      {"name", "sendTime"},
+	reflect.TypeFor[DialogflowEvent](): {"name"},
+}
 
 const readOnlyDetail = "is set by the platform; leave it out"
 
@@ -147,6 +151,7 @@ var enums = map[reflect.Type][]string{
 		string(TrafficUnspecified), string(TrafficAuthentication), string(TrafficTransaction),
 		string(TrafficPromotion), string(TrafficServiceRequest), string(TrafficAcknowledgement),
 	},
+	reflect.TypeFor[AgentEventType]():          {"TYPE_UNSPECIFIED", string(AgentIsTyping), string(AgentRead)},
 	reflect.TypeFor[CardOrientation]():         {string(OrientationUnspecified), string(OrientationHorizontal), string(OrientationVertical)},
 	reflect.TypeFor[ThumbnailImageAlignment](): {string(AlignUnspecified), string(AlignLeft), string(AlignRight)},
 	reflect.TypeFor[CardWidth]():               {string(WidthUnspecified), string(WidthSmall), string(WidthMedium)},

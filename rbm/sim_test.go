@@ -269,7 +269,6 @@ func TestSendMessage_testNumbers(t *testing.T) {
 	}{
 		{"+12025550103", rbm.ErrNotTester, 1},
 		{"+12025550104", rbm.ErrUnreachable, 1},
-		{"+12025550140", rbm.ErrFeatureUnsupported, 1},
 		{"+12025550150", rbm.ErrUnavailable, 4},
 		{"+12025550153", rbm.ErrUnavailable, 4},
 		{"+12025550157", nil, 3},
@@ -286,6 +285,13 @@ func TestSendMessage_testNumbers(t *testing.T) {
 	}
 	if got := len(sim.Messages()); got != 2 {
 		t.Errorf("%d messages arrived, want 2", got)
+	}
+	link := rbm.Text("Docs", rbm.OpenURL("Docs", "https://example.com"))
+	if _, err := client.SendMessage(t.Context(), "+12025550140", "link", link); !errors.Is(err, rbm.ErrFeatureUnsupported) {
+		t.Errorf("a link to a device without links: error %v, want %v", err, rbm.ErrFeatureUnsupported)
+	}
+	if _, err := client.SendMessage(t.Context(), "+12025550140", "text", hello); err != nil {
+		t.Errorf("text to that device: %v", err)
 	}
 }
 

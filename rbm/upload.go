@@ -25,7 +25,7 @@ type File struct {
 	Name string `json:"name,omitempty"`
 }
 
-// FileSource is a file for [Client.CreateFile].
+// FileSource describes a file for [Client.CreateFile] to fetch.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/files/create
 type FileSource struct {
@@ -42,8 +42,8 @@ type FileSource struct {
 	ContentDescription string `json:"contentDescription,omitempty"`
 }
 
-// CreateFile makes the platform fetch a file and keep it for 60 days, to be sent under
-// the name that is returned. Google asks for one URL per file, not per user.
+// CreateFile makes the platform fetch a file and keep it for 60 days. Use the returned
+// name to send it. Google asks for one URL per file, not per user.
 //
 // A retry after a lost response may leave a second copy, which does no harm.
 //
@@ -77,7 +77,8 @@ type Upload struct {
 	ContentDescription string
 
 	// ChunkSize is the number of bytes per request, and about half of the memory that
-	// is used; 0 means 8 MiB, others are rounded up to a multiple of 256 KiB.
+	// is used; 0 means 8 MiB, other values are rounded up to a multiple of 256
+	// KiB.
 	ChunkSize int
 
 	// Progress, if not nil, is called with the number of bytes that the platform has
@@ -90,7 +91,7 @@ type Upload struct {
 //
 // A file of one chunk takes one request. A larger one is sent chunk by chunk, and resumed
 // after a failure. [Retry.AttemptTimeout] is extended by a second for each 128 KiB of an
-// attempt. An error of Content is returned, wrapped.
+// attempt. Errors from Content are wrapped and returned.
 //
 // Assumption: the reference describes the upload in one request. The other forms are
 // those of the generated clients and of Google's other APIs.
@@ -172,8 +173,8 @@ type chunkReader struct {
 	size   int
 }
 
-// next returns the next chunk and whether it is the last. Each chunk has memory of its
-// own: after an early response net/http may still be reading the one before.
+// next returns the next chunk and whether it is the last. Each chunk uses a separate
+// buffer: after an early response net/http may still be reading the one before.
 func (r *chunkReader) next() (chunk []byte, last bool, err error) {
 	chunk = make([]byte, r.size)
 	n, err := io.ReadFull(r.source, chunk)
@@ -190,8 +191,8 @@ func (r *chunkReader) next() (chunk []byte, last bool, err error) {
 }
 
 const (
-	errUploadLost    cause = "the platform lost a part of the upload"
-	errUploadAddress cause = "the platform returned no valid URL for the upload"
+	errUploadLost    safeError = "the platform lost a part of the upload"
+	errUploadAddress safeError = "the platform returned an invalid upload URL"
 )
 
 // uploadSession is a resumable upload.

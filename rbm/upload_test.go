@@ -187,7 +187,7 @@ func TestUploadFile_untrustedLocation(t *testing.T) {
 			t.Errorf("%s: request %s %s", location, r.Method, r.RequestURI)
 		})
 		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(unit + 1)), ContentType: "image/png", ChunkSize: unit})
-		if !errors.Is(err, rbm.ErrUnavailable) || !strings.Contains(err.Error(), "the platform returned no valid URL for the upload") {
+		if !errors.Is(err, rbm.ErrUnavailable) || !strings.Contains(err.Error(), "the platform returned an invalid upload URL") {
 			t.Errorf("%s: error %v", location, err)
 		}
 	}

@@ -259,10 +259,10 @@ func TestWebhook_simulator(t *testing.T) {
 	t.Cleanup(server.Close)
 	sim := &rbmtest.Simulator{AutoRead: true}
 	client := simulate(t, sim, rbm.Config{})
-	if err := sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: server.URL, ClientToken: "wrong"}); err == nil {
+	if _, err := sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: server.URL, ClientToken: "wrong"}); err == nil {
 		t.Error("the handshake succeeded with a wrong client token")
 	}
-	if err := sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: server.URL, ClientToken: clientToken}); err != nil {
+	if _, err := sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: server.URL, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := client.SendMessage(t.Context(), phone, "m1", hello); err != nil {

@@ -180,7 +180,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		Webhook: o.webhook, Images: o.images, Sources: file.samples(),
 	})
 	if o.webhook != "" {
-		if err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
+		if _, err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
 			return fmt.Errorf("connect the webhook: %w", err)
 		}
 	}

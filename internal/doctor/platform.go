@@ -59,7 +59,7 @@ func (e *examination) platform(host string, err error) {
 	switch {
 	case !ok:
 		e.add(Warning, Platform, host, "it accepts a request without a token, so it is not the platform", "Check RCSHOOK_RBM_ENDPOINT")
-	case remote.StatusCode != 0 && (remote.Foreign || remote.Err != nil):
+	case remote.StatusCode != 0 && (remote.NotFromAPI || remote.Err != nil):
 		e.add(Error, Platform, host, fmt.Sprintf("HTTP %d with a page of another server: this is not the API", remote.StatusCode), e.fixProxy()...)
 	case remote.Err != nil:
 		e.add(Error, Platform, host, summary(remote), e.fixNetwork(remote.Err, host)...)

@@ -99,6 +99,9 @@ func TestTask(t *testing.T) {
 		}
 		return string(text)
 	}
+	card := map[string]any{"contentMessage": map[string]any{"richCard": map[string]any{"standaloneCard": map[string]any{
+		"cardOrientation": "VERTICAL", "cardContent": map[string]any{"title": "Hello"},
+	}}}}
 	to := func(phone string) map[string]any { return map[string]any{"to": phone} }
 	stranger, err := token.NewIssuer()
 	if err != nil {
@@ -125,7 +128,7 @@ func TestTask(t *testing.T) {
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
 		{name: "unreachable", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
 		{name: "not a tester", body: body(to("+12025550103")), status: 200, code: "recipient_not_tester"},
-		{name: "lacks a feature", body: body(to("+12025550140")), status: 200, code: "feature_unsupported"},
+		{name: "lacks a feature", body: body(map[string]any{"to": "+12025550140", "message": card}), status: 200, code: "feature_unsupported"},
 		{name: "rate limited", body: body(to("+12025550129")), status: 429, code: "rate_limited"},
 		{name: "platform unavailable", body: body(to("+12025550153")), status: 503, code: "upstream_unavailable"},
 		{name: "expired", body: body(map[string]any{"not_after": "2026-12-01T08:59:59Z"}), status: 200, code: "expired"},

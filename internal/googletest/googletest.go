@@ -3,6 +3,7 @@
 package googletest
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -215,24 +216,30 @@ func DecimalID(kind, name string, digits int) string {
 	return fmt.Sprintf("1%0*d", digits-1, n.Mod(n, limit))
 }
 
-// JSONHandler serves what h returns as JSON. An error becomes a 400 response with the
-// text {"error": "..."}. Requests are limited to 1 MiB.
-func JSONHandler(h func(*http.Request) (any, error)) http.Handler {
+// JSONHandler decodes the body of each request into a T, calls h, and serves the result
+// as JSON; nil is {}. An error becomes a 400 response with the text {"error": "..."}.
+// Requests are limited to 1 MiB. Unknown names are errors; an empty body leaves T zero.
+func JSONHandler[T any](h func(context.Context, *T) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-		body, err := h(r)
+		request := new(T)
+		var response any = struct{}{}
+		err := readJSON(http.MaxBytesReader(w, r.Body, 1<<20), request)
+		if err == nil {
+			var result any
+			if result, err = h(r.Context(), request); result != nil {
+				response = result
+			}
+		}
 		if err != nil {
 			WriteJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 			return
 		}
-		WriteJSON(w, http.StatusOK, body)
+		WriteJSON(w, http.StatusOK, response)
 	})
 }
 
-// ReadJSON decodes the body of a request into v. Unknown names are errors; an empty body
-// leaves v unchanged.
-func ReadJSON(r *http.Request, v any) error {
-	dec := json.NewDecoder(r.Body)
+func readJSON(r io.Reader, v any) error {
+	dec := json.NewDecoder(r)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err == io.EOF {
 		return nil
@@ -243,4 +250,29 @@ func ReadJSON(r *http.Request, v any) error {
 		return errors.New("expected one JSON value")
 	}
 	return nil
+}
+
+// Decompress makes the body of a request readable if it is compressed with gzip, as
+// Google's clients for Java and .NET do by default. A limit of the body then applies to
+// the decompressed bytes.
+func Decompress(r *http.Request) {
+	if encoding := strings.ToLower(r.Header.Get("Content-Encoding")); encoding == "gzip" || encoding == "x-gzip" {
+		r.Header.Del("Content-Encoding")
+		r.ContentLength = -1
+		r.Body = &gzipBody{ReadCloser: r.Body}
+	}
+}
+
+type gzipBody struct {
+	io.ReadCloser
+	decoder *gzip.Reader
+}
+
+func (b *gzipBody) Read(p []byte) (n int, err error) {
+	if b.decoder == nil {
+		if b.decoder, err = gzip.NewReader(b.ReadCloser); err != nil {
+			return 0, err
+		}
+	}
+	return b.decoder.Read(p)
 }

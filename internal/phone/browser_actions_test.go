@@ -23,7 +23,7 @@ func TestChips(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	g := serve(t, phone.Options{Webhook: hook.url})
-	if err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
+	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
 	g.open(1440, 900)
@@ -114,7 +114,7 @@ func TestPushRetry(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
 	g := serve(t, phone.Options{Webhook: hook.url})
-	if err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
+	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
 	hook.fail.Store(true)

@@ -1,6 +1,7 @@
 package rbmtest
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -14,7 +15,7 @@ import (
 func (s *Simulator) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	get := func(path string, state func() any) {
-		mux.Handle("GET /_sim/"+path, googletest.JSONHandler(func(*http.Request) (any, error) { return state(), nil }))
+		mux.Handle("GET /_sim/"+path, googletest.JSONHandler(func(context.Context, *struct{}) (any, error) { return state(), nil }))
 	}
 	get("messages", func() any { return map[string]any{"messages": s.Messages()} })
 	get("requests", func() any { return map[string]any{"requests": append([]Request{}, s.Requests()...)} })
@@ -30,113 +31,90 @@ func (s *Simulator) adminHandler() http.Handler {
 	mux.HandleFunc("GET /_sim/key", s.serveKey)
 	mux.HandleFunc("GET /_sim/files/{id}", s.serveFile)
 
-	post := func(path string, handle func(r *http.Request) (any, error)) {
-		mux.Handle("POST /_sim/"+path, googletest.JSONHandler(func(r *http.Request) (any, error) {
-			response, err := handle(r)
-			if response == nil {
-				response = struct{}{}
-			}
-			return response, err
-		}))
-	}
-	post("reset", func(*http.Request) (any, error) { s.Reset(); return nil, nil })
-	post("tick", func(*http.Request) (any, error) { s.Tick(); return nil, nil })
-	post("rotate", func(r *http.Request) (any, error) {
-		var req struct {
-			Revoke bool `json:"revoke"`
-		}
-		if err := googletest.ReadJSON(r, &req); err != nil {
-			return nil, err
-		}
-		return nil, s.Rotate(req.Revoke)
-	})
-	post("failures", func(r *http.Request) (any, error) {
-		var req struct {
-			Failures []Failure `json:"failures"`
-		}
-		if err := googletest.ReadJSON(r, &req); err != nil {
-			return nil, err
-		}
+	post(mux, "reset", func(*struct{}) error { s.Reset(); return nil })
+	post(mux, "tick", func(*struct{}) error { s.Tick(); return nil })
+	post(mux, "rotate", func(req *struct{ Revoke bool }) error { return s.Rotate(req.Revoke) })
+	post(mux, "failures", func(req *struct{ Failures []Failure }) error {
 		s.ClearFailures()
 		for _, f := range req.Failures {
 			s.Fail(f)
 		}
-		return nil, nil
+		return nil
 	})
-	post("online", func(r *http.Request) (any, error) {
-		var req struct {
-			Phone  string `json:"phone"`
-			Online *bool  `json:"online"`
-		}
-		if err := readPhone(r, &req, &req.Phone); err != nil {
-			return nil, err
-		}
+	type onlineRequest struct {
+		Phone  string
+		Online *bool
+	}
+	post(mux, "online", func(req *onlineRequest) error {
 		if req.Online == nil {
-			return nil, errors.New("online: expected true or false")
+			return errors.New("online: expected true or false")
+		}
+		if err := checkPhone(req.Phone); err != nil {
+			return err
 		}
 		s.SetOnline(req.Phone, *req.Online)
-		return nil, nil
+		return nil
 	})
-	post("numbers", func(r *http.Request) (any, error) {
-		var req struct {
-			Phone    string   `json:"phone"`
-			Behavior Behavior `json:"behavior"`
-		}
-		if err := readPhone(r, &req, &req.Phone); err != nil {
-			return nil, err
+	type behaviorRequest struct {
+		Phone    string
+		Behavior Behavior
+	}
+	post(mux, "numbers", func(req *behaviorRequest) error {
+		if err := checkPhone(req.Phone); err != nil {
+			return err
 		}
 		s.SetBehavior(req.Phone, req.Behavior)
-		return nil, nil
+		return nil
 	})
-	post("user", func(r *http.Request) (any, error) {
-		var action UserAction
-		if err := readPhone(r, &action, &action.Phone); err != nil {
-			return nil, err
-		}
-		id, err := s.Act(action)
-		return map[string]string{"message_id": id}, err
-	})
-	post("tester", func(r *http.Request) (any, error) {
-		var req struct {
-			AgentID string           `json:"agent_id"`
-			Phone   string           `json:"phone"`
-			Status  rbm.InviteStatus `json:"status"`
-		}
-		if err := readPhone(r, &req, &req.Phone); err != nil {
-			return nil, err
+	type testerRequest struct {
+		AgentID string `json:"agent_id"`
+		Phone   string
+		Status  rbm.InviteStatus
+	}
+	post(mux, "tester", func(req *testerRequest) error {
+		if err := checkPhone(req.Phone); err != nil {
+			return err
 		}
 		switch req.Status {
 		case "", rbm.InvitePending, rbm.InviteAccepted, rbm.InviteDeclined:
-		default:
-			return nil, errors.New("status: expected PENDING, ACCEPTED, DECLINED or an empty string")
+			s.SetTester(req.AgentID, req.Phone, req.Status)
+			return nil
 		}
-		s.SetTester(req.AgentID, req.Phone, req.Status)
-		return nil, nil
+		return errors.New("status: expected PENDING, ACCEPTED, DECLINED or an empty string")
 	})
-	post("webhooks", func(r *http.Request) (any, error) {
-		var req struct {
-			AgentID     string `json:"agent_id"`
-			URL         string `json:"url"`
-			ClientToken string `json:"client_token"`
-		}
-		if err := googletest.ReadJSON(r, &req); err != nil {
+	mux.Handle("POST /_sim/user", googletest.JSONHandler(func(_ context.Context, action *UserAction) (any, error) {
+		if err := checkPhone(action.Phone); err != nil {
 			return nil, err
 		}
+		id, err := s.Act(*action)
+		return map[string]string{"message_id": id}, err
+	}))
+	type webhookRequest struct {
+		AgentID     string `json:"agent_id"`
+		URL         string
+		ClientToken string `json:"client_token"`
+	}
+	mux.Handle("POST /_sim/webhooks", googletest.JSONHandler(func(ctx context.Context, req *webhookRequest) (any, error) {
 		if req.URL == "" {
 			s.Disconnect(req.AgentID)
 			return nil, nil
 		}
-		return nil, s.Connect(r.Context(), WebhookConfig(req))
-	})
+		warning, err := s.Connect(ctx, WebhookConfig(*req))
+		if warning == "" {
+			return nil, err
+		}
+		return map[string]string{"warning": warning}, err
+	}))
 	return mux
 }
 
-// readPhone decodes a request whose phone number must be valid.
-func readPhone(r *http.Request, req any, phone *string) error {
-	if err := googletest.ReadJSON(r, req); err != nil {
-		return err
-	}
-	if !e164.MatchString(*phone) {
+// post serves a POST request without a response.
+func post[T any](mux *http.ServeMux, path string, handle func(*T) error) {
+	mux.Handle("POST /_sim/"+path, googletest.JSONHandler(func(_ context.Context, req *T) (any, error) { return nil, handle(req) }))
+}
+
+func checkPhone(phone string) error {
+	if !e164.MatchString(phone) {
 		return errors.New("phone: expected a number in E.164 form, such as +12025550108")
 	}
 	return nil
@@ -144,13 +122,17 @@ func readPhone(r *http.Request, req any, phone *string) error {
 
 // serveKey serves the key file, with a token_uri on the host of the request.
 func (s *Simulator) serveKey(w http.ResponseWriter, r *http.Request) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Write(s.KeyFile(scheme + "://" + r.Host))
+	w.Write(s.KeyFile(origin(r)))
+}
+
+// origin returns the scheme and the host of a request.
+func origin(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // serveFile serves the content of an uploaded file so that it cannot do harm in a browser.

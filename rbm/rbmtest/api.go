@@ -28,7 +28,9 @@ type method struct {
 	id     string     // query parameter of an ID, if any
 	needID bool       // the ID is required
 	query  string     // another query parameter, in camel case
-	body   func() any // makes the value that the body is decoded into; nil: not decoded
+	field  string     // of the protocol buffers that holds the body; empty: the request itself
+	body   func() any // makes the value that the body is decoded into; nil: there is none
+	result any        // type of the response
 	handle func(*Simulator, *call) (any, *apiError)
 }
 
@@ -37,41 +39,43 @@ const (
 	capabilitiesName = "phones.getCapabilities"
 )
 
+func body[T any]() any { return new(T) }
+
 // The methods of the API, by their paths after the version, with * for parameters.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest
 var methods = map[string]*method{
 	"phones/*/agentMessages": {
-		name: createName, rpc: "CreateAgentMessage", verb: http.MethodPost,
-		id: "messageId", needID: true, handle: (*Simulator).createMessage,
+		name: createName, rpc: "CreateAgentMessage", verb: http.MethodPost, id: "messageId", needID: true,
+		field: "agent_message", body: body[rbm.AgentMessage], result: rbm.AgentMessage{}, handle: (*Simulator).createMessage,
 	},
 	"phones/*/agentMessages/*": {
 		name: "phones.agentMessages.delete", rpc: "DeleteAgentMessage", verb: http.MethodDelete,
-		handle: (*Simulator).deleteMessage,
+		result: struct{}{}, handle: (*Simulator).deleteMessage,
 	},
 	"phones/*/agentEvents": {
-		name: "phones.agentEvents.create", rpc: "CreateAgentEvent", verb: http.MethodPost,
-		id: "eventId", body: func() any { return new(eventRequest) }, handle: (*Simulator).createEvent,
+		name: "phones.agentEvents.create", rpc: "CreateAgentEvent", verb: http.MethodPost, id: "eventId",
+		field: "agent_event", body: body[rbm.AgentEvent], result: rbm.AgentEvent{}, handle: (*Simulator).createEvent,
 	},
 	"phones/*/capabilities": {
-		name: capabilitiesName, rpc: "GetCapabilities", verb: http.MethodGet,
-		id: "requestId", handle: (*Simulator).getCapabilities,
+		name: capabilitiesName, rpc: "GetCapabilities", verb: http.MethodGet, id: "requestId",
+		result: rbm.Capabilities{}, handle: (*Simulator).getCapabilities,
 	},
 	"phones/*/testers": {
 		name: "phones.testers.create", rpc: "CreateTester", verb: http.MethodPost,
-		body: func() any { return new(rbm.Tester) }, handle: (*Simulator).createTester,
+		field: "tester", body: body[rbm.Tester], result: rbm.Tester{}, handle: (*Simulator).createTester,
 	},
 	"phones/*/dialogflowMessages": {
-		name: "phones.dialogflowMessages.create", rpc: "CreateDialogflowEvent", verb: http.MethodPost,
-		query: "messageIdPrefix", body: func() any { return new(rbm.DialogflowEvent) }, handle: (*Simulator).createDialogflowEvent,
+		name: "phones.dialogflowMessages.create", rpc: "CreateDialogflowEvent", verb: http.MethodPost, query: "messageIdPrefix",
+		field: "dialogflow_message", body: body[rbm.DialogflowEvent], result: rbm.DialogflowEvent{}, handle: (*Simulator).createDialogflowEvent,
 	},
 	"users:batchGet": {
 		name: "users.batchGet", rpc: "BatchGetUsers", verb: http.MethodPost,
-		body: func() any { return new(batchRequest) }, handle: (*Simulator).batchGet,
+		body: body[batchGetUsersRequest], result: rbm.BatchGetUsersResponse{}, handle: (*Simulator).batchGet,
 	},
 	"files": {
 		name: "files.create", rpc: "CreateFile", verb: http.MethodPost,
-		body: func() any { return new(fileRequest) }, handle: (*Simulator).createFile,
+		body: body[createFileRequest], result: rbm.File{}, handle: (*Simulator).createFile,
 	},
 }
 
@@ -83,11 +87,11 @@ type call struct {
 	phone   string
 	agentID string
 	agent   *AgentConfig
-	id      string // from the query, or the message name in the path
-	raw     []byte // the body as it was sent
-	body    any    // the decoded body, from method.body
-	content *rbm.AgentMessage
-	failure *Failure // happens to the response, if the number has one
+	id      string            // from the query, or the message name in the path
+	raw     []byte            // the body as it was sent
+	body    any               // the decoded body, from method.body
+	content *rbm.AgentMessage // a message to send
+	failure *Failure          // happens to the response, if the number has one
 }
 
 // idKey is the name space of message and event IDs: one per agent.
@@ -153,23 +157,13 @@ func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call, n
 
 // perform does steps 4 to 8. The texts of its errors are an Assumption.
 func (s *Simulator) perform(w http.ResponseWriter, c *call) (any, *apiError) {
-	raw, err := io.ReadAll(http.MaxBytesReader(w, c.request.Body, maxBody))
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, invalidArgument("Request payload size exceeds the limit: %d bytes.", tooLarge.Limit)
-	} else if err != nil {
-		return nil, platformError(http.StatusInternalServerError, "", 0)
+	raw, refusal := readBody(w, c.request, maxBody, errBodySize)
+	if refusal == nil {
+		refusal = c.checkQuery()
 	}
-	if refusal := c.checkQuery(); refusal != nil {
-		return nil, refusal
-	}
-	c.raw = raw
-	var refusal *apiError
-	switch {
-	case c.name == createName:
-		refusal = s.parseMessage(c)
-	case c.method.body != nil:
-		c.body = c.method.body()
-		refusal = decodeBody(raw, c.body)
+	if refusal == nil && c.method.body != nil {
+		c.raw, c.body = raw, c.method.body()
+		refusal = s.parseBody(c.field, raw, c.body)
 	}
 	if refusal != nil {
 		return nil, refusal
@@ -196,9 +190,9 @@ func (s *Simulator) perform(w http.ResponseWriter, c *call) (any, *apiError) {
 func (s *Simulator) findAgent(c *call) *apiError {
 	if c.agentID == "" {
 		switch body := c.body.(type) {
-		case *batchRequest:
+		case *batchGetUsersRequest:
 			c.agentID = body.AgentID
-		case *fileRequest:
+		case *createFileRequest:
 			c.agentID = body.AgentID
 		}
 	}
@@ -317,83 +311,32 @@ func (s *Simulator) authorize(c *call) *apiError {
 	return nil
 }
 
-// decodeBody decodes the body of a method other than agentMessages.create, strictly but
-// for the leniency of [strictJSON]. An empty body is an empty object.
-func decodeBody(raw []byte, v any) *apiError {
+var errBodySize = invalidArgument("Request payload size exceeds the limit: %d bytes.", maxBody)
+
+// readBody reads a body, whose size must not exceed limit.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, tooLarge *apiError) ([]byte, *apiError) {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge
+	} else if err != nil {
+		return nil, invalidArgument("The request body cannot be read.")
+	}
+	return raw, nil
+}
+
+// parseBody parses a body into dst. An empty body is an empty object.
+func (s *Simulator) parseBody(field string, raw []byte, dst any) *apiError {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(strictJSON(raw)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
-		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return badRequest([]fieldViolation{{mismatch.Field, "Invalid value at '" + mismatch.Field + "': unexpected " + mismatch.Value}})
-		}
-		return invalidArgument("%s", invalidPayload+err.Error())
+	violations := rbm.ParseRequest(raw, dst)
+	if s.Assume.OutputFieldsIgnored {
+		violations = slices.DeleteFunc(violations, func(v rbm.Violation) bool { return v.Rule == rbm.RuleReadOnly })
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return invalidArgument("%sParsing terminated before end of input.", invalidPayload)
+	if len(violations) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// strictJSON rewrites the JSON that Google's front end also accepts as strict JSON: single
-// quotes, names without quotes, trailing commas, and top-level names in snake case.
-// Invalid JSON stays invalid.
-func strictJSON(data []byte) []byte {
-	var out []byte
-	depth := 0
-	quote := func(s []byte, end int) {
-		if depth == 1 && bytes.HasPrefix(bytes.TrimLeft(data[end:], " \t\r\n"), []byte(":")) {
-			s = []byte(camelCase(string(s)))
-		}
-		out = append(append(append(out, '"'), s...), '"')
-	}
-	for i := 0; i < len(data); {
-		c := data[i]
-		start := i
-		switch {
-		case c == '"' || c == '\'':
-			var s []byte
-			for i++; i < len(data) && data[i] != c; i++ {
-				switch {
-				case data[i] == '\\' && i+1 < len(data):
-					if data[i+1] != '\'' {
-						s = append(s, '\\')
-					}
-					i++
-				case data[i] == '"':
-					s = append(s, '\\')
-				}
-				s = append(s, data[i])
-			}
-			if i++; i > len(data) {
-				return append(out, data[start:]...) // not terminated
-			}
-			quote(s, i)
-			continue
-		case c == '_' || c == '$' || c|0x20 >= 'a' && c|0x20 <= 'z':
-			for i < len(data) && (data[i] == '_' || data[i] == '$' || data[i] >= '0' && data[i] <= '9' || data[i]|0x20 >= 'a' && data[i]|0x20 <= 'z') {
-				i++
-			}
-			if bytes.HasPrefix(bytes.TrimLeft(data[i:], " \t\r\n"), []byte(":")) {
-				quote(data[start:i], i)
-			} else {
-				out = append(out, data[start:i]...)
-			}
-			continue
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			depth--
-			if trimmed := bytes.TrimRight(out, " \t\r\n"); bytes.HasSuffix(trimmed, []byte(",")) {
-				out = trimmed[:len(trimmed)-1]
-			}
-		}
-		out = append(out, c)
-		i++
-	}
-	return out
+	return violationsError(field, violations)
 }
 
 // camelCase turns snake case into lower camel case.
@@ -409,17 +352,18 @@ func camelCase(name string) string {
 	return head
 }
 
-// protoPath turns a JSON Pointer into the path of a proto field:
-// /contentMessage/suggestions/0 is agent_message.content_message.suggestions[0].
-func protoPath(pointer string) string {
+// protoPath turns a JSON Pointer in a field into the path of the protocol buffers:
+// /contentMessage/suggestions/0 in agent_message is
+// agent_message.content_message.suggestions[0].
+func protoPath(field, pointer string) string {
 	var b strings.Builder
-	b.WriteString("agent_message")
+	b.WriteString(field)
 	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
 		if _, err := strconv.Atoi(part); err == nil {
 			b.WriteString("[" + part + "]")
 			continue
 		}
-		if part != "" {
+		if part != "" && b.Len() > 0 {
 			b.WriteByte('.')
 		}
 		for _, r := range part {

@@ -61,9 +61,10 @@ type Assumptions struct {
 	// accepted, with sample counters of zero, as the generated clients document.
 	BatchMinimum bool
 
-	// LenientHandshake also accepts "secret: ..." and {"secret": "..."} from a webhook, as
-	// official samples respond. By default it is the bare secret, as in the current guide.
-	LenientHandshake bool
+	// StrictHandshake accepts only the bare secret from a webhook, as in the current guide.
+	// By default "secret: ..." and {"secret": "..."} are accepted with a warning: official
+	// samples respond so.
+	StrictHandshake bool
 
 	// Expiry is the outcome of an expiry.
 	Expiry Expiry

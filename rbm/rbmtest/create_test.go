@@ -57,7 +57,7 @@ func TestTestNumbers(t *testing.T) {
 		{"+12025550104", 404, "The specified phone number cannot be reached by RBM at this time.", "", []string{}},
 		{"+12025550108", 200, "", "", []string{"x queued"}},
 		{"+12025550129", 429, "Resource has been exhausted (e.g. check quota).", "2", []string{}},
-		{"+12025550140", 400, "The message uses a feature that the recipient's device does not support.", "", []string{}},
+		{"+12025550140", 200, "", "", []string{"x delivered"}},
 		{"+12025550150", 500, "Internal error encountered.", "", []string{}},
 		{"+12025550153", 503, "The service is currently unavailable.", "", []string{}},
 	}

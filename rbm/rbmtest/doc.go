@@ -66,7 +66,7 @@
 //   - Values of X-Goog-Webhook-Type, attributes of the envelope, a timeout of 10 seconds for
 //     a webhook, 1 second as the first pause, doubled each time; the limits of 600 seconds
 //     and 7 days are documented. The response to the handshake is the bare secret
-//     (LenientHandshake).
+//     (StrictHandshake).
 //   - Expiry always works and is reported (Expiry); revocations win (RevokeRace).
 //
 // # Over HTTP

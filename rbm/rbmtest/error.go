@@ -52,27 +52,31 @@ func badRequest(violations []fieldViolation) *apiError {
 	}
 }
 
-// messageError is the error for the violations of a message. If parsed is true, the
-// message was parsed and breaks rules; the error then has the text of the first
-// violation, where the platform stops, and all of them in the details.
+// violationsError is the error for the violations of a body. field is the one of the
+// protocol buffers that holds the body.
 //
-// Assumption: the texts, except those for unknown names and long labels, the list in the
-// details, and which rule comes first.
-func messageError(violations []rbm.Violation, parsed bool) *apiError {
+// Assumption: the texts, except those for unknown names, unions and long labels.
+func violationsError(field string, violations []rbm.Violation) *apiError {
 	var fields []fieldViolation
 	for _, v := range violations {
-		path := protoPath(v.Pointer)
-		parent, name := v.Pointer[:max(strings.LastIndexByte(v.Pointer, '/'), 0)], v.Pointer[strings.LastIndexByte(v.Pointer, '/')+1:]
+		slash := max(strings.LastIndexByte(v.Pointer, '/'), 0)
+		name := camelCase(strings.TrimPrefix(v.Pointer[slash:], "/"))
+		path, parent := protoPath(field, v.Pointer), protoPath(field, v.Pointer[:slash])
+		text := "Invalid value at '" + path + "': " + v.Detail
 		switch {
 		case v.Rule == rbm.RuleSyntax:
-			return invalidArgument("%s", invalidPayload+v.Detail)
+			return invalidArgument("%s", invalidPayload+strings.TrimPrefix(v.Detail, "invalid JSON: "))
 		case v.Rule == rbm.RuleUnknown:
-			fields = append(fields, fieldViolation{protoPath(parent), invalidPayload + `Unknown name "` + name + `" at '` + protoPath(parent) + `': Cannot find field.`})
-		case v.Rule == rbm.RuleReadOnly:
-			fields = append(fields, fieldViolation{path, readOnly(camelCase(name)).message})
+			path, text = parent, invalidPayload+`Unknown name "`+v.Pointer[slash+1:]+`"`
+			if parent != "" {
+				text += " at '" + parent + "'"
+			}
+			text += ": Cannot find field."
+		case v.Rule == rbm.RuleReadOnly: // Assumption: that such fields are errors at all
+			text = "The field '" + name + "' is set by the RBM platform and must not be sent."
 		case v.Rule == rbm.RuleUnion:
 			union := "content"
-			switch name = camelCase(name); {
+			switch {
 			case name == "ttl", name == "expireTime":
 				union = "expiration"
 			case name == "reply", name == "action":
@@ -82,27 +86,15 @@ func messageError(violations []rbm.Violation, parsed bool) *apiError {
 			case strings.HasSuffix(name, "Action"):
 				union = "action"
 			}
-			fields = append(fields, fieldViolation{protoPath(parent), "Invalid value at '" + protoPath(parent) + "' (oneof), oneof field '" + union + "' is already set. Cannot set '" + name + "'"})
+			path, text = parent, "Invalid value at '"+parent+"' (oneof), oneof field '"+union+"' is already set. Cannot set '"+name+"'"
 		case v.Rule == rbm.RuleTooLong && strings.HasSuffix(v.Pointer, "/reply/text"):
-			fields = append(fields, fieldViolation{path, "Within suggested reply, the provided text exceeds the maximum allowed length."})
+			text = "Within suggested reply, the provided text exceeds the maximum allowed length."
 		case v.Rule == rbm.RuleTooLong && strings.HasSuffix(v.Pointer, "/action/text"):
-			fields = append(fields, fieldViolation{path, "Within suggested action, the provided text exceeds the maximum allowed length."})
-		default:
-			fields = append(fields, fieldViolation{path, "Invalid value at '" + path + "': " + v.Detail})
+			text = "Within suggested action, the provided text exceeds the maximum allowed length."
 		}
+		fields = append(fields, fieldViolation{path, text})
 	}
-	e := badRequest(fields)
-	if parsed {
-		e.message = fields[0].Description
-	}
-	return e
-}
-
-// readOnly is the error for a field that only the platform sets.
-//
-// Assumption: the text, and that such fields are errors at all.
-func readOnly(field string) *apiError {
-	return invalidArgument("The field '%s' is set by the RBM platform and must not be sent.", field)
+	return badRequest(fields)
 }
 
 // Errors whose texts do not depend on the request.

@@ -219,3 +219,60 @@ func TestRevoke(t *testing.T) {
 	equal(t, "in trouble", g.do(t, "DELETE", "/v1/phones/"+offline+"/agentMessages/1?agentId="+agent, "").status, 503)
 	equal(t, "messages", states(g.Simulator), []string{"1 queued"})
 }
+
+func TestDelay(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	g := start(t, &rbmtest.Simulator{Now: c.Now, Delay: time.Second, AutoRead: true})
+	after := func(d time.Duration, want ...string) {
+		t.Helper()
+		c.now = c.now.Add(d)
+		g.Tick()
+		equal(t, "states", states(g.Simulator), want)
+	}
+	g.create(t, phone, "1", text)
+	g.create(t, phone, "revoked", text)
+	g.create(t, phone, "short", `{"contentMessage":{"text":"x"},"ttl":"0.5s"}`)
+	g.create(t, offline, "2", text)
+	equal(t, "revocation before delivery", g.do(t, "DELETE", "/v1/phones/"+phone+"/agentMessages/revoked?agentId="+agent, "").status, 200)
+	after(499*time.Millisecond, "1 queued", "revoked revoked", "short queued", "2 queued")
+	after(time.Millisecond, "1 queued", "revoked revoked", "short expired", "2 queued")
+	after(499*time.Millisecond, "1 queued", "revoked revoked", "short expired", "2 queued")
+	after(time.Millisecond, "1 delivered", "revoked revoked", "short expired", "2 queued")
+	g.SetBehavior(phone, rbmtest.Behavior{})
+	g.create(t, phone, "3", text)
+	g.SetBehavior(phone, rbmtest.Behavior{}) // must not deliver at once
+	after(999*time.Millisecond, "1 delivered", "revoked revoked", "short expired", "2 queued", "3 queued")
+	after(time.Millisecond, "1 read", "revoked revoked", "short expired", "2 queued", "3 delivered")
+	g.SetOnline(offline, true)
+	after(time.Second, "1 read", "revoked revoked", "short expired", "2 read", "3 read")
+	equal(t, "events", userEvents(g.Simulator), []string{
+		"short TTL_EXPIRATION_REVOKED", "1 DELIVERED", "1 READ", "3 DELIVERED", "2 DELIVERED", "3 READ", "2 READ",
+	})
+}
+
+// TestDelay_realClock checks that a message is delivered and read by itself.
+func TestDelay_realClock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sim := &rbmtest.Simulator{Delay: time.Minute, AutoRead: true}
+		defer sim.Close()
+		token := sim.Token()
+		req := httptest.NewRequest("POST", "/v1/phones/"+phone+"/agentMessages?messageId=1&agentId="+agent, strings.NewReader(text))
+		req.Header.Set("Authorization", "Bearer "+token)
+		sim.ServeHTTP(httptest.NewRecorder(), req)
+		var got []string
+		for range 3 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			for _, e := range sim.Log() {
+				if e.Kind == rbmtest.LogMessage {
+					got = append(got, string(e.Message.State))
+				}
+			}
+		}
+		equal(t, "states in the log after each minute", got, []string{
+			"queued", "delivered", "queued", "delivered", "read", "queued", "delivered", "read",
+		})
+	})
+}

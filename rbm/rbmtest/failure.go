@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"time"
@@ -20,47 +21,47 @@ import (
 type Failure struct {
 	// Phone is the number in E.164 form of the requests; empty means any. The Failure of
 	// a [Behavior] ignores it.
-	Phone string
+	Phone string `json:"phone,omitempty"`
 
 	// Method is the called method as the reference names it, such as
 	// "phones.agentMessages.create". Empty means any method of the RBM API. The token
 	// endpoint is called "token".
-	Method string
+	Method string `json:"method,omitempty"`
 
 	// Count is the number of requests that fail; 0 means all until
 	// [Simulator.ClearFailures].
-	Count int
+	Count int `json:"count,omitempty"`
 
 	// PerID makes Count apply to each message, event or request ID separately.
-	PerID bool
+	PerID bool `json:"per_id,omitempty"`
 
 	// Status is the status of an error response in Google's form.
-	Status int
+	Status int `json:"status,omitempty"`
 
 	// Message is the message of the error; empty means the usual one.
-	Message string
+	Message string `json:"message,omitempty"`
 
 	// Reason is the reason of a google.rpc.ErrorInfo in the details of the error, such as
 	// SERVICE_DISABLED or ACCESS_TOKEN_SCOPE_INSUFFICIENT; empty means no ErrorInfo.
-	Reason string
+	Reason string `json:"reason,omitempty"`
 
 	// Page sends an HTML page instead of Google's error, as a proxy does, before the
 	// token is checked. Status may then be any from 200.
-	Page bool
+	Page bool `json:"page,omitempty"`
 
 	// RetryAfter, rounded up to seconds, is the Retry-After header of the error response.
-	RetryAfter time.Duration
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
 
 	// Delay is how long the response takes, in real time. It ends early if the client
 	// disconnects or at [Simulator.Close].
-	Delay time.Duration
+	Delay time.Duration `json:"delay,omitempty"`
 
 	// Break ends the connection without a response.
-	Break BreakPoint
+	Break BreakPoint `json:"break,omitempty"`
 
 	// Truncate ends the connection in the middle of the response body, after the request
 	// was performed.
-	Truncate bool
+	Truncate bool `json:"truncate,omitempty"`
 }
 
 // BreakPoint is the moment at which a connection breaks.
@@ -97,43 +98,32 @@ func (f *Failure) check() error {
 	return nil
 }
 
-// failureJSON is the form of a failure in /_sim/failures.
+// failureJSON is the form of a failure in /_sim/failures. Its times hide those of Failure.
 type failureJSON struct {
-	Phone      string     `json:"phone,omitempty"`
-	Method     string     `json:"method,omitempty"`
-	Count      int        `json:"count,omitempty"`
-	PerID      bool       `json:"per_id,omitempty"`
-	Status     int        `json:"status,omitempty"`
-	Message    string     `json:"message,omitempty"`
-	Reason     string     `json:"reason,omitempty"`
-	Page       bool       `json:"page,omitempty"`
-	RetryAfter jsonTime   `json:"retry_after,omitzero"`
-	Delay      jsonTime   `json:"delay,omitzero"`
-	Break      BreakPoint `json:"break,omitempty"`
-	Truncate   bool       `json:"truncate,omitempty"`
+	*plainFailure
+	RetryAfter jsonTime `json:"retry_after,omitzero"`
+	Delay      jsonTime `json:"delay,omitzero"`
 }
+
+type plainFailure Failure // without methods
 
 // MarshalJSON writes a failure with names in snake case and times such as "1.5s".
 func (f Failure) MarshalJSON() ([]byte, error) {
-	return json.Marshal(failureJSON{
-		f.Phone, f.Method, f.Count, f.PerID, f.Status, f.Message, f.Reason, f.Page,
-		jsonTime(f.RetryAfter), jsonTime(f.Delay), f.Break, f.Truncate,
-	})
+	return json.Marshal(failureJSON{(*plainFailure)(&f), jsonTime(f.RetryAfter), jsonTime(f.Delay)})
 }
 
 // UnmarshalJSON reads the form of MarshalJSON. Unknown names and invalid failures are
 // errors.
 func (f *Failure) UnmarshalJSON(data []byte) error {
-	var j failureJSON
+	var read Failure
+	j := failureJSON{plainFailure: (*plainFailure)(&read)}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&j); err != nil {
 		return err
 	}
-	*f = Failure{
-		j.Phone, j.Method, j.Count, j.PerID, j.Status, j.Message, j.Reason, j.Page,
-		time.Duration(j.RetryAfter), time.Duration(j.Delay), j.Break, j.Truncate,
-	}
+	read.RetryAfter, read.Delay = time.Duration(j.RetryAfter), time.Duration(j.Delay)
+	*f = read
 	return f.check()
 }
 
@@ -165,24 +155,21 @@ func (s *Simulator) Fail(f Failure) {
 	if err := f.check(); err != nil {
 		panic(err.Error())
 	}
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.failures = append(s.failures, &f)
 }
 
 // ClearFailures removes all failures that [Simulator.Fail] arranged.
 func (s *Simulator) ClearFailures() {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.failures = nil
 }
 
 // Failures returns the failures that are still to happen.
 func (s *Simulator) Failures() []Failure {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	out := make([]Failure, len(s.failures))
 	for i, f := range s.failures {
@@ -301,39 +288,17 @@ func (s *Simulator) respond(w http.ResponseWriter, r *http.Request, f *Failure, 
 		h.ServeHTTP(w, r)
 		return
 	}
-	var b bufferedResponse
-	h.ServeHTTP(&b, r)
+	full := httptest.NewRecorder()
+	h.ServeHTTP(full, r)
 	if f.Truncate {
-		maps.Copy(w.Header(), b.Header())
-		w.Header().Set("Content-Length", strconv.Itoa(b.body.Len()))
-		w.WriteHeader(max(b.status, http.StatusOK))
-		w.Write(b.body.Bytes()[:b.body.Len()/2])
+		maps.Copy(w.Header(), full.Header())
+		w.Header().Set("Content-Length", strconv.Itoa(full.Body.Len()))
+		w.WriteHeader(full.Code)
+		w.Write(full.Body.Bytes()[:full.Body.Len()/2])
 		_ = http.NewResponseController(w).Flush() // the connection ends either way
 	}
 	panic(http.ErrAbortHandler)
 }
-
-// bufferedResponse is a response that is not sent, or only in part.
-type bufferedResponse struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (b *bufferedResponse) Header() http.Header {
-	if b.header == nil {
-		b.header = http.Header{}
-	}
-	return b.header
-}
-
-func (b *bufferedResponse) WriteHeader(status int) {
-	if b.status == 0 {
-		b.status = status
-	}
-}
-
-func (b *bufferedResponse) Write(p []byte) (int, error) { return b.body.Write(p) }
 
 // WithFailures returns a handler that applies the failures whose Method is name before it
 // calls h. It is for other services on the same server.

@@ -171,7 +171,7 @@ func TestFailure_json(t *testing.T) {
 	g := start(t, new(rbmtest.Simulator))
 	tests := []struct{ body, want string }{
 		{`{"failures":[{"status":503,"retry_after":2.5}]}`, ""},
-		{`{"failures":[{"delay":"1s","break":"after"}]}`, ""},
+		{`{"failures":[{"break":"after","delay":"1s"}]}`, ""},
 		{`{"failures":[{}]}`, "expected a delay, or one of"},
 		{`{"failures":[{"status":503,"truncate":true}]}`, "expected a delay, or one of"},
 		{`{"failures":[{"status":200}]}`, "expected 400 to 599, got 200"},
@@ -193,7 +193,7 @@ func TestFailure_json(t *testing.T) {
 			t.Errorf("%s: %s, want %q in it", tt.body, a.body, tt.want)
 		}
 	}
-	equal(t, "failures", g.do(t, "GET", "/_sim/failures", "").body, "{\n  \"failures\": [\n    {\n      \"delay\": \"1s\",\n      \"break\": \"after\"\n    }\n  ]\n}\n")
+	equal(t, "failures", g.do(t, "GET", "/_sim/failures", "").body, "{\n  \"failures\": [\n    {\n      \"break\": \"after\",\n      \"delay\": \"1s\"\n    }\n  ]\n}\n")
 	g.do(t, "POST", "/_sim/failures", "")
 	equal(t, "cleared", len(g.Failures()), 0)
 }

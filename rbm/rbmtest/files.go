@@ -3,7 +3,6 @@ package rbmtest
 import (
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -54,12 +53,7 @@ type file struct {
 	created     time.Time
 }
 
-// fileResource is the response of files.create.
-type fileResource struct {
-	Name string `json:"name"`
-}
-
-type fileRequest struct {
+type createFileRequest struct {
 	FileURL            string `json:"fileUrl"`
 	ThumbnailURL       string `json:"thumbnailUrl"`
 	AgentID            string `json:"agentId"`
@@ -73,7 +67,7 @@ type fileRequest struct {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/files/create
 func (s *Simulator) createFile(c *call) (any, *apiError) {
-	req := c.body.(*fileRequest)
+	req := c.body.(*createFileRequest)
 	if req.FileURL == "" {
 		return nil, invalidArgument("The file_url is missing.")
 	}
@@ -88,7 +82,7 @@ func (s *Simulator) createFile(c *call) (any, *apiError) {
 }
 
 // storeFile stores a file and returns its resource. s.mu must be held.
-func (s *Simulator) storeFile(contentType string, data []byte) *fileResource {
+func (s *Simulator) storeFile(contentType string, data []byte) *rbm.File {
 	name := "files/" + rand.Text()[:24]
 	s.files[name] = &file{contentType, int64(len(data)), data, s.now()}
 	s.fileNames = append(s.fileNames, name)
@@ -100,14 +94,13 @@ func (s *Simulator) storeFile(contentType string, data []byte) *fileResource {
 		s.fileBytes -= int64(len(s.files[old].data))
 		s.files[old].data = nil
 	}
-	return &fileResource{name}
+	return &rbm.File{Name: name}
 }
 
 // File returns a file that was uploaded under a name such as "files/abc". The content is
 // nil for a file with a URL. ok is false if the file is unknown or its 60 days are over.
 func (s *Simulator) File(name string) (contentType string, content []byte, ok bool) {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	f := s.file(name)
 	if f == nil {
@@ -153,7 +146,7 @@ type upload struct {
 	contentType string
 	total       int64 // -1: not known yet
 	data        []byte
-	done        *fileResource // the response once it is complete
+	done        *rbm.File // the response once it is complete
 }
 
 var uploadMethod = &method{name: "files.create", rpc: "CreateFile", verb: http.MethodPost, query: "uploadId"}
@@ -198,11 +191,9 @@ func (s *Simulator) upload(w http.ResponseWriter, r *http.Request, c *call) *api
 		return refusal
 	}
 	// The head of a multipart body comes in addition to the file.
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFile+64<<10))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errFileSize
-	} else if err != nil {
-		return platformError(http.StatusInternalServerError, "", 0)
+	data, refusal := readBody(w, r, maxFile+64<<10, errFileSize)
+	if refusal != nil {
+		return refusal
 	}
 	if id := c.query.Get("uploadId"); id != "" {
 		return s.resume(w, r, id, data)
@@ -211,19 +202,18 @@ func (s *Simulator) upload(w http.ResponseWriter, r *http.Request, c *call) *api
 	query := r.URL.Query()
 	form := query.Get("uploadType") + query.Get("upload_protocol")
 	var metadata []byte
-	var refusal *apiError
 	switch form {
 	case "multipart":
 		metadata, contentType, data, refusal = splitMultipart(contentType, data)
 	case "resumable":
 		metadata, contentType = data, r.Header.Get("X-Upload-Content-Type")
 	}
-	req := new(fileRequest)
+	req := new(createFileRequest)
 	if refusal == nil && len(metadata) > maxBody {
-		refusal = invalidArgument("Request payload size exceeds the limit: %d bytes.", maxBody)
+		refusal = errBodySize
 	}
 	if refusal == nil {
-		refusal = decodeBody(metadata, req)
+		refusal = s.parseBody("", metadata, req)
 	}
 	if refusal != nil {
 		return refusal
@@ -325,11 +315,7 @@ func (s *Simulator) startUpload(w http.ResponseWriter, r *http.Request, contentT
 		return platformError(http.StatusTooManyRequests, "", 0)
 	}
 	s.uploads[id] = &upload{contentType: contentType, total: total}
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	w.Header().Set("Location", scheme+"://"+r.Host+"/upload/v1/files?uploadType=resumable&upload_id="+id)
+	w.Header().Set("Location", origin(r)+"/upload/v1/files?uploadType=resumable&upload_id="+id)
 	w.Header().Set("X-GUploader-UploadID", id)
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -129,10 +129,9 @@ func (s *Simulator) logMessage(m *message) {
 
 // Log returns the last 10,000 entries of the log, oldest first.
 func (s *Simulator) Log() []LogEntry {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	return slices.Clone(s.entries.list)
 }
 
@@ -239,10 +238,9 @@ type SnapshotWebhook struct {
 
 // Snapshot returns the current state.
 func (s *Simulator) Snapshot() Snapshot {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	out := Snapshot{
 		LastEvent: s.entries.last, Messages: []SnapshotMessage{}, Conversation: []LogEntry{},
 		Numbers: maps.Clone(s.behaviors), Webhooks: []SnapshotWebhook{}, Waiting: len(s.pushes),
@@ -304,8 +302,7 @@ type requestLog struct {
 // Requests returns the last 10,000 requests for the RBM API in the order in which they
 // ended, failed ones included.
 func (s *Simulator) Requests() []Request {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests.recent)
 }
@@ -313,8 +310,7 @@ func (s *Simulator) Requests() []Request {
 // Attempts returns the number of requests to send a message with an ID, by any agent,
 // failed ones included.
 func (s *Simulator) Attempts(messageID string) int {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	n := 0
 	for key, count := range s.requests.attempts {

@@ -75,7 +75,23 @@ type Detail struct {
 type message struct {
 	Message
 	content *rbm.AgentMessage
-	expired bool // the expiry was handled
+
+	// arrives, expires and reads are the times at which the state changes by itself;
+	// zero after that, and if it does not.
+	arrives, expires, reads time.Time
+}
+
+// due returns the time of the next change of the state, or zero.
+func (m *message) due() time.Time {
+	switch {
+	case m.State == StateDelivered:
+		return m.reads
+	case m.State != StateQueued:
+		return time.Time{}
+	case m.arrives.IsZero() || !m.expires.IsZero() && m.expires.Before(m.arrives):
+		return m.expires
+	}
+	return m.arrives
 }
 
 // usedID is an ID that an agent has used.
@@ -94,10 +110,9 @@ func (m *message) copy() Message {
 // Messages returns all accepted messages, in the order of arrival. A repeated ID does
 // not add a message.
 func (s *Simulator) Messages() []Message {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	out := make([]Message, len(s.messages))
 	for i, m := range s.messages {
 		out[i] = m.copy()
@@ -105,27 +120,11 @@ func (s *Simulator) Messages() []Message {
 	return out
 }
 
-// parseMessage reads the body of agentMessages.create into c.content.
-func (s *Simulator) parseMessage(c *call) *apiError {
-	raw := c.raw
-	if len(bytes.TrimSpace(raw)) == 0 {
-		raw = []byte("{}")
-	}
-	content, violations := rbm.ParseAgentMessage(raw)
-	if s.Assume.OutputFieldsIgnored {
-		violations = slices.DeleteFunc(violations, func(v rbm.Violation) bool { return v.Rule == rbm.RuleReadOnly })
-	}
-	if len(violations) > 0 {
-		return messageError(violations, false)
-	}
-	c.content = content
-	return nil
-}
-
 // createMessage is phones.agentMessages.create.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 func (s *Simulator) createMessage(c *call) (any, *apiError) {
+	c.content = c.body.(*rbm.AgentMessage)
 	violations := c.content.Check(s.now())
 	if len(c.raw) > rbm.MaxMessageBytes {
 		violations = append(violations, rbm.Violation{Rule: rbm.RuleTooLong, Limit: rbm.MaxMessageBytes, Actual: len(c.raw), Detail: "the message is too large"})
@@ -136,7 +135,12 @@ func (s *Simulator) createMessage(c *call) (any, *apiError) {
 		})
 	}
 	if len(violations) > 0 {
-		return nil, messageError(violations, true)
+		// The platform stops at the first violation.
+		//
+		// Assumption: the details list all of them, and which comes first.
+		refusal := violationsError(c.field, violations)
+		refusal.message, _, _ = strings.Cut(refusal.message, "\n")
+		return nil, refusal
 	}
 	s.mu.Lock()
 	for _, name := range fileNames(c.content.ContentMessage) {
@@ -221,9 +225,7 @@ func (s *Simulator) checkReachable(c *call) *apiError {
 		return nil
 	case b.Refusal == TrafficLimit:
 		return errTrafficLimit
-	case b.Refusal == FeatureUnsupported:
-		return errFeature
-	case b.Features != nil && slices.ContainsFunc(neededFeatures(c.content.ContentMessage), func(f string) bool { return !slices.Contains(b.Features, f) }):
+	case b.Features != nil && slices.ContainsFunc(neededFeatures(c.content.ContentMessage), func(f rbm.Feature) bool { return !slices.Contains(b.Features, f) }):
 		return errFeature
 	}
 	return nil
@@ -236,30 +238,31 @@ func (s *Simulator) unreachable() *apiError {
 	return errUnreachable
 }
 
-// neededFeatures returns the features that a device needs to show a message. A web view
-// needs none: a device without web views opens the browser.
-func neededFeatures(content *rbm.AgentContentMessage) []string {
-	var need []string
+// neededFeatures returns the features that a device needs to show a message. Text, files
+// and replies need none, and neither does a web view: a device without web views opens the
+// browser.
+func neededFeatures(content *rbm.AgentContentMessage) []rbm.Feature {
+	var need []rbm.Feature
 	if rich := content.RichCard; rich != nil {
 		if rich.CarouselCard != nil {
-			need = append(need, "RICHCARD_CAROUSEL")
+			need = append(need, rbm.FeatureCarousel)
 		} else {
-			need = append(need, "RICHCARD_STANDALONE")
+			need = append(need, rbm.FeatureRichCard)
 		}
 	}
 	for _, sug := range suggestions(content) {
 		switch a := sug.Action; {
 		case a == nil:
 		case a.DialAction != nil:
-			need = append(need, "ACTION_DIAL")
+			need = append(need, rbm.FeatureDial)
 		case a.OpenURLAction != nil:
-			need = append(need, "ACTION_OPEN_URL")
+			need = append(need, rbm.FeatureOpenURL)
 		case a.ViewLocationAction != nil:
-			need = append(need, "ACTION_VIEW_LOCATION")
+			need = append(need, rbm.FeatureViewLocation)
 		case a.ShareLocationAction != nil:
-			need = append(need, "ACTION_SHARE_LOCATION")
+			need = append(need, rbm.FeatureShareLocation)
 		case a.CreateCalendarEventAction != nil:
-			need = append(need, "ACTION_CREATE_CALENDAR_EVENT")
+			need = append(need, rbm.FeatureCreateCalendarEvent)
 		//lint:ignore SA1019 the platform still accepts it, and so does the simulator
 		case a.ComposeAction != nil:
 			need = append(need, "ACTION_COMPOSE")
@@ -290,17 +293,20 @@ func (s *Simulator) accept(c *call) (any, *apiError) {
 	case !c.content.ExpireTime.IsZero():
 		m.Detail.Expires = c.content.ExpireTime
 	}
+	m.expires = m.Detail.Expires
 	response := s.messageResponse(m)
 	m.Detail.Response = encodeJSON(response)
 	s.messages = append(s.messages, m)
 	s.ids[c.key()] = &usedID{response, m}
 	s.lastAgent[c.phone] = m.AgentID
 	s.logMessage(m)
-	if !s.behaviors[c.phone].Offline {
+	if s.Delay > 0 {
+		m.arrives = now.Add(s.Delay)
+	} else if !s.behaviors[c.phone].Offline {
 		s.deliver(m)
 	}
-	if m.pending() {
-		s.expiring = append(s.expiring, m)
+	if !m.due().IsZero() {
+		s.changing = append(s.changing, m)
 	}
 	s.schedule()
 	return response, nil
@@ -356,7 +362,7 @@ func (s *Simulator) carrier(phone string) string {
 // deliverQueued delivers the queued messages of a user. s.mu must be held.
 func (s *Simulator) deliverQueued(phone string) {
 	for _, m := range s.messages {
-		if m.To == phone && m.State == StateQueued {
+		if m.To == phone && m.State == StateQueued && m.arrives.IsZero() {
 			s.deliver(m)
 		}
 	}
@@ -367,7 +373,10 @@ func (s *Simulator) deliver(m *message) {
 	m.State, m.Detail.Delivered = StateDelivered, s.now()
 	s.logMessage(m)
 	s.userEvent(m.To, m.AgentID, m.MessageID, rbm.UserDelivered)
-	if s.AutoRead {
+	if s.AutoRead && s.Delay > 0 {
+		m.reads = s.now().Add(s.Delay)
+		s.changing = append(s.changing, m)
+	} else if s.AutoRead {
 		s.markRead(m)
 	}
 }
@@ -388,7 +397,7 @@ func (s *Simulator) deleteMessage(c *call) (any, *apiError) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	unknownOK := s.Assume.RevokeUnknownOK
 	used := s.ids[c.key()]
 	switch {
@@ -410,47 +419,56 @@ func (s *Simulator) deleteMessage(c *call) (any, *apiError) {
 	return nil, errEntityNotFound
 }
 
-// Tick performs the actions that are due: messages expire, and failed pushes are retried.
+// Tick performs the actions that are due: messages are delivered and read after the Delay,
+// or expire, and failed pushes are retried.
 // Call it after changing the time of [Simulator.Now]; with the real clock it happens by
 // itself. Tick returns before the pushes have ended; see [Simulator.Flush].
 func (s *Simulator) Tick() {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	s.schedule()
 }
 
-// pending reports whether m may still expire.
-func (m *message) pending() bool {
-	return m.State == StateQueued && !m.expired && !m.Detail.Expires.IsZero()
-}
-
-// expireMessages expires the messages whose time is over. s.mu must be held.
-//
-// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/messages/revoke
-func (s *Simulator) expireMessages() {
+// advance performs the changes of messages that are due. s.mu must be held.
+func (s *Simulator) advance() {
 	now := s.now()
-	for _, m := range s.expiring {
-		if !m.pending() || now.Before(m.Detail.Expires) {
-			continue
-		}
-		m.expired = true
-		switch s.Assume.Expiry {
-		case ExpiryRevokeFailed:
-			s.serverEvent(m, rbm.TTLExpirationRevokeFailed)
-		case ExpiryBoth:
-			s.serverEvent(m, rbm.TTLExpirationRevoked)
-			s.deliver(m)
-		default:
-			m.State, m.Detail.Ended = StateExpired, now
-			s.logMessage(m)
-			if s.Assume.Expiry != ExpiryNeither {
-				s.serverEvent(m, rbm.TTLExpirationRevoked)
+	for _, m := range s.changing {
+		for !m.due().IsZero() && !m.due().After(now) {
+			switch m.due() {
+			case m.reads:
+				s.markRead(m)
+			case m.arrives:
+				m.arrives = time.Time{}
+				if !s.behaviors[m.To].Offline {
+					s.deliver(m)
+				}
+			default:
+				m.expires = time.Time{}
+				s.expire(m)
 			}
 		}
 	}
-	s.expiring = slices.DeleteFunc(s.expiring, func(m *message) bool { return !m.pending() })
+	s.changing = slices.DeleteFunc(s.changing, func(m *message) bool { return m.due().IsZero() })
+}
+
+// expire ends the life of an undelivered message. s.mu must be held.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/messages/revoke
+func (s *Simulator) expire(m *message) {
+	switch s.Assume.Expiry {
+	case ExpiryRevokeFailed:
+		s.serverEvent(m, rbm.TTLExpirationRevokeFailed)
+	case ExpiryBoth:
+		s.serverEvent(m, rbm.TTLExpirationRevoked)
+		s.deliver(m)
+	default:
+		m.State, m.Detail.Ended = StateExpired, s.now()
+		s.logMessage(m)
+		if s.Assume.Expiry != ExpiryNeither {
+			s.serverEvent(m, rbm.TTLExpirationRevoked)
+		}
+	}
 }
 
 // schedule sets the timer for the next expiry or push, on the real clock only. s.mu must
@@ -462,17 +480,15 @@ func (s *Simulator) schedule() {
 	}
 	var next time.Time
 	earliest := func(t time.Time) {
-		if next.IsZero() || t.Before(next) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
 			next = t
 		}
 	}
 	for _, p := range s.pushes {
 		earliest(p.next)
 	}
-	for _, m := range s.expiring {
-		if m.pending() {
-			earliest(m.Detail.Expires)
-		}
+	for _, m := range s.changing {
+		earliest(m.due())
 	}
 	switch {
 	case next.IsZero():

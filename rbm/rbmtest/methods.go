@@ -12,46 +12,15 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// AllFeatures returns the names of the features that the device of a number has unless
-// its [Behavior] differs. They are those of the rbm.Feature constants, except
-// [rbm.FeaturePDFInRichCards].
+// AllFeatures returns the features that the device of a number has unless its [Behavior]
+// differs: all that rbm names, except [rbm.FeaturePDFInRichCards].
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/Feature
-func AllFeatures() []string {
-	var names []string
-	for _, f := range []rbm.Feature{
+func AllFeatures() []rbm.Feature {
+	return []rbm.Feature{
 		rbm.FeatureRevocation, rbm.FeatureRichCard, rbm.FeatureCarousel, rbm.FeatureCreateCalendarEvent, rbm.FeatureDial,
 		rbm.FeatureOpenURL, rbm.FeatureShareLocation, rbm.FeatureViewLocation, rbm.FeatureOpenURLInWebview,
-	} {
-		names = append(names, string(f))
 	}
-	return names
-}
-
-// checkOutput rejects the fields that only the platform sets, or clears them. sendTime
-// may be nil.
-func (s *Simulator) checkOutput(name *string, sendTime *time.Time) *apiError {
-	if !s.Assume.OutputFieldsIgnored {
-		switch {
-		case *name != "":
-			return readOnly("name")
-		case sendTime != nil && !sendTime.IsZero():
-			return readOnly("sendTime")
-		}
-	}
-	*name = ""
-	if sendTime != nil {
-		*sendTime = time.Time{}
-	}
-	return nil
-}
-
-// eventRequest is an AgentEvent whose type may be sent as a number.
-type eventRequest struct {
-	Name      string    `json:"name"`
-	EventType any       `json:"eventType"`
-	MessageID string    `json:"messageId"`
-	SendTime  time.Time `json:"sendTime"`
 }
 
 // createEvent is phones.agentEvents.create. It also succeeds for an offline user:
@@ -59,23 +28,12 @@ type eventRequest struct {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentEvents/create
 func (s *Simulator) createEvent(c *call) (any, *apiError) {
-	req := c.body.(*eventRequest)
-	if refusal := s.checkOutput(&req.Name, &req.SendTime); refusal != nil {
-		return nil, refusal
-	}
-	event := &rbm.AgentEvent{MessageID: req.MessageID}
-	switch req.EventType { // Assumption: the texts
-	case nil, "", "TYPE_UNSPECIFIED", 0.0:
+	event := c.body.(*rbm.AgentEvent)
+	switch {
+	case event.EventType == "", event.EventType == "TYPE_UNSPECIFIED": // Assumption: the texts
 		return nil, invalidArgument("The event_type of the agent event is missing.")
-	case "IS_TYPING", 1.0:
-		event.EventType = rbm.AgentIsTyping
-	case "READ", 2.0:
-		event.EventType = rbm.AgentRead
-		if event.MessageID == "" {
-			return nil, invalidArgument("The message_id of the user's message is missing.")
-		}
-	default:
-		return nil, badRequest([]fieldViolation{{"agent_event.event_type", "Invalid value at 'agent_event.event_type': expected IS_TYPING or READ"}})
+	case event.EventType == rbm.AgentRead && event.MessageID == "":
+		return nil, invalidArgument("The message_id of the user's message is missing.")
 	}
 	s.mu.Lock()
 	earlier := s.ids[c.key()]
@@ -110,12 +68,8 @@ func (s *Simulator) getCapabilities(c *call) (any, *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.behaviors[c.phone]
-	var out struct {
-		Features []string `json:"features,omitempty"`
-		Carrier  string   `json:"carrier,omitempty"`
-	}
-	out.Features = b.Features
-	if out.Features == nil && b.Refusal != FeatureUnsupported {
+	out := rbm.Capabilities{Features: b.Features}
+	if out.Features == nil {
 		out.Features = AllFeatures()
 	}
 	if isUS(c.phone) {
@@ -132,7 +86,7 @@ const (
 	batchPerMinute = 600
 )
 
-type batchRequest struct {
+type batchGetUsersRequest struct {
 	Users   []string `json:"users"`
 	AgentID string   `json:"agentId"`
 }
@@ -145,7 +99,7 @@ type batchRequest struct {
 func (s *Simulator) batchGet(c *call) (any, *apiError) {
 	var users []string
 	seen := map[string]bool{}
-	for _, phone := range c.body.(*batchRequest).Users {
+	for _, phone := range c.body.(*batchGetUsersRequest).Users {
 		if !e164.MatchString(phone) {
 			return nil, invalidArgument("A phone number in users is not in E.164 format.")
 		}
@@ -224,8 +178,7 @@ type testerKey struct{ agent, phone string }
 
 // SetTester sets the invitation of a user to test an agent. An empty status removes it.
 func (s *Simulator) SetTester(agentID, phone string, status rbm.InviteStatus) {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.testers[testerKey{agentName(agentID), phone}] = status
 }
@@ -293,9 +246,6 @@ func (s *Simulator) createDialogflowEvent(c *call) (any, *apiError) {
 		return nil, &apiError{status: http.StatusForbidden, message: "Dialogflow integration is not enabled for the RBM agent."}
 	}
 	event := c.body.(*rbm.DialogflowEvent)
-	if refusal := s.checkOutput(&event.Name, nil); refusal != nil {
-		return nil, refusal
-	}
 	if event.EventName == "" {
 		return nil, invalidArgument("The event_name of the Dialogflow event is missing.")
 	}

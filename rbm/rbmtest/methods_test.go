@@ -91,7 +91,7 @@ func TestCapabilities(t *testing.T) {
 
 	const dial = `{"contentMessage":{"text":"x","suggestions":[{"action":{"text":"a","postbackData":"b","dialAction":{"phoneNumber":"1"}}}]}}`
 	const carousel = `{"contentMessage":{"richCard":{"carouselCard":{"cardWidth":"MEDIUM","cardContents":[{"title":"a"},{"title":"b","suggestions":[{"action":{"text":"a","postbackData":"b","openUrlAction":{"url":"https://example.com","application":"WEBVIEW"}}}]}]}}}}`
-	g.SetBehavior(phone, rbmtest.Behavior{Features: []string{"RICHCARD_CAROUSEL", "ACTION_OPEN_URL"}, Carrier: "other-us"})
+	g.SetBehavior(phone, rbmtest.Behavior{Features: []rbm.Feature{"RICHCARD_CAROUSEL", "ACTION_OPEN_URL"}, Carrier: "other-us"})
 	equal(t, "fewer features", ask(phone, agent).decoded(t), map[string]any{"features": []any{"RICHCARD_CAROUSEL", "ACTION_OPEN_URL"}, "carrier": "other-us"})
 	equal(t, "a feature that lacks", g.create(t, phone, "1", dial).message(t), "The message uses a feature that the recipient's device does not support.")
 	equal(t, "a web view opens the browser", g.create(t, phone, "2", carousel).status, 200)
@@ -120,15 +120,15 @@ func TestNeededFeatures(t *testing.T) {
 	for feature, body := range need {
 		g.SetBehavior(phone, rbmtest.Behavior{Features: all})
 		equal(t, feature+" there", g.create(t, phone, feature, body).status, 200)
-		g.SetBehavior(phone, rbmtest.Behavior{Features: slices.DeleteFunc(slices.Clone(all), func(f string) bool { return f == feature })})
+		g.SetBehavior(phone, rbmtest.Behavior{Features: slices.DeleteFunc(slices.Clone(all), func(f rbm.Feature) bool { return string(f) == feature })})
 		equal(t, feature+" lacking", g.create(t, phone, feature+"2", body).status, 400)
 	}
 }
 
-func toAny(list []string) []any {
+func toAny[T ~string](list []T) []any {
 	out := make([]any, len(list))
 	for i, s := range list {
-		out[i] = s
+		out[i] = string(s)
 	}
 	return out
 }
@@ -179,7 +179,7 @@ func TestBatchGet(t *testing.T) {
 		{"too many", batchBody(t, agent, numbers(10001)...), "A request may hold at most 10000 users."},
 		{"two regions", batchBody(t, agent, phone, "+442079460123"), "All users of a request must be of the same region."},
 		{"wrong type", `{"users":[1],"agentId":"` + agent + `"}`, "Invalid value at 'users"},
-		{"unknown field", `{"user":[],"agentId":"` + agent + `"}`, `Invalid JSON payload received. json: unknown field "user"`},
+		{"unknown field", `{"user":[],"agentId":"` + agent + `"}`, `Invalid JSON payload received. Unknown name "user": Cannot find field.`},
 		{"no object", `"x"`, "Invalid value at ''"},
 	}
 	for _, tt := range tests {

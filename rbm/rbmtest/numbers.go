@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"time"
+
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // Behavior is how a phone number differs from one that is reachable, online and supports
@@ -15,9 +17,9 @@ type Behavior struct {
 	// Offline users receive their messages once they are online.
 	Offline bool `json:"offline,omitempty"`
 
-	// Features are the features of the device, with the names of [AllFeatures]. Nil means
-	// all of them; an empty list means plain text and files only.
-	Features []string `json:"features,omitzero"`
+	// Features are the features of the device. Nil means [AllFeatures]; an empty list
+	// means text, files and replies only. A message that needs another one gets 400.
+	Features []rbm.Feature `json:"features,omitzero"`
 
 	// Carrier is the network of a number that starts with +1; empty means "example-us".
 	Carrier string `json:"carrier,omitempty"`
@@ -42,10 +44,6 @@ const (
 	// and events; for capabilities see [Assumptions.CapabilitiesForbidden].
 	NotTester Refusal = "not_tester"
 
-	// FeatureUnsupported numbers reject every message because of a missing feature: 400.
-	// Their list of capabilities is empty.
-	FeatureUnsupported Refusal = "feature_unsupported"
-
 	// TrafficLimit numbers have received as many messages from the agent as allowed: 429
 	// for messages.
 	TrafficLimit Refusal = "traffic_limit"
@@ -59,7 +57,7 @@ const (
 //	+1 202 555 0104  404, not reachable
 //	+1 202 555 0108  offline: accepted and queued until switched online
 //	+1 202 555 0129  429 with Retry-After: 2
-//	+1 202 555 0140  400, the device lacks a feature
+//	+1 202 555 0140  400 for cards and actions, which the device lacks
 //	+1 202 555 0150  500
 //	+1 202 555 0153  503
 //	+1 202 555 0154  no response for 60 seconds, then accepted
@@ -70,7 +68,7 @@ func TestNumbers() map[string]Behavior {
 		"+12025550104": {Refusal: Unreachable},
 		"+12025550108": {Offline: true},
 		"+12025550129": {Failure: &Failure{Status: http.StatusTooManyRequests, RetryAfter: 2 * time.Second}},
-		"+12025550140": {Refusal: FeatureUnsupported},
+		"+12025550140": {Features: []rbm.Feature{}},
 		"+12025550150": {Failure: &Failure{Status: http.StatusInternalServerError}},
 		"+12025550153": {Failure: &Failure{Status: http.StatusServiceUnavailable}},
 		"+12025550154": {Failure: &Failure{Delay: 60 * time.Second}},
@@ -81,8 +79,7 @@ func TestNumbers() map[string]Behavior {
 // SetBehavior sets the behavior of a number in E.164 form. A user no longer offline
 // receives the queued messages. The zero Behavior makes the number like any other.
 func (s *Simulator) SetBehavior(phone string, b Behavior) {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.setBehavior(phone, b)
 }
@@ -90,8 +87,7 @@ func (s *Simulator) SetBehavior(phone string, b Behavior) {
 // SetOnline connects the device of a number to the network or disconnects it. Once online,
 // it receives the queued messages in the order of sending.
 func (s *Simulator) SetOnline(phone string, online bool) {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	b := s.behaviors[phone]
 	b.Offline = !online
@@ -99,7 +95,7 @@ func (s *Simulator) SetOnline(phone string, online bool) {
 }
 
 func (s *Simulator) setBehavior(phone string, b Behavior) {
-	s.expireMessages()
+	s.advance()
 	s.behaviors[phone] = b
 	if !b.Offline {
 		s.deliverQueued(phone)
@@ -109,8 +105,7 @@ func (s *Simulator) setBehavior(phone string, b Behavior) {
 
 // Behaviors returns the numbers with a behavior.
 func (s *Simulator) Behaviors() map[string]Behavior {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	return maps.Clone(s.behaviors)
 }

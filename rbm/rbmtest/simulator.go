@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -22,7 +23,8 @@ import (
 // Simulator is the platform as an [http.Handler]:
 //
 //	/v1, /upload/v1       the RBM API
-//	/token                the token endpoint for key files
+//	/token                the token endpoint for key files, also at Google's older paths
+//	/$discovery/rest      the discovery document, for clients that are built from it
 //	/_sim/                the admin paths, see the package comment
 //	/                     a page of links, or the handler Page
 //
@@ -50,9 +52,13 @@ type Simulator struct {
 	// "europe". The real table is not published.
 	RegionOf func(phone string) rbm.Region
 
-	// AutoRead makes users read each message on delivery, so that a READ event follows
-	// every DELIVERED. Otherwise only [Simulator.Read] reads messages.
+	// AutoRead makes users read each message after its delivery, so that a READ event
+	// follows every DELIVERED. Otherwise only [Simulator.Read] reads messages.
 	AutoRead bool
+
+	// Delay is the time from acceptance to delivery, and from delivery to AutoRead. Zero
+	// means at once. With Now, [Simulator.Tick] delivers.
+	Delay time.Duration
 
 	// Page serves the front page and every other path. Nil means a short page of links.
 	// It is protected like the admin paths.
@@ -74,7 +80,7 @@ type Simulator struct {
 	closed    bool
 	ids       map[idKey]*usedID
 	messages  []*message
-	expiring  []*message        // messages that may still expire
+	changing  []*message        // messages whose state changes at a known time
 	lastAgent map[string]string // latest agent by phone number
 	behaviors map[string]Behavior
 	failures  []*Failure
@@ -175,10 +181,16 @@ func (s *Simulator) init() {
 	})
 }
 
+// lock locks s.mu of a simulator that is ready.
+func (s *Simulator) lock() {
+	s.init()
+	s.mu.Lock()
+}
+
 // reset forgets everything except keys, tokens and webhooks. s.mu must be held.
 func (s *Simulator) reset() {
 	s.ids = map[idKey]*usedID{}
-	s.messages, s.expiring = nil, nil
+	s.messages, s.changing = nil, nil
 	s.lastAgent = map[string]string{}
 	s.failures, s.failed = nil, map[failedKey]int{}
 	s.testers = map[testerKey]rbm.InviteStatus{}
@@ -199,8 +211,7 @@ func (s *Simulator) reset() {
 // [Simulator.Fail], [Simulator.SetBehavior] and [Simulator.SetOnline]. Keys, tokens and
 // webhooks stay.
 func (s *Simulator) Reset() {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	s.reset()
 	s.entries.list = nil
@@ -211,8 +222,7 @@ func (s *Simulator) Reset() {
 // closing the server, which otherwise waits for them. A closed simulator still responds
 // to other requests. Close may be called more than once.
 func (s *Simulator) Close() {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
 	if !s.closed {
 		s.closed = true
@@ -242,6 +252,7 @@ func (s *Simulator) timestamp() time.Time { return s.now().Truncate(time.Millise
 // ServeHTTP serves a request for the API, the token endpoint, the admin paths or the page.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.init()
+	googletest.Decompress(r)
 	if s.Now != nil {
 		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	}
@@ -250,7 +261,9 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveAPI(w, r)
 	case strings.HasPrefix(path, "/upload/v1/"):
 		s.serveUpload(w, r)
-	case path == "/token":
+	case path == "/$discovery/rest":
+		s.serveDiscovery(w, r)
+	case path == "/token", path == "/oauth2/v4/token", path == "/o/oauth2/token":
 		s.WithFailures("token", &s.tokens).ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/_sim/"):
 		s.LocalOnly(s.admin).ServeHTTP(w, r)

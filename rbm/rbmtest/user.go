@@ -104,10 +104,9 @@ func (s *Simulator) Read(phone, messageID string) error {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 func (s *Simulator) Act(a UserAction) (id string, err error) {
-	s.init()
-	s.mu.Lock()
+	s.lock()
 	defer s.mu.Unlock()
-	s.expireMessages()
+	s.advance()
 	if s.behaviors[a.Phone].Offline {
 		return "", ErrOffline
 	}

@@ -86,7 +86,7 @@ func TestPush(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url + "/rbm?key=secret", ClientToken: clientToken}); err != nil {
+	if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url + "/rbm?key=secret", ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", text)
@@ -151,7 +151,7 @@ func TestPushedEvents(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
+	if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", rich)
@@ -192,23 +192,31 @@ func TestHandshake(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, proof, token string
-		lenient            bool
+		strict             bool
 		want               string // part of the error
+		warn               string // part of the warning
 	}{
-		{"bare secret", "%s", clientToken, false, ""},
-		{"with a newline", "%s\n", clientToken, false, ""},
-		{"in words", "secret: %s", clientToken, false, "expected the secret"},
-		{"as JSON", `{"secret":"%s"}`, clientToken, false, "expected the secret"},
-		{"in words, lenient", "secret: %s", clientToken, true, ""},
-		{"as JSON, lenient", `{"secret":"%s"}`, clientToken, true, ""},
-		{"nothing, lenient", "%.0s", clientToken, true, "expected the secret"},
-		{"wrong token", "%s", "other", false, "expected status 200, got 403"},
-		{"no token", "%s", "", false, "client token"},
+		{"bare secret", "%s", clientToken, false, "", ""},
+		{"with a newline", "%s\n", clientToken, false, "", ""},
+		{"in words", "secret: %s", clientToken, false, "", `got 200 with "secret: `},
+		{"as JSON", `{"secret":"%s"}`, clientToken, false, "", `got 200 with "{\"secret\":\"`},
+		{"as a JSON string", `"%s"`, clientToken, false, "", `got 200 with "\"`},
+		{"in words, strict", "secret: %s", clientToken, true, `got 200 with "secret: `, ""},
+		{"as JSON, strict", `{"secret":"%s"}`, clientToken, true, `got 200 with "{`, ""},
+		{"nothing", "%.0s", clientToken, false, `got 200 with ""`, ""},
+		{"another secret", "secret: %.3s", clientToken, false, `got 200 with "secret: `, ""},
+		{"page of a proxy", "\x1b[2J<html>%.0s", clientToken, false, `got 200 with "\x1b[2J<html>"`, ""},
+		{"echo", `{"clientToken":"` + clientToken + `","secret":"%s"}`, clientToken, false, `got 200 with "{\"clientToken\":\"(client token)\"`, ""},
+		{"wrong token", "%s", "other", false, `got 403 with ""`, ""},
+		{"no token", "%s", "", false, "client token", ""},
 	}
 	for _, tt := range tests {
-		g, h := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{LenientHandshake: tt.lenient}}), newHook(t)
+		g, h := start(t, &rbmtest.Simulator{Assume: rbmtest.Assumptions{StrictHandshake: tt.strict}}), newHook(t)
 		h.proof = tt.proof
-		err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: tt.token})
+		warning, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: tt.token})
+		if !strings.Contains(warning, tt.warn) || tt.warn == "" && warning != "" {
+			t.Errorf("%s: warning %q, want %q", tt.name, warning, tt.warn)
+		}
 		if tt.want == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: Connect = %v, want %q", tt.name, err, tt.want)
 		}
@@ -216,11 +224,11 @@ func TestHandshake(t *testing.T) {
 	}
 	g := start(t, new(rbmtest.Simulator))
 	for _, url := range []string{"", "ftp://example.com", "/relative", "http://%zz"} {
-		if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: url, ClientToken: "x"}); err == nil {
+		if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: url, ClientToken: "x"}); err == nil {
 			t.Errorf("Connect took the URL %q", url)
 		}
 	}
-	err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: googletest.ClosedURL + "/?key=secret", ClientToken: "x"})
+	_, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: googletest.ClosedURL + "/?key=secret", ClientToken: "x"})
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("Connect to a closed server = %v, want an error without the query", err)
 	}
@@ -231,7 +239,7 @@ func TestRedelivery(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
+	if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	h.response(204) // anything but 200 is a failure
@@ -336,7 +344,7 @@ func TestPush_brokenWebhooks(t *testing.T) {
 	defer hang.Close()
 	g := start(t, new(rbmtest.Simulator))
 	for _, path := range []string{"/break", "/hang"} {
-		if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: hang.URL + path, ClientToken: "x", AgentID: path[1:]}); err != nil {
+		if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: hang.URL + path, ClientToken: "x", AgentID: path[1:]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -360,7 +368,7 @@ func TestPush_queueLimit(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	g, h := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t)
-	if err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
+	if _, err := g.Connect(t.Context(), rbmtest.WebhookConfig{URL: h.url, ClientToken: clientToken}); err != nil {
 		t.Fatal(err)
 	}
 	g.create(t, phone, "m1", text)

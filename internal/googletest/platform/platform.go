@@ -3,6 +3,7 @@
 package platform
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -62,18 +63,12 @@ func New(sim *rbmtest.Simulator) *Platform {
 	p.secrets = sim.WithFailures("secrets", &p.Secrets)
 	p.metadata = sim.WithFailures("metadata", &p.Metadata)
 	admin := http.NewServeMux()
-	admin.Handle("GET /_sim/secrets", googletest.JSONHandler(func(*http.Request) (any, error) {
+	admin.Handle("GET /_sim/secrets", googletest.JSONHandler(func(context.Context, *struct{}) (any, error) {
 		return map[string]any{"secrets": p.Secrets.List()}, nil
 	}))
 	admin.Handle("POST /_sim/secrets", googletest.JSONHandler(p.addSecret))
-	admin.Handle("POST /_sim/rotate", googletest.JSONHandler(func(r *http.Request) (any, error) {
-		var req struct {
-			Revoke bool `json:"revoke"`
-		}
-		if err := googletest.ReadJSON(r, &req); err != nil {
-			return nil, err
-		}
-		return struct{}{}, p.Rotate(req.Revoke)
+	admin.Handle("POST /_sim/rotate", googletest.JSONHandler(func(_ context.Context, req *struct{ Revoke bool }) (any, error) {
+		return nil, p.Rotate(req.Revoke)
 	}))
 	p.admin = sim.LocalOnly(admin)
 	return p
@@ -93,14 +88,7 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *Platform) addSecret(r *http.Request) (any, error) {
-	var req struct {
-		Name  string `json:"name"`
-		Value string `json:"value"`
-	}
-	if err := googletest.ReadJSON(r, &req); err != nil {
-		return nil, err
-	}
+func (p *Platform) addSecret(_ context.Context, req *struct{ Name, Value string }) (any, error) {
 	if !secrets.ValidName(req.Name) {
 		return nil, errors.New("name: expected projects/*/secrets/*")
 	}

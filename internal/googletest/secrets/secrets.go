@@ -39,7 +39,7 @@ type Server struct {
 	// before the first request; [token.Server.Check] fits.
 	Authorize func(token string) error
 
-	outage googletest.Outage
+	googletest.Outage
 
 	mu      sync.Mutex
 	secrets map[string]*secret // by projects/{number}/secrets/{id}
@@ -87,71 +87,55 @@ func (s *Server) AddVersion(name string, payload []byte) (versionName string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sec, canonical := s.secret("AddVersion", name)
+	sec, canonical := s.secret(name)
 	sec.versions = append(sec.versions, version{bytes.Clone(payload), "ENABLED"})
 	return canonical + "/versions/" + strconv.Itoa(len(sec.versions))
 }
 
 // Disable makes a version, given by its full name, unreadable until
 // [Server.Enable].
-func (s *Server) Disable(version string) { s.setState("Disable", version, "DISABLED") }
+func (s *Server) Disable(version string) { s.setState(version, "DISABLED") }
 
 // Enable makes a disabled version readable again.
-func (s *Server) Enable(version string) { s.setState("Enable", version, "ENABLED") }
+func (s *Server) Enable(version string) { s.setState(version, "ENABLED") }
 
 // Destroy deletes the payload of a version for good.
-func (s *Server) Destroy(version string) { s.setState("Destroy", version, "DESTROYED") }
+func (s *Server) Destroy(version string) { s.setState(version, "DESTROYED") }
 
 // Deny revokes the permission to read a secret, which need not exist.
-func (s *Server) Deny(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sec, _ := s.secret("Deny", name)
-	sec.denied = true
-}
+func (s *Server) Deny(name string) { s.change(name, func(sec *secret) { sec.denied = true }) }
 
 // Allow grants the permission again that [Server.Deny] revoked.
-func (s *Server) Allow(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sec, _ := s.secret("Allow", name)
-	sec.denied = false
-}
+func (s *Server) Allow(name string) { s.change(name, func(sec *secret) { sec.denied = false }) }
 
 // Corrupt with true makes responses for a secret carry a wrong checksum, as if the
 // payload had been damaged in transit.
 func (s *Server) Corrupt(name string, on bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sec, _ := s.secret("Corrupt", name)
-	sec.corrupt = on
+	s.change(name, func(sec *secret) { sec.corrupt = on })
 }
 
 // Accesses returns the number of requests for a secret, failed ones included.
-func (s *Server) Accesses(name string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sec, _ := s.secret("Accesses", name)
-	return sec.accesses
+func (s *Server) Accesses(name string) (n int) {
+	s.change(name, func(sec *secret) { n = sec.accesses })
+	return n
 }
 
-// Fail makes the next times requests fail with status. A negative number means until
-// the next call of Fail or Away; zero ends the outage.
-func (s *Server) Fail(status, times int) { s.outage.Fail(status, times) }
+func (s *Server) change(name string, f func(*secret)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sec, _ := s.secret(name)
+	f(sec)
+}
 
 // Away with true makes every request fail with 503 UNAVAILABLE until Away is called
 // with false.
 func (s *Server) Away(on bool) {
 	if on {
-		s.outage.Fail(http.StatusServiceUnavailable, -1)
+		s.Fail(http.StatusServiceUnavailable, -1)
 		return
 	}
-	s.outage.Fail(0, 0)
+	s.Fail(0, 0)
 }
-
-// Hang with true makes every request wait until Hang is called with false or the
-// client disconnects.
-func (s *Server) Hang(on bool) { s.outage.Hang(on) }
 
 // Info describes a secret without its value.
 type Info struct {
@@ -172,16 +156,16 @@ func (s *Server) List() []Info {
 	return list
 }
 
-func (s *Server) setState(method, name, state string) {
+func (s *Server) setState(name, state string) {
 	project, id, n, ok := parse(name)
 	if !ok || n == "" {
-		panic("secrets: " + method + ": invalid secret version name " + name)
+		panic("secrets: invalid secret version name " + name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, v := s.secrets[canonical(project, id)].version(n)
 	if v == nil || v.state == "DESTROYED" {
-		panic("secrets: " + method + ": unknown secret version " + name)
+		panic("secrets: unknown secret version " + name)
 	}
 	v.state = state
 	if state == "DESTROYED" {
@@ -191,10 +175,10 @@ func (s *Server) setState(method, name, state string) {
 
 // secret returns a secret and its name with the project's number. It creates missing
 // secrets without a version, which requests do not find. s.mu must be held.
-func (s *Server) secret(method, name string) (*secret, string) {
+func (s *Server) secret(name string) (*secret, string) {
 	project, id, version, ok := parse(name)
 	if !ok || version != "" {
-		panic("secrets: " + method + ": expected projects/*/secrets/*, got " + name)
+		panic("secrets: expected projects/*/secrets/*, got " + name)
 	}
 	key := canonical(project, id)
 	sec := s.secrets[key]
@@ -233,6 +217,7 @@ func (s *secret) version(id string) (int, *version) {
 
 // ServeHTTP serves an access request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	googletest.Decompress(r)
 	name, isV1 := strings.CutPrefix(r.URL.Path, "/v1/")
 	name, isAccess := strings.CutSuffix(name, ":access")
 	project, id, n, ok := parse(name)
@@ -245,11 +230,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "access requires GET", http.StatusMethodNotAllowed)
 		return
 	}
-	s.mu.Lock()
-	sec, _ := s.secret("access", "projects/"+project+"/secrets/"+id)
-	sec.accesses++
-	s.mu.Unlock()
-	if status := s.outage.Next(r.Context()); status != 0 {
+	s.change("projects/"+project+"/secrets/"+id, func(sec *secret) { sec.accesses++ })
+	if status := s.Next(r.Context()); status != 0 {
 		message := "Internal error encountered."
 		switch status {
 		case http.StatusServiceUnavailable:

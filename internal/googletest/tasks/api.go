@@ -57,6 +57,7 @@ var (
 
 // ServeHTTP serves the REST API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	googletest.Decompress(r)
 	s.mu.Lock()
 	s.init()
 	s.mu.Unlock()

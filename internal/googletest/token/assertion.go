@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,15 @@ const (
 	maxSkew          = 5 * time.Minute // how far the signer's clock may be ahead
 	maxAssertionLife = time.Hour       // between iat and exp
 )
+
+// googleAudiences are the token URIs of Google that assertions may name.
+//
+// Google docs: https://developers.google.com/identity/protocols/oauth2/service-account
+var googleAudiences = []string{
+	"https://oauth2.googleapis.com/token",
+	"https://www.googleapis.com/oauth2/v4/token",
+	"https://accounts.google.com/o/oauth2/token",
+}
 
 // KeyOptions are the contents of a key file. The zero value fits a server that is not
 // reached through a network.
@@ -72,7 +82,7 @@ func (s *Server) KeyFile(opts KeyOptions) []byte {
 		opts.ClientEmail = "rbm@" + opts.ProjectID + ".iam.gserviceaccount.com"
 	}
 	if opts.TokenURI == "" {
-		opts.TokenURI = "https://oauth2.googleapis.com/token"
+		opts.TokenURI = googleAudiences[0]
 	}
 	private := opts.PrivateKey
 	if private == nil {
@@ -154,8 +164,9 @@ func (s *Server) RevokeKey(keyID string) {
 	delete(s.keys, keyID)
 }
 
-// verify checks a signed assertion. The texts of the errors follow Google's.
-func (s *Server) verify(assertion string) (Grant, *tokenError) {
+// verify checks a signed assertion, whose audience may be that of its key or one of
+// audiences. The texts of the errors follow Google's.
+func (s *Server) verify(assertion string, audiences []string) (Grant, *tokenError) {
 	var header struct {
 		Algorithm string `json:"alg"`
 		Type      string `json:"typ"`
@@ -173,7 +184,7 @@ func (s *Server) verify(assertion string) (Grant, *tokenError) {
 	if len(parts) != 3 || decodePart(parts[0], &header) != nil || decodePart(parts[1], &claims) != nil {
 		return Grant{}, invalidGrant("Bad Request")
 	}
-	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+	signature, err := decodeBase64(parts[2])
 	if err != nil {
 		return Grant{}, invalidGrant("Bad Request")
 	}
@@ -189,7 +200,7 @@ func (s *Server) verify(assertion string) (Grant, *tokenError) {
 		return Grant{}, invalidGrant("Invalid grant: account not found")
 	case claims.Subject != "" && claims.Subject != claims.Issuer:
 		return Grant{}, &tokenError{401, "unauthorized_client", "Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."}
-	case claims.Audience != key.audience:
+	case claims.Audience != key.audience && !slices.Contains(audiences, claims.Audience):
 		return Grant{}, invalidGrant("Invalid JWT: Failed audience check. The right audience is %s", key.audience)
 	case !expires.After(issued), expires.Sub(issued) > maxAssertionLife, issued.After(now.Add(maxSkew)), !expires.After(now):
 		return Grant{}, invalidGrant("Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.")
@@ -202,11 +213,17 @@ func (s *Server) verify(assertion string) (Grant, *tokenError) {
 }
 
 func decodePart(part string, v any) error {
-	data, err := base64.RawURLEncoding.DecodeString(part)
+	data, err := decodeBase64(part)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(data, v)
+}
+
+// decodeBase64 decodes base64url with or without padding. RFC 7515 has none, but older
+// versions of Google's Python library pad.
+func decodeBase64(s string) ([]byte, error) {
+	return base64.RawURLEncoding.DecodeString(strings.TrimRight(s, "="))
 }
 
 // signer finds the key that signed an assertion: the one that its header names, or any

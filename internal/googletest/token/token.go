@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -34,7 +33,9 @@ const defaultLifetime = 3599 * time.Second
 // be used by several goroutines.
 //
 // It is strict: the grant type, the RS256 signature, the key ID if there is one, the
-// issuer, the audience, the times and the scope must all be right.
+// issuer, the audience, the times and the scope must all be right. The audience is the
+// token URI of the key, the URL of the request, or one of Google's, which some of its
+// libraries name for every key.
 //
 // Google docs: https://developers.google.com/identity/protocols/oauth2/service-account
 type Server struct {
@@ -45,7 +46,9 @@ type Server struct {
 	// Now is the clock; nil means [time.Now]. Set it before the first request.
 	Now func() time.Time
 
-	outage googletest.Outage
+	// Outage makes requests fail as the real endpoint does: 400 is an invalid_grant error,
+	// any other status an internal_failure.
+	googletest.Outage
 
 	mu        sync.Mutex
 	keys      map[string]*serviceKey
@@ -68,15 +71,6 @@ type Grant struct {
 	// Expires is the expiry time.
 	Expires time.Time
 }
-
-// Fail makes the next times requests fail with status, as the real endpoint does: 400
-// is an invalid_grant error, any other status an internal_failure. A negative number
-// means until the next call of Fail; zero ends the outage.
-func (s *Server) Fail(status, times int) { s.outage.Fail(status, times) }
-
-// Hang with true makes every request wait until Hang is called with false or the
-// client disconnects.
-func (s *Server) Hang(on bool) { s.outage.Hang(on) }
 
 // Requests returns the number of token requests, failed ones and those to a metadata
 // server included.
@@ -136,6 +130,7 @@ func (s *Server) RevokeAll() {
 
 // ServeHTTP serves a token request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	googletest.Decompress(r)
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "the token endpoint requires POST", http.StatusMethodNotAllowed)
@@ -150,7 +145,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = &tokenError{status, "internal_failure", "Backend Error"}
 	} else if formErr == nil {
 		var grant Grant
-		if grant, err = s.exchange(r.PostForm); err == nil {
+		if grant, err = s.exchange(r); err == nil {
 			s.WriteToken(w, grant)
 			return
 		}
@@ -163,7 +158,7 @@ func (s *Server) Next(ctx context.Context) int {
 	s.mu.Lock()
 	s.requests++
 	s.mu.Unlock()
-	return s.outage.Next(ctx)
+	return s.Outage.Next(ctx)
 }
 
 // WriteToken issues a token and sends it as a response.
@@ -177,7 +172,8 @@ func (s *Server) WriteToken(w http.ResponseWriter, grant Grant) {
 }
 
 // exchange reads a token request and returns the grant it asks for.
-func (s *Server) exchange(form url.Values) (Grant, *tokenError) {
+func (s *Server) exchange(r *http.Request) (Grant, *tokenError) {
+	form := r.PostForm
 	invalidRequest := func(description string) (Grant, *tokenError) {
 		return Grant{}, &tokenError{http.StatusBadRequest, "invalid_request", description}
 	}
@@ -197,7 +193,7 @@ func (s *Server) exchange(form url.Values) (Grant, *tokenError) {
 	if assertion == "" {
 		return invalidRequest("Missing required parameter: assertion")
 	}
-	return s.verify(assertion)
+	return s.verify(assertion, append([]string{"http://" + r.Host + r.URL.Path, "https://" + r.Host + r.URL.Path}, googleAudiences...))
 }
 
 func (s *Server) issue(grant Grant) (token string, lifetime time.Duration) {

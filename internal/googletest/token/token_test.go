@@ -61,14 +61,14 @@ func (k testKey) private(t *testing.T) *rsa.PrivateKey {
 }
 
 // sign makes an assertion out of any header and claims.
-func sign(t *testing.T, private *rsa.PrivateKey, header, claims map[string]any) string {
+func sign(t *testing.T, private *rsa.PrivateKey, header, claims map[string]any, encoding *base64.Encoding) string {
 	t.Helper()
 	encode := func(v any) string {
 		data, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return base64.RawURLEncoding.EncodeToString(data)
+		return encoding.EncodeToString(data)
 	}
 	signed := encode(header) + "." + encode(claims)
 	digest := sha256.Sum256([]byte(signed))
@@ -76,7 +76,7 @@ func sign(t *testing.T, private *rsa.PrivateKey, header, claims map[string]any) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signed + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return signed + "." + encoding.EncodeToString(signature)
 }
 
 type tokenResponse struct {
@@ -121,6 +121,7 @@ func TestServer(t *testing.T) {
 		header map[string]any // changes of the good header; nil removes
 		claims map[string]any // changes of the good claims; nil removes
 		signer *rsa.PrivateKey
+		pad    bool // base64url with padding
 		form   func(url.Values)
 		status int
 		want   string // error code
@@ -148,7 +149,14 @@ func TestServer(t *testing.T) {
 		{name: "other signer", signer: stranger, status: 400, want: "invalid_grant", detail: "Signature"},
 		{name: "other issuer", claims: map[string]any{"iss": "x@y"}, status: 400, want: "invalid_grant", detail: "account not found"},
 		{name: "other subject", claims: map[string]any{"sub": "x@y"}, status: 401, want: "unauthorized_client", detail: "unauthorized"},
-		{name: "other audience", claims: map[string]any{"aud": "https://oauth2.googleapis.com/token"}, status: 400, want: "invalid_grant", detail: "audience"},
+		{name: "Google's audience", claims: map[string]any{"aud": "https://oauth2.googleapis.com/token"}, status: 200},
+		{name: "an older audience", claims: map[string]any{"aud": "https://www.googleapis.com/oauth2/v4/token"}, status: 200},
+		{name: "the oldest audience", claims: map[string]any{"aud": "https://accounts.google.com/o/oauth2/token"}, status: 200},
+		{name: "URL of the request", claims: map[string]any{"aud": "http://example.com/token"}, status: 200},
+		{name: "padded", pad: true, status: 200},
+		{name: "padded, other signer", pad: true, signer: stranger, status: 400, want: "invalid_grant", detail: "Signature"},
+		{name: "another path of Google's", claims: map[string]any{"aud": "https://oauth2.googleapis.com/revoke"}, status: 400, want: "invalid_grant", detail: "audience"},
+		{name: "other audience", claims: map[string]any{"aud": "https://example.com/oauth"}, status: 400, want: "invalid_grant", detail: "audience"},
 		{name: "too long", claims: map[string]any{"exp": now.Unix() + 3601}, status: 400, want: "invalid_grant", detail: "short-lived"},
 		{name: "expired", claims: map[string]any{"iat": now.Unix() - 3600, "exp": now.Unix()}, status: 400, want: "invalid_grant", detail: "short-lived"},
 		{name: "in the future", claims: map[string]any{"iat": now.Unix() + 301, "exp": now.Unix() + 3600}, status: 400, want: "invalid_grant", detail: "short-lived"},
@@ -168,7 +176,11 @@ func TestServer(t *testing.T) {
 			if tt.signer != nil {
 				signer = tt.signer
 			}
-			form := grantForm(sign(t, signer, header, claims))
+			encoding := base64.RawURLEncoding
+			if tt.pad {
+				encoding = base64.URLEncoding
+			}
+			form := grantForm(sign(t, signer, header, claims, encoding))
 			if tt.form != nil {
 				tt.form(form)
 			}
@@ -216,7 +228,7 @@ func goodForm(t *testing.T, key testKey, now time.Time) url.Values {
 		map[string]any{
 			"iss": key.ClientEmail, "aud": key.TokenURI, "scope": rbmScope,
 			"iat": now.Unix(), "exp": now.Unix() + 3600,
-		}))
+		}, base64.RawURLEncoding))
 }
 
 func TestServer_Check(t *testing.T) {
