@@ -98,7 +98,8 @@ const (
 func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeated bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
-	name = p.Queue + "/tasks/" + t.ID
+	// A message ID that a caller chose may be that of a message to another number.
+	name = p.Queue + "/tasks/" + rbm.MessageID(t.Agent, t.To, t.ID)
 	failure := &Error{Queue: p.Queue, Account: c.options.Account}
 	if err := c.options.API.Ready(ctx); err != nil {
 		failure.setCredentials(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -31,6 +32,9 @@ const (
 	id      = "5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001"
 	scope   = "https://www.googleapis.com/auth/cloud-platform"
 )
+
+// taskName is the name of the task of [task].
+var taskName = name + "/tasks/" + rbm.MessageID("default", "+12025550123", id)
 
 // world is a queue and a function that records its tasks.
 type world struct {
@@ -102,7 +106,7 @@ func task(t *testing.T) queue.Task {
 func TestAdd(t *testing.T) {
 	w := newWorld(t)
 	place := queue.Place{Queue: name, Header: map[string]string{"Traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	if got, repeated, err := w.client.Add(t.Context(), task(t), place); got != name+"/tasks/"+id || repeated || err != nil {
+	if got, repeated, err := w.client.Add(t.Context(), task(t), place); got != taskName || repeated || err != nil {
 		t.Fatalf("Add = %q, %t, %v", got, repeated, err)
 	}
 	w.answer <- http.StatusServiceUnavailable
@@ -122,7 +126,7 @@ func TestAdd(t *testing.T) {
 		}
 		want := map[string]string{
 			"Content-Type": "application/json", "Traceparent": place.Header["Traceparent"],
-			"X-Cloudtasks-Queuename": "messages", "X-Cloudtasks-Taskname": id, "X-Cloudtasks-Taskretrycount": string(rune('0' + retries)),
+			"X-Cloudtasks-Queuename": "messages", "X-Cloudtasks-Taskname": path.Base(taskName), "X-Cloudtasks-Taskretrycount": string(rune('0' + retries)),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("headers (-want +got):\n%s", diff)
@@ -131,12 +135,19 @@ func TestAdd(t *testing.T) {
 	if err := w.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := []tasks.Ended{{Name: name + "/tasks/" + id, Statuses: []int{503, 200}, Done: true}}
+	want := []tasks.Ended{{Name: taskName, Statuses: []int{503, 200}, Done: true}}
 	if diff := cmp.Diff(want, w.tasks.Ended()); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}
 	if _, repeated, err := w.client.Add(t.Context(), task(t), place); !repeated || err != nil {
 		t.Errorf("Add again = %t, %v, want repeated", repeated, err)
+	}
+	// The same message ID for another number is another message.
+	other := task(t)
+	other.To = "+12025550124"
+	w.answer <- http.StatusOK
+	if _, repeated, err := w.client.Add(t.Context(), other, place); repeated || err != nil {
+		t.Errorf("Add for another number = %t, %v, want neither", repeated, err)
 	}
 }
 
@@ -257,7 +268,7 @@ func foreign(status int, body string) func(*world) {
 	return func(w *world) {
 		w.foreign = func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/elsewhere" {
-				io.WriteString(rw, `{"name": "`+name+"/tasks/"+id+`"}`)
+				io.WriteString(rw, `{"name": "`+taskName+`"}`)
 				return
 			}
 			rw.Header().Set("Location", "/elsewhere")
@@ -291,7 +302,7 @@ func TestAdd_schedule(t *testing.T) {
 	}
 	show := httptest.NewRecorder()
 	w.tasks.Authorize = nil
-	w.tasks.ServeHTTP(show, httptest.NewRequest(http.MethodGet, "/v2/"+name+"/tasks/"+id, nil))
+	w.tasks.ServeHTTP(show, httptest.NewRequest(http.MethodGet, "/v2/"+taskName, nil))
 	if err := json.Unmarshal(show.Body.Bytes(), &shown); err != nil {
 		t.Fatal(err)
 	}
@@ -305,6 +316,6 @@ func TestAdd_schedule(t *testing.T) {
 		t.Error("the task was dispatched before its time")
 	}
 	w.answer <- http.StatusOK
-	w.tasks.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v2/"+name+"/tasks/"+id+":run", nil))
+	w.tasks.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/v2/"+taskName+":run", nil))
 	<-w.got
 }

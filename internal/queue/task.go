@@ -21,8 +21,8 @@ const version = 1
 type Task struct {
 	Version int `json:"version"`
 
-	// ID is the message ID. It is in the name and the URL of the task, not in its
-	// body.
+	// ID is the message ID. It is in the URL of the task, not in its body. The name of
+	// the task is derived from it.
 	ID string `json:"-"`
 
 	// Agent is the name of the sending agent, To the number in E.164 format.
