@@ -21,9 +21,9 @@ import (
 )
 
 var bulkCommand = command{
-	name:  "bulk",
-	brief: "send a message to every row of a CSV file, once",
-	usage: `Usage:
+	name:    "bulk",
+	summary: "send a message to every row of a CSV file, once",
+	help: `Usage:
 
 	rcshook bulk recipients.csv -message message.json -campaign NAME [-dry-run] [FLAGS]
 
@@ -94,7 +94,7 @@ func parseBulkFlags(args []string) (*bulkOptions, error) {
 	flags.Float64Var(&o.runner.Rate, "rate", 50, "")
 	flags.IntVar(&o.runner.Concurrency, "concurrency", 16, "")
 	flags.DurationVar(&o.runner.RetryFor, "patience", 15*time.Minute, "")
-	files, err := parseAround(flags, args)
+	files, err := parseInterspersed(flags, args)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 	if o.campaign.Table, err = bulk.OpenTable(o.table); err != nil {
 		return err
 	}
-	unused, err := o.campaign.Bind()
+	unused, err := o.campaign.MatchColumns()
 	if err != nil {
 		return listErrors(o.table+" and "+o.message+" do not match", err)
 	}
@@ -233,8 +233,8 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 	case err != nil:
 		return fmt.Errorf("-reachable: %w", err)
 	}
-	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", found.Checked-found.Count(), found.Checked)
-	o.runner.Unreachable, o.unreachable = found.Unreachable, found.Count()
+	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", left-len(found), left)
+	o.runner.Unreachable, o.unreachable = found.Contains, len(found)
 	return nil
 }
 
@@ -244,7 +244,7 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 	if err != nil {
 		return err
 	}
-	head := bulk.Head{Campaign: o.campaign.Name, Message: o.campaign.Message.Sum, Table: summary.Sum}
+	head := bulk.Head{Campaign: o.campaign.Name, Message: o.campaign.Message.Hash, Table: summary.TableHash}
 	if err := journal.Match(head); err != nil && !o.force {
 		return err
 	}

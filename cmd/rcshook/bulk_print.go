@@ -38,19 +38,19 @@ func printSummary(out io.Writer, table string, s *bulk.Summary) {
 		return
 	}
 	fmt.Fprintf(out, "\nSize: %d bytes on average, at most %d\n", s.Bytes/int64(s.Valid), s.Largest)
-	if us := s.Valid - s.Abroad; us > 0 {
+	if us := s.Valid - s.NonUS; us > 0 {
 		fmt.Fprintf(out, "US numbers by billing class: %s", formatCounts(s.Billing))
 		if s.Segments > 0 {
 			fmt.Fprintf(out, " (%s of 160 bytes of text)", count(s.Segments, "segment"))
 		}
 		fmt.Fprintln(out)
 	}
-	if s.Abroad > 0 {
-		fmt.Fprintf(out, "Other numbers: %d\n", s.Abroad)
+	if s.NonUS > 0 {
+		fmt.Fprintf(out, "Other numbers: %d\n", s.NonUS)
 	}
 }
 
-func printKinds(out io.Writer, title string, kinds []bulk.Kind) {
+func printKinds(out io.Writer, title string, kinds []bulk.Issue) {
 	if len(kinds) == 0 {
 		return
 	}

@@ -29,9 +29,9 @@ import (
 var checkTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 var checkCommand = command{
-	name:  "check",
-	brief: "check rcshook.yaml and run the cases of its sources",
-	usage: `Usage:
+	name:    "check",
+	summary: "check rcshook.yaml and run the cases of its sources",
+	help: `Usage:
 
 	rcshook check [-update] [-secrets] [rcshook.yaml]
 

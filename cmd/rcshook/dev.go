@@ -57,9 +57,9 @@ Ctrl-C stops both.
 `
 
 var devCommand = command{
-	name:  "dev",
-	brief: "run the function on this machine, with a simulator and a phone",
-	usage: `Usage:
+	name:    "dev",
+	summary: "run the function on this machine, with a simulator and a phone",
+	help: `Usage:
 
 	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-queue]
 

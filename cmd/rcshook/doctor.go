@@ -21,9 +21,9 @@ import (
 )
 
 var doctorCommand = command{
-	name:  "doctor",
-	brief: "check a setup, and print the next steps",
-	usage: `Usage:
+	name:    "doctor",
+	summary: "check a setup, and print the next steps",
+	help: `Usage:
 
 	rcshook doctor [-env FILE] [-config rcshook.yaml] [-agent NAME] [-to +12025550123] [-json] [-timeout 10s]
 

@@ -21,10 +21,10 @@ import (
 
 // A command is selected by the first argument.
 type command struct {
-	name  string
-	brief string // one line for the overview
-	usage string // the text of "rcshook help NAME"
-	run   func(ctx context.Context, args []string, std stdio) error
+	name    string
+	summary string // one line for the overview
+	help    string // the text of "rcshook help NAME"
+	run     func(ctx context.Context, args []string, std stdio) error
 }
 
 // stdio has the standard streams.
@@ -51,13 +51,13 @@ func run(ctx context.Context, args []string, std stdio) int {
 	c, known := findCommand(name)
 	switch {
 	case known:
-		help = c.usage
+		help = c.help
 		err = c.run(ctx, args, std)
 	case name == "version":
 		_, err = fmt.Fprintln(std.out, "rcshook", server.Version())
 	case name == "help" && len(args) > 0:
 		if c, known = findCommand(args[0]); known {
-			_, err = fmt.Fprint(std.out, c.usage)
+			_, err = fmt.Fprint(std.out, c.help)
 		} else {
 			err = unknownCommand(args[0])
 		}
@@ -132,8 +132,8 @@ func unknownCommand(name string) error {
 func overview() string {
 	var b strings.Builder
 	b.WriteString("rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\nCommands:\n\n")
-	for _, c := range append(commands[:len(commands):len(commands)], command{name: "version", brief: "print the version"}) {
-		fmt.Fprintf(&b, "\t%-10s%s\n", c.name, c.brief)
+	for _, c := range append(commands[:len(commands):len(commands)], command{name: "version", summary: "print the version"}) {
+		fmt.Fprintf(&b, "\t%-10s%s\n", c.name, c.summary)
 	}
 	b.WriteString("\nThe default is dev. Run rcshook help COMMAND for details.\n")
 	return b.String()
@@ -164,8 +164,8 @@ func parse(flags *flag.FlagSet, args []string) error {
 	return usageError(err.Error())
 }
 
-// parseAround parses flags before, between and after the arguments, which it returns.
-func parseAround(flags *flag.FlagSet, args []string) (rest []string, err error) {
+// parseInterspersed parses flags before, between and after the arguments, which it returns.
+func parseInterspersed(flags *flag.FlagSet, args []string) (rest []string, err error) {
 	for {
 		if err := parse(flags, args); err != nil {
 			return nil, err

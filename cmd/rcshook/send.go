@@ -37,9 +37,9 @@ const (
 )
 
 var sendCommand = command{
-	name:  "send",
-	brief: "send a message, with or without a function",
-	usage: `Usage:
+	name:    "send",
+	summary: "send a message, with or without a function",
+	help: `Usage:
 
 	rcshook send [FLAGS] [message.json] [FIELD=VALUE ...]
 
@@ -162,7 +162,7 @@ func parseSendFlags(args []string, in io.Reader) (*sendOptions, error) {
 	var fields []field
 	addFields(flags, func(f field) { fields = append(fields, f) })
 	file := ""
-	rest, err := parseAround(flags, args)
+	rest, err := parseInterspersed(flags, args)
 	if err != nil {
 		return nil, err
 	}

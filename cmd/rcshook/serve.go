@@ -29,9 +29,9 @@ const (
 )
 
 var serveCommand = command{
-	name:  "serve",
-	brief: "run the function as a plain server, as in a container",
-	usage: `Usage:
+	name:    "serve",
+	summary: "run the function as a plain server, as in a container",
+	help: `Usage:
 
 	rcshook serve [-listen :8080] [-max-requests 250]
 

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,14 +57,14 @@ type fieldColumn struct {
 	name  []byte // as JSON
 }
 
-// ValidName matches names of campaigns, which are used in file names.
+// ValidName matches valid campaign names, which are used in file names.
 var ValidName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
 const notUTF8 = `not UTF-8; save the sheet as "CSV UTF-8"`
 
-// Bind matches the columns with the message. It returns the names of the columns that are
+// MatchColumns matches the columns with the message. It returns the names of the columns that are
 // not used. The error is of type [Errors].
-func (c *Campaign) Bind() (unused []string, err error) {
+func (c *Campaign) MatchColumns() (unused []string, err error) {
 	c.seed = maphash.MakeSeed()
 	c.key, c.fields, c.known, c.addCountry = -1, nil, map[string]bool{}, c.Country != ""
 	var errs Errors
@@ -79,21 +80,20 @@ func (c *Campaign) Bind() (unused []string, err error) {
 		}
 		index[folded] = i
 	}
+	find := func(name, what string) int {
+		if i, ok := index[payload.FoldName(name)]; ok {
+			return i
+		}
+		errs = append(errs, fmt.Sprintf("missing %s; the columns are: %s", what, c.columns()))
+		return -1
+	}
 	inPlaceholder := map[int]bool{}
 	for _, h := range c.Message.placeholders {
-		i, ok := index[payload.FoldName(h.name)]
-		if !ok {
-			errs = append(errs, fmt.Sprintf("missing column for %s; the columns are: %s", h, c.columns()))
-			continue
-		}
-		h.column, inPlaceholder[i] = i, true
+		h.column = find(h.name, "column for "+h.String())
+		inPlaceholder[h.column] = true
 	}
 	if c.KeyColumn != "" {
-		i, ok := index[payload.FoldName(c.KeyColumn)]
-		if !ok {
-			errs = append(errs, fmt.Sprintf("missing key column %q; the columns are: %s", c.KeyColumn, c.columns()))
-		}
-		c.key = i
+		c.key = find(c.KeyColumn, fmt.Sprintf("key column %q", c.KeyColumn))
 	}
 	for _, m := range c.Message.members {
 		c.known[m.field] = true
@@ -119,15 +119,15 @@ func (c *Campaign) Bind() (unused []string, err error) {
 		c.known[field] = true
 	}
 	if !c.known["to"] {
-		errs = append(errs, `missing recipients: name a column to, or write "to": "{{column}}" in the message`)
+		errs = append(errs, `missing recipients: add a column named "to", or write "to": "{{column}}" in the message`)
 	}
-	for _, reserved := range [][2]string{
-		{"idempotency_key", "consists of the campaign and the key of the row: set the column of the key with -key-column"},
-		{"message_id", "is derived from the campaign and the key of the row"},
-		{"dry_run", "is set with -dry-run"},
+	for _, reserved := range []string{
+		"idempotency_key is derived from the campaign name and the row's key; choose the key column with -key-column",
+		"message_id is derived from the campaign name and the row's key",
+		"dry_run is set with -dry-run",
 	} {
-		if c.known[reserved[0]] {
-			errs = append(errs, reserved[0]+" "+reserved[1])
+		if name, _, _ := strings.Cut(reserved, " "); c.known[name] {
+			errs = append(errs, reserved)
 		}
 	}
 	if len(errs) > 0 {
@@ -141,12 +141,7 @@ func (c *Campaign) NamesAgent() bool { return c.known["agent"] }
 
 // columns lists the names of columns for an error.
 func (c *Campaign) columns() string {
-	var names []string
-	for _, name := range c.Table.Columns {
-		if name != "" {
-			names = append(names, name)
-		}
-	}
+	names := slices.DeleteFunc(slices.Clone(c.Table.Columns), func(name string) bool { return name == "" })
 	if more := len(names) - 20; more > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:20], ", "), more)
 	}
@@ -245,7 +240,7 @@ func (r *renderer) message(row Row) *Message {
 func (r *renderer) findDuplicate(m *Message, what string, seen map[uint64]uint32, value string) {
 	hash := maphash.String(r.seed, value)
 	if first, ok := seen[hash]; ok {
-		m.fail("", "duplicate %s: row %d has that of row %d", what, m.Row, first)
+		m.fail("", "row %d has the same %s as row %d", m.Row, what, first)
 		return
 	}
 	seen[hash] = uint32(m.Row)
@@ -277,15 +272,18 @@ func (r *renderer) render(m *Message, row Row) {
 		}
 		b = append(append(comma(b), member.name...), ':')
 		for _, p := range member.value {
-			if p.text == nil {
+			h := p.placeholder
+			if h == nil {
 				b = append(b, p.json...)
 				continue
 			}
-			text, missing := fill(p.text, row)
-			for _, h := range missing {
+			cell := cmp.Or(row.Cells[h.column], h.fallback)
+			if cell == "" && !h.optional {
 				m.fail("", "%s is empty: fill in the cell, or write {{%s|...}} with a default", h, h.name)
 			}
-			b = quote(b, text)
+			n := len(b)
+			b = quote(b, cell)
+			b = append(b[:n], b[n+1:len(b)-1]...) // without the quotes
 		}
 	}
 	for _, f := range r.fields {
@@ -324,22 +322,4 @@ func comma(b []byte) []byte {
 func quote(b []byte, text string) []byte {
 	b, _ = jsontext.AppendQuote(b, text)
 	return b
-}
-
-// fill replaces the placeholders of a text. It returns those that have no value.
-func fill(pieces []piece, row Row) (text string, missing []*placeholder) {
-	var b strings.Builder
-	for _, p := range pieces {
-		switch {
-		case p.placeholder == nil:
-			b.WriteString(p.text)
-		case row.Cells[p.placeholder.column] != "":
-			b.WriteString(row.Cells[p.placeholder.column])
-		case p.placeholder.optional:
-			b.WriteString(p.placeholder.fallback)
-		default:
-			missing = append(missing, p.placeholder)
-		}
-	}
-	return b.String(), missing
 }

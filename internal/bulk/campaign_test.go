@@ -27,7 +27,7 @@ func start(t testing.TB, table, message string) (*Campaign, []string, error) {
 	if c.Message, err = ParseTemplate([]byte(message)); err != nil {
 		return nil, nil, err
 	}
-	unused, err := c.Bind()
+	unused, err := c.MatchColumns()
 	return c, unused, err
 }
 
@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 			[]string{
 				`{"text":"x","to":"+12025550101","idempotency_key":"sale/a"}`,
 				`: no key in column id`,
-				`: duplicate id: row 4 has that of row 2`,
+				`: row 4 has the same id as row 2`,
 			},
 		},
 		{
@@ -93,7 +93,7 @@ func TestMessages(t *testing.T) {
 			"the same number in two spellings", "to\n+12025550101\n+1 (202) 555-0101", `{"text": "x"}`, nil,
 			[]string{
 				`{"text":"x","to":"+12025550101","idempotency_key":"sale/+12025550101"}`,
-				`: duplicate number: row 3 has that of row 2`,
+				`: row 3 has the same number as row 2`,
 			},
 		},
 		{
@@ -131,7 +131,7 @@ func TestMessages(t *testing.T) {
 			}
 			if tt.set != nil {
 				tt.set(c)
-				if _, err := c.Bind(); err != nil {
+				if _, err := c.MatchColumns(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -156,8 +156,8 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestBind checks the errors of messages and columns.
-func TestBind(t *testing.T) {
+// TestMatchColumns checks the errors of messages and columns.
+func TestMatchColumns(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, table, message string
@@ -166,11 +166,11 @@ func TestBind(t *testing.T) {
 		{"unknown placeholders", "to,name", `{"text": "{{nam}} {{id|x}}"}`, Errors{
 			"missing column for {{nam}}; the columns are: to, name", "missing column for {{id}}; the columns are: to, name",
 		}},
-		{"no recipients", "name", `{"text": "{{name}}"}`, Errors{`missing recipients: name a column to, or write "to": "{{column}}" in the message`}},
+		{"no recipients", "name", `{"text": "{{name}}"}`, Errors{`missing recipients: add a column named "to", or write "to": "{{column}}" in the message`}},
 		{"duplicate columns", "to,First Name,first_name", `{"text": "x"}`, Errors{`duplicate columns "First Name" and "first_name"`}},
 		{"reserved fields", "to,Idempotency Key", `{"text": "x", "message_id": "1", "validate": true}`, Errors{
-			"idempotency_key consists of the campaign and the key of the row: set the column of the key with -key-column",
-			"message_id is derived from the campaign and the key of the row",
+			"idempotency_key is derived from the campaign name and the row's key; choose the key column with -key-column",
+			"message_id is derived from the campaign name and the row's key",
 			"dry_run is set with -dry-run",
 		}},
 		{"invalid placeholders", "to", `{"text": "{{", "title": "{{}}", "alt": "{{a|{b}}"}`, Errors{
@@ -204,7 +204,7 @@ func TestBind(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.KeyColumn = "id"
-	if _, err := c.Bind(); err == nil || err.Error() != `missing key column "id"; the columns are: to` {
+	if _, err := c.MatchColumns(); err == nil || err.Error() != `missing key column "id"; the columns are: to` {
 		t.Errorf("a missing key column: %v", err)
 	}
 }
@@ -226,16 +226,16 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Sum = ""
+	s.TableHash = ""
 	want := &Summary{
 		Rows: 24, Valid: 5, Done: 1, Invalid: 19,
-		Errors: []Kind{
+		Errors: []Issue{
 			{"/text", "the text is too long: expected at most 3072 characters, got 3073", 17, []int{5, 6, 7, 8, 9}},
-			{"", "duplicate number: row 22 has that of row 2", 2, []int{22, 23}},
+			{"", "row 22 has the same number as row 2", 2, []int{22, 23}},
 		},
-		Warnings: []Kind{{"/text", "the text is near its limit: 3070 of 3072 characters", 3, []int{2, 3, 4}}},
+		Warnings: []Issue{{"/text", "the text is near its limit: 3070 of 3072 characters", 3, []int{2, 3, 4}}},
 		Bytes:    s.Bytes, Largest: s.Largest,
-		Billing: map[string]int{"rich": 4}, Segments: 3*20 + 1, Abroad: 1,
+		Billing: map[string]int{"rich": 4}, Segments: 3*20 + 1, NonUS: 1,
 	}
 	if diff := cmp.Diff(want, s, cmpopts.IgnoreUnexported(Summary{})); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
@@ -245,17 +245,17 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestKinds checks the limit of kinds.
-func TestKinds(t *testing.T) {
+// TestIssueGroups checks the maximum number of issues.
+func TestIssueGroups(t *testing.T) {
 	t.Parallel()
-	const maxKinds = 200
-	all := kinds{}
-	for i := range 10 * maxKinds {
+	const maxIssues = 200
+	all := issueGroups{}
+	for i := range 10 * maxIssues {
 		all.add(payload.Error{Pointer: fmt.Sprint("/", i), Detail: "odd"}, i)
 	}
 	list := all.sorted()
-	if last := list[0]; len(list) != maxKinds+1 || last.Count != 9*maxKinds || last.Detail != "other errors" {
-		t.Errorf("%d kinds, the first %+v", len(list), last)
+	if last := list[0]; len(list) != maxIssues+1 || last.Count != 9*maxIssues || last.Detail != "other errors" {
+		t.Errorf("%d issues, the first %+v", len(list), last)
 	}
 }
 
@@ -270,7 +270,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		c := Campaign{Name: "c", Message: m, Table: &Table{Columns: []string{"to", "name"}, comma: ','}}
-		if _, err := c.Bind(); err != nil {
+		if _, err := c.MatchColumns(); err != nil {
 			return
 		}
 		r := renderer{Campaign: &c}

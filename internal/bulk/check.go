@@ -3,7 +3,6 @@ package bulk
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,42 +13,42 @@ import (
 
 // Summary is the result of a check of all rows.
 type Summary struct {
-	Rows    int // that are not empty
+	Rows    int // nonempty rows
 	Valid   int
-	Done    int // valid ones that are done, by the journal
+	Done    int // valid rows that were sent before
 	Invalid int
 
-	Errors, Warnings []Kind
+	Errors, Warnings []Issue
 
-	// Bytes is the size of all messages as JSON, Largest that of the largest.
+	// Bytes is the size of all messages as JSON, and Largest the size of the largest message.
 	Bytes, Largest int64
 
-	// Billing counts the messages to US numbers by class, and Segments their
-	// segments. Abroad counts all others.
+	// Billing counts the messages to +1 numbers by class, and Segments their segments.
+	// NonUS counts all other messages.
 	Billing  map[string]int
 	Segments int
-	Abroad   int
+	NonUS    int
 
-	// Sum is a hash of the table.
-	Sum string
+	// TableHash is a hash of the table.
+	TableHash string
 
 	phones []uint64 // to send to; only if Campaign.KeepPhones is set
 }
 
-// Kind is an error or a warning of several rows.
-type Kind struct {
+// Issue is an error or a warning of several rows.
+type Issue struct {
 	Pointer string // a JSON Pointer, or empty
 	Detail  string // of the first row
 	Count   int
 	Rows    []int // the first few
 }
 
-// Check checks all rows, and sends nothing. The function done reports whether the row of
-// a key is done. After every thousand rows, progress gets the number of bytes read. Both
+// Check checks all rows, and sends nothing. The function done reports whether the row with
+// the given key was already sent. After every thousand rows, progress gets the number of bytes read. Both
 // may be nil.
 func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progress func(read, size int64)) (*Summary, error) {
 	s := &Summary{Billing: map[string]int{}}
-	errs, warnings := kinds{}, kinds{}
+	errs, warnings := issueGroups{}, issueGroups{}
 	pass := new(Pass)
 	for m, err := range c.messages(ctx, pass) {
 		if err != nil {
@@ -69,8 +68,7 @@ func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progre
 		if done != nil && done(m.Key) {
 			s.Done++
 		} else if c.KeepPhones {
-			phone, _ := strconv.ParseUint(m.To[1:], 10, 64) // E.164 has at most 15 digits
-			s.phones = append(s.phones, phone)
+			s.phones = append(s.phones, phoneNumber(m.To))
 		}
 		n := int64(len(m.Composed.Encoded))
 		s.Bytes += n
@@ -79,21 +77,21 @@ func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progre
 			s.Billing[string(m.Composed.Billing.Class)]++
 			s.Segments += m.Composed.Billing.Segments
 		} else {
-			s.Abroad++
+			s.NonUS++
 		}
 		for _, w := range m.Composed.Warnings {
 			warnings.add(payload.Error{Pointer: w.Pointer, Detail: w.Detail}, m.Row)
 		}
 	}
-	s.Errors, s.Warnings, s.Sum = errs.sorted(), warnings.sorted(), pass.Sum
+	s.Errors, s.Warnings, s.TableHash = errs.sorted(), warnings.sorted(), pass.Hash
 	return s, nil
 }
 
-// kinds groups errors that differ only in digits.
-type kinds map[string]*Kind
+// issueGroups groups errors that differ only in digits.
+type issueGroups map[string]*Issue
 
-func (all kinds) add(e payload.Error, row int) {
-	const maxKinds, maxRows = 200, 5
+func (all issueGroups) add(e payload.Error, row int) {
+	const maxIssues, maxRows = 200, 5
 	id := e.Pointer + "\n" + strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
 			return -1
@@ -101,12 +99,12 @@ func (all kinds) add(e payload.Error, row int) {
 		return r
 	}, e.Detail)
 	k, ok := all[id]
-	if !ok && len(all) >= maxKinds {
+	if !ok && len(all) >= maxIssues {
 		id, e = "", payload.Error{Detail: "other errors"}
 		k, ok = all[id]
 	}
 	if !ok {
-		k = &Kind{Pointer: e.Pointer, Detail: e.Detail}
+		k = &Issue{Pointer: e.Pointer, Detail: e.Detail}
 		all[id] = k
 	}
 	if n := len(k.Rows); n > 0 && k.Rows[n-1] == row {
@@ -118,63 +116,57 @@ func (all kinds) add(e payload.Error, row int) {
 	}
 }
 
-// sorted returns the kinds by the number of rows.
-func (all kinds) sorted() []Kind {
-	var list []Kind
+// sorted returns the issueGroups by the number of rows.
+func (all issueGroups) sorted() []Issue {
+	var list []Issue
 	for _, k := range all {
 		list = append(list, *k)
 	}
-	slices.SortFunc(list, func(a, b Kind) int {
+	slices.SortFunc(list, func(a, b Issue) int {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Rows[0], b.Rows[0]), cmp.Compare(a.Pointer+a.Detail, b.Pointer+b.Detail))
 	})
 	return list
 }
 
-// Reachability contains the unreachable numbers of a table, as hashes.
-type Reachability struct {
-	Checked int
+// UnreachableSet contains unreachable numbers.
+type UnreachableSet map[uint64]struct{}
 
-	seed   maphash.Seed
-	hashes map[uint64]struct{}
+// Contains reports whether a number in E.164 format is unreachable.
+func (u UnreachableSet) Contains(to string) bool {
+	_, ok := u[phoneNumber(to)]
+	return ok
 }
 
-// Count returns the number of unreachable numbers.
-func (u *Reachability) Count() int { return len(u.hashes) }
-
-// Unreachable reports whether a number is unreachable.
-func (u *Reachability) Unreachable(to string) bool {
-	_, ok := u.hashes[maphash.String(u.seed, to)]
-	return ok
+// phoneNumber returns a number in E.164 format, which has at most 15 digits.
+func phoneNumber(to string) uint64 {
+	n, _ := strconv.ParseUint(strings.TrimPrefix(to, "+"), 10, 64)
+	return n
 }
 
 // Reach asks the platform which numbers of a check are reachable, in batches of similar
 // size. After each, progress gets the number of checked ones; it may be nil.
-func (s *Summary) Reach(ctx context.Context, ask func(ctx context.Context, phones []string) (reachable []string, err error), progress func(checked int)) (*Reachability, error) {
-	u := &Reachability{seed: maphash.MakeSeed(), hashes: map[uint64]struct{}{}}
+func (s *Summary) Reach(ctx context.Context, ask func(ctx context.Context, phones []string) (reachable []string, err error), progress func(checked int)) (UnreachableSet, error) {
+	u := UnreachableSet{}
 	if len(s.phones) == 0 {
 		return u, nil
 	}
+	checked := 0
 	batches := (len(s.phones) + rbm.MaxBatchUsers - 1) / rbm.MaxBatchUsers
 	for part := range slices.Chunk(s.phones, (len(s.phones)+batches-1)/batches) {
 		batch := make([]string, len(part))
 		for i, phone := range part {
+			u[phone] = struct{}{}
 			batch[i] = "+" + strconv.FormatUint(phone, 10)
 		}
-		found, err := ask(ctx, batch)
+		reachable, err := ask(ctx, batch)
 		if err != nil {
 			return nil, err
 		}
-		reachable := make(map[string]bool, len(found))
-		for _, to := range found {
-			reachable[to] = true
+		for _, to := range reachable {
+			delete(u, phoneNumber(to))
 		}
-		for _, to := range batch {
-			if !reachable[to] {
-				u.hashes[maphash.String(u.seed, to)] = struct{}{}
-			}
-		}
-		if u.Checked += len(batch); progress != nil {
-			progress(u.Checked)
+		if checked += len(batch); progress != nil {
+			progress(checked)
 		}
 	}
 	return u, nil

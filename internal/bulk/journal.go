@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -47,8 +46,8 @@ type Entry struct {
 // Head identifies the campaign of a journal.
 type Head struct {
 	Campaign string
-	Message  string // [Template.Sum]
-	Table    string // [Summary.Sum]
+	Message  string // [Template.Hash]
+	Table    string // [Summary.TableHash]
 }
 
 // journalColumns are the first row of a journal.
@@ -57,10 +56,6 @@ var journalColumns = []string{"row", "key", "to", "state", "code", "message_id",
 // Journal is a CSV file with the results of all runs. Written entries survive a crash; an
 // incomplete last line is removed. In memory it keeps a hash of the key of each done row.
 type Journal struct {
-	// Runs is the number of earlier runs, and Counts are their results.
-	Runs   int
-	Counts map[State]int
-
 	path string
 	head Head
 	file *os.File // after the start of a run
@@ -69,10 +64,10 @@ type Journal struct {
 	seed maphash.Seed
 	done map[uint64]struct{}
 
-	entries chan Entry
-	ended   chan struct{}
-	mu      sync.Mutex
-	err     error
+	mu    sync.Mutex // for the following
+	lines *csv.Writer
+	dirty bool // some lines are not synced
+	err   error
 }
 
 // A JournalError reports why a file cannot be continued.
@@ -84,7 +79,7 @@ func (e *JournalError) Error() string { return e.Path + " " + e.Detail }
 
 // ReadJournal reads the file, if it exists. [Journal.Start] is the first to change it.
 func ReadJournal(path string) (*Journal, error) {
-	j := &Journal{Counts: map[State]int{}, path: path, seed: maphash.MakeSeed(), done: map[uint64]struct{}{}}
+	j := &Journal{path: path, seed: maphash.MakeSeed(), done: map[uint64]struct{}{}}
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return j, nil
@@ -131,16 +126,12 @@ func (j *Journal) readEntry(record []string) error {
 	key, state, detail := record[1], State(record[3]), record[7]
 	switch state {
 	case started:
-		j.Runs++
 		j.head.Campaign = strings.Clone(key) // without the rest of the line
 		if n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table); n != 2 {
 			return fmt.Errorf("the hash of the message is missing: %w", err)
 		}
 	case Sent, Queued, Refused, Unreachable:
-		if !j.Done(key) {
-			j.done[maphash.String(j.seed, key)] = struct{}{}
-			j.Counts[state]++
-		}
+		j.done[maphash.String(j.seed, key)] = struct{}{}
 	case Open, Invalid:
 	default:
 		return fmt.Errorf("unknown state %q", state)
@@ -154,7 +145,7 @@ const headFormat = "message %s recipients %s"
 // Match reports why the journal cannot be continued, or nil.
 func (j *Journal) Match(h Head) error {
 	switch {
-	case j.Runs == 0 || j.head == h:
+	case j.head == Head{} || j.head == h:
 		return nil
 	case j.head.Campaign != h.Campaign:
 		return &JournalError{j.path, fmt.Sprintf("belongs to the campaign %s: choose another file with -results", j.head.Campaign)}
@@ -199,85 +190,52 @@ func (j *Journal) Start(h Head, now time.Time) (err error) {
 	if _, err := j.file.Seek(j.size, io.SeekStart); err != nil {
 		return err
 	}
-	w := csv.NewWriter(j.file)
+	j.lines = csv.NewWriter(j.file)
 	if j.size == 0 {
-		_ = w.Write(journalColumns) // Flush reports errors
+		_ = j.lines.Write(journalColumns) // Flush reports errors
 	}
-	_ = w.Write(Entry{Key: h.Campaign, State: started, Time: now, Detail: fmt.Sprintf(headFormat, h.Message, h.Table)}.record())
-	w.Flush()
-	if err := w.Error(); err != nil {
+	_ = j.lines.Write(Entry{Key: h.Campaign, State: started, Time: now, Detail: fmt.Sprintf(headFormat, h.Message, h.Table)}.record())
+	j.lines.Flush()
+	if err := j.lines.Error(); err != nil {
 		return err
 	}
-	if err := j.file.Sync(); err != nil {
-		return err
-	}
-	j.entries, j.ended = make(chan Entry, 256), make(chan struct{})
-	go j.write()
-	return nil
+	return j.file.Sync()
 }
 
-// Add writes an entry. The error is that of an earlier entry that could not be written,
-// after which the run should stop.
+// Add writes an entry, after which a crash of the process cannot lose it. It is synced
+// within a second, which is the most that a crash of the machine can lose. After an
+// error, which all later calls return too, the run should stop.
 func (j *Journal) Add(e Entry) error {
-	j.entries <- e
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	_ = j.lines.Write(e.record()) // Flush reports errors
+	j.lines.Flush()
+	if err := j.lines.Error(); err != nil {
+		j.err = fmt.Errorf("write results: %w", err)
+	}
+	if !j.dirty {
+		j.dirty = true
+		time.AfterFunc(time.Second, j.sync)
+	}
 	return j.err
 }
 
-// Close writes the remaining entries. Nothing may be added after it.
+func (j *Journal) sync() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err := j.file.Sync(); err != nil && j.dirty && j.err == nil {
+		j.err = fmt.Errorf("write results: %w", err)
+	}
+	j.dirty = false
+}
+
+// Close syncs and closes the file. Nothing may be added after it.
 func (j *Journal) Close() error {
 	if j.file == nil {
 		return nil
 	}
-	if j.entries != nil {
-		close(j.entries)
-		<-j.ended
-	}
+	j.sync()
 	return errors.Join(j.err, j.file.Close())
-}
-
-// write writes all waiting entries at once, in complete lines. It syncs once per second,
-// which is the most that a crash of the machine, not of the process, can lose.
-func (j *Journal) write() {
-	defer close(j.ended)
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var lines bytes.Buffer
-	w := csv.NewWriter(&lines)
-	dirty := false
-	for {
-		select {
-		case e, ok := <-j.entries:
-			if !ok {
-				j.keepError(j.file.Sync())
-				return
-			}
-			lines.Reset()
-			_ = w.Write(e.record()) // a buffer does not fail
-			for range len(j.entries) {
-				_ = w.Write((<-j.entries).record())
-			}
-			w.Flush()
-			_, err := j.file.Write(lines.Bytes())
-			j.keepError(err)
-			dirty = true
-		case <-tick.C:
-			if dirty {
-				j.keepError(j.file.Sync())
-			}
-			dirty = false
-		}
-	}
-}
-
-// keepError keeps the first error.
-func (j *Journal) keepError(err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.err == nil && err != nil {
-		j.err = fmt.Errorf("write results: %w", err)
-	}
 }
 
 func (e Entry) record() []string {

@@ -11,30 +11,31 @@ func TestPace(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	p := newPace(100, func() time.Time { return now })
-	after := func(d time.Duration, change func(), want rate.Limit) {
+	const slower, faster = 0.5, 1.1
+	after := func(d time.Duration, factor, want rate.Limit) {
 		t.Helper()
 		now = now.Add(d)
-		change()
+		p.scale(factor)
 		if got := p.limiter.Limit(); got < want-0.01 || got > want+0.01 {
 			t.Fatalf("%v per second, want %v", got, want)
 		}
 	}
-	after(0, p.faster, 100)
-	after(0, p.slower, 50)
-	after(time.Second/2, p.slower, 50) // a response to an earlier request
-	after(time.Second/2, p.slower, 25)
-	after(time.Second, p.faster, 27.5)
-	after(0, p.faster, 27.5)
+	after(0, faster, 100)
+	after(0, slower, 50)
+	after(time.Second/2, slower, 50) // a response to an earlier request
+	after(time.Second/2, slower, 25)
+	after(time.Second, faster, 27.5)
+	after(0, faster, 27.5)
 	for range 20 {
 		now = now.Add(time.Second)
-		p.faster()
+		p.scale(faster)
 	}
-	after(0, p.faster, 100)
+	after(0, faster, 100)
 	for range 20 {
 		now = now.Add(time.Second)
-		p.slower()
+		p.scale(slower)
 	}
-	after(0, p.slower, 1)
+	after(0, slower, 1)
 }
 
 func TestBackoff(t *testing.T) {

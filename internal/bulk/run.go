@@ -71,11 +71,10 @@ type StopError struct {
 }
 
 func (e *StopError) Error() string {
-	text := e.Detail
 	if e.Code != "" {
-		text = e.Code + ": " + text
+		return e.Code + ": " + e.Detail
 	}
-	return text
+	return e.Detail
 }
 
 func (e *StopError) Unwrap() error { return e.Err }
@@ -98,16 +97,11 @@ func (r *Runner) Run(ctx context.Context) error {
 		if s.skip(m) {
 			continue
 		}
-		if probe {
-			if probe = false; s.rejectsSchedule(ctx, m) {
-				break
-			}
+		if probe && s.rejectsSchedule(ctx, m) {
+			break
 		}
-		select {
-		case rows <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+		probe = false
+		if rows <- struct{}{}; ctx.Err() != nil {
 			break
 		}
 		wg.Go(func() {
@@ -195,9 +189,9 @@ func (s *run) send(ctx context.Context, m *Message) {
 			return
 		}
 		if res.throttled {
-			s.pace.slower()
+			s.pace.scale(0.5)
 		} else if res.State.accepted() {
-			s.pace.faster()
+			s.pace.scale(1.1)
 		}
 		if wait := backoff(attempt, res.retryAfter); res.retry && time.Since(start)+wait < s.RetryFor {
 			if s.Retrying != nil {
@@ -286,18 +280,15 @@ func (r *result) stopError() *StopError {
 // newResult interprets a response, or the error if there was none.
 func newResult(r *client.Response, err error) result {
 	if err != nil {
-		res := result{Entry: Entry{State: Open, Detail: err.Error()}, err: err}
 		e, ok := errors.AsType[*client.Error](err)
 		if !ok {
-			res.retry = true
-			return res
+			e = &client.Error{Retry: code.RetryLater, Detail: err.Error()}
 		}
-		res.Detail, res.retryAfter, res.action = e.Detail, e.RetryAfter, e.Action
-		res.retry = e.Retry == code.RetryLater || e.Retry == code.RetryNow
-		res.throttled = e.Status == http.StatusTooManyRequests
-		res.noConnection = e.NoConnection
-		res.stop = !res.retry
-		return res
+		retry := e.Retry == code.RetryLater || e.Retry == code.RetryNow
+		return result{
+			Entry: Entry{State: Open, Detail: e.Detail}, retry: retry, retryAfter: e.RetryAfter, stop: !retry,
+			throttled: e.Status == http.StatusTooManyRequests, action: e.Action, noConnection: e.NoConnection, err: err,
+		}
 	}
 	res := result{Entry: Entry{Code: string(r.Code), MessageID: r.MessageID}, retryAfter: r.RetryAfter, action: r.Action}
 	if !r.OK {
@@ -353,24 +344,15 @@ func newPace(perSecond float64, now func() time.Time) *pace {
 	return &pace{limiter: rate.NewLimiter(full, max(1, int(full/50))), full: full, now: now}
 }
 
-func (p *pace) slower() { p.scale(0.5) }
-
-func (p *pace) faster() {
-	if p.limiter.Limit() < p.full {
-		p.scale(1.1)
-	}
-}
-
 // scale changes the rate, at most once per second.
 func (p *pace) scale(factor rate.Limit) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now()
-	if now.Sub(p.changed) < time.Second {
-		return
+	limit := min(max(p.limiter.Limit()*factor, p.full/100), p.full)
+	if now := p.now(); limit != p.limiter.Limit() && now.Sub(p.changed) >= time.Second {
+		p.changed = now
+		p.limiter.SetLimit(limit)
 	}
-	p.changed = now
-	p.limiter.SetLimit(min(max(p.limiter.Limit()*factor, p.full/100), p.full))
 }
 
 // backoff returns the time to wait after an attempt, the first being 1: at least

@@ -184,95 +184,81 @@ func (r *limitedReader) Read(p []byte) (int, error) {
 
 // Pass is one reading of a table.
 type Pass struct {
-	// Sum is a hash of the file, after it was read completely.
-	Sum string
+	// Hash is a hash of the file, after it was read completely.
+	Hash string
 
 	// Read is the number of bytes read, of Size.
 	Read, Size int64
+}
+
+// Write counts the bytes read.
+func (p *Pass) Write(b []byte) (int, error) {
+	p.Read += int64(len(b))
+	return len(b), nil
 }
 
 // Rows returns the rows below the names, except empty ones, and updates pass. It ends with
 // the first error, which is a [*TableError] or an error of the file.
 func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		f, err := os.Open(t.path)
-		if err != nil {
+		if err := t.read(pass, yield); err != nil {
 			yield(Row{}, err)
-			return
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err == nil && (info.Size() != t.size || !info.ModTime().Equal(t.mtime)) {
-			err = &TableError{Path: t.path, Detail: "has changed since the check; run the command again"}
-		}
-		if err != nil {
-			yield(Row{}, err)
-			return
-		}
-		pass.Size = info.Size()
-		sum := sha256.New()
-		source := io.TeeReader(f, io.MultiWriter(sum, counter{&pass.Read}))
-		limited := &limitedReader{Reader: decode(source, t.size), left: 2 * maxRow}
-		if t.rows(limited, yield) {
-			pass.Sum = hex.EncodeToString(sum.Sum(nil)[:8])
 		}
 	}
 }
 
-// rows reports whether all rows were read.
-func (t *Table) rows(limited *limitedReader, yield func(Row, error) bool) bool {
+func (t *Table) read(pass *Pass, yield func(Row, error) bool) error {
+	f, err := os.Open(t.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != t.size || !info.ModTime().Equal(t.mtime) {
+		return &TableError{Path: t.path, Detail: "has changed since the check; run the command again"}
+	}
+	pass.Size = info.Size()
+	sum := sha256.New()
+	limited := &limitedReader{Reader: decode(io.TeeReader(f, io.MultiWriter(sum, pass)), t.size)}
 	r := t.reader(limited)
 	r.ReuseRecord = true
 	row := Row{Cells: make([]string, len(t.Columns))}
-	for number, next := 0, 1; ; {
+	for next := 1; ; {
 		limited.left = maxRow
 		cells, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return true
+			pass.Hash = hex.EncodeToString(sum.Sum(nil)[:8])
+			return nil
 		}
 		if err != nil {
-			yield(Row{}, t.rowError(number+1, err))
-			return false
+			return t.rowError(row.Number+1, err)
 		}
 		// The reader skips empty lines, which are rows of a spreadsheet.
 		line, _ := r.FieldPos(0)
-		number += 1 + line - next
+		row.Number += 1 + line - next
 		next = line + 1
 		for _, cell := range cells {
 			next += strings.Count(cell, "\n")
 		}
-		if number == 1 || !row.set(number, cells) {
-			continue
+		empty := true
+		row.Excess = false
+		clear(row.Cells)
+		for i, cell := range cells {
+			if cell = strings.TrimSpace(cell); cell == "" {
+				continue
+			}
+			empty = false
+			if i < len(row.Cells) {
+				row.Cells[i] = cell
+			} else {
+				row.Excess = true
+			}
 		}
-		if !yield(row, nil) {
-			return false
-		}
-	}
-}
-
-// set sets the cells, and reports whether any is not empty.
-func (r *Row) set(number int, cells []string) bool {
-	r.Number, r.Excess = number, false
-	found := false
-	clear(r.Cells)
-	for i, cell := range cells {
-		if cell = strings.TrimSpace(cell); cell == "" {
-			continue
-		}
-		found = true
-		if i < len(r.Cells) {
-			r.Cells[i] = cell
-		} else {
-			r.Excess = true
+		if row.Number > 1 && !empty && !yield(row, nil) {
+			return nil
 		}
 	}
-	return found
-}
-
-// counter counts the bytes written.
-type counter struct{ n *int64 }
-
-func (c counter) Write(p []byte) (int, error) {
-	*c.n += int64(len(p))
-	return len(p), nil
 }

@@ -41,8 +41,8 @@ func read(path string) (rows []string, err error) {
 		}
 		rows = append(rows, text)
 	}
-	if pass.Sum == "" || pass.Read != pass.Size {
-		return rows, fmt.Errorf("%d of %d bytes, with the sum %q", pass.Read, pass.Size, pass.Sum)
+	if pass.Hash == "" || pass.Read != pass.Size {
+		return rows, fmt.Errorf("%d of %d bytes, with the hash %q", pass.Read, pass.Size, pass.Hash)
 	}
 	return rows, nil
 }

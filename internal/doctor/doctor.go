@@ -110,11 +110,11 @@ type Options struct {
 	UserAgent string
 }
 
-// examination is one run.
-type examination struct {
+// run is one run.
+type run struct {
 	Options
-	checks []Check
-	watch  *watch // carries all requests
+	checks    []Check
+	transport *clockSkewTransport // carries all requests
 
 	cfg       config.Config
 	file      config.File
@@ -136,15 +136,15 @@ func Examine(ctx context.Context, o Options) Report {
 	transport := rbm.NewTransport()
 	transport.MaxConnsPerHost = 0 // a simulator serves HTTP/1
 	defer transport.CloseIdleConnections()
-	e := &examination{
-		Options: o, watch: &watch{base: transport},
+	e := &run{
+		Options: o, transport: &clockSkewTransport{base: transport},
 		secrets: make(map[config.Secret]agent.Inspection), responses: make(map[string]*capability),
 	}
 	if e.environment() {
 		// The order is that of dependencies.
 		e.readFile(ctx)
 		e.selectAgent()
-		e.agents = agent.New(e.cfg, agent.Options{Transport: e.watch})
+		e.agents = agent.New(e.cfg, agent.Options{Transport: e.transport})
 		defer e.agents.Close()
 		e.platforms(ctx)
 		e.readSecrets(ctx)
@@ -177,14 +177,14 @@ func Examine(ctx context.Context, o Options) Report {
 }
 
 // add adds a check.
-func (e *examination) add(state State, name, subject, detail string, next ...string) {
+func (e *run) add(state State, name, subject, detail string, next ...string) {
 	e.checks = append(e.checks, Check{Name: name, Subject: subject, State: state, Detail: detail, Next: next})
 }
 
 // skip adds a skipped check if the one that it needs has failed, and reports whether it
 // has. An empty neededSubject means any. If the needed check was skipped itself, its
 // cause is named instead.
-func (e *examination) skip(name, subject, needed, neededSubject string) bool {
+func (e *run) skip(name, subject, needed, neededSubject string) bool {
 	i := e.failure(needed, neededSubject)
 	if i < 0 {
 		return false
@@ -198,22 +198,22 @@ func (e *examination) skip(name, subject, needed, neededSubject string) bool {
 }
 
 // failed reports whether a check failed or was skipped. An empty subject means any.
-func (e *examination) failed(name, subject string) bool { return e.failure(name, subject) >= 0 }
+func (e *run) failed(name, subject string) bool { return e.failure(name, subject) >= 0 }
 
-func (e *examination) failure(name, subject string) int {
+func (e *run) failure(name, subject string) int {
 	return slices.IndexFunc(e.checks, func(c Check) bool {
 		return c.Name == name && (c.Subject == subject || subject == "") && (c.State == Error || c.State == Skipped)
 	})
 }
 
 // withTimeout returns the context of one exchange.
-func (e *examination) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+func (e *run) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, e.Timeout)
 }
 
 // client returns a client of the platform with the settings of the function. Without
 // an agent's name it sends no token.
-func (e *examination) client(id, name, region string) (*rbm.Client, error) {
+func (e *run) client(id, name, region string) (*rbm.Client, error) {
 	var token func(context.Context) (string, error)
 	if name != "" {
 		token = func(ctx context.Context) (string, error) { return e.agents.Token(ctx, name) }
@@ -221,7 +221,7 @@ func (e *examination) client(id, name, region string) (*rbm.Client, error) {
 	return rbm.New(rbm.Config{
 		AgentID:    id,
 		Token:      token,
-		HTTPClient: &http.Client{Transport: e.watch},
+		HTTPClient: &http.Client{Transport: e.transport},
 		Region:     rbm.Region(region),
 		Endpoint:   e.cfg.RBMEndpoint,
 		Retry:      rbm.Retry{MaxAttempts: 2, AttemptTimeout: e.Timeout / 2},

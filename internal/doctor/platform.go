@@ -32,7 +32,7 @@ const (
 
 // platforms checks the connection to each host of the platform. Without a token, the API
 // responds with an error of its own.
-func (e *examination) platforms(ctx context.Context) {
+func (e *run) platforms(ctx context.Context) {
 	if len(e.cfg.Agents) == 0 {
 		e.skip(Platform, "", File, "")
 		return
@@ -54,7 +54,7 @@ func (e *examination) platforms(ctx context.Context) {
 	}
 }
 
-func (e *examination) platform(host string, err error) {
+func (e *run) platform(host string, err error) {
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {
 	case !ok:
@@ -70,7 +70,7 @@ func (e *examination) platform(host string, err error) {
 	}
 }
 
-func (e *examination) region(agent string) string {
+func (e *run) region(agent string) string {
 	if r := e.cfg.Agents[agent].Region; r != "" {
 		return r
 	}
@@ -78,7 +78,7 @@ func (e *examination) region(agent string) string {
 }
 
 // host returns the host of an agent's region, or of the configured endpoint.
-func (e *examination) host(agent string) string {
+func (e *run) host(agent string) string {
 	client, err := e.client("doctor", "", e.region(agent))
 	if err != nil {
 		return ""
@@ -93,7 +93,7 @@ func (e *examination) host(agent string) string {
 // summary returns the error without the names of the package and the method.
 func summary(e *rbm.Error) string { return strings.TrimPrefix(e.Error(), "rbm: "+e.Method+": ") }
 
-func (e *examination) fixProxy() []string {
+func (e *run) fixProxy() []string {
 	if e.cfg.RBMEndpoint != "" {
 		return []string{
 			"Fix RCSHOOK_RBM_ENDPOINT, or remove it to use Google's host: " + e.Service.update() + " --remove-env-vars=RCSHOOK_RBM_ENDPOINT",
@@ -103,7 +103,7 @@ func (e *examination) fixProxy() []string {
 	return []string{"Configure the proxy (HTTPS_PROXY, or one of the network) to pass requests to this host unchanged"}
 }
 
-func (e *examination) fixNetwork(err error, host string) []string {
+func (e *run) fixNetwork(err error, host string) []string {
 	test := "Test it from this machine: curl -sS https://" + host + "/"
 	if config.IsLoopback(e.cfg.RBMEndpoint) {
 		return []string{"Start the server at " + e.cfg.RBMEndpoint + ", such as rcshook dev, or remove RCSHOOK_RBM_ENDPOINT to use Google's host"}
@@ -130,8 +130,8 @@ const (
 	largeSkew = 30 * time.Second
 )
 
-// watch is a transport that compares the clock of the first server with this machine's.
-type watch struct {
+// clockSkewTransport is a transport that compares the clock of the first server with this machine's.
+type clockSkewTransport struct {
 	base http.RoundTripper
 
 	mu   sync.Mutex
@@ -140,7 +140,7 @@ type watch struct {
 }
 
 // RoundTrip uses the middle of the exchange as the time of the response.
-func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
+func (w *clockSkewTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	start := time.Now()
 	res, err := w.base.RoundTrip(r)
 	if err != nil {
@@ -158,13 +158,13 @@ func (w *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // clock checks the clock of this machine, once.
-func (e *examination) clock() {
+func (e *run) clock() {
 	if slices.ContainsFunc(e.checks, func(c Check) bool { return c.Name == Clock }) {
 		return
 	}
-	e.watch.mu.Lock()
-	host, skew := e.watch.host, e.watch.skew
-	e.watch.mu.Unlock()
+	e.transport.mu.Lock()
+	host, skew := e.transport.host, e.transport.skew
+	e.transport.mu.Unlock()
 	if host == "" {
 		e.skip(Clock, "", Platform, "")
 		return
@@ -187,10 +187,10 @@ func (e *examination) clock() {
 
 // skipForClock adds a skipped check if the token endpoint rejected a key while the clock
 // is wrong: its error is the same as for a deleted key.
-func (e *examination) skipForClock(name, subject string, rejected *google.SecretError) bool {
-	e.watch.mu.Lock()
-	skew := e.watch.skew
-	e.watch.mu.Unlock()
+func (e *run) skipForClock(name, subject string, rejected *google.SecretError) bool {
+	e.transport.mu.Lock()
+	skew := e.transport.skew
+	e.transport.mu.Unlock()
 	if skew.Abs() <= maxSkew || rejected.Reason != "invalid_grant" {
 		return false
 	}
@@ -200,7 +200,7 @@ func (e *examination) skipForClock(name, subject string, rejected *google.Secret
 
 // credentials gets a token for each agent and shows it to the platform, with a request
 // that sends nothing. The response is kept for checkAgents.
-func (e *examination) credentials(ctx context.Context) {
+func (e *run) credentials(ctx context.Context) {
 	if len(e.cfg.Agents) == 0 {
 		e.skip(Credentials, "", File, "")
 		return
@@ -211,12 +211,12 @@ func (e *examination) credentials(ctx context.Context) {
 	}
 }
 
-func (e *examination) credential(ctx context.Context, name string) {
+func (e *run) credential(ctx context.Context, name string) {
 	setting := e.cfg.Agents[name].Credentials
 	if setting == "" && e.skip(Credentials, name, Identity, "") || setting.IsResource() && e.skip(Credentials, name, Secret, setting.String()) {
 		return
 	}
-	account, project := e.reader(), "PROJECT"
+	account, project := e.accountName(), "PROJECT"
 	if setting != "" {
 		found := e.secrets[setting]
 		if !setting.IsResource() {
@@ -270,13 +270,13 @@ func (e *examination) credential(ctx context.Context, name string) {
 	}
 }
 
-func (e *examination) setCredentials() string {
+func (e *run) setCredentials() string {
 	return e.Service.update() + " --update-env-vars=RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/SECRET"
 }
 
 // callPlatform makes a request for an agent, unless the platform or the agent's ID is
 // unavailable.
-func (e *examination) callPlatform(ctx context.Context, name string, got *capability) {
+func (e *run) callPlatform(ctx context.Context, name string, got *capability) {
 	if e.failed(Platform, e.host(name)) {
 		return
 	}
@@ -294,7 +294,7 @@ func (e *examination) callPlatform(ctx context.Context, name string, got *capabi
 }
 
 // checkAgents checks whether the platform knows each agent.
-func (e *examination) checkAgents() {
+func (e *run) checkAgents() {
 	if len(e.cfg.Agents) == 0 {
 		if e.Agent == "" {
 			e.skip(Agent, "", File, "")
@@ -317,7 +317,7 @@ func (e *examination) checkAgents() {
 
 // agent checks the response for a fictional number. Any error about the number means
 // that the agent exists.
-func (e *examination) agent(name string, err error) {
+func (e *run) agent(name string, err error) {
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {
 	case err == nil, errors.Is(err, rbm.ErrUnreachable), errors.Is(err, rbm.ErrFeatureUnsupported):
@@ -343,7 +343,7 @@ func (e *examination) agent(name string, err error) {
 }
 
 // unknownAgent returns the possible causes of the platform's 403, the likeliest first.
-func (e *examination) unknownAgent(name string) []string {
+func (e *run) unknownAgent(name string) []string {
 	a := e.cfg.Agents[name]
 	where, value := "in the configuration", a.ID.Literal()
 	if a.ID.IsResource() {
@@ -355,7 +355,7 @@ func (e *examination) unknownAgent(name string) []string {
 	}
 	deleted := "the agent was created a moment ago, or deleted: wait some minutes, and look for it in the console"
 	if a.Credentials == "" {
-		return causes("RBM is called as "+e.reader()+", but only the service account of the RCS for Business console may send: store its key and set RCSHOOK_CREDENTIALS to the secret: "+e.setCredentials(), id, deleted)
+		return causes("RBM is called as "+e.accountName()+", but only the service account of the RCS for Business console may send: store its key and set RCSHOOK_CREDENTIALS to the secret: "+e.setCredentials(), id, deleted)
 	}
 	account := e.secrets[a.Credentials].Account
 	if account == "" {
@@ -382,7 +382,7 @@ func causes(first string, others ...string) []string {
 }
 
 // number checks whether each agent reaches the number. The phone does not notice.
-func (e *examination) number(ctx context.Context) {
+func (e *run) number(ctx context.Context) {
 	if e.To == "" {
 		return
 	}
@@ -407,7 +407,7 @@ func (e *examination) number(ctx context.Context) {
 }
 
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones/getCapabilities
-func (e *examination) reachable(subject string, can *rbm.Capabilities, err error) {
+func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
 	const invite = "nvite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent"
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {

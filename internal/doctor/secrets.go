@@ -16,7 +16,7 @@ import (
 )
 
 // identify checks the account that reads secrets, once, and reports whether it works.
-func (e *examination) identify(ctx context.Context) bool {
+func (e *run) identify(ctx context.Context) bool {
 	if e.identity != nil {
 		return !e.failed(Identity, "")
 	}
@@ -37,7 +37,7 @@ func (e *examination) identify(ctx context.Context) bool {
 		e.add(Error, Identity, "", "timeout", "Try again with a longer -timeout")
 	case id.Person:
 		e.add(Warning, Identity, "", "your own account, from "+id.Origin+"; not checked: whether the function may read its secrets", e.impersonate())
-	case e.foreign():
+	case e.usesOtherAccount():
 		e.add(Warning, Identity, "", id.Name()+", but the function runs as "+e.Service.Account+"; not checked: whether that account may read the secrets", e.impersonate())
 	default:
 		e.add(OK, Identity, "", id.Name()+", from "+id.Origin)
@@ -45,17 +45,17 @@ func (e *examination) identify(ctx context.Context) bool {
 	return err == nil
 }
 
-func (e *examination) impersonate() string {
+func (e *run) impersonate() string {
 	return "To check as the function: gcloud auth application-default login --impersonate-service-account=" + cmp.Or(e.Service.Account, "SERVICE_ACCOUNT")
 }
 
-// foreign reports whether the function reads its secrets with another account.
-func (e *examination) foreign() bool {
+// usesOtherAccount reports whether the function reads its secrets with another account.
+func (e *run) usesOtherAccount() bool {
 	return e.identity.Person || e.Service.Account != "" && e.identity.Account != e.Service.Account
 }
 
-// reader returns the name of the account that reads secrets.
-func (e *examination) reader() string {
+// accountName returns the name of the account that reads secrets.
+func (e *run) accountName() string {
 	switch {
 	case e.identity == nil || *e.identity == (platform.Identity{}):
 		return "the account"
@@ -67,14 +67,14 @@ func (e *examination) reader() string {
 }
 
 // advise returns the next steps after an error of a secret, with the names of accounts.
-func (e *examination) advise(rejected *google.SecretError) []string {
+func (e *run) advise(rejected *google.SecretError) []string {
 	action := response.SecretAdvice(rejected)
 	switch id := e.identity; {
 	case id == nil || *id == (platform.Identity{}):
 		if e.Service.Account != "" {
 			action = strings.ReplaceAll(action, "SERVICE_ACCOUNT", e.Service.Account)
 		}
-	case e.foreign() && rejected.Reason == "permission_denied":
+	case e.usesOtherAccount() && rejected.Reason == "permission_denied":
 		member := "user:YOUR_EMAIL"
 		if id.Account != "" {
 			member = "serviceAccount:" + id.Account
@@ -117,12 +117,12 @@ var reasons = map[string]string{
 }
 
 // explain describes an error. An empty account means the one that reads secrets.
-func (e *examination) explain(rejected *google.SecretError, account string) string {
+func (e *run) explain(rejected *google.SecretError, account string) string {
 	text, ok := reasons[rejected.Reason]
 	if !ok {
 		text = "the token endpoint rejects the credentials of ACCOUNT (" + rejected.Reason + ")"
 	}
-	text = strings.NewReplacer("ACCOUNT", cmp.Or(account, e.reader()), "VERSION", cmp.Or(rejected.Version, "named in the setting")).Replace(text)
+	text = strings.NewReplacer("ACCOUNT", cmp.Or(account, e.accountName()), "VERSION", cmp.Or(rejected.Version, "named in the setting")).Replace(text)
 	if text, ok := strings.CutSuffix(text, ":"); ok {
 		if rejected.Err == nil {
 			return text
@@ -134,9 +134,9 @@ func (e *examination) explain(rejected *google.SecretError, account string) stri
 
 // secretCheck is a secret that some setting names.
 type secretCheck struct {
-	secret  config.Secret
-	read    func(context.Context, config.Secret) (agent.Inspection, error)
-	content string
+	secret config.Secret
+	read   func(context.Context, config.Secret) (agent.Inspection, error)
+	suffix string
 
 	found agent.Inspection
 	err   error
@@ -144,13 +144,13 @@ type secretCheck struct {
 
 // readSecrets checks all secrets concurrently. The account that reads them and Secret
 // Manager itself are checks of their own.
-func (e *examination) readSecrets(ctx context.Context) {
+func (e *run) readSecrets(ctx context.Context) {
 	var all []*secretCheck
 	seen := make(map[config.Secret]bool)
 	add := func(s config.Secret, content string, read func(context.Context, config.Secret) (agent.Inspection, error)) {
 		if s.IsResource() && !seen[s] {
 			seen[s] = true
-			all = append(all, &secretCheck{secret: s, read: read, content: content})
+			all = append(all, &secretCheck{secret: s, read: read, suffix: content})
 		}
 	}
 	needIdentity := false
@@ -195,7 +195,7 @@ func (e *examination) readSecrets(ctx context.Context) {
 }
 
 // secretManager checks Secret Manager by the errors of all secrets.
-func (e *examination) secretManager(all []*secretCheck) {
+func (e *run) secretManager(all []*secretCheck) {
 	for _, s := range all {
 		if rejected, ok := errors.AsType[*google.SecretError](s.err); ok && rejected.IsPlatform() {
 			e.add(Error, SecretManager, "", e.explain(rejected, ""), e.advise(rejected)...)
@@ -205,14 +205,14 @@ func (e *examination) secretManager(all []*secretCheck) {
 	e.add(OK, SecretManager, "", "responds")
 }
 
-func (e *examination) secret(ctx context.Context, s *secretCheck) {
+func (e *run) secret(ctx context.Context, s *secretCheck) {
 	subject := s.secret.String()
 	version := "version " + s.found.Version
 	rejected, ok := errors.AsType[*google.SecretError](s.err)
 	switch {
 	case s.err == nil:
 		e.secrets[s.secret] = s.found
-		e.add(OK, Secret, subject, version+s.content+s.found.Account)
+		e.add(OK, Secret, subject, version+s.suffix+s.found.Account)
 	case !ok || rejected.IsPlatform():
 		e.skip(Secret, subject, SecretManager, "")
 	default:
@@ -234,7 +234,7 @@ func (e *examination) secret(ctx context.Context, s *secretCheck) {
 
 // value returns the value of a setting. If its secret could not be read, value adds a
 // skipped check.
-func (e *examination) value(name, subject string, s config.Secret) ([]byte, bool) {
+func (e *run) value(name, subject string, s config.Secret) ([]byte, bool) {
 	if !s.IsResource() {
 		return []byte(s.Literal()), true
 	}

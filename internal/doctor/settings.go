@@ -17,7 +17,7 @@ import (
 
 // environment checks the variables. With an invalid one the function does not serve, so
 // that there is nothing more to check.
-func (e *examination) environment() bool {
+func (e *run) environment() bool {
 	var names []string
 	for _, entry := range e.Environ {
 		name, value, _ := strings.Cut(entry, "=")
@@ -48,7 +48,7 @@ func (e *examination) environment() bool {
 }
 
 // fixSettings returns the command that fixes all settings in one deployment.
-func (e *examination) fixSettings(all []config.Problem) (next []string) {
+func (e *run) fixSettings(all []config.Problem) (next []string) {
 	var set, remove []string
 	for _, p := range all {
 		switch {
@@ -87,12 +87,12 @@ func problems(err error) []config.Problem {
 
 // readFile checks rcshook.yaml, if there is one. The agent of the environment and the
 // sources are checked even if the file has errors.
-func (e *examination) readFile(ctx context.Context) {
+func (e *run) readFile(ctx context.Context) {
 	if e.cfg.File == "" {
 		return
 	}
 	if e.cfg.File.IsResource() {
-		e.agents = agent.New(e.cfg, agent.Options{Transport: e.watch})
+		e.agents = agent.New(e.cfg, agent.Options{Transport: e.transport})
 		defer e.agents.Close()
 		if !e.identify(ctx) {
 			e.skip(File, "", Identity, "")
@@ -101,7 +101,7 @@ func (e *examination) readFile(ctx context.Context) {
 	}
 	ctx, cancel := e.withTimeout(ctx)
 	defer cancel()
-	name, data, err := agent.ReadFile(ctx, e.cfg, agent.Options{Transport: e.watch})
+	name, data, err := agent.ReadFile(ctx, e.cfg, agent.Options{Transport: e.transport})
 	if rejected, ok := errors.AsType[*google.SecretError](err); ok {
 		e.add(Error, File, e.cfg.File.String(), e.explain(rejected, ""), e.advise(rejected)...)
 		return
@@ -125,7 +125,7 @@ func (e *examination) readFile(ctx context.Context) {
 }
 
 // fixFile returns the step that brings a fixed file to the function.
-func (e *examination) fixFile(name string) string {
+func (e *run) fixFile(name string) string {
 	if resource, ok := e.cfg.File.Resource(); ok {
 		return "Fix it, run rcshook check, and store it: " + addVersion(resource) + " --data-file=rcshook.yaml"
 	}
@@ -133,7 +133,7 @@ func (e *examination) fixFile(name string) string {
 }
 
 // selectAgent removes all agents but the selected one.
-func (e *examination) selectAgent() {
+func (e *run) selectAgent() {
 	if e.names = e.agentNames(); e.Agent == "" {
 		return
 	}
@@ -150,7 +150,7 @@ func (e *examination) selectAgent() {
 	e.cfg.Agents = map[string]config.Agent{e.Agent: selected}
 }
 
-func (e *examination) agentNames() []string { return slices.Sorted(maps.Keys(e.cfg.Agents)) }
+func (e *run) agentNames() []string { return slices.Sorted(maps.Keys(e.cfg.Agents)) }
 
 // Service is a deployment on Cloud Run. Unknown fields are empty.
 type Service struct {

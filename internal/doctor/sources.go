@@ -18,7 +18,7 @@ import (
 )
 
 // callers checks the authentication of callers.
-func (e *examination) callers(ctx context.Context) {
+func (e *run) callers(ctx context.Context) {
 	if e.cfg.AllowUnauthenticated {
 		steps, secret := e.createKey()
 		next := []string{
@@ -54,7 +54,7 @@ func (e *examination) callers(ctx context.Context) {
 
 // createKey returns the steps that create the first API key in a secret, and the name of
 // that secret.
-func (e *examination) createKey() (steps []string, secret string) {
+func (e *run) createKey() (steps []string, secret string) {
 	name := cmp.Or(e.Service.Name, "rcshook") + "-api-keys" // the name in deploy.sh
 	project := cmp.Or(e.Service.Project, "PROJECT")
 	return []string{
@@ -66,7 +66,7 @@ func (e *examination) createKey() (steps []string, secret string) {
 
 // googleKeys checks that ID tokens can be verified: Google's public keys must be
 // available to reject a forged one. If they are not, googleKeys adds an error.
-func (e *examination) googleKeys(ctx context.Context, name, subject string) bool {
+func (e *run) googleKeys(ctx context.Context, name, subject string) bool {
 	const audience, email = "doctor", "doctor@example.com"
 	issuer, err := token.NewIssuer()
 	if err == nil {
@@ -74,7 +74,7 @@ func (e *examination) googleKeys(ctx context.Context, name, subject string) bool
 		defer cancel()
 		now := time.Now()
 		header := http.Header{"Authorization": {"Bearer " + issuer.Token(audience, email, now)}}
-		tokens := source.NewGoogleTokens(e.cfg.OIDCEndpoint, e.watch, []string{audience}, []string{email})
+		tokens := source.NewGoogleTokens(e.cfg.OIDCEndpoint, e.transport, []string{audience}, []string{email})
 		err = tokens.Verify(bound, header, now)
 	}
 	if errors.Is(err, source.ErrSignature) {
@@ -88,10 +88,10 @@ func (e *examination) googleKeys(ctx context.Context, name, subject string) bool
 	return false
 }
 
-func (e *examination) sourceNames() []string { return slices.Sorted(maps.Keys(e.file.Sources)) }
+func (e *run) sourceNames() []string { return slices.Sorted(maps.Keys(e.file.Sources)) }
 
 // sources checks that each source compiles and that its secrets are valid.
-func (e *examination) sources(ctx context.Context) {
+func (e *run) sources(ctx context.Context) {
 	if e.cfg.File != "" && e.file.Sources == nil {
 		e.skip(Source, "", File, "")
 		return
@@ -101,11 +101,11 @@ func (e *examination) sources(ctx context.Context) {
 	}
 }
 
-func (e *examination) source(ctx context.Context, name string) {
+func (e *run) source(ctx context.Context, name string) {
 	c := e.file.Sources[name]
 	agents := append(slices.Sorted(maps.Keys(e.file.Agents)), e.names...)
 	opened, err := source.Open(map[string]config.Source{name: c}, source.Options{
-		Secrets: e.agents.Secret, Agents: agents, GoogleEndpoint: e.cfg.OIDCEndpoint, Transport: e.watch,
+		Secrets: e.agents.Secret, Agents: agents, GoogleEndpoint: e.cfg.OIDCEndpoint, Transport: e.transport,
 	})
 	if err != nil {
 		file := "rcshook.yaml"
@@ -147,7 +147,7 @@ type namedFallback struct {
 	of string
 }
 
-func (e *examination) allFallbacks() []namedFallback {
+func (e *run) allFallbacks() []namedFallback {
 	var all []namedFallback
 	for _, name := range e.agentNames() {
 		if f := e.cfg.Agents[name].Fallback; f != nil {
@@ -164,7 +164,7 @@ func (e *examination) allFallbacks() []namedFallback {
 
 // fallbacks checks the secrets that sign requests to fallbacks. It does not call the
 // fallbacks, which would take that for a message.
-func (e *examination) fallbacks() {
+func (e *run) fallbacks() {
 	for _, f := range e.allFallbacks() {
 		value, ok := e.value(Fallback, f.of, f.Secret)
 		if !ok {
