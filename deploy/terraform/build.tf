@@ -12,6 +12,7 @@ locals {
     "go.sum",
     "rcshook.yaml",
     "internal/agent/*.go",
+    "internal/charset/*.go",
     "internal/code/*.go",
     "internal/compose/*.go",
     "internal/config/*.go",

@@ -19,7 +19,7 @@ const module = "github.com/rcshook/rcshook/"
 // the types that the stations exchange.
 var common = []string{
 	"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/standardwebhook", "internal/trace", "internal/typo",
-	"internal/payload", "internal/compose", "rbm",
+	"internal/charset", "internal/payload", "internal/compose", "rbm",
 }
 
 // allowed are the packages of the module that a package may import. A package that is
@@ -27,12 +27,13 @@ var common = []string{
 var allowed = map[string][]string{
 	"internal/code":            nil,
 	"internal/typo":            nil,
+	"internal/charset":         nil,
 	"internal/trace":           nil,
 	"internal/google":          nil,
 	"internal/standardwebhook": nil,
-	"internal/config":          {"internal/typo", "rbm"},
+	"internal/config":          {"internal/charset", "internal/typo", "rbm"},
 	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/payload"},
-	"internal/payload":         {"internal/typo", "rbm"},
+	"internal/payload":         {"internal/charset", "internal/typo", "rbm"},
 	"internal/compose":         {"internal/payload", "internal/typo", "rbm"},
 	"internal/source":          common,
 	"internal/agent":           append([]string{"internal/google/platform"}, common...),

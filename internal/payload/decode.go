@@ -1,10 +1,7 @@
 package payload
 
 import (
-	"bytes"
 	"fmt"
-	"mime"
-	"strings"
 )
 
 // Options configure how a payload is read.
@@ -46,52 +43,46 @@ func Decode(contentType string, body []byte, o Options) (*Payload, error) {
 	return r.payload(root), nil
 }
 
-// parse selects the parser by the content type. It accepts two common mistakes: JSON with
-// the content type that curl -d sends by default, and JSON without a content type.
-func (t *tree) parse(contentType string, body []byte) (*node, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	media, params, err := parseContentType(contentType)
-	if err != nil {
-		return nil, err
-	}
-	start := bytes.TrimLeft(body, " \t\r\n")
-	if len(start) == 0 {
-		return nil, unreadable("it is empty")
-	}
-	looksLikeJSON := start[0] == '{' || start[0] == '['
+// parse parses a body into the tree.
+func (t *tree) parse(contentType string, data []byte) (*node, error) {
+	b, err := ParseBody(contentType, data)
 	switch {
-	case media == "application/json", media == "text/json",
-		strings.HasPrefix(media, "application/") && strings.HasSuffix(media, "+json"),
-		looksLikeJSON && (media == "" || media == "application/x-www-form-urlencoded"):
-		return t.parseJSON(body)
-	case media == "application/x-www-form-urlencoded":
-		return t.parseForm(body)
-	case media == "multipart/form-data":
-		if params["boundary"] == "" {
-			return nil, unreadable("invalid multipart form: the Content-Type has no boundary")
-		}
-		return t.parseMultipart(body, params["boundary"])
-	case media == "":
+	case err != nil:
+		return nil, err
+	case b.invalid != nil:
+		return nil, b.invalid
+	case b.IsEmpty():
+		return nil, unreadable("it is empty")
+	case b.IsJSON && len(b.Fields) < 2: // with other files, the form has errors to report
+		return t.parseJSON(b.Text)
+	case b.IsForm:
+		return t.addFields(b)
+	case b.media == "":
 		return nil, &ContentTypeError{fmt.Sprintf("none was sent; send Content-Type: application/json (also accepted: %s)", Accepted)}
-	case looksLikeJSON:
-		return nil, &ContentTypeError{fmt.Sprintf("%s; this body looks like JSON: send Content-Type: application/json", media)}
+	case b.LooksLikeJSON():
+		return nil, &ContentTypeError{fmt.Sprintf("%s; this body looks like JSON: send Content-Type: application/json", b.media)}
 	default:
-		return nil, &ContentTypeError{fmt.Sprintf("%s; send one of %s", media, Accepted)}
+		return nil, &ContentTypeError{fmt.Sprintf("%s; send one of %s", b.media, Accepted)}
 	}
 }
 
-func parseContentType(contentType string) (media string, params map[string]string, err error) {
-	if contentType == "" || contentType == "application/json" { // the common case is free
-		return contentType, nil, nil
+// addFields converts the fields of a form to an object of texts, in their order.
+func (t *tree) addFields(b *Body) (*node, error) {
+	t.form, t.plus = true, b.urlencoded
+	root := t.newNode(kindObject, nil)
+	for _, f := range b.Fields {
+		k := kindString
+		switch {
+		case len(f.Name) > maxKeyLength:
+			return nil, unreadable("a field name is longer than %d bytes", maxKeyLength)
+		case f.Name == "" && !b.urlencoded:
+			return nil, unreadable("invalid multipart form: a part has no name")
+		case f.IsFile:
+			k = kindFile
+		}
+		n := t.newNode(k, root)
+		n.key, n.text = f.Name, f.Value
+		root.children = append(root.children, n)
 	}
-	media, params, err = mime.ParseMediaType(contentType)
-	if err != nil || len(media) > 100 {
-		return "", nil, &ContentTypeError{fmt.Sprintf("expected the form type/subtype; send one of %s", Accepted)}
-	}
-	switch strings.ToLower(params["charset"]) {
-	case "", "utf-8", "utf8", "us-ascii":
-		return media, params, nil
-	default:
-		return "", nil, &ContentTypeError{"the charset must be utf-8"}
-	}
+	return root, nil
 }

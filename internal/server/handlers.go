@@ -39,7 +39,7 @@ func (s *Server) send(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.prepare(c.Context(), prepare.Input{ContentType: c.Header.Get("Content-Type"), Body: body, Key: key}, config.Source{})
+	m, err := s.prepare(c.Context(), prepare.Input{ContentType: source.ContentType(c.Header), Body: body, Key: key}, config.Source{})
 	if err != nil {
 		return nil, err
 	}

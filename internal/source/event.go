@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
@@ -100,7 +98,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if err != nil {
 		return nil, err
 	}
-	contentType := r.Header.Get("Content-Type")
+	contentType := ContentType(r.Header)
 	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1)}}}, nil
 	}
@@ -233,6 +231,10 @@ func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event
 	return results, err
 }
 
+// ContentType returns the content type of a request. Several headers become a list, as a
+// proxy would join them.
+func ContentType(h http.Header) string { return strings.Join(h.Values("Content-Type"), ", ") }
+
 // secretHeaders are hidden from programs, which could put them into a message.
 var secretHeaders = map[string]bool{"Authorization": true, "Cookie": true, "X-Api-Key": true, "Proxy-Authorization": true}
 
@@ -259,33 +261,24 @@ func (r *Request) input(now time.Time) *input {
 
 // decodeBody returns the input of programs: JSON as it is, a form as an object of
 // strings (arrays for duplicate fields), other text as a string, and null for an empty
-// body. The error is a [*payload.BodyError].
-func decodeBody(contentType string, body []byte) (any, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	start := bytes.TrimLeft(body, " \t\r\n")
-	if len(start) == 0 {
-		return nil, nil
-	}
-	media, params, err := mime.ParseMediaType(contentType)
+// body. A body that looks like JSON is JSON, because a signature rarely covers the content
+// type. The error is a [*payload.BodyError] or a [*payload.ContentTypeError].
+func decodeBody(contentType string, data []byte) (any, error) {
+	body, err := payload.ParseBody(contentType, data)
 	if err != nil {
-		media = ""
+		return nil, err
 	}
 	switch {
-	case media == "application/x-www-form-urlencoded":
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			return nil, &payload.BodyError{Detail: "invalid percent-encoding in the form"}
-		}
-		return formObject(form), nil
-	case media == "multipart/form-data":
-		return decodeMultipart(body, params["boundary"])
-	case media == "application/json", media == "text/json", strings.HasSuffix(media, "+json"),
-		start[0] == '{', start[0] == '[':
-		return decodeJSON(body)
-	case !utf8.Valid(body):
+	case body.IsEmpty():
+		return nil, nil
+	case body.IsJSON || body.LooksLikeJSON():
+		return decodeJSON(body.Text)
+	case body.IsForm:
+		return formObject(body.Fields), nil
+	case !utf8.Valid(body.Text):
 		return nil, &payload.BodyError{Detail: "expected JSON, a form, or text in UTF-8"}
 	}
-	return string(body), nil
+	return string(body.Text), nil
 }
 
 // decodeJSON decodes one JSON value. Numbers keep their digits, because a float would
@@ -307,41 +300,21 @@ func decodeJSON(body []byte) (any, error) {
 	return nil, &payload.BodyError{Detail: "invalid JSON"} // unreachable: both decoders reject the same bodies
 }
 
-func formObject(form map[string][]string) any {
-	object := make(map[string]any, len(form))
-	for name, values := range form {
-		if len(values) == 1 {
-			object[name] = values[0]
+// formObject returns the fields of a form without its files.
+func formObject(fields []payload.FormField) map[string]any {
+	object := make(map[string]any, len(fields))
+	for _, f := range fields {
+		if f.IsFile {
 			continue
 		}
-		list := make([]any, len(values))
-		for i, v := range values {
-			list[i] = v
+		switch previous := object[f.Name].(type) {
+		case nil:
+			object[f.Name] = f.Value
+		case []any:
+			object[f.Name] = append(previous, f.Value)
+		default:
+			object[f.Name] = []any{previous, f.Value}
 		}
-		object[name] = list
 	}
 	return object
-}
-
-// decodeMultipart decodes the fields of a form and skips its files. The forms of
-// multipart.Reader have at most 1000 fields.
-func decodeMultipart(body []byte, boundary string) (any, error) {
-	form := make(map[string][]string)
-	for r := multipart.NewReader(bytes.NewReader(body), boundary); ; {
-		part, err := r.NextPart()
-		if err == io.EOF { // a truncated body wraps it
-			return formObject(form), nil
-		}
-		if err == nil && part.FileName() != "" {
-			continue
-		}
-		var text []byte
-		if err == nil {
-			text, err = io.ReadAll(part)
-		}
-		if err != nil || !utf8.Valid(text) {
-			return nil, &payload.BodyError{Detail: "invalid multipart form"}
-		}
-		form[part.FormName()] = append(form[part.FormName()], string(text))
-	}
 }

@@ -8,12 +8,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"maps"
-	"mime"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
@@ -78,13 +78,15 @@ func twilioForms(r *Request) (forms []string, hashed bool, err error) {
 		}
 		return []string{""}, true, nil
 	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if len(r.Body) > 0 && media != "application/x-www-form-urlencoded" {
+	body, err := payload.ParseBody(ContentType(r.Header), r.Body)
+	if err != nil || len(r.Body) > 0 && (!body.IsForm || body.IsJSON) {
 		return nil, false, standardwebhook.Errorf(ErrSignature, "the body is not signed: it is not a form, and the query has no %s", twilioHash)
 	}
-	fields, err := url.ParseQuery(string(r.Body))
-	if err != nil {
-		return nil, false, standardwebhook.Errorf(ErrSignature, "the form is invalid")
+	fields := make(url.Values)
+	for _, f := range body.Fields {
+		if !f.IsFile {
+			fields.Add(f.Name, f.Value)
+		}
 	}
 	var first, all strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
