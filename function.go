@@ -15,7 +15,8 @@
 //	internal/response  results and errors -> status, code, retry advice, body
 //
 // Only server, prepare and response depend on packages at other stages; the others share
-// the types of payload and compose. The limits of RBM, such as that of ttl, are in rbm.
+// the types of payload and compose. Phone numbers are read by internal/phonenumber. The
+// limits of RBM, such as that of ttl, are in rbm.
 // Settings come from the environment and from rcshook.yaml (internal/config). Importing
 // the package only registers the function.
 package rcshook

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/typo"
@@ -71,8 +72,17 @@ func check(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	file, err := config.ParseFile(name, data)
-	agents := append(slices.Sorted(maps.Keys(file.Agents)), config.DefaultAgent) // that of the environment
-	sources, wrong := source.Open(file.Sources, source.Options{Agents: agents})
+	cfg := config.Config{Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE")}
+	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
+		if cfg.Agents == nil {
+			cfg.Agents = map[string]config.Agent{}
+		}
+		cfg.Agents[config.DefaultAgent] = config.Agent{} // that of the environment
+	}
+	sources, wrong := source.Open(file.Sources, source.Options{
+		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
+		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
+	})
 	if err := config.Join(err, wrong); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
@@ -87,13 +97,6 @@ func check(ctx context.Context, args []string, std stdio) error {
 			fmt.Fprintln(std.out, secret)
 		}
 		return nil
-	}
-	cfg := config.Config{Agents: maps.Clone(file.Agents), Queue: os.Getenv("RCSHOOK_QUEUE")}
-	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
-		if cfg.Agents == nil {
-			cfg.Agents = map[string]config.Agent{}
-		}
-		cfg.Agents[config.DefaultAgent] = config.Agent{} // that of the environment
 	}
 	c := checker{file: file, cfg: cfg, dir: filepath.Dir(name), update: *update, out: std.out}
 	for _, s := range sources.All() {

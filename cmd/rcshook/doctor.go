@@ -16,7 +16,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/doctor"
-	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/server"
 )
 
@@ -76,7 +76,7 @@ func (f *doctorFlags) parse(args []string) error {
 	case f.to == "":
 		return nil
 	}
-	to, err := payload.ParsePhone(f.to, payload.Options{})
+	to, err := phonenumber.Read(f.to, phonenumber.Options{})
 	if err != nil {
 		return usageError("-to: expected a phone number in E.164 format, such as +12025550123")
 	}

@@ -119,6 +119,18 @@ type Agent struct {
 	Fallback *Fallback
 }
 
+// AllCountries returns the countries that the settings of agents and sources name.
+func (c *Config) AllCountries() []string {
+	var all []string
+	for _, a := range c.Agents {
+		all = append(all, a.Countries...)
+	}
+	for _, s := range c.Sources {
+		all = append(append(all, s.Countries...), s.Country)
+	}
+	return all
+}
+
 // FindAgent returns the configured name of an agent. The argument is that name, or the
 // agent ID if the configuration contains the ID itself; "" means the agent default.
 func (c *Config) FindAgent(nameOrID string) (name string, ok bool) {

@@ -16,6 +16,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm"
@@ -161,7 +162,10 @@ func (f *function) settings() (config.Config, *source.Directory) {
 	if cfg, err = cfg.With("rcshook.yaml", parsed); err != nil {
 		return cfg, new(source.Directory)
 	}
-	sources, err := source.Open(parsed.Sources, source.Options{Agents: slices.Collect(maps.Keys(cfg.Agents))})
+	sources, err := source.Open(parsed.Sources, source.Options{
+		Agents: slices.Collect(maps.Keys(cfg.Agents)),
+		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
+	})
 	if err != nil {
 		return cfg, new(source.Directory)
 	}

@@ -18,7 +18,7 @@ const module = "github.com/rcshook/rcshook/"
 // Google's errors, signatures, mappings, and the API client. payload and compose hold
 // the types that the stations exchange.
 var common = []string{
-	"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/standardwebhook", "internal/trace", "internal/typo",
+	"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/phonenumber", "internal/standardwebhook", "internal/trace", "internal/typo",
 	"internal/charset", "internal/payload", "internal/compose", "rbm",
 }
 
@@ -29,11 +29,12 @@ var allowed = map[string][]string{
 	"internal/typo":            nil,
 	"internal/charset":         nil,
 	"internal/trace":           nil,
+	"internal/phonenumber":     nil,
 	"internal/google":          nil,
 	"internal/standardwebhook": nil,
 	"internal/config":          {"internal/charset", "internal/typo", "rbm"},
-	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/payload"},
-	"internal/payload":         {"internal/charset", "internal/typo", "rbm"},
+	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/phonenumber"},
+	"internal/payload":         {"internal/charset", "internal/phonenumber", "internal/typo", "rbm"},
 	"internal/compose":         {"internal/payload", "internal/typo", "rbm"},
 	"internal/source":          common,
 	"internal/agent":           append([]string{"internal/google/platform"}, common...),

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"math/big"
@@ -14,10 +15,9 @@ import (
 
 	"github.com/itchyny/gojq"
 	"github.com/itchyny/timefmt-go"
-	"github.com/nyaruka/phonenumbers"
 
 	"github.com/rcshook/rcshook/internal/mapping/limit"
-	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // functions returns the compiler options for the functions that messages need:
@@ -28,9 +28,9 @@ import (
 //	money_minor($n; $currency) the same for an amount in cents: 1990 and "usd" become $19.90
 //	date($format; $tz)         a time as text, in the format of strftime; without $tz in UTC
 //	truncate($n)               at most $n characters of a string
-func functions(country string) []gojq.CompilerOption {
+func functions(phone phonenumber.Options) []gojq.CompilerOption {
 	return append(limit.Functions(),
-		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, country) }),
+		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, phone) }),
 		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], false) }),
 		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], true) }),
 		gojq.WithFunction("date", 1, 2, date),
@@ -44,24 +44,34 @@ type functionError string
 func (e functionError) Error() string { return string(e) }
 
 // e164 returns null for text that is not a phone number, such as 555-555-SHIP, because
-// shops find that in the field for the number.
-func e164(v any, args []any, country string) any {
+// shops find that in the field for the number. Ambiguous digits are an error, so that the
+// event is not ignored.
+func e164(v any, args []any, phone phonenumber.Options) any {
 	if len(args) > 0 && args[0] != nil {
 		name, ok := args[0].(string)
-		if name = strings.ToUpper(name); !ok || name != "" && phonenumbers.GetCountryCodeForRegion(name) == 0 {
+		country, known := phonenumber.Country(name)
+		if !ok || !known && country != "" {
 			return functionError("e164 needs a country such as US or DE")
 		}
-		country = name
+		phone.Country = cmp.Or(country, phone.Country)
 	}
-	text, ok := Text(v)
-	if !ok {
+	read := phonenumber.ReadNumber
+	text, ok := v.(string)
+	if ok {
+		read = phonenumber.Read
+	} else if n, isLiteral := v.(json.Number); isLiteral { // Text would write out 1.2e10
+		text, ok = n.String(), true
+	} else if text, ok = Text(v); !ok {
 		return nil
 	}
-	phone, err := payload.ParsePhone(text, payload.Options{Country: country})
-	if err != nil {
+	switch number, err := read(text, phone); {
+	case err == phonenumber.ErrAmbiguous:
+		return functionError("e164: " + err.Error())
+	case err != nil:
 		return nil
+	default:
+		return number
 	}
-	return phone
 }
 
 // Text returns a string as it is and a number as its digits.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping/limit"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 const (
@@ -47,9 +48,9 @@ type Program struct {
 }
 
 // Compile compiles a program that may use the named variables, such as $headers, and the
-// functions in [functions]. Country is the default country of e164. Problems have their
+// functions in [functions]. phone are the options of e164. Problems have their
 // position in the file.
-func Compile(p config.Program, country string, variables ...string) (*Program, []config.Problem) {
+func Compile(p config.Program, phone phonenumber.Options, variables ...string) (*Program, []config.Problem) {
 	if strings.TrimSpace(p.Text) == "" {
 		return nil, []config.Problem{p.At(0).Problemf("invalid jq: the program is empty")}
 	}
@@ -86,7 +87,7 @@ func Compile(p config.Program, country string, variables ...string) (*Program, [
 	}
 	limit.Rewrite(query)
 	all := append([]string{nowVariable, limit.Variable}, variables...)
-	if program.code, err = gojq.Compile(query, append(functions(country), gojq.WithVariables(all))...); err != nil {
+	if program.code, err = gojq.Compile(query, append(functions(phone), gojq.WithVariables(all))...); err != nil {
 		// The compiler does not report a position, but the last word of its error is the unknown name.
 		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
 		name, _, _ = strings.Cut(name, "/")

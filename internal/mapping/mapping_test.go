@@ -12,13 +12,14 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 var now = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 
 func compile(t *testing.T, text string, variables ...string) *mapping.Program {
 	t.Helper()
-	program, problems := mapping.Compile(config.Program{Text: text}, "US", variables...)
+	program, problems := mapping.Compile(config.Program{Text: text}, phonenumber.Options{Country: "US"}, variables...)
 	if len(problems) > 0 {
 		t.Fatalf("Compile(%s): %s", text, problems[0])
 	}
@@ -107,7 +108,7 @@ func TestRun_errors(t *testing.T) {
 		{"many results", "range(2000)", "returns more than 1000 results"},
 		{"string of the length in the input", `"★" * .n`, "makes a string of more than 1 MiB"},
 		{"long array", `reduce range(40) as $i ([1]; . + .) | length`, "makes an array of more than 262144 items"},
-		{"invalid country", ".p | e164(\"UK\")", "fails: e164 needs a country such as US or DE"},
+		{"invalid country", ".p | e164(\"XX\")", "fails: e164 needs a country such as US or DE"},
 		{"invalid currency", "money(1; \"dollars\")", "fails: money needs a currency such as USD"},
 		{"invalid amount", "money(.p; \"USD\")", "fails: money needs an amount such as 19.90"},
 		{"gigabytes of digits", "money(\"1e999999999\"; \"USD\")", "fails: money needs an amount such as 19.90"},

@@ -29,9 +29,11 @@ type Body struct {
 	// Fields are the fields of a form, in their order.
 	Fields []FormField
 
-	media      string
-	urlencoded bool
-	invalid    error // the content type cannot be read
+	// IsURLEncoded reports that it is a form in which a space may be an unescaped plus sign.
+	IsURLEncoded bool
+
+	media   string
+	invalid error // the content type cannot be read
 }
 
 // FormField is a field of a form.
@@ -57,7 +59,7 @@ const (
 // default, and JSON without a content type.
 func ParseBody(contentType string, data []byte) (*Body, error) {
 	media, params, invalid := parseContentType(contentType)
-	b := &Body{media: media, urlencoded: media == mediaForm, IsForm: media == mediaForm || media == mediaMultipart, invalid: invalid}
+	b := &Body{media: media, IsURLEncoded: media == mediaForm, IsForm: media == mediaForm || media == mediaMultipart, invalid: invalid}
 	var err error
 	if b.Text, err = charset.FromUTF16(data); err != nil {
 		return nil, unreadable("it %s", err)
@@ -72,7 +74,7 @@ func ParseBody(contentType string, data []byte) (*Body, error) {
 		b.IsForm, b.IsJSON = false, false
 	case b.IsJSON:
 		err = b.decodeJSON(named)
-	case b.urlencoded:
+	case b.IsURLEncoded:
 		b.Fields, err = parseForm(string(b.Text), named)
 	case b.IsForm:
 		err = b.parseMultipart(params["boundary"], named)

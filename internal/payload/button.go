@@ -4,6 +4,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // Action is the action of a button.
@@ -126,9 +128,9 @@ func (r *reader) button(f *record) Button {
 	r.checkComplete(&b, f)
 	b.Action = r.action(&b, f)
 	if b.Phone.Sent() {
-		number, ok := dialable(b.Phone.Value, r.tree.plus)
-		if !ok {
-			r.errorf(b.Phone.node, "expected a phone number of digits, *, # and a leading +")
+		number, err := phonenumber.Dial(b.Phone.node.text, r.phone)
+		if err != nil {
+			r.errorf(b.Phone.node, "%s", err)
 		}
 		b.Phone.Value = number
 	}
@@ -254,26 +256,6 @@ func (r *reader) readReply(b *Button, n *node) Position {
 		b.Postback = reply
 	}
 	return n.position()
-}
-
-// dialable returns a number without separators, which the API rejects. The number may be a
-// short code. If plus is set, a leading space may be an unescaped plus sign.
-func dialable(text string, plus bool) (string, bool) {
-	s := strings.TrimSpace(text)
-	if plus && strings.HasPrefix(text, " ") && len(s) > 6 && s[0] >= '1' && s[0] <= '9' {
-		s = "+" + s
-	}
-	var b strings.Builder
-	for _, r := range trimTel(s) {
-		switch {
-		case r >= '0' && r <= '9', r == '*', r == '#', r == '+' && b.Len() == 0:
-			b.WriteRune(r)
-		case isPhoneSeparator(r):
-		default:
-			return "", false
-		}
-	}
-	return b.String(), strings.ContainsAny(b.String(), "0123456789")
 }
 
 // setDefaultPostback sets a missing postback: the label for a reply, a slug of the label

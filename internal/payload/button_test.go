@@ -113,9 +113,9 @@ func TestDecode_buttonObjectErrors(t *testing.T) {
 	}{
 		{"no label", `[{"url": "https://example.com"}]`, []string{"/buttons/0/label: missing: the text on the button"}},
 		{"typo in the label", `[{"lable": "a", "url": "https://example.com"}]`, []string{`/buttons/0/lable: unknown field; did you mean "label"?`}},
-		{"two actions", `[{"label": "a", "url": "https://example.com", "phone": "+1"}]`, []string{`/buttons/0/phone: a button has one action; send either "url" or "phone"`}},
+		{"two actions", `[{"label": "a", "url": "https://example.com", "phone": "+12025550199"}]`, []string{`/buttons/0/phone: a button has one action; send either "url" or "phone"`}},
 		{"reply and action", `[{"label": "a", "url": "https://example.com", "reply": true}]`, []string{`/buttons/0/reply: a button has one action; send either "url" or "reply"`}},
-		{"three actions", `[{"label": "a", "query": "b", "share_location": true, "phone": "+1"}]`, []string{
+		{"three actions", `[{"label": "a", "query": "b", "share_location": true, "phone": "+12025550199"}]`, []string{
 			`/buttons/0/query: a button has one action; send either "phone" or "query"`,
 			`/buttons/0/share_location: a button has one action; send either "phone" or "share_location"`,
 		}},
@@ -183,11 +183,11 @@ func TestButton_postback(t *testing.T) {
 		"Yes|=ORDER_YES":                "ORDER_YES",
 		"Yes|=a|=b":                     "a|=b",
 		"Yes|=":                         "Yes",
-		"Call us|tel:+1":                "call-us",
-		"  Call  us! |tel:+1":           "call-us",
-		"Größe 5 & mehr|tel:+1":         "größe-5-mehr",
-		"👍|tel:+1":                      "👍",
-		"नमस्ते|tel:+1":                 "नमस्ते",
+		"Call us|tel:112":               "call-us",
+		"  Call  us! |tel:112":          "call-us",
+		"Größe 5 & mehr|tel:112":        "größe-5-mehr",
+		"👍|tel:112":                     "👍",
+		"नमस्ते|tel:112":                "नमस्ते",
 		"Go|https://example.com|=GO":    "GO",
 		"Go|https://example.com|=":      "go",
 		"Go|https://e.com/?a|=b|=GO":    "GO",

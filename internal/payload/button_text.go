@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
@@ -124,9 +125,9 @@ func (r *reader) parseTarget(b *Button, target string) (problem string) {
 		}
 		b.Action, b.URL, b.Webview = OpenURL, Text{after, b.Position}, Text{mode, b.Position}
 	case "tel":
-		number, ok := dialable(target[len("tel:"):], r.tree.plus)
-		if !ok {
-			return "tel: expected a phone number of digits, *, # and a leading +"
+		number, err := phonenumber.Dial(target[len("tel:"):], r.phone)
+		if err != nil {
+			return "tel: " + err.Error()
 		}
 		b.Action, b.Phone = Dial, Text{number, b.Position}
 	case "geo":
@@ -172,7 +173,7 @@ func isScheme(s string) bool {
 	for i := range len(s) {
 		switch c := s[i] | 0x20; {
 		case c >= 'a' && c <= 'z':
-		case i > 0 && (isDigit(s[i]) || strings.IndexByte("+-.", s[i]) >= 0):
+		case i > 0 && (s[i] >= '0' && s[i] <= '9' || strings.IndexByte("+-.", s[i]) >= 0):
 		default:
 			return false
 		}

@@ -1,6 +1,10 @@
 package payload
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/phonenumber"
+)
 
 func TestOutside(t *testing.T) {
 	t.Parallel()
@@ -18,7 +22,7 @@ func TestOutside(t *testing.T) {
 	} {
 		to := []Recipient{{E164: test.number, Pointer: "/to"}}
 		if errs := OutsideCountries(to, []string{"FR", test.country}); len(errs) != 0 {
-			t.Errorf("%s is outside of %s: got country %q", test.number, test.country, countryOf(test.number))
+			t.Errorf("%s is outside of %s: got country %q", test.number, test.country, phonenumber.CountryOf(test.number))
 		}
 		if errs := OutsideCountries(to, []string{"FR"}); len(errs) != 1 || errs[0].Pointer != "/to" {
 			t.Errorf("%s is not outside of FR", test.number)

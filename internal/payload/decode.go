@@ -10,9 +10,9 @@ type Options struct {
 	// of the payload takes precedence.
 	Country string
 
-	// Query reports that a phone number comes from the query of a URL, where an unescaped
-	// plus sign has become a space.
-	Query bool
+	// Countries are the other countries that the configuration names. They make digits
+	// ambiguous that would be a number of another country; see [phonenumber.Options].
+	Countries []string
 }
 
 // Accepted lists the content types that Decode reads.
@@ -68,14 +68,14 @@ func (t *tree) parse(contentType string, data []byte) (*node, error) {
 
 // addFields converts the fields of a form to an object of texts, in their order.
 func (t *tree) addFields(b *Body) (*node, error) {
-	t.form, t.plus = true, b.urlencoded
+	t.form, t.plus = true, b.IsURLEncoded
 	root := t.newNode(kindObject, nil)
 	for _, f := range b.Fields {
 		k := kindString
 		switch {
 		case len(f.Name) > maxKeyLength:
 			return nil, unreadable("a field name is longer than %d bytes", maxKeyLength)
-		case f.Name == "" && !b.urlencoded:
+		case f.Name == "" && !b.IsURLEncoded:
 			return nil, unreadable("invalid multipart form: a part has no name")
 		case f.IsFile:
 			k = kindFile

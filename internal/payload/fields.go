@@ -59,7 +59,7 @@ var fields = [fieldCount]Field{
 	fTo: {
 		Name: "to", Aliases: []string{"phone", "phone_number", "recipient", "msisdn"}, Numbered: []string{"to", "recipient"},
 		Type: TypePhones, Level: OnMessage,
-		Meaning: "recipients: E.164, or national numbers together with country; at most 100",
+		Meaning: "recipients: E.164, or national numbers together with country; at most 100; digits without + that are a number of two countries are an error",
 	},
 	fText: {
 		Name: "text", Aliases: []string{"body", "message", "msg"},
@@ -231,7 +231,7 @@ var fields = [fieldCount]Field{
 	fPhone: {
 		Name: "phone", Aliases: []string{"phone_number", "tel"},
 		Type: TypeText, Level: OnButton,
-		Meaning: "dials this number",
+		Meaning: "dials this number, which is read like a recipient; short codes, * and # stay as they are",
 	},
 	fReply: {
 		Name: "reply",

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // reader turns the tree of one body into a payload and collects its errors.
@@ -11,6 +13,11 @@ type reader struct {
 	tree    *tree
 	options Options
 	errors  Errors
+
+	// phone are the options of phone numbers. noCountry reports that the country of the
+	// payload is invalid.
+	phone     phonenumber.Options
+	noCountry bool
 }
 
 // errorf reports an error at a node.

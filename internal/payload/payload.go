@@ -5,8 +5,8 @@
 // position in the document (json.go, form.go, tree.go). It folds the tree onto the known
 // fields: it resolves spellings and aliases, gathers flat keys such as card1_title, and
 // finds unknown and conflicting members (fields.go, fold.go, flat.go). It reads the fields
-// into a typed [Payload] (message.go, scalar.go, phone.go, button.go), whose values keep
-// their [Position], so that later errors can point to it too.
+// into a typed [Payload] (message.go, scalar.go, recipient.go, button.go), whose values
+// keep their [Position], so that later errors can point to it too.
 package payload
 
 import "time"

@@ -1,13 +1,11 @@
 package payload
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
+	"unicode"
 
-	"github.com/nyaruka/phonenumbers"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // MaxRecipients is the maximum number of recipients of one payload.
@@ -21,7 +19,6 @@ const missingRecipient = "missing: expected a phone number such as +12025550123"
 // recipients reads the recipients: one number, several in one text, or a list of either.
 func (r *reader) recipients(f *record) []Recipient {
 	to := recipients{reader: r}
-	to.country, to.countryOK = r.country(f.get(fCountry))
 	n := f.get(fTo)
 	if n == nil {
 		if f.lacks(fTo) {
@@ -29,7 +26,7 @@ func (r *reader) recipients(f *record) []Recipient {
 		}
 		return nil
 	}
-	if n.kind == kindString && strings.HasPrefix(strings.TrimSpace(n.text), "[") {
+	if text := strings.TrimSpace(n.text); n.kind == kindString && strings.HasPrefix(text, "[") && !isObjectText(text) {
 		if n = r.structured(n, kindList); n == nil {
 			return nil
 		}
@@ -57,77 +54,75 @@ func (r *reader) recipients(f *record) []Recipient {
 	return to.list
 }
 
-// country reads the country of national numbers. It returns false if the country is invalid.
-func (r *reader) country(n *node) (country string, ok bool) {
+// readCountry reads the country of national numbers.
+func (r *reader) readCountry(n *node) {
+	r.phone = phonenumber.Options{Country: strings.ToUpper(r.options.Country), Countries: r.options.Countries, Form: r.tree.plus}
 	if n == nil {
-		return strings.ToUpper(r.options.Country), true
+		return
 	}
 	t := r.line(n)
-	if !t.Sent() {
-		return "", false
+	country, ok := phonenumber.Country(t.Value)
+	if r.phone.Country = country; !ok {
+		r.phone.Country, r.noCountry = "", true
+		if t.Sent() {
+			r.errorf(n, "expected a two-letter ISO 3166 country code, such as US or DE")
+		}
 	}
-	if country = strings.ToUpper(t.Value); country == "UK" {
-		country = "GB"
-	}
-	if len(country) != 2 || !phonenumbers.GetSupportedRegions()[country] {
-		r.errorf(n, "expected a two-letter ISO 3166 country code, such as US or DE")
-		return "", false
-	}
-	return country, true
+}
+
+// isObjectText reports whether a program wrote an object as text, such as [object Object].
+func isObjectText(text string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(text), "[")
+	return ok && strings.IndexFunc(rest, unicode.IsLetter) == 0 || strings.HasPrefix(text, "{")
 }
 
 // recipients collects distinct numbers in their order.
 type recipients struct {
 	*reader
-	country   string
-	countryOK bool
-	entries   int
-	invalid   bool // an error was reported
-	list      []Recipient
+	entries int
+	invalid bool // an error was reported
+	list    []Recipient
 }
 
-// read adds the numbers of one node. Commas, semicolons and line breaks separate the
-// numbers of a text.
+// separators separate the numbers of a text.
+const separators = ",;|\r\n\u2028\u2029"
+
+// read adds the numbers of one node.
 func (to *recipients) read(n *node) {
 	at := n.position()
 	switch n.kind {
 	case kindNull:
 	case kindString:
-		if !strings.ContainsAny(n.text, ",;\n") {
-			to.add(at, n.text)
+		if !strings.ContainsAny(n.text, separators) || isObjectText(n.text) || strings.Contains(n.text, ";ext=") {
+			to.add(at, n.text, phonenumber.Read)
 			return
 		}
-		for text := range strings.FieldsFuncSeq(n.text, func(r rune) bool { return r == ',' || r == ';' || r == '\n' }) {
+		for text := range strings.FieldsFuncSeq(n.text, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 			if strings.TrimSpace(text) != "" {
 				at.part++
-				to.add(at, text)
+				to.add(at, text, phonenumber.Read)
 			}
 		}
 	case kindNumber:
-		x, err := strconv.ParseFloat(n.text, 64)
-		if err != nil || x < 1 || x > 1e15 || x != math.Trunc(x) {
-			to.reportPhone(at, "not a phone number; send it as text")
-			return
-		}
-		to.add(at, fmt.Sprintf("%.0f", x))
+		to.add(at, n.text, phonenumber.ReadNumber)
 	default:
 		to.reportPhone(at, "expected a phone number or a list of them, got "+kindNames[n.kind])
 	}
 }
 
 // add adds one number unless it is empty, invalid or a duplicate.
-func (to *recipients) add(at Position, text string) {
+func (to *recipients) add(at Position, text string, read func(string, phonenumber.Options) (string, error)) {
 	if strings.TrimSpace(text) == "" {
 		return
 	}
 	if to.entries++; to.entries > maxEntries {
 		return
 	}
-	number, problem := parseSentPhone(text, to.country, to.tree.plus)
+	number, err := read(text, to.phone)
 	switch {
-	case problem == noCountry && !to.countryOK: // the country has an error already
-	case problem != "":
-		to.reportPhone(at, problem)
+	case err == phonenumber.ErrCountry && to.noCountry: // the country has an error already
+	case err != nil:
+		to.reportPhone(at, err.Error())
 	case !slices.ContainsFunc(to.list, func(r Recipient) bool { return r.E164 == number }):
 		to.list = append(to.list, Recipient{E164: number, Pointer: at.Pointer()})
 	}
@@ -146,7 +141,7 @@ func (to *recipients) reportPhone(at Position, problem string) {
 func OutsideCountries(to []Recipient, countries []string) Errors {
 	var errs Errors
 	for _, r := range to {
-		if !slices.Contains(countries, countryOf(r.E164)) {
+		if !slices.Contains(countries, phonenumber.CountryOf(r.E164)) {
 			errs = append(errs, Error{
 				Pointer: r.Pointer,
 				Detail:  "sending to this country is not allowed; the allowed countries are " + strings.Join(countries, ", "),
@@ -154,17 +149,4 @@ func OutsideCountries(to []Recipient, countries []string) Errors {
 		}
 	}
 	return errs.Sorted()
-}
-
-// countryOf returns the country of an E.164 number, or "". The range of a number selects
-// among countries with the same calling code. An unassigned range belongs to the main one.
-func countryOf(e164 string) string {
-	number, err := phonenumbers.Parse(e164, "")
-	if err != nil {
-		return ""
-	}
-	if country := phonenumbers.GetRegionCodeForNumber(number); country != "" {
-		return country
-	}
-	return phonenumbers.GetRegionCodeForCountryCode(int(number.GetCountryCode()))
 }

@@ -58,7 +58,7 @@ func (e *DestinationError) Error() string { return e.Errors.Error() }
 // The error is a [*payload.BodyError], a [*payload.ContentTypeError], [payload.Errors] with
 // every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
 func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*send.Message, error) {
-	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{Country: cmp.Or(from.Country, cfg.Country)})
+	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{Country: cmp.Or(from.Country, cfg.Country), Countries: cfg.AllCountries()})
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
@@ -147,9 +148,13 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	if query.Get("to") == "" {
 		return nil, invalidRequest("query parameter to: expected the recipient's number, as in /messages/ID?to=%2B12025550123")
 	}
-	to, err := payload.ParsePhone(query.Get("to"), payload.Options{Country: cmp.Or(query.Get("country"), s.cfg.Country), Query: true})
+	country, ok := phonenumber.Country(cmp.Or(query.Get("country"), s.cfg.Country))
+	if !ok && query.Get("country") != "" {
+		return nil, invalidRequest("query parameter country: expected a two-letter ISO 3166 country code, such as US or DE")
+	}
+	to, err := phonenumber.Read(query.Get("to"), phonenumber.Options{Country: country, Countries: s.cfg.AllCountries(), Form: true})
 	if err != nil {
-		return nil, err
+		return nil, payload.Errors{{Detail: err.Error(), Phone: true}}
 	}
 	name, ok := s.cfg.FindAgent(query.Get("agent"))
 	if !ok {

@@ -19,6 +19,7 @@ import (
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/send"
@@ -155,6 +156,7 @@ func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 	s.sources, sourceErr = source.Open(parsed.Sources, source.Options{
 		Secrets:        func(ctx context.Context, secret config.Secret) ([]byte, error) { return s.agents.Secret(ctx, secret) },
 		Agents:         agents,
+		Phone:          phonenumber.Options{Country: s.cfg.Country, Countries: s.cfg.AllCountries()},
 		GoogleEndpoint: s.cfg.OIDCEndpoint,
 		Transport:      s.transport,
 	})

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 const (
@@ -250,7 +251,7 @@ func (r *Request) input(now time.Time) *input {
 	}
 	values, _ := url.ParseQuery(r.Query) // returns the valid part
 	for name, v := range values {
-		query[name] = v[0]
+		query[name] = phonenumber.RestorePlus(v[0])
 	}
 	digest := sync.OnceValue(func() any {
 		sum := sha256.Sum256(r.Body)
@@ -274,7 +275,7 @@ func decodeBody(contentType string, data []byte) (any, error) {
 	case body.IsJSON || body.LooksLikeJSON():
 		return decodeJSON(body.Text)
 	case body.IsForm:
-		return formObject(body.Fields), nil
+		return formObject(body), nil
 	case !utf8.Valid(body.Text):
 		return nil, &payload.BodyError{Detail: "expected JSON, a form, or text in UTF-8"}
 	}
@@ -300,12 +301,16 @@ func decodeJSON(body []byte) (any, error) {
 	return nil, &payload.BodyError{Detail: "invalid JSON"} // unreachable: both decoders reject the same bodies
 }
 
-// formObject returns the fields of a form without its files.
-func formObject(fields []payload.FormField) map[string]any {
-	object := make(map[string]any, len(fields))
-	for _, f := range fields {
+// formObject returns the fields of a form without its files. It restores the plus signs of
+// phone numbers that the sender did not escape.
+func formObject(body *payload.Body) map[string]any {
+	object := make(map[string]any, len(body.Fields))
+	for _, f := range body.Fields {
 		if f.IsFile {
 			continue
+		}
+		if body.IsURLEncoded {
+			f.Value = phonenumber.RestorePlus(f.Value)
 		}
 		switch previous := object[f.Name].(type) {
 		case nil:

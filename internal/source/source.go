@@ -28,6 +28,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // DefaultTimeout is the time budget of a webhook if neither the file nor the preset sets
@@ -41,6 +42,9 @@ type Options struct {
 
 	// Agents are the names of agents that sources may use.
 	Agents []string
+
+	// Phone are the options of numbers in sources that set no country.
+	Phone phonenumber.Options
 
 	// GoogleEndpoint is the base URL of Google's public keys; empty means Google's own.
 	GoogleEndpoint string
@@ -88,7 +92,7 @@ func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s := &Source{Config: sources[name], secrets: o.Secrets, running: running}
-		problems = append(problems, s.open(o.Agents, keys)...)
+		problems = append(problems, s.open(o, keys)...)
 		d.sources[name] = s
 	}
 	if len(problems) > 0 {
@@ -118,7 +122,7 @@ func (d *Directory) All() []*Source {
 }
 
 // open prepares s from its entry in the file.
-func (s *Source) open(agents []string, keys func() *googleKeys) (problems []config.Problem) {
+func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Problem) {
 	c := s.Config
 	s.Name = c.Name
 	problem := func(field, format string, args ...any) {
@@ -148,8 +152,8 @@ func (s *Source) open(agents []string, keys func() *googleKeys) (problems []conf
 		s.ping = regexp.MustCompile(s.preset.Ping)
 	}
 	problems = append(problems, s.openScheme(keys)...)
-	problems = append(problems, s.compile()...)
-	if c.Agent != "" && !slices.Contains(agents, c.Agent) {
+	problems = append(problems, s.compile(o.Phone)...)
+	if c.Agent != "" && !slices.Contains(o.Agents, c.Agent) {
 		problem("agent", "is not the name of an agent in this file or the environment")
 	}
 	return problems
@@ -202,13 +206,14 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 }
 
 // compile compiles the jq programs of the preset and of the file, which wins.
-func (s *Source) compile() (problems []config.Problem) {
+func (s *Source) compile(phone phonenumber.Options) (problems []config.Problem) {
+	phone.Country = cmp.Or(s.Config.Country, phone.Country)
 	isSet := func(p config.Program) bool { return p.Line > 0 || p.Text != "" }
 	compile := func(p config.Program) *mapping.Program {
 		if !isSet(p) {
 			return nil
 		}
-		program, invalid := mapping.Compile(p, s.Config.Country, "$headers", "$query", "$digest")
+		program, invalid := mapping.Compile(p, phone, "$headers", "$query", "$digest")
 		problems = append(problems, invalid...)
 		return program
 	}
