@@ -76,6 +76,8 @@ phone in the browser. It needs no account and no network.
 		the name and the color of the agent on the phone
 	-images
 		let the phone load images from their URLs
+	-delay 1s
+		how long a message takes to arrive; 0 means at once
 	-webhook URL, -webhook-token TOKEN
 		send the actions on the phone to an agent's webhook
 `,
@@ -87,6 +89,7 @@ type devOptions struct {
 	port, simPort         int
 	agent                 phone.Agent
 	images, queue         bool
+	delay                 time.Duration
 	config                string // rcshook.yaml
 	webhook, webhookToken string
 }
@@ -107,6 +110,7 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	flags.StringVar(&o.config, "config", "", "")
 	flags.BoolVar(&o.queue, "queue", false, "")
 	flags.BoolVar(&o.images, "images", false, "")
+	flags.DurationVar(&o.delay, "delay", time.Second, "")
 	flags.StringVar(&o.webhook, "webhook", "", "")
 	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "")
 	if err := parse(flags, args); err != nil {
@@ -121,6 +125,10 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 		err = usageError(fmt.Sprintf("the function and the simulator cannot share port %d", o.port))
 	case !regexp.MustCompile(`^#[0-9a-fA-F]{6}$`).MatchString(o.agent.Color):
 		err = usageError("-agent-color: expected a color such as #0b5c7a")
+	case o.webhook != "" && !regexp.MustCompile(`^https?://.`).MatchString(o.webhook):
+		err = usageError("-webhook: expected a URL that starts with http:// or https://")
+	case o.webhookToken == "":
+		err = usageError("-webhook-token: expected a token")
 	}
 	return o, err
 }
@@ -150,7 +158,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	defer os.RemoveAll(dir)
 
 	baseURL := "http://" + simulator.Addr().String()
-	sim := platform.New(new(rbmtest.Simulator))
+	sim := platform.New(&rbmtest.Simulator{Delay: o.delay})
 	defer sim.Close()
 	agentID, err := useSimulator(sim, baseURL, dir)
 	if err != nil {
@@ -167,6 +175,8 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	if tasks != nil {
 		defer tasks.Close()
 	}
+	// As on the platform, a wrong agent ID is an error.
+	sim.Agents = append(file.agents, rbmtest.AgentConfig{ID: agentID})
 	h, err := server.New(ctx, server.Options{Environ: os.Environ()})
 	if err != nil {
 		return err
@@ -179,11 +189,6 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
 		Webhook: o.webhook, Images: o.images, Sources: file.samples(),
 	})
-	if o.webhook != "" {
-		if _, err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken}); err != nil {
-			return fmt.Errorf("connect the webhook: %w", err)
-		}
-	}
 	mux := http.NewServeMux()
 	mux.Handle("/", sim)
 	mux.HandleFunc("GET "+envPath, serveSettings)
@@ -204,11 +209,40 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	if tasks != nil {
 		fmt.Fprintf(std.out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", o.simPort, devQueuePath)
 	}
+	if o.webhook != "" {
+		go o.connectWebhook(ctx, sim, std.out)
+	}
 	select {
 	case <-ctx.Done():
 		return finish(ctx, std.out)
 	case err := <-failed:
 		return err
+	}
+}
+
+// connectWebhook performs the handshake with the agent's webhook, which may start later.
+func (o *devOptions) connectWebhook(ctx context.Context, sim *platform.Platform, out io.Writer) {
+	last := ""
+	for {
+		warning, err := sim.Connect(ctx, rbmtest.WebhookConfig{URL: o.webhook, ClientToken: o.webhookToken})
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil && warning == "":
+			fmt.Fprintln(out, "\nThe webhook is connected.")
+			return
+		case err == nil:
+			fmt.Fprintf(out, "\nThe webhook is connected, with a warning: %s\n", warning)
+			return
+		case err.Error() != last:
+			last = err.Error()
+			fmt.Fprintf(out, "\nThe webhook gets no events until a handshake succeeds, which is repeated every two seconds.\n  %s\n", last)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(2 * time.Second):
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // devFile is rcshook.yaml in dev. Its secrets exist in the simulator, with generated
@@ -32,6 +33,7 @@ type devFile struct {
 	keys      map[string][]byte // with which each source's sender signs
 	google    *token.Issuer
 	fallbacks map[string]string // the URL in the file, by path
+	agents    []rbmtest.AgentConfig
 }
 
 const fallbackPath = "/_fallback/"
@@ -64,9 +66,12 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 		f.addSecrets(sim, s)
 	}
 	for name, a := range parsed.Agents {
+		id := a.ID.Literal()
 		if resource, ok := a.ID.Resource(); ok {
-			addSecret(sim, resource, []byte(strings.ToLower(name)+"_dev_agent"))
+			id = strings.ToLower(name) + "_dev_agent"
+			addSecret(sim, resource, []byte(id))
 		}
+		f.agents = append(f.agents, rbmtest.AgentConfig{ID: id})
 		if resource, ok := a.Credentials.Resource(); ok {
 			addSecret(sim, resource, sim.KeyFile(baseURL))
 		} else if a.Credentials != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,7 +56,7 @@ func TestReadme(t *testing.T) {
 			script.WriteString("exec rcshook -port $PORT -sim-port $SIM &dev&\nawait http://127.0.0.1:$PORT/\n")
 		case strings.HasPrefix(command, "curl"):
 			script.WriteString("exec sh -c '" + strings.ReplaceAll(strings.TrimSpace(command), "'", `''`) + "'\ncp stdout last\n")
-			script.WriteString("stdout '\"code\":\"accepted\"|\"state\": \"delivered\"'\n")
+			script.WriteString("stdout '\"code\":\"accepted\"|\"state\": \"(queued|delivered)\"'\n")
 		default:
 			t.Errorf("untested command in the README: %s", block[1])
 		}
@@ -128,5 +130,24 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 		l, err := net.Listen("tcp", "127.0.0.1:"+args[0])
 		ts.Check(err)
 		ts.Defer(func() { l.Close() })
+	},
+
+	// webhook PORT FIRST THEN serves a webhook that responds to the first handshake with
+	// FIRST, and to later ones with THEN; %s is the secret.
+	"webhook": func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg || len(args) != 3 {
+			ts.Fatalf("usage: webhook PORT FIRST THEN")
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+args[0])
+		ts.Check(err)
+		ts.Defer(func() { l.Close() })
+		var handshakes atomic.Int32
+		go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var request struct{ Secret string }
+			if json.NewDecoder(r.Body).Decode(&request) == nil && request.Secret != "" {
+				format := args[min(handshakes.Add(1), 2)]
+				io.WriteString(w, strings.ReplaceAll(format, "%s", request.Secret))
+			}
+		}))
 	},
 }

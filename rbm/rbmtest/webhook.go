@@ -94,14 +94,14 @@ func (s *Simulator) Connect(ctx context.Context, hook WebhookConfig) (warning st
 		return "", fmt.Errorf("rbmtest: handshake: %w", err)
 	}
 	response = strings.TrimSpace(response)
-	problem := fmt.Sprintf("expected status 200 with the secret %s as the body, got %d with %.200q",
-		secret, status, strings.ReplaceAll(response, hook.ClientToken, "(client token)"))
+	shown := strings.NewReplacer(secret, "(secret)", hook.ClientToken, "(client token)").Replace(response)
+	problem := fmt.Sprintf("expected status 200 with the secret alone as the body, got %d with %.200q", status, shown)
 	switch {
 	case status != http.StatusOK:
 		return "", errors.New("rbmtest: handshake: " + problem)
 	case response == secret:
 	case isSampleResponse(response, secret) && !s.Assume.StrictHandshake:
-		warning = "handshake: " + problem + "; the platform may reject it"
+		warning = "handshake: " + problem + ", which the platform may reject"
 	default:
 		return "", errors.New("rbmtest: handshake: " + problem)
 	}
