@@ -104,6 +104,17 @@ func TestMessages(t *testing.T) {
 			},
 		},
 		{
+			"numbers that a spreadsheet changed", "to\n'+12025550110\n491701234567.0\n1.20246E+10\n15123456789\n#N/A\n-2025550123", `{"text": "x"}`, func(c *Campaign) { c.Country = "DE" },
+			[]string{
+				`{"text":"x","to":"'+12025550110","country":"DE","idempotency_key":"sale/+12025550110"}`,
+				`{"text":"x","to":"491701234567.0","country":"DE","idempotency_key":"sale/+491701234567"}`,
+				`/to: not a phone number: scientific notation has lost its last digits; format the column as text and enter the number again`,
+				`/to: ambiguous: these digits are a number of one country with their country code, and of another country without it; write the number with + and the country code`,
+				`/to: not a phone number: an error of a spreadsheet; fix the formula, or widen the column`,
+				`/to: not a phone number but a negative one, as a spreadsheet calculates from hyphens; format the column as text and enter the number again`,
+			},
+		},
+		{
 			"a country of the message", "to\n030 1234567", `{"text": "x", "country": "AT"}`, func(c *Campaign) { c.Country = "DE" },
 			[]string{`{"text":"x","country":"AT","to":"030 1234567","idempotency_key":"sale/+43301234567"}`},
 		},

@@ -32,7 +32,7 @@ var allowed = map[string][]string{
 	"internal/phonenumber":     nil,
 	"internal/google":          nil,
 	"internal/standardwebhook": nil,
-	"internal/config":          {"internal/charset", "internal/typo", "rbm"},
+	"internal/config":          {"internal/charset", "internal/phonenumber", "internal/typo", "rbm"},
 	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/phonenumber"},
 	"internal/payload":         {"internal/charset", "internal/phonenumber", "internal/typo", "rbm"},
 	"internal/compose":         {"internal/payload", "internal/typo", "rbm"},

@@ -58,6 +58,7 @@ const (
 	errLetters    Error = "not a phone number: it contains letters"
 	errCharacters Error = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
 	errExtension  Error = "has an extension, which cannot receive messages; send the number without it"
+	errPrefix     Error = "ambiguous: the number is valid with the prefix after its country code and without it; write it in E.164, such as +12025550123"
 	errDial       Error = "expected a phone number of digits, *, # and a leading +"
 
 	tooShort = "too short for a phone number"
@@ -76,8 +77,8 @@ func Country(text string) (code string, ok bool) {
 // CountryOf returns the country of an E.164 number, or "". The range of a number selects
 // among countries with the same calling code. An unassigned range belongs to the main one.
 func CountryOf(e164 string) string {
-	n, err := phonenumbers.Parse(e164, "")
-	if err != nil {
+	n := parse(e164).PhoneNumber
+	if n == nil {
 		return ""
 	}
 	if country := phonenumbers.GetRegionCodeForNumber(n); country != "" {
@@ -183,11 +184,14 @@ func dialsFromAbroad(n number) bool {
 
 // bare reads digits without a plus sign.
 func (w written) bare(o Options) (e164 string, err error) {
-	intl := w.withoutPlus()
+	intl, err := w.withoutPlus()
+	if err == errPrefix {
+		return "", err
+	}
 	if o.Country == "" {
 		switch {
 		case strings.HasPrefix(w.digits, "00"):
-			return international(w.digits[2:])
+			return written{w.digits[2:], w.text, true}.international()
 		case intl == "" || len(w.digits) < minBareDigits || w.digits[0] == '0':
 			return "", ErrCountry
 		}
@@ -207,7 +211,7 @@ func (w written) bare(o Options) (e164 string, err error) {
 	case national.length() == "":
 		return national.e164(), nil
 	case strings.HasPrefix(w.digits, "00"):
-		return international(w.digits[2:])
+		return written{w.digits[2:], w.text, true}.international()
 	case national.PhoneNumber == nil:
 		return "", Error("not a phone number of " + o.Country)
 	}
@@ -215,18 +219,19 @@ func (w written) bare(o Options) (e164 string, err error) {
 }
 
 // withoutPlus returns the valid number that results if only a plus sign, or an
-// international prefix in its place, precedes it. It returns "" if there is none.
-func (w written) withoutPlus() string {
+// international prefix in its place, precedes it.
+func (w written) withoutPlus() (e164 string, err error) {
 	digits := w.digits
 	for _, prefix := range []string{"00", "011"} {
 		if rest, ok := strings.CutPrefix(w.digits, prefix); ok {
 			digits = rest
 		}
 	}
-	if e164, err := international(digits); err == nil && parse(e164).valid() {
-		return e164
+	e164, err = written{digits, w.text, true}.international()
+	if err != nil || !parse(e164).valid() {
+		return "", err
 	}
-	return ""
+	return e164, nil
 }
 
 // choose decides between two valid readings of the same digits. The groups of the digits
@@ -277,24 +282,30 @@ func (w written) national(country string) number {
 	return number{n}
 }
 
-// international reads digits after a plus sign. A zero in brackets is a trunk prefix, as
-// in +44 (0)20, unless the number needs it, as in +39 (0)6.
+// international reads digits after a plus sign. They may contain a prefix that is only
+// dialed inside the country, as in +44 (0)20. In +39 (0)6 the zero is part of the number.
 func (w written) international() (e164 string, err error) {
-	code := callingCode(w.digits)
-	if code == "" || !strings.Contains(w.text, "(0)") || !strings.HasPrefix(w.digits[len(code):], "0") {
-		return international(w.digits)
-	}
 	kept, errKept := international(w.digits)
-	dropped, errDropped := international(code + w.digits[len(code)+1:])
-	keptValid := errKept == nil && parse(kept).valid()
-	droppedValid := errDropped == nil && parse(dropped).valid()
-	switch {
-	case keptValid && droppedValid && kept != dropped:
-		return "", Error("ambiguous: the number is valid with the 0 in brackets and without it; write it without brackets")
-	case droppedValid, errDropped == nil && !keptValid:
-		return dropped, nil
+	if w.text == w.digits {
+		return kept, errKept
 	}
-	return kept, errKept
+	dropped := withoutPrefix(w.digits)
+	code := callingCode(w.digits)
+	if rest := w.digits[len(code):]; code != "" && strings.Contains(w.text, "(0)") && strings.HasPrefix(rest, "0") {
+		short, err := international(code + rest[1:])
+		if dropped = parse(short); err == nil && errKept != nil {
+			return short, nil
+		}
+	}
+	switch n := parse(kept); {
+	case dropped.PhoneNumber == nil, dropped.e164() == kept, !dropped.valid():
+		return kept, errKept
+	case !n.valid():
+		return dropped.e164(), nil
+	case slices.Equal(groups(w.text), groups(phonenumbers.Format(n.PhoneNumber, phonenumbers.INTERNATIONAL))):
+		return kept, nil
+	}
+	return "", errPrefix
 }
 
 // international reads digits that start with a country calling code.
@@ -310,19 +321,11 @@ func international(digits string) (e164 string, err error) {
 	if code == "52" && len(rest) == 11 && rest[0] == '1' {
 		rest = rest[1:] // until 2019, a 1 preceded mobile numbers in Mexico
 	}
-	if rest != "" && rest[0] != '0' {
-		country, _ := strconv.Atoi(code)                  // a supported code
-		significant, _ := strconv.ParseUint(rest, 10, 64) // at most 15 digits
-		n := number{&phonenumbers.PhoneNumber{CountryCode: proto.Int32(int32(country)), NationalNumber: proto.Uint64(significant)}}
-		if n.length() == "" {
-			return "+" + code + rest, nil
-		}
+	if e164 := "+" + code + rest; rest != "" && rest[0] != '0' && parse(e164).length() == "" {
+		return e164, nil
 	}
-	// A zero is part of the number in Italy, and a trunk prefix in +44 020.
-	n := parse("+" + digits)
-	if n.PhoneNumber == nil {
-		return "", Error(tooShort)
-	}
+	// A zero is part of the number in Italy, and a prefix in +44 020.
+	n := withoutPrefix(digits)
 	if problem := n.length(); problem != "" {
 		return "", Error(problem)
 	}
@@ -344,9 +347,27 @@ func callingCode(digits string) string {
 // number is a parsed number, which may be nil.
 type number struct{ *phonenumbers.PhoneNumber }
 
-// parse parses an E.164 number.
+// parse parses an E.164 number with all of its digits.
 func parse(e164 string) number {
-	n, err := phonenumbers.Parse(e164, "")
+	digits := strings.TrimPrefix(e164, "+")
+	code := callingCode(digits)
+	country, err := strconv.ParseInt(code, 10, 32)
+	rest := digits[len(code):]
+	significant, err2 := strconv.ParseUint(rest, 10, 64)
+	if err != nil || err2 != nil {
+		return number{}
+	}
+	n := number{&phonenumbers.PhoneNumber{CountryCode: proto.Int32(int32(country)), NationalNumber: proto.Uint64(significant)}}
+	if zeros := len(rest) - len(strings.TrimLeft(rest, "0")); zeros > 0 {
+		n.ItalianLeadingZero, n.NumberOfLeadingZeros = proto.Bool(true), proto.Int32(int32(zeros))
+	}
+	return n
+}
+
+// withoutPrefix parses digits that start with a country calling code. It drops a prefix
+// after the code that is only dialed inside the country.
+func withoutPrefix(digits string) number {
+	n, err := phonenumbers.Parse("+"+digits, "")
 	if err != nil {
 		return number{}
 	}

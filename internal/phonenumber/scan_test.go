@@ -17,6 +17,7 @@ func TestRead_written(t *testing.T) {
 		sheet    = "not a phone number: an error of a spreadsheet; fix the formula, or widen the column"
 		template = "not a phone number: a placeholder that was not replaced; check the name of its variable"
 		ext      = "has an extension, which cannot receive messages; send the number without it"
+		prefix   = "ambiguous: the number is valid with the prefix after its country code and without it; write it in E.164, such as +12025550123"
 		letters  = "not a phone number: it contains letters"
 		several  = "more than one number; separate them by commas"
 		foreign  = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
@@ -78,7 +79,10 @@ func TestRead_written(t *testing.T) {
 		{"+49(0)170/1234567", "", "+491701234567", ""},
 		{"+44 （０）20 7946 0018", "", "+442079460018", ""},
 		{"+39 (0)6 698 12345", "", "+390669812345", ""},
-		{"+39 (0)312 345 6789", "", "", "ambiguous: the number is valid with the 0 in brackets and without it; write it without brackets"},
+		{"+39 (0)312 345 6789", "", "", prefix},
+		{"0039 (0)312 345 6789", "IT", "", prefix},
+		{"+375 8 029 491-19-11", "", "+375294911911", ""},
+		{"+375 29 491-19-11", "", "+375294911911", ""},
 		{"+225 (0)07 12 34 56 78", "", "+2250712345678", ""},
 		{"0049 (0)30 23125 123", "", "+493023125123", ""},
 		{"+7 (8) 912 345-67-89", "", "+79123456789", ""},
