@@ -2,6 +2,7 @@ package rbm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -57,7 +58,11 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 // returns it: one that goes to several users or was stored. It does not check the
 // message, and reads only the parts of the response that the caller cannot know.
 func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
-	type response struct{ Name, SendTime, ExpireTime string }
+	type response struct {
+		Name, SendTime, ExpireTime string
+
+		ContentMessage json.RawMessage
+	}
 	sent, err := send(ctx, c, phone, messageID, message, func(sent *response) string { return sent.Name })
 	if err != nil {
 		return nil, err
@@ -65,6 +70,7 @@ func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, messa
 	r := &Receipt{Name: sent.Name}
 	r.SendTime, _ = parseTime(sent.SendTime)
 	r.ExpireTime, _ = parseTime(sent.ExpireTime)
+	r.OtherContent = !sameContent(message, sent.ContentMessage)
 	return r, nil
 }
 
@@ -76,6 +82,10 @@ type Receipt struct {
 	Name       string    // phones/{E.164}/agentMessages/{messageId}
 	SendTime   time.Time // when the message was sent to the user
 	ExpireTime time.Time // when it will be revoked if it is not delivered
+
+	// OtherContent reports that the content in the response is not that of the message:
+	// the ID was used before for another message, and the platform ignored this one.
+	OtherContent bool
 }
 
 // send posts a message and decodes the response into a T. A response without the name of

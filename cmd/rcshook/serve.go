@@ -168,10 +168,10 @@ func limitRequests(h http.Handler, n int, requestTimeout time.Duration) http.Han
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
 		case <-wait.C:
-			writeOverloaded(w)
+			writeOverloaded(w, r)
 			return
 		case <-r.Context().Done(): // the server stops, or the client is gone
-			writeOverloaded(w)
+			writeOverloaded(w, r)
 			return
 		}
 		// The deadline starts here, because waiting must not shorten it. An error only
@@ -181,9 +181,9 @@ func limitRequests(h http.Handler, n int, requestTimeout time.Duration) http.Han
 	})
 }
 
-func writeOverloaded(w http.ResponseWriter) {
+func writeOverloaded(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Connection", "close")
-	r := response.New(code.Overloaded)
-	r.RetryAfter = time.Second
-	_ = r.Write(w) // the client may be gone
+	resp := response.New(code.Overloaded)
+	resp.RetryAfter = time.Second
+	_ = resp.Write(w, r) // the client may be gone
 }

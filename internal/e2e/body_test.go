@@ -61,7 +61,7 @@ func TestSlowBody_rejected(t *testing.T) {
 		"POST /nowhere HTTP/1.1":                                   http.StatusNotFound,
 		"POST /hooks/unknown HTTP/1.1":                             http.StatusNotFound,
 		"POST /tasks/1 HTTP/1.1\r\nAuthorization: Bearer x":        http.StatusNotFound,
-		"GET / HTTP/1.1":                                           http.StatusOK,
+		"GET / HTTP/1.1":                                           http.StatusMethodNotAllowed,
 		"DELETE /messages/1 HTTP/1.1\r\nAuthorization: Bearer dev": http.StatusUnprocessableEntity,
 	} {
 		conn, in := dial(t, web)

@@ -131,10 +131,10 @@ func TestBurst(t *testing.T) {
 	const requests, maxKept = 100, 128 << 10 // mostly for two HTTP connections
 	s := newStage(t)
 	arrived, release := make(chan struct{}), make(chan struct{})
-	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived <- struct{}{}
 		<-release
-		_, _ = io.WriteString(w, "{}")
+		fmt.Fprintf(w, `{"name": "%s/%s"}`, strings.TrimPrefix(r.URL.Path, "/v1/"), r.URL.Query().Get("messageId"))
 	}))
 	defer platform.Close()
 	h, _ := s.handler(t, map[string]*string{"RCSHOOK_RBM_ENDPOINT": &platform.URL})

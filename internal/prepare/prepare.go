@@ -7,6 +7,7 @@ package prepare
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/typo"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -31,16 +33,36 @@ type Input struct {
 
 // UnknownAgentError is the error of a payload whose agent is not configured.
 type UnknownAgentError struct {
+	// Name is the name that is not configured.
+	Name string
+
 	// Pointer is the JSON Pointer to the name in the payload. It is empty if the name
 	// is in the configuration of the source, or if the default agent is missing.
 	Pointer string
+
+	// Configured reports that the map of the source or its entry in the file named the
+	// agent, and not the caller.
+	Configured bool
 
 	// Names are the configured agents.
 	Names []string
 }
 
 func (e *UnknownAgentError) Error() string {
-	return "agent: expected one of " + strings.Join(e.Names, ", ")
+	text := fmt.Sprintf("expected one of the agents %s, got %q", strings.Join(e.Names, ", "), shorten(cmp.Or(e.Name, config.DefaultAgent)))
+	if near := typo.Nearest(e.Name, e.Names, 0); near != "" {
+		text += "; did you mean " + near + "?"
+	}
+	return text
+}
+
+// shorten cuts a name of the caller to the length of the longest word that anyone needs
+// to see.
+func shorten(name string) string {
+	if len(name) > typo.MaxLength {
+		return strings.ToValidUTF8(name[:typo.MaxLength], "") + "..."
+	}
+	return name
 }
 
 // DestinationError is the error of a payload with recipients in countries that the
@@ -82,13 +104,22 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		defaults.MaxDelay = queue.MaxDelay
 	}
 	m.Message, err = compose.Message(p, defaults, now)
+	var unknown *UnknownAgentError
+	if !known {
+		unknown = &UnknownAgentError{
+			Name:       cmp.Or(p.Agent, from.Agent),
+			Pointer:    p.AgentPointer,
+			Configured: from.Name != "" && (p.Agent == "" || from.Map.Text != ""),
+			Names:      slices.Sorted(maps.Keys(cfg.Agents)),
+		}
+	}
 	switch invalid, ok := errors.AsType[payload.Errors](err); {
 	case ok && !known:
-		return nil, append(invalid, payload.Error{Pointer: p.AgentPointer, Detail: "no agent has this name"})
+		return nil, append(invalid, payload.Error{Pointer: p.AgentPointer, Detail: unknown.Error()})
 	case err != nil:
 		return nil, err
 	case !known:
-		return nil, &UnknownAgentError{Pointer: p.AgentPointer, Names: slices.Sorted(maps.Keys(cfg.Agents))}
+		return nil, unknown
 	}
 	if err := CheckCountries(p.To, from, agent); err != nil {
 		return nil, err

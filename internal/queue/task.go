@@ -7,8 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
+	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -83,7 +82,7 @@ func Decode(id string, body []byte) (*Task, error) {
 	switch {
 	case err == nil && t.Version > version:
 		return nil, ErrVersion
-	case err != nil || uuid.Validate(id) != nil || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Message) == 0:
+	case err != nil || !payload.IsMessageID(id) || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Message) == 0:
 		return nil, ErrTask
 	}
 	return &t, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 // Problem is an error with a known code.
 type Problem struct {
 	Code   code.Code
+	Title  string          // empty means that of the code
 	Cause  string          // for codes with several causes
 	Detail string          // for the caller
 	Action string          // for the caller; empty means the action of the code
@@ -53,6 +55,7 @@ func FromError(err error) *Response {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		resp := newResponse(p.Code, p.Detail, p.Err, p.RetryAfter)
 		resp.Allow, resp.Errors, resp.Cause, resp.Action = p.Allow, p.Errors, p.Cause, cmp.Or(p.Action, resp.Action)
+		resp.Title = cmp.Or(p.Title, resp.Title)
 		return resp
 	}
 	if e, ok := errors.AsType[*payload.BodyError](err); ok {
@@ -65,11 +68,7 @@ func FromError(err error) *Response {
 		return fromPayload(e)
 	}
 	if e, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
-		resp := newResponse(code.UnknownAgent, "the agents of this function are: "+strings.Join(e.Names, ", "), nil, 0)
-		if e.Pointer != "" {
-			resp.Errors = []payload.Error{{Pointer: e.Pointer, Detail: "no agent has this name"}}
-		}
-		return resp
+		return fromUnknownAgent(e)
 	}
 	if e, ok := errors.AsType[*prepare.DestinationError](err); ok {
 		resp := New(code.ForbiddenDestination)
@@ -179,6 +178,20 @@ func newResponse(c code.Code, detail string, cause error, wait time.Duration) *R
 	}
 	if resp.RetryAfter = table[c].wait; resp.RetryAfter > 0 && wait > 0 {
 		resp.RetryAfter = wait
+	}
+	return resp
+}
+
+// fromUnknownAgent returns the response for an agent that is not configured. If the
+// configuration named it, the sender has to keep the event.
+func fromUnknownAgent(e *prepare.UnknownAgentError) *Response {
+	resp := newResponse(code.UnknownAgent, e.Error(), nil, 0)
+	if e.Pointer != "" {
+		resp.Errors = []payload.Error{{Pointer: e.Pointer, Detail: e.Error()}}
+	}
+	if e.Configured {
+		resp.Status, resp.Retry, resp.misconfigured = http.StatusInternalServerError, code.RetryAfterFix, true
+		resp.Action = "Fix the agent of the source, or in its map, in rcshook.yaml and deploy again. The sender will repeat the event."
 	}
 	return resp
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
@@ -28,6 +30,10 @@ const (
 	// Soft responds to such errors with 200 and "ok": false, for senders that would
 	// retry for days or disable the webhook.
 	Soft Profile = "soft"
+
+	// All is [Strict], and responds to several results with the status of one that
+	// failed instead of 207, which many tools take for a success.
+	All Profile = "all"
 )
 
 // docs is the page that documents each code under a heading of its own.
@@ -83,6 +89,11 @@ type Response struct {
 	document any    // the body, instead of this object
 	random   bool   // the message ID is random
 	advice   string // the part of Action that remains true when the retry needs a message ID
+	empty    bool   // a 200 has no body
+
+	// misconfigured means that an operator must fix the configuration, although the code
+	// is usually an error of the caller.
+	misconfigured bool
 }
 
 // Upstream is the error response of RBM.
@@ -129,20 +140,24 @@ func (resp *Response) setAction(action, advice string) {
 // no recipient is worth a retry: a sender that ignores the results would lose the
 // message otherwise, and a retry does not send the delivered ones again.
 func (resp *Response) SetProfile(p Profile) {
-	if r := table[resp.Code]; p == Soft && r.soft != 0 {
+	if r := table[resp.Code]; p == Soft && r.soft != 0 && !resp.misconfigured {
 		resp.Status = r.soft
 	}
+	least := http.StatusTooManyRequests
+	if p == All {
+		least = http.StatusBadRequest
+	}
 	for _, result := range resp.Results {
-		if result.SetProfile(p); p == Soft && resp.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
+		if result.SetProfile(p); p != Strict && resp.Code == code.Mixed && result.Status >= least {
 			resp.Status = max(resp.Status, result.Status)
 		}
 	}
 }
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender
-// would misunderstand.
-func (resp *Response) SetSource(name string, statuses map[int]int) {
-	resp.Source = name
+// would misunderstand. With empty, a 200 has no body: the sender would show it.
+func (resp *Response) SetSource(name string, statuses map[int]int, empty bool) {
+	resp.Source, resp.empty = name, empty
 	if resp.Code == code.Unauthorized {
 		resp.Title = "The webhook has no valid credentials"
 		resp.Action = "Set the secret of this source at the sender, in the way that its preset expects."
@@ -152,8 +167,8 @@ func (resp *Response) SetSource(name string, statuses map[int]int) {
 	}
 }
 
-// Write writes the response.
-func (resp *Response) Write(w http.ResponseWriter) error {
+// Write writes the response to a request.
+func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -168,7 +183,7 @@ func (resp *Response) Write(w http.ResponseWriter) error {
 		h.Set("Allow", resp.Allow)
 	}
 	if resp.Code == code.Unauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="rcshook"`)
+		h["Www-Authenticate"] = []string{`Bearer realm="rcshook"`, `Basic realm="rcshook", charset="UTF-8"`}
 	}
 	for name, value := range resp.Header {
 		h.Set(name, value)
@@ -177,8 +192,12 @@ func (resp *Response) Write(w http.ResponseWriter) error {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
+	if resp.empty && resp.Status == http.StatusOK && resp.document == nil {
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}
 	h.Set("Content-Type", "application/json")
-	if !resp.OK {
+	if !resp.OK && !acceptsOnlyJSON(r.Header) {
 		h.Set("Content-Type", "application/problem+json")
 	}
 	body, err := resp.encode()
@@ -188,6 +207,23 @@ func (resp *Response) Write(w http.ResponseWriter) error {
 		return failed
 	}
 	return err
+}
+
+// acceptsOnlyJSON reports whether a client names application/json in Accept, but not
+// application/problem+json. Such clients may parse only what they asked for.
+func acceptsOnlyJSON(h http.Header) bool {
+	plain := false
+	for item := range strings.SplitSeq(strings.Join(h["Accept"], ","), ",") {
+		media, params, err := mime.ParseMediaType(item)
+		if q, invalid := strconv.ParseFloat(params["q"], 64); err != nil || invalid == nil && q == 0 {
+			continue
+		}
+		if media == "application/problem+json" {
+			return false
+		}
+		plain = plain || media == "application/json"
+	}
+	return plain
 }
 
 // addTexts adds the message, and the detail of a failure that has none: its first error
@@ -208,7 +244,7 @@ func (resp *Response) addTexts() {
 			resp.Detail = first.Pointer + ": " + first.Detail
 		}
 		if more := len(resp.Errors) - 1; more > 0 {
-			resp.Detail += fmt.Sprintf(", and %d more", more)
+			resp.Detail += fmt.Sprintf("; and %d more", more)
 		}
 	case failed > 0:
 		first := resp.Results[slices.IndexFunc(resp.Results, func(r *Response) bool { return !r.OK })]
@@ -241,7 +277,7 @@ func (resp *Response) level() slog.Level {
 	switch {
 	case resp.OK:
 		return slog.LevelInfo
-	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.Code == code.Internal:
+	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured, resp.Code == code.Internal:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

@@ -47,7 +47,7 @@ func TestWrite(t *testing.T) {
 		},
 		{
 			"a stranger", New(code.Unauthorized), 401,
-			http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="rcshook"`}},
+			http.Header{"Content-Type": {"application/problem+json"}, "Www-Authenticate": {`Bearer realm="rcshook"`, `Basic realm="rcshook", charset="UTF-8"`}},
 		},
 		{
 			"another method", FromError(&Problem{Code: code.MethodNotAllowed, Allow: "GET, POST, OPTIONS"}), 405,
@@ -57,7 +57,7 @@ func TestWrite(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			if err := test.response.Write(w); err != nil {
+			if err := test.response.Write(w, httptest.NewRequest(http.MethodPost, "/", nil)); err != nil {
 				t.Fatal(err)
 			}
 			test.header.Set("Cache-Control", "no-store")

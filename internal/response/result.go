@@ -3,9 +3,11 @@ package response
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/send"
 )
@@ -44,7 +46,9 @@ func FromResult(r *send.Result) *Response {
 	case r.Err != nil:
 		resp = FromError(r.Err)
 	case r.Receipt != nil:
-		resp = New(code.Accepted)
+		if resp = New(code.Accepted); r.OtherContent {
+			resp = New(code.Duplicate)
+		}
 		resp.Name = r.Receipt.Name
 		if !r.Receipt.SendTime.IsZero() {
 			resp.SendTime = &r.Receipt.SendTime
@@ -80,10 +84,21 @@ func FromResult(r *send.Result) *Response {
 		resp.Detail = "it may also be revoked, because an earlier attempt of this request got no response"
 	}
 	resp.Agent, resp.To, resp.MessageID, resp.Warnings = r.Agent, r.To, r.MessageID, r.Warnings
+	if r.OtherContent {
+		resp.Detail = "another message has this ID, and this one was not sent"
+		resp.Warnings = append(slices.Clip(resp.Warnings), otherContent)
+	}
 	if r.Random {
 		resp.noteRandomID(unsure)
 	}
 	return resp
+}
+
+// otherContent is the warning about a message that RBM ignored, because another message
+// had its ID.
+var otherContent = compose.Warning{
+	Pointer: "/idempotency_key",
+	Detail:  "this key was used for another message before; use a new key for each message, such as order-1042-shipped, and the same key only to repeat it",
 }
 
 // noteRandomID records that the message ID is random, and whether an attempt may have
@@ -120,12 +135,14 @@ func Join(results []*Response) *Response {
 			resp.Err = r.Err
 		}
 	}
-	if resp.random && !resp.OK {
+	resp.Results = results
+	if !resp.OK && resp.random {
 		// The recipients that have the message would get a second one.
 		resp.DuplicateRisk = resp.DuplicateRisk || resp.Code == code.Mixed
-		resp.Action = "Send the message again only to the recipients whose result is not ok, each with the message_id of its result. Set idempotency_key and you can send the whole request again."
 	}
-	resp.Results = results
+	if resp.Code == code.Mixed || !resp.OK && resp.random {
+		resp.Action = joinedAction(results, resp.random)
+	}
 
 	// A dry run contains the message once, not once for each recipient.
 	for _, r := range results {
@@ -139,6 +156,28 @@ func Join(results []*Response) *Response {
 		r.DryRun.AgentMessage, r.DryRun.Bytes, r.Warnings = nil, 0, nil
 	}
 	return resp
+}
+
+// joinedAction returns the next step after several results, by their retry.
+func joinedAction(results []*Response, random bool) string {
+	retries := make(map[code.Retry]bool)
+	for _, r := range results {
+		retries[r.Retry] = true
+	}
+	var steps []string
+	switch again := retries[code.RetryNow] || retries[code.RetryLater]; {
+	case again && random:
+		steps = append(steps, "Send the message again only to the recipients whose result has the retry now or later, each with the message_id of its result. Set idempotency_key and you can send the whole request again.")
+	case again:
+		steps = append(steps, "Send the whole request again with the same idempotency_key: no recipient gets the message twice.")
+	}
+	if retries[code.RetryAfterFix] {
+		steps = append(steps, "Results with the retry after_fix need the fix in their action first.")
+	}
+	if retries[code.RetryNever] {
+		steps = append(steps, "Results with the retry never would fail again: follow their action instead.")
+	}
+	return strings.Join(steps, " ")
 }
 
 func commonCode(results []*Response) code.Code {

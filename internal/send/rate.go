@@ -2,7 +2,9 @@ package send
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -25,7 +27,10 @@ type RateLimiter struct {
 	mu      sync.Mutex // a canceled reservation must be returned before the next one is made
 	limiter *rate.Limiter
 
-	known *lru.Cache[string, struct{}] // messages that RBM has accepted
+	// known holds the messages that RBM has accepted, with the hash of their content, or
+	// zero if that is not known.
+	known *lru.Cache[string, uint64]
+	seed  maphash.Seed
 }
 
 // NewRateLimiter returns a limiter of so many messages per second, or nil for zero.
@@ -33,12 +38,12 @@ func NewRateLimiter(messagesPerSecond float64) *RateLimiter {
 	if messagesPerSecond <= 0 {
 		return nil
 	}
-	known, err := lru.New[string, struct{}](maxSent)
+	known, err := lru.New[string, uint64](maxSent)
 	if err != nil {
 		panic("send: " + err.Error()) // only a size below one is an error
 	}
 	// With a burst of more than one, the first second could hold twice as many messages.
-	return &RateLimiter{limiter: rate.NewLimiter(rate.Limit(messagesPerSecond), 1), known: known}
+	return &RateLimiter{limiter: rate.NewLimiter(rate.Limit(messagesPerSecond), 1), known: known, seed: maphash.MakeSeed()}
 }
 
 // LimitError is the error of a message that was not sent because of the rate limit of
@@ -102,15 +107,28 @@ func roundUp(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-// sent reports whether RBM is known to have the message. When a caller retries a list,
-// the messages that were sent before then need no share of the rate.
-func (l *RateLimiter) sent(to, id string) bool {
-	return l != nil && l.known.Contains(to+" "+id)
+// content returns a hash of the content of a message, which is never zero.
+func (l *RateLimiter) content(m *Message) uint64 {
+	if l == nil {
+		return 0
+	}
+	data, _ := json.Marshal(m.Message.Message.ContentMessage) // it was marshaled before
+	return max(1, maphash.Bytes(l.seed, data))
+}
+
+// sent reports whether RBM is known to have the message, and the hash of its content, if
+// that is known. When a caller retries a list, the messages that were sent before then
+// need no share of the rate.
+func (l *RateLimiter) sent(to, id string) (content uint64, ok bool) {
+	if l == nil {
+		return 0, false
+	}
+	return l.known.Get(to + " " + id)
 }
 
 // remember records a message that RBM has accepted.
-func (l *RateLimiter) remember(to, id string) {
+func (l *RateLimiter) remember(to, id string, content uint64) {
 	if l != nil {
-		l.known.Add(to+" "+id, struct{}{})
+		l.known.Add(to+" "+id, content)
 	}
 }

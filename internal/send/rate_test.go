@@ -357,9 +357,11 @@ func TestLimit_memory(t *testing.T) {
 	t.Parallel()
 	l := NewRateLimiter(1)
 	for i := range maxSent + 1 {
-		l.remember("", fmt.Sprint(i))
+		l.remember("", fmt.Sprint(i), 1)
 	}
-	if l.sent("", "0") || !l.sent("", "1") || !l.sent("", fmt.Sprint(maxSent)) || l.known.Len() != maxSent {
-		t.Errorf("%d messages are known, the first: %t", l.known.Len(), l.sent("", "0"))
+	for id, want := range map[string]bool{"0": false, "1": true, fmt.Sprint(maxSent): true} {
+		if _, ok := l.sent("", id); ok != want || l.known.Len() != maxSent {
+			t.Errorf("message %s is known: %t, want %t; %d messages are known", id, ok, want, l.known.Len())
+		}
 	}
 }

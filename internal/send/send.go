@@ -131,6 +131,10 @@ type Result struct {
 	Preview   *Preview     // dry run
 	Revoked   bool         // RBM revoked the message
 
+	// OtherContent reports that another message was sent with this ID, and this one was
+	// not. The receipt is that of the other message.
+	OtherContent bool
+
 	// Fallback reports that the fallback was called because of Err, an error of RBM.
 	// FallbackErr is nil if the fallback accepted the message.
 	Fallback    bool
@@ -217,17 +221,23 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message}
 			return nil
 		}
-		if r.Duplicate = limit.sent(to, r.MessageID); r.Duplicate {
+		content := limit.content(m)
+		if known, ok := limit.sent(to, r.MessageID); ok {
+			r.Duplicate, r.OtherContent = true, known != 0 && known != content
 			return nil
 		}
 		receipt, err := c.SendEncoded(ctx, to, r.MessageID, m.Message.Encoded)
-		if err == nil {
-			r.Receipt = receipt
+		if errors.Is(err, rbm.ErrAlreadyExists) {
+			limit.remember(to, r.MessageID, 0)
 		}
-		if err == nil || errors.Is(err, rbm.ErrAlreadyExists) {
-			limit.remember(to, r.MessageID)
+		if err != nil {
+			return err
 		}
-		return err
+		r.Receipt = receipt
+		if r.OtherContent = receipt.OtherContent && !r.Random; !r.OtherContent {
+			limit.remember(to, r.MessageID, content)
+		}
+		return nil
 	})
 	if refused, ok := errors.AsType[*rbm.Error](r.Err); ok && r.MaybeSent && isVerdict(refused) {
 		r.Err = &RefusedError{refused}

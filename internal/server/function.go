@@ -135,7 +135,10 @@ func (f *Function) broken(err error) http.Handler {
 				switch {
 				case to.static:
 					return to.serve(nil, c)
-				case to.pattern == aboutPattern:
+				case to.pattern == aboutPattern && !hasKey(r): // a key cannot be checked
+					if err := c.checkAbout(); err != nil {
+						return nil, err
+					}
 					res := response.Document(aboutPage{Name: "rcshook", Version: Version()})
 					res.Err = err
 					return res, nil

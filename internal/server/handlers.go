@@ -158,7 +158,7 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	}
 	name, ok := s.cfg.FindAgent(query.Get("agent"))
 	if !ok {
-		return nil, &prepare.UnknownAgentError{Names: s.agents.Names()}
+		return nil, &prepare.UnknownAgentError{Name: query.Get("agent"), Names: s.agents.Names()}
 	}
 	a, err := s.agent(c.Context(), name)
 	if err != nil {
@@ -179,17 +179,48 @@ type aboutPage struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	Ready   bool   `json:"ready"`
+
+	// Agents are the names of the agents, for callers with a key.
+	Agents []string `json:"agents,omitempty"`
 }
 
 // about serves GET /: name, version and readiness. It needs no key, so the reason for
-// not being ready is only logged.
+// not being ready is only logged. Tools test a connection with it, so a wrong key is an
+// error.
 func (s *Server) about(c *call) (*response.Response, error) {
+	authenticated := s.cfg.AllowUnauthenticated
+	if hasKey(c.Request) && !(source.IsIDToken(c.Header) && s.callers == nil) { // Cloud Run has checked such a token
+		if err := s.authenticate(c.Request); err != nil {
+			return nil, err
+		}
+		authenticated = true
+	}
+	if err := c.checkAbout(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(c.Context(), readyTimeout)
 	defer cancel()
 	err := s.ready(ctx)
-	res := response.Document(aboutPage{"rcshook", Version(), err == nil})
+	page := aboutPage{Name: "rcshook", Version: Version(), Ready: err == nil}
+	if authenticated {
+		page.Agents = s.agents.Names()
+	}
+	res := response.Document(page)
 	res.Err = err
 	return res, nil
+}
+
+// checkAbout rejects a GET or HEAD request that was probably meant to send a message.
+func (c *call) checkAbout() error {
+	if c.URL.RawQuery == "" && c.ContentLength == 0 {
+		return nil
+	}
+	return &response.Problem{
+		Code:   code.MethodNotAllowed,
+		Detail: "the request has a query or a body, but only POST sends a message",
+		Action: "Send it as POST, with the payload as the JSON body.",
+		Allow:  "POST, OPTIONS",
+	}
 }
 
 // ready reads the secrets and tokens that sending needs, which caches them.
@@ -275,17 +306,21 @@ func (s *Server) enqueue(ctx context.Context, m *send.Message, to, id string) (*
 	return &send.Task{Name: name, At: at, Duplicate: duplicate}, nil
 }
 
-// invalidRequest returns an error for problems outside of the payload; nil if there are
-// none.
+// invalidRequest returns an error for problems in the path or the query; nil if there
+// are none.
 func invalidRequest(problems ...string) error {
-	var all payload.Errors
-	for _, p := range problems {
-		all = append(all, payload.Error{Detail: p})
-	}
-	if len(all) == 0 {
+	if len(problems) == 0 {
 		return nil
 	}
-	return all
+	invalid := &response.Problem{
+		Code:   code.InvalidPayload,
+		Title:  "The request is invalid",
+		Action: "Fix the URL and send the request again.",
+	}
+	for _, p := range problems {
+		invalid.Errors = append(invalid.Errors, payload.Error{Detail: p})
+	}
+	return invalid
 }
 
 var _ http.Handler = (*Server)(nil)

@@ -49,8 +49,9 @@ func describe() object {
 			"parameters": object{
 				"profile": object{
 					"name": "profile", "in": "query",
-					"description": "soft: failures that a retry cannot fix have status 200, for senders that would retry them for days",
-					"schema":      object{"enum": []any{"strict", "soft"}, "default": "strict"},
+					"description": "soft: failures that a retry cannot fix have status 200, for senders that would retry them for days; " +
+						"all: the failure of one recipient is the status of the response, for tools that take 207 for a success",
+					"schema": object{"enum": []any{"strict", "soft", "all"}, "default": "strict"},
 				},
 			},
 			"headers": object{
@@ -67,18 +68,22 @@ func describe() object {
 }
 
 func about() object {
+	all := responses()
+	all["200"] = object{
+		"description": "The function is running; ready reports whether it can send. Callers with a key also get the agents.",
+		"headers":     object{"X-Request-Id": ref("headers/RequestId")},
+		"content": object{"application/json": object{"schema": object{
+			"type": "object", "required": []any{"name", "version", "ready"}, "additionalProperties": false,
+			"properties": object{
+				"name": object{"const": "rcshook"}, "version": object{"type": "string"}, "ready": object{"type": "boolean"},
+				"agents": object{"type": "array", "items": object{"type": "string"}},
+			},
+		}}},
+	}
 	return object{
 		"operationId": "about",
-		"summary":     "Name, version and readiness",
-		"security":    []any{},
-		"responses": object{"200": object{
-			"description": "The function is running; ready reports whether it can send.",
-			"headers":     object{"X-Request-Id": ref("headers/RequestId")},
-			"content": object{"application/json": object{"schema": object{
-				"type": "object", "required": []any{"name", "version", "ready"}, "additionalProperties": false,
-				"properties": object{"name": object{"const": "rcshook"}, "version": object{"type": "string"}, "ready": object{"type": "boolean"}},
-			}}},
-		}},
+		"summary":     "Name, version and readiness; with a key also the agents",
+		"responses":   all,
 	}
 }
 
@@ -123,6 +128,7 @@ func hook() object {
 		"description": "a response, or the content that the sender expects, such as a challenge",
 		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
+	all["200"].(object)["description"] = all["200"].(object)["description"].(string) + "; without a body for senders that would show it"
 	all["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
 	return object{
 		"operationId": "hook",
@@ -195,22 +201,20 @@ func responses() object {
 			byStatus[status] = append(byStatus[status], string(c))
 		}
 	}
+	byStatus[http.StatusInternalServerError] = append(byStatus[http.StatusInternalServerError], string(code.UnknownAgent)) // of a map
 	all := object{}
 	for status, codes := range byStatus {
 		slices.Sort(codes)
-		kind := "application/problem+json"
-		if status == http.StatusOK {
-			kind = "application/json"
-		}
 		headers := object{"X-Request-Id": ref("headers/RequestId")}
 		switch status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			headers["Retry-After"] = ref("headers/RetryAfter")
 		}
-		content := object{kind: object{"schema": ref("schemas/Response")}}
-		if status == http.StatusOK {
-			// The soft profile acknowledges failures.
-			content["application/problem+json"] = object{"schema": ref("schemas/Response")}
+		// The soft profile acknowledges failures with 200. Clients that accept only
+		// application/json get it for all.
+		content := object{}
+		for _, media := range []string{"application/json", "application/problem+json"} {
+			content[media] = object{"schema": ref("schemas/Response")}
 		}
 		all[strconv.Itoa(status)] = object{
 			"description": "code " + strings.Join(codes, ", "),

@@ -41,7 +41,7 @@ const (
 // [http.ServeMux] would respond with plain text.
 type router struct {
 	mux      *http.ServeMux
-	notFound http.Handler // of paths that ServeMux cannot serve
+	notFound http.Handler // of paths that are not clean
 }
 
 // newRouter returns a router that serves each route with the handler for it.
@@ -58,18 +58,27 @@ func newRouter(handler func(route) http.HandlerFunc) *router {
 }
 
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !isClean(r.URL) {
+	cleaned, ok := cleanPath(r.URL)
+	if !ok {
 		rt.notFound.ServeHTTP(w, r)
 		return
+	}
+	if cleaned != r.URL.Path {
+		u := *r.URL
+		u.Path, u.RawPath = cleaned, ""
+		r = r.WithContext(r.Context())
+		r.URL = &u
 	}
 	rt.mux.ServeHTTP(w, r)
 }
 
-// isClean reports whether ServeMux can serve a path. It would redirect a path such as
-// //hooks/x, and match an encoded slash.
-func isClean(u *url.URL) bool {
-	cleaned := path.Clean(u.Path)
-	return strings.HasPrefix(u.Path, "/") && (u.Path == cleaned || u.Path == cleaned+"/") && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
+// cleanPath returns a path without duplicate slashes and without a slash at its end: a
+// base URL that ends with a slash causes them, and ServeMux would redirect. It reports
+// false for dot segments and for encoded slashes, which ServeMux would match.
+func cleanPath(u *url.URL) (string, bool) {
+	segments := strings.Split(u.Path, "/")
+	dots := slices.Contains(segments, ".") || slices.Contains(segments, "..")
+	return path.Clean(u.Path), strings.HasPrefix(u.Path, "/") && !dots && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
 }
 
 // other serves requests that no route matches: 404, 405, or 204 to OPTIONS.

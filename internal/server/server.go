@@ -5,6 +5,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -233,11 +234,11 @@ func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f f
 	}
 	res.SetProfile(c.profile)
 	if c.source != nil {
-		res.SetSource(c.source.Name, c.source.Status)
+		res.SetSource(c.source.Name, c.source.Status, c.source.Empty)
 	}
 	res.RequestID = c.log.ID
 	body.limitRest(c.w)
-	c.log.Write(ctx, log, res, res.Write(c.w))
+	c.log.Write(ctx, log, res, res.Write(c.w, c.Request))
 }
 
 // safely calls f and returns a panic as an error.
@@ -280,11 +281,11 @@ func (c *call) readQuery(known []string) error {
 	query := c.URL.Query()
 	var problems []string
 	switch profile := response.Profile(query.Get("profile")); profile {
-	case response.Strict, response.Soft:
+	case response.Strict, response.Soft, response.All:
 		c.profile = profile
 	case "":
 	default:
-		problems = append(problems, "query parameter profile: expected strict or soft")
+		problems = append(problems, "query parameter profile: expected strict, soft or all")
 	}
 	for name := range query {
 		if !slices.Contains(known, name) {
@@ -311,5 +312,25 @@ func (s *Server) authenticate(r *http.Request) error {
 	if keys.Empty() {
 		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys does not contain a key"}
 	}
-	return keys.Verify(r.Header)
+	err = keys.Verify(r.Header)
+	if errors.Is(err, source.ErrNoKey) && keyInQuery(r) {
+		return source.ErrKeyInURL
+	}
+	return err
+}
+
+// hasKey reports whether a request has credentials, valid or not.
+func hasKey(r *http.Request) bool {
+	return r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" || keyInQuery(r)
+}
+
+// keyInQuery reports whether a request has a query parameter that may be a key.
+func keyInQuery(r *http.Request) bool {
+	for name := range r.URL.Query() {
+		switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)) {
+		case "key", "apikey", "xapikey", "token", "accesstoken", "auth", "authorization", "secret", "password":
+			return true
+		}
+	}
+	return false
 }

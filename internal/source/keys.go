@@ -16,6 +16,10 @@ var (
 	ErrWrongKey  = unauthorized("unknown API key")
 	ErrKeyAsUser = unauthorized("the key is the user name of Basic authentication; send it as the password")
 	ErrBareKey   = unauthorized("the header Authorization has no scheme; write Bearer before the key")
+	ErrScheme    = unauthorized("the header Authorization has an unknown scheme: expected Bearer or Basic; send Authorization: Bearer KEY")
+	ErrTwice     = unauthorized("the header has the scheme of the key twice: expected Authorization: Bearer KEY or X-API-Key: KEY; remove one")
+	ErrQuoted    = unauthorized("the key is in quotes or brackets; send it without them")
+	ErrKeyInURL  = unauthorized("the key is in the URL, which servers and proxies log; send it as Authorization: Bearer KEY, and replace this key")
 )
 
 type unauthorized string
@@ -54,9 +58,25 @@ func (k Keys) Verify(h http.Header) error {
 		return err
 	}
 	if !matchSecret([]byte(key), k.keys) {
-		return ErrWrongKey
+		return wrongKey(key)
 	}
 	return nil
+}
+
+// wrongKey returns the error for a key that does not match, with the fix of a usual
+// mistake.
+func wrongKey(key string) error {
+	scheme, _, found := strings.Cut(key, " ")
+	switch strings.ToLower(strings.TrimRight(scheme, ":")) {
+	case "bearer", "basic", "token", "apikey", "api-key", "key":
+		if found {
+			return ErrTwice
+		}
+	}
+	if key != "" && strings.ContainsRune("\"'`<[{(“‘", []rune(key)[0]) {
+		return ErrQuoted
+	}
+	return ErrWrongKey
 }
 
 func requestKey(h http.Header) (string, error) {
@@ -75,6 +95,8 @@ func requestKey(h http.Header) (string, error) {
 		return "", ErrKeyAsUser
 	case authorization != "" && !found && !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "Basic"):
 		return "", ErrBareKey
+	case found && !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, "Basic"):
+		return "", ErrScheme
 	default:
 		return "", ErrNoKey
 	}

@@ -63,6 +63,9 @@ type responseRules struct {
 	// Status maps statuses that the sender misinterprets to others.
 	Status map[string]int `yaml:"status"`
 
+	// Empty means that a 200 has no body, because the sender would show it.
+	Empty bool `yaml:"empty"`
+
 	// Handshake accepts OPTIONS requests of the abuse protection of CloudEvents.
 	Handshake bool `yaml:"handshake"`
 }

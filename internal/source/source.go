@@ -72,6 +72,9 @@ type Source struct {
 	// Status maps statuses that the sender misinterprets to others.
 	Status map[int]int
 
+	// Empty means that a 200 has no body, because the sender would show it.
+	Empty bool
+
 	preset  preset
 	ping    *regexp.Regexp
 	scheme  scheme
@@ -140,6 +143,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 		s.preset, _ = loadPreset(cmp.Or(suggestion, "hmac"))
 	}
 	s.Timeout = cmp.Or(c.Timeout, s.preset.Response.Timeout, DefaultTimeout)
+	s.Empty = s.preset.Response.Empty
 	s.Status = make(map[int]int)
 	for from, to := range s.preset.Response.Status {
 		n, err := strconv.Atoi(from)
