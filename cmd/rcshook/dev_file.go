@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
@@ -47,6 +48,9 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 	data, err := os.ReadFile(o.config)
 	if err != nil {
 		return nil, err
+	}
+	if text, err := charset.ToUTF8(data); err == nil {
+		data = text // addresses are replaced in it
 	}
 	parsed, err := config.ParseFile(o.config, data)
 	agents := []string{config.DefaultAgent}

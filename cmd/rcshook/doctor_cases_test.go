@@ -61,6 +61,13 @@ var doctorCases = []struct {
 		errors: []string{"callers"},
 	},
 	{
+		name: "api-keys-weak",
+		change: func(c *setup) {
+			c.sim.Secrets.AddVersion(apiSecret, []byte("\xff\xfed\x00e\x00v\x00\r\x00\n\x00o\x00l\x00d\x00,\x00n\x00e\x00w\x00")) // UTF-16
+		},
+		warnings: []string{"callers"},
+	},
+	{
 		name: "google-keys-away",
 		change: func(c *setup) {
 			c.env["RCSHOOK_OIDC_AUDIENCE"], c.env["RCSHOOK_OIDC_EMAILS"] = "https://f.example.com", "caller@p.iam.gserviceaccount.com"
@@ -89,6 +96,11 @@ var doctorCases = []struct {
 	{
 		name:   "source-secret-empty",
 		change: func(c *setup) { c.sim.Secrets.AddVersion(shop, []byte("\n")) },
+		errors: []string{"secret " + shop},
+	},
+	{
+		name:   "source-secret-not-text",
+		change: func(c *setup) { c.sim.Secrets.AddVersion(shop, []byte("Gr\xfc\xdfe")) },
 		errors: []string{"secret " + shop},
 	},
 	{

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
@@ -26,7 +27,10 @@ type member struct {
 // parseDraft reads a payload. It only checks that the text is one JSON object, because
 // the function reports the errors in its fields.
 func parseDraft(text []byte) (*draft, error) {
-	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
+	text, err := charset.FromUTF16(text)
+	if err != nil {
+		return nil, fmt.Errorf("the message is %w; save it as UTF-8", err)
+	}
 	if err, ok := errors.AsType[*payload.BodyError](payload.CheckSyntax(text)); ok {
 		return nil, errors.New(err.Detail)
 	}

@@ -17,6 +17,7 @@ func TestDraft(t *testing.T) {
 		{"only fields", "", []string{"to=+12025550123", "text=a=b & <c>"}, `{"to": "+12025550123", "text": "a=b & <c>"}`},
 		{"a file with errors", "{\"text\": 1,\n \"text\": 2}", nil, "{\"text\": 1,\n \"text\": 2}"},
 		{"a byte order mark", "\uFEFF{}", nil, "{}"},
+		{"UTF-16", "\xff\xfe{\x00}\x00", nil, "{}"},
 		{"an added field", `{"text": "Hi", "ttl": 60}`, []string{"to=+12025550123"}, `{"text": "Hi", "ttl": 60, "to": "+12025550123"}`},
 		{"another value", `{"to": "+12025550100", "text": "Hi"}`, []string{"to=+12025550123"}, `{"text": "Hi", "to": "+12025550123"}`},
 		{"by another name", `{"Phone Number": "+12025550100", "text": "Hi"}`, []string{"to=+12025550123"}, `{"text": "Hi", "to": "+12025550123"}`},

@@ -108,13 +108,16 @@ func TestApplicationDefault(t *testing.T) {
 	t.Cleanup(machine.Close)
 	endpoint := httptest.NewServer(&platform)
 	t.Cleanup(endpoint.Close)
-	file := filepath.Join(t.TempDir(), "run.json")
-	if err := os.WriteFile(file, platform.KeyFile(token.KeyOptions{ClientEmail: runAccount, TokenURI: endpoint.URL}), 0o600); err != nil {
-		t.Fatal(err)
+	dir, key := t.TempDir(), platform.KeyFile(token.KeyOptions{ClientEmail: runAccount, TokenURI: endpoint.URL})
+	for name, content := range map[string][]byte{"run.json": key, "utf-16.json": toUTF16(string(key))} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	for name, environ := range map[string]string{
-		"key file":        "GOOGLE_APPLICATION_CREDENTIALS=" + file,
+		"key file":        "GOOGLE_APPLICATION_CREDENTIALS=" + dir + "/run.json",
+		"key in UTF-16":   "GOOGLE_APPLICATION_CREDENTIALS=" + dir + "/utf-16.json",
 		"metadata server": "GCE_METADATA_HOST=" + strings.TrimPrefix(machine.URL, "http://"),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,11 +1,13 @@
 package agent_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,13 +117,18 @@ func TestDirectory_Secret(t *testing.T) {
 	t.Parallel()
 	w := loopback(t)
 	w.secrets.AddVersion("projects/p-1/secrets/s", []byte("one\n"))
-	w.secrets.AddVersion("projects/p-1/secrets/s", []byte("two\n"))
+	w.secrets.AddVersion("projects/p-1/secrets/s", []byte("\xef\xbb\xbf two\r\n"))
+	w.secrets.AddVersion("projects/p-1/secrets/utf-16", []byte("\xff\xfes\x003\x00c\x00r\x00e\x00t\x00\r\x00\n\x00")) // as PowerShell writes it
+	w.secrets.AddVersion("projects/p-1/secrets/damaged", []byte("\xff\xfes\x003"))
+	w.secrets.AddVersion("projects/p-1/secrets/latin-1", []byte("Gr\xfc\xdfe"))
+	w.secrets.AddVersion("projects/p-1/secrets/whitespace", []byte("\xff\xfe\n\x00"))
 	d := w.open(t, w.config(), agent.Options{})
 	for setting, want := range map[config.Secret]string{
 		"literal":                             "literal",
-		"projects/p-1/secrets/s":              "two\n",
-		"projects/p-1/secrets/s/versions/1":   "one\n",
-		"projects/p-1/secrets/s/versions/2":   "two\n",
+		"projects/p-1/secrets/s":              "two",
+		"projects/p-1/secrets/s/versions/1":   "one",
+		"projects/p-1/secrets/s/versions/2":   "two",
+		"projects/p-1/secrets/utf-16":         "s3cret",
 		"projects/p-1/secrets/s/versions/ 99": "",
 	} {
 		got, err := d.Secret(t.Context(), setting)
@@ -131,6 +138,31 @@ func TestDirectory_Secret(t *testing.T) {
 	}
 	_, err := d.Secret(t.Context(), "")
 	wantSecretError(t, err, google.ErrSecretInvalid, "empty")
+	for setting, reason := range map[config.Secret]string{
+		"projects/p-1/secrets/damaged":    "not_text",
+		"projects/p-1/secrets/latin-1":    "not_text",
+		"projects/p-1/secrets/whitespace": "empty",
+	} {
+		_, err := d.Secret(t.Context(), setting)
+		wantSecretError(t, err, google.ErrSecretInvalid, reason)
+	}
+}
+
+// The secrets of an agent may be in UTF-16, as PowerShell writes them.
+func TestDirectory_utf16(t *testing.T) {
+	t.Parallel()
+	w := loopback(t)
+	for name, text := range map[string]string{idSecret: "brand_agent", keySecret: string(w.keyFile())} {
+		w.secrets.AddVersion(name, toUTF16(text+"\r\n"))
+	}
+	mustSend(t, w, w.open(t, w.config(), agent.Options{}))
+}
+
+func toUTF16(text string) (data []byte) {
+	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+		data = binary.LittleEndian.AppendUint16(data, unit)
+	}
+	return data
 }
 
 // The configuration may contain keys and IDs themselves.

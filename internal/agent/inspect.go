@@ -52,7 +52,7 @@ func (d *Directory) InspectKey(ctx context.Context, s config.Secret) (Inspection
 		return found, err
 	}
 	var file keyFile
-	_ = json.Unmarshal([]byte(config.Trim(string(found.Value))), &file) // parse has decoded it before
+	_ = json.Unmarshal(found.Value, &file) // parse has decoded it before
 	found.Account, found.Project = file.Email, file.Project
 	return found, nil
 }

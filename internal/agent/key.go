@@ -162,7 +162,6 @@ type keyFile struct {
 // only with Google's token endpoint: other credentials can make a server call URLs
 // chosen by an attacker.
 func (a *account) parse(payload []byte) (*jwt.Config, error) {
-	payload = []byte(config.Trim(string(payload)))
 	var file keyFile
 	if err := json.Unmarshal(payload, &file); err != nil {
 		if _, err := config.ParseAgentID(string(payload)); err == nil {

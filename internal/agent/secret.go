@@ -35,22 +35,24 @@ func (s *secret) resource() string {
 	return name
 }
 
-// read returns the value and its validity. A value in the configuration never expires.
+// read returns the value, decoded by [config.DecodeSecret], and its validity. A value in
+// the configuration never expires.
 func (s *secret) read(ctx context.Context) ([]byte, google.Lease, error) {
-	name := s.resource()
-	if name == "" {
-		value := s.setting.Literal()
-		if config.Trim(value) == "" {
-			return nil, google.Lease{}, s.invalid("empty", nil)
+	payload, version := []byte(s.setting.Literal()), ""
+	if name := s.resource(); name != "" {
+		var err error
+		if payload, version, err = s.directory.platform.Secret(ctx, name); err != nil {
+			return nil, google.Lease{}, err
 		}
-		return []byte(value), google.Lease{}, nil
 	}
-	payload, version, err := s.directory.platform.Secret(ctx, name)
-	if err != nil {
-		return nil, google.Lease{}, err
-	}
-	if config.Trim(string(payload)) == "" {
+	payload, err := config.DecodeSecret(payload)
+	switch {
+	case err != nil:
+		return nil, google.Lease{}, s.invalid("not_text", err)
+	case len(payload) == 0:
 		return nil, google.Lease{}, s.invalid("empty", nil)
+	case s.resource() == "":
+		return payload, google.Lease{}, nil
 	}
 	if version != s.version {
 		s.directory.log.LogAttrs(ctx, slog.LevelInfo, "secret read", slog.String("version", version))
@@ -99,8 +101,8 @@ func (s *secret) parseAgentID(payload []byte) (string, error) {
 
 var errSwapped = errors.New("the secrets of the agent ID and of the credentials seem to be swapped")
 
-// Secret returns the value of s: s itself, or the content of the secret that it names.
-// The value must not be modified.
+// Secret returns the value of s: s itself, or the content of the secret that it names,
+// decoded by [config.DecodeSecret]. The value must not be modified.
 //
 // The error is a [*google.SecretError], or that of ctx.
 func (d *Directory) Secret(ctx context.Context, s config.Secret) ([]byte, error) {
@@ -146,7 +148,8 @@ func ReadFile(ctx context.Context, cfg config.Config, opts Options) (name string
 	defer directory.Close()
 	ctx, cancel := context.WithTimeout(ctx, config.DefaultTimeout)
 	defer cancel()
-	data, err = directory.Secret(ctx, cfg.File)
+	resource, _ := cfg.File.Resource()
+	data, _, err = directory.platform.Secret(ctx, resource) // not decoded: the problems have positions
 	if err != nil {
 		return "", nil, fmt.Errorf("read rcshook.yaml: %w", err)
 	}

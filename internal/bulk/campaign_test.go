@@ -131,6 +131,10 @@ func TestMessages(t *testing.T) {
 			[]string{`: not UTF-8; save the sheet as "CSV UTF-8"`},
 		},
 		{
+			"a message in UTF-16", "to\n+12025550101", "\xff\xfe{\x00\"\x00t\x00e\x00x\x00t\x00\"\x00:\x00\"\x00a\x00\"\x00}\x00", nil,
+			[]string{`{"text":"a","to":"+12025550101","idempotency_key":"sale/+12025550101"}`},
+		},
+		{
 			"a BOM and other JSON", "to\n+12025550101", "\xef\xbb\xbf{\"raw\": {\"contentMessage\": {\"text\": \"x\", \"suggestions\": []}}, \"otp\": false, \"card\": {}, \"ttl\": null}\n", nil,
 			[]string{`{"raw":{"contentMessage":{"text":"x","suggestions":[]}},"otp":false,"card":{},"ttl":null,"to":"+12025550101","idempotency_key":"sale/+12025550101"}`},
 		},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
@@ -55,7 +56,10 @@ func (e Errors) Error() string { return strings.Join(e, "\n") }
 
 // ParseTemplate parses a message: a payload in JSON. The error is of type [Errors].
 func ParseTemplate(data []byte) (*Template, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data, err := charset.FromUTF16(data)
+	if err != nil {
+		return nil, Errors{fmt.Sprintf("the message is %v; save it as UTF-8", err)}
+	}
 	// Its errors are more helpful than those of the decoder below.
 	if _, err := payload.Decode("application/json", data, payload.Options{}); err != nil {
 		if body, ok := errors.AsType[*payload.BodyError](err); ok {

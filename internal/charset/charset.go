@@ -16,8 +16,8 @@ import (
 
 // The errors of [ToUTF8] and [FromUTF16]. They quote nothing of the text.
 var (
-	ErrNotUTF8  = errors.New("is not text in UTF-8; save it as UTF-8")
-	ErrNotUTF16 = errors.New("is damaged text in UTF-16; save it as UTF-8")
+	ErrNotUTF8  = errors.New("not text in UTF-8")
+	ErrNotUTF16 = errors.New("damaged text in UTF-16")
 )
 
 // ToUTF8 returns the text of a file or a secret in UTF-8 and without a byte order mark.

@@ -218,7 +218,7 @@ func (r *reader) tokens() (audience, emails []string) {
 func (r *reader) callers() (keys Secret, allow bool) {
 	keys = r.secret(envAPIKeys)
 	if value := keys.Literal(); value != "" && strings.Trim(value, ", \t\r\n") == "" {
-		r.problem(envAPIKeys, "does not contain a key; set it to one or more keys separated by commas, or to the secret that contains them")
+		r.problem(envAPIKeys, "does not contain a key; set it to a key, or to the secret that contains the keys, one per line")
 	}
 	switch strings.ToLower(r.values[envAllow]) {
 	case "", "false", "0":

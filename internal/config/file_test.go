@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -43,6 +44,38 @@ sources:
     cases: cases/own
     queue: projects/p/locations/us-central1/queues/own
 `
+
+// Editors and PowerShell write byte order marks and UTF-16.
+func TestParseFile_encodings(t *testing.T) {
+	t.Parallel()
+	const text = "# Größe\nagents:\n  shop: {id: shop_agent}\n"
+	for name, data := range map[string]string{
+		"byte order mark":    "\ufeff" + text,
+		"UTF-16":             toUTF16("\ufeff" + text),
+		"UTF-16 without BOM": toUTF16(text),
+	} {
+		f, err := config.ParseFile("f", []byte(data))
+		if err != nil || f.Agents["shop"].ID != "shop_agent" {
+			t.Errorf("%s: %v, %v", name, f, err)
+		}
+	}
+	for data, want := range map[string]string{
+		"agents:\n  größe: {id: Gr\xfc\xdfe}\n": "config: f:2:17: not text in UTF-8; save the file as UTF-8",
+		"\xff\xfea": "config: f: damaged text in UTF-16; save the file as UTF-8",
+	} {
+		if _, err := config.ParseFile("f", []byte(data)); err == nil || err.Error() != want {
+			t.Errorf("ParseFile(%q): %v, want %s", data, err, want)
+		}
+	}
+}
+
+func toUTF16(text string) string {
+	var b strings.Builder
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b.Write([]byte{byte(unit), byte(unit >> 8)})
+	}
+	return b.String()
+}
 
 func TestParseFile(t *testing.T) {
 	t.Parallel()

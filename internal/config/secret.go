@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -83,6 +84,13 @@ func (s Secret) check() error {
 	default:
 		return errors.New("must be the name of a secret, projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER; PROJECT is the project's ID or number")
 	}
+}
+
+// DecodeSecret returns the content of a secret as text in UTF-8, without a byte order
+// mark and the whitespace around it. The error is that of [charset.ToUTF8].
+func DecodeSecret(data []byte) ([]byte, error) {
+	text, err := charset.ToUTF8(data)
+	return []byte(Trim(string(text))), err
 }
 
 // Trim removes whitespace and a byte order mark around a secret; editors and shells

@@ -9,9 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
@@ -69,6 +71,14 @@ func (p Program) At(offset int) Position {
 // It returns all problems: invalid syntax, unknown keys, duplicate keys and values of
 // the wrong type. The valid part of the file is in v together with problems.
 func DecodeYAML(file string, data []byte, v any) []Problem {
+	data, err := charset.ToUTF8(data)
+	if err != nil {
+		at := Position{File: file}
+		if i := bytes.IndexFunc(data, func(r rune) bool { return r == utf8.RuneError }); err == charset.ErrNotUTF8 && i >= 0 {
+			at.Line, at.Column = 1+bytes.Count(data[:i], []byte("\n")), 1+utf8.RuneCount(data[1+bytes.LastIndexByte(data[:i], '\n'):i])
+		}
+		return []Problem{at.Problemf("%v; save the file as UTF-8", err)}
+	}
 	d := yamlDecoder{file: file, lines: bytes.Split(data, []byte("\n"))}
 	var documents []*yaml.Node
 	loader, err := yaml.NewLoader(bytes.NewReader(data))

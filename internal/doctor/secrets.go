@@ -102,6 +102,7 @@ var reasons = map[string]string{
 	"version_destroyed": "version VERSION is destroyed",
 	"bad_name":          "Secret Manager rejects its name",
 	"empty":             "empty",
+	"not_text":          ":",
 	"not_agent_id":      "expected an agent ID:",
 	"not_json":          "expected a key, which is a JSON file:",
 	"unavailable":       "Secret Manager is unavailable:",

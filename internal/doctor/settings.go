@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
 )
@@ -179,7 +180,11 @@ func addVersion(resource string) string {
 // variable that Cloud Run reads from a secret becomes the name of that secret, which
 // rcshook reads itself. An error does not quote the file.
 func ParseEnviron(data []byte) ([]string, Service, error) {
-	text := strings.TrimSpace(strings.TrimPrefix(string(data), "\uFEFF"))
+	data, err := charset.ToUTF8(data)
+	if err != nil {
+		return nil, Service{}, err
+	}
+	text := strings.TrimSpace(string(data))
 	if strings.HasPrefix(text, "{") {
 		return parseService(text)
 	}

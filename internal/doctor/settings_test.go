@@ -23,6 +23,8 @@ func TestParseEnviron(t *testing.T) {
 			text: "\uFEFF# of the shop\n\nRCSHOOK_REGION=us\r\nexport RCSHOOK_TTL='4h'\nRCSHOOK_API_KEYS=\"a=b\"\nRCSHOOK_COUNTRY=\nX=\"\n",
 			want: []string{"RCSHOOK_REGION=us", "RCSHOOK_TTL=4h", "RCSHOOK_API_KEYS=a=b", "RCSHOOK_COUNTRY=", `X="`},
 		},
+		{name: "UTF-16", text: "\xff\xfeA\x00=\x00b\x00\r\x00\n\x00", want: []string{"A=b"}},
+		{name: "not text", text: "A=\xff", err: "not text in UTF-8"},
 		{name: "no name", text: "A=b\n=sesame", err: "line 2: expected NAME=value"},
 		{name: "YAML", text: "env:\n- name: A", err: "line 1: expected NAME=value"},
 		{

@@ -30,7 +30,7 @@ func (e *run) callers(ctx context.Context) {
 		e.add(Warning, Callers, "", "rcshook requires no key (RCSHOOK_ALLOW_UNAUTHENTICATED): any client that reaches the function can send", next...)
 		return
 	}
-	var found []string
+	var found, warnings, next []string
 	if e.cfg.APIKeys != "" {
 		text, ok := e.value(Callers, "", e.cfg.APIKeys)
 		if !ok {
@@ -42,6 +42,9 @@ func (e *run) callers(ctx context.Context) {
 			return
 		}
 		found = append(found, Count(keys.Len(), "API key"))
+		if e.cfg.APIKeys.IsResource() || !config.IsLoopback(e.cfg.RBMEndpoint) { // a key of rcshook dev may be short
+			warnings = keys.Warnings()
+		}
 	}
 	if len(e.cfg.Audience) > 0 {
 		if !e.googleKeys(ctx, Callers, "") {
@@ -49,7 +52,11 @@ func (e *run) callers(ctx context.Context) {
 		}
 		found = append(found, "ID tokens of "+Count(len(e.cfg.Emails), "account"))
 	}
-	e.add(OK, Callers, "", strings.Join(found, ", "))
+	state := OK
+	if len(warnings) > 0 {
+		state, next = Warning, []string{"Store long random keys, each on its own line: openssl rand -base64 32 | " + addVersion(e.cfg.APIKeys.String()) + " --data-file=-"}
+	}
+	e.add(state, Callers, "", strings.Join(append([]string{strings.Join(found, ", ")}, warnings...), "; "), next...)
 }
 
 // createKey returns the steps that create the first API key in a secret, and the name of
@@ -170,7 +177,7 @@ func (e *run) fallbacks() {
 		if !ok {
 			continue
 		}
-		if err := standardwebhook.Sign(http.Header{}, nil, []byte(config.Trim(string(value))), time.Now()); err != nil {
+		if err := standardwebhook.Sign(http.Header{}, nil, value, time.Now()); err != nil {
 			e.add(Error, Fallback, f.of, fmt.Sprintf("its secret %v", err),
 				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.Secret.String())+" --data-file=-")
 			continue

@@ -82,7 +82,7 @@ type SecretError struct {
 	//	unauthenticated                              Denied, by Secret Manager
 	//	no_adc, bad_adc, invalid_grant, ...          Denied, DefaultCredentials
 	//	version_disabled, version_destroyed,
-	//	bad_name, empty                              Invalid
+	//	bad_name, empty, not_text                    Invalid
 	//	not_agent_id                                 Invalid, an AgentID
 	//	not_json, wrong_key_type, missing_field,
 	//	bad_private_key, bad_token_uri               Invalid, a Key

@@ -62,7 +62,7 @@ func ParseBody(contentType string, data []byte) (*Body, error) {
 	b := &Body{media: media, IsURLEncoded: media == mediaForm, IsForm: media == mediaForm || media == mediaMultipart, invalid: invalid}
 	var err error
 	if b.Text, err = charset.FromUTF16(data); err != nil {
-		return nil, unreadable("it %s", err)
+		return nil, unreadable("it is %s; send UTF-8", err)
 	}
 	b.IsJSON = isJSON(media)
 	if b.LooksLikeJSON() && (media == "" || b.IsForm) {
@@ -205,7 +205,7 @@ func readPart(part *multipart.Part) (f FormField, named charset.Charset, err err
 		return f, named, unreadable("invalid multipart form: unknown Content-Transfer-Encoding of a field")
 	}
 	if value, err = charset.FromUTF16(value); err != nil {
-		return f, named, unreadable("form field %s", err)
+		return f, named, unreadable("a form field is %s; send UTF-8", err)
 	}
 	f.Value = string(value)
 	return f, named, nil

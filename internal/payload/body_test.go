@@ -78,7 +78,7 @@ func TestParseBody(t *testing.T) {
 		})
 	}
 	for _, test := range []struct{ contentType, body, want string }{
-		{asJSON, "\xff\xfe{\x00}", "it is damaged text in UTF-16; save it as UTF-8"},
+		{asJSON, "\xff\xfe{\x00}", "it is damaged text in UTF-16; send UTF-8"},
 		{multipart, multipartForm("name=a\nContent-Transfer-Encoding: base64\n\n?"), "invalid multipart form: a field is not in base64, which its Content-Transfer-Encoding names"},
 		{multipart, multipartForm("name=a\nContent-Transfer-Encoding: x-uuencode\n\nx"), "invalid multipart form: unknown Content-Transfer-Encoding of a field"},
 		{multipart, multipartForm("name=a\n\n\xff"), "form field 1 is not valid UTF-8; send UTF-8, or name its charset in the Content-Type"},

@@ -52,6 +52,9 @@ func SecretAdvice(e *google.SecretError) string {
 
 // contentAdvice returns what to store in place of invalid content.
 func contentAdvice(e *google.SecretError) string {
+	if e.Reason == "not_text" {
+		return "Save the value as text in UTF-8 and store it"
+	}
 	switch e.Content {
 	case google.AgentID:
 		text := "Store the agent's ID from the RCS for Business console, one word"

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
-	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -113,7 +112,7 @@ func (s *Sender) post(ctx context.Context, m *Message, to, id string, reason cod
 		return err
 	}
 	req.Header.Set("Webhook-Id", id)
-	if err := standardwebhook.Sign(req.Header, body, []byte(config.Trim(string(secret))), now); err != nil {
+	if err := standardwebhook.Sign(req.Header, body, secret, now); err != nil {
 		return fmt.Errorf("secret of the fallback: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")

@@ -4,6 +4,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -61,6 +63,7 @@ type Server struct {
 	callers   *source.GoogleTokens // checks the ID tokens of callers; nil if none are accepted
 	tasks     *source.GoogleTokens // checks the ID tokens of our own tasks; nil without a queue
 	queue     *queue.Client
+	keys      atomic.Pointer[parsedKeys]
 	sender    *send.Sender
 	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
@@ -308,7 +311,7 @@ func (s *Server) authenticate(r *http.Request) error {
 	if err != nil {
 		return response.Redact(err, "the API keys of this function cannot be read")
 	}
-	keys := source.ParseKeys(text)
+	keys := s.parseKeys(text)
 	if keys.Empty() {
 		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys does not contain a key"}
 	}
@@ -333,4 +336,25 @@ func keyInQuery(r *http.Request) bool {
 		}
 	}
 	return false
+}
+
+// parsedKeys are the API keys of the last version of their secret.
+type parsedKeys struct {
+	text []byte
+	keys source.Keys
+}
+
+// parseKeys parses the API keys. It logs the warnings about each version once.
+func (s *Server) parseKeys(text []byte) source.Keys {
+	parsed := s.keys.Load()
+	if parsed != nil && bytes.Equal(parsed.text, text) {
+		return parsed.keys
+	}
+	next := &parsedKeys{text, source.ParseKeys(text)}
+	if s.keys.CompareAndSwap(parsed, next) && !config.IsLoopback(s.cfg.RBMEndpoint) { // the simulator needs no good keys
+		for _, warning := range next.keys.Warnings() {
+			s.log.LogAttrs(context.Background(), slog.LevelWarn, "weak API key", slog.String("detail", warning))
+		}
+	}
+	return next.keys
 }

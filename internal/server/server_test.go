@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -59,6 +60,28 @@ func TestPrepare_overloaded(t *testing.T) {
 	const detail = `"detail":"timed out waiting to process the body: too many requests in progress"`
 	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"overloaded","retry":"later"`) || !strings.Contains(body, detail) {
 		t.Errorf("%d: %s", w.Code, body)
+	}
+}
+
+// TestWeakKeys tests that the log warns once about a key that is easy to guess.
+func TestWeakKeys(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s, err := New(t.Context(), Options{Environ: []string{"RCSHOOK_AGENT_ID=agent", "RCSHOOK_API_KEYS=s3cret"}, Log: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	for range 2 {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader("{}"))
+		r.Header.Set("X-API-Key", "s3cret")
+		if s.ServeHTTP(w, r); w.Code == http.StatusUnauthorized {
+			t.Errorf("the key is rejected: %s", w.Body)
+		}
+	}
+	const warning = `"message":"weak API key","detail":"API key 1 is easy to guess: expected at least 16 random characters, got 6"`
+	if n := strings.Count(log.String(), warning); n != 1 || strings.Contains(log.String(), "s3cret") {
+		t.Errorf("%d warnings, want 1, without the key:\n%s", n, &log)
 	}
 }
 

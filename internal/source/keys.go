@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,15 +34,32 @@ type Keys struct {
 	keys [][]byte
 }
 
-// ParseKeys reads keys separated by line breaks, commas or spaces.
+// ParseKeys reads keys, one per line. A key can contain commas and spaces, but a line of
+// nothing else is not a key.
 func ParseKeys(text []byte) Keys {
 	var k Keys
-	for key := range strings.FieldsFuncSeq(string(text), func(r rune) bool {
-		return r == '\n' || r == '\r' || r == ',' || r == ' ' || r == '\t' || r == '\uFEFF'
-	}) {
-		k.keys = append(k.keys, []byte(key))
+	for line := range bytes.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if key := bytes.TrimSpace(line); len(bytes.Trim(key, ", \t")) > 0 {
+			k.keys = append(k.keys, key)
+		}
 	}
 	return k
+}
+
+// MinKey is the length of the shortest key, in characters, that is hard to guess.
+const MinKey = 16
+
+// Warnings lists the keys that are probably a mistake. It quotes none of them.
+func (k Keys) Warnings() (warnings []string) {
+	for i, key := range k.keys {
+		if n := utf8.RuneCount(key); n < MinKey {
+			warnings = append(warnings, fmt.Sprintf("API key %d is easy to guess: expected at least %d random characters, got %d", i+1, MinKey, n))
+		}
+		if bytes.ContainsRune(key, ',') {
+			warnings = append(warnings, fmt.Sprintf("API key %d contains a comma, which is part of the key; write several keys on separate lines", i+1))
+		}
+	}
+	return warnings
 }
 
 // Empty reports whether k has no keys, so that every request would be rejected.

@@ -3,6 +3,7 @@ package source_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/source"
@@ -10,7 +11,7 @@ import (
 
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	keys := source.ParseKeys([]byte("\uFEFFold-key\r\nnew-key, third\n"))
+	keys := source.ParseKeys([]byte("old-key\r\n  new-key\n\nthird\rcorrect horse battery, staple\n"))
 	for _, test := range []struct {
 		name   string
 		header http.Header
@@ -21,6 +22,10 @@ func TestKeys(t *testing.T) {
 		{"X-API-Key", header("X-API-Key", "third"), nil},
 		{"X-API-Key beside an ID token", header("X-API-Key", "third", "Authorization", "Bearer id-token"), nil},
 		{"password of Basic", header("Authorization", "Basic YW55Om5ldy1rZXk="), nil}, // any:new-key
+		{"key with a comma and spaces", header("X-API-Key", "correct horse battery, staple"), nil},
+		{"bearer with a comma and spaces", header("Authorization", "Bearer correct horse battery, staple"), nil},
+		{"a word of a key", header("X-API-Key", "horse"), source.ErrWrongKey},
+		{"a key up to its comma", header("X-API-Key", "correct horse battery"), source.ErrWrongKey},
 		{"no header", header(), source.ErrNoKey},
 		{"empty bearer", header("Authorization", "Bearer "), source.ErrNoKey},
 		{"bare key", header("Authorization", "new-key"), source.ErrBareKey},
@@ -57,6 +62,18 @@ func TestKeys_empty(t *testing.T) {
 				t.Errorf("Verify with %q = %v, want ErrUnauthorized", presented, err)
 			}
 		}
+	}
+}
+
+func TestKeys_Warnings(t *testing.T) {
+	t.Parallel()
+	keys := source.ParseKeys([]byte("s3cret\ncorrect horse battery staple\nGrößeGrößeGröße1\nfirst-of-the-keys,second-of-the-keys\n"))
+	want := []string{
+		"API key 1 is easy to guess: expected at least 16 random characters, got 6",
+		"API key 4 contains a comma, which is part of the key; write several keys on separate lines",
+	}
+	if got := keys.Warnings(); keys.Len() != 4 || !slices.Equal(got, want) {
+		t.Errorf("Warnings of %d keys = %q, want %q", keys.Len(), got, want)
 	}
 }
 

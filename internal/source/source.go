@@ -37,7 +37,7 @@ const DefaultTimeout = 4 * time.Second
 
 // Options configure a [Directory].
 type Options struct {
-	// Secrets reads secrets.
+	// Secrets reads secrets, decoded by [config.DecodeSecret].
 	Secrets func(context.Context, config.Secret) ([]byte, error)
 
 	// Agents are the names of agents that sources may use.
@@ -239,7 +239,7 @@ func (s *Source) compile(phone phonenumber.Options) (problems []config.Problem) 
 // CheckSecret reports why a secret does not suit the scheme of the source, without
 // quoting it.
 func (s *Source) CheckSecret(secret []byte) error {
-	return s.scheme.checkSecret([]byte(config.Trim(string(secret))))
+	return s.scheme.checkSecret(secret)
 }
 
 func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
@@ -247,7 +247,6 @@ func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 	for _, setting := range s.Config.Secrets {
 		secret, err := s.secrets(ctx, setting)
 		if err == nil {
-			secret = []byte(config.Trim(string(secret)))
 			err = s.scheme.checkSecret(secret)
 		}
 		if err != nil {

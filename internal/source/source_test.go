@@ -310,7 +310,7 @@ func TestReceive_rotation(t *testing.T) {
 	}
 }
 
-// Receive reads and trims secrets.
+// Receive reads secrets, which config.DecodeSecret decodes.
 func TestReceive_secrets(t *testing.T) {
 	t.Parallel()
 	unavailable := errors.New("unavailable")
@@ -321,9 +321,14 @@ func TestReceive_secrets(t *testing.T) {
 		want   string
 	}{
 		{"trimmed", "\ufeffs3cret\n", nil, ""},
+		{"in UTF-16", "\xff\xfes\x003\x00c\x00r\x00e\x00t\x00\n\x00", nil, ""},
+		{"not text", "s3cr\xe9t", nil, "the secret of source it: not text in UTF-8"},
 		{"unavailable", "", unavailable, "the secret of source it: unavailable"},
 	} {
-		o := source.Options{Secrets: func(context.Context, config.Secret) ([]byte, error) { return []byte(test.secret), test.err }}
+		o := source.Options{Secrets: func(context.Context, config.Secret) ([]byte, error) {
+			secret, err := config.DecodeSecret([]byte(test.secret))
+			return secret, errors.Join(err, test.err)
+		}}
 		d, err := source.Open(map[string]config.Source{"it": {Name: "it", Preset: "bearer", Secrets: []config.Secret{"projects/p/secrets/s"}}}, o)
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 	oauth2google "golang.org/x/oauth2/google"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/google"
 )
 
@@ -30,16 +31,16 @@ const credentialsVariable = "GOOGLE_APPLICATION_CREDENTIALS"
 func (c *Client) DefaultToken(ctx context.Context, scope string) (Token, google.Lease, error) {
 	return c.FetchToken(ctx, func(ctx context.Context) (oauth2.TokenSource, error) {
 		find := oauth2google.FindDefaultCredentials
-		if c.Credentials != nil {
+		if content, safe := c.credentials(); content != nil {
 			find = func(ctx context.Context, scopes ...string) (*oauth2google.Credentials, error) {
 				var file struct{ Type oauth2google.CredentialsType }
-				if err := json.Unmarshal(c.Credentials, &file); err != nil {
+				if err := json.Unmarshal(content, &file); err != nil {
 					return nil, err
 				}
-				if file.Type != oauth2google.ServiceAccount && file.Type != oauth2google.AuthorizedUser {
+				if safe && file.Type != oauth2google.ServiceAccount && file.Type != oauth2google.AuthorizedUser {
 					return nil, errors.New("other types of credentials can call any URL")
 				}
-				return oauth2google.CredentialsFromJSONWithType(ctx, c.Credentials, file.Type, scopes...)
+				return oauth2google.CredentialsFromJSONWithType(ctx, content, file.Type, scopes...)
 			}
 		}
 		credentials, err := find(ctx, scope)
@@ -48,6 +49,23 @@ func (c *Client) DefaultToken(ctx context.Context, scope string) (Token, google.
 		}
 		return defaultSource{credentials.TokenSource, quotaProject(credentials.JSON)}, nil
 	})
+}
+
+// credentials returns the content of a credentials file that the library does not find or
+// cannot read, and whether its type must be safe; nil if there is none. The library cannot
+// read UTF-16 and byte order marks.
+func (c *Client) credentials() (content []byte, safe bool) {
+	if c.Credentials != nil {
+		return c.Credentials, true
+	}
+	data, err := os.ReadFile(os.Getenv(credentialsVariable))
+	if err != nil {
+		return nil, false
+	}
+	if text, err := charset.ToUTF8(data); err == nil && len(text) != len(data) {
+		return text, false
+	}
+	return nil, false
 }
 
 // missingOrBroken returns why the library found no usable credentials: no_adc if there
