@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,14 +29,57 @@ import (
 //	money_minor($n; $currency) the same for an amount in cents: 1990 and "usd" become $19.90
 //	date($format; $tz)         a time as text, in the format of strftime; without $tz in UTC
 //	truncate($n)               at most $n characters of a string
-func functions(phone phonenumber.Options) []gojq.CompilerOption {
+//	present                    the input, or nothing if it is null, blank or empty
+//	surround($before; $after)  a text between two others, or "" if there is no text
+//
+// Money and date of nothing are null: of null and of a blank string.
+func functions(o Options) []gojq.CompilerOption {
 	return append(limit.Functions(),
-		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, phone) }),
-		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], false) }),
-		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], true) }),
+		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, o.Phone) }),
+		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], nil) }),
+		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], o.minorDigits) }),
 		gojq.WithFunction("date", 1, 2, date),
 		gojq.WithFunction("truncate", 1, 1, func(v any, args []any) any { return truncate(v, args[0]) }),
+		gojq.WithIterFunction("present", 0, 0, func(v any, _ []any) gojq.Iter {
+			if isBlank(v) {
+				return gojq.NewIter[any]()
+			}
+			return gojq.NewIter(v)
+		}),
+		gojq.WithFunction("surround", 2, 2, surround),
 	)
+}
+
+// isBlank reports whether v is null, a string without a visible character, or an empty
+// array or object.
+func isBlank(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return strings.TrimFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
+}
+
+func surround(v any, args []any) any {
+	before, first := args[0].(string)
+	after, second := args[1].(string)
+	if !first || !second {
+		return functionError("surround needs two strings")
+	}
+	if isBlank(v) {
+		return ""
+	}
+	text, ok := Text(v)
+	if !ok {
+		return functionError("surround needs a string or a number")
+	}
+	return before + text + after
 }
 
 // functionError is an error of one of our functions. It quotes nothing of the input.
@@ -95,15 +139,26 @@ func Text(v any) (string, bool) {
 	return "", false
 }
 
-// maxSeconds is the limit above which a time is in milliseconds. In seconds it is in the
-// year 5138.
+// maxSeconds is the limit above which a time is in milliseconds, a thousand times as much
+// that of milliseconds, and so on. In seconds it is in the year 5138.
 const maxSeconds = 100_000_000_000
 
-// layouts are the ways in which senders write a time.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05 Z0700", time.DateTime, time.DateOnly}
+// layouts are the ways in which senders write a time: RFC 3339, also with a space or
+// without seconds, as HTML forms have it; RFC 1123, RFC 850 and the format of C, also with
+// an offset; a date. A fraction may follow the seconds.
+var layouts = func() []string {
+	var all []string
+	for _, clock := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		for _, zone := range []string{"Z07:00", "", " MST", " Z07:00", " Z0700", "Z0700", "Z07"} {
+			all = append(all, clock+zone)
+		}
+	}
+	return append(all, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05 -0700",
+		time.RFC850, time.ANSIC, time.UnixDate, time.RubyDate, time.DateOnly)
+}()
 
 func date(v any, args []any) any {
-	if v == nil {
+	if isBlank(v) {
 		return nil
 	}
 	format, ok := args[0].(string)
@@ -119,7 +174,7 @@ func date(v any, args []any) any {
 	}
 	at, ok := parseTime(v, zone)
 	if !ok {
-		return functionError("date needs a time: RFC 3339, or seconds or milliseconds since 1970")
+		return functionError("date needs a time, such as 2026-12-01T09:00:00Z or the seconds since 1970")
 	}
 	return timefmt.Format(at.In(zone), format)
 }
@@ -141,29 +196,47 @@ func loadZone(name string) *time.Location {
 	return zone
 }
 
+// decimal is a number of seconds, or of a fraction of them.
+var decimal = regexp.MustCompile(`^-?[0-9]{1,20}(\.[0-9]{1,20})?$`)
+
 // parseTime parses a time. A time without an offset is in zone.
 func parseTime(v any, zone *time.Location) (time.Time, bool) {
 	if text, ok := v.(string); ok {
 		text = strings.TrimSpace(text)
-		for _, layout := range layouts {
-			if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-				return t, true
-			}
+		if decimal.MatchString(text) {
+			v = json.Number(text)
+		} else {
+			return parseTimeText(text, zone)
 		}
-		if text == "" || strings.Trim(text, "0123456789") != "" {
-			return time.Time{}, false
-		}
-		v = json.Number(text)
 	}
 	n, ok := gojq.ToFloat64(v)
-	switch {
-	case !ok || n < -maxSeconds || n > 1000*maxSeconds:
+	if !ok || n < -maxSeconds {
 		return time.Time{}, false
-	case n >= maxSeconds:
-		return time.UnixMilli(int64(n)), true
-	default:
-		return time.UnixMilli(int64(n * 1000)), true
 	}
+	for _, unit := range []float64{1, 1e3, 1e6, 1e9} { // seconds, milliseconds, and so on
+		if n < maxSeconds*unit {
+			return time.UnixMilli(int64(n / unit * 1e3)), true
+		}
+	}
+	return time.Time{}, false
+}
+
+func parseTimeText(text string, zone *time.Location) (time.Time, bool) {
+	if len(text) > 10 && text[4] == '-' && text[7] == '-' { // RFC 3339 allows lower case and a space
+		text = text[:10] + strings.ToUpper("T"+text[11:])
+	}
+	for _, layout := range layouts {
+		t, err := time.ParseInLocation(layout, text, zone)
+		if err != nil {
+			continue
+		}
+		// Package time gives an abbreviation that it does not know in zone the offset 0.
+		name, offset := t.Zone()
+		if offset != 0 || name == "" || name == "UTC" || name == "GMT" || t.Location() == zone {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // truncate cuts between user-perceived characters, preferably at the end of a word.

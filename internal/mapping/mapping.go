@@ -41,6 +41,16 @@ var forbidden = map[string]string{
 	limit.Variable: "the name is reserved",
 }
 
+// Options are the defaults of the functions of a program.
+type Options struct {
+	// Phone are the options of e164.
+	Phone phonenumber.Options
+
+	// MinorDigits are the currencies for which the sender deviates from ISO 4217: the
+	// number of digits that money_minor divides off.
+	MinorDigits map[string]int
+}
+
 // Program is a compiled jq program.
 type Program struct {
 	code *gojq.Code
@@ -48,9 +58,8 @@ type Program struct {
 }
 
 // Compile compiles a program that may use the named variables, such as $headers, and the
-// functions in [functions]. phone are the options of e164. Problems have their
-// position in the file.
-func Compile(p config.Program, phone phonenumber.Options, variables ...string) (*Program, []config.Problem) {
+// functions in [functions]. Problems have their position in the file.
+func Compile(p config.Program, o Options, variables ...string) (*Program, []config.Problem) {
 	if strings.TrimSpace(p.Text) == "" {
 		return nil, []config.Problem{p.At(0).Problemf("invalid jq: the program is empty")}
 	}
@@ -87,7 +96,7 @@ func Compile(p config.Program, phone phonenumber.Options, variables ...string) (
 	}
 	limit.Rewrite(query)
 	all := append([]string{nowVariable, limit.Variable}, variables...)
-	if program.code, err = gojq.Compile(query, append(functions(phone), gojq.WithVariables(all))...); err != nil {
+	if program.code, err = gojq.Compile(query, append(functions(o), gojq.WithVariables(all))...); err != nil {
 		// The compiler does not report a position, but the last word of its error is the unknown name.
 		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
 		name, _, _ = strings.Cut(name, "/")
@@ -105,13 +114,23 @@ func locate(text, name string) int {
 	return found[2]
 }
 
-// Run returns the results of the program other than null. The values are those of the
-// variables in the order of [Compile]; a func() any is called only if the program uses
-// its variable. The error is an [*Error].
-func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...any) ([]any, error) {
+// Results are what a program returns.
+type Results struct {
+	Values []any // other than null
+
+	// Null reports that a null became the text "null" in a string, perhaps in one that
+	// is not in Values.
+	Null bool
+}
+
+// Run returns the results of the program. The values are those of the variables in the
+// order of [Compile]; a func() any is called only if the program uses its variable. The
+// error is an [*Error].
+func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...any) (Results, error) {
 	ctx, cancel := withRunTime(ctx, maxTime)
 	defer cancel()
-	variables := []any{float64(now.UnixMilli()) / 1000, limit.NewBudget()}
+	budget := limit.NewBudget()
+	variables := []any{float64(now.UnixMilli()) / 1000, budget}
 	for i, v := range values {
 		if lazy, ok := v.(func() any); ok {
 			if v = nil; p.used[i] {
@@ -124,16 +143,16 @@ func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...a
 	for iter := p.code.RunWithContext(ctx, input, variables...); ; {
 		v, ok := iter.Next()
 		if !ok {
-			return results, nil
+			return Results{results, budget.Null}, nil
 		}
 		if err, ok := v.(error); ok {
-			return nil, &Error{describe(ctx, err), err}
+			return Results{}, &Error{describe(ctx, err), err}
 		}
 		if v == nil {
 			continue
 		}
 		if results = append(results, v); len(results) > maxResults {
-			return nil, &Error{fmt.Sprintf("returns more than %d results", maxResults), nil}
+			return Results{}, &Error{fmt.Sprintf("returns more than %d results", maxResults), nil}
 		}
 	}
 }

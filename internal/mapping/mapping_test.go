@@ -19,7 +19,7 @@ var now = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
 
 func compile(t *testing.T, text string, variables ...string) *mapping.Program {
 	t.Helper()
-	program, problems := mapping.Compile(config.Program{Text: text}, phonenumber.Options{Country: "US"}, variables...)
+	program, problems := mapping.Compile(config.Program{Text: text}, mapping.Options{Phone: phonenumber.Options{Country: "US"}, MinorDigits: map[string]int{"ISK": 2}}, variables...)
 	if len(problems) > 0 {
 		t.Fatalf("Compile(%s): %s", text, problems[0])
 	}
@@ -37,7 +37,7 @@ func run(t *testing.T, text, input string) (string, error) {
 	}
 	results, err := compile(t, text).Run(t.Context(), now, v)
 	var all []string
-	for _, v := range results {
+	for _, v := range results.Values {
 		data, err := gojq.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
@@ -72,6 +72,26 @@ func TestRun_functions(t *testing.T) {
 		{"date of milliseconds", ".t | date(\"%F\")", `{"t":1796115598000}`, `"2026-12-01"`},
 		{"date of seconds in a string", ".t | date(\"%F\")", `{"t":"1796115598"}`, `"2026-12-01"`},
 		{"date without an offset", ".t | date(\"%H:%M\"; \"America/New_York\")", `{"t":"2026-12-04 13:00:00"}`, `"13:00"`},
+		{"date of GitLab", ".t | date(\"%F %T\")", `{"t":"2016-08-12 15:23:28 UTC"}`, `"2016-08-12 15:23:28"`},
+		{"date of Slack", ".t | date(\"%F %T\")", `{"t":"1721609600.123456"}`, `"2024-07-22 00:53:20"`},
+		{"date of RFC 3339 in lower case", ".t | date(\"%F %T\")", `{"t":"2026-12-04t13:00:00.5z"}`, `"2026-12-04 13:00:00"`},
+		{"date of Postgres", ".t | date(\"%F %T\")", `{"t":"2026-12-04 13:00:00.123456+02"}`, `"2026-12-04 11:00:00"`},
+		{"date of Ruby", ".t | date(\"%F %T\")", `{"t":"2026-12-04 13:00:00 -0500"}`, `"2026-12-04 18:00:00"`},
+		{"date of an HTML form", ".t | date(\"%T\"; \"Europe/Berlin\")", `{"t":"2026-12-04T13:00"}`, `"13:00:00"`},
+		{"date of HTTP", ".t | date(\"%F %T\")", `{"t":"Sun, 06 Nov 1994 08:49:37 GMT"}`, `"1994-11-06 08:49:37"`},
+		{"date of mail", ".t | date(\"%F %T\")", `{"t":"Fri, 4 Dec 2026 13:00:00 +0100"}`, `"2026-12-04 12:00:00"`},
+		{"date of RFC 850", ".t | date(\"%F %T\")", `{"t":"Sunday, 06-Nov-94 08:49:37 GMT"}`, `"1994-11-06 08:49:37"`},
+		{"date of C", ".t | date(\"%T\"; \"Europe/Berlin\")", `{"t":"Fri Dec  4 13:00:00 2026"}`, `"13:00:00"`},
+		{"date of Twitter", ".t | date(\"%F %T\")", `{"t":"Fri Dec 04 13:00:00 +0000 2026"}`, `"2026-12-04 13:00:00"`},
+		{"date with the abbreviation of its zone", ".t | date(\"%T\"; \"America/New_York\")", `{"t":"2026-12-04 13:00:00 EST"}`, `"13:00:00"`},
+		{"date of microseconds", ".t | date(\"%F\")", `{"t":1796115598000000}`, `"2026-12-01"`},
+		{"date of nanoseconds", ".t | date(\"%F\")", `{"t":"1796115598000000000"}`, `"2026-12-01"`},
+		{"date of nothing", "[.[] | date(\"%F\")]", `["", " ", null]`, `[null,null,null]`},
+		{"money of nothing", "[money(.[]; \"USD\"), money(5; .[])]", `["", " ", null]`, `[null,null,null,null,null,null]`},
+		{"minor units of the sender", "money_minor(50000; .c)", `{"c":"isk"}`, `"ISK` + "\u00a0" + `500"`},
+		{"present", "[.[] | present]", `[null, "", " \u200b", [], {}, 0, false, "a", [null]]`, `[0,false,"a",[null]]`},
+		{"present with another value", "[.[] | present // \"there\"]", `[null, "", "Ada"]`, `["there","there","Ada"]`},
+		{"surround", "[.[] | surround(\" (\"; \")\")]", `[null, "", "a", 5]`, `["",""," (a)"," (5)"]`},
 		{"date of null", "{d: (.t | date(\"%F\"))}", `{}`, `{"d":null}`},
 		{"truncate", ".t | truncate(12)", `{"t":"The quick brown fox"}`, `"The quick…"`},
 		{"truncate within a word", ".t | truncate(6)", `{"t":"Donaudampfschiff"}`, `"Donau…"`},
@@ -112,7 +132,8 @@ func TestRun_errors(t *testing.T) {
 		{"invalid currency", "money(1; \"dollars\")", "fails: money needs a currency such as USD"},
 		{"invalid amount", "money(.p; \"USD\")", "fails: money needs an amount such as 19.90"},
 		{"gigabytes of digits", "money(\"1e999999999\"; \"USD\")", "fails: money needs an amount such as 19.90"},
-		{"invalid date", ".p | date(\"%F\")", "fails: date needs a time: RFC 3339, or seconds or milliseconds since 1970"},
+		{"invalid date", ".p | date(\"%F\")", "fails: date needs a time, such as 2026-12-01T09:00:00Z or the seconds since 1970"},
+		{"zone of an unknown abbreviation", "\"2026-12-04 13:00:00 CST\" | date(\"%F\")", "fails: date needs a time, such as 2026-12-01T09:00:00Z or the seconds since 1970"},
 		{"invalid zone", "1 | date(\"%F\"; \"Moon/Tranquility\")", "fails: date needs a time zone such as Europe/Berlin"},
 		{"invalid length", ".p | truncate(0)", "fails: truncate needs a string and a length of at least 1"},
 	} {
@@ -145,10 +166,10 @@ func TestRun_variables(t *testing.T) {
 		{"$b", "lazy", 1},
 	} {
 		results, err := compile(t, test.program, "$a", "$b").Run(t.Context(), now, nil, 1, lazy)
-		if err != nil || len(results) != 1 {
+		if err != nil || len(results.Values) != 1 {
 			t.Fatalf("%s = %v, %v, want one result", test.program, results, err)
 		}
-		if got, _ := mapping.Text(results[0]); got != test.want || calls != test.calls {
+		if got, _ := mapping.Text(results.Values[0]); got != test.want || calls != test.calls {
 			t.Errorf("%s = %s after %d calls, want %s after %d", test.program, got, calls, test.want, test.calls)
 		}
 	}

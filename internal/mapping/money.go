@@ -33,25 +33,42 @@ var (
 	plainDecimal = regexp.MustCompile(`^-?[0-9]{1,30}(\.[0-9]{1,30})?$`)
 )
 
-// money formats an amount in English: $1,234.50, SEK 99.00, ¥500. A minor amount is in
-// the smallest unit of the currency, such as cents. The arithmetic is exact; the result
-// is rounded to the digits of the currency.
-func money(amount, currency any, minor bool) any {
+// minorDigits returns the digits of a currency that amounts in its smallest unit, such as
+// cents, have after the decimal point.
+func (o Options) minorDigits(code string) int {
+	if digits, ok := o.MinorDigits[code]; ok {
+		return digits
+	}
+	return digitsOf(code)
+}
+
+func digitsOf(code string) int {
+	if digits, ok := decimals[code]; ok {
+		return digits
+	}
+	return 2
+}
+
+// money formats an amount in English: $1,234.50, SEK 99.00, ¥500. If minorDigits is not
+// nil, the amount is in the smallest unit of the currency. The arithmetic is exact; the
+// result is rounded to the digits of the currency. Without an amount or a currency it is
+// null.
+func money(amount, currency any, minorDigits func(code string) int) any {
+	if isBlank(amount) || isBlank(currency) {
+		return nil
+	}
 	code, ok := currency.(string)
-	if code = strings.ToUpper(code); !ok || !currencyCode.MatchString(code) {
+	if code = strings.ToUpper(strings.TrimSpace(code)); !ok || !currencyCode.MatchString(code) {
 		return functionError("money needs a currency such as USD")
 	}
 	text, ok := Text(amount)
-	if !ok || !plainDecimal.MatchString(text) {
+	if text = strings.TrimSpace(text); !ok || !plainDecimal.MatchString(text) {
 		return functionError("money needs an amount such as 19.90")
 	}
-	digits, ok := decimals[code]
-	if !ok {
-		digits = 2
-	}
+	digits := digitsOf(code)
 	value, _ := new(big.Rat).SetString(text) // plainDecimal is a valid number
-	if minor {
-		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(digits)), nil)
+	if minorDigits != nil {
+		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(minorDigits(code))), nil)
 		value.Quo(value, new(big.Rat).SetInt(unit))
 	}
 	number, negative := strings.CutPrefix(value.FloatString(digits), "-")

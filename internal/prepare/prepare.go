@@ -29,6 +29,9 @@ type Input struct {
 
 	// Key is an idempotency key for payloads that have none; it may be empty.
 	Key string
+
+	// Warnings are those of the mapping.
+	Warnings []compose.Warning
 }
 
 // UnknownAgentError is the error of a payload whose agent is not configured.
@@ -121,6 +124,7 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 	case !known:
 		return nil, unknown
 	}
+	m.Message.Warnings = append(m.Message.Warnings, in.Warnings...)
 	if err := CheckCountries(p.To, from, agent); err != nil {
 		return nil, err
 	}

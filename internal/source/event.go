@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
@@ -57,6 +60,9 @@ type Message struct {
 	// Key derives the message ID. It is the same when the event is delivered again, and
 	// empty if nothing identifies the event.
 	Key string
+
+	// Warnings are the texts in which the mapping wrote null.
+	Warnings []compose.Warning
 }
 
 // MappingError means that a program of a source failed on an event.
@@ -101,7 +107,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	}
 	contentType := ContentType(r.Header)
 	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
-		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1)}}}, nil
+		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1), nil}}}, nil
 	}
 	if ctx.Err() != nil || s.running.Acquire(ctx, 1) != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
@@ -114,8 +120,8 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	in := r.input(now)
 	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
 		return nil, err
-	} else if len(replies) > 0 {
-		reply, err := mapping.Encode(replies[0], maxPayload)
+	} else if len(replies.Values) > 0 {
+		reply, err := mapping.Encode(replies.Values[0], maxPayload)
 		if err != nil {
 			return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the reply is longer than %d KiB", maxPayload>>10)}
 		}
@@ -123,13 +129,15 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	}
 	events := []any{body}
 	if s.events != nil {
-		if events, err = s.run(ctx, "events", s.events, body, in); err != nil {
+		found, err := s.run(ctx, "events", s.events, body, in)
+		if err != nil {
 			return nil, err
 		}
+		events = found.Values
 	}
 	if s.mapper == nil && s.events == nil {
 		id, err := s.identify(ctx, body, requestKey, in)
-		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1)}}}, err
+		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1), nil}}}, err
 	}
 	received := new(Received)
 	for i, event := range events {
@@ -156,15 +164,15 @@ func (s *Source) mapEvent(ctx context.Context, event any, requestKey string, in 
 	if err != nil {
 		return nil, err
 	}
-	results := []any{event}
+	results := mapping.Results{Values: []any{event}}
 	if s.mapper != nil {
 		if results, err = s.run(ctx, "map", s.mapper, event, in); err != nil {
 			return nil, err
 		}
 	}
-	numbered := len(results) > 1
+	numbered := len(results.Values) > 1
 	var payloads []any
-	for _, v := range results {
+	for _, v := range results.Values {
 		items, ok := v.([]any)
 		if !ok {
 			payloads = append(payloads, v)
@@ -182,19 +190,47 @@ func (s *Source) mapEvent(ctx context.Context, event any, requestKey string, in 
 		if !numbered {
 			i = -1
 		}
-		messages = append(messages, Message{"application/json", body, s.key(id, i)})
+		m := Message{"application/json", body, s.key(id, i), nil}
+		if results.Null {
+			m.Warnings = nullTexts(m.Warnings, "", p)
+		}
+		messages = append(messages, m)
 	}
 	return messages, nil
+}
+
+// nullWord is null as a text shows it if a mapping inserted a missing value.
+var nullWord = regexp.MustCompile(`(^|[^\pL\pN_])null($|[^\pL\pN_])`)
+
+// nullTexts appends a warning for each text of a payload that contains the word null.
+func nullTexts(warnings []compose.Warning, pointer string, v any) []compose.Warning {
+	switch v := v.(type) {
+	case string:
+		if nullWord.MatchString(v) {
+			warnings = append(warnings, compose.Warning{Pointer: pointer, Detail: "contains null: the mapping inserted a value that this event does not have; " +
+				`write another value for it, as in \(.name | present // "there")`})
+		}
+	case []any:
+		for i, item := range v {
+			warnings = nullTexts(warnings, pointer+"/"+strconv.Itoa(i), item)
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			escaped := strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+			warnings = nullTexts(warnings, pointer+"/"+escaped, v[name])
+		}
+	}
+	return warnings
 }
 
 // identify returns an ID that is the same when the event is delivered again: the result
 // of event_id, or else the idempotency key of the request.
 func (s *Source) identify(ctx context.Context, event any, requestKey string, in *input) (string, error) {
 	ids, err := s.run(ctx, "event_id", s.eventID, event, in)
-	if err != nil || len(ids) == 0 {
+	if err != nil || len(ids.Values) == 0 || ids.Null { // with null, two events could have the same ID
 		return requestKey, err
 	}
-	id, ok := mapping.Text(ids[0])
+	id, ok := mapping.Text(ids.Values[0])
 	if !ok {
 		return "", &MappingError{Source: s.Name, Detail: "the event_id is neither a string nor a number"}
 	}
@@ -218,16 +254,16 @@ func (s *Source) key(id string, number int) string {
 }
 
 // run runs a program; a nil program has no results.
-func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event any, in *input) ([]any, error) {
+func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event any, in *input) (mapping.Results, error) {
 	if p == nil {
-		return nil, nil
+		return mapping.Results{}, nil
 	}
 	results, err := p.Run(ctx, in.now, event, in.variables...)
 	if failed, ok := errors.AsType[*mapping.Error](err); ok {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+			return results, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 		}
-		return nil, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Err: failed.Err}
+		return results, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Err: failed.Err}
 	}
 	return results, err
 }

@@ -49,6 +49,10 @@ type preset struct {
 	Payload bool           `yaml:"payload"`
 	Map     config.Program `yaml:"map"`
 
+	// MinorDigits are the currencies whose amounts the sender writes with other digits than
+	// ISO 4217; see [mapping.Options].
+	MinorDigits map[string]int `yaml:"minor_digits"`
+
 	Response responseRules `yaml:"response"`
 	Sample   sample        `yaml:"sample"`
 

@@ -217,7 +217,7 @@ func (s *Source) compile(phone phonenumber.Options) (problems []config.Problem) 
 		if !isSet(p) {
 			return nil
 		}
-		program, invalid := mapping.Compile(p, phone, "$headers", "$query", "$digest")
+		program, invalid := mapping.Compile(p, mapping.Options{Phone: phone, MinorDigits: s.preset.MinorDigits}, "$headers", "$query", "$digest")
 		problems = append(problems, invalid...)
 		return program
 	}

@@ -37,18 +37,20 @@ var (
 const Variable = "$__budget__"
 
 // Budget counts the bytes that one run of a program may still make.
-type Budget int
+type Budget struct {
+	left int
+
+	// Null reports that a null became the text "null" in a string.
+	Null bool
+}
 
 // NewBudget returns the budget of one run.
-func NewBudget() *Budget {
-	b := Budget(maxTotal)
-	return &b
-}
+func NewBudget() *Budget { return &Budget{left: maxTotal} }
 
 // spend returns v, or an error if the budget is exceeded.
 func (b *Budget) spend(v any, bytes int) any {
-	*b -= Budget(bytes)
-	return check(*b >= 0, errTotal, v)
+	b.left -= bytes
+	return check(b.left >= 0, errTotal, v)
 }
 
 func check(ok bool, err Error, v any) any {
@@ -117,9 +119,10 @@ func checkFactor(v any, args []any) any {
 
 // joinText makes one string of the arguments, as string interpolation does.
 func joinText(_ any, args []any) any {
-	parts, last := args[:len(args)-1], len(args)-1
+	parts, budget := args[:len(args)-1], args[len(args)-1].(*Budget)
 	var b strings.Builder
 	for _, v := range parts {
+		budget.Null = budget.Null || v == nil
 		if s, ok := v.(string); ok {
 			b.WriteString(s)
 		} else if Size(v, maxText) > maxText {
@@ -133,7 +136,7 @@ func joinText(_ any, args []any) any {
 			return errText
 		}
 	}
-	return args[last].(*Budget).spend(b.String(), b.Len())
+	return budget.spend(b.String(), b.Len())
 }
 
 func checkJoin(v any, args []any) any {

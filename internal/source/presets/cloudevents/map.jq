@@ -1,2 +1,4 @@
 select(.type == "com.example.order.shipped")
-| {to: .data.phone, text: "Order \(.data.order) has shipped (\(.time | date("%d %b")))."}
+| (.data.phone | e164) as $to
+| select($to)
+| {to: $to, text: "Order\(.data.order | surround(" "; "")) has shipped\(.time | date("%d %b") | surround(" ("; ")"))."}

@@ -2,6 +2,6 @@ select($headers["x-github-event"] == "workflow_run" and .action == "completed") 
 | select($run.conclusion == "failure" and $run.head_branch == "main")
 | {
     to: "+12025550123",
-    text: "\(.repository.full_name): \($run.name) #\($run.run_number) failed on main.",
-    buttons: ["Open the run|\($run.html_url)"]
+    text: "\(.repository.full_name | surround(""; ": "))\($run.name | present // "a workflow")\($run.run_number | surround(" #"; "")) failed on main.",
+    buttons: [$run.html_url | present | "Open the run|\(.)"]
   }

@@ -1,3 +1,4 @@
 select(.topic == "contact.created") | .data.item
-| select(.phone)
-| {to: .phone, text: "Hello \(.name // "there"), write to us here whenever you need help."}
+| (.phone | e164) as $to
+| select($to)
+| {to: $to, text: "Hello \(.name | present // "there"), write to us here whenever you need help."}

@@ -1,2 +1,6 @@
 select(.action == "triggered")
-| {to: "+12025550123", text: "\(.data.triggered_rule): \(.data.event.title | truncate(150))", buttons: ["Open|\(.data.event.web_url)"]}
+| {
+    to: "+12025550123",
+    text: "\(.data.triggered_rule | surround(""; ": "))\(.data.event.title | truncate(150) | present // "a new event")",
+    buttons: [.data.event.web_url | present | "Open|\(.)"]
+  }

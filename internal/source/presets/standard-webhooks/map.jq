@@ -1,5 +1,8 @@
 select(.type == "booking.confirmed") | .data
+| (.guest.phone | e164) as $to
+| select($to)
+| (.starts_at | date("%A, %d %B, %H:%M"; "America/New_York")) as $start
 | {
-    to: .guest.phone | e164,
-    text: "Hello \(.guest.name), booking \(.reference) is confirmed for \(.starts_at | date("%A, %d %B, %H:%M"; "America/New_York"))."
+    to: $to,
+    text: "Hello \(.guest.name | present // "there"), \(.reference | surround("booking "; "") | present // "your booking") is confirmed\($start | surround(" for "; ""))."
   }

@@ -1,8 +1,9 @@
 select(.type == "checkout.session.completed") | .data.object
-| select(.customer_details.phone)
+| (.customer_details.phone | e164) as $to
+| select($to)
 | {
-    to: .customer_details.phone,
-    text: "Thank you, \(.customer_details.name)! We received \(money_minor(.amount_total; .currency)) for order \(.metadata.order).",
-    buttons: ["Receipt|https://example.com/orders/\(.metadata.order)"],
+    to: $to,
+    text: "Thank you\(.customer_details.name | surround(", "; ""))! We received \(money_minor(.amount_total; .currency) // "your payment")\(.metadata.order | surround(" for order "; "")).",
+    buttons: [.metadata.order | present | "Receipt|https://example.com/orders/\(.)"],
     traffic: "transaction"
   }

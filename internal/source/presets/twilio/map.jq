@@ -1,2 +1,4 @@
-select(.Body | ascii_upcase | test("^ *HELP *$"))
-| {to: .From, text: "How can we help?", chips: ["Opening hours|=HOURS", "Call us|tel:+12025550199"]}
+select(.Body // "" | ascii_upcase | test("^ *HELP *$"))
+| (.From | e164) as $to
+| select($to)
+| {to: $to, text: "How can we help?", chips: ["Opening hours|=HOURS", "Call us|tel:+12025550199"]}

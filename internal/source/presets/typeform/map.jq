@@ -1,4 +1,4 @@
-select(.event_type == "form_response") | .form_response
-| first(.answers[] | select(.type == "phone_number") | .phone_number) as $phone
-| first(.answers[] | select(.field.ref == "name") | .text) as $name
-| {to: $phone, text: "Thank you, \($name). We will call you within a day.", chips: ["Call me now|=CALL_NOW"]}
+select(.event_type == "form_response") | .form_response.answers
+| first(.[]? | select(.type == "phone_number") | .phone_number | e164 | values) as $to
+| (first(.[]? | select(.field.ref == "name") | .text | present) // "") as $name
+| {to: $to, text: "Thank you\($name | surround(", "; "")). We will call you within a day.", chips: ["Call me now|=CALL_NOW"]}

@@ -2,7 +2,8 @@ select(.status == "completed")
 | .billing.country as $country
 | (.billing.phone | e164($country)) as $to
 | select($to)
+| ([.line_items[]?.name | present] | join(", ") | truncate(80)) as $items
 | {
     to: $to,
-    text: "Order \(.number) is complete: \(.line_items | map(.name) | join(", ") | truncate(80)), \(money(.total; .currency))."
+    text: "Order\(.number | surround(" "; "")) is complete\($items | surround(": "; ""))\(money(.total; .currency) | surround(", "; ""))."
   }
