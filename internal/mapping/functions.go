@@ -29,10 +29,10 @@ import (
 //	money_minor($n; $currency) the same for an amount in cents: 1990 and "usd" become $19.90
 //	date($format; $tz)         a time as text, in the format of strftime; without $tz in UTC
 //	truncate($n)               at most $n characters of a string
-//	present                    the input, or nothing if it is null, blank or empty
-//	surround($before; $after)  a text between two others, or "" if there is no text
+//	present                    the input, or nothing if it is null, empty or only spaces
+//	surround($before; $after)  a text between two others, or "" if it is not present
 //
-// Money and date of nothing are null: of null and of a blank string.
+// Money and date are null if their input is not present.
 func functions(o Options) []gojq.CompilerOption {
 	return append(limit.Functions(),
 		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, o.Phone) }),
@@ -41,7 +41,7 @@ func functions(o Options) []gojq.CompilerOption {
 		gojq.WithFunction("date", 1, 2, date),
 		gojq.WithFunction("truncate", 1, 1, func(v any, args []any) any { return truncate(v, args[0]) }),
 		gojq.WithIterFunction("present", 0, 0, func(v any, _ []any) gojq.Iter {
-			if isBlank(v) {
+			if isEmpty(v) {
 				return gojq.NewIter[any]()
 			}
 			return gojq.NewIter(v)
@@ -50,9 +50,9 @@ func functions(o Options) []gojq.CompilerOption {
 	)
 }
 
-// isBlank reports whether v is null, a string without a visible character, or an empty
+// isEmpty reports whether v is null, a string without a visible character, or an empty
 // array or object.
-func isBlank(v any) bool {
+func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -72,7 +72,7 @@ func surround(v any, args []any) any {
 	if !first || !second {
 		return functionError("surround needs two strings")
 	}
-	if isBlank(v) {
+	if isEmpty(v) {
 		return ""
 	}
 	text, ok := Text(v)
@@ -158,7 +158,7 @@ var layouts = func() []string {
 }()
 
 func date(v any, args []any) any {
-	if isBlank(v) {
+	if isEmpty(v) {
 		return nil
 	}
 	format, ok := args[0].(string)

@@ -54,7 +54,7 @@ func digitsOf(code string) int {
 // result is rounded to the digits of the currency. Without an amount or a currency it is
 // null.
 func money(amount, currency any, minorDigits func(code string) int) any {
-	if isBlank(amount) || isBlank(currency) {
+	if isEmpty(amount) || isEmpty(currency) {
 		return nil
 	}
 	code, ok := currency.(string)

@@ -311,6 +311,13 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	if len(resp.Errors) > 0 {
 		attrs = append(attrs, slog.Int("errors", len(resp.Errors)))
 	}
+	if len(resp.Warnings) > 0 {
+		pointers := make([]string, len(resp.Warnings))
+		for i, w := range resp.Warnings {
+			pointers[i] = w.Pointer
+		}
+		attrs = append(attrs, slog.Any("warnings", pointers))
+	}
 	if len(resp.Results) > 0 {
 		attrs = append(attrs, slog.Int("recipients", len(resp.Results)))
 	}
