@@ -38,7 +38,8 @@ var checkCommand = command{
 
 Reports every error in the file, and runs the cases of its sources: events in
 cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
-become in NAME.want.json. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
+become in NAME.want.json. It also maps each event without each of its fields, and
+reports texts in which a missing value became the word null. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
 the function has it, so that messages can be scheduled.
 
 	-update
@@ -190,8 +191,46 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	if difference := diff.Diff(wantFile, indent(want), "result", got); difference != nil {
 		return fail("unexpected messages\n%s", bytes.TrimSpace(difference))
 	}
+	if problems := nullTexts(ctx, s, event, kind); len(problems) > 0 {
+		return fail("a value that an event may lack becomes the word null\n%s", strings.Join(problems, "\n"))
+	}
 	fmt.Fprintf(c.out, "ok   %s/%s\n", s.Name, name)
 	return nil
+}
+
+// nullTexts maps an event without each of its fields, and reports the texts in which the
+// mapping then writes null.
+func nullTexts(ctx context.Context, s *source.Source, event []byte, kind string) (problems []string) {
+	r, err := parseEvent(event, kind)
+	if err != nil {
+		return nil // reported before
+	}
+	fields := make(map[string][]string) // by the text
+	for _, v := range append(source.Variants(r.Body), source.Variant{Body: r.Body}) {
+		variant := *r
+		variant.Body = v.Body
+		received, err := s.Map(ctx, &variant, checkTime)
+		if err != nil {
+			continue // the mapping needs this field
+		}
+		for _, m := range received.Messages {
+			for _, w := range m.Warnings {
+				if !slices.Contains(fields[w.Pointer], v.Field) {
+					fields[w.Pointer] = append(fields[w.Pointer], v.Field)
+				}
+			}
+		}
+	}
+	for _, text := range slices.Sorted(maps.Keys(fields)) {
+		fields[text] = slices.DeleteFunc(fields[text], func(outer string) bool { // a field in it is enough
+			return slices.ContainsFunc(fields[text], func(inner string) bool { return strings.HasPrefix(inner, outer+"/") })
+		})
+		problems = append(problems, fmt.Sprintf("  %s, without %s", text, strings.Join(fields[text], " or ")))
+	}
+	if len(problems) > 0 {
+		problems = append(problems, `  Write another value for it, as in \(.name | present // "there").`)
+	}
+	return problems
 }
 
 // message is a message in a .want.json.

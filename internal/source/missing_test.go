@@ -2,11 +2,9 @@ package source_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -26,10 +24,15 @@ func TestPresets_missingFields(t *testing.T) {
 	for _, name := range source.Presets() {
 		s, _ := rehearsal(t, name)
 		sample := s.Sample("0001")
-		for what, body := range withoutFields(t, sample) {
+		all := source.Variants(sample.Body)
+		if strings.HasPrefix(sample.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+			all = formVariants(t, sample.Body)
+		}
+		for _, v := range all {
 			variants++
+			what := v.Field + " " + v.Change
 			r := *sample
-			r.Body = body
+			r.Body = v.Body
 			received, err := s.Map(t.Context(), &r, now)
 			if err != nil {
 				t.Errorf("%s, %s: %v", name, what, err)
@@ -63,67 +66,20 @@ func TestPresets_missingFields(t *testing.T) {
 	}
 }
 
-// withoutFields returns bodies in which one field of the sample is missing, null or empty,
-// by a description.
-func withoutFields(t *testing.T, sample *source.Request) map[string][]byte {
+// formVariants is [source.Variants] for a form.
+func formVariants(t *testing.T, body []byte) (all []source.Variant) {
 	t.Helper()
-	all := make(map[string][]byte)
-	if strings.HasPrefix(sample.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		form, err := url.ParseQuery(string(sample.Body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name := range form {
-			without := maps.Clone(form)
-			delete(without, name)
-			all["without "+name] = []byte(without.Encode())
-			without.Set(name, "")
-			all["empty "+name] = []byte(without.Encode())
-		}
-		return all
-	}
-	var event any
-	if err := json.Unmarshal(sample.Body, &event); err != nil {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
 		t.Fatal(err)
 	}
-	save := func(what string) {
-		body, err := json.Marshal(event)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all[what] = body
+	for name := range form {
+		without := maps.Clone(form)
+		delete(without, name)
+		all = append(all, source.Variant{Field: name, Change: "missing", Body: []byte(without.Encode())})
+		without.Set(name, "")
+		all = append(all, source.Variant{Field: name, Change: "empty", Body: []byte(without.Encode())})
 	}
-	var walk func(path string, v any)
-	walk = func(path string, v any) {
-		switch v := v.(type) {
-		case map[string]any:
-			for _, name := range slices.Sorted(maps.Keys(v)) {
-				value := v[name]
-				at := path + "/" + name
-				delete(v, name)
-				save("without " + at)
-				v[name] = nil
-				save("null " + at)
-				switch value.(type) {
-				case map[string]any, []any:
-				default:
-					v[name] = ""
-					save("empty " + at)
-				}
-				v[name] = value
-				walk(at, value)
-			}
-		case []any:
-			for i, item := range v {
-				at := fmt.Sprintf("%s/%d", path, i)
-				v[i] = nil
-				save("null " + at)
-				v[i] = item
-				walk(at, item)
-			}
-		}
-	}
-	walk("", event)
 	return all
 }
 
