@@ -236,8 +236,9 @@ func TestPlatform_rotate(t *testing.T) {
 	equal(t, "send with the previous key", send(fresh, "3"), 200)
 }
 
-// TestGoogleAuthLibrary runs Google's own OAuth library for Node against the platform.
-// GOOGLE_AUTH_LIBRARY_DIR names the folder where "npm install google-auth-library" ran.
+// TestGoogleAuthLibrary runs Google's own libraries for Node against the platform: the
+// tokens, and a client that is built from the discovery document. GOOGLE_AUTH_LIBRARY_DIR
+// names the folder where "npm install google-auth-library googleapis-common" ran.
 func TestGoogleAuthLibrary(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")
@@ -245,8 +246,8 @@ func TestGoogleAuthLibrary(t *testing.T) {
 		t.Skip("NOT RUN with Node: it is not installed")
 	}
 	dir := os.Getenv("GOOGLE_AUTH_LIBRARY_DIR")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "google-auth-library")); dir == "" || err != nil {
-		t.Skip("NOT RUN with google-auth-library: run npm install google-auth-library and set GOOGLE_AUTH_LIBRARY_DIR to the folder")
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "googleapis-common")); dir == "" || err != nil {
+		t.Skip("NOT RUN with Google's libraries for Node: run npm install google-auth-library googleapis-common and set GOOGLE_AUTH_LIBRARY_DIR to the folder")
 	}
 	script, err := filepath.Abs("testdata/node-client.cjs")
 	if err != nil {
@@ -278,13 +279,14 @@ func TestGoogleAuthLibrary(t *testing.T) {
 			}
 			equal(t, "results of Node", got, map[string]any{
 				"sent": "phones/" + phone + "/agentMessages/node-1", "features": true, "repeated": true,
+				"reachable": []any{phone}, "event": "IS_TYPING", "files": []any{"files", "files"}, "revoked": 200.0,
 				"unreachable": []any{404.0, "The specified phone number cannot be reached by RBM at this time."},
 			})
 			var states []string
 			for _, m := range p.Messages() {
 				states = append(states, fmt.Sprint(m.MessageID, " ", m.State))
 			}
-			equal(t, "messages", states, []string{"node-1 delivered"})
+			equal(t, "messages", states, []string{"node-1 delivered", "node-3 revoked"})
 		})
 	}
 }
