@@ -329,6 +329,9 @@ func (s *Simulator) parseBody(field string, raw []byte, dst any) *apiError {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil
 	}
+	if s.Assume.StrictJSON && !json.Valid(raw) {
+		return invalidArgument("%s", invalidPayload+"Expected strict JSON.")
+	}
 	violations := rbm.ParseRequest(raw, dst)
 	if s.Assume.OutputFieldsIgnored {
 		violations = slices.DeleteFunc(violations, func(v rbm.Violation) bool { return v.Rule == rbm.RuleReadOnly })

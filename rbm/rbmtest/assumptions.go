@@ -44,6 +44,12 @@ type Assumptions struct {
 	// that status.
 	RevokeUnknownOK bool
 
+	// StrictJSON rejects bodies that are not strict JSON. By default the simulator reads a
+	// body exactly as [rbm.ParseRequest] does: strings in single quotes, as official samples
+	// send them, names without quotes and a comma after the last member are accepted, and
+	// duplicate members are errors. Except for the quotes, no document describes this.
+	StrictJSON bool
+
 	// OutputFieldsIgnored drops the fields of a request that only the platform sets. By
 	// default they are errors: the reference asks not to send them.
 	OutputFieldsIgnored bool

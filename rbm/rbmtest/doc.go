@@ -47,7 +47,7 @@
 //     or a request for capabilities without one gets a generated one, and a repeated ID for
 //     capabilities makes no difference.
 //   - Output-only fields in a request are errors (OutputFieldsIgnored).
-//   - Bodies are read as [rbm.ParseAgentMessage] reads them.
+//   - Bodies are read as [rbm.ParseRequest] reads them (StrictJSON).
 //   - File names are not checked (RefuseUnknownFiles).
 //   - A card has at most four suggestions (TenCardSuggestions), and the limits of
 //     [rbm.AgentMessage.Check] apply.

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +219,67 @@ func TestDiscovery(t *testing.T) {
 	equal(t, "types of a message", len(seen) > 20, true)
 	equal(t, "ttl", document.Schemas["AgentMessage"].Properties["ttl"], map[string]any{"type": "string", "format": "google-duration"})
 	equal(t, "other version", g.do(t, "GET", "/$discovery/rest?version=v2", "").status, 404)
+}
+
+// TestLenientJSON checks that the simulator and rbm agree on JSON that is not strict, in
+// the bodies of all methods.
+func TestLenientJSON(t *testing.T) {
+	t.Parallel()
+	const phones = "/v1/phones/" + phone
+	methods := []struct {
+		path string
+		dst  any
+		body string // with "text" for the first string
+	}{
+		{phones + "/agentMessages?messageId=%d&agentId=" + agent, new(rbm.AgentMessage), `{"contentMessage":{"text":"Hi"}}`},
+		{phones + "/agentEvents?eventId=%d&agentId=" + agent, new(rbm.AgentEvent), `{"messageId":"Mx1","eventType":"READ"}`},
+		{phones + "/dialogflowMessages?agentId=" + agent, new(rbm.DialogflowEvent), `{"eventName":"E","parameters":{"a":["b",1,true,null]}}`},
+		{"/v1/files?agentId=" + agent, new(struct {
+			FileURL string `json:"fileUrl"`
+		}), `{"fileUrl":"https://example.com/a.png"}`},
+		{"/v1/users:batchGet?agentId=" + agent, new(struct {
+			Users []string `json:"users"`
+		}), `{"users":["` + phone + `"]}`},
+	}
+	snake := regexp.MustCompile(`[A-Z]\w*":`)
+	dialects := []struct {
+		name   string
+		write  func(string) string
+		status int
+	}{
+		{"strict", func(s string) string { return s }, 200},
+		{"single quotes", func(s string) string { return strings.ReplaceAll(s, `"`, `'`) }, 200},
+		{"no quotes", func(s string) string { return regexp.MustCompile(`"(\w+)":`).ReplaceAllString(s, `$1:`) }, 200},
+		{"trailing comma", func(s string) string { return strings.TrimSuffix(s, "}") + ",}" }, 200},
+		{"snake case", func(s string) string {
+			return snake.ReplaceAllStringFunc(s, func(word string) string { return "_" + strings.ToLower(word) })
+		}, 200},
+		{"null member", func(s string) string { return regexp.MustCompile(`^{("\w+"):`).ReplaceAllString(s, `{$1:null,$1:`) }, 200},
+		{"duplicate member", func(s string) string { return strings.TrimSuffix(s, "}") + "," + s[1:] }, 400},
+		{"two commas", func(s string) string { return strings.TrimSuffix(s, "}") + ",,}" }, 400},
+		{"unknown member", func(s string) string { return strings.TrimSuffix(s, "}") + `,"x":1}` }, 400},
+		{"text after it", func(s string) string { return s + "x" }, 400},
+	}
+	agents := []rbmtest.AgentConfig{{ID: agent, Dialogflow: map[string][]string{}}}
+	g := start(t, &rbmtest.Simulator{Agents: agents})
+	strict := start(t, &rbmtest.Simulator{Agents: agents, Assume: rbmtest.Assumptions{StrictJSON: true}})
+	for i, d := range dialects {
+		for _, m := range methods {
+			body := d.write(m.body)
+			path := strings.ReplaceAll(m.path, "%d", strconv.Itoa(i))
+			a := g.do(t, "POST", path, body)
+			equal(t, d.name+" of "+body+": status", a.status, d.status)
+			dst := reflect.New(reflect.TypeOf(m.dst).Elem()).Interface()
+			if violations := rbm.ParseRequest([]byte(body), dst); (len(violations) == 0) != (d.status == 200) {
+				t.Errorf("%s of %s: rbm reports %v", d.name, body, violations)
+			}
+			want := d.status
+			if !json.Valid([]byte(body)) {
+				want = 400
+			}
+			equal(t, d.name+" of "+body+", strict: status", strict.do(t, "POST", path, body).status, want)
+		}
+	}
+	equal(t, "parameters", g.do(t, "POST", phones+"/dialogflowMessages?messageIdPrefix=p&agentId="+agent, methods[2].body).decoded(t)["parameters"],
+		any(map[string]any{"a": []any{"b", 1.0, true, nil}}))
 }
