@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
@@ -173,6 +174,9 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	if err != nil {
 		return err
 	}
+	if event, err = charset.FromUTF16(event); err != nil { // the body may have another charset
+		return fail("%v; save it as UTF-8", err)
+	}
 	got, err := c.messages(ctx, s, event, kind)
 	if err != nil {
 		return fail("%v", err)
@@ -187,6 +191,9 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 		return fail("%s does not exist; -update writes it:\n%s", wantFile, got)
 	case err != nil:
 		return err
+	}
+	if want, err = charset.FromUTF16(want); err != nil {
+		return fail("%s: %v; save it as UTF-8", wantFile, err)
 	}
 	if difference := diff.Diff(wantFile, indent(want), "result", got); difference != nil {
 		return fail("unexpected messages\n%s", bytes.TrimSpace(difference))

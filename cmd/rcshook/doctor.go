@@ -104,8 +104,7 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 		err = encoder.Encode(report)
 	} else {
 		// https://no-color.org
-		color := isTerminal(std.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
-		_, err = io.WriteString(std.out, formatReport(report, color))
+		printReport(std.out, report, os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb")
 	}
 	if err == nil && !report.OK {
 		err = exitError(1)
@@ -175,18 +174,17 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 	return io.ReadAll(io.LimitReader(res.Body, maxSize))
 }
 
-// formatReport formats a report as text. Skipped checks come last, grouped by the check
-// that they need.
-func formatReport(r doctor.Report, color bool) string {
-	var b strings.Builder
+// printReport prints a report as text. Skipped checks come last, grouped by the check that
+// they need.
+func printReport(out io.Writer, r doctor.Report, color bool) {
 	// The colors are those of a terminal: green, yellow, red, gray.
 	colors := map[doctor.State]string{doctor.OK: "32", doctor.Warning: "33", doctor.Error: "31", doctor.Skipped: "90"}
-	state := func(s doctor.State) string {
-		text := fmt.Sprintf("%-8s", s)
+	printState := func(s doctor.State) {
 		if color {
-			return "\x1b[" + colors[s] + "m" + text + "\x1b[0m"
+			control(out, "\x1b["+colors[s]+"m")
+			defer control(out, "\x1b[0m")
 		}
-		return text
+		fmt.Fprintf(out, "%-8s", s)
 	}
 	var causes []string
 	skipped := make(map[string][]string)
@@ -203,7 +201,8 @@ func formatReport(r doctor.Report, color bool) string {
 		if c.Subject != "" && !strings.HasPrefix(detail+" ", c.Subject+" ") {
 			detail = c.Subject + ": " + detail
 		}
-		fmt.Fprintf(&b, "%s %-15s %s\n", state(c.State), c.Name, detail)
+		printState(c.State)
+		fmt.Fprintf(out, " %-15s %s\n", c.Name, detail)
 		if i+1 < len(r.Checks) && slices.Equal(c.Next, r.Checks[i+1].Next) {
 			continue // the next check has the same steps
 		}
@@ -222,13 +221,14 @@ func formatReport(r doctor.Report, color bool) string {
 			steps = append(steps, "And see above")
 		}
 		for _, step := range steps {
-			fmt.Fprintf(&b, "%8s > %s\n", "", step)
+			fmt.Fprintf(out, "%8s > %s\n", "", step)
 		}
 	}
 	for _, cause := range causes {
-		fmt.Fprintf(&b, "%s because of %s:\n", state(doctor.Skipped), cause)
+		printState(doctor.Skipped)
+		fmt.Fprintf(out, " because of %s:\n", cause)
 		for _, name := range skipped[cause] {
-			fmt.Fprintf(&b, "%8s - %s\n", "", name)
+			fmt.Fprintf(out, "%8s - %s\n", "", name)
 		}
 	}
 	parts := []string{count(r.Summary.OK, "check") + " ok"}
@@ -241,8 +241,7 @@ func formatReport(r doctor.Report, color bool) string {
 	if n := r.Summary.Skipped; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d skipped", n))
 	}
-	fmt.Fprintf(&b, "\n%s\n", strings.Join(parts, ", "))
-	return b.String()
+	fmt.Fprintf(out, "\n%s\n", strings.Join(parts, ", "))
 }
 
 // count returns a number with a noun, such as "2 checks".

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -45,40 +48,25 @@ func main() {
 // run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or the
 // code of an [exitError].
 func run(ctx context.Context, args []string, std stdio) int {
+	std.out, std.err = output{std.out}, output{std.err}
 	name, args := splitCommand(args)
-	help := overview()
-	var err error
-	c, known := findCommand(name)
-	switch {
-	case known:
-		help = c.help
+	c, err := findCommand(name)
+	if err == nil {
 		err = c.run(ctx, args, std)
-	case name == "version":
-		_, err = fmt.Fprintln(std.out, "rcshook", server.Version())
-	case name == "help" && len(args) > 0:
-		if c, known = findCommand(args[0]); known {
-			_, err = fmt.Fprint(std.out, c.help)
-		} else {
-			err = unknownCommand(args[0])
-		}
-	case name == "help":
-		_, err = fmt.Fprint(std.out, help)
-	default:
-		err = unknownCommand(name)
 	}
 	if err == nil {
 		return 0
 	}
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(std.out, help)
+		fmt.Fprint(std.out, c.help)
 		return 0
 	}
 	if wrong, ok := errors.AsType[usageError](err); ok {
 		fmt.Fprintf(std.err, "rcshook: %s\n", wrong)
-		if known { // the full usage would hide the error
+		if c.name != "" && c.name != "help" { // the full usage would hide the error
 			fmt.Fprintf(std.err, "Run rcshook help %s for usage.\n", name)
 		} else {
-			fmt.Fprintf(std.err, "\n%s", help)
+			fmt.Fprintf(std.err, "\n%s", overview())
 		}
 		return 2
 	}
@@ -107,32 +95,52 @@ func splitCommand(args []string) (name string, rest []string) {
 	return args[0], args[1:]
 }
 
-func findCommand(name string) (command, bool) {
-	for _, c := range commands {
+// findCommand returns the command with a name. Its error suggests a similar one.
+func findCommand(name string) (command, error) {
+	var known []string
+	for _, c := range append(commands[:len(commands):len(commands)], versionCommand, helpCommand()) {
 		if c.name == name {
-			return c, true
+			return c, nil
 		}
-	}
-	return command{}, false
-}
-
-func unknownCommand(name string) error {
-	known := []string{"version", "help"}
-	for _, c := range commands {
 		known = append(known, c.name)
 	}
 	text := fmt.Sprintf("unknown command %q", name)
 	if near := typo.Nearest(name, known, 3); near != "" {
 		text += fmt.Sprintf("; did you mean %s?", near)
 	}
-	return usageError(text)
+	return command{}, usageError(text)
+}
+
+var versionCommand = command{
+	name:    "version",
+	summary: "print the version",
+	help:    "Usage:\n\n\trcshook version\n\nPrints the version of the command.\n",
+	run: func(_ context.Context, _ []string, std stdio) error {
+		_, err := fmt.Fprintln(std.out, "rcshook", server.Version())
+		return err
+	},
+}
+
+// helpCommand prints the help of a command, or the overview.
+func helpCommand() command {
+	return command{name: "help", help: overview(), run: func(_ context.Context, args []string, std stdio) error {
+		c := helpCommand()
+		if len(args) > 0 {
+			var err error
+			if c, err = findCommand(args[0]); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprint(std.out, c.help)
+		return err
+	}}
 }
 
 // overview lists the commands.
 func overview() string {
 	var b strings.Builder
 	b.WriteString("rcshook turns webhooks into RCS messages.\n\nUsage:\n\n\trcshook [COMMAND] [FLAGS]\n\nCommands:\n\n")
-	for _, c := range append(commands[:len(commands):len(commands)], command{name: "version", summary: "print the version"}) {
+	for _, c := range append(commands[:len(commands):len(commands)], versionCommand) {
 		fmt.Fprintf(&b, "\t%-10s%s\n", c.name, c.summary)
 	}
 	b.WriteString("\nThe default is dev. Run rcshook help COMMAND for details.\n")
@@ -188,8 +196,47 @@ type exitError int
 
 func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
+// output is standard output or standard error. It escapes control characters: a text from
+// a file or a server must not control the terminal.
+type output struct{ io.Writer }
+
+func (o output) Write(p []byte) (int, error) {
+	isControl := func(r rune) bool {
+		return unicode.IsControl(r) && r != '\n' && r != '\t' ||
+			r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 // directions of text
+	}
+	text := p
+	if !utf8.Valid(p) || bytes.ContainsFunc(p, isControl) {
+		text = nil
+		for rest := p; len(rest) > 0; {
+			r, size := utf8.DecodeRune(rest)
+			switch {
+			case r == utf8.RuneError && size == 1:
+				text = fmt.Appendf(text, `\x%02x`, rest[0])
+			case isControl(r):
+				text = fmt.Appendf(text, `\u%04x`, r) // as in JSON
+			default:
+				text = append(text, rest[:size]...)
+			}
+			rest = rest[size:]
+		}
+	}
+	_, err := o.Writer.Write(text)
+	return len(p), err
+}
+
+// control writes a control sequence to a terminal.
+func control(out io.Writer, sequence string) {
+	if o, ok := out.(output); ok && isTerminal(o) {
+		_, _ = io.WriteString(o.Writer, sequence) // the text that follows has the same error
+	}
+}
+
 // isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
+	if o, ok := stream.(output); ok {
+		stream = o.Writer
+	}
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -61,10 +61,10 @@ func (m *meter) show(took time.Duration) {
 		m.what, done, total, m.noun, 100*done/total, float64(done)/took.Seconds(), left.Round(time.Second))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.terminal {
-		fmt.Fprint(m.out, clearLine, text)
-	} else {
-		fmt.Fprintln(m.out, text)
+	control(m.out, clearLine)
+	fmt.Fprint(m.out, text)
+	if !m.terminal {
+		fmt.Fprintln(m.out)
 	}
 }
 
@@ -75,9 +75,7 @@ const clearLine = "\r\x1b[K"
 func (m *meter) print(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.terminal {
-		fmt.Fprint(m.out, clearLine)
-	}
+	control(m.out, clearLine)
 	fmt.Fprintln(m.out, text)
 }
 
@@ -85,7 +83,5 @@ func (m *meter) print(text string) {
 func (m *meter) close() {
 	close(m.stop)
 	m.stopped.Wait()
-	if m.terminal {
-		fmt.Fprint(m.out, clearLine)
-	}
+	control(m.out, clearLine)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/client"
@@ -112,7 +113,7 @@ func (p *sendPrinter) failure(out io.Writer, r *response.Response) {
 		}
 		fmt.Fprintf(out, "  %s: %s\n", e.Pointer, e.Detail)
 	}
-	if u := r.Upstream; u != nil {
+	if u := r.Upstream; u != nil && !strings.Contains(r.Detail, u.Message) {
 		fmt.Fprintf(out, "  RCS Business Messaging responded: %d %s %s\n", u.Status, u.Reason, u.Message)
 	}
 	if action := nextStep(r.Code, nil, p.by, r.Action); action != "" {

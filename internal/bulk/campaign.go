@@ -69,19 +69,28 @@ func (c *Campaign) MatchColumns() (unused []string, err error) {
 	c.key, c.fields, c.known, c.addCountry = -1, nil, map[string]bool{}, c.Country != ""
 	var errs Errors
 	index := map[string]int{} // of columns, by folded name
+	duplicates := map[string]string{}
 	for i, name := range c.Table.Columns {
 		folded := payload.FoldName(name)
 		if folded == "" {
 			continue
 		}
 		if first, ok := index[folded]; ok {
-			errs = append(errs, fmt.Sprintf("duplicate columns %q and %q", c.Table.Columns[first], name))
+			duplicates[folded] = fmt.Sprintf("duplicate columns %q and %q", c.Table.Columns[first], name)
 			continue
 		}
 		index[folded] = i
 	}
+	checkUnique := func(folded string) {
+		if problem, ok := duplicates[folded]; ok {
+			errs = append(errs, problem)
+			delete(duplicates, folded) // report it once
+		}
+	}
 	find := func(name, what string) int {
-		if i, ok := index[payload.FoldName(name)]; ok {
+		folded := payload.FoldName(cleanName(name))
+		checkUnique(folded)
+		if i, ok := index[folded]; ok {
 			return i
 		}
 		errs = append(errs, fmt.Sprintf("missing %s; the columns are: %s", what, c.columns()))
@@ -110,12 +119,8 @@ func (c *Campaign) MatchColumns() (unused []string, err error) {
 			}
 			continue
 		}
-		quoted, err := jsontext.AppendQuote(nil, name)
-		if err != nil {
-			errs = append(errs, "the first row is "+notUTF8)
-			continue
-		}
-		c.fields = append(c.fields, fieldColumn{i, field, quoted})
+		checkUnique(payload.FoldName(name))
+		c.fields = append(c.fields, fieldColumn{i, field, quote(nil, name)})
 		c.known[field] = true
 	}
 	if !c.known["to"] {

@@ -106,7 +106,7 @@ func TestMessages(t *testing.T) {
 		{
 			"numbers that a spreadsheet changed", "to\n'+12025550110\n491701234567.0\n1.20246E+10\n15123456789\n#N/A\n-2025550123", `{"text": "x"}`, func(c *Campaign) { c.Country = "DE" },
 			[]string{
-				`{"text":"x","to":"'+12025550110","country":"DE","idempotency_key":"sale/+12025550110"}`,
+				`{"text":"x","to":"+12025550110","country":"DE","idempotency_key":"sale/+12025550110"}`,
 				`{"text":"x","to":"491701234567.0","country":"DE","idempotency_key":"sale/+491701234567"}`,
 				`/to: not a phone number: scientific notation has lost its last digits; format the column as text and enter the number again`,
 				`/to: ambiguous: these digits are a number of one country with their country code, and of another country without it; write the number with + and the country code`,
@@ -182,7 +182,7 @@ func TestMatchColumns(t *testing.T) {
 			"missing column for {{nam}}; the columns are: to, name", "missing column for {{id}}; the columns are: to, name",
 		}},
 		{"no recipients", "name", `{"text": "{{name}}"}`, Errors{`missing recipients: add a column named "to", or write "to": "{{column}}" in the message`}},
-		{"duplicate columns", "to,First Name,first_name", `{"text": "x"}`, Errors{`duplicate columns "First Name" and "first_name"`}},
+		{"duplicate columns", "to,First Name,first_name", `{"text": "{{first name}} {{first name}}"}`, Errors{`duplicate columns "First Name" and "first_name"`}},
 		{"reserved fields", "to,Idempotency Key", `{"text": "x", "message_id": "1", "validate": true}`, Errors{
 			"idempotency_key is derived from the campaign name and the row's key; choose the key column with -key-column",
 			"message_id is derived from the campaign name and the row's key",
@@ -210,8 +210,8 @@ func TestMatchColumns(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
-	_, unused, err := start(t, "to,notes,,Name", `{"text": "{{name}}"}`)
-	if diff := cmp.Diff([]string{"notes"}, unused); diff != "" || err != nil {
+	_, unused, err := start(t, "to,notes,,Name,Notes", `{"text": "{{na\u200bme}}"}`)
+	if diff := cmp.Diff([]string{"notes", "Notes"}, unused); diff != "" || err != nil {
 		t.Errorf("unused columns (-want +got): %v\n%s", err, diff)
 	}
 	c, _, err := start(t, "to", `{"text": "x"}`)

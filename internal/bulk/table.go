@@ -11,6 +11,7 @@ package bulk
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
@@ -19,10 +20,14 @@ import (
 	"io"
 	"iter"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
-	"golang.org/x/text/encoding/unicode"
+	encoding "golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
 
@@ -33,21 +38,25 @@ const (
 	maxColumns = 1000
 )
 
-// Table is a CSV file whose first row names the columns. It is in UTF-8, or in UTF-16 with
-// a byte order mark, with commas, semicolons or tabs between the cells.
+// Table is a CSV file whose first row that is not empty names the columns. It is in UTF-8,
+// or in UTF-16 with a byte order mark, with commas, semicolons or tabs between the cells.
 type Table struct {
 	// Columns are the names in the first row. Columns without a name are not used.
 	Columns []string
 
 	path  string
-	comma rune
 	size  int64
 	mtime time.Time
+
+	comma           rune
+	carriageReturns bool // instead of line feeds
+	hidden          int  // rows that a spreadsheet does not show
+	names           int  // the row with the names
 }
 
 // Row is a row of a table.
 type Row struct {
-	// Number is the number in a spreadsheet: the row with the names is 1.
+	// Number is the number in a spreadsheet: the first row is 1.
 	Number int
 
 	// Cells has one cell per column, without surrounding spaces. It is valid until the
@@ -76,7 +85,7 @@ func (e *TableError) Error() string {
 
 func (e *TableError) Unwrap() error { return e.Err }
 
-// OpenTable reads the first row of a file.
+// OpenTable reads the names of the columns.
 func OpenTable(path string) (*Table, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -91,45 +100,102 @@ func OpenTable(path string) (*Table, error) {
 		return nil, &TableError{Path: path, Detail: "is not a regular file, which is necessary because it is read twice"}
 	}
 	t := &Table{path: path, size: info.Size(), mtime: info.ModTime()}
-	text := decode(f, t.size)
-	head, err := text.Peek(text.Size()) // or less
+	text := bufio.NewReaderSize(decode(f), int(min(2*t.size, maxRow))) // UTF-16 grows by at most half
+	head, err := text.Peek(text.Size())                                // or less
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	t.comma = separator(head)
-	names, err := t.reader(text).Read()
-	if errors.Is(err, io.EOF) {
+	if problem := notTable(head); problem != "" {
+		return nil, &TableError{Path: path, Detail: problem}
+	}
+	t.carriageReturns = bytes.Contains(head, []byte("\r")) && !bytes.Contains(head, []byte("\n"))
+	if line := separatorLine.FindSubmatch(head); line != nil {
+		t.comma, t.hidden = rune(line[1][0]), 1
+	} else {
+		t.comma = separator(head)
+	}
+	err = t.scan(text, func(number int, names []string) bool {
+		t.names, t.Columns = number, slices.Clone(names)
+		return false
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case t.names == 0:
 		return nil, &TableError{Path: path, Detail: "is empty; the first row must name the columns, such as to"}
+	case len(t.Columns) > maxColumns:
+		return nil, &TableError{Path: path, Row: t.names, Detail: fmt.Sprintf("expected at most %d columns, got %d", maxColumns, len(t.Columns))}
+	case !utf8.ValidString(strings.Join(t.Columns, "")):
+		return nil, &TableError{Path: path, Row: t.names, Detail: notUTF8}
 	}
-	if err != nil {
-		return nil, t.rowError(1, err)
-	}
-	for _, name := range names {
-		t.Columns = append(t.Columns, strings.TrimSpace(name))
-	}
-	if len(names) > maxColumns {
-		return nil, &TableError{Path: path, Row: 1, Detail: fmt.Sprintf("expected at most %d columns, got %d", maxColumns, len(names))}
+	for i, name := range t.Columns {
+		t.Columns[i] = cleanName(name)
 	}
 	return t, nil
 }
 
-// decode returns a reader of UTF-8 text. The file may also be in UTF-16 with a byte order
-// mark, as the "Unicode text" of spreadsheets is, which grows by at most half. The buffer
-// has room for the longest row.
-func decode(r io.Reader, size int64) *bufio.Reader {
-	return bufio.NewReaderSize(transform.NewReader(r, unicode.BOMOverride(transform.Nop)), int(min(2*size, maxRow)))
+// notTable returns why the beginning of a file is not that of a table, or "".
+func notTable(head []byte) string {
+	const workbook = `is an Excel workbook; save the sheet as "CSV UTF-8"`
+	switch {
+	case bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")), // .xls
+		bytes.HasPrefix(head, []byte("PK\x03\x04")) && (bytes.Contains(head, []byte("xl/")) || bytes.Contains(head, []byte("[Content_Types].xml"))):
+		return workbook
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return `is a zip archive or a spreadsheet; extract it, or save the sheet as "CSV UTF-8"`
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return "is compressed with gzip; decompress it with gunzip"
+	case bytes.HasPrefix(head, []byte("%PDF-")):
+		return `is a PDF document; save the sheet as "CSV UTF-8"`
+	case bytes.IndexByte(head, 0) >= 0:
+		return `is not text, or is UTF-16 without a byte order mark; save the sheet as "CSV UTF-8"`
+	}
+	text := bytes.ToLower(bytes.TrimSpace(head[:min(len(head), 512)]))
+	for _, tag := range []string{"<?xml", "<!doctype", "<html", "<table"} {
+		if bytes.HasPrefix(text, []byte(tag)) {
+			return `is HTML or XML; save the sheet as "CSV UTF-8"`
+		}
+	}
+	return ""
 }
 
-// separator returns the separator of cells: the most frequent one in the first line,
+// decode returns a reader of UTF-8 text. The file may also be in UTF-16 with a byte order
+// mark, as the "Unicode text" of spreadsheets is.
+func decode(r io.Reader) io.Reader {
+	return transform.NewReader(r, encoding.BOMOverride(transform.Nop))
+}
+
+// carriageReturnReader replaces carriage returns, with which old programs for the Mac end
+// lines.
+type carriageReturnReader struct{ io.Reader }
+
+func (r carriageReturnReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	for i, c := range p[:n] {
+		if c == '\r' {
+			p[i] = '\n'
+		}
+	}
+	return n, err
+}
+
+// separatorLine is a line above the names that sets the separator in Excel, which does not
+// show the line.
+var separatorLine = regexp.MustCompile(`(?i)^"?sep=([,;\t|])"?[\r\n]`)
+
+// emptyLines are lines above the names without text.
+var emptyLines = regexp.MustCompile(`^(?:[ ,;\t]*[\r\n])*`)
+
+// separator returns the separator of cells: the most frequent one in the line of names,
 // outside of quotes, and in case of a tie the one that is rarer in names.
 func separator(head []byte) rune {
 	count := map[byte]int{}
 	quoted := false
-	for _, c := range head {
+	for _, c := range head[len(emptyLines.Find(head)):] {
 		if c == '"' {
 			quoted = !quoted
 		}
-		if c == '\n' && !quoted {
+		if (c == '\n' || c == '\r') && !quoted {
 			break
 		}
 		if !quoted {
@@ -145,11 +211,67 @@ func separator(head []byte) rune {
 	return rune(best)
 }
 
-func (t *Table) reader(r io.Reader) *csv.Reader {
-	c := csv.NewReader(r)
-	c.Comma = t.comma
-	c.FieldsPerRecord = -1 // spreadsheets omit empty cells at the end of a row
-	return c
+// cleanName returns a name without invisible characters, and with ordinary spaces.
+func cleanName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return r
+	}, name)
+}
+
+// cleanCell returns a cell without surrounding spaces, and without what keeps a number as
+// text in a spreadsheet: '1042 or ="1042".
+func cleanCell(cell string) string {
+	cell = strings.TrimFunc(cell, func(r rune) bool { return unicode.IsSpace(r) || r == 0x200b || r == 0x2060 || r == 0xfeff })
+	number, ok := strings.CutPrefix(cell, "'")
+	if !ok && strings.HasPrefix(cell, `="`) {
+		number, ok = strings.CutSuffix(cell[2:], `"`)
+	}
+	if ok && strings.ContainsAny(number, "0123456789") && strings.Trim(number, "+0123456789 ().,/-") == "" {
+		return number
+	}
+	return cell
+}
+
+// scan passes the rows that are not empty to yield, until it returns false. The first is
+// the one with the names. The cells are valid until yield returns.
+func (t *Table) scan(text io.Reader, yield func(number int, cells []string) bool) error {
+	if t.carriageReturns {
+		text = carriageReturnReader{text}
+	}
+	limited := &limitedReader{Reader: text}
+	r := csv.NewReader(limited)
+	r.Comma, r.ReuseRecord = t.comma, true
+	r.FieldsPerRecord = -1 // spreadsheets omit empty cells at the end of a row
+	number := -t.hidden
+	for next := 1; ; {
+		limited.left = maxRow
+		cells, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return t.rowError(number+1, err)
+		}
+		// The reader skips empty lines, which are rows of a spreadsheet.
+		line, _ := r.FieldPos(0)
+		number += 1 + line - next
+		next = line + 1
+		empty := true
+		for i, cell := range cells {
+			next += strings.Count(cell, "\n")
+			cells[i] = cleanCell(cell)
+			empty = empty && cells[i] == ""
+		}
+		if !empty && number > 0 && !yield(number, cells) {
+			return nil
+		}
+	}
 }
 
 // rowError explains an error of a row.
@@ -220,45 +342,21 @@ func (t *Table) read(pass *Pass, yield func(Row, error) bool) error {
 	if info.Size() != t.size || !info.ModTime().Equal(t.mtime) {
 		return &TableError{Path: t.path, Detail: "has changed since the check; run the command again"}
 	}
-	pass.Size = info.Size()
-	sum := sha256.New()
-	limited := &limitedReader{Reader: decode(io.TeeReader(f, io.MultiWriter(sum, pass)), t.size)}
-	r := t.reader(limited)
-	r.ReuseRecord = true
+	pass.Size = t.size
+	sum, complete := sha256.New(), true
 	row := Row{Cells: make([]string, len(t.Columns))}
-	for next := 1; ; {
-		limited.left = maxRow
-		cells, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			pass.Hash = hex.EncodeToString(sum.Sum(nil)[:8])
-			return nil
+	err = t.scan(decode(io.TeeReader(f, io.MultiWriter(sum, pass))), func(number int, cells []string) bool {
+		if number == t.names {
+			return true
 		}
-		if err != nil {
-			return t.rowError(row.Number+1, err)
-		}
-		// The reader skips empty lines, which are rows of a spreadsheet.
-		line, _ := r.FieldPos(0)
-		row.Number += 1 + line - next
-		next = line + 1
-		for _, cell := range cells {
-			next += strings.Count(cell, "\n")
-		}
-		empty := true
-		row.Excess = false
-		clear(row.Cells)
-		for i, cell := range cells {
-			if cell = strings.TrimSpace(cell); cell == "" {
-				continue
-			}
-			empty = false
-			if i < len(row.Cells) {
-				row.Cells[i] = cell
-			} else {
-				row.Excess = true
-			}
-		}
-		if row.Number > 1 && !empty && !yield(row, nil) {
-			return nil
-		}
+		row.Number = number
+		clear(row.Cells[copy(row.Cells, cells):])
+		row.Excess = strings.Join(cells[min(len(cells), len(row.Cells)):], "") != ""
+		complete = yield(row, nil)
+		return complete
+	})
+	if err == nil && complete {
+		pass.Hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	}
+	return err
 }

@@ -182,7 +182,7 @@ func addVersion(resource string) string {
 func ParseEnviron(data []byte) ([]string, Service, error) {
 	data, err := charset.ToUTF8(data)
 	if err != nil {
-		return nil, Service{}, err
+		return nil, Service{}, fmt.Errorf("%w; save it as UTF-8", err)
 	}
 	text := strings.TrimSpace(string(data))
 	if strings.HasPrefix(text, "{") {

@@ -24,7 +24,7 @@ func TestParseEnviron(t *testing.T) {
 			want: []string{"RCSHOOK_REGION=us", "RCSHOOK_TTL=4h", "RCSHOOK_API_KEYS=a=b", "RCSHOOK_COUNTRY=", `X="`},
 		},
 		{name: "UTF-16", text: "\xff\xfeA\x00=\x00b\x00\r\x00\n\x00", want: []string{"A=b"}},
-		{name: "not text", text: "A=\xff", err: "not text in UTF-8"},
+		{name: "not text", text: "A=\xff", err: "not text in UTF-8; save it as UTF-8"},
 		{name: "no name", text: "A=b\n=sesame", err: "line 2: expected NAME=value"},
 		{name: "YAML", text: "env:\n- name: A", err: "line 1: expected NAME=value"},
 		{
