@@ -257,8 +257,15 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	if body, ok := errors.AsType[*payload.BodyError](err); ok {
 		return nil, bodyError(event, r.Body, body)
 	}
-	if mapping, ok := errors.AsType[*source.MappingError](err); ok && mapping.Err != nil {
-		return nil, fmt.Errorf("%s: %w", mapping.Detail, mapping.Err)
+	if mapping, ok := errors.AsType[*source.MappingError](err); ok {
+		detail := mapping.Detail
+		if mapping.Err != nil { // here it may quote the event
+			detail = fmt.Sprintf("the %s fails: %v", mapping.Name, mapping.Err)
+		}
+		if mapping.At.File != "" {
+			detail = fmt.Sprintf("%s:%d:%d: %s", mapping.At.File, mapping.At.Line, mapping.At.Column, detail)
+		}
+		return nil, errors.New(detail)
 	}
 	if err != nil {
 		return nil, err

@@ -53,7 +53,8 @@ type Options struct {
 
 // Program is a compiled jq program.
 type Program struct {
-	code *gojq.Code
+	source config.Program
+	code   *gojq.Code
 	used []bool // which of the variables occur in the program
 }
 
@@ -75,7 +76,7 @@ func Compile(p config.Program, o Options, variables ...string) (*Program, []conf
 	for _, i := range query.Imports {
 		problems = append(problems, p.At(locate(p.Text, i.ImportPath+i.IncludePath)).Problemf("must not import: mappings have no modules"))
 	}
-	program := &Program{used: make([]bool, len(variables))}
+	program := &Program{source: p, used: make([]bool, len(variables))}
 	limit.Walk(query, func(node any) {
 		f, ok := node.(*gojq.Func)
 		if !ok {
@@ -146,13 +147,17 @@ func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...a
 			return Results{results, budget.Null}, nil
 		}
 		if err, ok := v.(error); ok {
-			return Results{}, &Error{describe(ctx, err), err}
+			failed := &Error{Detail: describe(ctx, err), At: p.position(err)}
+			if _, own := errors.AsType[functionError](err); !own && strings.HasPrefix(failed.Detail, fails) {
+				failed.Err = err
+			}
+			return Results{}, failed
 		}
 		if v == nil {
 			continue
 		}
 		if results = append(results, v); len(results) > maxResults {
-			return Results{}, &Error{fmt.Sprintf("returns more than %d results", maxResults), nil}
+			return Results{}, &Error{fmt.Sprintf("returns more than %d results", maxResults), nil, p.source.At(0)}
 		}
 	}
 }
@@ -161,10 +166,38 @@ func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...a
 // program, and quotes nothing of the input.
 type Error struct {
 	Detail string
-	Err    error // the error of gojq, which may quote the input; not for logs
+	Err    error // the error of gojq if Detail is a part of it. It may quote the input; not for logs
+
+	// At is where the program probably failed, or its start. Gojq does not report it.
+	At config.Position
 }
 
 func (e *Error) Error() string { return e.Detail }
+
+// failure finds the name of a function or an operator in an error of gojq, or in one of ours.
+var failure = regexp.MustCompile(`^(?:(\w+)(?:/\d+|\(.*\))? (?:cannot be applied|needs)|cannot (iterate|add|subtract|multiply|divide)|(expected an object))`)
+
+// position returns where a program failed, if only one line has the function or operator
+// that failed. Otherwise it returns the start of the program.
+func (p *Program) position(err error) config.Position {
+	found := failure.FindStringSubmatch(err.Error())
+	if found == nil {
+		return p.source.At(0)
+	}
+	pattern := `\b` + regexp.QuoteMeta(found[1]) + `\b`
+	if sign := map[string]string{"iterate": `\[\]`, "add": `\+`, "subtract": `-`, "multiply": `\*`, "divide": `/`}[found[2]]; sign != "" {
+		pattern = sign
+	} else if found[3] != "" {
+		pattern = `\.\w`
+	}
+	at := regexp.MustCompile(pattern).FindAllStringIndex(p.source.Text, -1)
+	if len(at) == 0 || p.source.At(at[0][0]).Line != p.source.At(at[len(at)-1][0]).Line {
+		return p.source.At(0)
+	}
+	return p.source.At(at[0][0])
+}
+
+const fails = "fails: "
 
 // describe describes an error of gojq without the values that it quotes.
 func describe(ctx context.Context, err error) string {
@@ -178,7 +211,7 @@ func describe(ctx context.Context, err error) string {
 		return string(exceeded)
 	}
 	if own, ok := errors.AsType[functionError](err); ok {
-		return "fails: " + string(own)
+		return fails + string(own)
 	}
 	if _, ok := errors.AsType[gojq.ValueError](err); ok {
 		return "calls error"
@@ -191,7 +224,7 @@ func describe(ctx context.Context, err error) string {
 	for _, open := range []string{" cannot be applied to", " and", " by"} {
 		text = strings.TrimSuffix(text, open)
 	}
-	return "fails: " + text
+	return fails + text
 }
 
 // ErrTooLarge means that the JSON of a value is longer than allowed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +197,34 @@ func TestEncode(t *testing.T) {
 	for _, v := range []any{"0123456789", nested} {
 		if _, err := mapping.Encode(v, 10); !errors.Is(err, mapping.ErrTooLarge) {
 			t.Errorf("Encode = %v, want ErrTooLarge", err)
+		}
+	}
+}
+
+// TestRun_position tests that an error has the line of the function or operator that
+// failed, if only one line has it, and else the start of the program.
+func TestRun_position(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		program, want string
+	}{
+		{".a as $x\n| {\n  text: ($x | ascii_upcase)\n}", "3:15"},
+		{".a\n| .b[]\n| .", "2:5"},
+		{"{a: .b,\n c: (.x + 1)}", "2:9"},
+		{"(.a | length) as $n\n| .x.y.z", "1:1"}, // two lines have a field
+		{"(\"b\" | ltrimstr(\"a\")) as $n\n| .x - 1", "2:6"},
+		{"(\"b\" | ascii_upcase),\n(.a | ascii_upcase)", "1:1"},
+		{"error(\"x\")", "1:1"},
+		{"\n.t\n| date(\"%F\")", "3:3"}, // an error of ours
+	} {
+		_, err := run(t, test.program, `{"x": "text", "t": "soon"}`)
+		failed, ok := errors.AsType[*mapping.Error](err)
+		if !ok {
+			t.Errorf("%q: %v, want an Error", test.program, err)
+			continue
+		}
+		if got := fmt.Sprintf("%d:%d", failed.At.Line, failed.At.Column); got != test.want {
+			t.Errorf("%q: %v at %s, want %s", test.program, failed.Err, got, test.want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
@@ -69,7 +70,11 @@ type Message struct {
 type MappingError struct {
 	Source string
 	Detail string // quotes nothing of the event
-	Err    error  // the error of jq, which may quote the event; not for logs
+	Name   string // of the program, such as map; empty if none failed
+	Err    error  // the error of jq if Detail is a part of it. It may quote the event; not for logs
+
+	// At is the position in the file, if a program of the file failed.
+	At config.Position
 }
 
 func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.Source, e.Detail) }
@@ -263,7 +268,7 @@ func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event
 		if ctx.Err() != nil {
 			return results, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 		}
-		return results, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Err: failed.Err}
+		return results, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Name: name, Err: failed.Err, At: failed.At}
 	}
 	return results, err
 }
