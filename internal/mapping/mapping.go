@@ -55,7 +55,7 @@ type Options struct {
 type Program struct {
 	source config.Program
 	code   *gojq.Code
-	used []bool // which of the variables occur in the program
+	used   []bool // which of the variables occur in the program
 }
 
 // Compile compiles a program that may use the named variables, such as $headers, and the
