@@ -99,16 +99,21 @@ func e164(v any, args []any, phone phonenumber.Options) any {
 		}
 		phone.Country = cmp.Or(country, phone.Country)
 	}
-	read := phonenumber.ReadNumber
-	text, ok := v.(string)
-	if ok {
-		read = phonenumber.Read
-	} else if n, isLiteral := v.(json.Number); isLiteral { // Text would write out 1.2e10
-		text, ok = n.String(), true
-	} else if text, ok = Text(v); !ok {
-		return nil
+	var number string
+	var err error
+	switch v := v.(type) {
+	case string:
+		number, err = phonenumber.Read(v, phone)
+	case json.Number: // Text would write out 1.2e10
+		number, err = phonenumber.ReadNumber(v.String(), phone)
+	default:
+		text, ok := Text(v)
+		if !ok {
+			return nil
+		}
+		number, err = phonenumber.ReadNumber(text, phone)
 	}
-	switch number, err := read(text, phone); {
+	switch {
 	case err == phonenumber.ErrAmbiguous:
 		return functionError("e164: " + err.Error())
 	case err != nil:

@@ -59,6 +59,7 @@ const (
 	errCharacters Error = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
 	errExtension  Error = "has an extension, which cannot receive messages; send the number without it"
 	errPrefix     Error = "ambiguous: the number is valid with the prefix after its country code and without it; write it in E.164, such as +12025550123"
+	errSeveral    Error = "more than one number; separate them by commas"
 	errDial       Error = "expected a phone number of digits, *, # and a leading +"
 
 	tooShort = "too short for a phone number"
@@ -99,7 +100,7 @@ func Read(text string, o Options) (e164 string, err error) {
 	}
 	if i := strings.IndexAny(text, "/／\t\r\n"); i >= 0 && strings.ContainsFunc(text[i:], unicode.IsDigit) {
 		if first, err := Read(text[:i], o); err == nil && parse(first).valid() { // unlike in 030/123456
-			return "", Error("more than one number; separate them by commas")
+			return "", errSeveral
 		}
 	}
 	w, err := scan(text)
@@ -163,7 +164,7 @@ func Dial(text string, o Options) (number string, err error) {
 	const maxShort = 6 // digits of a short code
 	read, err := Read(text, o)
 	switch {
-	case w.plus:
+	case w.plus, err == errSeveral:
 		return read, err
 	case err == nil && o.Form && hasLostPlus(text) && len(w.digits) > maxShort:
 		return read, nil
@@ -240,7 +241,7 @@ func (w written) withoutPlus() (e164 string, err error) {
 func (w written) choose(national, intl number, country string) (e164 string, err error) {
 	code := strconv.Itoa(int(intl.GetCountryCode()))
 	if written := groups(w.text); len(written) > 1 {
-		if strings.HasPrefix(w.text, "(") && written[0] != code { // an area code
+		if strings.HasPrefix(w.text, "(") && written[0] != code && w.digits[0] != '0' { // an area code
 			return national.e164(), nil
 		}
 		asNational := slices.Equal(written, groups(phonenumbers.Format(national.PhoneNumber, phonenumbers.NATIONAL)))

@@ -1,6 +1,7 @@
 package phonenumber
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -156,34 +157,22 @@ func ReadNumber(literal string, o Options) (e164 string, err error) {
 	return Read(literal, o)
 }
 
+// missing are the words that programs write for a missing value.
+var missing = []string{"nan", "undefined", "null", "(null)", "none", "nil", "n/a", "infinity", "true", "false"}
+
 // explain returns the cause why a text is not a number. It knows what programs write when
 // they have no number.
 func explain(s string) error {
 	lower := strings.ToLower(s)
-	isAny := func(words ...string) bool {
-		for _, word := range words {
-			if lower == word {
-				return true
-			}
-		}
-		return false
-	}
-	hasAny := func(prefixes ...string) bool {
-		for _, prefix := range prefixes {
-			if strings.HasPrefix(lower, prefix) {
-				return true
-			}
-		}
-		return false
-	}
+	startsWith := func(prefix string) bool { return strings.HasPrefix(lower, prefix) }
 	switch {
-	case hasAny("{{", "${", "<", "%"):
+	case slices.ContainsFunc([]string{"{{", "${", "<", "%"}, startsWith):
 		return Error("not a phone number: a placeholder that was not replaced; check the name of its variable")
-	case hasAny("{", "[", "map[", "system.") || isAny("array", "object"):
+	case slices.ContainsFunc([]string{"{", "[", "map[", "system."}, startsWith), lower == "array", lower == "object":
 		return Error("not a phone number: an object that was not written as JSON; send the field that contains the number")
-	case isAny("nan", "undefined", "null", "(null)", "none", "nil", "n/a", "infinity", "true", "false"):
+	case slices.Contains(missing, lower):
 		return Error("not a phone number: the word of a program for a missing value; check the field that it comes from")
-	case hasAny("#"):
+	case startsWith("#"):
 		return Error("not a phone number: an error of a spreadsheet; fix the formula, or widen the column")
 	case hasExtension(lower):
 		return errExtension
@@ -193,12 +182,14 @@ func explain(s string) error {
 	return errCharacters
 }
 
-// hasExtension reports whether a text is a number, a mark such as x or ;ext=, and digits.
+// hasExtension reports whether a text is a number and an extension, such as x5, ext. 5,
+// ;ext=5 or #5.
 func hasExtension(lower string) bool {
+	const minLength = 7 // of the number
 	rest := strings.TrimRight(lower, "0123456789")
 	number := strings.TrimRight(rest, "extnsiow.,;:=#p ")
-	return rest != lower && rest != number && strings.ContainsAny(rest[len(number):], "xp#,;") &&
-		strings.Trim(number, "+0123456789-.()/ ") == "" && len(number) >= minBareDigits-4
+	return rest != lower && strings.ContainsAny(rest[len(number):], "xp#,;") &&
+		strings.Trim(number, "+0123456789-.()/ ") == "" && len(number) >= minLength
 }
 
 // dialable returns the characters that a phone dials.
