@@ -21,6 +21,7 @@ locals {
     "internal/mapping/*.go",
     "internal/mapping/limit/*.go",
     "internal/payload/*.go",
+    "internal/phonenumber/*.go",
     "internal/prepare/*.go",
     "internal/queue/*.go",
     "internal/response/*.go",
