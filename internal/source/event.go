@@ -11,7 +11,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -290,9 +289,10 @@ func (r *Request) input(now time.Time) *input {
 			headers[strings.ToLower(name)] = strings.Join(values, ", ")
 		}
 	}
-	values, _ := url.ParseQuery(r.Query) // returns the valid part
-	for name, v := range values {
-		query[name] = phonenumber.RestorePlus(v[0])
+	for name, value := range parameters(r.Query) {
+		if _, ok := query[name]; !ok {
+			query[name] = phonenumber.RestorePlus(value)
+		}
 	}
 	digest := sync.OnceValue(func() any {
 		sum := sha256.Sum256(r.Body)

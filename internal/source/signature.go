@@ -16,7 +16,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,9 +50,9 @@ type signature struct {
 //	timestamp_prefix  of a timestamp in the header of the signatures, such as "t="
 //	timestamp_unit    s (default) or ms
 //	tolerance         the largest difference between the timestamp and now; 5m by default
-func newSignature(s config.Scheme, address string, tolerance time.Duration) (scheme, []config.Problem) {
+func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme, []config.Problem) {
 	s.Content = cmp.Or(s.Content, "{body}")
-	g := &signature{Scheme: s, url: address, unit: time.Second}
+	g := &signature{Scheme: s, url: url, unit: time.Second}
 	var problems []config.Problem
 	problem := func(field, text string) { problems = append(problems, s.At.Of(field).Problemf("%s", text)) }
 	if len(s.Header) == 0 {
@@ -100,18 +99,15 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 	if err != nil {
 		return err
 	}
-	addresses := []string{""}
-	if g.url != "" {
-		addresses = r.addresses(g.url)
-	}
+	urls := r.decodedURLs(g.url)
 	match := false
 	for _, secret := range secrets {
 		verify, err := g.algorithm.verifier(secret)
 		if err != nil {
 			continue
 		}
-		for _, address := range addresses {
-			content := g.build(r, timestamp, address)
+		for _, url := range urls {
+			content := g.build(r, timestamp, url)
 			for _, signature := range signatures {
 				match = verify(content, signature) || match
 			}
@@ -174,20 +170,17 @@ func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, er
 }
 
 // build returns the signed content.
-func (g *signature) build(r *Request, timestamp, address string) []byte {
-	parts := strings.NewReplacer("{body}", string(r.Body), "{timestamp}", timestamp, "{url}", address, "{method}", r.Method)
+func (g *signature) build(r *Request, timestamp, url string) []byte {
+	parts := strings.NewReplacer("{body}", string(r.Body), "{timestamp}", timestamp, "{url}", url, "{method}", r.Method)
 	return []byte(parts.Replace(g.Content))
 }
 
 func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
-	timestamp, address := "", ""
+	timestamp := ""
 	if g.tolerance > 0 {
 		timestamp = strconv.FormatInt(now.UnixNano()/int64(g.unit), 10)
 	}
-	if g.url != "" {
-		address = r.addresses(g.url)[0]
-	}
-	signature, err := g.algorithm.sign(secret, g.build(r, timestamp, address))
+	signature, err := g.algorithm.sign(secret, g.build(r, timestamp, r.url(g.url)))
 	if err != nil {
 		return err
 	}
@@ -207,28 +200,6 @@ func (g *signature) newKeys() (receiver, sender []byte) { return g.algorithm.new
 func (g *signature) checkSecret(secret []byte) error {
 	_, err := g.algorithm.verifier(secret)
 	return err
-}
-
-// addresses returns the forms in which a sender may have signed the address: the public
-// address of the source, which the operator gave to the sender, and the query of r. The
-// host of r is not used, because a proxy or an attacker may have set it.
-func (r *Request) addresses(public string) []string {
-	address := public
-	if r.Query != "" {
-		base, _, _ := strings.Cut(public, "?")
-		address = base + "?" + r.Query
-	}
-	all := []string{address}
-	unescaped, err := url.PathUnescape(address) // HubSpot decodes the address before it signs
-	if err != nil {
-		unescaped = address
-	}
-	for _, form := range []string{public, unescaped} {
-		if form != address {
-			all = append(all, form)
-		}
-	}
-	return all
 }
 
 // An algorithm verifies and makes signatures.

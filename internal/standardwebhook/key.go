@@ -12,6 +12,16 @@ import (
 	"strings"
 )
 
+// split returns the keys in a secret. Supabase writes the version before a key, and a bar
+// between several: v1,whsec_AAAA|v1,whsec_BBBB.
+func split(secret []byte) (keys [][]byte) {
+	for key := range bytes.SplitSeq(secret, []byte("|")) {
+		key = bytes.TrimPrefix(bytes.TrimSpace(key), []byte("v1,"))
+		keys = append(keys, bytes.TrimPrefix(key, []byte("v1a,")))
+	}
+	return keys
+}
+
 const (
 	secretPrefix  = "whsec_"
 	publicPrefix  = "whpk_"
@@ -28,12 +38,13 @@ func isAsymmetric(secret []byte) bool {
 }
 
 // CheckSecret reports why a secret cannot verify signatures, without quoting it.
-func CheckSecret(secret []byte) error {
-	var err error
-	if bytes.HasPrefix(secret, []byte(publicPrefix)) {
-		_, err = ParsePublicKey(secret)
-	} else {
-		_, err = DecodeSecret(secret)
+func CheckSecret(secret []byte) (err error) {
+	for _, key := range split(secret) {
+		if err == nil && bytes.HasPrefix(key, []byte(publicPrefix)) {
+			_, err = ParsePublicKey(key)
+		} else if err == nil {
+			_, err = DecodeSecret(key)
+		}
 	}
 	return err
 }

@@ -79,37 +79,43 @@ func CheckTime(at, now time.Time, tolerance time.Duration) error {
 	return nil
 }
 
-// Sign adds the three headers to h. It keeps a Webhook-Id that h has, and adds a random
-// one otherwise.
+// Sign adds the three headers to h, with a signature for each key in the secret. It keeps
+// a Webhook-Id that h has, and adds a random one otherwise.
 func Sign(h http.Header, body, secret []byte, now time.Time) error {
 	id, timestamp := h.Get(idHeader), strconv.FormatInt(now.Unix(), 10)
 	if id == "" {
 		id = "msg_" + uuid.NewString()
 	}
-	content, version := signedContent(id, timestamp, body), "v1"
-	var signature []byte
-	if isAsymmetric(secret) {
-		key, err := ParsePrivateKey(secret)
-		if err != nil {
-			return err
+	content := signedContent(id, timestamp, body)
+	var signatures []string
+	for _, text := range split(secret) {
+		var signature []byte
+		version := "v1,"
+		if isAsymmetric(text) {
+			key, err := ParsePrivateKey(text)
+			if err != nil {
+				return err
+			}
+			version, signature = "v1a,", ed25519.Sign(key, content)
+		} else {
+			key, err := DecodeSecret(text)
+			if err != nil {
+				return err
+			}
+			signature = sum(key, content)
 		}
-		version, signature = "v1a", ed25519.Sign(key, content)
-	} else {
-		key, err := DecodeSecret(secret)
-		if err != nil {
-			return err
-		}
-		signature = sum(key, content)
+		signatures = append(signatures, version+base64.StdEncoding.EncodeToString(signature))
 	}
 	h.Set(idHeader, id)
 	h.Set(timestampHeader, timestamp)
-	h.Set(signatureHeader, version+","+base64.StdEncoding.EncodeToString(signature))
+	h.Set(signatureHeader, strings.Join(signatures, " "))
 	return nil
 }
 
 // Verify checks that one of the secrets signed the body. A secret is whsec_ and base64
-// for signatures of version v1, or whpk_ and a public key for v1a. The headers may also
-// have the names that Svix gives them. The error is an [*Error].
+// for signatures of version v1, or whpk_ and a public key for v1a, or several of them as
+// Supabase writes them. The headers may also have the names that Svix gives them. The
+// error is an [*Error].
 func Verify(h http.Header, body []byte, secrets [][]byte, now time.Time, tolerance time.Duration) error {
 	names := [3]string{idHeader, timestampHeader, signatureHeader}
 	if h.Get(signatureHeader) == "" && h.Get("Svix-Signature") != "" {
@@ -124,13 +130,15 @@ func Verify(h http.Header, body []byte, secrets [][]byte, now time.Time, toleran
 	}
 	content, match, tried := signedContent(values[0], values[1], body), false, 0
 	for item := range strings.FieldsSeq(values[2]) {
-		version, text, _ := strings.Cut(item, ",")
+		version, text, _ := strings.Cut(strings.TrimRight(item, ","), ",") // Supabase puts a comma before the space
 		signature, err := base64.StdEncoding.Strict().DecodeString(text)
 		if tried++; err != nil || tried > MaxSignatures {
 			continue
 		}
 		for _, secret := range secrets {
-			match = verify(version, secret, content, signature) || match
+			for _, key := range split(secret) {
+				match = verify(version, key, content, signature) || match
+			}
 		}
 	}
 	if !match {

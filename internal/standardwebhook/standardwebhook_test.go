@@ -3,6 +3,8 @@ package standardwebhook_test
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +27,9 @@ func TestSign(t *testing.T) {
 		{"v1", secret, secret},
 		{"v1 without the prefix", secret, secret[len("whsec_"):]},
 		{"v1a", public, private},
+		{"with a version, as Supabase writes it", slices.Concat([]byte("v1,"), secret), secret},
+		{"one of several", slices.Concat([]byte("v1,whsec_b3RoZXI=|v1,"), secret, []byte("|v1a,"), public), private},
+		{"signed with several", secret, slices.Concat([]byte("v1a,"), private, []byte(" | v1,"), secret)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,15 +98,34 @@ func TestSign_official(t *testing.T) {
 	}
 }
 
+// Supabase joins its signatures by a comma and a space.
+func TestVerify_supabase(t *testing.T) {
+	t.Parallel()
+	first, second, now, body := standardwebhook.NewSecret(), standardwebhook.NewSecret(), time.Now(), []byte("{}")
+	h := http.Header{"Webhook-Id": {"msg_1"}}
+	if err := standardwebhook.Sign(h, body, slices.Concat([]byte("v1,"), first, []byte("|v1,"), second), now); err != nil {
+		t.Fatal(err)
+	}
+	h.Set("Webhook-Signature", strings.ReplaceAll(h.Get("Webhook-Signature"), " ", ", "))
+	for _, secret := range [][]byte{first, second} {
+		if err := standardwebhook.Verify(h, body, [][]byte{secret}, now, tolerance); err != nil {
+			t.Errorf("Verify with one of two secrets: %v", err)
+		}
+	}
+	if err := standardwebhook.Verify(h, body, [][]byte{standardwebhook.NewSecret()}, now, tolerance); !errors.Is(err, standardwebhook.ErrSignature) {
+		t.Errorf("Verify with another secret: %v, want ErrSignature", err)
+	}
+}
+
 func TestCheckSecret(t *testing.T) {
 	t.Parallel()
 	public, _ := standardwebhook.NewKeys()
-	for _, valid := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "YQ", "YQ==", string(public)} {
+	for _, valid := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "YQ", "YQ==", string(public), "v1,whsec_YQ==", "v1,whsec_YQ|v1,whsec_Yg", "v1a," + string(public) + " | v1,whsec_Yg"} {
 		if err := standardwebhook.CheckSecret([]byte(valid)); err != nil {
 			t.Errorf("CheckSecret(%q): %v", valid, err)
 		}
 	}
-	for _, invalid := range []string{"", "whsec_", "whsec_%", "whpk_", "whpk_YQ==", "a b"} {
+	for _, invalid := range []string{"", "whsec_", "whsec_%", "whpk_", "whpk_YQ==", "a b", "v1,", "v2,whsec_YQ", "v1,whsec_YQ|", "v1,whsec_YQ|v1,whsec_%"} {
 		if standardwebhook.CheckSecret([]byte(invalid)) == nil {
 			t.Errorf("CheckSecret(%q) accepts it", invalid)
 		}

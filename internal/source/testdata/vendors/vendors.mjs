@@ -46,6 +46,17 @@ function standard(library, prefix) {
   };
 }
 
+// The library accepts the signature of an escaped query for a query that is not escaped.
+function twilioSIP() {
+  const params = { Body: "HELP" };
+  const query = "To=sip:alice@example.com";
+  const signature = twilio.getExpectedTwilioSignature(secret, `${url}?To=sip%3Aalice%40example.com`, params);
+  if (!twilio.validateRequest(secret, signature, `${url}?${query}`, params)) {
+    throw new Error("the library rejects the escaped query");
+  }
+  return { preset: "twilio", secret, url, query, body: new URLSearchParams(params).toString(), headers: { ...form, "x-twilio-signature": signature } };
+}
+
 async function signed() {
   const stripeSecret = "whsec_" + secret; // not decoded
   const params = { From: "+12025550123", Body: "Größe 👟", MessageSid: "SM1", AccountSid: "AC1" };
@@ -67,6 +78,15 @@ async function signed() {
     {
       preset: "twilio", secret, url, query: hash, body,
       headers: { ...json, "x-twilio-signature": twilio.getExpectedTwilioSignature(secret, `${url}?${hash}`, {}) },
+    },
+    twilioSIP(),
+    {
+      preset: "hubspot", secret, url, query: "portal=My%20Shop&next=%2Fthanks", body,
+      headers: {
+        ...json, "x-hubspot-request-timestamp": String(millis),
+        // The library leaves it to the caller to unescape the URL as HubSpot documents it.
+        "x-hubspot-signature-v3": Signature.getSignature("POST", "v3", { method: "POST", clientSecret: secret, requestBody: body, url: `${url}?portal=My%20Shop&next=/thanks`, timestamp: millis }),
+      },
     },
     {
       preset: "hubspot", secret, url, query: "a=1", body,

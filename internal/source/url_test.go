@@ -1,0 +1,87 @@
+package source_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+// HubSpot and Twilio sign the URL with other escapes than they send. The signature is
+// valid for this URL with these escapes only.
+func TestReceive_signedURL(t *testing.T) {
+	t.Parallel()
+	const address = "https://example.com/hooks/it"
+	for _, test := range []struct {
+		name, preset, public string
+		signed, query        string
+		valid                bool
+	}{
+		{"as received", "hubspot", address, address + "?a=b%20c", "a=b%20c", true},
+		{"reserved characters unescaped", "hubspot", address, address + "?portal=My%20Shop&next=/thanks", "portal=My%20Shop&next=%2Fthanks", true},
+		{"all reserved characters", "hubspot", address, address + "?a=:/?@!$'()*,;", "a=%3A%2f%3F%40%21%24%27%28%29%2A%2C%3b", true},
+		{"separators stay escaped", "hubspot", address, address + "?a=b&to=c", "a=b%26to=c", false},
+		{"spaces stay escaped", "hubspot", address, address + "?a=b c", "a=b%20c", false},
+		{"a query in the configured URL", "hubspot", address + "?a=1", address + "?a=1", "a=1", true},
+		{"another query than signed", "hubspot", address, address + "?a=1", "a=2", false},
+		{"a query that is not signed", "hubspot", address, address, "a=2", false},
+
+		{"as received", "twilio", address, address + "?To=sip:alice@example.com", "To=sip:alice@example.com", true},
+		{"escaped", "twilio", address, address + "?To=sip%3Aalice%40example.com&a=", "To=sip:alice@example.com&a", true},
+		{"escaped by a browser", "twilio", address, address + "?a=%27x%27%3Cy%3E%22", `a='x'<y>"`, true},
+		{"names together", "twilio", address, address + "?a=1%20%2B!'()*~&a=2&b=3", "a=1+%2B%21'()*~&b=3&a=2", true},
+		{"without the port", "twilio", "https://example.com:8443/hooks/it", address + "?a=1", "a=1", true},
+		{"with the default port", "twilio", address, "https://example.com:443/hooks/it?a=1", "a=1", true},
+		{"unescaped", "twilio", address, address + "?a=b&to=c", "a=b%26to=c", false},
+		{"a query that is not signed", "twilio", address, address, "a=2", false},
+		{"another query than signed", "twilio", address, address + "?a=1", "a=2", false},
+	} {
+		t.Run(test.preset+" "+test.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, config.Source{Preset: test.preset, Secrets: []config.Secret{"s3cret"}, URL: test.public, Map: config.Program{Text: "empty"}}, nil)
+			r := &source.Request{Method: http.MethodPost, Query: test.query, Header: http.Header{}}
+			millis := fmt.Sprint(now.UnixMilli())
+			if test.preset == "twilio" {
+				sum := hmac.New(sha1.New, []byte("s3cret"))
+				sum.Write([]byte(test.signed))
+				r.Header.Set("X-Twilio-Signature", base64.StdEncoding.EncodeToString(sum.Sum(nil)))
+			} else {
+				sum := hmac.New(sha256.New, []byte("s3cret"))
+				sum.Write([]byte("POST" + test.signed + millis))
+				r.Header.Set("X-HubSpot-Signature-v3", base64.StdEncoding.EncodeToString(sum.Sum(nil)))
+				r.Header.Set("X-HubSpot-Request-Timestamp", millis)
+			}
+			err := source.Verify(t.Context(), s, r, now)
+			if valid := err == nil; valid != test.valid || !valid && !errors.Is(err, source.ErrSignature) {
+				t.Errorf("%s for the signature of %s: %v, want valid: %v", test.query, test.signed, err, test.valid)
+			}
+		})
+	}
+}
+
+// A signature of the first value of a field is not valid for more values.
+func TestReceive_twilioRepeatedField(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Source{Preset: "twilio", Secrets: []config.Secret{"s3cret"}, URL: "https://example.com/hooks/it", Map: config.Program{Text: "empty"}}, nil)
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte("Body=HELP&From=%2B12025550123")}
+	if err := s.Sign(r, []byte("s3cret"), now); err != nil {
+		t.Fatal(err)
+	}
+	r.Body = append(r.Body, "&From=%2B12025550124"...)
+	if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, source.ErrSignature) {
+		t.Errorf("with another number: %v, want ErrSignature", err)
+	}
+	if err := s.Sign(r, []byte("s3cret"), now); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.Verify(t.Context(), s, r, now); err != nil {
+		t.Errorf("with two signed numbers: %v", err)
+	}
+}
