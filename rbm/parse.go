@@ -224,23 +224,21 @@ func (d *decoder) decode(p *path, v value, dst reflect.Value) {
 			d.add(p, RuleEnum, enumDetail(v.text, words))
 		}
 		dst.SetString(v.text)
-	case t.Kind() == reflect.String:
-		if n, err := parseInteger(v.text); err == nil && n >= 0 && n < int64(len(words)) {
-			dst.SetString(words[n])
-		} else {
-			d.add(p, RuleEnum, enumDetail("", words))
-		}
-	case t.Kind() == reflect.Float64:
-		if n, err := parseFloat(v.text); err == nil {
-			dst.SetFloat(n)
-		} else {
-			d.add(p, RuleType, "must be a decimal number")
-		}
 	default:
-		if n, err := parseInteger(v.text); err == nil {
-			dst.SetInt(n)
-		} else {
+		n, err := parseFloat(v.text)
+		switch whole := err == nil && n == math.Trunc(n) && math.Abs(n) <= 1<<53; {
+		case t.Kind() == reflect.Float64 && err == nil:
+			dst.SetFloat(n)
+		case t.Kind() == reflect.Float64:
+			d.add(p, RuleType, "must be a decimal number")
+		case t.Kind() != reflect.String && whole:
+			dst.SetInt(int64(n))
+		case t.Kind() != reflect.String:
 			d.add(p, RuleType, "must be an integer")
+		case whole && n >= 0 && n < float64(len(words)):
+			dst.SetString(words[int(n)])
+		default:
+			d.add(p, RuleEnum, enumDetail("", words))
 		}
 	}
 }
@@ -334,18 +332,6 @@ func snakeCase(camel string) string {
 		b.WriteByte(c)
 	}
 	return b.String()
-}
-
-// parseInteger parses an integer in any form that JSON allows, such as 12 and 1.2e1.
-func parseInteger(s string) (int64, error) {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n, nil
-	}
-	f, err := parseFloat(s)
-	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
-		return 0, strconv.ErrSyntax
-	}
-	return int64(f), nil
 }
 
 // parseFloat is strconv.ParseFloat for decimal numbers only. A number that is too

@@ -32,7 +32,8 @@
 //
 // # Assumptions
 //
-// The documents leave these points open. [Assumptions] can change those with a name.
+// The documents leave many points open. [Assumptions] names those that can be changed; the
+// others are:
 //
 //   - The order of checks: path, token, schema, agent, number and ID, rules of the
 //     message, traffic type, repeated ID, state of the number.
@@ -40,34 +41,21 @@
 //     a missing tester, an unreachable number, long labels and the traffic limit.
 //     Those of authentication are common to Google's APIs. All others are invented.
 //   - A message that breaks several rules gets the error of the first in the order of the
-//     reference; the details list all.
-//   - A repeated ID gets 200 and the first response (DuplicateConflict). IDs are remembered
-//     until the reset.
-//   - IDs need not be UUIDs (RequireUUID). A message needs one (AllowMissingID); an event
-//     or a request for capabilities without one gets a generated one, and a repeated ID for
-//     capabilities makes no difference.
-//   - Output-only fields in a request are errors (OutputFieldsIgnored).
-//   - Bodies are read as [rbm.ParseRequest] reads them (StrictJSON).
-//   - File names are not checked (RefuseUnknownFiles).
-//   - A card has at most four suggestions (TenCardSuggestions), and the limits of
-//     [rbm.AgentMessage.Check] apply.
+//     reference; the details list all. The limits are those of [rbm.AgentMessage.Check].
+//   - IDs are remembered until the reset. An event or a request for capabilities without an
+//     ID gets a generated one, and a repeated ID for capabilities makes no difference.
 //   - A multi-use agent's message without a traffic type, and a traffic type that does not
 //     fit the use case, get 400.
-//   - Revoking gets 404 once the message is delivered, revoked or expired, or if it was
-//     never sent (RevokeAlwaysOK, RevokeUnknownOK). A revocation by the agent causes no event.
-//   - Capabilities of a user outside the testers: 404 (CapabilitiesForbidden). A network
-//     without launch: 404 (NotLaunchedForbidden).
-//   - users.batchGet accepts fewer than 500 numbers (BatchMinimum), rejects more than 10,000
-//     and malformed ones, and counts repeated ones once.
+//   - A revocation by the agent causes no event.
+//   - users.batchGet rejects more than 10,000 numbers and malformed ones, and counts
+//     repeated ones once.
 //   - An invitation that was declined gets FAILED_PRECONDITION; the limit of 20 a day is for
 //     any 24 hours.
 //   - The IDs of Dialogflow's messages are the prefix, a hyphen and a number.
 //   - The names of billing classes and carriers, and that basic messages have no class.
 //   - Values of X-Goog-Webhook-Type, attributes of the envelope, a timeout of 10 seconds for
 //     a webhook, 1 second as the first pause, doubled each time; the limits of 600 seconds
-//     and 7 days are documented. The response to the handshake is the bare secret
-//     (StrictHandshake).
-//   - Expiry always works and is reported (Expiry); revocations win (RevokeRace).
+//     and 7 days are documented.
 //
 // # Over HTTP
 //

@@ -2,6 +2,7 @@
 package metadata
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strings"
@@ -62,14 +63,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	project := s.ProjectID
-	if project == "" {
-		project = "rcshook-test"
-	}
-	email := s.Email
-	if email == "" {
-		email = "rcshook-run@" + project + ".iam.gserviceaccount.com"
-	}
+	project := cmp.Or(s.ProjectID, "rcshook-test")
+	email := cmp.Or(s.Email, "rcshook-run@"+project+".iam.gserviceaccount.com")
 	if path, ok := strings.CutPrefix(path, "instance/service-accounts/"); ok && s.Tokens != nil {
 		if account, path, _ := strings.Cut(path, "/"); account == "default" || account == email {
 			s.serveAccount(w, r, email, path)

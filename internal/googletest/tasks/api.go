@@ -72,9 +72,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	if s.Authorize != nil {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || s.Authorize(token) != nil {
-			return nil, &googletest.Error{Code: http.StatusUnauthorized, Message: "Request had invalid authentication credentials."}
+		if s.Authorize(googletest.BearerToken(r)) != nil {
+			return nil, &googletest.Error{Code: http.StatusUnauthorized, Message: googletest.InvalidToken}
 		}
 	}
 	if m := taskPath.FindStringSubmatch(r.URL.Path); m != nil {
@@ -100,12 +99,7 @@ func (s *Server) serveQueue(method, name string) (any, error) {
 	if q == nil {
 		return nil, notFound("Queue does not exist.")
 	}
-	paused := true
-	select {
-	case <-q.resumed:
-		paused = false
-	default:
-	}
+	paused := !isClosed(q.resumed)
 	switch {
 	case method == "POST:pause" && !paused:
 		q.resumed, paused = make(chan struct{}), true
@@ -131,9 +125,7 @@ func (s *Server) serveTask(method, name string) (any, error) {
 	case "GET":
 		return t.basicView(), nil
 	case "POST:run":
-		select {
-		case <-t.forced:
-		default:
+		if !isClosed(t.forced) {
 			close(t.forced)
 		}
 		return t.basicView(), nil

@@ -13,9 +13,11 @@ package tasks
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"path"
 	"regexp"
@@ -108,24 +110,9 @@ func (s *Server) AddQueue(name string, set Settings) {
 	if !queueName.MatchString(name) {
 		panic("tasks: AddQueue: invalid queue name " + name)
 	}
-	if set.Rate == 0 {
-		set.Rate = 500
-	}
-	if set.Concurrent == 0 {
-		set.Concurrent = 1000
-	}
-	if set.Attempts == 0 {
-		set.Attempts = 100
-	}
-	if set.MinBackoff == 0 {
-		set.MinBackoff = 100 * time.Millisecond
-	}
-	if set.MaxBackoff == 0 {
-		set.MaxBackoff = time.Hour
-	}
-	if set.Doublings == 0 {
-		set.Doublings = 16
-	}
+	set.Rate, set.Concurrent, set.Attempts = cmp.Or(set.Rate, 500), cmp.Or(set.Concurrent, 1000), cmp.Or(set.Attempts, 100)
+	set.MinBackoff, set.MaxBackoff = cmp.Or(set.MinBackoff, 100*time.Millisecond), cmp.Or(set.MaxBackoff, time.Hour)
+	set.Doublings = cmp.Or(set.Doublings, 16)
 	resumed := make(chan struct{})
 	close(resumed)
 	s.mu.Lock()
@@ -172,12 +159,7 @@ func (s *Server) Reset() {
 func (s *Server) Waiting() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var names []string
-	for name := range s.tasks {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(s.tasks))
 }
 
 // Ended returns the tasks that have ended, in that order.
@@ -364,4 +346,14 @@ func (set Settings) backoff(n int) time.Duration {
 		}
 	}
 	return min(pause, set.MaxBackoff)
+}
+
+// isClosed reports whether a channel without values is closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

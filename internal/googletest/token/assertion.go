@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -75,15 +76,9 @@ type keyFile struct {
 // KeyFile creates a service account key and returns it as the JSON file that the Google
 // Cloud console would offer for download. From then on the server accepts the key.
 func (s *Server) KeyFile(opts KeyOptions) []byte {
-	if opts.ProjectID == "" {
-		opts.ProjectID = "rcshook-test"
-	}
-	if opts.ClientEmail == "" {
-		opts.ClientEmail = "rbm@" + opts.ProjectID + ".iam.gserviceaccount.com"
-	}
-	if opts.TokenURI == "" {
-		opts.TokenURI = googleAudiences[0]
-	}
+	opts.ProjectID = cmp.Or(opts.ProjectID, "rcshook-test")
+	opts.ClientEmail = cmp.Or(opts.ClientEmail, "rbm@"+opts.ProjectID+".iam.gserviceaccount.com")
+	opts.TokenURI = cmp.Or(opts.TokenURI, googleAudiences[0])
 	private := opts.PrivateKey
 	if private == nil {
 		s.mu.Lock()
