@@ -221,6 +221,7 @@ func DecimalID(kind, name string, digits int) string {
 // Requests are limited to 1 MiB. Unknown names are errors; an empty body leaves T zero.
 func JSONHandler[T any](h func(context.Context, *T) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Decompress(r)
 		request := new(T)
 		var response any = struct{}{}
 		err := readJSON(http.MaxBytesReader(w, r.Body, 1<<20), request)

@@ -1,6 +1,8 @@
 package platform_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,11 +14,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/oauth2/google"
 
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -153,6 +157,43 @@ func TestPlatform_admin(t *testing.T) {
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, r)
 	equal(t, "foreign host", w.Code, 403)
+}
+
+// TestPlatform_gzip sends compressed bodies to the services besides RBM.
+func TestPlatform_gzip(t *testing.T) {
+	t.Parallel()
+	p, url := start(t, new(rbmtest.Simulator))
+	queues := new(tasks.Server)
+	const queue = "projects/p/locations/l/queues/q"
+	queues.AddQueue(queue, tasks.Settings{})
+	t.Cleanup(queues.Close)
+	queueURL := listen(t, queues).URL
+	for _, tt := range []struct{ url, body, want string }{
+		{url + "/_sim/secrets", `{"name":"projects/123/secrets/s","value":"v"}`, `"version": "projects/123/secrets/s/versions/1"`},
+		{queueURL + "/v2/" + queue + "/tasks", `{"task":{"name":"` + queue + `/tasks/1","scheduleTime":"` + time.Now().Add(time.Hour).Format(time.RFC3339) + `","httpRequest":{"url":"http://example.com/"}}}`, `"view":"BASIC"`},
+		{queueURL + "/v2/" + queue + "/tasks", strings.Repeat(" ", 8<<20) + "{}", "The request is too large."},
+	} {
+		var body bytes.Buffer
+		w := gzip.NewWriter(&body)
+		if _, err := io.WriteString(w, tt.body); err != nil || w.Close() != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), "POST", tt.url, &body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Encoding", "gzip")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || !strings.Contains(string(response), tt.want) {
+			t.Errorf("%s: %d %s, want %q", tt.url, resp.StatusCode, response, tt.want)
+		}
+	}
+	equal(t, "secrets", len(p.Secrets.List()), 1)
 }
 
 // accessAs reads a secret as the official client's REST transport does.
