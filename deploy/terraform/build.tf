@@ -27,6 +27,7 @@ locals {
     "internal/response/*.go",
     "internal/send/*.go",
     "internal/server/*.go",
+    "internal/server/openapi-3.0.json",
     "internal/server/openapi.json",
     "internal/source/*.go",
     "internal/source/presets/**",

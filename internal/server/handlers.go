@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	_ "embed"
@@ -8,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
@@ -29,6 +32,16 @@ import (
 //
 //go:embed openapi.json
 var OpenAPI []byte
+
+// OpenAPINarrow is an OpenAPI 3.0 description for generators of clients, with the
+// documented names only. Its server is [ServerPlaceholder].
+//
+//go:embed openapi-3.0.json
+var OpenAPINarrow []byte
+
+// ServerPlaceholder stands for the URL of the function in [OpenAPINarrow]: generators
+// need an absolute one.
+const ServerPlaceholder = "https://rcshook.example.com"
 
 // send serves POST /: one payload of a caller.
 func (s *Server) send(c *call) (*response.Response, error) {
@@ -243,8 +256,24 @@ func (s *Server) ready(ctx context.Context) error {
 }
 
 // describe serves GET /openapi.json.
-func (s *Server) describe(*call) (*response.Response, error) {
-	return response.Document(json.RawMessage(OpenAPI)), nil
+func (s *Server) describe(c *call) (*response.Response, error) {
+	switch c.URL.Query().Get("version") {
+	case "", "3.1":
+		return response.Document(json.RawMessage(OpenAPI)), nil
+	case "3.0":
+		own := url.URL{Scheme: "http", Host: c.Host}
+		if c.TLS != nil || c.Header.Get("X-Forwarded-Proto") == "https" {
+			own.Scheme = "https"
+		}
+		text, err := json.Marshal(own.String())
+		if err != nil {
+			return nil, err
+		}
+		placeholder := strconv.AppendQuote(nil, ServerPlaceholder)
+		return response.Document(json.RawMessage(bytes.Replace(OpenAPINarrow, placeholder, text, 1))), nil
+	default:
+		return nil, invalidRequest("query parameter version: expected 3.0 or 3.1")
+	}
 }
 
 // prepare prepares the message of a payload. It runs for as many payloads at a time as

@@ -91,11 +91,18 @@ func description() object {
 	return object{
 		"operationId": "describe",
 		"summary":     "This description",
+		"description": "With version=3.0 a narrow description from which generators make clients.",
 		"security":    []any{},
-		"responses": object{"200": object{
-			"description": "OpenAPI 3.1",
-			"content":     object{"application/json": object{"schema": object{"type": "object"}}},
-		}},
+		"parameters": []any{
+			object{"name": "version", "in": "query", "schema": object{"enum": []any{"3.0", "3.1"}, "default": "3.1"}},
+		},
+		"responses": object{
+			"200": object{
+				"description": "OpenAPI",
+				"content":     object{"application/json": object{"schema": object{"type": "object"}}},
+			},
+			"422": responses()["422"],
+		},
 	}
 }
 

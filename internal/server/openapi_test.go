@@ -12,25 +12,34 @@ import (
 	"github.com/rcshook/rcshook/internal/server"
 )
 
-var update = flag.Bool("update", false, "write openapi.json")
+var update = flag.Bool("update", false, "write the OpenAPI descriptions")
 
-// TestOpenAPI checks that openapi.json agrees with the tables of the code.
+// TestOpenAPI checks that the descriptions agree with the tables of the code.
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
-	var want bytes.Buffer
-	e := json.NewEncoder(&want)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(describe()); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.WriteFile("openapi.json", want.Bytes(), 0o644); err != nil {
+	for _, test := range []struct {
+		file      string
+		want      object
+		published []byte
+	}{
+		{"openapi.json", describe(), server.OpenAPI},
+		{"openapi-3.0.json", describeNarrow(), server.OpenAPINarrow},
+	} {
+		var want bytes.Buffer
+		e := json.NewEncoder(&want)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		if err := e.Encode(test.want); err != nil {
 			t.Fatal(err)
 		}
-		return
-	}
-	if diff := cmp.Diff(want.String(), string(server.OpenAPI)); diff != "" {
-		t.Errorf("openapi.json is out of date; run go test ./internal/server -update (-want +got):\n%s", diff)
+		if *update {
+			if err := os.WriteFile(test.file, want.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(want.String(), string(test.published)); diff != "" {
+			t.Errorf("%s is out of date; run go test ./internal/server -run OpenAPI -update (-want +got):\n%s", test.file, diff)
+		}
 	}
 }

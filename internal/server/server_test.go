@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -82,6 +83,31 @@ func TestWeakKeys(t *testing.T) {
 	const warning = `"message":"weak API key","detail":"API key 1 is easy to guess: expected at least 16 random characters, got 6"`
 	if n := strings.Count(log.String(), warning); n != 1 || strings.Contains(log.String(), "s3cret") {
 		t.Errorf("%d warnings, want 1, without the key:\n%s", n, &log)
+	}
+}
+
+// TestDescribe_narrow tests that the description for generators of clients has the URL
+// at which it was requested.
+func TestDescribe_narrow(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	for _, test := range []struct{ query, proto, want string }{
+		{"?version=3.0", "https", "https://send-a1b2.run.app"},
+		{"?version=3.0", "", "http://send-a1b2.run.app"},
+		{"?version=3.1", "https", "/"},
+		{"", "https", "/"},
+	} {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "http://send-a1b2.run.app/openapi.json"+test.query, nil)
+		r.Header.Set("X-Forwarded-Proto", test.proto)
+		s.ServeHTTP(w, r)
+		var got struct{ Servers []struct{ URL string } }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || len(got.Servers) != 1 || got.Servers[0].URL != test.want {
+			t.Errorf("%s with %q: servers %v, %v, want %s", test.query, test.proto, got.Servers, err, test.want)
+		}
+	}
+	w := httptest.NewRecorder()
+	if s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json?version=2", nil)); w.Code != http.StatusUnprocessableEntity {
+		t.Errorf("version=2: status %d, want 422", w.Code)
 	}
 }
 
