@@ -52,7 +52,8 @@ a fixed error, the same command continues from there.
 	-results FILE
 		the results file; the default is NAME.results.csv beside the recipients
 	-force
-		continue with another message or other recipients
+		continue with another message, other recipients, or another URL of the
+		function
 	-rate 50, -concurrency 16
 		the most requests per second, and at once; the rate drops automatically
 		when the platform asks for it
@@ -144,6 +145,20 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	c, err := o.client()
+	if err != nil && !o.dryRun {
+		return err
+	}
+	head := bulk.Head{Campaign: o.campaign.Name, Message: o.campaign.Message.Hash, Table: summary.TableHash}
+	if err == nil {
+		head.Function = c.Origin()
+		if err := journal.Match(head); err != nil && !o.force {
+			if !o.dryRun {
+				return err
+			}
+			fmt.Fprintf(std.out, "\nWithout -dry-run, this would stop the command: %v\n", err)
+		}
+	}
 	if err := o.reach(ctx, summary, std); err != nil {
 		return err
 	}
@@ -151,7 +166,7 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 		fmt.Fprintln(std.out, "\nNothing was sent.")
 		return nil
 	}
-	return o.send(ctx, journal, summary, std)
+	return o.send(ctx, c, journal, head, summary, std)
 }
 
 // listErrors lists the errors of a campaign, one per line.
@@ -239,15 +254,7 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 }
 
 // send sends to the rows that are not done.
-func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *bulk.Summary, std stdio) error {
-	c, err := o.client()
-	if err != nil {
-		return err
-	}
-	head := bulk.Head{Campaign: o.campaign.Name, Message: o.campaign.Message.Hash, Table: summary.TableHash}
-	if err := journal.Match(head); err != nil && !o.force {
-		return err
-	}
+func (o *bulkOptions) send(ctx context.Context, c *client.Client, journal *bulk.Journal, head bulk.Head, summary *bulk.Summary, std stdio) error {
 	left := summary.Valid - summary.Done
 	if left == 0 {
 		fmt.Fprintf(std.out, "\nEvery valid row is done; the results are in %s\n", o.results)
@@ -275,7 +282,7 @@ func (o *bulkOptions) send(ctx context.Context, journal *bulk.Journal, summary *
 		m.print(fmt.Sprintf("retrying rows that cannot be sent now, for up to %v each: %s", r.RetryFor, reason))
 	}
 	start := time.Now()
-	err = r.Run(ctx)
+	err := r.Run(ctx)
 	m.close()
 	err = errors.Join(err, journal.Close())
 	counts.print(std.out, o.results, time.Since(start))

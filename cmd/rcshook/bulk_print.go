@@ -79,13 +79,13 @@ func printKinds(out io.Writer, title string, kinds []bulk.Issue) {
 
 // counts counts the results of a run.
 type counts struct {
-	mu    sync.Mutex
-	codes map[bulk.State]map[string]int
-	open  map[string]int // by reason
+	mu      sync.Mutex
+	codes   map[bulk.State]map[string]int
+	details map[bulk.State]map[string]int // of open rows, and of duplicates of other messages
 }
 
 func newCounts() *counts {
-	return &counts{codes: map[bulk.State]map[string]int{}, open: map[string]int{}}
+	return &counts{codes: map[bulk.State]map[string]int{}, details: map[bulk.State]map[string]int{bulk.Open: {}, bulk.Sent: {}}}
 }
 
 func (c *counts) add(e bulk.Entry) {
@@ -96,8 +96,8 @@ func (c *counts) add(e bulk.Entry) {
 		c.codes[e.State] = map[string]int{}
 	}
 	c.codes[e.State][cmp.Or(e.Code, "no response")]++
-	if e.State == bulk.Open && e.Detail != "" && (len(c.open) < maxReasons || c.open[e.Detail] > 0) {
-		c.open[e.Detail]++
+	if details := c.details[e.State]; details != nil && e.Detail != "" && (len(details) < maxReasons || details[e.Detail] > 0) {
+		details[e.Detail]++
 	}
 }
 
@@ -130,16 +130,17 @@ func (c *counts) print(out io.Writer, results string, took time.Duration) {
 			text = "the queue will send them"
 		}
 		fmt.Fprintf(out, "%-12s%d (%s)\n", state, sum(codes), text)
-		if state != bulk.Open || len(c.open) == 0 {
+		details := c.details[state]
+		if len(details) == 0 {
 			continue
 		}
 		most, prefix := "", ""
-		for _, reason := range slices.Sorted(maps.Keys(c.open)) {
-			if c.open[reason] > c.open[most] {
-				most = reason
+		for _, detail := range slices.Sorted(maps.Keys(details)) {
+			if details[detail] > details[most] {
+				most = detail
 			}
 		}
-		if len(c.open) > 1 {
+		if len(details) > 1 {
 			prefix = "mostly: "
 		}
 		fmt.Fprintf(out, "%-12s%s%s\n", "", prefix, most)

@@ -13,6 +13,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -112,6 +113,41 @@ var doctorCases = []struct {
 		name:   "fallback-secret-shape",
 		change: func(c *setup) { c.sim.Secrets.AddVersion(sms, []byte("whsec_sesame?")) },
 		errors: []string{"fallback source shop"},
+	},
+	{
+		name: "fallback-secret-private-key",
+		change: func(c *setup) {
+			_, private := standardwebhook.NewKeys()
+			c.sim.Secrets.AddVersion(sms, private)
+		},
+	},
+	{
+		name: "fallback-secret-public-key",
+		change: func(c *setup) {
+			public, _ := standardwebhook.NewKeys()
+			c.sim.Secrets.AddVersion(sms, public)
+		},
+		errors: []string{"fallback source shop"},
+	},
+	{
+		name:   "fallback-secret-short-key",
+		change: func(c *setup) { c.sim.Secrets.AddVersion(sms, []byte("whsk_c2VzYW1l")) },
+		errors: []string{"fallback source shop"},
+	},
+	{
+		name: "source-secret-public-key",
+		change: func(c *setup) {
+			public, _ := standardwebhook.NewKeys()
+			c.sim.Secrets.AddVersion(shop, public)
+		},
+	},
+	{
+		name: "source-secret-private-key",
+		change: func(c *setup) {
+			_, private := standardwebhook.NewKeys()
+			c.sim.Secrets.AddVersion(shop, private)
+		},
+		errors: []string{"source shop"},
 	},
 
 	// secrets

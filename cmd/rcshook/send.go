@@ -68,8 +68,10 @@ the file.
 	-timeout 2m
 		how long to wait for the response
 	-idempotency-key KEY
-		send a message again that may have been sent: it arrives once. Without
-		a key, send generates one, and prints it if sending again makes sense
+		stands for one message: sent again with the same key, it arrives once,
+		and another message with that key does not arrive. Name the message,
+		such as order-1042-shipped. Without a key, send generates one, and
+		prints it if sending again makes sense
 ` + targetUsage + `
 Exit codes: 0 done (accepted, a duplicate, a dry run), 1 no response from a function,
 or an unreadable file, 2 wrong usage, 3 this message can never be sent, 4 send it
@@ -256,29 +258,18 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 	return nil
 }
 
-// exitCode returns the exit code of a response. With several recipients, the code that
-// most recommends sending again wins.
+// exitCode returns the exit code of a response.
 func exitCode(r *response.Response) int {
-	switch {
-	case r.OK:
+	switch client.Advice(r) {
+	case code.RetryNone:
 		return 0
-	case r.Retry == code.RetryLater || r.Retry == code.RetryNow:
+	case code.RetryLater, code.RetryNow:
 		return exitRetry
-	case r.Retry == code.RetryAfterFix:
+	case code.RetryAfterFix:
 		return exitFix
-	case r.Retry != code.RetryPerItem:
+	default:
 		return exitNever
 	}
-	exit := exitNever
-	for _, item := range r.Results {
-		switch c := exitCode(item); {
-		case c == exitRetry:
-			return c
-		case c == exitFix:
-			exit = c
-		}
-	}
-	return exit
 }
 
 // preview shows the message on a phone, with a function and a simulator that are

@@ -43,6 +43,9 @@ func (p *sendPrinter) response(r *client.Response, cause string) error {
 				p.recipient(out, item)
 			}
 			p.warnings(out, &r.Response)
+			if r.Action != "" {
+				fmt.Fprintf(out, "  next: %s\n", r.Action)
+			}
 		}
 		if cause != "" {
 			fmt.Fprintf(out, "  cause: %s\n", cause)

@@ -48,6 +48,7 @@ type Head struct {
 	Campaign string
 	Message  string // [Template.Hash]
 	Table    string // [Summary.TableHash]
+	Function string // [client.Client.Origin]
 }
 
 // journalColumns are the first row of a journal.
@@ -126,8 +127,8 @@ func (j *Journal) readEntry(record []string) error {
 	key, state, detail := record[1], State(record[3]), record[7]
 	switch state {
 	case started:
-		j.head.Campaign = strings.Clone(key) // without the rest of the line
-		if n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table); n != 2 {
+		j.head.Campaign = strings.Clone(key)                                                                   // without the rest of the line
+		if n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table, &j.head.Function); n < 2 { // the function is missing in old files
 			return fmt.Errorf("the hash of the message is missing: %w", err)
 		}
 	case Sent, Queued, Refused, Unreachable:
@@ -140,22 +141,26 @@ func (j *Journal) readEntry(record []string) error {
 }
 
 // headFormat is the format of the detail of a start.
-const headFormat = "message %s recipients %s"
+const headFormat = "message %s recipients %s function %s"
 
 // Match reports why the journal cannot be continued, or nil.
 func (j *Journal) Match(h Head) error {
 	switch {
-	case j.head == Head{} || j.head == h:
+	case j.head == Head{}:
 		return nil
 	case j.head.Campaign != h.Campaign:
 		return &JournalError{j.path, fmt.Sprintf("belongs to the campaign %s: choose another file with -results", j.head.Campaign)}
+	case j.head.Function != h.Function && j.head.Function != "":
+		return &JournalError{j.path, fmt.Sprintf("has the results of the function %s, not of %s: its rows would not be sent. Choose another file with -results; "+
+			"if both are the same function, continue with -force", j.head.Function, h.Function)}
 	case j.head.Message != h.Message:
 		return &JournalError{j.path, "was started with another message: recipients of that message do not get another one in this campaign. " +
 			"Start a campaign with another name, or send the new message to the remaining rows with -force"}
-	default:
+	case j.head.Table != h.Table:
 		return &JournalError{j.path, "was started with another table: continue with -force if rows were added or fixed, " +
 			"or start a campaign with another name for other recipients"}
 	}
+	return nil
 }
 
 // Done reports whether the row of a key is done.
@@ -194,7 +199,7 @@ func (j *Journal) Start(h Head, now time.Time) (err error) {
 	if j.size == 0 {
 		_ = j.lines.Write(journalColumns) // Flush reports errors
 	}
-	_ = j.lines.Write(Entry{Key: h.Campaign, State: started, Time: now, Detail: fmt.Sprintf(headFormat, h.Message, h.Table)}.record())
+	_ = j.lines.Write(Entry{Key: h.Campaign, State: started, Time: now, Detail: fmt.Sprintf(headFormat, h.Message, h.Table, h.Function)}.record())
 	j.lines.Flush()
 	if err := j.lines.Error(); err != nil {
 		return err

@@ -11,12 +11,12 @@ import (
 )
 
 var (
-	testHead = Head{"sale", "m1", "t1"}
+	testHead = Head{"sale", "m1", "t1", "https://f1"}
 	testTime = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 )
 
 const testJournal = `row,key,to,state,code,message_id,time,detail
-,sale,,begun,,,2026-01-02T03:04:05Z,message m1 recipients t1
+,sale,,begun,,,2026-01-02T03:04:05Z,message m1 recipients t1 function https://f1
 2,a,+12025550101,sent,accepted,id-1,2026-01-02T03:04:05Z,
 3,"b,
 ""c""",+12025550102,open,rate_limited,id-2,2026-01-02T03:04:05Z,later
@@ -83,16 +83,28 @@ func TestJournal(t *testing.T) {
 		want string
 	}{
 		{testHead, ""},
-		{Head{"fair", "m1", "t1"}, "belongs to the campaign sale: choose another file with -results"},
-		{Head{"sale", "m2", "t2"}, "was started with another message: recipients of that message do not get another one in this campaign. " +
+		{Head{"fair", "m1", "t1", "https://f2"}, "belongs to the campaign sale: choose another file with -results"},
+		{Head{"sale", "m2", "t2", "https://f1"}, "was started with another message: recipients of that message do not get another one in this campaign. " +
 			"Start a campaign with another name, or send the new message to the remaining rows with -force"},
-		{Head{"sale", "m1", "t2"}, "was started with another table: continue with -force if rows were added or fixed, " +
+		{Head{"sale", "m2", "t2", "https://f2"}, "has the results of the function https://f1, not of https://f2: its rows would not be sent. " +
+			"Choose another file with -results; if both are the same function, continue with -force"},
+		{Head{"sale", "m1", "t2", "https://f1"}, "was started with another table: continue with -force if rows were added or fixed, " +
 			"or start a campaign with another name for other recipients"},
 	} {
 		switch err := j.Match(tt.head); {
 		case tt.want == "" && err != nil, tt.want != "" && (err == nil || err.Error() != path+" "+tt.want):
 			t.Errorf("%v: %v, want %q", tt.head, err, tt.want)
 		}
+	}
+}
+
+// TestJournal_withoutFunction continues a file that does not name the function.
+func TestJournal_withoutFunction(t *testing.T) {
+	t.Parallel()
+	path := file(t, "results.csv", strings.Replace(testJournal, " function https://f1", "", 1))
+	j, err := ReadJournal(path)
+	if err != nil || !j.Done("a") || j.Match(testHead) != nil {
+		t.Errorf("%v, %v", err, j.Match(testHead))
 	}
 }
 
@@ -181,7 +193,7 @@ func TestJournal_twoRuns(t *testing.T) {
 		}
 		return j
 	}
-	head := Head{Campaign: "c", Message: "m", Table: "t"}
+	head := Head{Campaign: "c", Message: "m", Table: "t", Function: "f"}
 	first, second := open(), open()
 	if err := first.Start(head, time.Now()); err != nil {
 		t.Fatal(err)

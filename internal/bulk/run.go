@@ -291,6 +291,10 @@ func newResult(r *client.Response, err error) result {
 		}
 	}
 	res := result{Entry: Entry{Code: string(r.Code), MessageID: r.MessageID}, retryAfter: r.RetryAfter, action: r.Action}
+	advice := client.Advice(&r.Response)
+	if r.Code == code.Duplicate && len(r.Warnings) > 0 {
+		res.Detail = r.Warnings[0].Detail // another message had the key
+	}
 	if !r.OK {
 		res.Detail = r.Title
 		if r.Detail != "" {
@@ -302,10 +306,10 @@ func newResult(r *client.Response, err error) result {
 		res.State = Queued
 	case r.OK:
 		res.State = Sent
-	case r.Retry == code.RetryLater || r.Retry == code.RetryNow:
+	case advice == code.RetryLater || advice == code.RetryNow:
 		res.State, res.retry = Open, true
 		res.throttled = r.Code == code.RateLimited || r.Code == code.Overloaded
-	case r.Retry == code.RetryAfterFix:
+	case advice == code.RetryAfterFix:
 		// An error that is specific to one number, such as an agent that is not
 		// launched on its network, must not block the others.
 		res.State = Open

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/server"
@@ -242,6 +243,46 @@ func TestRunner_stops(t *testing.T) {
 	}
 }
 
+// TestRunner_schedule checks that only an error of schedule_at in the dry run of the first
+// row ends a run.
+func TestRunner_schedule(t *testing.T) {
+	t.Parallel()
+	for pointer, ends := range map[string]bool{"/schedule_at": true, "/Send At": true, "/text": false, "": false} {
+		s := newStage(t)
+		s.trouble = func(n int64, w http.ResponseWriter, r *http.Request, _ http.Handler) {
+			body, _ := io.ReadAll(r.Body)
+			dry := strings.Contains(string(body), `"dry_run":true`)
+			switch {
+			case dry != (n == 1):
+				t.Errorf("request %d is %s", n, body)
+			case dry:
+				fmt.Fprintf(w, `{"ok": false, "status": 422, "code": "invalid_payload", "retry": "never", "action": "Fix it.",
+					"errors": [{"pointer": %q, "detail": "is wrong"}]}`, pointer)
+			case strings.Contains(string(body), "13035550000"):
+				io.WriteString(w, `{"ok": false, "status": 422, "code": "invalid_payload", "retry": "never"}`)
+			default:
+				io.WriteString(w, `{"ok": true, "status": 200, "code": "queued", "retry": "none"}`)
+			}
+		}
+		c, _, err := start(t, numbers(3), `{"text": "x", "schedule_at": "2026-01-03T00:00:00Z"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := runAll(t, t.Context(), s.runner(t, c, filepath.Join(t.TempDir(), "results.csv")))
+		want := map[string]int{"queued queued": 2, "refused invalid_payload": 1}
+		if ends {
+			want = map[string]int{}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: entries (-want +got):\n%s", pointer, diff)
+		}
+		stopped, ok := errors.AsType[*StopError](err)
+		if ok != ends || ends && (stopped.Error() != "invalid_payload: is wrong" || stopped.Action != "Fix it.") || !ends && err != nil {
+			t.Errorf("%q: error %v", pointer, err)
+		}
+	}
+}
+
 // TestRunner_retryFor checks that a row that cannot be sent is left open.
 func TestRunner_retryFor(t *testing.T) {
 	t.Parallel()
@@ -305,6 +346,17 @@ func TestNewResult(t *testing.T) {
 			v.State == Refused && a.Retry != code.RetryNever && c != code.Mixed:
 			t.Errorf("%s, with the advice %s: %+v", c, a.Retry, v)
 		}
+	}
+	several := client.Response{Response: *response.Join([]*response.Response{
+		response.New(code.RecipientUnreachable), response.New(code.RateLimited), response.New(code.Accepted),
+	})}
+	if v := newResult(&several, nil); v.State != Open || !v.retry {
+		t.Errorf("a result that is worth a retry: %+v", v)
+	}
+	duplicate := client.Response{Response: *response.New(code.Duplicate)}
+	duplicate.Warnings = []compose.Warning{{Detail: "another message had this key"}}
+	if v := newResult(&duplicate, nil); v.State != Sent || v.Detail != "another message had this key" {
+		t.Errorf("a duplicate of another message: %+v", v)
 	}
 	unknown := newResult(nil, errors.New("odd"))
 	if unknown.State != Open || !unknown.retry || unknown.stop {

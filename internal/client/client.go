@@ -4,6 +4,8 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -56,6 +58,24 @@ type Response struct {
 	Body []byte
 }
 
+// Advice returns the retry advice of a response. For several recipients it is the one of
+// the result that is most worth a retry.
+func Advice(r *response.Response) code.Retry {
+	if r.Retry != code.RetryPerItem {
+		return r.Retry
+	}
+	best := code.RetryNever
+	for _, item := range r.Results {
+		switch advice := Advice(item); advice {
+		case code.RetryNow, code.RetryLater:
+			return advice
+		case code.RetryAfterFix:
+			best = advice
+		}
+	}
+	return best
+}
+
 // Error reports that the function did not respond: the request failed, or
 // another server responded. Its text contains no key, address or content.
 type Error struct {
@@ -104,6 +124,21 @@ func (t localTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 func (c *Client) Check() error {
 	_, err := c.address()
 	return err
+}
+
+// Origin returns the scheme and host of the function. A path, which may be secret, adds
+// its hash: several functions can share a host.
+func (c *Client) Origin() string {
+	u, err := url.Parse(strings.TrimSpace(c.URL))
+	if err != nil {
+		return ""
+	}
+	origin := u.Scheme + "://" + strings.ToLower(u.Host)
+	if path := strings.Trim(u.Path, "/"); path != "" {
+		sum := sha256.Sum256([]byte(path))
+		origin += "/#" + hex.EncodeToString(sum[:4])
+	}
+	return origin
 }
 
 // Send posts a payload, with an idempotency key unless it is empty. A failure reported by

@@ -337,3 +337,20 @@ func (c canned) RoundTrip(r *http.Request) (*http.Response, error) {
 		StatusCode: c.status, Header: http.Header{"Retry-After": {c.retry}}, Body: io.NopCloser(strings.NewReader(c.body)), Request: r,
 	}, nil
 }
+
+func TestClient_Origin(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://F.a.run.app":                  "https://f.a.run.app",
+		" https://f.a.run.app/ ":               "https://f.a.run.app",
+		"http://localhost:8080/":               "http://localhost:8080",
+		"https://p.cloudfunctions.net/sesame":  "https://p.cloudfunctions.net/#d0c04f4b",
+		"https://p.cloudfunctions.net/sesame/": "https://p.cloudfunctions.net/#d0c04f4b",
+		"https://p.cloudfunctions.net/other":   "https://p.cloudfunctions.net/#d9298a10",
+	} {
+		c := client.Client{URL: address}
+		if got := c.Origin(); got != want {
+			t.Errorf("the origin of %q is %q, want %q", address, got, want)
+		}
+	}
+}

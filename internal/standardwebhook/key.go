@@ -31,6 +31,10 @@ const (
 var (
 	errSecret = errors.New("must be base64, optionally after whsec_")
 	errKey    = errors.New("must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM")
+
+	errPrivateToVerify = errors.New("is a private key, which signs: store the public key of the sender, which starts with whpk_")
+	errPublicToSign    = errors.New("is a public key, which cannot sign: store the private key, which starts with whsk_")
+	errPrivateKey      = errors.New("must be an Ed25519 private key: 32 or 64 bytes as base64 after whsk_")
 )
 
 func isAsymmetric(secret []byte) bool {
@@ -40,9 +44,13 @@ func isAsymmetric(secret []byte) bool {
 // CheckSecret reports why a secret cannot verify signatures, without quoting it.
 func CheckSecret(secret []byte) (err error) {
 	for _, key := range split(secret) {
-		if err == nil && bytes.HasPrefix(key, []byte(publicPrefix)) {
+		switch {
+		case err != nil:
+		case bytes.HasPrefix(key, []byte(publicPrefix)):
 			_, err = ParsePublicKey(key)
-		} else if err == nil {
+		case bytes.HasPrefix(key, []byte(privatePrefix)):
+			err = errPrivateToVerify
+		default:
 			_, err = DecodeSecret(key)
 		}
 	}
@@ -93,6 +101,9 @@ func ParsePublicKey(secret []byte) (ed25519.PublicKey, error) {
 // ParsePrivateKey reads an Ed25519 private key: base64 of its 64 bytes or of its seed,
 // optionally after whsk_.
 func ParsePrivateKey(secret []byte) (ed25519.PrivateKey, error) {
+	if bytes.HasPrefix(secret, []byte(publicPrefix)) {
+		return nil, errPublicToSign
+	}
 	key, err := decodeBase64(strings.TrimPrefix(string(secret), privatePrefix))
 	switch {
 	case err == nil && len(key) == ed25519.PrivateKeySize:
@@ -100,7 +111,7 @@ func ParsePrivateKey(secret []byte) (ed25519.PrivateKey, error) {
 	case err == nil && len(key) == ed25519.SeedSize:
 		return ed25519.NewKeyFromSeed(key), nil
 	}
-	return nil, errKey
+	return nil, errPrivateKey
 }
 
 // NewSecret returns a random secret for signatures of version v1.
