@@ -241,16 +241,14 @@ func (w written) withoutPlus() (e164 string, err error) {
 func (w written) choose(national, intl number, country string) (e164 string, err error) {
 	code := strconv.Itoa(int(intl.GetCountryCode()))
 	if written := groups(w.text); len(written) > 1 {
-		if strings.HasPrefix(w.text, "(") && written[0] != code && w.digits[0] != '0' { // an area code
-			return national.e164(), nil
-		}
 		asNational := slices.Equal(written, groups(phonenumbers.Format(national.PhoneNumber, phonenumbers.NATIONAL)))
 		asIntl := slices.Equal(written, groups(phonenumbers.Format(intl.PhoneNumber, phonenumbers.INTERNATIONAL)))
+		startsWithCode := slices.Contains([]string{code, "00", "00" + code, "011", "011" + code}, written[0])
 		switch {
-		case asNational && !asIntl:
-			return national.e164(), nil
 		case asIntl && !asNational:
 			return intl.e164(), nil
+		case !startsWithCode && (asNational || strings.HasPrefix(w.text, "(")): // an area code
+			return national.e164(), nil
 		}
 	}
 	if code == strconv.Itoa(phonenumbers.GetCountryCodeForRegion(country)) && intl.mobile() && !national.mobile() {

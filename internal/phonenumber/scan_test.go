@@ -160,6 +160,8 @@ func TestRead_withoutPlus(t *testing.T) {
 		{"47 92 34 56 78", phonenumber.Options{Country: "US"}, "+4792345678", ""},
 		{"479 23 45678", phonenumber.Options{Country: "US"}, "", ambiguous},
 		{"+4792345678", phonenumber.Options{Country: "US"}, "+4792345678", ""},
+		{"961-1123456", phonenumber.Options{Country: "NP"}, "", ambiguous}, // +961 1 123 456 with its code first
+		{"00 690 7290", phonenumber.Options{Country: "TJ"}, "", ambiguous},
 		{" 4792345678", phonenumber.Options{Country: "US"}, "", ambiguous},
 		{" 4792345678", phonenumber.Options{Country: "US", Form: true}, "+4792345678", ""},
 
