@@ -260,8 +260,8 @@ func (r *fileReader) source(s Source) Source {
 			r.problem(s.At.Of("secret"), "is empty (value %d)", i+1)
 		}
 	}
-	if s.Profile != "" && s.Profile != "soft" && s.Profile != "strict" {
-		r.problem(s.At.Of("profile"), "must be soft or strict")
+	if s.Profile != "" && s.Profile != "soft" && s.Profile != "strict" && s.Profile != "all" {
+		r.problem(s.At.Of("profile"), "must be soft, strict or all")
 	}
 	if s.URL != "" {
 		if detail := checkURL(s.URL); detail != "" {

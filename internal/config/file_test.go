@@ -136,7 +136,7 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:10:5 sources.shop.timeout must be a duration; write 10m, 90s, or a number of seconds",
 				"f.yaml:3:32 agents.default.ttl must be a duration; write 10m, 90s, or a number of seconds",
 				"f.yaml agents.other.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
-				"f.yaml:11:5 sources.shop.profile must be soft or strict",
+				"f.yaml:11:5 sources.shop.profile must be soft, strict or all",
 			},
 		},
 		{

@@ -1,0 +1,37 @@
+package rbm
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// TestSameContent tests that only another content is another message, however the
+// platform writes it.
+func TestSameContent(t *testing.T) {
+	t.Parallel()
+	const event = `{"text":"Doors","suggestions":[{"action":{"text":"Save","postbackData":"s","createCalendarEventAction":{"startTime":"2026-12-05T19:00:00+01:00","endTime":"2026-12-05T20:00:00+01:00","title":"Doors"}}}]}`
+	for _, test := range []struct {
+		name, sent, got string
+		want            bool
+	}{
+		{"nothing returned", `{"text":"a"}`, ``, true},
+		{"the same", `{"text":"a"}`, `{"text":"a"}`, true},
+		{"pretty-printed", `{"text":"a b"}`, "{\n  \"text\": \"a b\"\n}", true},
+		{"escaped", `{"text":"<7 & 8>"}`, `{"text": "\u003c7 \u0026 8\u003e"}`, true},
+		{"zero values added", `{"text":"a"}`, `{"text":"a","fileName":"","suggestions":[]}`, true},
+		{"members added by the platform", `{"text":"a"}`, `{"text":"a","language":"en"}`, true},
+		{"times in UTC", event, `{"suggestions":[{"action":{"createCalendarEventAction":{"title":"Doors","startTime":"2026-12-05T18:00:00Z","endTime":"2026-12-05T19:00:00Z"},"text":"Save","postbackData":"s"}}],"text":"Doors"}`, true},
+		{"not readable", `{"text":"a"}`, `{"text":7}`, true},
+		{"another text", `{"text":"a"}`, `{"text":"b"}`, false},
+		{"a longer text", `{"text":"a"}`, `{"text":"ab"}`, false},
+		{"a part of it", `{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"y"}}]}`, `{"text":"a"}`, false},
+		{"more than it", `{"text":"a"}`, `{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"y"}}]}`, false},
+		{"another kind", `{"text":"a"}`, `{"fileName":"files/a"}`, false},
+		{"another time", event, `{"suggestions":[{"action":{"createCalendarEventAction":{"title":"Doors","startTime":"2026-12-05T19:00:00Z","endTime":"2026-12-05T20:00:00Z"},"text":"Save","postbackData":"s"}}],"text":"Doors"}`, false},
+	} {
+		message := []byte(`{"contentMessage":` + test.sent + `,"ttl":"60s"}`)
+		if got := sameContent(message, json.RawMessage(test.got)); got != test.want {
+			t.Errorf("%s: sameContent = %t, want %t", test.name, got, test.want)
+		}
+	}
+}
