@@ -109,6 +109,16 @@ type Source struct {
 // String returns the name only, so that printing a source shows no secret.
 func (s Source) String() string { return fmt.Sprintf("source %s", s.Name) }
 
+// Key returns the key of a message from an ID of the sender. It contains the name of the
+// source, so that equal IDs of two senders give two messages. Direct calls, which have no
+// source, use their keys as they are.
+func (s Source) Key(id string) string {
+	if s.Name == "" || id == "" {
+		return id
+	}
+	return "hook\n" + s.Name + "\n" + id
+}
+
 // Scheme describes how requests are authenticated; package source documents the
 // types.
 type Scheme struct {

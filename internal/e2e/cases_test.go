@@ -196,8 +196,10 @@ func (s *stage) sent(t *testing.T) string {
 	if len(all) == 0 {
 		return ""
 	}
-	// Messages to the recipients of one request are sent in parallel, in any order.
-	slices.SortStableFunc(all, func(a, b message) int { return strings.Compare(a.To, b.To) })
+	// The messages of one request are sent in parallel, in any order.
+	slices.SortStableFunc(all, func(a, b message) int {
+		return strings.Compare(a.To+string(a.AgentMessage), b.To+string(b.AgentMessage))
+	})
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)

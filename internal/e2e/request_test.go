@@ -167,7 +167,7 @@ func (v variable) hide(text string) string {
 	return uuidPattern.ReplaceAllStringFunc(text, func(s string) string {
 		id, err := uuid.Parse(s)
 		for _, r := range v.requests {
-			if bytes.Contains(r.body, []byte(s)) || strings.Contains(r.path, s) {
+			if bytes.Contains(bytes.ToLower(r.body), []byte(s)) || strings.Contains(r.path, s) {
 				return s
 			}
 		}

@@ -3,6 +3,7 @@ package payload
 import (
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -13,6 +14,10 @@ const MaxIdempotencyKey = 256
 
 // IsMessageID reports whether s is a UUID in its usual form of 36 characters.
 func IsMessageID(s string) bool { return len(s) == 36 && uuid.Validate(s) == nil }
+
+// IsKey reports whether s can be an idempotency key. Control characters separate the parts
+// of the keys that the function itself makes.
+func IsKey(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
 
 // payload reads the whole payload.
 func (r *reader) payload(root *node) *Payload {
@@ -33,6 +38,9 @@ func (r *reader) readAddress(p *Payload, f *record) {
 	p.Agent, p.AgentPointer = agent.Value, agent.Pointer()
 
 	key := r.line(f.get(fIdempotencyKey))
+	if !IsKey(key.Value) {
+		r.errorf(key.node, "must not contain control characters, such as line breaks")
+	}
 	if length := utf8.RuneCountInString(key.Value); length > MaxIdempotencyKey {
 		e := key.Errorf("expected at most %d characters, got %d", MaxIdempotencyKey, length)
 		e.Limit, e.Actual = MaxIdempotencyKey, length
@@ -48,7 +56,7 @@ func (r *reader) readAddress(p *Payload, f *record) {
 	case len(p.To) > 1:
 		r.errorf(id.node, "a message_id needs exactly one recipient, got %d; use idempotency_key", len(p.To))
 	default:
-		p.MessageID = id.Value
+		p.MessageID = strings.ToLower(id.Value) // RBM may compare IDs byte by byte
 	}
 	p.DryRun = r.bool(f.get(fDryRun)).Value
 }

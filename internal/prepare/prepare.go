@@ -94,7 +94,7 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		AgentName: name,
 		To:        p.To,
 		ID:        p.MessageID,
-		Key:       cmp.Or(p.IdempotencyKey, in.Key),
+		Key:       cmp.Or(from.Key(p.IdempotencyKey), in.Key),
 		Queue:     cmp.Or(from.Queue, cfg.Queue),
 		DryRun:    p.DryRun,
 		Source:    from.Name,

@@ -155,9 +155,15 @@ func (resp *Response) SetProfile(p Profile) {
 }
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender
-// would misunderstand. With empty, a 200 has no body: the sender would show it.
+// would misunderstand. With empty, a 200 has no body: the sender would show it. Senders do
+// not read the results of 207, so a message that is worth a retry decides the status.
 func (resp *Response) SetSource(name string, statuses map[int]int, empty bool) {
 	resp.Source, resp.empty = name, empty
+	for _, result := range resp.Results {
+		if resp.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
+			resp.Status = max(resp.Status, result.Status)
+		}
+	}
 	if resp.Code == code.Unauthorized {
 		resp.Title = "The webhook has no valid credentials"
 		resp.Action = "Set the secret of this source at the sender, in the way that its preset expects."

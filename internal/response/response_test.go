@@ -104,6 +104,14 @@ func TestJoin(t *testing.T) {
 			if all.Code != test.want || all.OK != test.ok || all.Status != test.status {
 				t.Errorf("Join(%v) = %s, ok %t, %d, want %s, ok %t, %d", test.codes, all.Code, all.OK, all.Status, test.want, test.ok, test.status)
 			}
+			// A source with the profile strict, such as a queue, for which 207 is a success.
+			hook := test.status
+			if test.status == 207 && test.soft != 200 {
+				hook = test.soft
+			}
+			if all.SetSource("tasks", nil, false); all.Status != hook {
+				t.Errorf("status for a source %d, want %d", all.Status, hook)
+			}
 			if all.SetProfile(Soft); all.Status != test.soft {
 				t.Errorf("soft status %d, want %d", all.Status, test.soft)
 			}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
@@ -177,10 +178,11 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !payload.IsMessageID(c.PathValue("id")) {
+	id := strings.ToLower(c.PathValue("id"))
+	if !payload.IsMessageID(id) {
 		return nil, invalidRequest("message ID in the path: expected the UUID in message_id of the response to the send")
 	}
-	result := s.sender.Revoke(c.Context(), a, to, c.PathValue("id"))
+	result := s.sender.Revoke(c.Context(), a, to, id)
 	return response.FromResult(&result), nil
 }
 

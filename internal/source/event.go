@@ -241,19 +241,21 @@ func (s *Source) identify(ctx context.Context, event any, requestKey string, in 
 	if id == "" {
 		return requestKey, nil
 	}
+	if !payload.IsKey(id) {
+		id = strconv.Quote(id) // it could be the key of another message, with its number
+	}
 	return id, nil
 }
 
-// key returns the key of a message. It contains the source, so that equal IDs of two
-// senders give two messages.
+// key returns the key of a message.
 func (s *Source) key(id string, number int) string {
 	switch {
 	case id == "":
 		return ""
 	case number < 0:
-		return "hook\n" + s.Name + "\n" + id
+		return s.Config.Key(id)
 	default:
-		return "hook\n" + s.Name + "\n" + id + "\n" + strconv.Itoa(number)
+		return s.Config.Key(id + "\n" + strconv.Itoa(number))
 	}
 }
 

@@ -139,6 +139,9 @@ func IdempotencyKey(h http.Header) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("%w: header %s: expected one quoted string", ErrIdempotencyKey, name)
 		}
+		if !payload.IsKey(key) {
+			return "", fmt.Errorf("%w: header %s: must not contain control characters", ErrIdempotencyKey, name)
+		}
 		if n := utf8.RuneCountInString(key); n > payload.MaxIdempotencyKey {
 			return "", fmt.Errorf("%w: header %s: expected at most %d characters, got %d", ErrIdempotencyKey, name, payload.MaxIdempotencyKey, n)
 		}
