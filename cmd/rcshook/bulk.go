@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
@@ -233,7 +234,6 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 		return err
 	}
 	m := newMeter(std.err, "checking reachability", "numbers")
-	m.set(0, int64(left))
 	found, err := summary.Reach(ctx, func(ctx context.Context, phones []string) ([]string, error) {
 		users, err := platform.BatchGetUsers(ctx, phones)
 		if err != nil {
@@ -265,7 +265,7 @@ func (o *bulkOptions) send(ctx context.Context, c *client.Client, journal *bulk.
 	}
 	fmt.Fprintf(std.out, "\nSending %s through %s\n", count(left-o.unreachable, "message"), o.url)
 	m := newMeter(std.err, "sending", "messages")
-	m.set(0, int64(left))
+	var rows atomic.Int64
 	counts := newCounts()
 	r := &o.runner
 	r.Campaign, r.Journal, r.SkipInvalid = &o.campaign, journal, o.skipInvalid
@@ -275,7 +275,7 @@ func (o *bulkOptions) send(ctx context.Context, c *client.Client, journal *bulk.
 	r.Observe = func(e bulk.Entry) {
 		counts.add(e)
 		if e.State != bulk.Invalid {
-			m.add()
+			m.set(rows.Add(1), int64(left))
 		}
 	}
 	r.Retrying = func(reason string) {

@@ -71,12 +71,10 @@ type Journal struct {
 	err   error
 }
 
-// A JournalError reports why a file cannot be continued.
-type JournalError struct {
-	Path, Detail string
+// errorf returns why the file cannot be continued.
+func (j *Journal) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s "+format, append([]any{j.path}, args...)...)
 }
-
-func (e *JournalError) Error() string { return e.Path + " " + e.Detail }
 
 // ReadJournal reads the file, if it exists. [Journal.Start] is the first to change it.
 func ReadJournal(path string) (*Journal, error) {
@@ -112,12 +110,12 @@ func (j *Journal) read(f *os.File) error {
 		case !complete && r.InputOffset() >= info.Size():
 			return nil // an incomplete line; its row will be sent again
 		case line == 1 && (err != nil || !slices.Equal(record, journalColumns)):
-			return &JournalError{j.path, "is not a results file of this command, or was saved by another program: choose another with -results"}
+			return j.errorf("is not a results file of this command, or was saved by another program: choose another with -results")
 		case err == nil && line > 1:
 			err = j.readEntry(record)
 		}
 		if err != nil {
-			return &JournalError{j.path, fmt.Sprintf("is damaged at line %d: %v", line, err)}
+			return j.errorf("is damaged at line %d: %w", line, err)
 		}
 		j.size = r.InputOffset()
 	}
@@ -149,16 +147,16 @@ func (j *Journal) Match(h Head) error {
 	case j.head == Head{}:
 		return nil
 	case j.head.Campaign != h.Campaign:
-		return &JournalError{j.path, fmt.Sprintf("belongs to the campaign %s: choose another file with -results", j.head.Campaign)}
+		return j.errorf("belongs to the campaign %s: choose another file with -results", j.head.Campaign)
 	case j.head.Function != h.Function && j.head.Function != "":
-		return &JournalError{j.path, fmt.Sprintf("has the results of the function %s, not of %s: its rows would not be sent. Choose another file with -results; "+
-			"if both are the same function, continue with -force", j.head.Function, h.Function)}
+		return j.errorf("has the results of the function %s, not of %s: its rows would not be sent. Choose another file with -results; "+
+			"if both are the same function, continue with -force", j.head.Function, h.Function)
 	case j.head.Message != h.Message:
-		return &JournalError{j.path, "was started with another message: recipients of that message do not get another one in this campaign. " +
-			"Start a campaign with another name, or send the new message to the remaining rows with -force"}
+		return j.errorf("was started with another message: recipients of that message do not get another one in this campaign. " +
+			"Start a campaign with another name, or send the new message to the remaining rows with -force")
 	case j.head.Table != h.Table:
-		return &JournalError{j.path, "was started with another table: continue with -force if rows were added or fixed, " +
-			"or start a campaign with another name for other recipients"}
+		return j.errorf("was started with another table: continue with -force if rows were added or fixed, " +
+			"or start a campaign with another name for other recipients")
 	}
 	return nil
 }
@@ -180,14 +178,14 @@ func (j *Journal) Start(h Head, now time.Time) (err error) {
 		}
 	}()
 	if !lock(j.file) {
-		return &JournalError{j.path, "is in use by another run: wait until it ends"}
+		return j.errorf("is in use by another run: wait until it ends")
 	}
 	info, err := j.file.Stat()
 	if err != nil {
 		return err
 	}
 	if info.Size() != j.seen {
-		return &JournalError{j.path, "was changed by another run: run the same command again when that has ended"}
+		return j.errorf("was changed by another run: run the same command again when that has ended")
 	}
 	if err := j.file.Truncate(j.size); err != nil {
 		return err

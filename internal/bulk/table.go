@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -67,24 +68,6 @@ type Row struct {
 	Excess bool
 }
 
-// A TableError reports where a table is unreadable.
-type TableError struct {
-	Path   string
-	Row    int // 0 for the whole file
-	Detail string
-	Err    error
-}
-
-func (e *TableError) Error() string {
-	text := e.Path + ": "
-	if e.Row > 0 {
-		text += fmt.Sprintf("row %d: ", e.Row)
-	}
-	return text + e.Detail
-}
-
-func (e *TableError) Unwrap() error { return e.Err }
-
 // OpenTable reads the names of the columns.
 func OpenTable(path string) (*Table, error) {
 	f, err := os.Open(path)
@@ -97,7 +80,7 @@ func OpenTable(path string) (*Table, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &TableError{Path: path, Detail: "is not a regular file, which is necessary because it is read twice"}
+		return nil, fmt.Errorf("%s: is not a regular file, which is necessary because it is read twice", path)
 	}
 	t := &Table{path: path, size: info.Size(), mtime: info.ModTime()}
 	text := bufio.NewReaderSize(decode(f), int(min(2*t.size, maxRow))) // UTF-16 grows by at most half
@@ -106,7 +89,7 @@ func OpenTable(path string) (*Table, error) {
 		return nil, err
 	}
 	if problem := notTable(head); problem != "" {
-		return nil, &TableError{Path: path, Detail: problem}
+		return nil, fmt.Errorf("%s: %s", path, problem)
 	}
 	t.carriageReturns = bytes.Contains(head, []byte("\r")) && !bytes.Contains(head, []byte("\n"))
 	if line := separatorLine.FindSubmatch(head); line != nil {
@@ -122,11 +105,11 @@ func OpenTable(path string) (*Table, error) {
 	case err != nil:
 		return nil, err
 	case t.names == 0:
-		return nil, &TableError{Path: path, Detail: "is empty; the first row must name the columns, such as to"}
+		return nil, fmt.Errorf("%s: is empty; the first row must name the columns, such as to", path)
 	case len(t.Columns) > maxColumns:
-		return nil, &TableError{Path: path, Row: t.names, Detail: fmt.Sprintf("expected at most %d columns, got %d", maxColumns, len(t.Columns))}
+		return nil, t.rowError(t.names, fmt.Errorf("expected at most %d columns, got %d", maxColumns, len(t.Columns)))
 	case !utf8.ValidString(strings.Join(t.Columns, "")):
-		return nil, &TableError{Path: path, Row: t.names, Detail: notUTF8}
+		return nil, t.rowError(t.names, errors.New(notUTF8))
 	}
 	for i, name := range t.Columns {
 		t.Columns[i] = cleanName(name)
@@ -134,29 +117,28 @@ func OpenTable(path string) (*Table, error) {
 	return t, nil
 }
 
+// formats are the problems of files of other formats, by media type.
+var formats = map[string]string{
+	"application/zip":    `is an Excel workbook or another zip archive; save the sheet as "CSV UTF-8"`,
+	"application/x-gzip": "is compressed with gzip; decompress it with gunzip",
+	"application/pdf":    `is a PDF document; save the sheet as "CSV UTF-8"`,
+	"text/html":          `is HTML; save the sheet as "CSV UTF-8"`,
+	"text/xml":           `is XML; save the sheet as "CSV UTF-8"`,
+}
+
 // notTable returns why the beginning of a file is not that of a table, or "".
 func notTable(head []byte) string {
-	const workbook = `is an Excel workbook; save the sheet as "CSV UTF-8"`
-	switch {
-	case bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")), // .xls
-		bytes.HasPrefix(head, []byte("PK\x03\x04")) && (bytes.Contains(head, []byte("xl/")) || bytes.Contains(head, []byte("[Content_Types].xml"))):
-		return workbook
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
-		return `is a zip archive or a spreadsheet; extract it, or save the sheet as "CSV UTF-8"`
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return "is compressed with gzip; decompress it with gunzip"
-	case bytes.HasPrefix(head, []byte("%PDF-")):
-		return `is a PDF document; save the sheet as "CSV UTF-8"`
+	media, _, _ := strings.Cut(http.DetectContentType(head), ";")
+	switch problem := formats[media]; {
+	case problem != "":
+		return problem
+	case bytes.HasPrefix(head, []byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")): // .xls
+		return `is an Excel workbook; save the sheet as "CSV UTF-8"`
 	case bytes.IndexByte(head, 0) >= 0:
 		return `is not text, or is UTF-16 without a byte order mark; save the sheet as "CSV UTF-8"`
+	default:
+		return ""
 	}
-	text := bytes.ToLower(bytes.TrimSpace(head[:min(len(head), 512)]))
-	for _, tag := range []string{"<?xml", "<!doctype", "<html", "<table"} {
-		if bytes.HasPrefix(text, []byte(tag)) {
-			return `is HTML or XML; save the sheet as "CSV UTF-8"`
-		}
-	}
-	return ""
 }
 
 // decode returns a reader of UTF-8 text. The file may also be in UTF-16 with a byte order
@@ -274,19 +256,15 @@ func (t *Table) scan(text io.Reader, yield func(number int, cells []string) bool
 	}
 }
 
-// rowError explains an error of a row.
+// rowError returns an error of a row.
 func (t *Table) rowError(row int, err error) error {
-	e := &TableError{Path: t.path, Row: row, Detail: err.Error(), Err: err}
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		e.Detail = fmt.Sprintf("invalid quote at line %d, column %d: double a quote inside a cell, and put the cell in quotes", parse.Line, parse.Column)
+		err = fmt.Errorf("invalid quote at line %d, column %d: double a quote inside a cell, and put the cell in quotes", parse.Line, parse.Column)
 	}
-	if errors.Is(err, errLongRow) {
-		e.Detail = "longer than 1 MiB: probably a quote is not closed"
-	}
-	return e
+	return fmt.Errorf("%s: row %d: %w", t.path, row, err)
 }
 
-var errLongRow = errors.New("row too long")
+var errLongRow = errors.New("longer than 1 MiB: probably a quote is not closed")
 
 // limitedReader fails after some bytes. [io.LimitedReader] would report the end of the
 // file.
@@ -320,7 +298,7 @@ func (p *Pass) Write(b []byte) (int, error) {
 }
 
 // Rows returns the rows below the names, except empty ones, and updates pass. It ends with
-// the first error, which is a [*TableError] or an error of the file.
+// the first error.
 func (t *Table) Rows(pass *Pass) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := t.read(pass, yield); err != nil {
@@ -340,7 +318,7 @@ func (t *Table) read(pass *Pass, yield func(Row, error) bool) error {
 		return err
 	}
 	if info.Size() != t.size || !info.ModTime().Equal(t.mtime) {
-		return &TableError{Path: t.path, Detail: "has changed since the check; run the command again"}
+		return fmt.Errorf("%s: has changed since the check; run the command again", t.path)
 	}
 	pass.Size = t.size
 	sum, complete := sha256.New(), true
