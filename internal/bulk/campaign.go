@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -231,7 +232,7 @@ func (r *renderer) message(row Row) *Message {
 	r.findDuplicate(m, "number", r.numbers, m.To)
 	if r.key < 0 {
 		m.Key = m.To
-		m.Body = append(r.addKey(m.Body[:len(m.Body)-1], m.Key), '}')
+		m.Body = r.addKey(m.Body, m.Key)
 	} else {
 		r.findDuplicate(m, r.Table.Columns[r.key], r.keys, m.Key)
 	}
@@ -275,7 +276,7 @@ func (r *renderer) render(m *Message, row Row) {
 		if member.field != "" && r.replaced(member.field, row) {
 			continue
 		}
-		b = append(append(comma(b), member.name...), ':')
+		b = append(append(b, member.name...), ':')
 		for _, p := range member.value {
 			h := p.placeholder
 			if h == nil {
@@ -290,19 +291,20 @@ func (r *renderer) render(m *Message, row Row) {
 			b = quote(b, cell)
 			b = append(b[:n], b[n+1:len(b)-1]...) // without the quotes
 		}
+		b = append(b, ',')
 	}
 	for _, f := range r.fields {
 		if cell := row.Cells[f.index]; cell != "" {
-			b = quote(append(append(comma(b), f.name...), ':'), cell)
+			b = append(quote(append(append(b, f.name...), ':'), cell), ',')
 		}
 	}
 	if r.addCountry && !r.replaced("country", row) {
-		b = quote(append(comma(b), `"country":`...), r.Country)
+		b = append(quote(append(b, `"country":`...), r.Country), ',')
 	}
+	m.Body = append(bytes.TrimSuffix(b, []byte(",")), '}')
 	if r.key >= 0 {
-		b = r.addKey(b, m.Key)
+		m.Body = r.addKey(m.Body, m.Key)
 	}
-	m.Body = append(b, '}')
 }
 
 // replaced reports whether a cell sets a field.
@@ -310,17 +312,10 @@ func (r *renderer) replaced(field string, row Row) bool {
 	return slices.ContainsFunc(r.fields, func(f fieldColumn) bool { return f.field == field && row.Cells[f.index] != "" })
 }
 
-// addKey adds the idempotency key.
-func (r *renderer) addKey(b []byte, key string) []byte {
-	return quote(append(comma(b), `"idempotency_key":`...), r.Name+"/"+key)
-}
-
-// comma adds a comma after the first member.
-func comma(b []byte) []byte {
-	if len(b) > 1 {
-		b = append(b, ',')
-	}
-	return b
+// addKey adds the idempotency key to a payload.
+func (r *renderer) addKey(body []byte, key string) []byte {
+	body = append(bytes.TrimSuffix(body, []byte("}")), `,"idempotency_key":`...)
+	return append(quote(body, r.Name+"/"+key), '}')
 }
 
 // quote adds a text, which is valid UTF-8, as JSON.

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"github.com/rcshook/rcshook/internal/client"
@@ -47,6 +48,15 @@ type Runner struct {
 
 	// Retrying gets the reason of the first retry; it may be nil.
 	Retrying func(reason string)
+
+	stop      context.CancelCauseFunc
+	pace      *pace
+	requests  chan struct{} // semaphore
+	connected atomic.Bool   // some request reached a server
+	retrying  sync.Once
+
+	mu       sync.Mutex
+	failures int // consecutive
 }
 
 const (
@@ -79,79 +89,62 @@ func (e *StopError) Error() string {
 
 func (e *StopError) Unwrap() error { return e.Err }
 
-// Run sends a message for every row that is not done. When ctx ends, it waits for the
+// Run sends a message for every row that is not done, once. When ctx ends, it waits for the
 // requests in flight. The error is a [*StopError], or that of ctx, the table or the
 // journal. [Open] rows are not an error.
 func (r *Runner) Run(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	s := &run{Runner: r, stop: stop, pace: newPace(r.Rate, time.Now), requests: make(chan struct{}, r.Concurrency)}
-	rows := make(chan struct{}, r.Concurrency*maxWaiting)
-	var wg sync.WaitGroup
+	ctx, r.stop = context.WithCancelCause(ctx)
+	defer r.stop(nil)
+	r.pace, r.requests = newPace(r.Rate, time.Now), make(chan struct{}, r.Concurrency)
+	var rows errgroup.Group
+	rows.SetLimit(r.Concurrency * maxWaiting)
 	probe := r.Campaign.known["schedule_at"]
 	for m, err := range r.Campaign.messages(ctx, new(Pass)) {
 		if err != nil {
-			stop(err)
+			r.stop(err)
 			break
 		}
-		if s.skip(m) {
+		if r.skip(m) {
 			continue
 		}
-		if probe && s.rejectsSchedule(ctx, m) {
+		if probe && r.rejectsSchedule(ctx, m) {
 			break
 		}
 		probe = false
-		if rows <- struct{}{}; ctx.Err() != nil {
-			break
-		}
-		wg.Go(func() {
-			s.send(ctx, m)
-			<-rows
+		rows.Go(func() error {
+			r.send(ctx, m)
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = rows.Wait() // send does not return an error
 	return context.Cause(ctx)
 }
 
 // rejectsSchedule ends the run if the function, such as one without a queue, rejects a
 // dry run of a scheduled message. A rejected row would not be sent again.
-func (s *run) rejectsSchedule(ctx context.Context, m *Message) bool {
+func (r *Runner) rejectsSchedule(ctx context.Context, m *Message) bool {
 	body := append(slices.Clone(m.Body[:len(m.Body)-1]), `,"dry_run":true}`...)
 	bound, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	r, err := s.Send(bound, body)
-	if err != nil || r.Code != code.InvalidPayload {
+	res, err := r.Send(bound, body)
+	if err != nil || res.Code != code.InvalidPayload {
 		return false // any other problem concerns all messages
 	}
-	for _, e := range r.Errors {
+	for _, e := range res.Errors {
 		if f, _, ok := payload.FindField(strings.TrimPrefix(e.Pointer, "/")); ok && f.Name == "schedule_at" {
-			s.stop(&StopError{Code: string(r.Code), Detail: e.Detail, Action: r.Action})
+			r.stop(&StopError{Code: string(res.Code), Detail: e.Detail, Action: res.Action})
 			return true
 		}
 	}
 	return false
 }
 
-// run is the state of one run.
-type run struct {
-	*Runner
-	stop     context.CancelCauseFunc
-	pace     *pace
-	requests chan struct{} // semaphore
-
-	connected atomic.Bool // some request reached a server
-	retrying  sync.Once
-
-	mu       sync.Mutex
-	failures int // consecutive
-}
-
 // skip reports whether a row is not sent, and records the reason.
-func (s *run) skip(m *Message) bool {
+func (r *Runner) skip(m *Message) bool {
 	e := Entry{Row: m.Row, Time: time.Now()}
 	switch {
-	case len(m.Errors) > 0 && !s.SkipInvalid:
-		s.stop(&StopError{Detail: fmt.Sprintf("row %d is now invalid: %s", m.Row, m.Errors[0].Detail), Action: "Run the command again."})
+	case len(m.Errors) > 0 && !r.SkipInvalid:
+		r.stop(&StopError{Detail: fmt.Sprintf("row %d is now invalid: %s", m.Row, m.Errors[0].Detail), Action: "Run the command again."})
 		return true
 	case len(m.Errors) > 0:
 		first := m.Errors[0]
@@ -159,43 +152,43 @@ func (s *run) skip(m *Message) bool {
 		if first.Pointer != "" {
 			e.Detail = first.Pointer + ": " + first.Detail
 		}
-	case s.Journal.Done(m.Key):
+	case r.Journal.Done(m.Key):
 		return true
-	case s.Unreachable != nil && s.Unreachable(m.To):
+	case r.Unreachable != nil && r.Unreachable(m.To):
 		e.Key, e.To = m.Key, m.To
 		e.State, e.Code = Unreachable, string(code.RecipientUnreachable)
 	default:
 		return false
 	}
-	s.record(e)
+	r.record(e)
 	return true
 }
 
-func (s *run) record(e Entry) {
-	if err := s.Journal.Add(e); err != nil {
-		s.stop(err)
+func (r *Runner) record(e Entry) {
+	if err := r.Journal.Add(e); err != nil {
+		r.stop(err)
 	}
-	if s.Observe != nil {
-		s.Observe(e)
+	if r.Observe != nil {
+		r.Observe(e)
 	}
 }
 
 // send sends a message, with retries, and records the result.
-func (s *run) send(ctx context.Context, m *Message) {
+func (r *Runner) send(ctx context.Context, m *Message) {
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
-		res, ok := s.post(ctx, m.Body)
+		res, ok := r.post(ctx, m.Body)
 		if !ok {
 			return
 		}
 		if res.throttled {
-			s.pace.scale(0.5)
+			r.pace.scale(0.5)
 		} else if res.State.accepted() {
-			s.pace.scale(1.1)
+			r.pace.scale(1.1)
 		}
-		if wait := backoff(attempt, res.retryAfter); res.retry && time.Since(start)+wait < s.RetryFor {
-			if s.Retrying != nil {
-				s.retrying.Do(func() { s.Retrying(res.stopError().Error()) })
+		if wait := backoff(attempt, res.retryAfter); res.retry && time.Since(start)+wait < r.RetryFor {
+			if r.Retrying != nil {
+				r.retrying.Do(func() { r.Retrying(res.stopError().Error()) })
 			}
 			select {
 			case <-time.After(wait):
@@ -205,8 +198,8 @@ func (s *run) send(ctx context.Context, m *Message) {
 			}
 		}
 		res.Row, res.Key, res.To, res.Time = m.Row, m.Key, m.To, time.Now()
-		s.record(res.Entry)
-		s.countFailure(res)
+		r.record(res.Entry)
+		r.countFailure(res)
 		return
 	}
 }
@@ -214,45 +207,45 @@ func (s *run) send(ctx context.Context, m *Message) {
 // post makes one request when there is capacity, and does not interrupt it. It returns
 // false if the run ended without a request or a response. A result that ends the run does
 // so before the next request can start.
-func (s *run) post(ctx context.Context, body []byte) (res result, ok bool) {
+func (r *Runner) post(ctx context.Context, body []byte) (res result, ok bool) {
 	select {
-	case s.requests <- struct{}{}:
-		defer func() { <-s.requests }()
+	case r.requests <- struct{}{}:
+		defer func() { <-r.requests }()
 	case <-ctx.Done():
 		return result{}, false
 	}
-	if err := s.pace.limiter.Wait(ctx); err != nil {
+	if err := r.pace.limiter.Wait(ctx); err != nil {
 		return result{}, false
 	}
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	r, err := s.Send(bound, body)
-	if ctx.Err() != nil && r == nil {
+	response, err := r.Send(bound, body)
+	if ctx.Err() != nil && response == nil {
 		return result{}, false
 	}
-	if res = newResult(r, err); !res.noConnection {
-		s.connected.Store(true)
-	} else if !s.connected.Load() {
+	if res = newResult(response, err); !res.noConnection {
+		r.connected.Store(true)
+	} else if !r.connected.Load() {
 		res.retry, res.stop = false, true // the function was never reachable, so that retries are pointless
 	}
 	if res.stop {
-		s.stop(res.stopError())
+		r.stop(res.stopError())
 	}
 	return res, true
 }
 
 // countFailure ends the run after too many consecutive failures.
-func (s *run) countFailure(res result) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (r *Runner) countFailure(res result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if res.State.accepted() || res.Code == string(code.RecipientUnreachable) {
-		s.failures = 0
+		r.failures = 0
 		return
 	}
-	if s.failures++; s.failures == maxFailures {
+	if r.failures++; r.failures == maxFailures {
 		e := res.stopError()
 		e.Detail = fmt.Sprintf("%d consecutive rows failed, the last with: %s", maxFailures, e.Detail)
-		s.stop(e)
+		r.stop(e)
 	}
 }
 
