@@ -122,13 +122,7 @@ type run struct {
 	agents    *agent.Directory
 	identity  *platform.Identity // nil until it is known
 	secrets   map[config.Secret]agent.Inspection
-	responses map[string]*capability // by agent
-}
-
-// capability is the platform's response to a request for an agent, if there was one.
-type capability struct {
-	received bool
-	err      error
+	responses map[string]error // of the platform to a request for each agent; nil for success
 }
 
 // Examine makes all checks. It takes a few seconds at most if all succeed.
@@ -138,7 +132,7 @@ func Examine(ctx context.Context, o Options) Report {
 	defer transport.CloseIdleConnections()
 	e := &run{
 		Options: o, transport: &clockSkewTransport{base: transport},
-		secrets: make(map[config.Secret]agent.Inspection), responses: make(map[string]*capability),
+		secrets: make(map[config.Secret]agent.Inspection), responses: make(map[string]error),
 	}
 	if e.environment() {
 		// The order is that of dependencies.
@@ -159,21 +153,11 @@ func Examine(ctx context.Context, o Options) Report {
 	slices.SortStableFunc(e.checks, func(a, b Check) int {
 		return cmp.Compare(slices.Index(Names, a.Name), slices.Index(Names, b.Name))
 	})
-	r := Report{Checks: e.checks}
-	for _, c := range r.Checks {
-		switch c.State {
-		case OK:
-			r.Summary.OK++
-		case Warning:
-			r.Summary.Warning++
-		case Error:
-			r.Summary.Error++
-		case Skipped:
-			r.Summary.Skipped++
-		}
+	count := make(map[State]int)
+	for _, c := range e.checks {
+		count[c.State]++
 	}
-	r.OK = r.Summary.Error == 0
-	return r
+	return Report{count[Error] == 0, e.checks, Summary{count[OK], count[Warning], count[Error], count[Skipped]}}
 }
 
 // add adds a check.
@@ -204,11 +188,6 @@ func (e *run) failure(name, subject string) int {
 	return slices.IndexFunc(e.checks, func(c Check) bool {
 		return c.Name == name && (c.Subject == subject || subject == "") && (c.State == Error || c.State == Skipped)
 	})
-}
-
-// withTimeout returns the context of one exchange.
-func (e *run) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, e.Timeout)
 }
 
 // client returns a client of the platform with the settings of the function. Without

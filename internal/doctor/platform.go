@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -27,7 +28,10 @@ const fictional = "+12025550100"
 
 const (
 	retryPlatform = "Try again later: the platform is unavailable. If it persists, see status.cloud.google.com"
-	rateLimited   = "not checked: a rate limit of the platform is exceeded (HTTP 429)"
+	// setCredentials follows the command that updates the service.
+	setCredentials = " --update-env-vars=RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/SECRET"
+
+	rateLimited = "not checked: a rate limit of the platform is exceeded (HTTP 429)"
 )
 
 // platforms checks the connection to each host of the platform. Without a token, the API
@@ -44,12 +48,7 @@ func (e *run) platforms(ctx context.Context) {
 			continue
 		}
 		seen[host] = true
-		bound, cancel := e.withTimeout(ctx)
-		client, err := e.client("doctor", "", e.region(name))
-		if err == nil {
-			_, err = client.Capabilities(bound, fictional)
-		}
-		cancel()
+		_, err := e.capabilities(ctx, "doctor", "", e.region(name), fictional)
 		e.platform(host, err)
 	}
 }
@@ -70,12 +69,19 @@ func (e *run) platform(host string, err error) {
 	}
 }
 
-func (e *run) region(agent string) string {
-	if r := e.cfg.Agents[agent].Region; r != "" {
-		return r
+// capabilities asks the platform about a number, as an agent or, without its name,
+// without a token.
+func (e *run) capabilities(ctx context.Context, id, agent, region, number string) (*rbm.Capabilities, error) {
+	client, err := e.client(id, agent, region)
+	if err != nil {
+		return nil, err
 	}
-	return e.cfg.Region
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	return client.Capabilities(ctx, number)
 }
+
+func (e *run) region(agent string) string { return cmp.Or(e.cfg.Agents[agent].Region, e.cfg.Region) }
 
 // host returns the host of an agent's region, or of the configured endpoint.
 func (e *run) host(agent string) string {
@@ -206,7 +212,6 @@ func (e *run) credentials(ctx context.Context) {
 		return
 	}
 	for _, name := range e.agentNames() {
-		e.responses[name] = new(capability)
 		e.credential(ctx, name)
 	}
 }
@@ -229,7 +234,7 @@ func (e *run) credential(ctx context.Context, name string) {
 			project = found.Project
 		}
 	}
-	bound, cancel := e.withTimeout(ctx)
+	bound, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	if _, err := e.agents.Token(bound, name); err != nil {
 		rejected, ok := errors.AsType[*google.SecretError](err)
@@ -242,9 +247,12 @@ func (e *run) credential(ctx context.Context, name string) {
 		}
 		return
 	}
-	got := e.responses[name]
-	e.callPlatform(ctx, name, got)
-	remote, ok := errors.AsType[*rbm.Error](got.err)
+	// The platform or the agent's ID may be unavailable, which has a check of its own.
+	if a, err := e.agents.Agent(bound, name); err == nil && !e.failed(Platform, e.host(name)) {
+		_, e.responses[name] = e.capabilities(ctx, a.ID, name, a.Region, fictional)
+	}
+	err, received := e.responses[name]
+	remote, ok := errors.AsType[*rbm.Error](err)
 	newKey := "Make a new key for the service account in the RCS for Business console, and store it"
 	if setting.IsResource() {
 		newKey += ": " + addVersion(setting.String()) + " --data-file=KEY.json"
@@ -256,41 +264,18 @@ func (e *run) credential(ctx context.Context, name string) {
 		e.add(Error, Credentials, name, "the platform rejects the token of "+account+" (HTTP 401)", newKey)
 	case ok && remote.Reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT" && setting == "":
 		e.add(Error, Credentials, name, "the token of "+account+" lacks the scope "+rbm.Scope,
-			"Set RCSHOOK_CREDENTIALS to the secret with the key from the RCS for Business console, whose tokens have the scope: "+e.setCredentials(),
+			"Set RCSHOOK_CREDENTIALS to the secret with the key from the RCS for Business console, whose tokens have the scope: "+e.Service.update()+setCredentials,
 			"Or use your own account: gcloud auth application-default login --scopes=https://www.googleapis.com/auth/cloud-platform,"+rbm.Scope)
 	case ok && remote.Reason == "ACCESS_TOKEN_SCOPE_INSUFFICIENT":
 		e.add(Error, Credentials, name, "the token of "+account+" lacks the scope "+rbm.Scope, newKey)
 	case ok && remote.Reason == "SERVICE_DISABLED":
 		e.add(Error, Credentials, name, "the API of RCS Business Messaging is not enabled in the project of "+account,
 			"Enable it: gcloud services enable rcsbusinessmessaging.googleapis.com --project="+project)
-	case got.received && (!ok || remote.StatusCode != 0 && !errors.Is(remote, rbm.ErrUnavailable)):
+	case received && (!ok || remote.StatusCode != 0 && !errors.Is(remote, rbm.ErrUnavailable)):
 		e.add(OK, Credentials, name, "the platform accepts the token of "+account)
 	default:
 		e.add(OK, Credentials, name, "got a token of "+account)
 	}
-}
-
-func (e *run) setCredentials() string {
-	return e.Service.update() + " --update-env-vars=RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/SECRET"
-}
-
-// callPlatform makes a request for an agent, unless the platform or the agent's ID is
-// unavailable.
-func (e *run) callPlatform(ctx context.Context, name string, got *capability) {
-	if e.failed(Platform, e.host(name)) {
-		return
-	}
-	bound, cancel := e.withTimeout(ctx)
-	defer cancel()
-	a, err := e.agents.Agent(bound, name)
-	if err != nil {
-		return // reported with its secret
-	}
-	client, err := e.client(a.ID, name, a.Region)
-	if err == nil {
-		_, err = client.Capabilities(bound, fictional)
-	}
-	got.received, got.err = true, err
 }
 
 // checkAgents checks whether the platform knows each agent.
@@ -302,15 +287,16 @@ func (e *run) checkAgents() {
 		return
 	}
 	for _, name := range e.agentNames() {
-		id, got := e.cfg.Agents[name].ID, e.responses[name]
+		id := e.cfg.Agents[name].ID
+		err, received := e.responses[name]
 		switch {
 		case id.IsResource() && e.skip(Agent, name, Secret, id.String()),
 			e.skip(Agent, name, Credentials, name),
 			e.skip(Agent, name, Platform, e.host(name)):
-		case !got.received:
+		case !received:
 			e.add(Error, Agent, name, "timeout while reading its ID", "Try again with a longer -timeout")
 		default:
-			e.agent(name, got.err)
+			e.agent(name, err)
 		}
 	}
 }
@@ -355,7 +341,7 @@ func (e *run) unknownAgent(name string) []string {
 	}
 	deleted := "the agent was created a moment ago, or deleted: wait some minutes, and look for it in the console"
 	if a.Credentials == "" {
-		return causes("RBM is called as "+e.accountName()+", but only the service account of the RCS for Business console may send: store its key and set RCSHOOK_CREDENTIALS to the secret: "+e.setCredentials(), id, deleted)
+		return causes("RBM is called as "+e.accountName()+", but only the service account of the RCS for Business console may send: store its key and set RCSHOOK_CREDENTIALS to the secret: "+e.Service.update()+setCredentials, id, deleted)
 	}
 	account := e.secrets[a.Credentials].Account
 	if account == "" {
@@ -363,8 +349,8 @@ func (e *run) unknownAgent(name string) []string {
 	}
 	partner := "the key belongs to another partner account: check in the account settings of the RCS for Business console whether its service account is " + account
 	for _, other := range e.agentNames() {
-		got := e.responses[other]
-		if other != name && got.received && e.cfg.Agents[other].Credentials == a.Credentials && (got.err == nil || errors.Is(got.err, rbm.ErrUnreachable)) {
+		err, received := e.responses[other]
+		if other != name && received && e.cfg.Agents[other].Credentials == a.Credentials && (err == nil || errors.Is(err, rbm.ErrUnreachable)) {
 			partner = "the agent belongs to another partner account than agent " + other + ", for which the same credentials work"
 			break
 		}
@@ -391,24 +377,17 @@ func (e *run) number(ctx context.Context) {
 		if e.skip(Number, subject, Agent, name) {
 			continue
 		}
-		bound, cancel := e.withTimeout(ctx)
-		var client *rbm.Client
 		var can *rbm.Capabilities
-		a, err := e.agents.Agent(bound, name)
+		a, err := e.agents.Agent(ctx, name) // which the earlier checks have read
 		if err == nil {
-			client, err = e.client(a.ID, name, a.Region)
+			can, err = e.capabilities(ctx, a.ID, name, a.Region, e.To)
 		}
-		if err == nil {
-			can, err = client.Capabilities(bound, e.To)
-		}
-		cancel()
 		e.reachable(subject, can, err)
 	}
 }
 
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones/getCapabilities
 func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
-	const invite = "nvite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent"
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {
 	case err == nil:
@@ -421,13 +400,13 @@ func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
 		}
 		e.add(OK, Number, subject, detail)
 	case errors.Is(err, rbm.ErrNotTester):
-		e.add(Error, Number, subject, "the agent is not launched, and the number is not one of its testers (HTTP 403)", "I"+invite)
+		e.add(Error, Number, subject, "the agent is not launched, and the number is not one of its testers (HTTP 403)", "Invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent")
 	case errors.Is(err, rbm.ErrNotLaunched):
 		e.add(Error, Number, subject, "the agent is not launched (HTTP 403)", "Launch the agent in the RCS for Business console")
 	case errors.Is(err, rbm.ErrUnreachable):
 		e.add(Error, Number, subject, "not reachable (HTTP 404)", causes(
 			"the phone does not have RCS, is switched off, or was not online for 31 days: open Google Messages, Settings, RCS chats",
-			"the agent is not launched, and the number is not a tester that has accepted: i"+invite,
+			"the agent is not launched, and the number is not a tester that has accepted: invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent",
 			"the agent is not launched on the network of this number: check its launches in the RCS for Business console")...)
 	case errors.Is(err, rbm.ErrRateLimited):
 		e.add(Warning, Number, subject, rateLimited, "Try again in a minute")

@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,7 +22,7 @@ func (e *run) identify(ctx context.Context) bool {
 	if e.identity != nil {
 		return !e.failed(Identity, "")
 	}
-	ctx, cancel := e.withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	id, err := e.agents.Platform().Identity(ctx)
 	e.identity = &id
@@ -167,8 +169,9 @@ func (e *run) readSecrets(ctx context.Context) {
 			add(secret, "", e.agents.Inspect)
 		}
 	}
-	for _, f := range e.allFallbacks() {
-		add(f.Secret, "", e.agents.Inspect)
+	fallbacks := e.allFallbacks()
+	for _, name := range slices.Sorted(maps.Keys(fallbacks)) {
+		add(fallbacks[name].Secret, "", e.agents.Inspect)
 	}
 	if len(all) > 0 || needIdentity {
 		e.identify(ctx)
@@ -182,7 +185,7 @@ func (e *run) readSecrets(ctx context.Context) {
 		}
 		return
 	}
-	bound, cancel := e.withTimeout(ctx)
+	bound, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	var readers sync.WaitGroup
 	for _, s := range all {
@@ -224,7 +227,7 @@ func (e *run) secret(ctx context.Context, s *secretCheck) {
 		if rejected.Reason == "not_json" && bytes.HasPrefix(bytes.TrimSpace(s.found.Value), []byte("{")) {
 			detail += ": the JSON is invalid or truncated"
 		}
-		bound, cancel := e.withTimeout(ctx)
+		bound, cancel := context.WithTimeout(ctx, e.Timeout)
 		defer cancel()
 		if newest := e.agents.Newest(bound, s.secret, rejected); newest != "" {
 			detail += "; version " + newest + " is readable"

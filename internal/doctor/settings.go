@@ -100,7 +100,7 @@ func (e *run) readFile(ctx context.Context) {
 			return
 		}
 	}
-	ctx, cancel := e.withTimeout(ctx)
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	name, data, err := agent.ReadFile(ctx, e.cfg, agent.Options{Transport: e.transport})
 	if rejected, ok := errors.AsType[*google.SecretError](err); ok {

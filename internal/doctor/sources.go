@@ -77,7 +77,7 @@ func (e *run) googleKeys(ctx context.Context, name, subject string) bool {
 	const audience, email = "doctor", "doctor@example.com"
 	issuer, err := token.NewIssuer()
 	if err == nil {
-		bound, cancel := e.withTimeout(ctx)
+		bound, cancel := context.WithTimeout(ctx, e.Timeout)
 		defer cancel()
 		now := time.Now()
 		header := http.Header{"Authorization": {"Bearer " + issuer.Token(audience, email, now)}}
@@ -148,40 +148,34 @@ func (e *run) source(ctx context.Context, name string) {
 	e.add(OK, Source, name, detail)
 }
 
-// namedFallback is a fallback with the name of its agent or source.
-type namedFallback struct {
-	*config.Fallback
-	of string
-}
-
-func (e *run) allFallbacks() []namedFallback {
-	var all []namedFallback
-	for _, name := range e.agentNames() {
-		if f := e.cfg.Agents[name].Fallback; f != nil {
-			all = append(all, namedFallback{f, "agent " + name})
-		}
+// allFallbacks returns the fallbacks by the names of their agents and sources.
+func (e *run) allFallbacks() map[string]*config.Fallback {
+	all := make(map[string]*config.Fallback)
+	for name, a := range e.cfg.Agents {
+		all["agent "+name] = a.Fallback
 	}
-	for _, name := range e.sourceNames() {
-		if f := e.file.Sources[name].Fallback; f != nil {
-			all = append(all, namedFallback{f, "source " + name})
-		}
+	for name, s := range e.file.Sources {
+		all["source "+name] = s.Fallback
 	}
+	maps.DeleteFunc(all, func(_ string, f *config.Fallback) bool { return f == nil })
 	return all
 }
 
 // fallbacks checks the secrets that sign requests to fallbacks. It does not call the
 // fallbacks, which would take that for a message.
 func (e *run) fallbacks() {
-	for _, f := range e.allFallbacks() {
-		value, ok := e.value(Fallback, f.of, f.Secret)
+	all := e.allFallbacks()
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		secret := all[name].Secret
+		value, ok := e.value(Fallback, name, secret)
 		if !ok {
 			continue
 		}
 		if err := standardwebhook.Sign(http.Header{}, nil, value, time.Now()); err != nil {
-			e.add(Error, Fallback, f.of, fmt.Sprintf("its secret %v", err),
-				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(f.Secret.String())+" --data-file=-")
+			e.add(Error, Fallback, name, fmt.Sprintf("its secret %v", err),
+				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(secret.String())+" --data-file=-")
 			continue
 		}
-		e.add(OK, Fallback, f.of, "valid secret; not called")
+		e.add(OK, Fallback, name, "valid secret; not called")
 	}
 }
