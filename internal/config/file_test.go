@@ -165,7 +165,7 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:4:14 agents.a.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
 			},
 		},
-		{"unclosed quote", "a: 'x\n", []string{"f.yaml:2:1: invalid YAML: found unexpected end of stream while scanning a quoted scalar from line 1"}},
+		{"unclosed quote", "a: 'x\n", []string{"f.yaml:1:4: invalid YAML: found unexpected end of stream while scanning a quoted scalar from line 1"}},
 		{"an alias that could be a secret", "a: *hunter2", []string{"f.yaml:1:4: invalid YAML: unknown anchor"}},
 		{"control character", "a: \x00", []string{"f.yaml: invalid YAML: control characters are not allowed (value: 0)"}},
 		{
@@ -214,6 +214,208 @@ func TestParseFile_problems(t *testing.T) {
 				t.Errorf("ParseFile(%q) problems (-want +got):\n%s", test.text, diff)
 			}
 		})
+	}
+}
+
+// A wrong indentation is one error, at its line and with its cause.
+func TestParseFile_indentation(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, text, want string }{
+		{
+			"one space short", `sources:
+  shop:
+    preset: shopify
+    secret: projects/p/secrets/shop
+   country: US
+    map: |
+      select(.phone)
+        | {to: .phone}
+`,
+			"f.yaml:5:4: invalid YAML: expected 2 or 4 spaces at the start of the line, got 3",
+		},
+		{
+			"program less indented than its first line", `sources:
+  shop:
+    preset: shopify
+    secret: projects/p/secrets/shop
+    map: |
+     select(.phone)
+   | {to: .phone}
+    country: US
+`,
+			"f.yaml:7:4: invalid YAML: expected at least 5 spaces at the start of the line, as in line 6, got 3",
+		},
+		{
+			"program without a bar", `sources:
+  shop:
+    preset: shopify
+    secret: projects/p/secrets/shop
+    map:
+      select(.phone)
+      | {to: .phone, text: "Order \(.name)"}
+    country: US
+`,
+			"f.yaml:5:5: invalid YAML: expected map: | and the program in the lines below, indented further",
+		},
+		{
+			"source at the level of sources", `sources:
+shop:
+  preset: shopify
+  secret: projects/p/secrets/shop
+  map: |
+    {to: .phone, text: "x"}
+`,
+			"f.yaml:2:1 shop is not a key here; write it and the lines after it below sources:, indented further",
+		},
+		{
+			"sources without the key sources", `shop:
+  preset: shopify
+  secret: projects/p/secrets/shop
+  map: |
+    {to: .phone, text: "x"}
+bill:
+  preset: stripe
+  secret: x
+  map: .
+`,
+			"f.yaml:1:1 shop is not a key here; write it and the lines after it below sources:, indented further",
+		},
+		{
+			"fields without a name", `sources:
+  preset: shopify
+  secret: projects/p/secrets/shop
+  map: |
+    {to: .phone, text: "x"}
+  country: US
+`,
+			"f.yaml:2:3 sources.preset is not a name; write the name of the source in a line above it, and indent it further than the name",
+		},
+		{
+			"fields at the level of the name", `sources:
+  shop:
+  preset: shopify
+  secret: projects/p/secrets/shop
+  map: |
+    {to: .phone, text: "x"}
+  country: US
+`,
+			"f.yaml:3:3 sources.preset is a key of shop; indent it and the lines after it further than shop",
+		},
+		{
+			"program with braces in one line", `sources:
+  shop:
+    preset: shopify
+    secret: projects/p/secrets/shop
+    map: {to: .phone, text: "Order \(.name)"}
+`,
+			"f.yaml:5:5: invalid YAML: expected map: | and the program in the lines below, indented further",
+		},
+		{
+			"program not indented", `sources:
+  shop:
+    preset: shopify
+    secret: projects/p/secrets/shop
+    map: |
+    {to: .phone, text: "x"}
+    country: US
+`,
+			"f.yaml:6:5: invalid YAML: expected more than 4 spaces at the start of the text below |, got 4",
+		},
+		{
+			"tab", "sources:\n  shop:\n\tpreset: shopify\n",
+			"f.yaml:3:1: invalid YAML: expected spaces at the start of the line, got a tab",
+		},
+		{
+			"one level too deep", `agents:
+  default:
+    id: a
+    fallback:
+    url: https://x.example
+    secret: x
+sources:
+  shop:
+    preset: shopify
+    secret: x
+      map: .
+`,
+			"f.yaml:11:7: invalid YAML: expected 4 spaces at the start of the line, as in line 10, got 6",
+		},
+		{
+			"no space after a colon", `sources:
+  shop:
+    preset: shopify
+    secret: x
+    map: .
+    country:US
+`,
+			"f.yaml:6:5: invalid YAML: expected a space after the colon",
+		},
+		{
+			"list of sources", `sources:
+  - shop:
+      preset: shopify
+      secret: x
+      map: .
+`,
+			"f.yaml:1:1 sources must be a mapping: indented lines of key: value",
+		},
+		{
+			"second line of a program", `sources:
+  shop:
+    preset: shopify
+    secret: x
+    map: |
+      select(.phone)
+     | {to: .phone}
+    country: US
+`,
+			"f.yaml:7:6: invalid YAML: expected at least 6 spaces at the start of the line, as in line 6, got 5",
+		},
+		{
+			"sources below agents", `agents:
+  default: {id: a}
+  sources:
+    shop: {preset: shopify, secret: x, map: .}
+`,
+			"f.yaml:3:3 agents.sources is a key of the file; do not indent it",
+		},
+		{
+			"fields of the source below its fallback", `sources:
+  shop:
+    preset: shopify
+    secret: x
+    fallback:
+      url: https://x.example
+      secret: whsec_YQ==
+      country: US
+      map: .
+`,
+			"f.yaml:8:7 sources.shop.fallback.country is a key of an outer level; indent it and the lines after it less",
+		},
+		{
+			"program that is YAML", `sources:
+  shop:
+    preset: shopify
+    secret: x
+    map: {to: .phone}
+`,
+			"f.yaml:5:5 sources.shop.map is a YAML value and not a program; write map: | and the program in the lines below, indented further",
+		},
+		{
+			"fallback not indented", `agents:
+  default:
+    id: a
+    fallback:
+    url: https://x.example
+    secret: x
+`,
+			"f.yaml:5:5 agents.default.url is not a key here; write it and the lines after it below fallback:, indented further",
+		},
+	} {
+		_, err := config.ParseFile("f.yaml", []byte(test.text))
+		if err == nil || err.Error() != "config: "+test.want {
+			t.Errorf("%s: ParseFile = %v\nwant %s", test.name, err, test.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +92,14 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 	if !errors.Is(err, io.EOF) {
 		at, message := Position{File: file}, "cannot be read"
 		if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+			if line, column, text, ok := explainSyntax(d.lines, e.Mark.Line); ok {
+				at.Line, at.Column = line, column
+				return []Problem{at.Problemf("invalid YAML: %s", text)}
+			}
 			at.Line, at.Column = e.Mark.Line, e.Mark.Column
+			if strings.Contains(e.Message, "end of stream") && e.ContextMark.Line > 0 {
+				at.Line, at.Column = e.ContextMark.Line, e.ContextMark.Column
+			}
 			message, _, _ = strings.Cut(e.Message, " '") // a quoted part may be a value
 			if e.ContextMsg != "" {
 				message += fmt.Sprintf(" %s from line %d", e.ContextMsg, e.ContextMark.Line)
@@ -113,6 +121,7 @@ type yamlDecoder struct {
 	file     string
 	lines    [][]byte
 	problems []Problem
+	outer    [][]string // the keys of the structs around the current value
 }
 
 func (d *yamlDecoder) problem(at Position, format string, args ...any) {
@@ -143,12 +152,7 @@ func (d *yamlDecoder) value(n *yaml.Node, v reflect.Value, at Position) {
 		}
 		d.object(n, v, at)
 	case reflect.Map: // the keys are names
-		v.Set(reflect.MakeMap(v.Type()))
-		d.entries(n, at, func(name string, value *yaml.Node, at Position) {
-			item := reflect.New(v.Type().Elem()).Elem()
-			d.value(value, item, at)
-			v.SetMapIndex(reflect.ValueOf(name), item)
-		})
+		d.named(n, v, at)
 	case reflect.Slice: // a sequence, or a single value
 		values := []*yaml.Node{n}
 		if n.Kind == yaml.SequenceNode {
@@ -191,21 +195,128 @@ func (d *yamlDecoder) entries(n *yaml.Node, at Position, decode func(name string
 
 // object decodes a mapping into a struct.
 func (d *yamlDecoder) object(n *yaml.Node, v reflect.Value, at Position) {
-	fields, names, positions := make(map[string]reflect.Value), []string(nil), Positions{"": at}
+	fields, positions := make(map[string]reflect.Value), Positions{"": at}
+	names := keys(v.Type())
 	for i := range v.NumField() {
 		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" {
-			fields[name], names = v.Field(i), append(names, name)
+			fields[name] = v.Field(i)
 		} else if v.Field(i).Type() == reflect.TypeFor[Positions]() {
 			v.Field(i).Set(reflect.ValueOf(positions))
 		}
 	}
+	d.outer = append(d.outer, names)
+	defer func() { d.outer = d.outer[:len(d.outer)-1] }()
+	misplaced := make(map[string]bool) // by the key below which they belong
 	d.entries(n, at, func(name string, value *yaml.Node, at Position) {
 		if field, ok := fields[name]; ok {
 			positions[name] = at
 			d.value(value, field, at)
 			return
 		}
+		if d.isOuter(name) {
+			if !misplaced[""] {
+				d.problem(at, "is a key of an outer level; indent it and the lines after it less")
+			}
+			misplaced[""] = true
+			return
+		}
+		if above := belongsBelow(n, v, name, value); above != "" {
+			if !misplaced[above] {
+				d.problem(at, "is not a key here; write it and the lines after it below %s:, indented further", above)
+			}
+			misplaced[above] = true
+			return
+		}
 		d.problems = append(d.problems, unknown(at, Closest(name, names), "is an unknown key", "the keys are "+strings.Join(names, ", ")))
+	})
+}
+
+// isOuter reports whether a key belongs to a struct around the current one.
+func (d *yamlDecoder) isOuter(name string) bool {
+	return slices.ContainsFunc(d.outer[:len(d.outer)-1], func(names []string) bool { return slices.Contains(names, name) })
+}
+
+// belongsBelow returns the field of v below which an unknown key was probably meant to be:
+// one that has no value in n.
+func belongsBelow(n *yaml.Node, v reflect.Value, name string, value *yaml.Node) string {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if key := field.Tag.Get("yaml"); !isNull(n, key) {
+			continue
+		} else if field.Type.Kind() == reflect.Map {
+			if slices.ContainsFunc(keys(field.Type.Elem()), func(k string) bool { return hasKey(value, k) }) {
+				return key
+			}
+		} else if slices.Contains(keys(field.Type), name) {
+			return key
+		}
+	}
+	return ""
+}
+
+// isNull reports whether a mapping has no value for a key.
+func isNull(n *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return n.Content[i+1].Tag == "!!null"
+		}
+	}
+	return key != ""
+}
+
+func hasKey(n *yaml.Node, key string) bool {
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
+}
+
+// keys returns the keys of a struct or of a pointer to one.
+func keys(t reflect.Type) (names []string) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+		if name := t.Field(i).Tag.Get("yaml"); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// named decodes a mapping whose keys are names, such as sources. Keys of an entry in place
+// of names are one problem.
+func (d *yamlDecoder) named(n *yaml.Node, v reflect.Value, at Position) {
+	v.Set(reflect.MakeMap(v.Type()))
+	fields, of := keys(v.Type().Elem()), at.Path
+	misplaced := func(name string, value *yaml.Node) bool {
+		return slices.Contains(fields, name) && value.Kind != yaml.MappingNode && value.Tag != "!!null"
+	}
+	anyMisplaced := false
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		anyMisplaced = anyMisplaced || misplaced(n.Content[i].Value, n.Content[i+1])
+	}
+	above, reported := "", false
+	d.entries(n, at, func(name string, value *yaml.Node, at Position) {
+		switch {
+		case anyMisplaced && slices.Contains(fields, name):
+			if !reported && above != "" {
+				d.problem(at, "is a key of %s; indent it and the lines after it further than %[1]s", above)
+			} else if !reported {
+				d.problem(at, "is not a name; write the name of the %s in a line above it, and indent it further than the name", strings.TrimSuffix(of, "s"))
+			}
+			reported = true
+		case anyMisplaced && value.Tag == "!!null":
+			above = name
+		case slices.Contains(d.outer[0], name) && !slices.ContainsFunc(fields, func(k string) bool { return hasKey(value, k) }):
+			d.problem(at, "is a key of the file; do not indent it")
+		default:
+			item := reflect.New(v.Type().Elem()).Elem()
+			d.value(value, item, at)
+			v.SetMapIndex(reflect.ValueOf(name), item)
+		}
 	})
 }
 
@@ -217,6 +328,11 @@ func Closest(name string, candidates []string) string {
 // scalar decodes a single value from its text and not from YAML's type of it: a
 // secret of digits keeps its zeros, and the country NO is Norway.
 func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
+	if p, ok := v.Addr().Interface().(*Program); ok && n.Kind != yaml.ScalarNode {
+		*p = Program{Text: "empty", Position: at} // otherwise it would be missing too
+		d.problem(at, "is a YAML value and not a program; write %s: | and the program in the lines below, indented further", at.Name())
+		return
+	}
 	if n.Kind != yaml.ScalarNode {
 		d.problem(at, "must be a single value")
 		return
