@@ -288,7 +288,7 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 func (c *checker) prepare(s *source.Source, m source.Message) (message, error) {
 	prepared, err := prepare.Message(prepare.Input(m), &c.cfg, s.Config, checkTime)
 	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
-		return message{}, fmt.Errorf("%s: unknown agent; expected one of %s", cmp.Or(unknown.Pointer, "agent"), strings.Join(unknown.Names, ", "))
+		return message{}, fmt.Errorf("%s: unknown agent: %w", cmp.Or(unknown.Pointer, "agent"), unknown)
 	}
 	invalid, ok := errors.AsType[payload.Errors](err)
 	if destination, outside := errors.AsType[*prepare.DestinationError](err); outside {

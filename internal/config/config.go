@@ -183,6 +183,8 @@ type Problem struct {
 	// unknown one; it may be empty.
 	Missing, Unknown bool
 	Suggestion       string
+
+	placeholder bool
 }
 
 func (p Problem) String() string {
@@ -229,7 +231,7 @@ func Join(errs ...error) error {
 		}
 	}
 	if len(problems) > 0 {
-		return &Error{problems}
+		return &Error{onlyPlaceholders(problems)}
 	}
 	return errors.Join(errs...)
 }

@@ -102,8 +102,15 @@ func FromEnviron(environ []string) (Config, error) {
 			r.problems = append(r.problems, unknown(Position{Path: name}, near, "is not a setting of rcshook", "remove it"))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.values)) {
+		if detail := findPlaceholder(r.values[name]); detail != "" {
+			p := Position{Path: name}.Problemf("%s", detail)
+			p.placeholder = true
+			r.problems = append(r.problems, p)
+		}
+	}
 	if len(r.problems) > 0 {
-		return Config{}, &Error{r.problems}
+		return Config{}, &Error{onlyPlaceholders(r.problems)}
 	}
 	return cfg, nil
 }

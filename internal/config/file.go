@@ -189,7 +189,7 @@ func ParseFile(name string, data []byte) (File, error) {
 		f.Sources[key] = r.source(s)
 	}
 	if len(r.problems) > 0 {
-		return f, &Error{r.problems}
+		return f, &Error{onlyPlaceholders(r.problems)}
 	}
 	return f, nil
 }

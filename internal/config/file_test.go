@@ -217,6 +217,41 @@ func TestParseFile_problems(t *testing.T) {
 	}
 }
 
+// A placeholder that was not replaced is one error, and its text is the fix.
+func TestParseFile_placeholders(t *testing.T) {
+	t.Parallel()
+	const text = `agents:
+  default: {id: projects/PROJECT/secrets/id, credentials: projects/p-1/secrets/your-secret}
+sources:
+  shop:
+    preset: shopify
+    secret: [projects/p-1/secrets/s, YOUR_SECRET, whsec_...]
+    emails: caller@<project>.iam.gserviceaccount.com
+    fallback: {url: https://YOUR-DOMAIN/in, secret: SECRET}
+    queue: projects/*/locations/l/queues/q
+`
+	_, err := config.ParseFile("f.yaml", []byte(text))
+	want := []string{
+		"f.yaml:2:13 agents.default.id contains a placeholder; replace PROJECT by the ID of your Google Cloud project",
+		"f.yaml:2:46 agents.default.credentials contains a placeholder; replace it by your own value",
+		"f.yaml:6:38 sources.shop.secret[1] contains a placeholder; replace it by your own value",
+		"f.yaml:6:51 sources.shop.secret[2] contains a placeholder; replace it by your own value",
+		"f.yaml:7:5 sources.shop.emails contains a placeholder; replace it by your own value",
+		"f.yaml:8:16 sources.shop.fallback.url contains a placeholder; replace it by your own value",
+		"f.yaml:8:45 sources.shop.fallback.secret contains a placeholder; replace SECRET by the name of your secret",
+		"f.yaml:9:5 sources.shop.queue contains a placeholder; replace it by your own value",
+	}
+	var got []string
+	if e, ok := errors.AsType[*config.Error](err); ok {
+		for _, p := range e.Problems {
+			got = append(got, p.String())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ParseFile problems (-want +got):\n%s", diff)
+	}
+}
+
 // A wrong indentation is one error, at its line and with its cause.
 func TestParseFile_indentation(t *testing.T) {
 	t.Parallel()

@@ -337,6 +337,14 @@ func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
 		d.problem(at, "must be a single value")
 		return
 	}
+	_, isSecret := v.Addr().Interface().(*Secret)
+	if isSecret || v.Kind() == reflect.String && strings.ContainsAny(n.Value, "/@") {
+		if detail := findPlaceholder(Trim(n.Value)); detail != "" {
+			p := at.Problemf("%s", detail)
+			p.placeholder = true
+			d.problems = append(d.problems, p)
+		}
+	}
 	switch p := v.Addr().Interface().(type) {
 	case *Program:
 		*p = Program{Text: n.Value, Position: at, block: n.Style&yaml.LiteralStyle != 0}

@@ -86,7 +86,7 @@ func TestContainer(t *testing.T) {
 func TestServiceSettings(t *testing.T) {
 	t.Parallel()
 	var environ []string
-	service := strings.ReplaceAll(read(t, "deploy/service.yaml"), "PROJECT", "my-project")
+	service := strings.ReplaceAll(read(t, "deploy/service.yaml"), "PROJECT", "example-project")
 	for _, m := range regexp.MustCompile(`- name: (RCSHOOK_\w+)\n +value: (\S+)`).FindAllStringSubmatch(service, -1) {
 		environ = append(environ, m[1]+"="+m[2])
 	}

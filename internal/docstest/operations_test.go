@@ -112,7 +112,7 @@ func TestExampleResponses(t *testing.T) {
 		}
 		t.Cleanup(func() { h.Close() })
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.payload))
-		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer KEY"}}
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + apiKey}}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		var got, want map[string]json.RawMessage

@@ -64,13 +64,16 @@ func tryRecipe(t *testing.T, page string) {
 	server := httptest.NewServer(k.sim)
 	t.Cleanup(func() { k.sim.Close(); server.Close() })
 	k.environ = environ(t, k.sim, server.URL)
-	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "projects/PROJECT/", "projects/example/"), -1) {
+	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "PROJECT", "example"), -1) {
 		k.try(box{b[1], b[2]})
 	}
 	if k.sent == 0 {
 		t.Error("the recipe sends no message")
 	}
 }
+
+// apiKey stands for KEY in the documents.
+const apiKey = "open-sesame-open-sesame"
 
 // environ returns the settings of a function that uses sim.
 func environ(t *testing.T, sim *platform.Platform, url string) []string {
@@ -82,7 +85,7 @@ func environ(t *testing.T, sim *platform.Platform, url string) []string {
 	}
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
 	return []string{
-		"RCSHOOK_AGENT_ID=" + env.AgentIDSecret, "RCSHOOK_CREDENTIALS=" + env.KeySecret, "RCSHOOK_API_KEYS=KEY",
+		"RCSHOOK_AGENT_ID=" + env.AgentIDSecret, "RCSHOOK_CREDENTIALS=" + env.KeySecret, "RCSHOOK_API_KEYS=" + apiKey,
 		"RCSHOOK_RBM_ENDPOINT=" + url, "RCSHOOK_SECRETMANAGER_ENDPOINT=" + url,
 	}
 }
@@ -104,7 +107,7 @@ func (k *kitchen) try(b box) {
 	case "yaml":
 		k.file(b.text)
 	case "json payload":
-		k.post("/", http.Header{"Authorization": {"Bearer KEY"}, "Content-Type": {"application/json"}}, b.text)
+		k.post("/", http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {"application/json"}}, b.text)
 	case "json event":
 		r := k.source.Sample("0001")
 		r.Body = []byte(b.text)

@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"internal/google":          nil,
 	"internal/standardwebhook": nil,
 	"internal/config":          {"internal/charset", "internal/phonenumber", "internal/typo", "rbm"},
-	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/phonenumber"},
+	"internal/mapping":         {"internal/mapping/limit", "internal/config", "internal/phonenumber", "internal/typo"},
 	"internal/payload":         {"internal/charset", "internal/phonenumber", "internal/typo", "rbm"},
 	"internal/compose":         {"internal/payload", "internal/typo", "rbm"},
 	"internal/source":          common,

@@ -18,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping/limit"
 	"github.com/rcshook/rcshook/internal/phonenumber"
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 const (
@@ -100,10 +101,54 @@ func Compile(p config.Program, o Options, variables ...string) (*Program, []conf
 	if program.code, err = gojq.Compile(query, append(functions(o), gojq.WithVariables(all))...); err != nil {
 		// The compiler does not report a position, but the last word of its error is the unknown name.
 		name := err.Error()[strings.LastIndexByte(err.Error(), ' ')+1:]
-		name, _, _ = strings.Cut(name, "/")
-		return nil, []config.Problem{p.At(locate(p.Text, name)).Problemf("invalid jq: %s", err)}
+		name, _, isFunction := strings.Cut(name, "/")
+		hint := nearest(name, variables)
+		if isFunction {
+			hint = nearest(name, functionNames(o))
+		}
+		return nil, []config.Problem{p.At(locate(p.Text, name)).Problemf("invalid jq: %s%s", err, hint)}
 	}
 	return program, nil
+}
+
+// nearest returns the name that an unknown one was probably meant to be, as the end of an
+// error. Functions are known as name/arity.
+func nearest(name string, known []string) string {
+	var names, same []string
+	for _, k := range known {
+		n, _, _ := strings.Cut(k, "/")
+		if names = append(names, n); n == name {
+			same = append(same, k)
+		}
+	}
+	if slices.Sort(same); len(same) > 0 {
+		return "; expected " + strings.Join(same, " or ")
+	}
+	if near := typo.Nearest(name, names, 0); near != "" {
+		return "; did you mean " + near + "?"
+	}
+	return ""
+}
+
+// functionNames returns the functions that a program may use, as name/arity.
+func functionNames(o Options) (names []string) {
+	query, err := gojq.Parse("builtins[]")
+	if err != nil {
+		panic("mapping: " + err.Error()) // it is constant
+	}
+	code, err := gojq.Compile(query, functions(o)...)
+	if err != nil {
+		panic("mapping: " + err.Error())
+	}
+	for results := code.Run(nil); ; {
+		v, ok := results.Next()
+		if !ok {
+			return names
+		}
+		if name, ok := v.(string); ok && forbidden[strings.Split(name, "/")[0]] == "" {
+			names = append(names, name)
+		}
+	}
 }
 
 // locate finds a name in a program, as a whole word and not as a field.

@@ -158,7 +158,11 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 	problems = append(problems, s.openScheme(keys)...)
 	problems = append(problems, s.compile(o.Phone)...)
 	if c.Agent != "" && !slices.Contains(o.Agents, c.Agent) {
-		problem("agent", "is not the name of an agent in this file or the environment")
+		hint := ""
+		if near := config.Closest(c.Agent, o.Agents); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		problem("agent", "is not the name of an agent in this file or the environment%s", hint)
 	}
 	return problems
 }

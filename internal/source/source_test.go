@@ -212,6 +212,11 @@ func TestOpen_problems(t *testing.T) {
 		{"incomplete", "{preset: bearer, secret: x, map: '.a | '}", []string{"f:1:53 sources.s.map invalid jq: unexpected EOF"}},
 		{"empty", "{preset: bearer, secret: x, map: ''}", []string{"f:1:48 sources.s.map invalid jq: the program is empty"}},
 		{"function", "{preset: bearer, secret: x, map: '.foo | foo(1)'}", []string{"f:1:55 sources.s.map invalid jq: function not defined: foo/1"}},
+		{"misspelled agent", "{preset: bearer, secret: x, agent: defalt}", []string{"f:1:42 sources.s.agent is not the name of an agent in this file or the environment; did you mean default?"}},
+		{"misspelled function", "{preset: bearer, secret: x, map: '.phone | e146'}", []string{"f:1:57 sources.s.map invalid jq: function not defined: e146/0; did you mean e164?"}},
+		{"misspelled function of jq", "{preset: bearer, secret: x, map: '.phone | asci_downcase'}", []string{"f:1:57 sources.s.map invalid jq: function not defined: asci_downcase/0; did you mean ascii_downcase?"}},
+		{"arguments of a function", "{preset: bearer, secret: x, map: 'money(1)'}", []string{"f:1:48 sources.s.map invalid jq: function not defined: money/1; expected money/2"}},
+		{"misspelled variable", "{preset: bearer, secret: x, map: '$header'}", []string{"f:1:48 sources.s.map invalid jq: variable not defined: $header; did you mean $headers?"}},
 		{"variable", "{preset: bearer, secret: x, map: '$foobar + $foo'}", []string{"f:1:58 sources.s.map invalid jq: variable not defined: $foo"}},
 		{"environment", "{preset: bearer, secret: x, map: '$ENV.HOME + env.PATH'}", []string{
 			"f:1:48 sources.s.map must not use $ENV: mappings have no access to the environment, which may hold secrets",
