@@ -27,8 +27,14 @@ import (
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-// checkTime is the time of all cases, so that their results do not change.
-var checkTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+// caseTime returns the time of a case, which does not change: that of its header Date, or
+// the start of 2026.
+func caseTime(r *source.Request) time.Time {
+	if date, err := http.ParseTime(r.Header.Get("Date")); err == nil {
+		return date
+	}
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+}
 
 var checkCommand = command{
 	name:    "check",
@@ -216,7 +222,7 @@ func nullTexts(ctx context.Context, s *source.Source, event []byte, kind string)
 	for _, v := range append(source.Variants(r.Body), source.Variant{Body: r.Body}) {
 		variant := *r
 		variant.Body = v.Body
-		received, err := s.Map(ctx, &variant, checkTime)
+		received, err := s.Map(ctx, &variant, caseTime(r))
 		if err != nil {
 			continue // the mapping needs this field
 		}
@@ -253,7 +259,7 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	if err != nil {
 		return nil, err
 	}
-	received, err := s.Map(ctx, r, checkTime)
+	received, err := s.Map(ctx, r, caseTime(r))
 	if body, ok := errors.AsType[*payload.BodyError](err); ok {
 		return nil, bodyError(event, r.Body, body)
 	}
@@ -275,7 +281,7 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	}
 	all := []message{}
 	for _, m := range received.Messages {
-		made, err := c.prepare(s, m)
+		made, err := c.prepare(s, m, caseTime(r))
 		if err != nil {
 			return nil, err
 		}
@@ -285,8 +291,8 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	return indent(text), err
 }
 
-func (c *checker) prepare(s *source.Source, m source.Message) (message, error) {
-	prepared, err := prepare.Message(prepare.Input(m), &c.cfg, s.Config, checkTime)
+func (c *checker) prepare(s *source.Source, m source.Message, now time.Time) (message, error) {
+	prepared, err := prepare.Message(prepare.Input(m), &c.cfg, s.Config, now)
 	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
 		return message{}, fmt.Errorf("%s: unknown agent: %w", cmp.Or(unknown.Pointer, "agent"), unknown)
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
-// Runner sends the messages of a campaign.
+// Runner sends the messages of a campaign. It runs once.
 type Runner struct {
 	Campaign *Campaign
 	Journal  *Journal
@@ -89,7 +89,7 @@ func (e *StopError) Error() string {
 
 func (e *StopError) Unwrap() error { return e.Err }
 
-// Run sends a message for every row that is not done, once. When ctx ends, it waits for the
+// Run sends a message for every row that is not done. When ctx ends, it waits for the
 // requests in flight. The error is a [*StopError], or that of ctx, the table or the
 // journal. [Open] rows are not an error.
 func (r *Runner) Run(ctx context.Context) error {
@@ -199,7 +199,9 @@ func (r *Runner) send(ctx context.Context, m *Message) {
 		}
 		res.Row, res.Key, res.To, res.Time = m.Row, m.Key, m.To, time.Now()
 		r.record(res.Entry)
-		r.countFailure(res)
+		if res.retry { // post has counted other results
+			r.countFailure(res)
+		}
 		return
 	}
 }
@@ -230,6 +232,9 @@ func (r *Runner) post(ctx context.Context, body []byte) (res result, ok bool) {
 	}
 	if res.stop {
 		r.stop(res.stopError())
+	}
+	if !res.retry {
+		r.countFailure(res)
 	}
 	return res, true
 }
