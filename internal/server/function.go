@@ -132,6 +132,14 @@ func (f *Function) broken(err error) http.Handler {
 			c := &call{Request: r, w: w, profile: response.Strict}
 			serve(c, logger, cfg.Project, config.DefaultTimeout, func() (*response.Response, error) {
 				_, secret := errors.AsType[*google.SecretError](err)
+				file := 0 // problems in rcshook.yaml, which any caller could read here
+				if e, ok := errors.AsType[*config.Error](err); ok {
+					for _, p := range e.Problems {
+						if p.File != "" {
+							file++
+						}
+					}
+				}
 				switch {
 				case to.static:
 					return to.serve(nil, c)
@@ -144,6 +152,11 @@ func (f *Function) broken(err error) http.Handler {
 					return res, nil
 				case secret:
 					return nil, response.Redact(err, "rcshook.yaml cannot be read")
+				case file > 0:
+					return nil, &response.Problem{
+						Code: code.Misconfigured, Err: err, Detail: fmt.Sprintf("rcshook.yaml has errors: %d", file),
+						Action: "Run rcshook check, or read the log of the function. Fix the errors and deploy again.",
+					}
 				default:
 					return nil, err
 				}
