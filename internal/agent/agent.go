@@ -98,7 +98,7 @@ func New(cfg config.Config, opts Options) *Directory {
 		if accounts[a.Credentials] == nil {
 			accounts[a.Credentials] = newAccount(d, a.Credentials)
 		}
-		e := &entry{name: name, region: a.Region, account: accounts[a.Credentials], renewals: newLimit()}
+		e := &entry{name: name, region: a.Region, account: accounts[a.Credentials], renewals: newRereadLimiter()}
 		if e.region == "" {
 			e.region = cfg.Region
 		}
@@ -127,8 +127,8 @@ func newCached[T any](d *Directory, timeout time.Duration, onError func(error, g
 func (d *Directory) Names() []string { return slices.Sorted(maps.Keys(d.byName)) }
 
 // Agent returns the agent with that name, or with that agent ID if the configuration
-// contains the ID itself; "" means the agent called default. It waits until the
-// secrets of the agent have been read once.
+// contains the ID itself; "" means the agent called default. On first use, it blocks
+// until the agent's secrets are read.
 //
 // The error is [ErrUnknownAgent], a [*google.SecretError], or that of ctx.
 func (d *Directory) Agent(ctx context.Context, name string) (*Agent, error) {
@@ -233,14 +233,14 @@ func (e *entry) agent(ctx context.Context) (*Agent, error) {
 	return a, nil
 }
 
-// newLimit limits how often secrets are read again because a token or a key was
+// newRereadLimiter limits how often secrets are read again because a token or a key was
 // rejected: 5 times at once, then every 2 seconds.
-func newLimit() *rate.Limiter { return rate.NewLimiter(rate.Every(2*time.Second), 5) }
+func newRereadLimiter() *rate.Limiter { return rate.NewLimiter(rate.Every(2*time.Second), 5) }
 
 // Renew is called after RCS Business Messaging has rejected a's token with 401. It
 // reads a's agent ID and credentials again, drops the token, and returns the agent as
 // it is now. Concurrent calls for the same a share one renewal. If Renew is called too
-// often, it returns a unchanged.
+// often, it returns the agent unchanged.
 //
 // If a secret cannot be read, its cached value stays in use. The error is that of ctx,
 // or a [*google.SecretError] without a cached value.
@@ -266,14 +266,14 @@ func (e *entry) renew(d *Directory, a *Agent) <-chan struct{} {
 	}
 	if e.renewal == nil && e.renewals.AllowN(d.now(), 1) {
 		done := make(chan struct{})
-		if d.background.Go(func(ctx context.Context) { e.readAgain(ctx, a, done) }) {
+		if d.background.Go(func(ctx context.Context) { e.reloadSecrets(ctx, a, done) }) {
 			e.renewal = done
 		}
 	}
 	return e.renewal
 }
 
-func (e *entry) readAgain(ctx context.Context, old *Agent, done chan struct{}) {
+func (e *entry) reloadSecrets(ctx context.Context, old *Agent, done chan struct{}) {
 	// Failures are logged, and the old values stay.
 	var reads sync.WaitGroup
 	reads.Go(func() { _ = e.id.Renew(ctx) })

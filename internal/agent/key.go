@@ -24,10 +24,10 @@ import (
 // account is the source of tokens for one or more agents: a service account key, or
 // Application Default Credentials.
 type account struct {
-	directory *Directory
-	secret    *secret // nil means Application Default Credentials
-	key       *google.Cached[*key]
-	rereads   *rate.Limiter // of the key, after the token endpoint has rejected it
+	directory     *Directory
+	secret        *secret // nil means Application Default Credentials
+	key           *google.Cached[*key]
+	rereadLimiter *rate.Limiter // of the key, after the token endpoint has rejected it
 }
 
 // key is one version of an account's credentials, with its token.
@@ -37,7 +37,7 @@ type key struct {
 }
 
 func newAccount(d *Directory, setting config.Secret) *account {
-	a := &account{directory: d, rereads: newLimit()}
+	a := &account{directory: d, rereadLimiter: newRereadLimiter()}
 	if setting == "" {
 		k := &key{tokens: a.newTokens(a.defaultToken)}
 		a.key = newCached(d, secretTimeout, nil, func(context.Context) (*key, google.Lease, error) { return k, google.Lease{}, nil })
@@ -61,8 +61,8 @@ func (a *account) defaultToken(ctx context.Context) (string, google.Lease, error
 	return token.Value, lease, err
 }
 
-// exchange fetches a token with a key.
-func (a *account) exchange(ctx context.Context, cfg *jwt.Config) (string, google.Lease, error) {
+// fetchKeyToken fetches a token with a key.
+func (a *account) fetchKeyToken(ctx context.Context, cfg *jwt.Config) (string, google.Lease, error) {
 	token, lease, err := a.directory.platform.FetchToken(ctx, func(ctx context.Context) (oauth2.TokenSource, error) {
 		return cfg.TokenSource(ctx), nil
 	})
@@ -88,7 +88,7 @@ func (a *account) readKey(ctx context.Context) (*key, google.Lease, error) {
 	if err != nil {
 		return nil, google.Lease{}, err
 	}
-	k := &key{digest: digest, tokens: a.newTokens(func(ctx context.Context) (string, google.Lease, error) { return a.exchange(ctx, cfg) })}
+	k := &key{digest: digest, tokens: a.newTokens(func(ctx context.Context) (string, google.Lease, error) { return a.fetchKeyToken(ctx, cfg) })}
 	if replaces {
 		if _, err := k.tokens.Get(ctx); err != nil {
 			return nil, google.Lease{}, err
@@ -128,7 +128,7 @@ func (a *account) newestKey(ctx context.Context, k *key) (*key, error) {
 	}
 	// A read in flight may have started before the key was replaced. After it, only
 	// a second read is sure to return the new key.
-	for joined := a.key.InFlight(); joined || a.rereads.AllowN(a.directory.now(), 1); joined = false {
+	for joined := a.key.InFlight(); joined || a.rereadLimiter.AllowN(a.directory.now(), 1); joined = false {
 		if err := a.key.Renew(ctx); isTransient(err) {
 			return nil, err
 		}

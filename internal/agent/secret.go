@@ -62,10 +62,10 @@ func (s *secret) read(ctx context.Context) ([]byte, google.Lease, error) {
 	return payload, google.Lease{Since: now, Refresh: now.Add(s.directory.interval)}, nil
 }
 
-// revokedAfter is the age, in refresh intervals, until which a secret stays in use that
+// revokedGraceIntervals is the age, in refresh intervals, until which a secret stays in use that
 // Secret Manager no longer returns. It is long enough to undo a mistake, and short
 // enough to revoke a secret from a running instance.
-const revokedAfter = 3
+const revokedGraceIntervals = 3
 
 // onError is called when the secret cannot be renewed. While Secret Manager is
 // unavailable, or the content of the newest version is invalid, the old value stays in
@@ -77,7 +77,7 @@ func (s *secret) onError(err error, l google.Lease) google.Lease {
 	if e, ok := errors.AsType[*google.SecretError](err); ok && !l.Since.IsZero() {
 		switch e.Reason {
 		case "not_found", "permission_denied", "version_disabled", "version_destroyed":
-			l.End = l.Since.Add(revokedAfter * s.directory.interval)
+			l.End = l.Since.Add(revokedGraceIntervals * s.directory.interval)
 		}
 	}
 	return l

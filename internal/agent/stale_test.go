@@ -342,7 +342,7 @@ func TestStale_panic(t *testing.T) {
 				w.store()
 				d := w.open(t, w.config(), agent.Options{Transport: panicking{inProcess{w.handler()}, path, value}})
 				_, _, err := send(t.Context(), d)
-				if _, ok := errors.AsType[*google.BugError](err); !ok || strings.Contains(err.Error(), marker) {
+				if _, ok := errors.AsType[*google.PanicError](err); !ok || strings.Contains(err.Error(), marker) {
 					t.Errorf("panic at %s: %v, want a bug without the value of the panic", path, err)
 				}
 			})

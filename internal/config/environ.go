@@ -23,33 +23,33 @@ const prefix = "RCSHOOK_"
 
 // The environment variables.
 const (
-	envAgentID       = prefix + "AGENT_ID"
-	envCredentials   = prefix + "CREDENTIALS"
-	envAPIKeys       = prefix + "API_KEYS"
-	envAllow         = prefix + "ALLOW_UNAUTHENTICATED"
-	envRegion        = prefix + "REGION"
-	envCountry       = prefix + "COUNTRY"
-	envTraffic       = prefix + "TRAFFIC"
-	envTTL           = prefix + "TTL"
-	envTimeout       = prefix + "TIMEOUT"
-	envRate          = prefix + "MESSAGES_PER_SECOND"
-	envRBM           = prefix + "RBM_ENDPOINT"
-	envSecretManager = prefix + "SECRETMANAGER_ENDPOINT"
-	envConfig        = prefix + "CONFIG"
-	envAudience      = prefix + "OIDC_AUDIENCE"
-	envEmails        = prefix + "OIDC_EMAILS"
-	envOIDC          = prefix + "OIDC_ENDPOINT"
-	envQueue         = prefix + "QUEUE"
-	envQueueAccount  = prefix + "QUEUE_ACCOUNT"
-	envURL           = prefix + "URL"
-	envTasks         = prefix + "TASKS_ENDPOINT"
+	envAgentID              = prefix + "AGENT_ID"
+	envCredentials          = prefix + "CREDENTIALS"
+	envAPIKeys              = prefix + "API_KEYS"
+	envAllowUnauthenticated = prefix + "ALLOW_UNAUTHENTICATED"
+	envRegion               = prefix + "REGION"
+	envCountry              = prefix + "COUNTRY"
+	envTraffic              = prefix + "TRAFFIC"
+	envTTL                  = prefix + "TTL"
+	envTimeout              = prefix + "TIMEOUT"
+	envRate                 = prefix + "MESSAGES_PER_SECOND"
+	envRBM                  = prefix + "RBM_ENDPOINT"
+	envSecretManager        = prefix + "SECRETMANAGER_ENDPOINT"
+	envConfig               = prefix + "CONFIG"
+	envAudience             = prefix + "OIDC_AUDIENCE"
+	envEmails               = prefix + "OIDC_EMAILS"
+	envOIDC                 = prefix + "OIDC_ENDPOINT"
+	envQueue                = prefix + "QUEUE"
+	envQueueAccount         = prefix + "QUEUE_ACCOUNT"
+	envURL                  = prefix + "URL"
+	envTasks                = prefix + "TASKS_ENDPOINT"
 )
 
 // envProject is the variable that Google's own libraries read.
 const envProject = "GOOGLE_CLOUD_PROJECT"
 
 var settings = []string{
-	envAgentID, envCredentials, envAPIKeys, envAllow, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
+	envAgentID, envCredentials, envAPIKeys, envAllowUnauthenticated, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
 	envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC, envQueue, envQueueAccount, envURL, envTasks,
 }
 
@@ -89,9 +89,9 @@ func FromEnviron(environ []string) (Config, error) {
 		a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
 		cfg.Agents[DefaultAgent] = a
 	}
-	cfg.Audience, cfg.Emails = r.tokens()
+	cfg.Audience, cfg.Emails = r.readTokenClaims()
 	cfg.Queue, cfg.QueueAccount, cfg.URL = r.queue()
-	cfg.APIKeys, cfg.AllowUnauthenticated = r.callers()
+	cfg.APIKeys, cfg.AllowUnauthenticated = r.readCallerAuth()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
@@ -163,7 +163,7 @@ func (r *reader) agents() map[string]Agent {
 			r.problem(envCredentials, "is set without "+envAgentID+"; set both, or neither and describe the agents in the file")
 		}
 		if r.has(envRate) {
-			r.problem(envRate, "is set without "+envAgentID+", whose rate it limits; set messages_per_second of the agents in the file")
+			r.problem(envRate, "is set without "+envAgentID+"; set messages_per_second of the agents in the file")
 		}
 		return map[string]Agent{}
 	}
@@ -201,9 +201,9 @@ func (r *reader) credentials() Secret {
 	return s
 }
 
-// tokens reads the claims of accepted Google ID tokens. An audience alone would
+// readTokenClaims reads the claims of accepted Google ID tokens. An audience alone would
 // accept every service account of Google Cloud.
-func (r *reader) tokens() (audience, emails []string) {
+func (r *reader) readTokenClaims() (audience, emails []string) {
 	list := func(setting string) []string {
 		if !r.has(setting) {
 			return nil
@@ -213,36 +213,36 @@ func (r *reader) tokens() (audience, emails []string) {
 	audience, emails = list(envAudience), list(envEmails)
 	switch {
 	case len(audience) > 0 && len(emails) == 0:
-		r.missing(envEmails, "list the service accounts that may call; any account can get a token for an audience")
+		r.missing(envEmails, "list the service accounts that may call this function; any account can get a token for an audience")
 	case len(audience) == 0 && len(emails) > 0:
 		r.missing(envAudience, "set it to the audience of the tokens, usually the address of this function")
 	}
 	return audience, emails
 }
 
-// callers reads the settings for authentication. Exactly one of keys, tokens or
+// readCallerAuth reads the settings for authentication. Exactly one of keys, tokens or
 // both, and no authentication must be chosen.
-func (r *reader) callers() (keys Secret, allow bool) {
+func (r *reader) readCallerAuth() (keys Secret, allow bool) {
 	keys = r.secret(envAPIKeys)
 	if value := keys.Literal(); value != "" && strings.Trim(value, ", \t\r\n") == "" {
 		r.problem(envAPIKeys, "does not contain a key; set it to a key, or to the secret that contains the keys, one per line")
 	}
-	switch strings.ToLower(r.values[envAllow]) {
+	switch strings.ToLower(r.values[envAllowUnauthenticated]) {
 	case "", "false", "0":
 	case "true", "1":
 		allow = true
 	default:
-		r.problem(envAllow, "must be true or false")
+		r.problem(envAllowUnauthenticated, "must be true or false")
 		return keys, false
 	}
 	tokens := r.has(envAudience) || r.has(envEmails)
 	switch {
 	case allow && tokens:
-		r.problem(envAllow, "is true while "+envAudience+" is set, so tokens would not be checked; set only one of the two")
+		r.problem(envAllowUnauthenticated, "is true while "+envAudience+" is set, so tokens would not be checked; set only one of the two")
 	case allow && r.has(envAPIKeys):
-		r.problem(envAllow, "is true while "+envAPIKeys+" is set, so keys would not be checked; set only one of the two")
+		r.problem(envAllowUnauthenticated, "is true while "+envAPIKeys+" is set, so keys would not be checked; set only one of the two")
 	case !allow && !tokens && !r.has(envAPIKeys):
-		r.missing(envAPIKeys, "set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; to allow all callers, as behind Cloud Run IAM, set "+envAllow+"=true")
+		r.missing(envAPIKeys, "set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; to allow all callers, as behind Cloud Run IAM, set "+envAllowUnauthenticated+"=true")
 	}
 	return keys, allow
 }
@@ -348,8 +348,8 @@ func (r *reader) rate() float64 {
 	return perSecond
 }
 
-// endpoint reads a base URL. HTTP without TLS is accepted on loopback only, because
-// access tokens and secrets are sent there.
+// endpoint reads a base URL. Plain HTTP is allowed only on loopback; elsewhere it would
+// expose tokens and secrets.
 func (r *reader) endpoint(setting string) string {
 	if !r.has(setting) {
 		return ""
@@ -394,7 +394,7 @@ const badQueue = "must be the full name of a queue, projects/PROJECT/locations/L
 // queue reads the queue and the settings for its tasks. The account and the address
 // are useful without a queue: the function still accepts tasks that are left in one.
 //
-// The address is a setting and not taken from requests, because a caller could then
+// The address is a setting and not taken from requests, because otherwise a caller could
 // redirect the tasks and their tokens.
 func (r *reader) queue() (name, account, address string) {
 	const example = "the public address of this function, such as https://rcshook-123456789012.us-central1.run.app"

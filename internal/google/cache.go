@@ -154,7 +154,7 @@ func (c *Cached[T]) start() {
 		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 		defer cancel()
 		var l Lease
-		f.value, f.err = Recover(func() (value T, err error) {
+		f.value, f.err = CatchPanic(func() (value T, err error) {
 			value, l, err = c.Fetch(ctx)
 			return value, err
 		})

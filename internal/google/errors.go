@@ -1,6 +1,6 @@
 // Package google holds the types that the packages calling Google Cloud share: the
-// errors of secrets, tokens and APIs, and a cache of values that expire. It imports
-// no client of Google's; those are in package platform.
+// errors of secrets, tokens and APIs, and a cache of values that expire. It does
+// not import Google's client libraries; those are in package platform.
 package google
 
 import (
@@ -130,7 +130,8 @@ func (e *SecretError) IsPlatform() bool {
 	return e.Kind == Unavailable || e.Kind == Denied && e.Reason != "permission_denied"
 }
 
-// TokenError is a final rejection by a token endpoint or a missing credential.
+// TokenError reports that the token endpoint rejected the request permanently, or that
+// no credentials exist.
 type TokenError struct {
 	Code   string // such as invalid_grant
 	Status int    // of the HTTP response; 0 if there was none
@@ -143,22 +144,22 @@ func (e *TokenError) Error() string {
 	return fmt.Sprintf("token endpoint: HTTP %d %s", e.Status, e.Code)
 }
 
-// BugError is a recovered panic.
-type BugError struct{ text string }
+// PanicError is a recovered panic.
+type PanicError struct{ text string }
 
-func (e *BugError) Error() string { return "bug: " + e.text }
+func (e *PanicError) Error() string { return "bug: " + e.text }
 
-// Recover calls f and turns a panic into a [*BugError], without the panic's value:
+// CatchPanic calls f and turns a panic into a [*PanicError], without the panic's value:
 // that may contain a secret. It is for goroutines in which a panic would end the
 // process together with all other requests.
-func Recover[T any](f func() (T, error)) (value T, err error) {
+func CatchPanic[T any](f func() (T, error)) (value T, err error) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
 		case runtime.Error:
-			err = &BugError{v.Error()}
+			err = &PanicError{v.Error()}
 		default:
-			err = &BugError{fmt.Sprintf("panic with a %T", v)}
+			err = &PanicError{fmt.Sprintf("panic with a %T", v)}
 		}
 	}()
 	return f()

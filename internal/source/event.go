@@ -113,10 +113,10 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
 		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1), nil}}}, nil
 	}
-	if ctx.Err() != nil || s.running.Acquire(ctx, 1) != nil {
+	if ctx.Err() != nil || s.slots.Acquire(ctx, 1) != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 	}
-	defer s.running.Release(1)
+	defer s.slots.Release(1)
 	body, err := decodeBody(contentType, r.Body)
 	if err != nil {
 		return nil, err

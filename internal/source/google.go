@@ -107,19 +107,19 @@ func IsIDToken(h http.Header) bool {
 	return strings.HasPrefix(raw, "ey") && strings.Count(raw, ".") == 2
 }
 
-// google is the scheme of Cloud Tasks, Cloud Scheduler and Pub/Sub.
-type google struct{ tokens *GoogleTokens }
+// googleScheme is the scheme of Cloud Tasks, Cloud Scheduler and Pub/Sub.
+type googleScheme struct{ tokens *GoogleTokens }
 
-func (g google) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
+func (g googleScheme) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
 	return g.tokens.Verify(ctx, r.Header, now)
 }
 
-func (google) sign(*Request, []byte, time.Time) error {
+func (googleScheme) sign(*Request, []byte, time.Time) error {
 	return errors.New("only Google can sign ID tokens")
 }
 
-func (google) newKeys() (receiver, sender []byte) { return nil, nil }
-func (google) checkSecret([]byte) error           { return nil }
+func (googleScheme) newKeys() (receiver, sender []byte) { return nil, nil }
+func (googleScheme) checkSecret([]byte) error           { return nil }
 
 // signatureCheck keeps the error of its keys, which the verifier reduces to text.
 type signatureCheck struct {

@@ -53,21 +53,21 @@ func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []con
 	}
 	switch s.Type {
 	case "token":
-		t := token{headers: s.Header, prefix: s.Prefix}
+		t := tokenScheme{headers: s.Header, prefix: s.Prefix}
 		if len(t.headers) == 0 {
 			t.headers, t.prefix = []string{"Authorization"}, "Bearer "
 		}
 		return t, checkFields(s, "header", "prefix")
 	case "basic":
-		return basic{}, checkFields(s)
+		return basicScheme{}, checkFields(s)
 	case "signature":
 		return newSignature(s, url, tolerance)
 	case "standard-webhooks":
-		return standard{tolerance}, checkFields(s, "tolerance")
+		return standardScheme{tolerance}, checkFields(s, "tolerance")
 	case "twilio":
-		return twilio{url}, checkFields(s)
+		return twilioScheme{url}, checkFields(s)
 	case "google-oidc":
-		return google{tokens}, checkFields(s)
+		return googleScheme{tokens}, checkFields(s)
 	case "":
 		return nil, []config.Problem{s.At.Of("type").Problemf("is required: one of %s", strings.Join(schemeTypes, ", "))}
 	default:
@@ -100,8 +100,8 @@ func checkFields(s config.Scheme, allowed ...string) (problems []config.Problem)
 	return problems
 }
 
-// presentHeader returns the first of the names that h has, or the first of all.
-func presentHeader(h http.Header, names []string) string {
+// firstPresentHeader returns the first of the names that h has, or the first of all.
+func firstPresentHeader(h http.Header, names []string) string {
 	for _, name := range names {
 		if h.Get(name) != "" {
 			return name
@@ -120,32 +120,32 @@ func matchSecret(presented []byte, secrets [][]byte) bool {
 	return match == 1
 }
 
-// standard is the scheme of Standard Webhooks.
-type standard struct{ tolerance time.Duration }
+// standardScheme is the scheme of Standard Webhooks.
+type standardScheme struct{ tolerance time.Duration }
 
-func (s standard) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
+func (s standardScheme) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
 	return standardwebhook.Verify(r.Header, r.Body, secrets, now, s.tolerance)
 }
 
-func (standard) sign(r *Request, secret []byte, now time.Time) error {
+func (standardScheme) sign(r *Request, secret []byte, now time.Time) error {
 	return standardwebhook.Sign(r.Header, r.Body, secret, now)
 }
 
-func (standard) newKeys() (receiver, sender []byte) {
+func (standardScheme) newKeys() (receiver, sender []byte) {
 	secret := standardwebhook.NewSecret()
 	return secret, secret
 }
 
-func (standard) checkSecret(secret []byte) error { return standardwebhook.CheckSecret(secret) }
+func (standardScheme) checkSecret(secret []byte) error { return standardwebhook.CheckSecret(secret) }
 
-// token is a secret in a header, such as Authorization: Bearer.
-type token struct {
+// tokenScheme is a secret in a header, such as Authorization: Bearer.
+type tokenScheme struct {
 	headers []string
 	prefix  string
 }
 
-func (t token) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
-	name := presentHeader(r.Header, t.headers)
+func (t tokenScheme) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+	name := firstPresentHeader(r.Header, t.headers)
 	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return err
@@ -159,24 +159,24 @@ func (t token) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Ti
 	return nil
 }
 
-func (t token) sign(r *Request, secret []byte, _ time.Time) error {
+func (t tokenScheme) sign(r *Request, secret []byte, _ time.Time) error {
 	r.Header.Set(t.headers[0], t.prefix+string(secret))
 	return nil
 }
 
-func (token) newKeys() (receiver, sender []byte) { return newText() }
-func (token) checkSecret([]byte) error           { return nil }
+func (tokenScheme) newKeys() (receiver, sender []byte) { return newSharedSecret() }
+func (tokenScheme) checkSecret([]byte) error           { return nil }
 
-// newText returns random text that sender and receiver share.
-func newText() (receiver, sender []byte) {
+// newSharedSecret returns random text that sender and receiver share.
+func newSharedSecret() (receiver, sender []byte) {
 	secret := []byte(rand.Text())
 	return secret, secret
 }
 
-// basic is Basic authentication. The secret is USER:PASSWORD.
-type basic struct{}
+// basicScheme is Basic authentication. The secret is USER:PASSWORD.
+type basicScheme struct{}
 
-func (basic) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+func (basicScheme) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
 	if _, err := standardwebhook.Header(r.Header, "Authorization"); err != nil {
 		return err
 	}
@@ -190,17 +190,17 @@ func (basic) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time
 	return nil
 }
 
-func (basic) sign(r *Request, secret []byte, _ time.Time) error {
+func (basicScheme) sign(r *Request, secret []byte, _ time.Time) error {
 	r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString(secret))
 	return nil
 }
 
-func (basic) newKeys() (receiver, sender []byte) {
+func (basicScheme) newKeys() (receiver, sender []byte) {
 	secret := []byte("hook:" + rand.Text())
 	return secret, secret
 }
 
-func (basic) checkSecret(secret []byte) error {
+func (basicScheme) checkSecret(secret []byte) error {
 	user, password, ok := strings.Cut(string(secret), ":")
 	if !ok || user == "" || password == "" {
 		return errors.New("must be a user name and a password, separated by a colon")

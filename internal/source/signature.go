@@ -114,7 +114,7 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 		}
 	}
 	if !match {
-		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", presentHeader(r.Header, g.Header))
+		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", firstPresentHeader(r.Header, g.Header))
 	}
 	if g.tolerance == 0 {
 		return nil
@@ -132,7 +132,7 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 
 // parse returns the signatures in the header, and the timestamp.
 func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, err error) {
-	name := presentHeader(r.Header, g.Header)
+	name := firstPresentHeader(r.Header, g.Header)
 	value, err := standardwebhook.Header(r.Header, name)
 	if err != nil {
 		return nil, "", err
@@ -222,7 +222,7 @@ func newAlgorithm(name string, base64Key bool) (algorithm, bool) {
 	case "ecdsa-p256":
 		return ecdsaP256, true
 	case "ed25519":
-		return edDSA, true
+		return ed25519Algorithm, true
 	}
 	return algorithm{}, false
 }
@@ -238,10 +238,10 @@ func NewKeys(algorithm string) (receiver, sender []byte) {
 }
 
 func newHMAC(newHash func() hash.Hash, base64Key bool) algorithm {
-	a := algorithm{newKeys: newText}
+	a := algorithm{newKeys: newSharedSecret}
 	parse := func(secret []byte) ([]byte, error) { return secret, nil }
 	if base64Key {
-		parse, a.newKeys = standardwebhook.DecodeSecret, standard{}.newKeys
+		parse, a.newKeys = standardwebhook.DecodeSecret, standardScheme{}.newKeys
 	}
 	sum := func(key, content []byte) []byte {
 		h := hmac.New(newHash, key)
@@ -310,8 +310,8 @@ var ecdsaP256 = algorithm{
 	},
 }
 
-// edDSA is Ed25519 with the keys of package standardwebhook.
-var edDSA = algorithm{
+// ed25519Algorithm is Ed25519 with the keys of package standardwebhook.
+var ed25519Algorithm = algorithm{
 	verifier: func(secret []byte) (func(content, signature []byte) bool, error) {
 		key, err := standardwebhook.ParsePublicKey(secret)
 		if err != nil {

@@ -79,7 +79,7 @@ type Source struct {
 	ping    *regexp.Regexp
 	scheme  scheme
 	secrets func(context.Context, config.Secret) ([]byte, error)
-	running *semaphore.Weighted // limits the programs of all sources that run at once
+	slots   *semaphore.Weighted // limits the programs of all sources that run at once
 
 	// The jq programs; nil if there is none.
 	events, eventID, reply, mapper *mapping.Program
@@ -91,10 +91,10 @@ func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
 	// Running more programs than there are processors would use memory without being faster.
-	running := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
+	slots := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		s := &Source{Config: sources[name], secrets: o.Secrets, running: running}
+		s := &Source{Config: sources[name], secrets: o.Secrets, slots: slots}
 		problems = append(problems, s.open(o, keys)...)
 		d.sources[name] = s
 	}
@@ -175,6 +175,9 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 		problems = append(problems, c.At.Of(field).Problemf(format, args...))
 	}
 	described := override(s.preset.Scheme, c.Scheme)
+	if described.At == nil {
+		described.At = config.Positions{"": c.At.Of("scheme")}
+	}
 	tokens := &GoogleTokens{audience: c.Audience, emails: c.Emails}
 	if described.Type == "google-oidc" {
 		tokens.keys = keys()
@@ -279,7 +282,7 @@ func (s *Source) Handshake() bool { return s.preset.Response.Handshake }
 
 // UsesGoogleTokens reports whether the sender authenticates with Google's ID tokens.
 func (s *Source) UsesGoogleTokens() bool {
-	_, ok := s.scheme.(google)
+	_, ok := s.scheme.(googleScheme)
 	return ok
 }
 

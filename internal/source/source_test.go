@@ -315,6 +315,17 @@ func TestReceive_rotation(t *testing.T) {
 	}
 }
 
+// A source without a scheme is a problem with a position.
+func TestOpen_noScheme(t *testing.T) {
+	t.Parallel()
+	at := config.Positions{"": {File: "f", Line: 1, Column: 11, Path: "sources.s"}}
+	_, err := source.Open(map[string]config.Source{"s": {Name: "s", Secrets: []config.Secret{"x"}, At: at}}, source.Options{})
+	const want = "config: f:1:11 sources.s.scheme.type is required: one of token, basic, signature, standard-webhooks, twilio, google-oidc"
+	if err == nil || err.Error() != want {
+		t.Errorf("Open: %v, want %s", err, want)
+	}
+}
+
 // Receive reads secrets, which config.DecodeSecret decodes.
 func TestReceive_secrets(t *testing.T) {
 	t.Parallel()

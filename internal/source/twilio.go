@@ -17,16 +17,16 @@ import (
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// twilio is the scheme of Twilio, which signs the public address and the sorted fields
+// twilioScheme is the scheme of Twilio, which signs the public address and the sorted fields
 // of the form. Other bodies have their hash in the query.
-type twilio struct{ url string }
+type twilioScheme struct{ url string }
 
 const (
 	twilioHeader = "X-Twilio-Signature"
 	twilioHash   = "bodySHA256"
 )
 
-func (t twilio) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+func (t twilioScheme) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
 	value, err := standardwebhook.Header(r.Header, twilioHeader)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func twilioForm(r *Request) (string, error) {
 	return form.String(), nil
 }
 
-func (t twilio) sign(r *Request, secret []byte, _ time.Time) error {
+func (t twilioScheme) sign(r *Request, secret []byte, _ time.Time) error {
 	form, err := twilioForm(r)
 	if err != nil {
 		return err
@@ -99,5 +99,5 @@ func (t twilio) sign(r *Request, secret []byte, _ time.Time) error {
 	return nil
 }
 
-func (twilio) newKeys() (receiver, sender []byte) { return newText() }
-func (twilio) checkSecret([]byte) error           { return nil }
+func (twilioScheme) newKeys() (receiver, sender []byte) { return newSharedSecret() }
+func (twilioScheme) checkSecret([]byte) error           { return nil }

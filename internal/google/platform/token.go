@@ -43,7 +43,7 @@ const (
 
 // FetchToken gets a token from the source that find returns, with one retry. Find and
 // the source must send their requests with the client in their context. The error is
-// a [*google.TokenError], [google.ErrTokenUnavailable] or a [*google.BugError].
+// a [*google.TokenError], [google.ErrTokenUnavailable] or a [*google.PanicError].
 func (c *Client) FetchToken(ctx context.Context, find func(ctx context.Context) (oauth2.TokenSource, error)) (Token, google.Lease, error) {
 	token, err := retryOnce(ctx, func(ctx context.Context) (*oauth2.Token, error) {
 		transport := &boundTransport{ctx: ctx, base: c.Transport}
@@ -101,7 +101,7 @@ func tokenError(ctx context.Context, err error, transport *boundTransport) error
 	if e, ok := errors.AsType[*google.TokenError](err); ok {
 		return e
 	}
-	if e, ok := errors.AsType[*google.BugError](err); ok {
+	if e, ok := errors.AsType[*google.PanicError](err); ok {
 		return e
 	}
 	response, ok := errors.AsType[*oauth2.RetrieveError](err)
@@ -166,7 +166,7 @@ func await[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 	done := make(chan result, 1)
 	go func() {
-		value, err := google.Recover(f)
+		value, err := google.CatchPanic(f)
 		done <- result{value, err}
 	}()
 	select {
