@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
-
 	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
@@ -133,8 +131,7 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	return o, err
 }
 
-// dev runs the function with the functions framework, as in a deployment, and the
-// simulator, until ctx ends.
+// dev runs the function and the simulator until ctx ends.
 func dev(ctx context.Context, args []string, std stdio) error {
 	o, err := parseDevFlags(args)
 	if err != nil {
@@ -145,12 +142,11 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer simulator.Close()
-	// The framework listens by itself, so that a port in use would be reported late.
 	function, err := listen(o.port, "-port")
 	if err != nil {
 		return err
 	}
-	function.Close()
+	defer function.Close()
 	dir, err := os.MkdirTemp("", "rcshook-dev-")
 	if err != nil {
 		return err
@@ -196,10 +192,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	registerQueues(mux, tasks)
 	failed := make(chan error, 2)
 	go func() { failed <- http.Serve(simulator, mux) }()
-	go func() { failed <- funcframework.StartHostPort(host, strconv.Itoa(o.port)) }()
-	if err := awaitPort(ctx, o.port, failed); err != nil {
-		return err
-	}
+	go func() { failed <- http.Serve(function, http.HandlerFunc(rcshook.Send)) }()
 	export := ""
 	if functionURL != localURL {
 		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
@@ -246,7 +239,7 @@ func (o *devOptions) connectWebhook(ctx context.Context, sim *platform.Platform,
 	}
 }
 
-// finish waits for the requests in flight, which the framework would abort.
+// finish waits for the requests in flight.
 func finish(ctx context.Context, out io.Writer) error {
 	notice := time.AfterFunc(300*time.Millisecond, func() {
 		fmt.Fprintln(out, "\nfinishing requests in flight; press Ctrl-C again to stop at once")
@@ -278,7 +271,6 @@ func useSimulator(sim *platform.Platform, baseURL, dir string) (agentID string, 
 		}
 	}
 	return env.AgentID, setEnv(map[string]string{
-		"FUNCTION_TARGET":                "Send",
 		"GOOGLE_APPLICATION_CREDENTIALS": adc,
 		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
 		"RCSHOOK_CREDENTIALS":            env.KeySecret,
@@ -314,21 +306,4 @@ func listen(port int, setting string) (net.Listener, error) {
 		return nil, fmt.Errorf("port %d is in use by another program: stop it, or choose another port with %s", port, setting)
 	}
 	return l, err
-}
-
-// awaitPort returns when the function accepts connections.
-func awaitPort(ctx context.Context, port int, failed <-chan error) error {
-	for {
-		conn, err := net.DialTimeout("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Second)
-		if err == nil {
-			return conn.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return nil // stopped while starting
-		case err := <-failed:
-			return err
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }

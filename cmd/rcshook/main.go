@@ -45,7 +45,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run returns the exit code: 0 for success, 1 for a failure, 2 for wrong usage, or the
+// run returns the exit code: 0 for success, 1 for a failure, 2 for a usage error, or the
 // code of an [exitError].
 func run(ctx context.Context, args []string, std stdio) int {
 	std.out, std.err = output{std.out}, output{std.err}

@@ -63,8 +63,8 @@ func (t *target) client() (*client.Client, error) {
 	return c, nil
 }
 
-// nextStep returns the next step, in terms of the command line where the action of the
-// response or the error is for programs. by is the sender.
+// nextStep returns the next step on the command line if there is one, and otherwise the
+// action of the response. The sender is by.
 func nextStep(c code.Code, err error, by, action string) string {
 	if c == code.Unauthorized {
 		return "Set " + envKey + " to a key of this function."

@@ -67,7 +67,7 @@ type Check struct {
 	// Detail describes the result.
 	Detail string `json:"detail"`
 
-	// Next are the next steps after a warning or an error, the likeliest first.
+	// Next are the next steps after a warning or an error, the most likely first.
 	Next []string `json:"next,omitempty"`
 
 	// Needs is the failed check, by name and subject, that a skipped one depends on.

@@ -57,9 +57,9 @@ func (e *run) platform(host string, err error) {
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {
 	case !ok:
-		e.add(Warning, Platform, host, "it accepts a request without a token, so it is not the platform", "Check RCSHOOK_RBM_ENDPOINT")
+		e.add(Warning, Platform, host, "accepted a request without a token, so this is not the API of RCS Business Messaging", "Check RCSHOOK_RBM_ENDPOINT")
 	case remote.StatusCode != 0 && (remote.NotFromAPI || remote.Err != nil):
-		e.add(Error, Platform, host, fmt.Sprintf("HTTP %d with a page of another server: this is not the API", remote.StatusCode), e.fixProxy()...)
+		e.add(Error, Platform, host, fmt.Sprintf("HTTP %d from a different server: this is not the API", remote.StatusCode), e.fixProxy()...)
 	case remote.Err != nil:
 		e.add(Error, Platform, host, summary(remote), e.fixNetwork(remote.Err, host)...)
 	case errors.Is(err, rbm.ErrUnauthenticated), remote.StatusCode < 500 && remote.StatusCode != 429:
@@ -120,7 +120,7 @@ func (e *run) fixNetwork(err error, host string) []string {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return []string{"A proxy intercepts the connection, or the root certificates of this machine are outdated: trust the proxy's certificate (SSL_CERT_FILE), or exclude this host from the proxy", test}
 	}
-	return []string{"Allow connections to this host at port 443: a firewall, a VPC connector without internet access, or HTTPS_PROXY blocks them", test}
+	return []string{"Allow connections to this host on port 443: a firewall, a VPC connector without internet access, or HTTPS_PROXY blocks them", test}
 }
 
 const (
@@ -187,7 +187,7 @@ func (e *run) clock() {
 		direction = "behind"
 	}
 	minutes := max(1, int((skew.Abs()+30*time.Second)/time.Minute))
-	e.add(state, Clock, "", fmt.Sprintf("about %s %s %s: beyond 5 minutes tokens and signatures are rejected", Count(minutes, "minute"), direction, host),
+	e.add(state, Clock, "", fmt.Sprintf("about %s %s %s: with more than 5 minutes, tokens and signatures are rejected", Count(minutes, "minute"), direction, host),
 		"Set the clock of this machine: sudo timedatectl set-ntp true; a virtual machine that was suspended may need a restart")
 }
 
@@ -241,7 +241,7 @@ func (e *run) credential(ctx context.Context, name string) {
 		switch {
 		case !ok:
 			e.add(Error, Credentials, name, "invalid response of the token endpoint",
-				"Allow connections to oauth2.googleapis.com at port 443, and try again later: curl -sS https://oauth2.googleapis.com/token")
+				"Allow connections to oauth2.googleapis.com on port 443, and try again later: curl -sS https://oauth2.googleapis.com/token")
 		case !e.skipForClock(Credentials, name, rejected):
 			e.add(Error, Credentials, name, e.explain(rejected, account), e.advise(rejected)...)
 		}
@@ -274,7 +274,7 @@ func (e *run) credential(ctx context.Context, name string) {
 	case received && (!ok || remote.StatusCode != 0 && !errors.Is(remote, rbm.ErrUnavailable)):
 		e.add(OK, Credentials, name, "the platform accepts the token of "+account)
 	default:
-		e.add(OK, Credentials, name, "got a token of "+account)
+		e.add(OK, Credentials, name, "obtained a token for "+account)
 	}
 }
 
@@ -312,7 +312,7 @@ func (e *run) agent(name string, err error) {
 		e.add(Warning, Agent, name, "known to the platform, but not launched: it reaches only its testers",
 			"Launch it in the RCS for Business console, or invite testers there and accept on their phones")
 	case ok && remote.UnknownAgent():
-		e.add(Error, Agent, name, "the platform finds no such agent for the credentials (HTTP 403)", e.unknownAgent(name)...)
+		e.add(Error, Agent, name, "the platform does not recognize this agent with these credentials (HTTP 403)", e.unknownAgent(name)...)
 	case errors.Is(err, rbm.ErrPermissionDenied):
 		reason := ""
 		if ok && remote.Reason != "" {
@@ -328,7 +328,7 @@ func (e *run) agent(name string, err error) {
 	}
 }
 
-// unknownAgent returns the possible causes of the platform's 403, the likeliest first.
+// unknownAgent returns the possible causes of the platform's 403, most likely first.
 func (e *run) unknownAgent(name string) []string {
 	a := e.cfg.Agents[name]
 	where, value := "in the configuration", a.ID.Literal()
@@ -339,7 +339,7 @@ func (e *run) unknownAgent(name string) []string {
 	if value, err := config.ParseAgentID(value); err == nil && !strings.HasSuffix(value, "_agent") {
 		id += "; IDs end in _agent, but this one does not"
 	}
-	deleted := "the agent was created a moment ago, or deleted: wait some minutes, and look for it in the console"
+	deleted := "the agent was created a moment ago, or deleted: wait a few minutes, and look for it in the console"
 	if a.Credentials == "" {
 		return causes("RBM is called as "+e.accountName()+", but only the service account of the RCS for Business console may send: store its key and set RCSHOOK_CREDENTIALS to the secret: "+e.Service.update()+setCredentials, id, deleted)
 	}
@@ -358,7 +358,7 @@ func (e *run) unknownAgent(name string) []string {
 	return causes(id, partner, deleted)
 }
 
-// causes returns the causes of one response, the likeliest first.
+// causes returns the causes of one response, most likely first.
 func causes(first string, others ...string) []string {
 	all := []string{"Most likely " + first}
 	for _, other := range others {
@@ -367,7 +367,7 @@ func causes(first string, others ...string) []string {
 	return append(all, "The platform's response is the same in all of these cases")
 }
 
-// number checks whether each agent reaches the number. The phone does not notice.
+// number checks whether each agent reaches the number. Nothing is sent to the phone.
 func (e *run) number(ctx context.Context) {
 	if e.To == "" {
 		return

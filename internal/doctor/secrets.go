@@ -36,7 +36,7 @@ func (e *run) identify(ctx context.Context) bool {
 		}
 		e.add(Error, Identity, "", detail, e.advise(rejected)...)
 	case err != nil:
-		e.add(Error, Identity, "", "timeout", "Try again with a longer -timeout")
+		e.add(Error, Identity, "", "timeout while getting credentials", "Try again with a longer -timeout")
 	case id.Person:
 		e.add(Warning, Identity, "", "your own account, from "+id.Origin+"; not checked: whether the function may read its secrets", e.impersonate())
 	case e.usesOtherAccount():
@@ -90,10 +90,10 @@ func (e *run) advise(rejected *google.SecretError) []string {
 }
 
 // reasons describe a [google.SecretError] by its reason. ACCOUNT is the account whose
-// credentials are used. After a colon at the end follows the cause.
+// credentials are used. If the text ends with a colon, the cause is appended.
 var reasons = map[string]string{
 	"not_found":         "missing, or without a version",
-	"permission_denied": "ACCOUNT may not read it, or it is missing: Secret Manager responds the same to both",
+	"permission_denied": "ACCOUNT may not read it, or it is missing: Secret Manager returns the same error in both cases",
 	"api_disabled":      "the API of Secret Manager is not enabled in the project",
 	"scope":             "the credentials of ACCOUNT lack the scope cloud-platform",
 	"unauthenticated":   "Secret Manager rejects the credentials of ACCOUNT",
@@ -146,7 +146,7 @@ type secretCheck struct {
 }
 
 // readSecrets checks all secrets concurrently. The account that reads them and Secret
-// Manager itself are checks of their own.
+// Manager itself are checked separately.
 func (e *run) readSecrets(ctx context.Context) {
 	var all []*secretCheck
 	seen := make(map[config.Secret]bool)
@@ -198,7 +198,7 @@ func (e *run) readSecrets(ctx context.Context) {
 	}
 }
 
-// secretManager checks Secret Manager by the errors of all secrets.
+// secretManager infers the state of Secret Manager from the errors of all secrets.
 func (e *run) secretManager(all []*secretCheck) {
 	for _, s := range all {
 		if rejected, ok := errors.AsType[*google.SecretError](s.err); ok && rejected.IsPlatform() {

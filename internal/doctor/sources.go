@@ -87,7 +87,7 @@ func (e *run) googleKeys(ctx context.Context, name, subject string) bool {
 	if errors.Is(err, source.ErrSignature) {
 		return true
 	}
-	next := "Allow connections to www.googleapis.com at port 443: curl -sS https://www.googleapis.com/oauth2/v3/certs"
+	next := "Allow connections to www.googleapis.com on port 443: curl -sS https://www.googleapis.com/oauth2/v3/certs"
 	if e.cfg.OIDCEndpoint != "" {
 		next = "Remove RCSHOOK_OIDC_ENDPOINT to fetch them from Google: " + e.Service.update() + " --remove-env-vars=RCSHOOK_OIDC_ENDPOINT"
 	}

@@ -101,7 +101,13 @@ func choose(known map[string]bool, reached []map[string]bool, n int) (chosen []i
 	for range n {
 		best, more := 0, 0
 		for i, code := range reached {
-			if n := countNew(known, code); n > more {
+			n := 0
+			for block := range code {
+				if !known[block] {
+					n++
+				}
+			}
+			if n > more {
 				best, more = i, n
 			}
 		}
@@ -130,32 +136,15 @@ func (t target) try(path string, text []byte) (map[string]bool, error) {
 	return reached, os.Remove(path)
 }
 
-// countNew returns the number of blocks of code that are not in known.
-func countNew(known, code map[string]bool) (n int) {
-	for block := range code {
-		if !known[block] {
-			n++
-		}
-	}
-	return n
-}
-
 // measured returns the packages whose coverage counts.
 func measured(dir string) (string, error) {
 	out, err := exec.Command("go", "list", "-deps", dir).Output()
 	if err != nil {
 		return "", err
 	}
-	reads := func(name string) bool {
-		return slices.ContainsFunc(readers, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-	}
-	var all []string
-	for name := range strings.FieldsSeq(string(out)) {
-		if reads(name) {
-			all = append(all, name)
-		}
-	}
-	return strings.Join(all, ","), nil
+	return strings.Join(slices.DeleteFunc(strings.Fields(string(out)), func(name string) bool {
+		return !slices.ContainsFunc(readers, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}), ","), nil
 }
 
 type input struct {
