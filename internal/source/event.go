@@ -105,7 +105,8 @@ func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Recei
 
 // Map turns a request that is already verified into payloads.
 func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received, error) {
-	requestKey, err := IdempotencyKey(r.Header)
+	header := s.visible(r.Header)
+	requestKey, err := IdempotencyKey(header)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +122,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if err != nil {
 		return nil, err
 	}
-	in := r.input(now)
+	in := r.input(header, now)
 	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
 		return nil, err
 	} else if len(replies.Values) > 0 {
@@ -278,18 +279,23 @@ func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event
 // proxy would join them.
 func ContentType(h http.Header) string { return strings.Join(h.Values("Content-Type"), ", ") }
 
-// secretHeaders are hidden from programs, which could put them into a message.
-var secretHeaders = map[string]bool{"Authorization": true, "Cookie": true, "X-Api-Key": true, "Proxy-Authorization": true}
+// visible returns the headers that programs see: not the credentials, which they could put
+// into a message, and not those that the scheme hides.
+func (s *Source) visible(h http.Header) http.Header {
+	h = h.Clone()
+	for _, name := range append(s.scheme.hidden(h), "Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization") {
+		h.Del(name)
+	}
+	return h
+}
 
 // input returns the variables of programs. $headers has lower-case names and joins
 // duplicate headers, $query has the first value of each name, and $digest is the SHA-256
 // of the body in hex.
-func (r *Request) input(now time.Time) *input {
-	headers, query := make(map[string]any, len(r.Header)), make(map[string]any)
-	for name, values := range r.Header {
-		if !secretHeaders[name] {
-			headers[strings.ToLower(name)] = strings.Join(values, ", ")
-		}
+func (r *Request) input(header http.Header, now time.Time) *input {
+	headers, query := make(map[string]any, len(header)), make(map[string]any)
+	for name, values := range header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
 	}
 	for name, value := range parameters(r.Query) {
 		if _, ok := query[name]; !ok {

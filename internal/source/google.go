@@ -118,6 +118,8 @@ func (googleScheme) sign(*Request, []byte, time.Time) error {
 	return errors.New("only Google can sign ID tokens")
 }
 
+func (googleScheme) hidden(http.Header) []string { return nil } // Authorization always is
+
 func (googleScheme) newKeys() (receiver, sender []byte) { return nil, nil }
 func (googleScheme) checkSecret([]byte) error           { return nil }
 

@@ -32,6 +32,10 @@ type scheme interface {
 	// sign adds what a sender with that secret adds to r.
 	sign(r *Request, secret []byte, now time.Time) error
 
+	// hidden returns the headers that programs do not see: the credentials, and headers that
+	// could replace a proven one.
+	hidden(h http.Header) []string
+
 	// newKeys returns a random secret twice, or a public and a private key.
 	newKeys() (receiver, sender []byte)
 
@@ -131,6 +135,8 @@ func (standardScheme) sign(r *Request, secret []byte, now time.Time) error {
 	return standardwebhook.Sign(r.Header, r.Body, secret, now)
 }
 
+func (standardScheme) hidden(h http.Header) []string { return standardwebhook.Unproven(h) }
+
 func (standardScheme) newKeys() (receiver, sender []byte) {
 	secret := standardwebhook.NewSecret()
 	return secret, secret
@@ -163,6 +169,8 @@ func (t tokenScheme) sign(r *Request, secret []byte, _ time.Time) error {
 	r.Header.Set(t.headers[0], t.prefix+string(secret))
 	return nil
 }
+
+func (t tokenScheme) hidden(http.Header) []string { return t.headers }
 
 func (tokenScheme) newKeys() (receiver, sender []byte) { return newSharedSecret() }
 func (tokenScheme) checkSecret([]byte) error           { return nil }
@@ -199,6 +207,8 @@ func (basicScheme) newKeys() (receiver, sender []byte) {
 	secret := []byte("hook:" + rand.Text())
 	return secret, secret
 }
+
+func (basicScheme) hidden(http.Header) []string { return nil } // Authorization always is
 
 func (basicScheme) checkSecret(secret []byte) error {
 	user, password, ok := strings.Cut(string(secret), ":")

@@ -16,6 +16,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"hash"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,6 +194,10 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 		r.Header.Set(g.TimestampHeader, timestamp)
 	}
 	return nil
+}
+
+func (g *signature) hidden(http.Header) []string {
+	return append(slices.Clip(g.Header), g.TimestampHeader)
 }
 
 func (g *signature) newKeys() (receiver, sender []byte) { return g.algorithm.newKeys() }

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -98,6 +99,8 @@ func (t twilioScheme) sign(r *Request, secret []byte, _ time.Time) error {
 	r.Header.Set(twilioHeader, base64.StdEncoding.EncodeToString(signature))
 	return nil
 }
+
+func (twilioScheme) hidden(http.Header) []string { return []string{twilioHeader} }
 
 func (twilioScheme) newKeys() (receiver, sender []byte) { return newSharedSecret() }
 func (twilioScheme) checkSecret([]byte) error           { return nil }

@@ -55,6 +55,24 @@ const (
 	signatureHeader = "Webhook-Signature"
 )
 
+// The headers with the ID, the timestamp and the signatures.
+var (
+	standardNames = [3]string{idHeader, timestampHeader, signatureHeader}
+	svixNames     = [3]string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"}
+)
+
+func usesSvix(h http.Header) bool { return h.Get(signatureHeader) == "" && h.Get(svixNames[2]) != "" }
+
+// Unproven returns the headers of a verified request that [Verify] did not prove, or that
+// only serve as the proof. The ID of the other brand may be forged.
+func Unproven(h http.Header) []string {
+	proof := []string{timestampHeader, signatureHeader, svixNames[1], svixNames[2]}
+	if usesSvix(h) {
+		return append(proof, idHeader)
+	}
+	return append(proof, svixNames[0])
+}
+
 // Header returns the only value of a header. A duplicate header is an error, because
 // its values are ambiguous.
 func Header(h http.Header, name string) (string, error) {
@@ -117,9 +135,9 @@ func Sign(h http.Header, body, secret []byte, now time.Time) error {
 // Supabase writes them. The headers may also have the names that Svix gives them. The
 // error is an [*Error].
 func Verify(h http.Header, body []byte, secrets [][]byte, now time.Time, tolerance time.Duration) error {
-	names := [3]string{idHeader, timestampHeader, signatureHeader}
-	if h.Get(signatureHeader) == "" && h.Get("Svix-Signature") != "" {
-		names = [3]string{"Svix-Id", "Svix-Timestamp", "Svix-Signature"}
+	names := standardNames
+	if usesSvix(h) {
+		names = svixNames
 	}
 	var values [3]string
 	for i, name := range names {
@@ -127,6 +145,9 @@ func Verify(h http.Header, body []byte, secrets [][]byte, now time.Time, toleran
 		if values[i], err = Header(h, name); err != nil {
 			return err
 		}
+	}
+	if strings.Contains(values[0], ".") { // it separates the ID from the timestamp and the body
+		return Errorf(ErrSignature, "the header %s contains a dot", names[0])
 	}
 	content, match, tried := signedContent(values[0], values[1], body), false, 0
 	for item := range strings.FieldsSeq(values[2]) {

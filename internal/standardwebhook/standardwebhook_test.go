@@ -131,3 +131,22 @@ func TestCheckSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestVerify_dots moves the border between the ID, the timestamp and the body: the dots of
+// the body could otherwise become those of the signed content.
+func TestVerify_dots(t *testing.T) {
+	t.Parallel()
+	now, secret := time.Unix(1795719338, 0), standardwebhook.NewSecret()
+	const before, after = `{"note":"x`, `to=%2B12025550166&alt="}`
+	h := http.Header{"Webhook-Id": {"m9"}}
+	if err := standardwebhook.Sign(h, []byte(before+".1795719338."+after), secret, now); err != nil {
+		t.Fatal(err)
+	}
+	h.Set("Webhook-Id", "m9.1795719338."+before)
+	if err := standardwebhook.Verify(h, []byte(after), [][]byte{secret}, now, tolerance); !errors.Is(err, standardwebhook.ErrSignature) {
+		t.Errorf("with a part of the body in the ID: %v, want ErrSignature", err)
+	}
+	if got := standardwebhook.Unproven(http.Header{"Svix-Signature": {"x"}}); !slices.Contains(got, "Webhook-Id") || slices.Contains(got, "Svix-Id") {
+		t.Errorf("Unproven with the headers of Svix = %q, want Webhook-Id and not Svix-Id", got)
+	}
+}
