@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/rcshook/rcshook"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
@@ -173,11 +172,13 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	// As on the platform, a wrong agent ID is an error.
 	sim.Agents = append(file.agents, rbmtest.AgentConfig{ID: agentID})
-	h, err := server.New(ctx, server.Options{Environ: os.Environ()})
+	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: std.err})
 	if err != nil {
 		return err
 	}
-	h.Close()
+	defer handler.Close()
+	requests := new(server.Requests)
+	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests.Serve(w, r, handler.ServeHTTP) })
 	agent := o.agent
 	agent.ID = agentID
 	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
@@ -192,7 +193,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	registerQueues(mux, tasks)
 	failed := make(chan error, 2)
 	go func() { failed <- http.Serve(simulator, mux) }()
-	go func() { failed <- http.Serve(function, http.HandlerFunc(rcshook.Send)) }()
+	go func() { failed <- http.Serve(function, served) }()
 	export := ""
 	if functionURL != localURL {
 		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
@@ -207,7 +208,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	select {
 	case <-ctx.Done():
-		return finish(ctx, std.out)
+		return finish(ctx, requests, std.out)
 	case err := <-failed:
 		return err
 	}
@@ -240,12 +241,12 @@ func (o *devOptions) connectWebhook(ctx context.Context, sim *platform.Platform,
 }
 
 // finish waits for the requests in flight.
-func finish(ctx context.Context, out io.Writer) error {
+func finish(ctx context.Context, requests *server.Requests, out io.Writer) error {
 	notice := time.AfterFunc(300*time.Millisecond, func() {
 		fmt.Fprintln(out, "\nfinishing requests in flight; press Ctrl-C again to stop at once")
 	})
 	defer notice.Stop()
-	if err := rcshook.Drain(context.WithoutCancel(ctx)); err != nil {
+	if err := requests.Wait(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("some requests were aborted: %w", err)
 	}
 	fmt.Fprintln(out, "\nstopped")
@@ -264,7 +265,6 @@ func useSimulator(sim *platform.Platform, baseURL, dir string) (agentID string, 
 	for _, name := range []string{
 		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
 		"RCSHOOK_QUEUE", "RCSHOOK_QUEUE_ACCOUNT", "RCSHOOK_URL", "RCSHOOK_TASKS_ENDPOINT",
-		"K_SERVICE", // with it, the function handles signals
 	} {
 		if err := os.Unsetenv(name); err != nil {
 			return "", err
