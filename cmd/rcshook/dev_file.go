@@ -249,21 +249,11 @@ func registerQueues(mux *http.ServeMux, queues *tasks.Server) {
 	}
 	mux.Handle("/v2/", queues)
 	mux.HandleFunc("GET "+devQueuePath, func(w http.ResponseWriter, _ *http.Request) {
-		type ended struct {
-			Name     string `json:"name"`
-			Statuses []int  `json:"statuses"` // of the function's responses
-			Done     bool   `json:"done"`
-		}
-		state := struct {
-			Waiting []string `json:"waiting"`
-			Ended   []ended  `json:"ended"`
-		}{append([]string{}, queues.Waiting()...), []ended{}}
-		for _, e := range queues.Ended() {
-			state.Ended = append(state.Ended, ended(e))
-		}
 		w.Header().Set("Content-Type", "application/json")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		_ = e.Encode(state) // the client may be gone
+		_ = e.Encode(map[string]any{ // the client may be gone
+			"waiting": append([]string{}, queues.Waiting()...), "ended": append([]tasks.Ended{}, queues.Ended()...),
+		})
 	})
 }

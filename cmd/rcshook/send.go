@@ -23,7 +23,6 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phone"
-	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -35,6 +34,10 @@ const (
 	exitRetry      = 4 // send it again
 	exitFix        = 5 // fix the setup and send it again
 )
+
+var exitCodes = map[code.Retry]int{
+	code.RetryNone: 0, code.RetryNever: exitNever, code.RetryNow: exitRetry, code.RetryLater: exitRetry, code.RetryAfterFix: exitFix,
+}
 
 var sendCommand = command{
 	name:    "send",
@@ -256,20 +259,6 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// exitCode returns the exit code of a response.
-func exitCode(r *response.Response) int {
-	switch client.Advice(r) {
-	case code.RetryNone:
-		return 0
-	case code.RetryLater, code.RetryNow:
-		return exitRetry
-	case code.RetryAfterFix:
-		return exitFix
-	default:
-		return exitNever
-	}
 }
 
 // preview shows the message on a phone, with a function and a simulator that are

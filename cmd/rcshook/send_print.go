@@ -25,7 +25,10 @@ type sendPrinter struct {
 
 // response prints a response of the function, and returns the exit code.
 func (p *sendPrinter) response(r *client.Response, cause string) error {
-	exit := exitCode(&r.Response)
+	exit, ok := exitCodes[client.Advice(&r.Response)]
+	if !ok {
+		exit = exitNever
+	}
 	out := p.out
 	switch {
 	case p.json:

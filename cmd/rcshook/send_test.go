@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/response"
@@ -13,13 +14,9 @@ import (
 // TestExitCodes checks the exit code of every code of the function.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
-	advice := map[code.Retry]int{
-		code.RetryNone: 0, code.RetryNever: exitNever, code.RetryNow: exitRetry, code.RetryLater: exitRetry, code.RetryAfterFix: exitFix,
-	}
-	for _, code := range response.Codes() {
-		a := response.New(code)
-		if want, ok := advice[a.Retry]; ok && exitCode(a) != want {
-			t.Errorf("%s has the exit code %d, want %d", code, exitCode(a), want)
+	for _, c := range response.Codes() {
+		if advice := client.Advice(response.New(c)); (advice == code.RetryNone) != (exitCodes[advice] == 0) {
+			t.Errorf("%s, with the advice %s, has the exit code %d", c, advice, exitCodes[advice])
 		}
 	}
 	for _, tt := range []struct {
@@ -34,7 +31,7 @@ func TestExitCodes(t *testing.T) {
 		for _, code := range tt.results {
 			results = append(results, response.New(code))
 		}
-		if got := exitCode(response.Join(results)); got != tt.want {
+		if got := exitCodes[client.Advice(response.Join(results))]; got != tt.want {
 			t.Errorf("%v: exit code %d, want %d", tt.results, got, tt.want)
 		}
 	}

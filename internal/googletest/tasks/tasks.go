@@ -81,9 +81,9 @@ type Settings struct {
 
 // Ended is a task that succeeded or ran out of attempts.
 type Ended struct {
-	Name     string
-	Statuses []int // of all attempts; 0 without a response
-	Done     bool  // the last response was 2xx
+	Name     string `json:"name"`
+	Statuses []int  `json:"statuses"` // of all attempts; 0 without a response
+	Done     bool   `json:"done"`     // the last response was 2xx
 }
 
 type queue struct {
