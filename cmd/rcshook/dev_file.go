@@ -252,8 +252,9 @@ func registerQueues(mux *http.ServeMux, queues *tasks.Server) {
 		w.Header().Set("Content-Type", "application/json")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		_ = e.Encode(map[string]any{ // the client may be gone
-			"waiting": append([]string{}, queues.Waiting()...), "ended": append([]tasks.Ended{}, queues.Ended()...),
-		})
+		_ = e.Encode(struct { // the client may be gone
+			Waiting []string      `json:"waiting"`
+			Ended   []tasks.Ended `json:"ended"`
+		}{append([]string{}, queues.Waiting()...), append([]tasks.Ended{}, queues.Ended()...)})
 	})
 }
