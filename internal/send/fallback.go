@@ -118,7 +118,7 @@ func (s *Sender) post(ctx context.Context, m *Message, to, id string, reason cod
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", id)
 	req.Header.Set("User-Agent", s.options.UserAgent)
-	client := *s.options.HTTP
+	client := *s.options.Fallbacks
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	res, err := client.Do(req)
 	if err != nil {

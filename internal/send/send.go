@@ -36,8 +36,9 @@ type Sender struct {
 
 // Options configure a [Sender].
 type Options struct {
-	// HTTP makes the requests.
-	HTTP *http.Client
+	// HTTP makes the requests to RBM, and Fallbacks those to fallbacks, which may need
+	// more connections.
+	HTTP, Fallbacks *http.Client
 
 	// Endpoint is a base URL to use instead of Google's; it may be empty.
 	Endpoint string

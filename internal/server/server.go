@@ -68,6 +68,7 @@ type Server struct {
 	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
 	transport *http.Transport
+	fallbacks *http.Transport
 	log       *slog.Logger
 	now       func() time.Time
 }
@@ -103,6 +104,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
 		}
 	}
+	// A fallback may support HTTP/1 only.
+	s.fallbacks = s.transport.Clone()
+	s.fallbacks.MaxConnsPerHost = 0
 	if err := s.readFile(ctx, s.agentOptions(o)); err != nil {
 		return nil, err
 	}
@@ -123,6 +127,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.sender = send.New(send.Options{
 		HTTP:      &http.Client{Transport: trace.Transport{Base: s.transport}},
+		Fallbacks: &http.Client{Transport: trace.Transport{Base: s.fallbacks}},
 		Endpoint:  s.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
 		Retry:     o.Retry,
@@ -170,6 +175,7 @@ func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 // Close stops the background work of the server.
 func (s *Server) Close() error {
 	s.transport.CloseIdleConnections()
+	s.fallbacks.CloseIdleConnections()
 	return s.agents.Close()
 }
 
