@@ -304,6 +304,9 @@ func (c *checker) prepare(s *source.Source, m source.Message, now time.Time) (me
 		text := "invalid payload:"
 		for _, e := range invalid {
 			text += "\n  " + e.Pointer + ": " + e.Detail
+			if e.Pointer == "/schedule_at" || e.Pointer == "/expires_at" {
+				text += "; the time of this case is " + now.Format(time.RFC3339) + ", or that of the header Date in an .http file"
+			}
 		}
 		return message{}, fmt.Errorf("%s\n%s", text, indent(m.Body))
 	}

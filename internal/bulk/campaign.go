@@ -69,33 +69,25 @@ func (c *Campaign) MatchColumns() (unused []string, err error) {
 	c.seed = maphash.MakeSeed()
 	c.key, c.fields, c.known, c.addCountry = -1, nil, map[string]bool{}, c.Country != ""
 	var errs Errors
-	index := map[string]int{} // of columns, by folded name
-	duplicates := map[string]string{}
+	index := map[string][]int{} // of columns, by folded name
 	for i, name := range c.Table.Columns {
-		folded := payload.FoldName(name)
-		if folded == "" {
-			continue
-		}
-		if first, ok := index[folded]; ok {
-			duplicates[folded] = fmt.Sprintf("duplicate columns %q and %q", c.Table.Columns[first], name)
-			continue
-		}
-		index[folded] = i
-	}
-	checkUnique := func(folded string) {
-		if problem, ok := duplicates[folded]; ok {
-			errs = append(errs, problem)
-			delete(duplicates, folded) // report it once
+		if folded := payload.FoldName(name); folded != "" {
+			index[folded] = append(index[folded], i)
 		}
 	}
 	find := func(name, what string) int {
-		folded := payload.FoldName(cleanName(name))
-		checkUnique(folded)
-		if i, ok := index[folded]; ok {
-			return i
+		columns := index[payload.FoldName(cleanName(name))]
+		if len(columns) == 0 {
+			errs = append(errs, fmt.Sprintf("missing %s; the columns are: %s", what, c.columns()))
+			return -1
 		}
-		errs = append(errs, fmt.Sprintf("missing %s; the columns are: %s", what, c.columns()))
-		return -1
+		if len(columns) > 1 {
+			problem := fmt.Sprintf("duplicate columns %q and %q", c.Table.Columns[columns[0]], c.Table.Columns[columns[1]])
+			if !slices.Contains(errs, problem) {
+				errs = append(errs, problem)
+			}
+		}
+		return columns[0]
 	}
 	inPlaceholder := map[int]bool{}
 	for _, h := range c.Message.placeholders {
@@ -120,8 +112,7 @@ func (c *Campaign) MatchColumns() (unused []string, err error) {
 			}
 			continue
 		}
-		checkUnique(payload.FoldName(name))
-		c.fields = append(c.fields, fieldColumn{i, field, quote(nil, name)})
+		c.fields = append(c.fields, fieldColumn{find(name, ""), field, quote(nil, name)})
 		c.known[field] = true
 	}
 	if !c.known["to"] {
