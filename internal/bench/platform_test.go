@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	simulated "github.com/rcshook/rcshook/internal/googletest/platform"
@@ -18,8 +17,8 @@ func TestLeanPlatform(t *testing.T) {
 	t.Parallel()
 	sim := simulated.New(new(rbmtest.Simulator))
 	defer sim.Close()
-	var messages atomic.Int64
-	server := httptest.NewServer(&leanPlatform{tokens: sim.Tokens, messages: &messages, version: 1})
+	platform := &leanPlatform{tokens: sim.Tokens, version: 1}
+	server := httptest.NewServer(platform)
 	defer server.Close()
 
 	url, token := server.URL, sim.Token()
@@ -41,7 +40,7 @@ func TestLeanPlatform(t *testing.T) {
 		{"no agent", "POST", strings.Replace(path, "agentId", "id", 1), token, message, 400, "messageId or agentId is missing"},
 		{"no object", "POST", path, token, `[]`, 400, "the body is not a JSON object"},
 	} {
-		before := messages.Load()
+		before := platform.messages.Load()
 		req, err := http.NewRequestWithContext(t.Context(), test.method, url+test.path, strings.NewReader(test.body))
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +60,7 @@ func TestLeanPlatform(t *testing.T) {
 		if res.StatusCode != test.status || !strings.Contains(string(sorted), test.want) {
 			t.Errorf("%s: got %d %s, want %d with %s", test.name, res.StatusCode, sorted, test.status, test.want)
 		}
-		if taken := messages.Load() - before; (taken == 1) != (test.status == 200) {
+		if taken := platform.messages.Load() - before; (taken == 1) != (test.status == 200) {
 			t.Errorf("%s: %d messages were counted", test.name, taken)
 		}
 	}

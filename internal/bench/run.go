@@ -1,36 +1,31 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
+	"net/http"
 	"os"
-	"os/exec"
 	"runtime"
-	"slices"
-	"strings"
-	"syscall"
 	"time"
 )
 
 // options are the flags.
 type options struct {
 	compare     bool          // also measure the bare program and the empty function
+	against     string        // file of another build of this command, whose function is measured beside
 	concurrency []int         // numbers of concurrent callers
 	rounds      int           // measurements of each kind
 	duration    time.Duration // of one measurement
 	requests    int           // after which memory is measured
 	starts      int           // cold starts
-	payload     []byte        // a JSON object
 	profile     string        // file for a CPU profile of the function, if any
 	plain       bool          // send messages over plain HTTP
 
+	function string // the program to measure
+	payload  string // a JSON object
 	progress func(now string)
-	onLaunch func(*exec.Cmd) // changes the command of a process; may be nil
+	onLaunch func(*process) // may be nil
 }
 
 const (
@@ -42,9 +37,10 @@ const (
 
 type runner struct {
 	options
-	dir      string
-	platform *platform
-	report   *report
+	dir    string
+	self   string // file of this command
+	stage  stage
+	report *report
 }
 
 // run measures. It fails on any response that is not a good one, and when ctx ends. No
@@ -57,41 +53,72 @@ func run(ctx context.Context, o options) (*report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &runner{options: o, dir: dir, report: newReport(o)}
-	r.platform, err = startPlatform(o.plain, dir)
-	defer r.platform.close()
-	if err == nil {
-		err = r.measureStarts(ctx)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	if err == nil {
+	r := &runner{options: o, dir: dir, self: self, report: &report{options: o, values: map[string][2][]float64{}}}
+	p, err := r.startPlatform(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer p.stop()
+	if err = r.measureStarts(ctx); err == nil {
 		err = r.measureLoad(ctx)
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	return r.report, err
+}
+
+// startPlatform starts the process of the platform.
+func (r *runner) startPlatform(ctx context.Context) (*process, error) {
+	in, out, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	r.report.summarize()
-	return r.report, nil
+	defer in.Close()
+	settings := []string{envDir + "=" + r.dir}
+	if r.plain {
+		settings = append(settings, envPlain+"=true")
+	}
+	p, err := r.launch(ctx, subject{program: platform, file: r.self}, out, settings...)
+	out.Close()
+	if err != nil {
+		return nil, err
+	}
+	if err := json.NewDecoder(in).Decode(&r.stage); err != nil {
+		return nil, p.failure(err)
+	}
+	return p, nil
+}
+
+// subjects returns the function and the program that it is compared with, if any.
+func (r *runner) subjects(with string) []subject {
+	all := []subject{{program: r.function, file: r.self}}
+	switch {
+	case r.against != "":
+		all = append(all, subject{column: 1, program: function, file: r.against})
+	case r.compare:
+		all = append(all, subject{column: 1, program: with, file: r.self})
+	}
+	return all
 }
 
 // measureStarts starts processes and stops them after their first response.
 func (r *runner) measureStarts(ctx context.Context) error {
-	programs := []string{function}
-	if r.compare {
-		programs = append(programs, empty)
-	}
+	subjects := r.subjects(empty)
 	for i := range r.starts {
-		for j := range programs {
-			program := programs[(i+j)%len(programs)] // the order alternates
-			r.progress(fmt.Sprintf("start %d of %d: %s", i+1, r.starts, program))
-			p, took, err := r.start(ctx, program, "")
+		for j := range subjects {
+			s := subjects[(i+j)%len(subjects)] // the order alternates
+			r.progress(fmt.Sprintf("start %d of %d: %s", i+1, r.starts, s.program))
+			p, took, err := r.start(ctx, s, "")
 			if err != nil {
 				return err
 			}
 			p.stop()
-			r.report.Starts = append(r.report.Starts, start{Of: program, Milliseconds: milliseconds(took)})
+			r.report.add(startRow, s.column, took.Seconds()*1000)
 		}
 	}
 	return nil
@@ -100,21 +127,17 @@ func (r *runner) measureStarts(ctx context.Context) error {
 // measureLoad starts the processes for all rounds and measures one at a time.
 func (r *runner) measureLoad(ctx context.Context) error {
 	var processes []*process
-	defer func() {
-		for _, p := range processes {
-			p.stop()
+	for _, s := range r.subjects(bare) {
+		r.progress("warming up: " + s.program)
+		profile := ""
+		if s.column == 0 {
+			profile = r.profile
 		}
-	}()
-	programs := []string{function}
-	if r.compare {
-		programs = append(programs, bare)
-	}
-	for _, program := range programs {
-		r.progress("warming up: " + program)
-		p, _, err := r.start(ctx, program, r.profile)
+		p, _, err := r.start(ctx, s, profile)
 		if err != nil {
 			return err
 		}
+		defer p.stop()
 		processes = append(processes, p)
 		if err := r.measureMemory(ctx, p, min(warmRequests, r.requests)); err != nil {
 			return err
@@ -124,13 +147,10 @@ func (r *runner) measureLoad(ctx context.Context) error {
 		for _, callers := range r.concurrency {
 			for i := range processes {
 				p := processes[(round+i)%len(processes)]
-				r.progress(fmt.Sprintf("round %d of %d, %d concurrent: %s", round+1, r.rounds, callers, p.program))
-				s, err := r.drive(ctx, p, load{callers: callers, duration: r.duration})
-				if err != nil {
+				r.progress(fmt.Sprintf("round %d of %d, %d at once: %s", round+1, r.rounds, callers, p.program))
+				if err := r.measureRound(ctx, p, callers); err != nil {
 					return err
 				}
-				s.Round = round + 1
-				r.report.Samples = append(r.report.Samples, s)
 			}
 		}
 	}
@@ -143,6 +163,22 @@ func (r *runner) measureLoad(ctx context.Context) error {
 	return nil
 }
 
+// measureRound measures the rate and the resources of a process under load.
+func (r *runner) measureRound(ctx context.Context, p *process, callers int) error {
+	var before time.Duration
+	res, err := r.drive(ctx, p, load{callers: callers, duration: r.duration, onStart: func() { before, _ = p.resources() }})
+	if err != nil {
+		return err
+	}
+	after, memory := p.resources()
+	cpu, elapsed, at := (after - before).Seconds(), res.elapsed.Seconds(), fmt.Sprintf("%d at once: ", callers)
+	r.report.add(at+"requests per second", p.column, float64(res.requests)/elapsed)
+	r.report.add(at+"CPU for 1,000 requests, ms", p.column, cpu*1e6/float64(max(1, res.requests)))
+	r.report.add(at+"CPU in use, %", p.column, 100*cpu/elapsed)
+	r.report.add(at+"memory, MB", p.column, memory)
+	return nil
+}
+
 // measureMemory sends requests until the process has had the given number, and records its
 // memory.
 func (r *runner) measureMemory(ctx context.Context, p *process, requests int) error {
@@ -151,198 +187,41 @@ func (r *runner) measureMemory(ctx context.Context, p *process, requests int) er
 			return err
 		}
 	}
-	used, err := p.resources()
-	if err != nil {
-		return err
-	}
-	r.report.Memory = append(r.report.Memory, memory{Of: p.program, After: requests, Requests: p.requests, Bytes: used.Memory})
+	_, memory := p.resources()
+	r.report.add(fmt.Sprintf("memory after %d requests, MB", requests), p.column, memory)
 	return nil
 }
 
 // drive runs a load against a process. It checks that the platform got one message for
 // each accepted request.
-func (r *runner) drive(ctx context.Context, p *process, l load) (sample, error) {
-	sent := r.platform.messages.Load()
-	var before resources
-	l.onStart = func() (err error) { before, err = p.resources(); return err }
+func (r *runner) drive(ctx context.Context, p *process, l load) (result, error) {
+	before, err := r.messages(ctx)
+	if err != nil {
+		return result{}, err
+	}
 	res, err := l.run(ctx, p.target)
 	if err != nil {
-		return sample{}, fmt.Errorf("%s, %d concurrent: %w", p.program, l.callers, err)
+		return res, fmt.Errorf("%s, %d at once: %w", p.program, l.callers, err)
 	}
-	after, err := p.resources()
-	if err != nil {
-		return sample{}, err
+	after, err := r.messages(ctx)
+	if sent := l.callers + res.requests; err == nil && after-before != sent {
+		err = fmt.Errorf("%s, %d at once: %d requests were accepted, but the platform got %d messages", p.program, l.callers, sent, after-before)
 	}
-	if got := r.platform.messages.Load() - sent; got != int64(res.responses) {
-		return sample{}, fmt.Errorf("%s, %d concurrent: %d requests were accepted, but the platform got %d messages", p.program, l.callers, res.responses, got)
-	}
-	p.requests += res.responses
-	cpu, n := after.CPU-before.CPU, float64(max(1, len(res.latencies)))
-	return sample{
-		Of: p.program, Callers: l.callers, Requests: len(res.latencies),
-		Rate: n / res.elapsed.Seconds(),
-		P50:  milliseconds(percentile(res.latencies, 50)),
-		P99:  milliseconds(percentile(res.latencies, 99)),
-		CPU:  milliseconds(cpu) * 1000 / n, Busy: cpu.Seconds() / res.elapsed.Seconds(),
-		Bytes: after.Memory,
-	}, nil
+	p.requests += l.callers + res.requests
+	return res, err
 }
 
-// A process runs one program.
-type process struct {
-	program  string
-	target   target
-	requests int // received so far
-
-	cmd     *exec.Cmd
-	log     bytes.Buffer // of standard error; complete once ended is closed
-	stdin   io.WriteCloser
-	stdout  io.Closer
-	reports *json.Decoder // of stdout
-	ended   chan struct{}
-}
-
-// start starts a program on one CPU. It returns the time until the first response.
-func (r *runner) start(ctx context.Context, program, profile string) (*process, time.Duration, error) {
-	// The framework listens by itself, so that it needs a free port.
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+// messages returns the number of messages that the platform has taken.
+func (r *runner) messages(ctx context.Context) (n int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.stage.Count, nil)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	address := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(address) // a listener's address has one
-	settings := []string{envProgram + "=" + program, "GOMAXPROCS=1", "PORT=" + port}
-	if r.platform.roots != "" {
-		settings = append(settings, "SSL_CERT_FILE="+r.platform.roots, "SSL_CERT_DIR=/nonexistent") // as a deployed function
-	}
-	accepted := `"code":"accepted"`
-	switch program {
-	case function:
-		settings = append(settings, "FUNCTION_TARGET=Send",
-			"GOOGLE_APPLICATION_CREDENTIALS="+r.platform.credentials,
-			"RCSHOOK_AGENT_ID="+r.platform.AgentIDSecret,
-			"RCSHOOK_CREDENTIALS="+r.platform.KeySecret,
-			"RCSHOOK_API_KEYS="+apiKeys,
-			"RCSHOOK_SECRETMANAGER_ENDPOINT="+r.platform.SecretManagerEndpoint,
-			"RCSHOOK_RBM_ENDPOINT="+r.platform.lean.URL,
-			envProfile+"="+profile)
-	case empty:
-		settings = append(settings, "FUNCTION_TARGET=Empty")
-		accepted = ""
-	default:
-		settings = append(settings, envMessages+"="+r.platform.lean.URL, envAgent+"="+r.platform.AgentID, envToken+"="+r.platform.token)
-		accepted = `"name":"phones/`
-	}
-	begin := time.Now()
-	p, err := r.launch(program, settings)
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
-	p.target = target{address: address, payload: r.payload, accepted: []byte(accepted)}
-	if err := p.awaitResponse(ctx); err != nil {
-		p.stop()
-		return nil, 0, err
-	}
-	p.requests = 1
-	return p, time.Since(begin), nil
-}
-
-// launch starts this program as another one, with settings in place of those in the
-// environment.
-func (r *runner) launch(program string, settings []string) (*process, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p := &process{program: program, cmd: exec.Command(self), ended: make(chan struct{})}
-	foreign := []string{"RCSHOOK_", "BENCH_", "FUNCTION_", "K_", "GOOGLE_", "GCE_", "PORT=", "SSL_CERT_", "GOMAXPROCS="}
-	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(setting string) bool {
-		return slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(setting, prefix) })
-	}), settings...)
-	// A file costs the process as much as a real log does.
-	log, err := os.CreateTemp(r.dir, program+"-*.log")
-	if err != nil {
-		return nil, err
-	}
-	p.cmd.Stderr = log
-	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, in, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	defer in.Close()
-	p.cmd.Stdout, p.stdout, p.reports = in, out, json.NewDecoder(out)
-	if r.onLaunch != nil {
-		r.onLaunch(p.cmd)
-	}
-	if err := p.cmd.Start(); err != nil {
-		out.Close()
-		log.Close()
-		return nil, err
-	}
-	go func() {
-		_ = p.cmd.Wait() // the log has the reason
-		if _, err := log.Seek(0, io.SeekStart); err == nil {
-			_, _ = io.Copy(&p.log, log) // without it the error is less helpful
-		}
-		log.Close()
-		os.Remove(log.Name())
-		close(p.ended)
-	}()
-	return p, nil
-}
-
-// awaitResponse returns after the first good response of the process.
-func (p *process) awaitResponse(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		_, err := load{callers: 1}.run(ctx, p.target)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, syscall.ECONNREFUSED):
-			return fmt.Errorf("%s: %w", p.program, err)
-		}
-		select {
-		case <-p.ended:
-			return p.failure(errors.New("it exited"))
-		case <-ctx.Done():
-			return p.failure(ctx.Err())
-		case <-time.After(100 * time.Microsecond): // about a hundredth of the time of a start
-		}
-	}
-}
-
-// resources returns the resources that the process has used.
-func (p *process) resources() (used resources, err error) {
-	if _, err = io.WriteString(p.stdin, "\n"); err == nil {
-		err = p.reports.Decode(&used)
-	}
-	if err != nil {
-		return used, p.failure(err)
-	}
-	return used, nil
-}
-
-// failure stops the process and returns an error with the end of its log.
-func (p *process) failure(err error) error {
-	p.stop()
-	text := p.log.Bytes()
-	return fmt.Errorf("the process %s does not respond: %w\n%s", p.program, err, bytes.TrimSpace(text[max(0, len(text)-4<<10):]))
-}
-
-// stop stops the process and waits until it has ended.
-func (p *process) stop() {
-	p.stdin.Close() // lets the process finish its profile
-	select {
-	case <-p.ended:
-	case <-time.After(5 * time.Second):
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.ended
-	}
-	p.stdout.Close()
+	defer res.Body.Close()
+	err = json.NewDecoder(res.Body).Decode(&n)
+	return n, err
 }

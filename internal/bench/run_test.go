@@ -3,15 +3,16 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(w, `{"code":"accepted"}`)
 		}))
-		_ = reportResources(os.Stdin, os.Stdout) // until the test ends
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends
 	default:
 		main()
 	}
@@ -38,66 +39,79 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata", RequireExplicitExec: true})
 }
 
-// small returns options for a short run, with some programs replaced by others.
-func small(replaced map[string]string) options {
+// small returns options for a short run.
+func small() options {
 	return options{
-		compare: true, concurrency: []int{1, targetCallers}, rounds: 2, duration: 20 * time.Millisecond, requests: 1500, starts: 1,
-		payload:  []byte(`{"to": "+12025550123", "text": "measured"}`),
+		compare: true, concurrency: []int{1, 32}, rounds: 2, duration: 20 * time.Millisecond, requests: 1500, starts: 1,
+		function: function, payload: `{"to": "+12025550123", "text": "measured"}`,
 		progress: func(string) {},
-		onLaunch: func(cmd *exec.Cmd) {
-			for i, setting := range cmd.Env {
-				program, _ := strings.CutPrefix(setting, envProgram+"=")
-				if other, ok := replaced[program]; ok {
-					cmd.Env[i] = envProgram + "=" + other
-				}
-			}
-		},
 	}
 }
 
+// TestRun checks that all programs are measured, and that two builds take turns.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	report, err := run(t.Context(), small(nil))
+	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	order := ""
-	for i, s := range report.Samples {
-		if s.Requests == 0 || s.Rate <= 0 || s.P50 <= 0 || s.P99 < s.P50 || s.CPU <= 0 || s.Busy <= 0 {
-			t.Errorf("sample %d is %+v", i, s)
+	for _, against := range []string{"", self} {
+		o := small()
+		if against != "" {
+			o.compare, o.against = false, against
 		}
-		order += fmt.Sprintf("%d %d %s\n", s.Round, s.Callers, s.Of)
-	}
-	const want = "1 1 function\n1 1 bare\n1 32 function\n1 32 bare\n2 1 bare\n2 1 function\n2 32 bare\n2 32 function\n"
-	if order != want {
-		t.Errorf("measured in the order\n%swant\n%s", order, want)
-	}
-	for _, m := range report.Memory {
-		if m.Requests < m.After {
-			t.Errorf("memory was measured too early: %+v", m)
+		turns := ""
+		o.progress = func(now string) {
+			if strings.HasPrefix(now, "round ") {
+				turns += now + "\n"
+			}
 		}
-	}
-	targets := 0
-	for _, row := range report.Rows {
-		if row.Target != nil {
-			targets++
+		report, err := run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if targets != 5 {
-		t.Errorf("%d targets, want 5: start, throughput, CPU, and memory twice", targets)
+		want := []string{
+			startRow, "memory after 1000 requests, MB",
+			"1 at once: requests per second", "1 at once: CPU for 1,000 requests, ms", "1 at once: CPU in use, %", "1 at once: memory, MB",
+			"32 at once: requests per second", "32 at once: CPU for 1,000 requests, ms", "32 at once: CPU in use, %", "32 at once: memory, MB",
+			"memory after 1500 requests, MB",
+		}
+		if diff := cmp.Diff(want, report.names); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		for name, values := range report.values {
+			for column, values := range values {
+				count := 1
+				if strings.Contains(name, "at once") {
+					count = o.rounds
+				}
+				known := runtime.GOOS == "linux" && !strings.Contains(name, "CPU") || strings.Contains(name, "second") // 20 ms of CPU are too few ticks
+				if len(values) != count || known && slices.Min(values) <= 0 {
+					t.Errorf("%s, column %d: %v", name, column, values)
+				}
+			}
+		}
+		const order = "round 1 of 2, 1 at once: function\nround 1 of 2, 1 at once: bare program\n" +
+			"round 1 of 2, 32 at once: function\nround 1 of 2, 32 at once: bare program\n" +
+			"round 2 of 2, 1 at once: bare program\nround 2 of 2, 1 at once: function\n" +
+			"round 2 of 2, 32 at once: bare program\nround 2 of 2, 32 at once: function\n"
+		if against == "" && turns != order {
+			t.Errorf("measured in the order\n%swant\n%s", turns, order)
+		}
 	}
 }
 
 func TestRun_plain(t *testing.T) {
 	t.Parallel()
-	o := small(nil)
+	o := small()
 	o.plain, o.rounds, o.concurrency, o.requests = true, 1, []int{1}, 1
 	report, err := run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(report.conditions(), "reached by\nplain HTTP, and responds") {
-		t.Errorf("the report has %q, want plain HTTP", report.conditions())
+	var text strings.Builder
+	if err := report.write(&text, false); err != nil || !strings.Contains(text.String(), "reached by plain HTTP, and responds") {
+		t.Errorf("got %v and %s, want plain HTTP", err, text.String())
 	}
 }
 
@@ -107,24 +121,24 @@ func TestRun_errors(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, test := range []struct {
-		name     string
-		ctx      context.Context
-		replaced map[string]string
-		payload  string
-		want     string
+		name    string
+		ctx     context.Context
+		program string
+		payload string
+		want    string
 	}{
-		{"rejected payload", t.Context(), nil, `{"to": "+12025550123"}`, `1 of 1 requests were not accepted; the first response was 422: {`},
-		{"rejected number", t.Context(), nil, `{"to": "1", "text": "a"}`, `not accepted; the first response was 422: {`},
-		{"another program", t.Context(), map[string]string{bare: empty}, "", `not accepted; the first response was 404: 404 page not found`},
-		{"accepted and not sent", t.Context(), map[string]string{function: liar}, "", `function, 32 concurrent: 999 requests were accepted, but the platform got 0 messages`},
-		{"a process that exits", t.Context(), map[string]string{function: "unknown"}, "", `the process function does not respond: it exited` + "\n" + `unknown program "unknown"`},
-		{"canceled", canceled, nil, "", context.Canceled.Error()},
+		{"rejected payload", t.Context(), function, `{"to": "+12025550123"}`, `not accepted; the response was 422: {`},
+		{"rejected number", t.Context(), function, `{"to": "1", "text": "a"}`, `not accepted; the response was 422: {`},
+		{"accepted and not sent", t.Context(), liar, "", `liar, 32 at once: 999 requests were accepted, but the platform got 0 messages`},
+		{"a process that exits", t.Context(), "unknown", "", "the unknown does not respond: it exited\n" + `unknown program "unknown"`},
+		{"canceled", canceled, function, "", context.Canceled.Error()},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			o := small(test.replaced)
+			o := small()
+			o.function = test.program
 			if test.payload != "" {
-				o.payload = []byte(test.payload)
+				o.payload = test.payload
 			}
 			report, err := run(test.ctx, o)
 			if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -139,10 +153,10 @@ func TestRun_interrupted(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	o := small(nil)
+	o := small()
 	o.duration = time.Minute
-	var started []*exec.Cmd
-	o.onLaunch = func(cmd *exec.Cmd) { started = append(started, cmd) }
+	var started []*process
+	o.onLaunch = func(p *process) { started = append(started, p) }
 	o.progress = func(now string) {
 		if strings.HasPrefix(now, "round 1") {
 			stop()
@@ -151,12 +165,14 @@ func TestRun_interrupted(t *testing.T) {
 	if _, err := run(ctx, o); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if len(started) < 4 {
-		t.Errorf("%d processes were started, want at least 4", len(started))
+	if len(started) != 5 {
+		t.Errorf("%d processes were started, want the platform and two of each kind", len(started))
 	}
-	for _, cmd := range started {
-		if cmd.ProcessState == nil {
-			t.Errorf("%v is still running", cmd.Args)
+	for _, p := range started {
+		select {
+		case <-p.ended:
+		default:
+			t.Errorf("%v is still running", p.cmd.Args)
 		}
 	}
 }

@@ -72,11 +72,10 @@ func BenchmarkBare(b *testing.B) {
 // benchPlatform starts a platform that accepts every request.
 func benchPlatform(b *testing.B) string {
 	b.Helper()
-	const response = `{"name": "phones/+12025550123/agentMessages/5a0c2f4e-8d1b-5c3a-9e7f-1b2d3c4e5f60", "sendTime": "2026-12-01T09:00:00.123456Z"}`
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = io.WriteString(w, response)
+		_, _ = io.WriteString(w, `{"name": "`+strings.TrimPrefix(r.URL.Path, "/v1/")+"/"+r.URL.Query().Get("messageId")+`", "sendTime": "2026-12-01T09:00:00.123456Z"}`)
 	}))
 	b.Cleanup(web.Close)
 	return web.URL
