@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -23,7 +24,7 @@ func (t *tree) parseJSON(body []byte) (*node, error) {
 	dec.Reset(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	defer dec.Reset(strings.NewReader("")) // drops the reference to the body
 
-	p := jsonParser{tree: t, dec: dec, text: string(body)}
+	p := jsonParser{tree: t, dec: dec, text: string(body), open: make([]*node, 0, 16)}
 	root, err := p.value(nil, 0)
 	if err != nil {
 		return nil, p.explain(err)
@@ -56,6 +57,7 @@ type jsonParser struct {
 	*tree
 	dec  *jsontext.Decoder
 	text string
+	open []*node // the children of the open containers, so that each list of them is allocated once
 }
 
 // value reads the next value, a child of parent.
@@ -98,7 +100,7 @@ func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node,
 	if _, err := p.dec.ReadToken(); err != nil {
 		return nil, err
 	}
-	start := p.dec.InputOffset() - 1
+	start, first := p.dec.InputOffset()-1, len(p.open)
 	for p.dec.PeekKind() != end {
 		key := ""
 		if n.kind == kindObject {
@@ -114,9 +116,10 @@ func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node,
 		if err != nil {
 			return nil, err
 		}
-		c.key, c.index = key, len(n.children)
-		n.children = append(n.children, c)
+		c.key, c.index = key, len(p.open)-first
+		p.open = append(p.open, c)
 	}
+	n.children, p.open = slices.Clone(p.open[first:]), p.open[:first]
 	if _, err := p.dec.ReadToken(); err != nil {
 		return nil, err
 	}

@@ -55,13 +55,13 @@ type tree struct {
 	plus      bool // the body is urlencoded: a space may be an unescaped plus sign
 	unlimited bool // the limits do not apply
 
-	free []node // allocated together, because a payload has dozens of nodes
+	free []node // allocated together, because a payload has several nodes
 }
 
 func (t *tree) newNode(k kind, parent *node) *node {
 	t.count++
 	if len(t.free) == 0 {
-		t.free = make([]node, 16)
+		t.free = make([]node, 4)
 	}
 	n := &t.free[0]
 	t.free = t.free[1:]

@@ -62,9 +62,8 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 			return nil, &response.Problem{Code: code.UnsupportedMediaType, Detail: "the body is compressed"}
 		}
 	}
-	tooLarge := &response.Problem{Code: code.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", limit>>10)}
 	if c.ContentLength > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	control := http.NewResponseController(c.w)
 	deadline, _ := c.Context().Deadline()
@@ -73,7 +72,7 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, limit))
 	stop()
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, &response.Problem{Code: code.BodyTimeout, Err: err}
@@ -83,4 +82,8 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	}
 	_ = control.SetReadDeadline(time.Time{}) // the connection is reused for the next request
 	return body, nil
+}
+
+func tooLarge(limit int64) error {
+	return &response.Problem{Code: code.PayloadTooLarge, Detail: fmt.Sprintf("the body has more than %d KiB", limit>>10)}
 }
