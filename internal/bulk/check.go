@@ -44,8 +44,8 @@ type Issue struct {
 }
 
 // Check checks all rows, and sends nothing. The function done reports whether the row with
-// the given key was already sent. After every thousand rows, progress gets the number of bytes read. Both
-// may be nil.
+// the given key was already sent. After every thousand rows, progress gets the number of
+// bytes read. Both may be nil.
 func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progress func(read, size int64)) (*Summary, error) {
 	s := &Summary{Billing: map[string]int{}}
 	errs, warnings := issueGroups{}, issueGroups{}
@@ -116,7 +116,7 @@ func (all issueGroups) add(e payload.Error, row int) {
 	}
 }
 
-// sorted returns the issueGroups by the number of rows.
+// sorted returns the issues, those of the most rows first.
 func (all issueGroups) sorted() []Issue {
 	var list []Issue
 	for _, k := range all {

@@ -125,8 +125,9 @@ func (j *Journal) readEntry(record []string) error {
 	key, state, detail := record[1], State(record[3]), record[7]
 	switch state {
 	case started:
-		j.head.Campaign = strings.Clone(key)                                                                   // without the rest of the line
-		if n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table, &j.head.Function); n < 2 { // the function is missing in old files
+		j.head = Head{Campaign: strings.Clone(key)} // without the rest of the line
+		n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table, &j.head.Function)
+		if n < 2 { // old files lack the function
 			return fmt.Errorf("the hash of the message is missing: %w", err)
 		}
 	case Sent, Queued, Refused, Unreachable:
