@@ -79,10 +79,16 @@ func (j *Journal) errorf(format string, args ...any) error {
 // ReadJournal reads the file, if it exists. [Journal.Start] is the first to change it.
 func ReadJournal(path string) (*Journal, error) {
 	j := &Journal{path: path, seed: maphash.MakeSeed(), done: map[uint64]struct{}{}}
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
 		return j, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular(): // a link could lead to a file of another program
+		return nil, j.errorf("is not a regular file: choose another with -results")
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +113,7 @@ func (j *Journal) read(f *os.File) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case !complete && r.InputOffset() >= info.Size():
+		case !complete && r.InputOffset() >= info.Size() && (line > 1 || startsJournal(f, info.Size())):
 			return nil // an incomplete line; its row will be sent again
 		case line == 1 && (err != nil || !slices.Equal(record, journalColumns)):
 			return j.errorf("is not a results file of this command, or was saved by another program: choose another with -results")
@@ -121,8 +127,17 @@ func (j *Journal) read(f *os.File) error {
 	}
 }
 
+// startsJournal reports whether a file without a complete line is the start of a journal,
+// which a crash of the machine may have filled up with zero bytes.
+func startsJournal(f *os.File, size int64) bool {
+	const maxBlock = 1 << 16
+	text := make([]byte, min(size, maxBlock))
+	n, err := f.ReadAt(text, 0)
+	return err == nil && int64(n) == size && strings.HasPrefix(strings.Join(journalColumns, ","), strings.TrimRight(string(text), "\x00"))
+}
+
 func (j *Journal) readEntry(record []string) error {
-	key, state, detail := record[1], State(record[3]), record[7]
+	key, state, detail := strings.TrimPrefix(record[1], "'"), State(record[3]), record[7]
 	switch state {
 	case started:
 		j.head = Head{Campaign: strings.Clone(key)} // without the rest of the line
@@ -183,6 +198,9 @@ func (j *Journal) Start(h Head, now time.Time) (err error) {
 	}
 	info, err := j.file.Stat()
 	if err != nil {
+		return err
+	}
+	if err := j.file.Chmod(0o600); err != nil { // it may have been there
 		return err
 	}
 	if info.Size() != j.seen {
@@ -247,5 +265,14 @@ func (e Entry) record() []string {
 	if e.Row > 0 {
 		row = strconv.Itoa(e.Row)
 	}
-	return []string{row, e.Key, e.To, string(e.State), e.Code, e.MessageID, e.Time.UTC().Format(time.RFC3339), e.Detail}
+	return []string{row, noFormula(e.Key), e.To, string(e.State), e.Code, e.MessageID, e.Time.UTC().Format(time.RFC3339), noFormula(e.Detail)}
+}
+
+// noFormula puts an apostrophe before text that a spreadsheet would run as a formula, and
+// before one that starts with an apostrophe. A phone number is harmless.
+func noFormula(s string) string {
+	if s == "" || !strings.Contains("=+-@'\t\r", s[:1]) || s[0] == '+' && strings.Trim(s[1:], "0123456789") == "" {
+		return s
+	}
+	return "'" + s
 }

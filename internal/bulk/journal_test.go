@@ -159,6 +159,69 @@ func TestJournal_damaged(t *testing.T) {
 	}
 }
 
+// TestReadJournal_otherFiles tests that files that are not journals are neither followed nor
+// overwritten.
+func TestReadJournal_otherFiles(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{"text": "Hello"}`, "-----BEGIN PRIVATE KEY-----", "row,key,to,state,code,message_id,time,detail,more", "\x00\x00x", "row,key\x00x",
+		strings.Repeat("\x00", 1<<17),
+	} {
+		path := file(t, "results.csv", text)
+		if _, err := ReadJournal(path); err == nil {
+			t.Errorf("%.40q was taken for a journal", text)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != text {
+			t.Errorf("%.40q was changed", text)
+		}
+	}
+	folder := t.TempDir()
+	for name, target := range map[string]string{"link": file(t, "other.csv", testJournal), "dangling": filepath.Join(folder, "nothing")} {
+		path := filepath.Join(folder, name)
+		if err := os.Symlink(target, path); err != nil {
+			t.Skip(err)
+		}
+		if _, err := ReadJournal(path); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
+			t.Errorf("%s: %v, want an error", name, err)
+		}
+	}
+}
+
+// TestJournal_formulas tests that a spreadsheet shows a key as text, and that it is still
+// the key of its row.
+func TestJournal_formulas(t *testing.T) {
+	t.Parallel()
+	keys := []string{"=cmd|' /C calc'!A0", "@SUM(A1)", "-1+1", "+1+1", "'quoted", "\tx", "+12025550101", "plain"}
+	path := filepath.Join(t.TempDir(), "results.csv")
+	if err := os.WriteFile(path, nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	var entries []Entry
+	for i, key := range keys {
+		entries = append(entries, Entry{Row: i + 2, Key: key, State: Sent, Detail: key})
+	}
+	record(t, path, entries...)
+	j, err := ReadJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if !j.Done(key) {
+			t.Errorf("the row of %q is not done", key)
+		}
+		if strings.Contains(string(text), ","+key) && strings.Contains("=@-\t'", key[:1]) {
+			t.Errorf("%q is a formula in\n%s", key, text)
+		}
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the file has the mode %v, %v, want none for others", info.Mode(), err)
+	}
+}
+
 func FuzzJournal(f *testing.F) {
 	for cut := 0; cut <= len(testJournal); cut += 37 {
 		f.Add([]byte(testJournal[:cut]))

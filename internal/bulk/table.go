@@ -70,18 +70,18 @@ type Row struct {
 
 // OpenTable reads the names of the columns.
 func OpenTable(path string) (*Table, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, fmt.Errorf("%s: is not a regular file, which is necessary because it is read twice", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: is not a regular file, which is necessary because it is read twice", path)
-	}
 	t := &Table{path: path, size: info.Size(), mtime: info.ModTime()}
 	text := bufio.NewReaderSize(decode(f), int(min(2*t.size, maxRow))) // UTF-16 grows by at most half
 	head, err := text.Peek(text.Size())                                // or less
