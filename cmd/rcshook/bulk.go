@@ -123,7 +123,7 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(o.message)
+	data, err := readFile(o.message)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	default:
 		return usageError(fmt.Sprintf("expected one file, got %d", flags.NArg()))
 	}
-	data, err := os.ReadFile(name)
+	data, err := readFile(name)
 	if errors.Is(err, os.ErrNotExist) && flags.NArg() == 0 {
 		return errors.New("rcshook.yaml does not exist in this folder: change to its folder, or name it, as in rcshook check path/to/rcshook.yaml")
 	}
@@ -189,7 +189,7 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	}
 	wantFile := name + ".want.json"
 	if c.update {
-		return os.WriteFile(filepath.Join(folder, wantFile), got, 0o644)
+		return replaceFile(filepath.Join(folder, wantFile), got)
 	}
 	want, err := os.ReadFile(filepath.Join(folder, wantFile))
 	switch {

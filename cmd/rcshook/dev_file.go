@@ -45,7 +45,7 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 	if o.config == "" {
 		return f, nil
 	}
-	data, err := os.ReadFile(o.config)
+	data, err := readFile(o.config)
 	if err != nil {
 		return nil, err
 	}

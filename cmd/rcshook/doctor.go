@@ -141,13 +141,12 @@ func (f *doctorFlags) environ(ctx context.Context, in io.Reader) ([]string, doct
 
 // readSettings reads a file, standard input, or a URL on this machine.
 func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error) {
-	const maxSize = 4 << 20
 	if name == "-" {
-		return io.ReadAll(io.LimitReader(in, maxSize))
+		return readAll(in)
 	}
 	u, err := url.Parse(name)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return os.ReadFile(name)
+		return readFile(name)
 	}
 	if !config.IsLoopback(name) {
 		return nil, usageError("-env: expected a URL on this machine, such as http://localhost:8081/_dev/env")
@@ -171,7 +170,7 @@ func readSettings(ctx context.Context, name string, in io.Reader) ([]byte, error
 	case res.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("%s: HTTP %d", name, res.StatusCode)
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxSize))
+	return readAll(res.Body)
 }
 
 // printReport prints a report as text. Skipped checks come last, grouped by the check that

@@ -248,8 +248,8 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 	name := file
 	if file == "-" {
 		name = "standard input"
-		text, err = io.ReadAll(in)
-	} else if text, err = os.ReadFile(file); errors.Is(err, os.ErrNotExist) {
+		text, err = readAll(in)
+	} else if text, err = readFile(file); errors.Is(err, os.ErrNotExist) {
 		return usageError(fmt.Sprintf("file %q does not exist; write a field as text=Hello", file))
 	}
 	if err == nil {
