@@ -2,15 +2,18 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -82,7 +85,10 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 			return nil, fmt.Errorf("the file contains the key of agent %s, which dev would really use: name a secret instead, projects/PROJECT/secrets/SECRET", name)
 		}
 	}
-	text := f.redirectFallbacks(string(data), parsed, sim, baseURL)
+	text, err := f.redirectFallbacks(string(data), parsed, sim, baseURL)
+	if err != nil {
+		return nil, err
+	}
 	copied := filepath.Join(dir, "rcshook.yaml")
 	if err := os.WriteFile(copied, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -123,41 +129,59 @@ func addSecret(sim *platform.Platform, name string, content []byte) {
 }
 
 // redirectFallbacks returns the text of the file with the URLs of dev in place of those
-// of fallbacks.
-func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform.Platform, baseURL string) string {
-	redirect := func(name string, b *config.Fallback) {
-		if b == nil {
-			return
-		}
+// of fallbacks. It replaces the longest first, of which another may be a part, and checks
+// that the file then has no other, because nothing may leave the machine.
+func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform.Platform, baseURL string) (string, error) {
+	all := fallbacksOf(file)
+	names := slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(len(all[b].URL)-len(all[a].URL), strings.Compare(a, b)) })
+	for _, name := range names {
+		b := all[name]
 		if resource, ok := b.Secret.Resource(); ok {
 			addSecret(sim, resource, standardwebhook.NewSecret())
 		}
 		f.fallbacks[fallbackPath+name] = b.URL
 		text = strings.ReplaceAll(text, b.URL, baseURL+fallbackPath+name)
 	}
+	redirected, err := config.ParseFile("rcshook.yaml", []byte(text))
+	if err != nil {
+		return "", err
+	}
+	for name, b := range fallbacksOf(redirected) {
+		if _, ok := f.fallbacks[strings.TrimPrefix(b.URL, baseURL)]; !ok {
+			return "", fmt.Errorf("the fallback of %s cannot be replaced by one on this machine: write its URL without escapes", name)
+		}
+	}
+	return text, nil
+}
+
+// fallbacksOf returns the fallbacks of a file by the names of their sources, and of their
+// agents after "agents/".
+func fallbacksOf(file config.File) map[string]*config.Fallback {
+	all := make(map[string]*config.Fallback)
 	for name, s := range file.Sources {
-		redirect(name, s.Fallback)
+		all[name] = s.Fallback
 	}
 	for name, a := range file.Agents {
-		redirect(name, a.Fallback)
+		all["agents/"+name] = a.Fallback
 	}
-	return text
+	maps.DeleteFunc(all, func(_ string, b *config.Fallback) bool { return b == nil })
+	return all
 }
 
 // register serves Google's public keys, and the fallbacks, which print what they get.
-func (f *devFile) register(mux *http.ServeMux, out io.Writer) {
+func (f *devFile) register(mux *http.ServeMux, guard func(http.Handler) http.Handler, out io.Writer) {
 	if f.google != nil {
 		mux.Handle("GET "+f.google.Path(), f.google)
 	}
 	for path, url := range f.fallbacks {
-		mux.HandleFunc("POST "+path, func(w http.ResponseWriter, r *http.Request) {
+		mux.Handle("POST "+path, guard(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 			if err != nil {
 				http.Error(w, "read the body: "+err.Error(), http.StatusBadRequest)
 				return
 			}
 			fmt.Fprintf(out, "fallback, for %s:\n  %s\n", url, body)
-		})
+		})))
 	}
 }
 
@@ -243,12 +267,12 @@ func (o *devOptions) openQueues(sim *platform.Platform, baseURL string, file *de
 }
 
 // registerQueues serves the API of Cloud Tasks, and the list of its tasks.
-func registerQueues(mux *http.ServeMux, queues *tasks.Server) {
+func registerQueues(mux *http.ServeMux, guard func(http.Handler) http.Handler, queues *tasks.Server) {
 	if queues == nil {
 		return
 	}
 	mux.Handle("/v2/", queues)
-	mux.HandleFunc("GET "+devQueuePath, func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET "+devQueuePath, guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -256,5 +280,5 @@ func registerQueues(mux *http.ServeMux, queues *tasks.Server) {
 			Waiting []string      `json:"waiting"`
 			Ended   []tasks.Ended `json:"ended"`
 		}{append([]string{}, queues.Waiting()...), append([]tasks.Ended{}, queues.Ended()...)})
-	})
+	})))
 }
