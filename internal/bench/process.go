@@ -9,9 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -36,8 +34,8 @@ type process struct {
 	ended chan struct{}
 }
 
-// launch starts a program with settings in place of those in the environment. The process
-// ends with ctx.
+// launch starts a program with settings as its whole environment. The process ends with
+// ctx.
 func (r *runner) launch(ctx context.Context, s subject, out io.Writer, settings ...string) (*process, error) {
 	// A file costs the process as much as a real log does.
 	log, err := os.CreateTemp(r.dir, "*.log")
@@ -46,10 +44,7 @@ func (r *runner) launch(ctx context.Context, s subject, out io.Writer, settings 
 	}
 	ctx, end := context.WithCancel(ctx)
 	p := &process{subject: s, cmd: exec.CommandContext(ctx, s.file), log: log, end: end, ended: make(chan struct{})}
-	foreign := []string{"RCSHOOK_", "BENCH_", "FUNCTION_", "K_", "GOOGLE_", "GCE_", "PORT=", "SSL_CERT_", "GOMAXPROCS="}
-	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), func(setting string) bool {
-		return slices.ContainsFunc(foreign, func(prefix string) bool { return strings.HasPrefix(setting, prefix) })
-	}), append(settings, envProgram+"="+s.program)...)
+	p.cmd.Env = append(settings, envProgram+"="+s.program)
 	p.cmd.Stdout, p.cmd.Stderr = out, log
 	stdin, err := p.cmd.StdinPipe()
 	if err == nil {

@@ -27,7 +27,7 @@ var testedBy = []struct{ page, command, file, test string }{
 
 // untested are prefixes of commands that no test runs: for Git, an editor, or go itself.
 var untested = []string{
-	"git ", "mkdir -p testdata/cases/", "cp -r testdata/cases/", "$EDITOR ", "go test ", "export RCSHOOK_", "go run ./internal/bench ", "terraform init && terraform test ",
+	"git ", "mkdir -p testdata/cases/", "cp -r testdata/cases/", "$EDITOR ", "go test ", "export RCSHOOK_", "go run ./internal/bench ", "go build -C ../before ", "terraform init && terraform test ",
 }
 
 var mark = regexp.MustCompile(`# (.*; )?needs (a Google account|Docker)$`)

@@ -48,7 +48,7 @@ type model struct {
 }
 
 var scaling = model{
-	CPU: 170 * time.Microsecond, Memory: 63.3, LogBytes: 480,
+	CPU: 400 * time.Microsecond, Memory: 57.4, LogBytes: 480,
 	Latency: 200 * time.Millisecond, TaskLatency: 50 * time.Millisecond, Streams: 100,
 	Concurrency: 250, Instances: 10, InstanceGiB: 0.25,
 	Utilization: 0.6, VCPUSecond: 0.000024, GiBSecond: 0.0000025, MillionRequests: 0.40,
