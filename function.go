@@ -22,7 +22,6 @@
 package rcshook
 
 import (
-	"context"
 	"net/http"
 	"os"
 
@@ -41,8 +40,3 @@ var function = server.Function{Environ: os.Environ, Log: os.Stderr}
 // Send is the entry point of the deployed function. On Cloud Run, SIGTERM ends the
 // process after the requests in flight, within the time that the platform allows.
 func Send(w http.ResponseWriter, r *http.Request) { function.ServeHTTP(w, r) }
-
-// Drain returns when no request to Send is in flight and no new ones arrive. It returns
-// an error after 9 seconds, or when ctx ends. Programs that serve Send themselves call
-// it before they exit.
-func Drain(ctx context.Context) error { return function.Drain(ctx) }

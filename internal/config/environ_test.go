@@ -162,7 +162,6 @@ func TestFromEnviron_problems(t *testing.T) {
 		{"swapped", minimal(`RCSHOOK_AGENT_ID={"type":"service_account"}`), "RCSHOOK_AGENT_ID", "swapped with RCSHOOK_CREDENTIALS"},
 		{"misspelled resource name", minimal("RCSHOOK_AGENT_ID=projects/p/secret/s"), "RCSHOOK_AGENT_ID", "must be the name of a secret"},
 		{"placeholder for a project", minimal("RCSHOOK_CREDENTIALS=projects/PROJECT/secrets/s"), "RCSHOOK_CREDENTIALS", "replace PROJECT by the ID of your Google Cloud project"},
-		{"project of the documents", minimal("RCSHOOK_CREDENTIALS=projects/my-project/secrets/s"), "RCSHOOK_CREDENTIALS", "replace my-project by the ID of your Google Cloud project"},
 		{"placeholder for a secret", minimal("RCSHOOK_CREDENTIALS=projects/p-1/secrets/SECRET/versions/1"), "RCSHOOK_CREDENTIALS", "replace SECRET by the name of your secret"},
 		{"placeholder for a version", minimal("RCSHOOK_CREDENTIALS=projects/p-1/secrets/s/versions/NUMBER"), "RCSHOOK_CREDENTIALS", "replace NUMBER by the number of the version"},
 		{"placeholder for an agent", minimal("RCSHOOK_AGENT_ID=AGENT_ID"), "RCSHOOK_AGENT_ID", "replace AGENT_ID by the agent's ID"},

@@ -11,7 +11,6 @@ var placeholders = map[string]string{
 	"PROJECT":         "the ID of your Google Cloud project",
 	"PROJECT_ID":      "the ID of your Google Cloud project",
 	"PROJECT_NUMBER":  "the number of your Google Cloud project",
-	"my-project":      "the ID of your Google Cloud project",
 	"LOCATION":        "the region of your queue, such as us-central1",
 	"REGION":          "your region, such as us-central1",
 	"SECRET":          "the name of your secret",

@@ -59,10 +59,6 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.requests.Serve(w, r, func(w http.ResponseWriter, r *http.Request) { f.current(r).ServeHTTP(w, r) })
 }
 
-// Drain returns when no request is in flight and no new ones arrive. It returns an error
-// after 9 seconds, or when ctx ends.
-func (f *Function) Drain(ctx context.Context) error { return f.requests.Wait(ctx) }
-
 // current returns the server, or a handler that responds with the error if there is
 // none. If rcshook.yaml could not be read, a later request tries again.
 func (f *Function) current(r *http.Request) http.Handler {
