@@ -28,6 +28,20 @@ const host = "127.0.0.1"
 // devKey is the API key of the function in dev.
 const devKey = "dev"
 
+// devDir is the prefix of the temporary folder with keys and the copy of rcshook.yaml.
+const devDir = "rcshook-dev-"
+
+// removeStale removes the folders of earlier runs that were killed, by their age. A run
+// reads its folder for as long as it lasts, so the age should be long.
+func removeStale(parent string, before time.Time) {
+	folders, _ := filepath.Glob(filepath.Join(parent, devDir+"*")) // the pattern is valid
+	for _, folder := range folders {
+		if info, err := os.Lstat(folder); err == nil && info.IsDir() && info.ModTime().Before(before) {
+			os.RemoveAll(folder) // fails for those of other users
+		}
+	}
+}
+
 // envPath serves the settings of the function, for "rcshook doctor".
 const envPath = "/_dev/env"
 
@@ -146,7 +160,8 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer function.Close()
-	dir, err := os.MkdirTemp("", "rcshook-dev-")
+	removeStale(os.TempDir(), time.Now().AddDate(0, 0, -7))
+	dir, err := os.MkdirTemp("", devDir)
 	if err != nil {
 		return err
 	}
