@@ -82,7 +82,7 @@ func contentAdvice(e *google.SecretError) string {
 // storeAdvice returns how to store the content of a secret.
 func storeAdvice(e *google.SecretError, at string) string {
 	if e.Resource == "" {
-		return ", in Secret Manager rather than in the configuration"
+		return ", in its setting or, better, in Secret Manager"
 	}
 	add := "gcloud secrets versions add " + at
 	switch e.Content {

@@ -112,7 +112,7 @@ func (resp *Response) noteRandomID(unsure bool) {
 		unsure = true // the earlier attempts are not known here
 	}
 	resp.DuplicateRisk = unsure
-	const same = "with the message_id of this response, to avoid a duplicate. Set idempotency_key and you need not keep the ID."
+	const same = "with the message_id of this response, to avoid a duplicate. Do not add idempotency_key now, which changes the ID: set it in new messages."
 	switch {
 	case resp.Retry == code.RetryNow, resp.Retry == code.RetryLater:
 		resp.setAction("Send the request again "+same, resp.advice)
@@ -167,15 +167,18 @@ func joinedAction(results []*Response, random bool) string {
 	var steps []string
 	switch again := retries[code.RetryNow] || retries[code.RetryLater]; {
 	case again && random:
-		steps = append(steps, "Send the message again only to the recipients whose result has the retry now or later, each with the message_id of its result. Set idempotency_key and you can send the whole request again.")
+		steps = append(steps, "Send the message again only to the recipients whose result has the retry now or later, each with the message_id of its result.")
 	case again:
 		steps = append(steps, "Send the whole request again with the same idempotency_key: no recipient gets the message twice.")
+	}
+	if random && (retries[code.RetryNone] || retries[code.RetryNow] || retries[code.RetryLater]) {
+		steps = append(steps, "Do not repeat the whole request: it has no idempotency_key, so recipients could get the message twice.")
 	}
 	if retries[code.RetryAfterFix] {
 		steps = append(steps, "Results with the retry after_fix need the fix in their action first.")
 	}
 	if retries[code.RetryNever] {
-		steps = append(steps, "Results with the retry never would fail again: follow their action instead.")
+		steps = append(steps, "For results with the retry never, a retry would fail again: follow their action instead.")
 	}
 	return strings.Join(steps, " ")
 }
