@@ -74,7 +74,7 @@ func TestDraft_errors(t *testing.T) {
 		`{"a": 1`:                  "unexpected end of the JSON at line 1, column 8",
 		"{\n\"a\": 1,\n\"b\" 2\n}": "invalid JSON at line 3, column 5",
 		"{\"a\": 1,\n b: 2}":       "invalid JSON at line 2, column 2: missing quote, or an unescaped quote in a string; write it as \\\"",
-		"to=1":                     "invalid JSON at line 1, column 2: missing quote, or an unescaped quote in a string; write it as \\\"",
+		"to=1":                     "invalid JSON at line 1, column 2: the text looks like a form; send it as application/x-www-form-urlencoded",
 	} {
 		if _, err := parseDraft([]byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: %v, want %s", text, err, want)

@@ -68,6 +68,8 @@ func TestDecode_unreadable(t *testing.T) {
 		{"no comma", asJSON, `{"to": 1 "text": 2}`, "invalid JSON at line 1, column 10: missing comma, or an unescaped quote in a string; write it as \\\""},
 		{"quote in a text", asJSON, `{"text": "a "b" c"}`, "invalid JSON at line 1, column 14: missing quote, or an unescaped quote in a string; write it as \\\""},
 		{"bare word", asJSON, `{"text": hello}`, "invalid JSON at line 1, column 10: missing quote, or an unescaped quote in a string; write it as \\\""},
+		{"number with +", asJSON, `{"to": +12025550123}`, "invalid JSON at line 1, column 8: a value that starts with +, such as a phone number, must be in double quotes"},
+		{"form as JSON", asJSON, "to=%2B12025550123&text=a", "invalid JSON at line 1, column 2: the text looks like a form; send it as application/x-www-form-urlencoded"},
 		{"line break in a text", asJSON, "{\"text\": \"a\nb\"}", "invalid JSON at line 1, column 12: unescaped line break in a string; write it as \\n"},
 		{"tab in a text", asJSON, "{\"text\": \"a\tb\"}", "invalid JSON at line 1, column 12: unescaped tab in a string; write it as \\t"},
 		{"wrong escape", asJSON, `{"text": "\x"}`, "invalid JSON at line 1, column 11"},

@@ -189,6 +189,10 @@ func hint(text string, offset int) string {
 	switch {
 	case strings.HasPrefix(text[max(0, offset-2):], "{{") || strings.HasPrefix(text[max(0, offset-1):], "{{"):
 		return ": a template placeholder was not filled in"
+	case isForm(text):
+		return ": the text looks like a form; send it as application/x-www-form-urlencoded"
+	case r == '+':
+		return ": a value that starts with +, such as a phone number, must be in double quotes"
 	case r == '\n' || r == '\r':
 		return `: unescaped line break in a string; write it as \n`
 	case r == '\t':
@@ -206,4 +210,10 @@ func hint(text string, offset int) string {
 	default:
 		return ""
 	}
+}
+
+// isForm reports whether text starts as a urlencoded form does: with a name and =.
+func isForm(text string) bool {
+	name, _, ok := strings.Cut(text, "=")
+	return ok && name != "" && !strings.ContainsAny(name, "{[\"' \t\r\n,:")
 }

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -87,13 +88,16 @@ type recipients struct {
 // separators separate the numbers of a text.
 const separators = ",;|\r\n\u2028\u2029"
 
+// decimalComma matches a number as spreadsheets of many languages write it: 4,91701E+11.
+var decimalComma = regexp.MustCompile(`^\s*\d,\d+[eE]\+?\d+\s*$`)
+
 // read adds the numbers of one node.
 func (to *recipients) read(n *node) {
 	at := n.position()
 	switch n.kind {
 	case kindNull:
 	case kindString:
-		if !strings.ContainsAny(n.text, separators) || isObjectText(n.text) || strings.Contains(n.text, ";ext=") {
+		if !strings.ContainsAny(n.text, separators) || isObjectText(n.text) || strings.Contains(n.text, ";ext=") || decimalComma.MatchString(n.text) {
 			to.add(at, n.text, phonenumber.Read)
 			return
 		}

@@ -74,6 +74,7 @@ func TestDecode_recipientErrors(t *testing.T) {
 		{"fraction", `"to": 1.5`, []string{"/to: not a phone number; send it as text"}},
 		{"negative", `"to": -12025550123`, []string{"/to: not a phone number; send it as text"}},
 		{"huge", `"to": 1e400`, []string{"/to: not a phone number: scientific notation has lost its last digits; format the column as text and enter the number again"}},
+		{"decimal comma", `"to": "4,91701E+11"`, []string{"/to: not a phone number: scientific notation has lost its last digits; format the column as text and enter the number again"}},
 		{"country", `"to": "2025550123", "country": "XX"`, []string{"/country: expected a two-letter ISO 3166 country code, such as US or DE"}},
 		{"country and letters", `"to": "abc", "country": 1`, []string{"/to: " + letters, "/country: expected a two-letter ISO 3166 country code, such as US or DE"}},
 		{"hundred", `"to": ["` + strings.Join(many[:100], `","`) + `","` + many[0] + `"]`, nil},
