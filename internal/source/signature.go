@@ -162,7 +162,11 @@ func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, er
 		}
 	}
 	if len(signatures) == 0 {
-		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no signature in the format of this sender", name)
+		expected := "a signature in " + cmp.Or(g.Encoding, "hex")
+		if g.Prefix != "" {
+			expected += " after " + strconv.Quote(g.Prefix)
+		}
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no signature in the format of this sender: expected %s", name, expected)
 	}
 	if g.tolerance > 0 && timestamp == "" {
 		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no timestamp", name)

@@ -315,6 +315,25 @@ func TestReceive_rotation(t *testing.T) {
 	}
 }
 
+// A signature in another format than that of the source is an error that describes it.
+func TestReceive_signatureFormat(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		scheme config.Scheme
+		want   string
+	}{
+		{config.Scheme{}, "a signature in hex"},
+		{config.Scheme{Encoding: "base64", Prefix: "v1="}, `a signature in base64 after "v1="`},
+	} {
+		s := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"new"}, Scheme: test.scheme}, nil)
+		r := &source.Request{Header: http.Header{"X-Signature": {"sha256=?"}}, Body: []byte(`{}`)}
+		_, err := s.Receive(t.Context(), r, now)
+		if want := "the header X-Signature has no signature in the format of this sender: expected " + test.want; err == nil || err.Error() != want || !errors.Is(err, source.ErrSignature) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 // A source without a scheme is a problem with a position.
 func TestOpen_noScheme(t *testing.T) {
 	t.Parallel()
