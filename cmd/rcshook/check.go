@@ -189,7 +189,9 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	}
 	wantFile := name + ".want.json"
 	if c.update {
-		return replaceFile(filepath.Join(folder, wantFile), got)
+		if err := replaceFile(filepath.Join(folder, wantFile), got); err != nil {
+			return err
+		}
 	}
 	want, err := os.ReadFile(filepath.Join(folder, wantFile))
 	switch {

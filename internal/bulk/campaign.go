@@ -116,7 +116,7 @@ func (c *Campaign) MatchColumns() (unused []string, err error) {
 		c.known[field] = true
 	}
 	if !c.known["to"] {
-		errs = append(errs, `missing recipients: add a column named "to", or write "to": "{{column}}" in the message`)
+		errs = append(errs, `missing recipients: add a column named "to", or write "to": "{{column}}" in the message; the columns are: `+c.columns())
 	}
 	for _, reserved := range []string{
 		"idempotency_key is derived from the campaign name and the row's key; choose the key column with -key-column",
@@ -237,7 +237,7 @@ func (r *renderer) message(row Row) *Message {
 func (r *renderer) findDuplicate(m *Message, what string, seen map[uint64]uint32, value string) {
 	hash := maphash.String(r.seed, value)
 	if first, ok := seen[hash]; ok {
-		m.fail("", "row %d has the same %s as row %d", m.Row, what, first)
+		m.fail("", "the %s is the same as in row %d", what, first)
 		return
 	}
 	seen[hash] = uint32(m.Row)

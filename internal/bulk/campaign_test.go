@@ -82,7 +82,7 @@ func TestMessages(t *testing.T) {
 			[]string{
 				`{"text":"x","to":"+12025550101","idempotency_key":"sale/a"}`,
 				`: no key in column id`,
-				`: row 4 has the same id as row 2`,
+				`: the id is the same as in row 2`,
 			},
 		},
 		{
@@ -93,7 +93,7 @@ func TestMessages(t *testing.T) {
 			"the same number in two spellings", "to\n+12025550101\n+1 (202) 555-0101", `{"text": "x"}`, nil,
 			[]string{
 				`{"text":"x","to":"+12025550101","idempotency_key":"sale/+12025550101"}`,
-				`: row 3 has the same number as row 2`,
+				`: the number is the same as in row 2`,
 			},
 		},
 		{
@@ -181,7 +181,7 @@ func TestMatchColumns(t *testing.T) {
 		{"unknown placeholders", "to,name", `{"text": "{{nam}} {{id|x}}"}`, Errors{
 			"missing column for {{nam}}; the columns are: to, name", "missing column for {{id}}; the columns are: to, name",
 		}},
-		{"no recipients", "name", `{"text": "{{name}}"}`, Errors{`missing recipients: add a column named "to", or write "to": "{{column}}" in the message`}},
+		{"no recipients", "name", `{"text": "{{name}}"}`, Errors{`missing recipients: add a column named "to", or write "to": "{{column}}" in the message; the columns are: name`}},
 		{"duplicate columns", "to,First Name,first_name", `{"text": "{{first name}} {{first name}}"}`, Errors{`duplicate columns "First Name" and "first_name"`}},
 		{"reserved fields", "to,Idempotency Key", `{"text": "x", "message_id": "1", "validate": true}`, Errors{
 			"idempotency_key is derived from the campaign name and the row's key; choose the key column with -key-column",
@@ -246,7 +246,7 @@ func TestCheck(t *testing.T) {
 		Rows: 24, Valid: 5, Done: 1, Invalid: 19,
 		Errors: []Issue{
 			{"/text", "the text is too long: expected at most 3072 characters, got 3073", 17, []int{5, 6, 7, 8, 9}},
-			{"", "row 22 has the same number as row 2", 2, []int{22, 23}},
+			{"", "the number is the same as in row 2", 2, []int{22, 23}},
 		},
 		Warnings: []Issue{{"/text", "the text is near its limit: 3070 of 3072 characters", 3, []int{2, 3, 4}}},
 		Bytes:    s.Bytes, Largest: s.Largest,
