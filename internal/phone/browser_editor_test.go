@@ -165,10 +165,13 @@ func TestCurl(t *testing.T) {
 	g.write(`{"to": "+12025550123", "text": "It's John's $HOME ` + "`date`" + `"}`)
 	eval[bool](g, `(() => {
 		navigator.clipboard.writeText = async (text) => { window.copied = text; };
+		const button = document.querySelector("#curl"); // shows the word for a moment
+		new MutationObserver(() => { window.confirmed ||= button.textContent.includes("Copied"); })
+			.observe(button, {subtree: true, childList: true, characterData: true});
 		return true;
 	})()`)
 	g.click("#curl")
-	g.shows("#curl", "Copied")
+	g.wait(`window.confirmed`)
 	got := eval[string](g, `window.copied`)
 	want := "curl -i '" + g.call + "' \\\n  -H 'Authorization: Bearer dev' \\\n  -H 'Content-Type: application/json' \\\n" +
 		"  -d '{\"to\": \"+12025550123\", \"text\": \"It'\\''s John'\\''s $HOME `date`\"}'"
