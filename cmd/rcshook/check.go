@@ -221,12 +221,12 @@ func nullTexts(ctx context.Context, s *source.Source, event []byte, kind string)
 		return nil // reported before
 	}
 	fields := make(map[string][]string) // by the text
-	for _, v := range append(source.Variants(r.Body), source.Variant{Body: r.Body}) {
+	try := func(v source.Variant) {
 		variant := *r
 		variant.Body = v.Body
 		received, err := s.Map(ctx, &variant, caseTime(r))
 		if err != nil {
-			continue // the mapping needs this field
+			return // the mapping needs this field
 		}
 		for _, m := range received.Messages {
 			for _, w := range m.Warnings {
@@ -235,6 +235,13 @@ func nullTexts(ctx context.Context, s *source.Source, event []byte, kind string)
 				}
 			}
 		}
+	}
+	try(source.Variant{Body: r.Body})
+	for v := range source.Variants(source.ContentType(r.Header), r.Body) {
+		if ctx.Err() != nil {
+			break
+		}
+		try(v)
 	}
 	for _, text := range slices.Sorted(maps.Keys(fields)) {
 		fields[text] = slices.DeleteFunc(fields[text], func(outer string) bool { // a field in it is enough

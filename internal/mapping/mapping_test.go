@@ -228,3 +228,34 @@ func TestRun_position(t *testing.T) {
 		}
 	}
 }
+
+// TestRun_null checks that Results report a null that became text, however it did.
+func TestRun_null(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		program string
+		want    bool
+	}{
+		{`"Hi \(.name)"`, true},
+		{`"Hi " + (.name | tostring)`, true},
+		{`"Hi " + (.name | tojson)`, true},
+		{`@uri "https://example.com/\(.name)"`, true},
+		{`"https://example.com/" + (.name | @uri)`, true},
+		{`"Hi " + (.name | @text)`, true},
+		{`"Hi " + (.name | format("html"))`, true},
+		{`def f: .name | tostring; f`, true},
+		{`"Hi " + (.name // "you" | tostring)`, false},
+		{`@uri "https://example.com/\(.name // 5)"`, false},
+		{`[.name] | tojson`, false},
+		{`.name`, false},
+	} {
+		program, problems := mapping.Compile(config.Program{Text: test.program}, mapping.Options{})
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		results, err := program.Run(t.Context(), time.Now(), map[string]any{})
+		if err != nil || results.Null != test.want {
+			t.Errorf("%s: null is %v, want %v; error %v", test.program, results.Null, test.want, err)
+		}
+	}
+}

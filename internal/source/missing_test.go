@@ -2,8 +2,6 @@ package source_test
 
 import (
 	"encoding/json"
-	"maps"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -24,11 +22,7 @@ func TestPresets_missingFields(t *testing.T) {
 	for _, name := range source.Presets() {
 		s, _ := rehearsal(t, name)
 		sample := s.Sample("0001")
-		all := source.Variants(sample.Body)
-		if strings.HasPrefix(sample.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-			all = formVariants(t, sample.Body)
-		}
-		for _, v := range all {
+		for v := range source.Variants(sample.Header.Get("Content-Type"), sample.Body) {
 			variants++
 			what := v.Field + " " + v.Change
 			r := *sample
@@ -66,21 +60,26 @@ func TestPresets_missingFields(t *testing.T) {
 	}
 }
 
-// formVariants is [source.Variants] for a form.
-func formVariants(t *testing.T, body []byte) (all []source.Variant) {
-	t.Helper()
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		t.Fatal(err)
+// TestVariants_sameFields checks that the number of variants does not grow with the items of
+// an array, and that a form has variants too.
+func TestVariants_sameFields(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ contentType, body, want string }{
+		{
+			"application/json", `{"items":[{"a":1},{"a":2,"b":[]},{"a":3}]}`,
+			"/items missing, /items null, /items/0 null, /items/0/a missing, /items/0/a null, /items/0/a empty, /items/1/b missing, /items/1/b null",
+		},
+		{"application/x-www-form-urlencoded", "From=%2B1&a%2Fb=x", "/From missing, /From empty, /a~1b missing, /a~1b empty"},
+		{"text/plain", "hello", ""},
+	} {
+		var got []string
+		for v := range source.Variants(test.contentType, []byte(test.body)) {
+			got = append(got, v.Field+" "+v.Change)
+		}
+		if got := strings.Join(got, ", "); got != test.want {
+			t.Errorf("%s:\n got %s\nwant %s", test.body, got, test.want)
+		}
 	}
-	for name := range form {
-		without := maps.Clone(form)
-		delete(without, name)
-		all = append(all, source.Variant{Field: name, Change: "missing", Body: []byte(without.Encode())})
-		without.Set(name, "")
-		all = append(all, source.Variant{Field: name, Change: "empty", Body: []byte(without.Encode())})
-	}
-	return all
 }
 
 // texts returns the strings of a JSON value.

@@ -62,13 +62,14 @@ func check(ok bool, err Error, v any) any {
 
 // The functions that [Rewrite] puts into programs.
 const (
-	funcSum    = "__sum__"    // the input, unless it is too large
-	funcFactor = "__factor__" // the argument, unless the input times it is too large
-	funcText   = "__text__"   // the arguments as one string
-	funcSmall  = "__small__"  // the input, unless its JSON is too long
-	funcJoin   = "__join__"   // the input, unless joining it with the argument makes a too long string
-	funcGrid   = "__grid__"   // the input, unless it has too many rows and columns
-	funcIndex  = "__index__"  // the input, unless it is an index above the limit of arrays
+	funcSum     = "__sum__"     // the input, unless it is too large
+	funcFactor  = "__factor__"  // the argument, unless the input times it is too large
+	funcText    = "__text__"    // the arguments as one string
+	funcSmall   = "__small__"   // the input, unless its JSON is too long
+	funcWritten = "__written__" // the input, whose null is recorded, because it becomes text
+	funcJoin    = "__join__"    // the input, unless joining it with the argument makes a too long string
+	funcGrid    = "__grid__"    // the input, unless it has too many rows and columns
+	funcIndex   = "__index__"   // the input, unless it is an index above the limit of arrays
 
 	maxParts = 29 // of a string; functions of gojq have at most 30 arguments
 )
@@ -81,6 +82,11 @@ func Functions() []gojq.CompilerOption {
 		gojq.WithFunction(funcFactor, 2, 2, checkFactor),
 		gojq.WithFunction(funcText, 2, maxParts+1, joinText),
 		gojq.WithFunction(funcSmall, 0, 0, func(v any, _ []any) any { return check(Size(v, maxText) <= maxText, errText, v) }),
+		gojq.WithFunction(funcWritten, 1, 1, func(v any, args []any) any {
+			b := args[0].(*Budget)
+			b.Null = b.Null || v == nil
+			return v
+		}),
 		gojq.WithFunction(funcJoin, 1, 1, checkJoin),
 		gojq.WithFunction(funcGrid, 0, 0, checkGrid),
 		gojq.WithFunction(funcIndex, 0, 0, checkIndex),

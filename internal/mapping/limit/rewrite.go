@@ -43,11 +43,12 @@ var (
 	join    = parse("__join__($__right__) | join($__right__)")
 	addAll  = parse("__small__ | add")
 	small   = parse(funcSmall)
+	written = parse("__small__ | __written__($__budget__)")
 	index   = parse(funcIndex)
 
 	// guards check the input of functions that can make a long string of a short list.
 	guards = map[string]*gojq.Query{
-		"add/0": small, "flatten/0": small, "flatten/1": small, "format/1": small, "tojson/0": small, "tostring/0": small,
+		"add/0": small, "flatten/0": small, "flatten/1": small, "format/1": written, "tojson/0": written, "tostring/0": written,
 		"transpose/0": parse(funcGrid),
 	}
 )
@@ -95,7 +96,7 @@ func signature(name string, args int) string { return fmt.Sprintf("%s/%d", name,
 
 func rewriteTerm(t *gojq.Term, defined map[string]bool) {
 	if t.Type == gojq.TermTypeFormat && t.Str == nil {
-		replace(t, pipe(small, term(gojq.Term{Type: t.Type, Format: t.Format})))
+		replace(t, pipe(written, term(gojq.Term{Type: t.Type, Format: t.Format})))
 	}
 	if t.Type != gojq.TermTypeFunc {
 		return
