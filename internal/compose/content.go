@@ -48,7 +48,7 @@ func firstSent(texts ...payload.Text) payload.Position {
 	return payload.Position{}
 }
 
-// content composes the content of the message. It returns nil if the payload has none.
+// content composes the content of the message. If the payload has none, chips are checked anyway.
 func (c *composer) content() *rbm.AgentContentMessage {
 	build, ok := c.onlyKind()
 	if ok {
@@ -59,7 +59,7 @@ func (c *composer) content() *rbm.AgentContentMessage {
 		c.errors = append(c.errors, c.payload.Root.Missing("text",
 			"missing content: send text, or title or image for a card, or cards, file or raw"))
 	}
-	return nil
+	return &rbm.AgentContentMessage{Suggestions: c.chips(c.payload.Top.Buttons, c.payload.Chips)}
 }
 
 func (c *composer) text() *rbm.AgentContentMessage {

@@ -20,6 +20,9 @@ func TestMessage_errors(t *testing.T) {
 		{"empty text", `"text": " "`, []string{nothing}},
 		{"nothing, and a bad number", `"to2": "x"`, []string{"/to2: conflicts with \"to\"; send only one of them", nothing}},
 		{"the typo explains it", `"txt": "a"`, []string{`/txt: unknown field; did you mean "text"?`}},
+		{"a typo and a button", `"txt": "a", "buttons": ["A label of 28 characters ---", "b"]`, []string{
+			`/txt: unknown field; did you mean "text"?`, "/buttons/0: the label is too long: expected at most 25 characters, got 28 [28/25]",
+		}},
 		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: expected text, got an object`}},
 		{"a far name does not", `"zzz": "a"`, []string{
 			"/zzz: unknown field; expected one of to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
