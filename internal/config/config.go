@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -221,8 +222,8 @@ func (p Position) Problemf(format string, args ...any) Problem {
 	return Problem{Position: p, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Join returns one [*Error] with the problems of all errs. If none has problems, it
-// is [errors.Join].
+// Join returns one [*Error] with the problems of all errs, in the order of the file. If
+// none has problems, it is [errors.Join].
 func Join(errs ...error) error {
 	var problems []Problem
 	for _, err := range errs {
@@ -231,6 +232,9 @@ func Join(errs ...error) error {
 		}
 	}
 	if len(problems) > 0 {
+		slices.SortStableFunc(problems, func(a, b Problem) int {
+			return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
+		})
 		return &Error{onlyPlaceholders(problems)}
 	}
 	return errors.Join(errs...)
