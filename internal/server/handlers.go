@@ -204,7 +204,9 @@ type aboutPage struct {
 // error.
 func (s *Server) about(c *call) (*response.Response, error) {
 	authenticated := s.cfg.AllowUnauthenticated
-	if hasKey(c.Request) && !(source.IsIDToken(c.Header) && s.callers == nil) { // Cloud Run has checked such a token
+	// Cloud Run has checked an ID token if this function accepts none, but not the key beside it.
+	checked := source.IsIDToken(c.Header) && s.callers == nil && c.Header.Get("X-Api-Key") == "" && !keyInQuery(c.Request)
+	if hasKey(c.Request) && !checked {
 		if err := s.authenticate(c.Request); err != nil {
 			return nil, err
 		}
