@@ -349,6 +349,9 @@ func parseEvent(event []byte, kind string) (*source.Request, error) {
 		}
 		r.Header.Set(strings.TrimSpace(name), strings.TrimSpace(value))
 	}
+	if strings.HasPrefix(source.ContentType(r.Header), "application/x-www-form-urlencoded") {
+		body = strings.TrimRight(body, "\n") // editors end a file with a line break, senders do not end a form with it
+	}
 	r.Body = []byte(body)
 	return r, nil
 }
