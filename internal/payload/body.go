@@ -72,7 +72,7 @@ func ParseBody(contentType string, data []byte) (*Body, error) {
 	switch {
 	case b.IsEmpty():
 		b.IsForm, b.IsJSON = false, false
-	case b.IsJSON:
+	case b.IsJSON, !b.IsForm && b.LooksLikeJSON(): // webhooks read it as JSON, whatever its type
 		err = b.decodeJSON(named)
 	case b.IsURLEncoded:
 		b.Fields, err = parseForm(string(b.Text), named)
