@@ -165,7 +165,11 @@ func (b *Body) parseMultipart(boundary string, named charset.Charset) error {
 		if err != nil {
 			return err
 		}
-		if b.Fields, err = appendField(b.Fields, f, cmp.Or(charsetOfPart, named)); err != nil {
+		named := cmp.Or(charsetOfPart, named)
+		if f.isJSON && utf8.ValidString(f.Value) { // as in decodeJSON
+			named = charset.Charset{}
+		}
+		if b.Fields, err = appendField(b.Fields, f, named); err != nil {
 			return err
 		}
 		if !f.IsFile {

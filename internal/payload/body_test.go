@@ -33,6 +33,10 @@ func TestParseBody(t *testing.T) {
 		{"JSON in UTF-8 that is called Latin-1", asJSON + "; charset=latin1", `{"a": "Grüße"}`, `JSON {"a": "Grüße"}`},
 		{"JSON in windows-1251", asJSON + "; charset=windows-1251", "{\"a\": \"\xcf\xf0\xe8\"}", `JSON {"a": "При"}`},
 		{"JSON that Shift_JIS would change", "text/plain; charset=shift_jis", `{"a": "ぃ\",\"b"}`, `text {"a": "ぃ\",\"b"}`},
+		{
+			"JSON file that Shift_JIS would change", multipart + "; charset=shift_jis",
+			multipartForm("name=e; filename=e\nContent-Type: application/json\n\n{\"a\": \"ぃ\\\",\\\"b\"}"), `JSON {"a": "ぃ\",\"b"}`,
+		},
 		{"text in Latin-1", "text/plain; charset=iso-8859-1", "Gr\xfc\xdfe", `text Grüße`},
 		{"form", asForm, "a=1&b=x+y&a=%26;c", `form a="1" b="x y" a="&;c"`},
 		{"form with empty pairs", asForm, "&a&&=b&", `form a="" ="b"`},
