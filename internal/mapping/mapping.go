@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -21,13 +20,20 @@ import (
 	"github.com/rcshook/rcshook/internal/typo"
 )
 
-const (
-	// maxTime limits one run of a program. Usual ones take microseconds.
-	maxTime = 500 * time.Millisecond
+// MaxTime limits the time on the processor. Usual programs take microseconds.
+const MaxTime = limit.MaxTime
 
-	// maxResults limits the results of one run.
-	maxResults = 1000
-)
+// ErrMemory means that other requests use the memory that a program needs.
+var ErrMemory = limit.ErrMemory
+
+// Limited calls f with a context in which all programs together have the time and the
+// memory of one.
+func Limited(ctx context.Context, f func(context.Context)) {
+	limit.Metered(ctx, func(m *limit.Meter) { f(m) })
+}
+
+// maxResults limits the results of one run.
+const maxResults = 1000
 
 // nowVariable replaces calls of the function now.
 const nowVariable = "$__now__"
@@ -171,10 +177,18 @@ type Results struct {
 
 // Run returns the results of the program. The values are those of the variables in the
 // order of [Compile]; a func() any is called only if the program uses its variable. The
-// error is an [*Error].
-func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...any) (Results, error) {
-	ctx, cancel := withRunTime(ctx, maxTime)
-	defer cancel()
+// error is an [*Error], [ErrMemory], or that of ctx.
+func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...any) (results Results, err error) {
+	meter, ok := ctx.(*limit.Meter)
+	if !ok {
+		limit.Metered(ctx, func(m *limit.Meter) { results, err = p.Run(m, now, input, values...) })
+		return results, err
+	}
+	results, err = p.run(meter, now, input, values)
+	return results, meter.Verdict(err)
+}
+
+func (p *Program) run(ctx *limit.Meter, now time.Time, input any, values []any) (Results, error) {
 	budget := limit.NewBudget()
 	variables := []any{float64(now.UnixMilli()) / 1000, budget}
 	for i, v := range values {
@@ -192,7 +206,10 @@ func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...a
 			return Results{results, budget.Null}, nil
 		}
 		if err, ok := v.(error); ok {
-			failed := &Error{Detail: describe(ctx, err), At: p.position(err)}
+			if ended := ctx.Context.Err(); ended != nil {
+				return Results{}, ended
+			}
+			failed := &Error{Detail: describe(err), At: p.position(err)}
 			if _, own := errors.AsType[functionError](err); !own && strings.HasPrefix(failed.Detail, fails) {
 				failed.Err = err
 			}
@@ -245,10 +262,7 @@ func (p *Program) position(err error) config.Position {
 const fails = "fails: "
 
 // describe describes an error of gojq without the values that it quotes.
-func describe(ctx context.Context, err error) string {
-	if ctx.Err() != nil {
-		return fmt.Sprintf("takes longer than %s", maxTime)
-	}
+func describe(err error) string {
 	if _, ok := errors.AsType[*gojq.HaltError](err); ok {
 		return "calls halt"
 	}
@@ -286,26 +300,4 @@ func Encode(v any, maxBytes int) ([]byte, error) {
 		err = ErrTooLarge
 	}
 	return data, err
-}
-
-// schedulerSlice is how long a goroutine runs before the scheduler may preempt it.
-const schedulerSlice = 10 * time.Millisecond
-
-// withRunTime returns a context that ends after a time in which the caller could run.
-// On a busy processor a goroutine waits for the others after each time slice. The timer
-// waits in the same queue, so it counts slices rather than wall time.
-func withRunTime(ctx context.Context, left time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	var tick func()
-	tick = func() {
-		runtime.Gosched()
-		if left -= schedulerSlice; left <= 0 {
-			cancel()
-		}
-		if ctx.Err() == nil {
-			time.AfterFunc(schedulerSlice, tick)
-		}
-	}
-	first := time.AfterFunc(schedulerSlice, tick)
-	return ctx, func() { first.Stop(); cancel() }
 }

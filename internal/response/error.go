@@ -130,8 +130,10 @@ func FromError(err error) *Response {
 	if e, ok := errors.AsType[*payload.ContentTypeError](err); ok {
 		return newResponse(code.UnsupportedMediaType, e.Detail, nil, 0)
 	}
-	if errors.Is(err, source.ErrBusy) {
-		return newResponse(code.Overloaded, source.ErrBusy.Error(), err, 0)
+	for _, busy := range []error{source.ErrBusy, source.ErrMemory, source.ErrOverdue} {
+		if errors.Is(err, busy) {
+			return newResponse(code.Overloaded, busy.Error(), err, 0)
+		}
 	}
 	for _, c := range []struct {
 		kind error

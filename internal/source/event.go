@@ -78,10 +78,6 @@ type MappingError struct {
 
 func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.Source, e.Detail) }
 
-// ErrBusy means that the request timed out before its programs finished. The sender can
-// retry.
-var ErrBusy = errors.New("timed out before the webhook was mapped")
-
 // input is what the programs of a source get besides the event.
 type input struct {
 	now       time.Time
@@ -91,8 +87,8 @@ type input struct {
 // Receive verifies r and turns it into payloads.
 //
 // The error is a [*SecretError], [ErrUnauthorized], [ErrSignature], [ErrStale],
-// [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], or
-// [ErrBusy].
+// [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], [ErrBusy],
+// [ErrMemory], or [ErrOverdue].
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
 	if s.ping != nil && s.ping.Match(r.Body) {
 		return &Received{}, nil
@@ -110,19 +106,20 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 	if err != nil {
 		return nil, err
 	}
-	contentType := ContentType(r.Header)
 	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
-		return &Received{Messages: []Message{{contentType, r.Body, s.key(requestKey, -1), nil}}}, nil
+		return &Received{Messages: []Message{{ContentType(r.Header), r.Body, s.key(requestKey, -1), nil}}}, nil
 	}
-	if ctx.Err() != nil || s.slots.Acquire(ctx, 1) != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
-	}
-	defer s.slots.Release(1)
+	return s.slots.run(ctx, func(ctx context.Context) (*Received, error) {
+		return s.mapBody(ctx, r, requestKey, r.input(header, now))
+	})
+}
+
+func (s *Source) mapBody(ctx context.Context, r *Request, requestKey string, in *input) (*Received, error) {
+	contentType := ContentType(r.Header)
 	body, err := decodeBody(contentType, r.Body)
 	if err != nil {
 		return nil, err
 	}
-	in := r.input(header, now)
 	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
 		return nil, err
 	} else if len(replies.Values) > 0 {
@@ -267,10 +264,10 @@ func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event
 	}
 	results, err := p.Run(ctx, in.now, event, in.variables...)
 	if failed, ok := errors.AsType[*mapping.Error](err); ok {
-		if ctx.Err() != nil {
-			return results, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
-		}
 		return results, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Name: name, Err: failed.Err, At: failed.At}
+	}
+	if err != nil && err != ErrMemory {
+		err = fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return results, err
 }

@@ -14,8 +14,8 @@ func Verify(ctx context.Context, s *Source, r *Request, now time.Time) error {
 // Fill keeps the programs of all sources from running until empty is called.
 func Fill(s *Source) (empty func()) {
 	n := int64(runtime.GOMAXPROCS(0))
-	if !s.slots.TryAcquire(n) {
+	if !s.slots.free.TryAcquire(n) {
 		panic("a program is running")
 	}
-	return func() { s.slots.Release(n) }
+	return func() { s.slots.free.Release(n) }
 }

@@ -17,14 +17,11 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
@@ -79,7 +76,7 @@ type Source struct {
 	ping    *regexp.Regexp
 	scheme  scheme
 	secrets func(context.Context, config.Secret) ([]byte, error)
-	slots   *semaphore.Weighted // limits the programs of all sources that run at once
+	slots   *slots
 
 	// The jq programs; nil if there is none.
 	events, eventID, reply, mapper *mapping.Program
@@ -90,8 +87,7 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
-	// Running more programs than there are processors would use memory without being faster.
-	slots := semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
+	slots := newSlots()
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s := &Source{Config: sources[name], secrets: o.Secrets, slots: slots}

@@ -22,6 +22,10 @@ func TestRewrite_exceeded(t *testing.T) {
 		text  = "error: makes a string of more than 1 MiB"
 		list  = "error: makes an array of more than 262144 items"
 		total = "error: makes more than 64 MiB of strings and arrays"
+
+		number   = "error: makes a number that is too large"
+		compared = "error: compares values that are too large"
+		trees    = `reduce range(45) as $i (0; [., .]) as $a | reduce range(45) as $i (0; [., .]) as $b | `
 	)
 	for _, test := range []struct{ program, want string }{
 		{`"x" * 2000000000 | length`, text},
@@ -60,6 +64,49 @@ func TestRewrite_exceeded(t *testing.T) {
 		{`.n as $n | [] | .[$n - 700000000] |= 1 | length`, list},
 		{`setpath(["a", .n - 700000000]; 1) | length`, list},
 		{`pick(.a[300000000]) | length`, list},
+		{`pick(getpath(["a", 300000000])) | length`, list},
+		{`getpath(["a", 300000000]) = 1 | length`, list},
+		{`[] | nth(300000000) = 1 | length`, list},
+		{`fromstream([[300000000], 1], [[300000000]]) | length`, list},
+		{`[range(300000)] | length`, list},
+		{`[range(1000)] | map(range(300)) | length`, list},
+		{`"x" * 300000 | explode | length`, list},
+		{`"x" * 300000 | split("") | length`, list},
+		{`[1] | INDEX("x" * 1000000 | [., .]) | length`, text},
+		{`reduce range(40) as $i ([]; [., .]) | error`, text},
+		{`reduce range(40) as $i ({}; {a: ., b: .}) | . * .`, text},
+		{`reduce range(40) as $i ([]; [., .]) | del(.[0])`, text},
+		{`[range(1000)] as $key | [range(100000)] | sort_by($key)`, total},
+		{`reduce range(40) as $i (3; . * .) | length`, number},
+		{`reduce range(20000) as $i ([]; [.]) | tojson`, text},
+
+		// Operators that compare many values, or values that share their parts.
+		{`[range(20000)] - [range(16000)]`, compared},
+		{`[range(20000)] | . -= [range(16000)]`, compared},
+		{`[range(20000)] as $x | [range(20000)] | contains($x)`, compared},
+		{`[range(20000)] as $x | {a: [range(20000)]} | contains({a: $x})`, compared},
+		{`[range(20000)] as $x | [range(20000)] | inside($x)`, compared},
+		{`[range(20000)] | index([range(10000)])`, compared},
+		{`[range(20000)] | rindex([range(10000)])`, compared},
+		{`[range(20000)] | indices([range(10000)])`, compared},
+		{`"a" * 100000 | index("a" * 10000 + "b")`, compared},
+		{`"a" * 100000 | indices("a" * 10000)`, compared},
+		{trees + `$a == $b`, compared},
+		{trees + `$a != $b`, compared},
+		{trees + `$a < $b`, compared},
+		{trees + `$a >= $b`, compared},
+		{trees + `[$a] - [$b]`, compared},
+		{trees + `$a | contains($b)`, compared},
+		{trees + `[$a] | index($b)`, compared},
+		{trees + `$a | IN($b)`, compared},
+		{trees + `IN($a; $b)`, compared},
+		{trees + `[$a, $b] | unique`, text},
+		{trees + `[$a, $b] | sort`, text},
+		{trees + `[$a, $b] | min`, text},
+		{trees + `[1, 2] | group_by($a)`, text},
+		{trees + `[1, 2] | unique_by($a)`, text},
+		{trees + `[1, 2] | max_by($a)`, text},
+		{trees + `[$a] | bsearch($b)`, text},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -82,6 +129,11 @@ func TestRewrite_within(t *testing.T) {
 		"n": json.Number("19.90"), "big": json.Number("9007199254740993"), "f": math.NaN(),
 	}
 	for _, program := range []string{
+		`.a == .b`, `(1, 2) == (1, 3)`, `(1, 2) < (1, 3)`, `.l == .l`, `.n >= .big`, `.l != [1]`, `.b == "b"`, `.l - [1]`, `.l - .l`, `([1], [2]) - ([1], [2])`, `.l -= [1]`, `.a -= (1, 2)`, `try (.o - .l) catch .`,
+		`.l | contains([1])`, `.b | contains("b", "c")`, `.o | contains({k: "v"})`, `"b" | inside("abc")`, `[1, 2, 1] | index(1), rindex(1), indices(1)`, `"abab" | index("b"), rindex("b"), indices("ab")`, `try (.a | index("b")) catch .`,
+		`.l | sort, unique, min, max`, `[{a: 2}, {a: 1}] | sort_by(.a), group_by(.a), unique_by(.a), min_by(.a), max_by(.a)`, `[1, 2] | bsearch(2, 3)`, `.l | IN([1])`, `.a | IN(1, 2)`, `IN(1, 2; 2, 3)`, `[.o] | INDEX(.k)`, `INDEX(.o, .o; .k)`,
+		`del(.l[0], .o.k)`, `delpaths([["l"], ["o", "k"]])`, `getpath(["o", "k"], ["l", 3, 0])`, `path(getpath(["l", 0]))`, `getpath(["l", 0]) |= 7`, `.l | nth(1)`, `.l | nth(1) = 5`, `[.l | tostream]`, `fromstream(.l | tostream)`, `[paths]`, `.o | to_entries`,
+		`.b | explode | implode`, `"a,b" | split(",")`, `[.l[] | tostring] | map(length)`, `try error catch .`, `try error(.o) catch .`, `.o * {k: {z: 1}} * {k: {y: 2}}`,
 		`.a + .b`, `.a + 1`, `1 + .a`, `.b + "x"`, `.l + .l`, `.o + {a: 1}`, `null + .b`, `.n + .big`, `.big + .big`, `.o + .l`,
 		`(1, 2) + (10, 20)`, `("a", "b") + ("c", "d")`, `(1, 2) * (10, 20)`, `("a", "b") * (1, 2)`, `1 + 2 * 3 + 4 * 5`, `. as $x | $x.a + $x.a * 2`,
 		`"ab" * 3`, `3 * "ab"`, `"ab" * 0`, `"ab" * 0.5`, `"ab" * 1.5`, `"ab" * -1`, `"ab" * .f`, `"ab" * .n`, `"" * 1e9`, `.o * {k: {z: 1}}`, `.l * 2`, `.b * .b`, `.big * .big`, `.n * 2`,

@@ -1,22 +1,19 @@
 package limit
 
 import (
-	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/itchyny/gojq"
 )
 
 // Rewrite adds checks to every operator and function of a program that can make a value
-// much larger than its operands.
+// much larger than its operands, or that can take long in one step.
 func Rewrite(query *gojq.Query) {
-	defined := make(map[string]bool) // functions that the program defines; they hide those of jq
 	Walk(query, func(node any) {
-		switch n := node.(type) {
-		case *gojq.FuncDef:
-			defined[signature(n.Name, len(n.Args))] = true
-		case *gojq.Term:
-			distributeFormat(n)
+		if t, ok := node.(*gojq.Term); ok {
+			distributeFormat(t)
 		}
 	})
 	Walk(query, func(node any) {
@@ -24,50 +21,151 @@ func Rewrite(query *gojq.Query) {
 		case *gojq.Query:
 			rewriteOperator(n)
 		case *gojq.Term:
-			rewriteTerm(n, defined)
+			if t := n; t.Type == gojq.TermTypeFormat && t.Str == nil {
+				replace(t, pipe(written, term(gojq.Term{Type: t.Type, Format: t.Format})))
+			} else if t.Type == gojq.TermTypeArray && t.Array.Query != nil {
+				replace(t, pipe(term(gojq.Term{Type: t.Type, Array: t.Array}), list))
+			}
 		case *gojq.String:
 			if len(n.Queries) > 0 {
 				n.Queries = []*gojq.Query{interpolate(n.Queries)}
 			}
 		}
 	})
+	define(query)
 }
 
 // rightVariable holds the right operand of a rewritten operator.
 const rightVariable = "$__right__"
 
-// The replacements of operators and functions. The input is the left operand.
 var (
-	sum     = parse(". + $__right__ | __sum__($__budget__)")
-	product = parse(". * __factor__($__right__; $__budget__)")
-	join    = parse("__join__($__right__) | join($__right__)")
-	addAll  = parse("__small__ | add")
-	small   = parse(funcSmall)
-	written = parse("__small__ | __written__($__budget__)")
-	index   = parse(funcIndex)
+	written = parse("__written__($__budget__)")
+	list    = parse("__list__")
+	index   = parse("__index__")
 
-	// guards check the input of functions that can make a long string of a short list.
-	guards = map[string]*gojq.Query{
-		"add/0": small, "flatten/0": small, "flatten/1": small, "format/1": written, "tojson/0": written, "tostring/0": written,
-		"transpose/0": parse(funcGrid),
+	// operators are the replacements of operators. The input is the left operand.
+	operators = map[gojq.Operator]*gojq.Query{
+		gojq.OpAdd: parse(". + $__right__ | __sum__($__budget__)"),
+		gojq.OpMul: parse(". * __factor__($__right__; $__budget__)"),
+		gojq.OpSub: parse(". - __pairs__($__right__)"),
+		gojq.OpEq:  parse(". == __compared__($__right__)"),
+		gojq.OpNe:  parse(". != __compared__($__right__)"),
+		gojq.OpLt:  parse(". < __compared__($__right__)"),
+		gojq.OpGt:  parse(". > __compared__($__right__)"),
+		gojq.OpLe:  parse(". <= __compared__($__right__)"),
+		gojq.OpGe:  parse(". >= __compared__($__right__)"),
 	}
+	updates = map[gojq.Operator]gojq.Operator{gojq.OpUpdateAdd: gojq.OpAdd, gojq.OpUpdateMul: gojq.OpMul, gojq.OpUpdateSub: gojq.OpSub}
 )
 
-// rewriteOperator turns l + r into r as $__right__ | l | sum, and l += r into
-// r as $__right__ | l |= sum.
+// guards are functions of jq with checks. An @ is the original.
+var guards = []string{
+	"add: __small__ | @",
+	"add(f): [f] | __list__ | add",
+	"bsearch($x): @($x | __small__)",
+	"contains($x): @(__pairs__($x))",
+	"del(f): __small__ | @(f)",
+	"delpaths($x): __small__ | @($x)",
+	"error: __small__ | @",
+	"error($x): @($x | __small__)",
+	"explode: @ | __list__",
+	"flatten: __small__ | @",
+	"flatten($x): __small__ | @($x)",
+	"format($x): __written__($__budget__) | @($x)",
+	"fromstream(f): @(f | . as $e | $e[0] | __index__ | $e)",
+	"getpath($x): @($x | __index__)",
+	"group_by(f): @(f | __key__($__budget__))",
+	"halt_error: __small__ | @",
+	"halt_error($x): __small__ | @($x)",
+	"index($x): @(__places__($x))",
+	"indices($x): @(__places__($x)) | __list__",
+	"inside($x): @(__pairs__($x))",
+	"join($x): __joined__($x) | @($x)",
+	"map(f): @(f) | __list__",
+	"max: __small__ | @",
+	"max_by(f): @(f | __key__($__budget__))",
+	"min: __small__ | @",
+	"min_by(f): @(f | __key__($__budget__))",
+	"nth($x): .[$x | __index__]",
+	"rindex($x): @(__places__($x))",
+	"setpath(x; y): @(x | __index__; y)",
+	"sort: __small__ | @",
+	"sort_by(f): @(f | __key__($__budget__))",
+	"split($x): @($x) | __list__",
+	"tojson: __written__($__budget__) | @",
+	"tostring: __written__($__budget__) | @",
+	"transpose: __grid__ | @",
+	"unique: __small__ | @",
+	"unique_by(f): @(f | __key__($__budget__))",
+}
+
+// replacements are functions of jq that call guarded ones, or match texts.
+const replacements = `
+def pick(f): . as $v | reduce path(f) as $p (null; setpath($p; $v | getpath($p)));
+def IN(s): any(__compared__(s) == .; .);
+def IN(src; s): any(src | __compared__(s) == .; .);
+def INDEX(stream; f): reduce stream as $row ({}; .[$row | f | tostring] = $row);
+def INDEX(f): INDEX(.[]; f);
+
+def match($re; $flags): __match__("match"; $re; $flags);
+def match($re): if $re | type == "array" then match($re[0]; $re[1]) else match($re; null) end;
+def test($re; $flags): __match__("test"; $re; $flags);
+def test($re): if $re | type == "array" then test($re[0]; $re[1]) else test($re; null) end;
+def capture($re; $flags): __match__("capture"; $re; $flags);
+def capture($re): if $re | type == "array" then capture($re[0]; $re[1]) else capture($re; null) end;
+def scan($re; $flags): __match__("scan"; $re; $flags + "g");
+def scan($re): scan($re; null);
+def splits($re; $flags): __match__("splits"; $re; $flags + "g");
+def splits($re): splits($re; null);
+def split($re; $flags): [splits($re; $flags)] | __list__;
+def sub($re; f; $flags): . as $text
+  | [__match__("sub"; $re; $flags) | if .[1] then [.[0] + (.[1] | f)] else . end]
+  | __assemble__($text);
+def sub($re; f): sub($re; f; null);
+def gsub($re; f; $flags): sub($re; f; $flags + "g");
+def gsub($re; f): sub($re; f; "g");
+.`
+
+// definitions are all functions that hide those of jq.
+var definitions = func() []*gojq.FuncDef {
+	var text strings.Builder
+	for _, guard := range guards {
+		head, body, _ := strings.Cut(guard, ": ")
+		name, _, _ := strings.Cut(head, "(")
+		text.WriteString("def __jq_" + head + ": " + head + "; def " + head + ": " + strings.ReplaceAll(body, "@", "__jq_"+name) + ";\n")
+	}
+	return parse(text.String() + replacements).FuncDefs
+}()
+
+// define adds the definitions that a program uses.
+func define(query *gojq.Query) {
+	used := make(map[string]bool)
+	note := func(node any) {
+		if f, ok := node.(*gojq.Func); ok {
+			used[f.Name] = true
+		}
+	}
+	Walk(query, note)
+	for _, d := range slices.Backward(definitions) {
+		if used[d.Name] {
+			Walk(d.Body, note)
+			query.FuncDefs = append([]*gojq.FuncDef{d}, query.FuncDefs...)
+		}
+	}
+}
+
+// rewriteOperator turns l + r into r as $__right__ | l | replacement, and l += r into
+// r as $__right__ | l |= replacement.
 func rewriteOperator(q *gojq.Query) {
 	if q.Op >= gojq.OpAssign {
 		checkIndexes(q.Left)
 	}
-	replacement := sum
-	switch q.Op {
-	case gojq.OpAdd, gojq.OpUpdateAdd:
-		if isNumber(q.Left) || isNumber(q.Right) {
-			return
-		}
-	case gojq.OpMul, gojq.OpUpdateMul:
-		replacement = product
-	default:
+	operator := q.Op
+	if q.Op >= gojq.OpAssign {
+		operator = updates[q.Op]
+	}
+	replacement := operators[operator]
+	if replacement == nil || operator != gojq.OpMul && (isLiteral(q.Left, operator) || isLiteral(q.Right, operator)) {
 		return
 	}
 	op := gojq.OpPipe
@@ -78,8 +176,17 @@ func rewriteOperator(q *gojq.Query) {
 	q.Left, q.Op, q.Right, q.Patterns = q.Right, gojq.OpPipe, left, []*gojq.Pattern{{Name: rightVariable}}
 }
 
-func isNumber(q *gojq.Query) bool {
-	return q.Term != nil && q.Term.Type == gojq.TermTypeNumber && len(q.Term.SuffixList) == 0
+// isLiteral reports whether q is a value that an operator needs no check for. Texts grow
+// when they are added.
+func isLiteral(q *gojq.Query, operator gojq.Operator) bool {
+	if q.Term == nil || len(q.Term.SuffixList) > 0 {
+		return false
+	}
+	switch q.Term.Type {
+	case gojq.TermTypeNull, gojq.TermTypeTrue, gojq.TermTypeFalse, gojq.TermTypeNumber:
+		return true
+	}
+	return q.Term.Type == gojq.TermTypeString && len(q.Term.Str.Queries) == 0 && operator != gojq.OpAdd
 }
 
 // checkIndexes checks the indexes in the target of an assignment: an array grows to them.
@@ -89,36 +196,6 @@ func checkIndexes(target *gojq.Query) {
 			i.Start = pipe(i.Start, index)
 		}
 	})
-}
-
-// signature returns the full name of a function in jq, such as join/1.
-func signature(name string, args int) string { return fmt.Sprintf("%s/%d", name, args) }
-
-func rewriteTerm(t *gojq.Term, defined map[string]bool) {
-	if t.Type == gojq.TermTypeFormat && t.Str == nil {
-		replace(t, pipe(written, term(gojq.Term{Type: t.Type, Format: t.Format})))
-	}
-	if t.Type != gojq.TermTypeFunc {
-		return
-	}
-	f := t.Func
-	name := signature(f.Name, len(f.Args))
-	if defined[name] {
-		return
-	}
-	if guard := guards[name]; guard != nil {
-		replace(t, pipe(guard, term(gojq.Term{Type: t.Type, Func: f})))
-	}
-	switch name {
-	case "add/1":
-		replace(t, pipe(term(gojq.Term{Type: gojq.TermTypeArray, Array: &gojq.Array{Query: f.Args[0]}}), addAll))
-	case "join/1":
-		replace(t, &gojq.Query{Left: f.Args[0], Op: gojq.OpPipe, Right: join, Patterns: []*gojq.Pattern{{Name: rightVariable}}})
-	case "pick/1":
-		checkIndexes(f.Args[0])
-	case "setpath/2":
-		f.Args[0] = pipe(f.Args[0], index)
-	}
 }
 
 // replace puts a query in the place of a term and keeps the suffixes of the term.
@@ -147,7 +224,7 @@ func interpolate(parts []*gojq.Query) *gojq.Query {
 		parts, rest = parts[:maxParts], parts[maxParts:]
 	}
 	args := append(parts[:len(parts):len(parts)], term(gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: Variable}}))
-	q := term(gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: funcText, Args: args}})
+	q := term(gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: "__text__", Args: args}})
 	if len(rest) > 0 {
 		return interpolate(append([]*gojq.Query{q}, rest...))
 	}
