@@ -19,3 +19,8 @@ func Fill(s *Source) (empty func()) {
 	}
 	return func() { s.slots.free.Release(n) }
 }
+
+// NewSlots returns a function that maps in slots of its own.
+func NewSlots() (run func(context.Context, func(context.Context) (*Received, error)) (*Received, error)) {
+	return newSlots().run
+}

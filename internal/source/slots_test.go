@@ -1,0 +1,93 @@
+package source_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/source"
+)
+
+func quick(context.Context) (*source.Received, error) { return new(source.Received), nil }
+
+// Steps that do not end give their slots back after the time of a mapping, and their
+// callers do not wait for them. If there are too many, others are refused.
+func TestSlots_endless(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run, end := source.NewSlots(), make(chan struct{})
+		endless := func(context.Context) (*source.Received, error) { <-end; return nil, nil }
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+		defer cancel()
+		fill := func() {
+			for range runtime.GOMAXPROCS(0) {
+				go func() {
+					start := time.Now()
+					_, err := run(ctx, endless)
+					if waited := time.Since(start); !errors.Is(err, source.ErrBusy) && err != source.ErrOverdue || waited > 4*time.Second {
+						t.Errorf("the endless mapping: %v after %v", err, waited)
+					}
+				}()
+			}
+			synctest.Wait()
+		}
+		fill()
+		time.Sleep(mapping.MaxTime - time.Millisecond)
+		short, cancelShort := context.WithTimeout(t.Context(), time.Microsecond)
+		defer cancelShort()
+		if _, err := run(short, quick); !errors.Is(err, source.ErrBusy) {
+			t.Errorf("while the slots are taken: %v, want ErrBusy", err)
+		}
+		for range 2 { // one of them is enough with two processors or more
+			fill()
+			time.Sleep(mapping.MaxTime)
+		}
+		if _, err := run(t.Context(), quick); err != source.ErrOverdue {
+			t.Errorf("while too many steps go on: %v, want ErrOverdue", err)
+		}
+		time.Sleep(4 * time.Second)
+		close(end)
+		synctest.Wait()
+		if got, err := run(t.Context(), quick); got == nil || err != nil {
+			t.Errorf("after their end: %v", err)
+		}
+	})
+}
+
+// While one step goes on after its time, the next webhook is mapped.
+func TestSlots_next(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		run, end := source.NewSlots(), make(chan struct{})
+		defer close(end)
+		go run(t.Context(), func(context.Context) (*source.Received, error) { <-end; return nil, nil })
+		synctest.Wait()
+		time.Sleep(mapping.MaxTime + 1)
+		for range 10 {
+			if got, err := run(t.Context(), quick); got == nil || err != nil {
+				t.Errorf("run = %v, %v", got, err)
+			}
+		}
+	})
+}
+
+// A panic reaches the goroutine of the request, which responds, and frees the slot.
+func TestSlots_panic(t *testing.T) {
+	t.Parallel()
+	run := source.NewSlots()
+	for range 2 * runtime.GOMAXPROCS(0) {
+		func() {
+			defer func() {
+				if v, _ := recover().(string); !strings.HasPrefix(v, "broken\n") {
+					t.Errorf("recover() = %q, want the panic and its stack", v)
+				}
+			}()
+			run(t.Context(), func(context.Context) (*source.Received, error) { panic("broken") })
+		}()
+	}
+}
