@@ -14,13 +14,20 @@ func Verify(ctx context.Context, s *Source, r *Request, now time.Time) error {
 // Fill keeps the programs of all sources from running until empty is called.
 func Fill(s *Source) (empty func()) {
 	n := int64(runtime.GOMAXPROCS(0))
-	if !s.slots.free.TryAcquire(n) {
+	if !s.slots.all.TryAcquire(n) {
 		panic("a program is running")
 	}
-	return func() { s.slots.free.Release(n) }
+	return func() { s.slots.all.Release(n) }
 }
 
-// NewSlots returns a function that maps in slots of its own.
-func NewSlots() (run func(context.Context, func(context.Context) (*Received, error)) (*Received, error)) {
-	return newSlots().run
+// Slots map webhooks; each call of Source returns the slots of another source.
+type Slots struct{ *slots }
+
+func NewSlots() Slots { return Slots{newSlots()} }
+
+func (s Slots) Source() Slots { return Slots{s.another()} }
+
+// Run maps a webhook.
+func (s Slots) Run(ctx context.Context, f func(context.Context) (*Received, error)) (*Received, error) {
+	return s.run(ctx, f)
 }

@@ -29,27 +29,45 @@ var ErrOverdue = errors.New("the mappings of earlier webhooks have not ended")
 // can retry.
 var ErrMemory = mapping.ErrMemory
 
-// slots limit the webhooks of all sources that are mapped at once. Running more programs
-// than there are processors would use memory without being faster.
+// slots limit the webhooks that are mapped at once, of one source and of all. Running more
+// programs than there are processors would use memory without being faster.
 type slots struct {
-	free    *semaphore.Weighted
+	own *semaphore.Weighted // so that other sources wait for few webhooks of this one
+	*sharedSlots
+}
+
+// sharedSlots are the slots of all sources.
+type sharedSlots struct {
+	all     *semaphore.Weighted
 	overdue atomic.Int32 // webhooks whose slot was given to another one
 }
 
 func newSlots() *slots {
-	return &slots{free: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))}
+	return (&slots{sharedSlots: &sharedSlots{all: processors()}}).another()
+}
+
+// another returns the slots of another source.
+func (s *slots) another() *slots { return &slots{processors(), s.sharedSlots} }
+
+func processors() *semaphore.Weighted {
+	return semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))
 }
 
 // run maps a webhook in a slot. Its programs have [mapping.MaxTime] on the processor
-// together. After that time on the clock, another webhook gets the slot. If a step does
+// together. After that time on the clock, another source gets the slot. If a step does
 // not end, run returns at the deadline of ctx. The error is that of f, [ErrBusy], or
 // [ErrOverdue].
 func (s *slots) run(ctx context.Context, f func(context.Context) (*Received, error)) (*Received, error) {
-	if ctx.Err() != nil || s.free.Acquire(ctx, 1) != nil {
+	if ctx.Err() != nil || s.own.Acquire(ctx, 1) != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+	}
+	if s.all.Acquire(ctx, 1) != nil {
+		s.own.Release(1)
 		return nil, fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
 	}
 	if s.overdue.Load() >= maxOverdue {
-		s.free.Release(1)
+		s.own.Release(1)
+		s.all.Release(1)
 		return nil, ErrOverdue
 	}
 	var received *Received
@@ -58,7 +76,7 @@ func (s *slots) run(ctx context.Context, f func(context.Context) (*Received, err
 	done := make(chan struct{})
 	timer := time.AfterFunc(mapping.MaxTime, func() {
 		s.overdue.Add(1)
-		s.free.Release(1)
+		s.all.Release(1)
 	})
 	go func() {
 		defer close(done)
@@ -66,8 +84,9 @@ func (s *slots) run(ctx context.Context, f func(context.Context) (*Received, err
 			if v := recover(); v != nil {
 				panicked = fmt.Sprintf("%v\n%s", v, debug.Stack())
 			}
+			s.own.Release(1)
 			if timer.Stop() {
-				s.free.Release(1)
+				s.all.Release(1)
 			} else {
 				s.overdue.Add(-1)
 			}

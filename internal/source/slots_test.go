@@ -20,7 +20,7 @@ func quick(context.Context) (*source.Received, error) { return new(source.Receiv
 func TestSlots_endless(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		run, end := source.NewSlots(), make(chan struct{})
+		slots, end := source.NewSlots(), make(chan struct{})
 		endless := func(context.Context) (*source.Received, error) { <-end; return nil, nil }
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
@@ -28,7 +28,7 @@ func TestSlots_endless(t *testing.T) {
 			for range runtime.GOMAXPROCS(0) {
 				go func() {
 					start := time.Now()
-					_, err := run(ctx, endless)
+					_, err := slots.Source().Run(ctx, endless)
 					if waited := time.Since(start); !errors.Is(err, source.ErrBusy) && err != source.ErrOverdue || waited > 4*time.Second {
 						t.Errorf("the endless mapping: %v after %v", err, waited)
 					}
@@ -40,46 +40,64 @@ func TestSlots_endless(t *testing.T) {
 		time.Sleep(mapping.MaxTime - time.Millisecond)
 		short, cancelShort := context.WithTimeout(t.Context(), time.Microsecond)
 		defer cancelShort()
-		if _, err := run(short, quick); !errors.Is(err, source.ErrBusy) {
+		if _, err := slots.Run(short, quick); !errors.Is(err, source.ErrBusy) {
 			t.Errorf("while the slots are taken: %v, want ErrBusy", err)
 		}
 		for range 2 { // one of them is enough with two processors or more
 			fill()
 			time.Sleep(mapping.MaxTime)
 		}
-		if _, err := run(t.Context(), quick); err != source.ErrOverdue {
+		if _, err := slots.Run(t.Context(), quick); err != source.ErrOverdue {
 			t.Errorf("while too many steps go on: %v, want ErrOverdue", err)
 		}
 		time.Sleep(4 * time.Second)
 		close(end)
 		synctest.Wait()
-		if got, err := run(t.Context(), quick); got == nil || err != nil {
+		if got, err := slots.Run(t.Context(), quick); got == nil || err != nil {
 			t.Errorf("after their end: %v", err)
 		}
 	})
 }
 
-// While one step goes on after its time, the next webhook is mapped.
-func TestSlots_next(t *testing.T) {
+// Another source waits for few webhooks of a source that sends many, and for none whose
+// step goes on after its time.
+func TestSlots_others(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		run, end := source.NewSlots(), make(chan struct{})
-		defer close(end)
-		go run(t.Context(), func(context.Context) (*source.Received, error) { <-end; return nil, nil })
+		slots, end := source.NewSlots(), make(chan struct{})
+		attacked, other := slots.Source(), slots.Source()
+		for range 20 {
+			go attacked.Run(t.Context(), func(context.Context) (*source.Received, error) {
+				time.Sleep(mapping.MaxTime - 1)
+				return nil, nil
+			})
+		}
 		synctest.Wait()
-		time.Sleep(mapping.MaxTime + 1)
-		for range 10 {
-			if got, err := run(t.Context(), quick); got == nil || err != nil {
-				t.Errorf("run = %v, %v", got, err)
+		start := time.Now()
+		for range 3 {
+			if got, err := other.Run(t.Context(), quick); got == nil || err != nil {
+				t.Errorf("Run = %v, %v", got, err)
 			}
 		}
+		if waited := time.Since(start); waited > 3*mapping.MaxTime {
+			t.Errorf("three webhooks of another source waited %v", waited)
+		}
+		time.Sleep(time.Minute)
+		go attacked.Run(t.Context(), func(context.Context) (*source.Received, error) { <-end; return nil, nil })
+		time.Sleep(mapping.MaxTime + 1)
+		for range 10 {
+			if got, err := other.Run(t.Context(), quick); got == nil || err != nil {
+				t.Errorf("Run = %v, %v", got, err)
+			}
+		}
+		close(end)
 	})
 }
 
 // A panic reaches the goroutine of the request, which responds, and frees the slot.
 func TestSlots_panic(t *testing.T) {
 	t.Parallel()
-	run := source.NewSlots()
+	slots := source.NewSlots()
 	for range 2 * runtime.GOMAXPROCS(0) {
 		func() {
 			defer func() {
@@ -87,7 +105,7 @@ func TestSlots_panic(t *testing.T) {
 					t.Errorf("recover() = %q, want the panic and its stack", v)
 				}
 			}()
-			run(t.Context(), func(context.Context) (*source.Received, error) { panic("broken") })
+			slots.Run(t.Context(), func(context.Context) (*source.Received, error) { panic("broken") })
 		}()
 	}
 }

@@ -90,7 +90,7 @@ func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	slots := newSlots()
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		s := &Source{Config: sources[name], secrets: o.Secrets, slots: slots}
+		s := &Source{Config: sources[name], secrets: o.Secrets, slots: slots.another()}
 		problems = append(problems, s.open(o, keys)...)
 		d.sources[name] = s
 	}
