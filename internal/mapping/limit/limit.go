@@ -38,7 +38,7 @@ func (e Error) Error() string { return string(e) }
 var (
 	errText  = Error(fmt.Sprintf("makes a string of more than %d MiB", maxText>>20))
 	errList  = Error(fmt.Sprintf("makes an array of more than %d items", maxList))
-	errPairs = Error("compares values that are too large")
+	errLarge = Error("works on values that are too large")
 	errBits  = Error("makes a number that is too large")
 	errTotal = Error(fmt.Sprintf("makes more than %d MiB of strings and arrays", maxTotal>>20))
 )
@@ -81,6 +81,7 @@ func Functions() []gojq.CompilerOption {
 		gojq.WithFunction("__factor__", 2, 2, checkFactor),
 		gojq.WithFunction("__text__", 2, maxParts+1, joinText),
 		gojq.WithFunction("__small__", 0, 0, checkSmall),
+		gojq.WithFunction("__tree__", 0, 0, checkTree),
 		gojq.WithFunction("__written__", 1, 1, checkWritten),
 		gojq.WithFunction("__key__", 1, 1, checkKey),
 		gojq.WithFunction("__list__", 0, 0, checkList),
@@ -98,6 +99,11 @@ func Functions() []gojq.CompilerOption {
 // checkSmall checks that the JSON of a value is not too long.
 func checkSmall(v any, _ []any) any { return check(Size(v, maxText) <= maxText, errText, v) }
 
+// checkTree checks a value of which one step looks at all parts.
+func checkTree(v any, _ []any) any {
+	return check(count(v, maxText, 64, 0) <= maxText, errLarge, v)
+}
+
 // checkWritten checks a value that becomes text.
 func checkWritten(v any, args []any) any {
 	b := args[0].(*Budget)
@@ -107,8 +113,8 @@ func checkWritten(v any, args []any) any {
 
 // checkKey checks a key by which values are sorted; keys can share their parts.
 func checkKey(v any, args []any) any {
-	size := Size(v, maxText)
-	return check(size <= maxText, errText, args[0].(*Budget).spend(v, itemSize*size))
+	size := count(v, maxText, 64, 0)
+	return check(size <= maxText, errLarge, args[0].(*Budget).spend(v, itemSize*size))
 }
 
 func checkList(v any, _ []any) any {
@@ -136,7 +142,7 @@ func checkFactor(v any, args []any) any {
 		return errBits
 	}
 	if _, ok := times.(map[string]any); ok { // objects are merged at all depths
-		return checkSmall(times, nil)
+		return checkTree(times, nil)
 	}
 	if _, ok := times.(string); ok {
 		text, times = times, text
@@ -225,13 +231,13 @@ func checkIndex(v any, _ []any) any {
 
 // checkCompared checks the operands of a comparison, which ends with the smaller one.
 func checkCompared(v any, args []any) any {
-	return check(count(v, maxText, 64, 0) <= maxText || count(args[0], maxText, 64, 0) <= maxText, errPairs, args[0])
+	return check(count(v, maxText, 64, 0) <= maxText || count(args[0], maxText, 64, 0) <= maxText, errLarge, args[0])
 }
 
 // checkPairs checks an operator that compares each part of one value with each of another.
 func checkPairs(v any, args []any) any {
 	_, text := v.(string)
-	return check(text || count(v, maxPairs, 64, 0)*count(args[0], maxPairs, 64, 0) <= maxPairs, errPairs, args[0])
+	return check(text || count(v, maxPairs, 64, 0)*count(args[0], maxPairs, 64, 0) <= maxPairs, errLarge, args[0])
 }
 
 // checkPlaces checks a search that compares at each place of the input.
@@ -239,7 +245,7 @@ func checkPlaces(v any, args []any) any {
 	text, isText := v.(string)
 	part, _ := args[0].(string)
 	if isText {
-		return check(len(text)*len(part) <= maxPlaces, errPairs, args[0])
+		return check(len(text)*len(part) <= maxPlaces, errLarge, args[0])
 	}
 	return checkPairs(v, args)
 }

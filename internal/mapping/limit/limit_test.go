@@ -23,9 +23,9 @@ func TestRewrite_exceeded(t *testing.T) {
 		list  = "error: makes an array of more than 262144 items"
 		total = "error: makes more than 64 MiB of strings and arrays"
 
-		number   = "error: makes a number that is too large"
-		compared = "error: compares values that are too large"
-		trees    = `reduce range(45) as $i (0; [., .]) as $a | reduce range(45) as $i (0; [., .]) as $b | `
+		number = "error: makes a number that is too large"
+		large  = "error: works on values that are too large"
+		trees  = `reduce range(45) as $i (0; [., .]) as $a | reduce range(45) as $i (0; [., .]) as $b | `
 	)
 	for _, test := range []struct{ program, want string }{
 		{`"x" * 2000000000 | length`, text},
@@ -74,39 +74,40 @@ func TestRewrite_exceeded(t *testing.T) {
 		{`"x" * 300000 | split("") | length`, list},
 		{`[1] | INDEX("x" * 1000000 | [., .]) | length`, text},
 		{`reduce range(40) as $i ([]; [., .]) | error`, text},
-		{`reduce range(40) as $i ({}; {a: ., b: .}) | . * .`, text},
-		{`reduce range(40) as $i ([]; [., .]) | del(.[0])`, text},
+		{`reduce range(40) as $i ({}; {a: ., b: .}) | . * .`, large},
+		{`reduce range(40) as $i ([]; [., .]) | del(.[0])`, large},
 		{`[range(1000)] as $key | [range(100000)] | sort_by($key)`, total},
 		{`reduce range(40) as $i (3; . * .) | length`, number},
 		{`reduce range(20000) as $i ([]; [.]) | tojson`, text},
 
 		// Operators that compare many values, or values that share their parts.
-		{`[range(20000)] - [range(16000)]`, compared},
-		{`[range(20000)] | . -= [range(16000)]`, compared},
-		{`[range(20000)] as $x | [range(20000)] | contains($x)`, compared},
-		{`[range(20000)] as $x | {a: [range(20000)]} | contains({a: $x})`, compared},
-		{`[range(20000)] as $x | [range(20000)] | inside($x)`, compared},
-		{`[range(20000)] | index([range(10000)])`, compared},
-		{`[range(20000)] | rindex([range(10000)])`, compared},
-		{`[range(20000)] | indices([range(10000)])`, compared},
-		{`"a" * 100000 | index("a" * 10000 + "b")`, compared},
-		{`"a" * 100000 | indices("a" * 10000)`, compared},
-		{trees + `$a == $b`, compared},
-		{trees + `$a != $b`, compared},
-		{trees + `$a < $b`, compared},
-		{trees + `$a >= $b`, compared},
-		{trees + `[$a] - [$b]`, compared},
-		{trees + `$a | contains($b)`, compared},
-		{trees + `[$a] | index($b)`, compared},
-		{trees + `$a | IN($b)`, compared},
-		{trees + `IN($a; $b)`, compared},
-		{trees + `[$a, $b] | unique`, text},
-		{trees + `[$a, $b] | sort`, text},
-		{trees + `[$a, $b] | min`, text},
-		{trees + `[1, 2] | group_by($a)`, text},
-		{trees + `[1, 2] | unique_by($a)`, text},
-		{trees + `[1, 2] | max_by($a)`, text},
-		{trees + `[$a] | bsearch($b)`, text},
+		{`[range(20000)] - [range(16000)]`, large},
+		{`[range(20000)] | . -= [range(16000)]`, large},
+		{`[range(20000)] as $x | [range(20000)] | contains($x)`, large},
+		{`[range(20000)] as $x | {a: [range(20000)]} | contains({a: $x})`, large},
+		{`[range(20000)] as $x | [range(20000)] | inside($x)`, large},
+		{`[range(20000)] | index([range(10000)])`, large},
+		{`[range(20000)] | rindex([range(10000)])`, large},
+		{`[range(20000)] | indices([range(10000)])`, large},
+		{`"a" * 100000 | index("a" * 10000 + "b")`, large},
+		{`"a" * 100000 | indices("a" * 10000)`, large},
+		{`[range(200000)] | [., .] as [$a, $b] | [[$a, $b], [$a, $b], [$a, $b]] | unique`, large},
+		{trees + `$a == $b`, large},
+		{trees + `$a != $b`, large},
+		{trees + `$a < $b`, large},
+		{trees + `$a >= $b`, large},
+		{trees + `[$a] - [$b]`, large},
+		{trees + `$a | contains($b)`, large},
+		{trees + `[$a] | index($b)`, large},
+		{trees + `$a | IN($b)`, large},
+		{trees + `IN($a; $b)`, large},
+		{trees + `[$a, $b] | unique`, large},
+		{trees + `[$a, $b] | sort`, large},
+		{trees + `[$a, $b] | min`, large},
+		{trees + `[1, 2] | group_by($a)`, large},
+		{trees + `[1, 2] | unique_by($a)`, large},
+		{trees + `[1, 2] | max_by($a)`, large},
+		{trees + `[$a] | bsearch($b)`, large},
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -25,10 +25,8 @@ func compile(t *testing.T, text string) *gojq.Code {
 	return code
 }
 
-// slow is a clock that lets programs run for twenty seconds.
-func slow() time.Duration { return time.Since(began) / 40 }
-
-var began = time.Now()
+// still is a clock that lets programs run forever.
+func still() time.Duration { return 0 }
 
 // A program fails when it holds too much memory, in lists, in objects or by recursion.
 // The test is not parallel, because it looks at the memory of the process.
@@ -39,7 +37,6 @@ func TestMeter_memory(t *testing.T) {
 	}
 	for _, program := range []string{
 		`[range(.n)] | length`,
-		`[limit(.n; repeat(1))]`,
 		`[range(.n) | {a: .}]`,
 		`.deep | [tostream]`,
 		`.deep | [paths]`,
@@ -49,14 +46,12 @@ func TestMeter_memory(t *testing.T) {
 		`def f: {a: f}; f`,
 		`. as $in | def f: $in.l[] | f; f`,
 		`reduce range(.n) as $i (null; [., "\($i)"])`,
-		`last(foreach range(.n) as $i ([]; [., $i]))`,
 		`[.] | until(false; [., .[0], 1])`,
 		`[recurse([., 1])]`,
-		`[range(.n)] | map(. + 1) | sort`,
 	} {
 		code := compile(t, program)
 		runtime.GC()
-		meter := limit.NewMeter(t.Context(), slow)
+		meter := limit.NewMeter(t.Context(), still)
 		input := map[string]any{"n": 1_000_000_000, "deep": deep, "l": []any{strings.Repeat("a", 1<<20), 1}}
 		got := results(code.RunWithContext(meter, input, limit.NewBudget()))
 		if len(got) != 1 || got[0] != "error: uses more than 48 MiB of memory" {
@@ -75,7 +70,7 @@ func TestMeter_memory(t *testing.T) {
 func TestMeter_memoryOfOthers(t *testing.T) {
 	code := compile(t, "def f: f; f")
 	runtime.GC()
-	meter := limit.NewMeter(t.Context(), slow)
+	meter := limit.NewMeter(t.Context(), still)
 	others := make([]byte, 64<<20)
 	results(code.RunWithContext(meter, nil, limit.NewBudget()))
 	if err := meter.Verdict(meter.Err()); err != limit.ErrMemory {
@@ -86,8 +81,8 @@ func TestMeter_memoryOfOthers(t *testing.T) {
 
 // Garbage does not count.
 func TestMeter_garbage(t *testing.T) {
-	code := compile(t, `last(range(400) | [range(20000)] | length)`)
-	if got := results(code.RunWithContext(limit.NewMeter(t.Context(), slow), nil, limit.NewBudget())); len(got) != 1 || got[0] != 20000 {
+	code := compile(t, `last(range(100) | [range(20000)] | length)`)
+	if got := results(code.RunWithContext(limit.NewMeter(t.Context(), still), nil, limit.NewBudget())); len(got) != 1 || got[0] != 20000 {
 		t.Errorf("got %v, want 20000", got)
 	}
 }
@@ -127,7 +122,7 @@ func TestMeter_canceled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	code := compile(t, "1, def f: f; f")
-	iter := code.RunWithContext(limit.NewMeter(ctx, slow), nil, limit.NewBudget())
+	iter := code.RunWithContext(limit.NewMeter(ctx, still), nil, limit.NewBudget())
 	iter.Next()
 	cancel()
 	if v, _ := iter.Next(); !errors.Is(v.(error), context.Canceled) {
