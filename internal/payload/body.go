@@ -208,8 +208,10 @@ func readPart(part *multipart.Part) (f FormField, named charset.Charset, err err
 	default:
 		return f, named, unreadable("invalid multipart form: unknown Content-Transfer-Encoding of a field")
 	}
-	if value, err = charset.FromUTF16(value); err != nil {
-		return f, named, unreadable("a form field is %s; send UTF-8", err)
+	if f.isJSON { // the text of a field may contain zeros
+		if value, err = charset.FromUTF16(value); err != nil {
+			return f, named, unreadable("a file of the form is %s; send UTF-8", err)
+		}
 	}
 	f.Value = string(value)
 	return f, named, nil
