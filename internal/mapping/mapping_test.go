@@ -126,7 +126,6 @@ func TestRun_errors(t *testing.T) {
 		{"regular expression", ".p | test(\"(\")", "fails: invalid regular expression"},
 		{"infinite loop", "def f: f; f", "takes longer than 500ms"},
 		{"infinite range", "last(range(infinite))", "takes longer than 500ms"},
-		{"long list", "[range(300000)]", "makes an array of more than 262144 items"},
 		{"large products", "[range(20000)] as $x | $x - $x", "works on values that are too large"},
 		{"many results", "range(2000)", "returns more than 1000 results"},
 		{"string of the length in the input", `"★" * .n`, "makes a string of more than 1 MiB"},
