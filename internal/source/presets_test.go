@@ -399,6 +399,7 @@ func TestMap_keys(t *testing.T) {
 		{name: "batch without IDs", preset: "sendgrid", mapping: "{to}", body: `[{},{}]`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk\n0", "hook\nit\nk\n1"}},
 		{name: "Idempotency-Key", preset: "bearer", mapping: "{to}", body: `{}`, header: map[string]string{"Idempotency-Key": `"k"`}, want: []string{"hook\nit\nk"}},
 		{name: "Idempotency-Key without a map", preset: "bearer", body: `{}`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk"}},
+		{name: "ID with null", preset: "calendly", mapping: "{to}", body: `{"event":"invitee.created","payload":{}}`, want: []string{""}},
 		{name: "no ID", preset: "bearer", mapping: "{to}", body: `{}`, want: []string{""}},
 		{name: "digest", preset: "woocommerce", mapping: "{to}", body: `{}`, want: []string{"hook\nit\n44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 	} {
