@@ -139,15 +139,19 @@ func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform
 		if resource, ok := b.Secret.Resource(); ok {
 			addSecret(sim, resource, standardwebhook.NewSecret())
 		}
-		f.fallbacks[fallbackPath+name] = b.URL
-		text = strings.ReplaceAll(text, b.URL, baseURL+fallbackPath+name)
+		f.fallbacks[fallbackPath+name] = b.URL.String()
+		if resource, ok := b.URL.Resource(); ok {
+			addSecret(sim, resource, []byte(baseURL+fallbackPath+name))
+			continue
+		}
+		text = strings.ReplaceAll(text, b.URL.Literal(), baseURL+fallbackPath+name)
 	}
 	redirected, err := config.ParseFile("rcshook.yaml", []byte(text))
 	if err != nil {
 		return "", err
 	}
 	for name, b := range fallbacksOf(redirected) {
-		if _, ok := f.fallbacks[strings.TrimPrefix(b.URL, baseURL)]; !ok {
+		if _, ok := f.fallbacks[strings.TrimPrefix(b.URL.Literal(), baseURL)]; !ok && !b.URL.IsResource() {
 			return "", fmt.Errorf("the fallback of %s cannot be replaced by one on this machine: write its URL without escapes", name)
 		}
 	}
@@ -156,15 +160,15 @@ func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform
 
 // fallbacksOf returns the fallbacks of a file by the names of their sources, and of their
 // agents after "agents/".
-func fallbacksOf(file config.File) map[string]*config.Fallback {
-	all := make(map[string]*config.Fallback)
+func fallbacksOf(file config.File) map[string]*config.Target {
+	all := make(map[string]*config.Target)
 	for name, s := range file.Sources {
 		all[name] = s.Fallback
 	}
 	for name, a := range file.Agents {
 		all["agents/"+name] = a.Fallback
 	}
-	maps.DeleteFunc(all, func(_ string, b *config.Fallback) bool { return b == nil })
+	maps.DeleteFunc(all, func(_ string, b *config.Target) bool { return b == nil })
 	return all
 }
 

@@ -40,6 +40,17 @@ type Config struct {
 	// are configured in the file.
 	Sources map[string]Source
 
+	// Events are the targets of events, by name.
+	Events map[string]*Target
+
+	// EventsQueue is the Cloud Tasks queue for deliveries to targets. If it is empty,
+	// RBM repeats an event until all targets have it.
+	EventsQueue string
+
+	// WebhookToken holds the client tokens of the webhooks of agents that have none of
+	// their own, one per line.
+	WebhookToken Secret
+
 	// File is the path of rcshook.yaml or the secret that contains it; may be empty.
 	File Secret
 
@@ -87,6 +98,7 @@ type Config struct {
 	SecretManagerEndpoint string
 	TasksEndpoint         string
 	OIDCEndpoint          string
+	PubSubEndpoint        string
 }
 
 // Agent is an RCS agent and its defaults for messages.
@@ -117,7 +129,11 @@ type Agent struct {
 	Countries []string
 
 	// Fallback is the target for messages that RCS cannot deliver; may be nil.
-	Fallback *Fallback
+	Fallback *Target
+
+	// WebhookTokens are the client tokens of the agent's webhook, one per line. All are
+	// valid. If there are none, those of [Config] are.
+	WebhookTokens []Secret
 }
 
 // AllCountries returns the countries that the settings of agents and sources name.

@@ -43,6 +43,11 @@ const (
 	envQueueAccount         = prefix + "QUEUE_ACCOUNT"
 	envURL                  = prefix + "URL"
 	envTasks                = prefix + "TASKS_ENDPOINT"
+	envWebhookToken         = prefix + "WEBHOOK_TOKEN"
+	envEventsQueue          = prefix + "EVENTS_QUEUE"
+	envEventsURL            = prefix + "EVENTS_URL"
+	envEventsSecret         = prefix + "EVENTS_SECRET"
+	envPubSub               = prefix + "PUBSUB_ENDPOINT"
 )
 
 // envProject is the variable that Google's own libraries read.
@@ -51,6 +56,7 @@ const envProject = "GOOGLE_CLOUD_PROJECT"
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllowUnauthenticated, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
 	envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC, envQueue, envQueueAccount, envURL, envTasks,
+	envWebhookToken, envEventsQueue, envEventsURL, envEventsSecret, envPubSub,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
@@ -82,6 +88,9 @@ func FromEnviron(environ []string) (Config, error) {
 		SecretManagerEndpoint: r.endpoint(envSecretManager),
 		OIDCEndpoint:          r.endpoint(envOIDC),
 		TasksEndpoint:         r.endpoint(envTasks),
+		PubSubEndpoint:        r.endpoint(envPubSub),
+		WebhookToken:          r.secret(envWebhookToken),
+		Events:                r.events(),
 		File:                  r.secret(envConfig),
 		Project:               project,
 	}
@@ -90,7 +99,7 @@ func FromEnviron(environ []string) (Config, error) {
 		cfg.Agents[DefaultAgent] = a
 	}
 	cfg.Audience, cfg.Emails = r.readTokenClaims()
-	cfg.Queue, cfg.QueueAccount, cfg.URL = r.queue()
+	cfg.Queue, cfg.EventsQueue, cfg.QueueAccount, cfg.URL = r.queues()
 	cfg.APIKeys, cfg.AllowUnauthenticated = r.readCallerAuth()
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
@@ -234,6 +243,9 @@ func (r *reader) readCallerAuth() (keys Secret, allow bool) {
 	default:
 		r.problem(envAllowUnauthenticated, "must be true or false")
 		return keys, false
+	}
+	if allow && r.has(envWebhookToken) {
+		r.problem(envWebhookToken, tokenBehindIAM)
 	}
 	tokens := r.has(envAudience) || r.has(envEmails)
 	switch {
@@ -391,31 +403,56 @@ var (
 
 const badQueue = "must be the full name of a queue, projects/PROJECT/locations/LOCATION/queues/QUEUE"
 
-// queue reads the queue and the settings for its tasks. The account and the address
+// tokenBehindIAM is the problem of a webhook token without authentication: Cloud Run's IAM
+// would reject the requests of RBM, so the function must be open to everyone.
+const tokenBehindIAM = "is set while " + envAllowUnauthenticated + " is true; RBM cannot pass Cloud Run IAM, so authenticate callers with " + envAPIKeys + " instead"
+
+// events reads the target that the environment describes.
+func (r *reader) events() map[string]*Target {
+	if !r.has(envEventsURL) {
+		if r.has(envEventsSecret) {
+			r.problem(envEventsSecret, "is set without "+envEventsURL+"; set both, or remove it")
+		}
+		return nil
+	}
+	t := &Target{Name: "events", URL: r.secret(envEventsURL), Secret: r.secret(envEventsSecret)}
+	if detail := checkURL(t.URL.Literal()); t.URL.Literal() != "" && detail != "" {
+		r.problem(envEventsURL, detail)
+	}
+	t.At = Positions{"": {Path: envEventsURL}, "url": {Path: envEventsURL}, "secret": {Path: envEventsSecret}}
+	return map[string]*Target{t.Name: t}
+}
+
+// queues reads the queues and the settings for their tasks. The account and the address
 // are useful without a queue: the function still accepts tasks that are left in one.
 //
 // The address is a setting and not taken from requests, because otherwise a caller could
 // redirect the tasks and their tokens.
-func (r *reader) queue() (name, account, address string) {
+func (r *reader) queues() (messages, events, account, address string) {
 	const example = "the public address of this function, such as https://rcshook-123456789012.us-central1.run.app"
-	name, account = r.values[envQueue], strings.ToLower(r.values[envQueueAccount])
+	messages, events, account = r.values[envQueue], r.values[envEventsQueue], strings.ToLower(r.values[envQueueAccount])
 	if r.has(envURL) {
 		address = strings.TrimRight(r.values[envURL], "/")
 		if checkURL(address) != "" || strings.Contains(address, "?") {
 			r.problem(envURL, "must be "+example+", without a query")
 		}
 	}
-	if name != "" && !queueForm.MatchString(name) {
-		r.problem(envQueue, badQueue)
+	for _, setting := range []string{envQueue, envEventsQueue} {
+		if name := r.values[setting]; name != "" && !queueForm.MatchString(name) {
+			r.problem(setting, badQueue)
+		}
+	}
+	if messages != "" && messages == events {
+		r.problem(envEventsQueue, "must not be the queue of the messages, which would wait while a target fails; create another queue")
 	}
 	switch {
 	case account != "" && !accountForm.MatchString(account):
 		r.problem(envQueueAccount, "must be a service account, NAME@PROJECT.iam.gserviceaccount.com")
-	case account == "" && name != "":
+	case account == "" && (messages != "" || events != ""):
 		r.missing(envQueueAccount, "set it to the service account of the queue's tasks; ID tokens of other accounts are rejected")
 	}
-	if (name != "" || account != "") && !r.has(envURL) {
+	if (messages != "" || events != "" || account != "") && !r.has(envURL) {
 		r.missing(envURL, "set it to "+example+"; the queue sends its tasks there")
 	}
-	return name, account, address
+	return messages, events, account, address
 }

@@ -3,17 +3,17 @@ package config
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// File is rcshook.yaml: more agents, and the third parties whose webhooks become
-// messages.
+// File is rcshook.yaml: more agents, the third parties whose webhooks become messages,
+// and the targets of events.
 type File struct {
 	Agents  map[string]Agent
 	Sources map[string]Source
+	Events  map[string]*Target
 }
 
 // Secrets returns the names of the secrets that the function reads because of the file,
@@ -28,18 +28,17 @@ func (f File) Secrets() []string {
 			}
 		}
 	}
-	fallback := func(f *Fallback) {
-		if f != nil {
-			add(f.Secret)
-		}
-	}
 	for _, a := range f.Agents {
 		add(a.ID, a.Credentials)
-		fallback(a.Fallback)
+		add(a.WebhookTokens...)
+		add(a.Fallback.Secrets()...)
 	}
 	for _, s := range f.Sources {
 		add(s.Secrets...)
-		fallback(s.Fallback)
+		add(s.Fallback.Secrets()...)
+	}
+	for _, t := range f.Events {
+		add(t.Secrets()...)
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -89,7 +88,7 @@ type Source struct {
 	Timeout time.Duration `yaml:"timeout"`
 
 	// Fallback is the target for messages that RCS cannot deliver; may be nil.
-	Fallback *Fallback `yaml:"fallback"`
+	Fallback *Target `yaml:"fallback"`
 
 	// Queue is the Cloud Tasks queue for messages of this source, or [NoQueue]. It
 	// defaults to the queue of the function.
@@ -138,25 +137,17 @@ type Scheme struct {
 	At Positions
 }
 
-// Fallback is a target for messages that RCS cannot deliver, such as an SMS provider
-// or a webhook of a no-code tool.
-type Fallback struct {
-	URL    string `yaml:"url"`
-	Secret Secret `yaml:"secret"` // Standard Webhooks: whsec_ and base64
-
-	At Positions
-}
-
 // agentEntry is an [Agent] in YAML.
 type agentEntry struct {
-	ID          Secret    `yaml:"id"`
-	Credentials Secret    `yaml:"credentials"`
-	Region      string    `yaml:"region"`
-	Traffic     string    `yaml:"traffic"`
-	TTL         string    `yaml:"ttl"`
-	Rate        string    `yaml:"messages_per_second"`
-	Countries   []string  `yaml:"countries"`
-	Fallback    *Fallback `yaml:"fallback"`
+	ID          Secret   `yaml:"id"`
+	Credentials Secret   `yaml:"credentials"`
+	Region      string   `yaml:"region"`
+	Traffic     string   `yaml:"traffic"`
+	TTL         string   `yaml:"ttl"`
+	Rate        string   `yaml:"messages_per_second"`
+	Countries   []string `yaml:"countries"`
+	Fallback    *Target  `yaml:"fallback"`
+	Tokens      []Secret `yaml:"webhook_token"`
 
 	At Positions
 }
@@ -170,9 +161,10 @@ func ParseFile(name string, data []byte) (File, error) {
 	var raw struct {
 		Agents  map[string]agentEntry `yaml:"agents"`
 		Sources map[string]Source     `yaml:"sources"`
+		Events  map[string]*Target    `yaml:"events"`
 	}
 	r := fileReader{problems: DecodeYAML(name, data, &raw)}
-	f := File{Agents: make(map[string]Agent), Sources: make(map[string]Source)}
+	f := File{Agents: make(map[string]Agent), Sources: make(map[string]Source), Events: make(map[string]*Target)}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
 		if a.At == nil { // an empty entry
@@ -188,13 +180,23 @@ func ParseFile(name string, data []byte) (File, error) {
 		}
 		f.Sources[key] = r.source(s)
 	}
+	for _, key := range slices.Sorted(maps.Keys(raw.Events)) {
+		t := raw.Events[key]
+		if t == nil { // an empty entry
+			t = &Target{At: Positions{"": {File: name, Path: "events." + key}}}
+		}
+		t.Name = key
+		r.name(key, t.At[""], "")
+		r.target(t)
+		f.Events[key] = t
+	}
 	if len(r.problems) > 0 {
 		return f, &Error{onlyPlaceholders(r.problems)}
 	}
 	return f, nil
 }
 
-// With returns c with the agents and sources of f. The error is an [*Error].
+// With returns c with the agents, sources and targets of f. The error is an [*Error].
 func (c Config) With(name string, f File) (Config, error) {
 	var r fileReader
 	agents := maps.Clone(c.Agents)
@@ -212,10 +214,30 @@ func (c Config) With(name string, f File) (Config, error) {
 			r.problem(s.At.Of("queue"), "needs %s and %s, which are not set: the address and the service account of the queue's tasks", envURL, envQueueAccount)
 		}
 	}
+	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {
+		if len(f.Agents[key].WebhookTokens) > 0 && c.AllowUnauthenticated {
+			r.problem(Position{File: name, Path: "agents." + key + ".webhook_token"}, tokenBehindIAM)
+		}
+	}
+	events := make(map[string]*Target)
+	maps.Copy(events, c.Events)
+	for _, key := range slices.Sorted(maps.Keys(f.Events)) {
+		t := f.Events[key]
+		for _, a := range t.Agents {
+			if _, ok := agents[a]; !ok {
+				names := slices.Sorted(maps.Keys(agents))
+				r.problems = append(r.problems, unknown(t.At.Of("agents"), Closest(a, names), "contains an agent that is not configured", "the agents are "+strings.Join(names, ", ")))
+			}
+		}
+		if _, ok := events[key]; ok {
+			r.problem(t.At[""], "is also described by %s; rename it", envEventsURL)
+		}
+		events[key] = t
+	}
 	if len(r.problems) > 0 {
 		return c, &Error{r.problems}
 	}
-	c.Agents, c.Sources = agents, f.Sources
+	c.Agents, c.Sources, c.Events = agents, f.Sources, events
 	return c, nil
 }
 
@@ -254,14 +276,25 @@ func (r *fileReader) agent(e agentEntry) Agent {
 	}
 	a.Countries = r.countries(e.Countries, e.At.Of("countries"))
 	a.Fallback = r.fallback(e.Fallback)
+	a.WebhookTokens = e.Tokens
+	for i, token := range e.Tokens {
+		if token == "" {
+			r.problem(e.At.Of("webhook_token"), "is empty (value %d)", i+1)
+		}
+	}
 	return a
 }
 
-func (r *fileReader) source(s Source) Source {
+// name checks the name of a source or a target.
+func (r *fileReader) name(name string, at Position, purpose string) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	if s.Name == "" || len(s.Name) > 64 || !strings.Contains(letters, s.Name[:1]) || strings.Trim(s.Name, letters+"-_") != "" {
-		r.problem(s.At[""], "is not a valid name for the path /hooks/NAME; use at most 64 letters, digits, - and _")
+	if name == "" || len(name) > 64 || !strings.Contains(letters, name[:1]) || strings.Trim(name, letters+"-_") != "" {
+		r.problem(at, "is not a valid name%s; use at most 64 letters, digits, - and _", purpose)
 	}
+}
+
+func (r *fileReader) source(s Source) Source {
+	r.name(s.Name, s.At[""], " for the path /hooks/NAME")
 	if s.Preset == "" && s.Scheme.Type == "" {
 		r.problem(s.At.Of("preset"), "is missing; name the sender, such as stripe, or use bearer for a token in a header")
 	}
@@ -314,37 +347,4 @@ func (r *fileReader) country(text string, at Position) string {
 		r.problems = append(r.problems, p)
 	}
 	return country
-}
-
-// secretCommand prints a new secret for Standard Webhooks.
-const secretCommand = `echo "whsec_$(openssl rand -base64 32)"`
-
-func (r *fileReader) fallback(f *Fallback) *Fallback {
-	if f == nil {
-		return nil
-	}
-	switch detail := checkURL(f.URL); {
-	case f.URL == "":
-		r.problem(f.At.Of("url"), "is missing; set it to the address for messages that RCS cannot deliver")
-	case detail != "":
-		r.problem(f.At.Of("url"), "%s", detail)
-	}
-	if f.Secret == "" {
-		r.problem(f.At.Of("secret"), "is missing; the target verifies our signature with it; create one with %s", secretCommand)
-	}
-	return f
-}
-
-// checkURL returns the problem with an address of requests, or "".
-func checkURL(text string) string {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "must be a URL such as https://example.com/path"
-	case u.User != nil || u.Fragment != "":
-		return "must be a URL without a user or fragment"
-	case u.Scheme == "http" && !IsLoopback(text):
-		return "must start with https:// unless it is on this machine (localhost)"
-	}
-	return ""
 }

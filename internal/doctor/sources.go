@@ -149,15 +149,15 @@ func (e *run) source(ctx context.Context, name string) {
 }
 
 // allFallbacks returns the fallbacks by the names of their agents and sources.
-func (e *run) allFallbacks() map[string]*config.Fallback {
-	all := make(map[string]*config.Fallback)
+func (e *run) allFallbacks() map[string]*config.Target {
+	all := make(map[string]*config.Target)
 	for name, a := range e.cfg.Agents {
 		all["agent "+name] = a.Fallback
 	}
 	for name, s := range e.file.Sources {
 		all["source "+name] = s.Fallback
 	}
-	maps.DeleteFunc(all, func(_ string, f *config.Fallback) bool { return f == nil })
+	maps.DeleteFunc(all, func(_ string, f *config.Target) bool { return f == nil })
 	return all
 }
 

@@ -89,7 +89,7 @@ func (s *Sender) fallBack(ctx context.Context, m *Message, to, id string, reason
 }
 
 func (s *Sender) post(ctx context.Context, m *Message, to, id string, reason code.Code) error {
-	secret, err := s.options.Secret(ctx, m.Fallback.Secret)
+	address, err := s.options.Secret(ctx, m.Fallback.URL)
 	if err != nil {
 		return err
 	}
@@ -107,13 +107,19 @@ func (s *Sender) post(ctx context.Context, m *Message, to, id string, reason cod
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Fallback.URL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, string(address), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Webhook-Id", id)
-	if err := standardwebhook.Sign(req.Header, body, secret, now); err != nil {
-		return fmt.Errorf("secret of the fallback: %w", err)
+	if m.Fallback.Secret != "" {
+		secret, err := s.options.Secret(ctx, m.Fallback.Secret)
+		if err != nil {
+			return err
+		}
+		if err := standardwebhook.Sign(req.Header, body, secret, now); err != nil {
+			return fmt.Errorf("secret of the fallback: %w", err)
+		}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", id)

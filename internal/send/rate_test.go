@@ -327,7 +327,7 @@ func TestFallBack_deadline(t *testing.T) {
 			return nil, errors.New("too late")
 		}})
 		defer close(release)
-		m := &Message{Fallback: new(config.Fallback)}
+		m := &Message{Fallback: new(config.Target)}
 		go s.fallBack(t.Context(), m, firstNumber, "id", code.RecipientUnreachable)
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -344,7 +344,7 @@ func TestFallBack_panic(t *testing.T) {
 	inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *Agent) {
 		s.options.Secret = func(context.Context, config.Secret) ([]byte, error) { panic("secret") }
 		m := message(t, a, 1)
-		m.To[0].E164, m.Fallback = "+12025550104", new(config.Fallback)
+		m.To[0].E164, m.Fallback = "+12025550104", new(config.Target)
 		r := s.Send(t.Context(), m)[0]
 		if !r.Fallback || r.FallbackErr == nil || strings.Contains(r.FallbackErr.Error(), "secret") || !strings.Contains(r.FallbackErr.Error(), "send.TestFallBack_panic") {
 			t.Errorf("fallback %t: %v, want an error with the place of the panic", r.Fallback, r.FallbackErr)

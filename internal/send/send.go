@@ -111,7 +111,7 @@ type Message struct {
 
 	// Fallback receives the message if RCS cannot deliver it; nil means that there is
 	// no fallback. Payload is the body that the caller sent, for the fallback.
-	Fallback *config.Fallback
+	Fallback *config.Target
 	Payload  []byte
 
 	// Source is the name of the source whose webhook this is; empty for direct calls.

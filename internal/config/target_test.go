@@ -1,0 +1,236 @@
+package config_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/rcshook/rcshook/internal/config"
+)
+
+const targetsFile = `agents:
+  default:
+    id: shop_agent
+    webhook_token: [projects/p/secrets/token, projects/p/secrets/old-token]
+    fallback: {url: "https://sms.example.com/in", basic: projects/p/secrets/sms, form: true, map: '{To: .phone}', ok: '"retry"'}
+events:
+  crm: {url: "https://crm.example.com/in", secret: projects/p/secrets/crm, only: reply, timeout: 5s}
+  slack:
+    url: projects/p/secrets/slack-url
+    headers: {X-Team: projects/p/secrets/team, X-Kind: rcs}
+    agents: [default]
+  lake: {topic: projects/p/topics/rcs-events, map: '.'}
+  bot: {send: '{text: "Hi"}', only: [button, reply]}
+`
+
+func TestParseFile_targets(t *testing.T) {
+	t.Parallel()
+	got, err := config.ParseFile("f.yaml", []byte(targetsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]*config.Target{
+		"crm":   {Name: "crm", URL: "https://crm.example.com/in", Secret: "projects/p/secrets/crm", Only: []string{"reply"}, Timeout: 5e9},
+		"slack": {Name: "slack", URL: "projects/p/secrets/slack-url", Headers: map[string]config.Secret{"X-Team": "projects/p/secrets/team", "X-Kind": "rcs"}, Agents: []string{"default"}},
+		"lake":  {Name: "lake", Topic: "projects/p/topics/rcs-events", Map: config.Program{Text: "."}},
+		"bot":   {Name: "bot", Send: config.Program{Text: `{text: "Hi"}`}, Only: []string{"button", "reply"}},
+	}
+	programs := cmp.Comparer(func(a, b config.Program) bool { return a.Text == b.Text })
+	if diff := cmp.Diff(want, got.Events, cmpopts.IgnoreTypes(config.Positions{}), plainSecrets, programs); diff != "" {
+		t.Errorf("targets (-want +got):\n%s", diff)
+	}
+	fallback := &config.Target{
+		URL: "https://sms.example.com/in", Basic: "projects/p/secrets/sms", Form: true,
+		Map: config.Program{Text: "{To: .phone}"}, OK: config.Program{Text: `"retry"`},
+	}
+	if diff := cmp.Diff(fallback, got.Agents["default"].Fallback, cmpopts.IgnoreTypes(config.Positions{}), plainSecrets, programs); diff != "" {
+		t.Errorf("fallback (-want +got):\n%s", diff)
+	}
+	secrets := []string{"projects/p/secrets/crm", "projects/p/secrets/old-token", "projects/p/secrets/slack-url", "projects/p/secrets/sms", "projects/p/secrets/team", "projects/p/secrets/token"}
+	if diff := cmp.Diff(secrets, got.Secrets()); diff != "" {
+		t.Errorf("Secrets (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseFile_targetProblems(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, target string
+		want         []string
+	}{
+		{"no place", `{only: [reply]}`, []string{"events.t.url is missing; set it to the address that gets the requests, or set topic or send"}},
+		{"empty", ``, []string{"events.t.url is missing; set it to the address that gets the requests, or set topic or send"}},
+		{"two places", `{url: "https://a.example", topic: projects/p-1/topics/t1}`, []string{"events.t.topic excludes url; make two targets"}},
+		{"plain HTTP", `{url: "http://a.example"}`, []string{"events.t.url must start with https:// unless it is on this machine (localhost)"}},
+		{"loopback", `{url: "http://127.0.0.1:8000/in"}`, nil},
+		{"not a topic", `{topic: events}`, []string{"events.t.topic must be the full name of a topic, projects/PROJECT/topics/TOPIC"}},
+		{
+			"fields of a URL", `{topic: projects/p-1/topics/t1, secret: whsec_MfKQ, form: true, timeout: 3s}`,
+			[]string{
+				"events.t.secret is for targets with a url; remove it",
+				"events.t.form is for targets with a url; remove it",
+				"events.t.timeout is for targets with a url; remove it",
+			},
+		},
+		{"map of a message", `{send: '{text: "Hi"}', map: .}`, []string{"events.t.map is for targets with a url; remove it"}},
+		{"two credentials", `{url: "https://a.example", basic: "u:p", bearer: x}`, []string{"events.t.bearer excludes basic; remove one of the two"}},
+		{"basic without a colon", `{url: "https://a.example", basic: user}`, []string{"events.t.basic must be USER:PASSWORD"}},
+		{
+			"headers", `{url: "https://a.example", bearer: x, headers: {host: a, webhook-id: b, content-type: c, authorization: d, "a b": e, X-Empty: ""}}`,
+			[]string{
+				"events.t.headers contains X-Empty without a value",
+				"events.t.headers contains a name that is not a header",
+				"events.t.headers must not contain Authorization beside basic or bearer; remove one of the two",
+				"events.t.headers must not contain Content-Type, which the function sets",
+				"events.t.headers must not contain Host, which the function sets",
+				"events.t.headers must not contain Webhook-Id, which the function sets",
+			},
+		},
+		{"unknown type", `{url: "https://a.example", only: [replies]}`, []string{"events.t.only contains an unknown event type; did you mean reply?"}},
+		{"no types", `{url: "https://a.example", only: []}`, []string{"events.t.only is empty; list the event types, or remove it"}},
+		{
+			"a message for a receipt", `{send: '{text: "Hi"}', only: [delivered]}`,
+			[]string{"events.t.only contains delivered; a target that sends gets only reply, button, location, file, because a message for each receipt would be a loop"},
+		},
+		{"timeout", `{url: "https://a.example", timeout: 2m}`, []string{"events.t.timeout must be at most 1m0s"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.ParseFile("f.yaml", []byte("events: {t: "+test.target+"}"))
+			var got []string
+			if e, ok := errors.AsType[*config.Error](err); ok {
+				for _, p := range e.Problems {
+					_, text, _ := strings.Cut(p.String(), " ")
+					got = append(got, text)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseFile_fallbackProblems(t *testing.T) {
+	t.Parallel()
+	_, err := config.ParseFile("f.yaml", []byte(`agents: {default: {id: a, fallback: {send: '{text: "Hi"}', only: [reply]}}}`))
+	want := "config: 2 problems: f.yaml:1:38 agents.default.fallback.send is not for a fallback, because RCS cannot deliver the message; set url; " +
+		"f.yaml:1:60 agents.default.fallback.only is for the targets below events; remove it"
+	if err == nil || err.Error() != want {
+		t.Errorf("ParseFile: %v\nwant %s", err, want)
+	}
+}
+
+func TestWith_targets(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		environ []string
+		file    string
+		want    string
+	}{
+		{"both", []string{"RCSHOOK_EVENTS_URL=https://a.example"}, `events: {t: {url: "https://b.example"}}`, ""},
+		{
+			"same name",
+			[]string{"RCSHOOK_EVENTS_URL=https://a.example"},
+			`events: {events: {url: "https://b.example"}}`,
+			"config: f.yaml:1:10 events.events is also described by RCSHOOK_EVENTS_URL; rename it",
+		},
+		{
+			"unknown agent", nil, `events: {t: {url: "https://b.example", agents: [defualt]}}`,
+			"config: f.yaml:1:40 events.t.agents contains an agent that is not configured; did you mean default?",
+		},
+		{
+			"token behind IAM",
+			[]string{"RCSHOOK_ALLOW_UNAUTHENTICATED=true"},
+			`agents: {other: {id: b, webhook_token: x}}`,
+			"config: f.yaml agents.other.webhook_token is set while RCSHOOK_ALLOW_UNAUTHENTICATED is true; RBM cannot pass Cloud Run IAM, so authenticate callers with RCSHOOK_API_KEYS instead",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			environ := append([]string{"RCSHOOK_AGENT_ID=a"}, test.environ...)
+			if !slices.Contains(environ, "RCSHOOK_ALLOW_UNAUTHENTICATED=true") {
+				environ = append(environ, "RCSHOOK_API_KEYS=k")
+			}
+			cfg, err := config.FromEnviron(environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file, err := config.ParseFile("f.yaml", []byte(test.file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = cfg.With("f.yaml", file)
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("With: %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTarget_Wants(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		target config.Target
+		want   string // of the types below
+	}{
+		{config.Target{URL: "u"}, "delivered reply failed"},
+		{config.Target{URL: "u", Only: []string{"typing", "reply"}}, "reply typing"},
+		{config.Target{Send: config.Program{Text: "."}}, "reply"},
+		{config.Target{URL: "u", Agents: []string{"other"}}, ""},
+	} {
+		var got []string
+		for _, eventType := range []string{"delivered", "reply", "typing", "failed"} {
+			if test.target.Wants(eventType, "default") {
+				got = append(got, eventType)
+			}
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%+v wants %v, want %s", test.target, got, test.want)
+		}
+	}
+}
+
+func TestFromEnviron_events(t *testing.T) {
+	t.Parallel()
+	const queue = "RCSHOOK_QUEUE=projects/p/locations/l/queues/q"
+	for _, test := range []struct {
+		environ []string
+		want    string
+	}{
+		{[]string{"RCSHOOK_EVENTS_SECRET=whsec_MfKQ"}, "config: RCSHOOK_EVENTS_SECRET is set without RCSHOOK_EVENTS_URL; set both, or remove it"},
+		{[]string{"RCSHOOK_EVENTS_URL=http://a.example"}, "config: RCSHOOK_EVENTS_URL must start with https:// unless it is on this machine (localhost)"},
+		{
+			[]string{"RCSHOOK_EVENTS_QUEUE=events", "RCSHOOK_QUEUE_ACCOUNT=q@p.iam.gserviceaccount.com", "RCSHOOK_URL=https://f.example"},
+			"config: RCSHOOK_EVENTS_QUEUE must be the full name of a queue, projects/PROJECT/locations/LOCATION/queues/QUEUE",
+		},
+		{
+			[]string{queue, "RCSHOOK_EVENTS_QUEUE=projects/p/locations/l/queues/q", "RCSHOOK_QUEUE_ACCOUNT=q@p.iam.gserviceaccount.com", "RCSHOOK_URL=https://f.example"},
+			"config: RCSHOOK_EVENTS_QUEUE must not be the queue of the messages, which would wait while a target fails; create another queue",
+		},
+		{
+			[]string{"RCSHOOK_EVENTS_QUEUE=projects/p/locations/l/queues/q"},
+			"config: 2 problems: RCSHOOK_QUEUE_ACCOUNT is missing; set it to the service account of the queue's tasks; ID tokens of other accounts are rejected; " +
+				"RCSHOOK_URL is missing; set it to the public address of this function, such as https://rcshook-123456789012.us-central1.run.app; the queue sends its tasks there",
+		},
+	} {
+		_, err := config.FromEnviron(append([]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_API_KEYS=k"}, test.environ...))
+		if err == nil || err.Error() != test.want {
+			t.Errorf("FromEnviron(%v): %v\nwant %s", test.environ, err, test.want)
+		}
+	}
+	_, err := config.FromEnviron([]string{"RCSHOOK_AGENT_ID=a", "RCSHOOK_ALLOW_UNAUTHENTICATED=true", "RCSHOOK_WEBHOOK_TOKEN=t"})
+	want := "config: RCSHOOK_WEBHOOK_TOKEN is set while RCSHOOK_ALLOW_UNAUTHENTICATED is true; RBM cannot pass Cloud Run IAM, so authenticate callers with RCSHOOK_API_KEYS instead"
+	if err == nil || err.Error() != want {
+		t.Errorf("FromEnviron: %v\nwant %s", err, want)
+	}
+}
