@@ -54,3 +54,18 @@ func TestSendEncoded_responses(t *testing.T) {
 		}
 	}
 }
+
+// An ID that is derived from the number cannot be that of a message to another number, so
+// such a response is not from the platform.
+func TestSendEncoded_derivedID(t *testing.T) {
+	t.Parallel()
+	id := rbm.MessageID("agent", phone, "key")
+	client := newClient(t, rbm.Config{Retry: rbm.Retry{MaxAttempts: 1}, HTTPClient: &http.Client{
+		Transport: roundTripper(func(*http.Request) (*http.Response, error) {
+			return response(200, nil, `{"name": "phones/+12025550124/agentMessages/`+id+`"}`), nil
+		}),
+	}})
+	if _, err := client.SendEncoded(t.Context(), phone, id, []byte("{}")); !errors.Is(err, rbm.ErrUnavailable) {
+		t.Errorf("SendEncoded: %v, want ErrUnavailable", err)
+	}
+}

@@ -99,12 +99,19 @@ func send[T any](ctx context.Context, c *Client, phone, messageID string, messag
 		switch {
 		case ok && strings.HasSuffix(number, "phones/"+phone):
 			return nil
-		case ok && strings.HasPrefix(number, "phones/+"):
+		case ok && strings.HasPrefix(number, "phones/+") && !isDerived(messageID):
 			return errIDTaken
 		}
 		return errNotOurs
 	}
 	return do[T](ctx, c, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message, check: check})
+}
+
+// isDerived reports whether an ID is derived from a number, as by [MessageID], so that it
+// cannot be that of a message to another number.
+func isDerived(messageID string) bool {
+	id, err := uuid.Parse(messageID)
+	return err == nil && id.Version() == 5
 }
 
 // MessageURL returns the URL that [Client.SendMessage] posts to, for a preview.

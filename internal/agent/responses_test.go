@@ -61,7 +61,8 @@ func TestSecretError_responses(t *testing.T) {
 		{"page with 502", serve(t, 502, page), google.ErrSecretUnavailable, "unavailable"},
 		{"page with 200", serve(t, 200, page), google.ErrSecretUnavailable, "unreachable"},
 		{"other JSON", serve(t, 200, `{"payload": {"data": "`+marker+`!"}}`), google.ErrSecretUnavailable, "unreachable"},
-		{"nothing", serve(t, 200, `{}`), google.ErrSecretInvalid, "empty"},
+		{"nothing", serve(t, 200, `{}`), google.ErrSecretUnavailable, "unavailable"},
+		{"another secret", serve(t, 200, `{"name": "projects/1/secrets/other/versions/1", "payload": {"data": "YQ=="}}`), google.ErrSecretUnavailable, "unavailable"},
 		{"unknown status", serve(t, 418, envelope(418, "TEAPOT", "no", "")), google.ErrSecretUnavailable, "unavailable"},
 		{"long message", serve(t, 500, envelope(500, "INTERNAL", strings.Repeat("long ", 1000), "")), google.ErrSecretUnavailable, "unavailable"},
 		{"connection refused", googletest.ClosedURL, google.ErrSecretUnavailable, "unreachable"},
@@ -103,7 +104,9 @@ func TestToken_responses(t *testing.T) {
 		{"redirect", redirecting.URL, ""},
 		{"invalid_scope", serve(t, 400, `{"error": "invalid_scope", "error_description": "`+marker+`"}`), "invalid_scope"},
 		{"no code", serve(t, 400, `{"error": "`+marker+`!"}`), "token_refused"},
-		{"page with 403", serve(t, 403, "<html>"+marker), "token_refused"},
+		{"page with 400", serve(t, 400, "<html>"+marker), ""},
+		{"page with 403", serve(t, 403, "<html>"+marker), ""},
+		{"error of a gateway", serve(t, 403, `{"error": {"code": 403, "message": "`+marker+`"}}`), ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -62,7 +62,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // isTransient reports whether another attempt may succeed at once.
 func (e *Error) isTransient() bool {
-	return e.Kind == Unavailable && e.Reason != "rate_limited" || e.Reason == "unauthenticated"
+	return e.Kind == Unavailable && e.Reason != "rate_limited"
 }
 
 // setCredentials sets e to the error of the function's own credentials.
@@ -83,7 +83,7 @@ func (e *Error) setCall(ctx context.Context, err error) {
 	switch {
 	case ok:
 		e.Kind, e.Reason = classify(response)
-		e.MaybeAdded = response.Code >= 500
+		e.MaybeAdded = response.Code >= 500 || response.Status == "" // a proxy may have sent it after the request arrived
 		e.exists = response.Status == "ALREADY_EXISTS"
 		e.Err = fmt.Errorf("HTTP %d %s", response.Code, response.Status) // the message can quote the task
 	case ctx.Err() != nil:

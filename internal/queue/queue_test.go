@@ -222,7 +222,7 @@ func TestAdd_errors(t *testing.T) {
 			queue.Unavailable, "unreachable", true,
 		}},
 		{"redirect", foreign(http.StatusTemporaryRedirect, ""), name, false, want{
-			queue.Unavailable, "unavailable", false,
+			queue.Unavailable, "unavailable", true,
 		}},
 		{"unavailable once", fault(tasks.Failure{Status: "UNAVAILABLE", Count: 1}), name, true, want{}},
 		{"cut off once", fault(tasks.Failure{Break: true, Count: 1}), name, true, want{}},

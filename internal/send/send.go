@@ -313,10 +313,12 @@ func (s *Sender) call(ctx context.Context, a *Agent, r *Result, wait func(contex
 }
 
 // mayHaveArrived reports whether RBM may have accepted the message although the
-// attempt failed. The result of a later attempt does not change that.
+// attempt failed. The result of a later attempt does not change that, and the response of
+// a proxy does not tell whether RBM got the request.
 func mayHaveArrived(a rbm.Attempt) bool {
 	if a.Err == nil || a.Unsent {
 		return false
 	}
-	return a.Resent || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500
+	failed, ok := errors.AsType[*rbm.Error](a.Err)
+	return a.Resent || ok && failed.NotFromAPI || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500
 }

@@ -75,23 +75,36 @@ func New(o Options) *Client {
 	return c
 }
 
-// RoundTrip implements [http.RoundTripper]. After a response of 401 the next request
-// gets a new token.
+// RoundTrip implements [http.RoundTripper]. After a response of 401 it sends the request
+// once more with a new token, because the token may have been revoked.
 func (c *Client) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := c.token.Get(r.Context())
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		token, err := c.token.Get(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+token.Value)
+		if token.QuotaProject != "" {
+			r.Header.Set("X-Goog-User-Project", token.QuotaProject)
+		}
+		if again && r.GetBody != nil {
+			if r.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		res, err := c.Transport.RoundTrip(r)
+		if err != nil || res.StatusCode != http.StatusUnauthorized {
+			return res, err
+		}
+		if current, _ := c.token.Current(); current == token {
+			c.token.Reset()
+		}
+		if again || r.Body != nil && r.GetBody == nil {
+			return res, nil
+		}
+		res.Body.Close()
 	}
-	r = r.Clone(r.Context())
-	r.Header.Set("Authorization", "Bearer "+token.Value)
-	if token.QuotaProject != "" {
-		r.Header.Set("X-Goog-User-Project", token.QuotaProject)
-	}
-	res, err := c.Transport.RoundTrip(r)
-	if err == nil && res.StatusCode == http.StatusUnauthorized {
-		c.token.Reset() // it may have been revoked
-	}
-	return res, err
 }
 
 // Ready waits for the token. Callers use it to tell errors of the credentials from

@@ -45,11 +45,7 @@ func (c *Client) Secret(ctx context.Context, resource string) (payload []byte, v
 	ctx, cancel := context.WithTimeout(ctx, SecretTimeout)
 	defer cancel()
 	response, err := retryOnce(ctx, func(ctx context.Context) (*secretmanagerpb.AccessSecretVersionResponse, error) {
-		response, err := c.access(ctx, resource)
-		if e, ok := errors.AsType[*google.SecretError](err); ok && e.Reason == "unauthenticated" {
-			response, err = c.access(ctx, resource) // with another token
-		}
-		return response, err
+		return c.access(ctx, resource)
 	})
 	return response.GetPayload().GetData(), response.GetName(), err
 }
@@ -63,6 +59,12 @@ func (c *Client) access(ctx context.Context, resource string) (*secretmanagerpb.
 	}
 	response, err := client.AccessSecretVersion(ctx, &secretmanagerpb.AccessSecretVersionRequest{Name: resource})
 	if err == nil {
+		_, id, _ := strings.Cut(resource, "/secrets/")
+		id, _, _ = strings.Cut(id, "/")
+		if !strings.Contains(response.GetName(), "/secrets/"+id+"/versions/") { // the project is an ID or a number
+			e.Reason, e.Err = "unavailable", errors.New("the response does not name the secret; check the endpoint and proxies")
+			return nil, e
+		}
 		payload := response.GetPayload()
 		if payload == nil || payload.DataCrc32C == nil || int64(crc32.Checksum(payload.GetData(), castagnoli)) == payload.GetDataCrc32C() {
 			return response, nil

@@ -116,7 +116,10 @@ func tokenError(ctx context.Context, err error, transport *boundTransport) error
 		Error string `json:"error"`
 	}
 	// The library sets ErrorCode in other flows only.
-	if json.Unmarshal(response.Body, &body) != nil || !errorCode.MatchString(body.Error) {
+	if json.Unmarshal(response.Body, &body) != nil || body.Error == "" {
+		return fmt.Errorf("%w: HTTP %d without the error of a token endpoint", google.ErrTokenUnavailable, status)
+	}
+	if !errorCode.MatchString(body.Error) {
 		body.Error = "token_refused"
 	}
 	return &google.TokenError{Code: body.Error, Status: status}
