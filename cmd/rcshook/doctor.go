@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"mime"
@@ -50,17 +51,25 @@ secrets. The exit code is 1 if there is an error.
 	run: runDoctor,
 }
 
+// settingsFlags name the settings of a function.
+type settingsFlags struct{ env, config string }
+
+func (f *settingsFlags) flags(flags *flag.FlagSet) {
+	flags.StringVar(&f.env, "env", "", "")
+	flags.StringVar(&f.config, "config", "", "")
+}
+
 // doctorFlags are the flags of doctor.
 type doctorFlags struct {
-	env, config, agent, to string
-	json                   bool
-	timeout                time.Duration
+	settingsFlags
+	agent, to string
+	json      bool
+	timeout   time.Duration
 }
 
 func (f *doctorFlags) parse(args []string) error {
 	flags := newFlags("doctor")
-	flags.StringVar(&f.env, "env", "", "")
-	flags.StringVar(&f.config, "config", "", "")
+	f.flags(flags)
 	flags.StringVar(&f.agent, "agent", "", "")
 	flags.StringVar(&f.to, "to", "", "")
 	flags.BoolVar(&f.json, "json", false, "")
@@ -112,8 +121,8 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 	return err
 }
 
-// environ returns the settings to check, and their deployment.
-func (f *doctorFlags) environ(ctx context.Context, in io.Reader) ([]string, doctor.Service, error) {
+// environ returns the settings, and their deployment.
+func (f *settingsFlags) environ(ctx context.Context, in io.Reader) ([]string, doctor.Service, error) {
 	environ, service := os.Environ(), doctor.Service{}
 	if f.env != "" {
 		data, err := readSettings(ctx, f.env, in)

@@ -89,6 +89,14 @@ func (c *setup) write(name, content string) string {
 // doctor runs the command, and returns its output and its exit code.
 func (c *setup) doctor(flags ...string) (string, int) {
 	c.t.Helper()
+	code, text := c.run(append(append([]string{"doctor"}, c.args...), flags...)...)
+	text = strings.ReplaceAll(text, c.dir+"/", "")
+	return port.ReplaceAllString(text, "127.0.0.1:8081"), code
+}
+
+// run runs a command with the settings, and returns its exit code and its output.
+func (c *setup) run(args ...string) (int, string) {
+	c.t.Helper()
 	if c.file != "" {
 		c.write("rcshook.yaml", c.file)
 	}
@@ -100,14 +108,12 @@ func (c *setup) doctor(flags ...string) (string, int) {
 		}
 		c.t.Setenv(name, c.env[name])
 	}
-	args := append([]string{"doctor"}, c.args...)
 	if !slices.Contains(args, "-env") {
 		args = append(args, "-env", c.write("env", lines.String()))
 	}
 	var out, errs bytes.Buffer
-	code := run(c.t.Context(), append(args, flags...), stdio{strings.NewReader(""), &out, &errs})
-	text := strings.ReplaceAll(out.String()+errs.String(), c.dir+"/", "")
-	return port.ReplaceAllString(text, "127.0.0.1:8081"), code
+	code := run(c.t.Context(), args, stdio{strings.NewReader(""), &out, &errs})
+	return code, out.String() + errs.String()
 }
 
 var port = regexp.MustCompile(`127\.0\.0\.1:[0-9]+`)

@@ -2,6 +2,7 @@ package rbmtest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -24,6 +25,7 @@ import (
 type method struct {
 	name   string     // in the reference
 	rpc    string     // in the protocol buffers
+	scope  string     // of its tokens; empty: rbm.Scope
 	verb   string     // HTTP method
 	id     string     // query parameter of an ID, if any
 	needID bool       // the ID is required
@@ -139,7 +141,7 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
 	sw := &statusWriter{ResponseWriter: w}
 	defer func() { s.record(c, sw.status) }()
-	if f := s.takeFailure(c.name, c.phone, c.key(), true, true); f != nil {
+	if f := s.takeFailure(c.name, c.phone, c.key(), c.scope == "", true); f != nil {
 		s.serveFailure(sw, r, f, nil)
 		return
 	}
@@ -148,7 +150,7 @@ func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call, n
 		return
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next(w, r, c) })
-	if f := s.takeFailure(c.name, c.phone, c.key(), true, false); f != nil {
+	if f := s.takeFailure(c.name, c.phone, c.key(), c.scope == "", false); f != nil {
 		s.serveFailure(sw, r, f, h)
 		return
 	}
@@ -300,10 +302,13 @@ func (s *Simulator) authorize(c *call) *apiError {
 	default:
 		return errNoToken
 	}
-	switch _, err := s.tokens.Check(bearer, rbm.Scope); {
+	service, rpc := "rcsbusinessmessaging", "rcsbusinessmessaging.v1.RcsBusinessMessagingService."+c.rpc
+	if c.scope != "" {
+		service, rpc = "businesscommunications", c.rpc
+	}
+	switch _, err := s.tokens.Check(bearer, cmp.Or(c.scope, rbm.Scope)); {
 	case errors.Is(err, token.ErrScope):
-		e := googletest.InsufficientScope("rcsbusinessmessaging.googleapis.com",
-			"google.communications.rcsbusinessmessaging.v1.RcsBusinessMessagingService."+c.rpc)
+		e := googletest.InsufficientScope(service+".googleapis.com", "google.communications."+rpc)
 		return &apiError{status: e.Code, message: e.Message, details: e.Details}
 	case err != nil:
 		return errBadToken

@@ -72,6 +72,11 @@ type Assumptions struct {
 	// samples respond so.
 	StrictHandshake bool
 
+	// HandshakeDisables makes an integration whose handshake fails DISABLED, in place of the
+	// agent's earlier webhook. By default the request is a 400 error and changes nothing. No
+	// document describes either.
+	HandshakeDisables bool
+
 	// Expiry is the outcome of an expiry.
 	Expiry Expiry
 }

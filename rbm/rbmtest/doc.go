@@ -21,9 +21,10 @@
 //     [TrafficLimit].
 //   - Every number that starts with +1 counts as one of the United States, and the first
 //     digit decides the region; see [Simulator.RegionOf].
-//   - The management API (brands, agents, launches, its own testers), payments and
-//     agentMessagesSigned are missing. An agent is launched everywhere or nowhere, except
-//     for numbers with the refusal [NotLaunched].
+//   - Of the management API it has the methods that connect webhooks: brands.list,
+//     brands.agents.list and brands.agents.integrations, with one brand. Launches, its own
+//     testers, payments and agentMessagesSigned are missing. An agent is launched everywhere
+//     or nowhere, except for numbers with the refusal [NotLaunched].
 //   - Messages are kept until [Simulator.Reset]; undelivered ones are not dropped after 30
 //     days.
 //   - Users respond only when a test makes them. They do not block agents, and the
@@ -53,6 +54,8 @@
 //     any 24 hours.
 //   - The IDs of Dialogflow's messages are the prefix, a hyphen and a number.
 //   - The names of billing classes and carriers, and that basic messages have no class.
+//   - Integrations: the texts of their errors, 404 for an unknown agent, 409 for the second
+//     webhook of an agent, and names with the agent ID without its domain.
 //   - Values of X-Goog-Webhook-Type, attributes of the envelope, a timeout of 10 seconds for
 //     a webhook, 1 second as the first pause, doubled each time; the limits of 600 seconds
 //     and 7 days are documented.

@@ -23,6 +23,7 @@ import (
 // Simulator is the platform as an [http.Handler]:
 //
 //	/v1, /upload/v1       the RBM API
+//	/v1/brands            the part of the Business Communications API for webhooks
 //	/token                the token endpoint for key files, also at Google's older paths
 //	/$discovery/rest      the discovery document, for clients that are built from it
 //	/_sim/                the admin paths, see the package comment
@@ -73,6 +74,7 @@ type Simulator struct {
 
 	once  sync.Once
 	admin http.Handler
+	brand http.Handler
 	life  context.Context // until Close
 	kill  context.CancelFunc
 
@@ -98,6 +100,8 @@ type Simulator struct {
 	uploads   map[string]*upload
 	invited   map[string][]time.Time // by agent
 	batches   []time.Time            // of the last minute
+
+	unverified map[string]WebhookConfig // of integrations whose handshake failed
 
 	keyMu sync.Mutex
 	keys  map[string][]byte // key files by token URI
@@ -173,10 +177,10 @@ func (s *Server) Close() {
 func (s *Simulator) init() {
 	s.once.Do(func() {
 		s.life, s.kill = context.WithCancel(context.Background())
-		s.admin = s.adminHandler()
+		s.admin, s.brand = s.adminHandler(), s.managementAPI()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.hooks = map[string]WebhookConfig{}
+		s.hooks, s.unverified = map[string]WebhookConfig{}, map[string]WebhookConfig{}
 		s.reset()
 	})
 }
@@ -257,6 +261,8 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Date", s.Now().UTC().Format(http.TimeFormat))
 	}
 	switch path := r.URL.Path; {
+	case path == "/v1/brands", strings.HasPrefix(path, "/v1/brands/"):
+		s.brand.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/v1/"):
 		s.serveAPI(w, r)
 	case strings.HasPrefix(path, "/upload/v1/"):

@@ -108,6 +108,7 @@ func (s *Simulator) Connect(ctx context.Context, hook WebhookConfig) (warning st
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hooks[hook.AgentID] = hook
+	delete(s.unverified, hook.AgentID)
 	return warning, nil
 }
 
@@ -128,6 +129,7 @@ func (s *Simulator) Disconnect(agentID string) {
 	s.lock()
 	defer s.mu.Unlock()
 	delete(s.hooks, agentName(agentID))
+	delete(s.unverified, agentName(agentID))
 }
 
 // hook returns the webhook of an agent. s.mu must be held.

@@ -5,6 +5,7 @@ package platform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ const (
 	SecretTimeout = 3 * time.Second
 )
 
-// Options configure a [Client]. Every field but the last two is required.
+// Options configure a [Client]. Every field but the last three is required.
 type Options struct {
 	// Transport carries all requests except those to the metadata server.
 	Transport http.RoundTripper
@@ -44,6 +45,9 @@ type Options struct {
 	// Credentials are Application Default Credentials as JSON. Nil means that they are
 	// found in the environment.
 	Credentials []byte
+
+	// Scope is the OAuth scope of the token; empty means cloud-platform.
+	Scope string
 
 	// SecretManager is a base URL to use instead of Google's; may be empty.
 	SecretManager string
@@ -62,9 +66,10 @@ type Client struct {
 // New returns a client. It does no I/O.
 func New(o Options) *Client {
 	c := &Client{Options: o}
+	c.Scope = cmp.Or(c.Scope, scope)
 	c.token = &google.Cached[Token]{
 		Background: o.Background, Now: o.Now, Timeout: TokenTimeout, OnError: c.TokenNotRenewed,
-		Fetch: func(ctx context.Context) (Token, google.Lease, error) { return c.DefaultToken(ctx, scope) },
+		Fetch: func(ctx context.Context) (Token, google.Lease, error) { return c.DefaultToken(ctx, c.Scope) },
 	}
 	c.manager = sync.OnceValues(c.newManager)
 	c.http = &http.Client{

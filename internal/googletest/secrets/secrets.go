@@ -4,6 +4,7 @@ package secrets
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -25,8 +26,9 @@ import (
 const MaxBytes = 64 << 10
 
 // Server serves GET /v1/projects/*/secrets/*/versions/*:access, which the official
-// client's NewRESTClient calls. The zero value is an empty store that needs no token.
-// Its methods may be called from several goroutines.
+// client's NewRESTClient calls, POST /v1/projects/*/secrets and
+// POST /v1/projects/*/secrets/*:addVersion. The zero value is an empty store that needs no
+// token. Its methods may be called from several goroutines.
 //
 // As in the real service, the version latest is the one created last, whatever its
 // state. Resource names in responses hold the number of the project, invented from its
@@ -46,6 +48,7 @@ type Server struct {
 }
 
 type secret struct {
+	created  bool // without a version
 	versions []version
 	denied   bool
 	corrupt  bool
@@ -215,19 +218,26 @@ func (s *secret) version(id string) (int, *version) {
 	return n, &s.versions[n-1]
 }
 
-// ServeHTTP serves an access request.
+// ServeHTTP serves a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	googletest.Decompress(r)
 	name, isV1 := strings.CutPrefix(r.URL.Path, "/v1/")
-	name, isAccess := strings.CutSuffix(name, ":access")
+	name, action, _ := strings.Cut(name, ":")
+	if action == "" {
+		name += "/" + r.URL.Query().Get("secretId")
+	}
 	project, id, n, ok := parse(name)
-	if !isV1 || !isAccess || !ok || n == "" {
+	if !isV1 || !ok || (n != "") != (action == "access") || action != "access" && action != "addVersion" && action != "" {
 		http.NotFound(w, r)
 		return
 	}
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, "access requires GET", http.StatusMethodNotAllowed)
+	method := http.MethodPost
+	if action == "access" {
+		method = http.MethodGet
+	}
+	if r.Method != method {
+		w.Header().Set("Allow", method)
+		http.Error(w, "the method requires "+method, http.StatusMethodNotAllowed)
 		return
 	}
 	s.change("projects/"+project+"/secrets/"+id, func(sec *secret) { sec.accesses++ })
@@ -246,7 +256,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err.Write(w)
 		return
 	}
-	s.access(w, project, id, n)
+	if action == "access" {
+		s.access(w, project, id, n)
+		return
+	}
+	var body struct {
+		Replication map[string]any
+		Payload     struct{ Data []byte }
+	}
+	if json.NewDecoder(http.MaxBytesReader(w, r.Body, 2*MaxBytes)).Decode(&body) != nil || (action == "") != (body.Replication != nil) || len(body.Payload.Data) > MaxBytes {
+		(&googletest.Error{Code: http.StatusBadRequest, Message: "Request contains an invalid argument."}).Write(w)
+		return
+	}
+	s.write(w, project, id, action, body.Payload.Data)
+}
+
+// write creates a secret, or a version with a payload.
+func (s *Server) write(w http.ResponseWriter, project, id, action string, payload []byte) {
+	name := "projects/" + project + "/secrets/" + id
+	var exists, denied bool
+	s.change(name, func(sec *secret) {
+		denied, exists = sec.denied, sec.created || len(sec.versions) > 0
+		sec.created = sec.created || !denied && action == ""
+	})
+	switch {
+	case denied:
+		(&googletest.Error{Code: http.StatusForbidden, Message: "Permission denied for resource '" + name + "' (or it may not exist)."}).Write(w)
+	case exists && action == "":
+		(&googletest.Error{Code: http.StatusConflict, Message: "Secret [" + canonical(project, id) + "] already exists."}).Write(w)
+	case action == "":
+		googletest.WriteJSON(w, http.StatusOK, map[string]any{"name": canonical(project, id)})
+	case !exists:
+		(&googletest.Error{Code: http.StatusNotFound, Message: "Secret [" + canonical(project, id) + "] not found."}).Write(w)
+	default:
+		googletest.WriteJSON(w, http.StatusOK, map[string]any{"name": s.AddVersion(name, payload), "state": "ENABLED"})
+	}
 }
 
 func (s *Server) authorize(r *http.Request) *googletest.Error {

@@ -187,3 +187,37 @@ func TestServer_misuse(t *testing.T) {
 		}()
 	}
 }
+
+func TestServer_create(t *testing.T) {
+	t.Parallel()
+	var m secrets.Server
+	m.Deny("projects/p-1/secrets/denied")
+	const create, add = "/v1/projects/p-1/secrets?secretId=s", "/v1/projects/p-1/secrets/s:addVersion"
+	const automatic, payload = `{"replication": {"automatic": {}}}`, `{"payload": {"data": "b25l"}}`
+	for _, step := range []struct {
+		path, body string
+		status     int
+		want       string
+	}{
+		{add, payload, 404, "NOT_FOUND"},
+		{create, payload, 400, "INVALID_ARGUMENT"},
+		{create, automatic, 200, "/secrets/s"},
+		{create, automatic, 409, "ALREADY_EXISTS"},
+		{add, automatic, 400, "INVALID_ARGUMENT"},
+		{add, payload, 200, "/secrets/s/versions/1"},
+		{create, automatic, 409, "ALREADY_EXISTS"},
+		{"/v1/projects/p-1/secrets?secretId=denied", automatic, 403, "PERMISSION_DENIED"},
+		{"/v1/projects/p-1/secrets/denied:addVersion", payload, 403, "PERMISSION_DENIED"},
+		{"/v1/projects/p-1/secrets", automatic, 404, ""},
+		{"/v1/projects/p-1/secrets/s:destroy", "{}", 404, ""},
+	} {
+		w := httptest.NewRecorder()
+		m.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "POST", step.path, strings.NewReader(step.body)))
+		if w.Code != step.status || !strings.Contains(w.Body.String(), step.want) {
+			t.Errorf("POST %s %s: %d %s, want %d with %s", step.path, step.body, w.Code, w.Body, step.status, step.want)
+		}
+	}
+	if got := access(t, &m, "projects/p-1/secrets/s/versions/latest", ""); got.Status != 200 || got.Payload.Data != "b25l" {
+		t.Errorf("access = %+v, want the payload", got)
+	}
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const (
+	hookSecret = inProject + "webhook-token"
+	hookToken  = "harborline-demo-token"
+	hookAgent  = "harborline_k3x9a1bc_agent"
+)
+
+// testWebhook is a webhook that accepts the tokens in a secret, as the function does. It
+// can reject all.
+type testWebhook struct {
+	sim     *platform.Platform
+	url     string
+	rejects bool
+}
+
+func newTestWebhook(t *testing.T, sim *platform.Platform, token string) *testWebhook {
+	t.Helper()
+	h := &testWebhook{sim: sim}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		var sent struct{ ClientToken, Secret string }
+		if json.Unmarshal(body, &sent) != nil || h.rejects || token != "" && sent.ClientToken != token {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		io.WriteString(w, sent.Secret)
+	}))
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	return h
+}
+
+// connect connects the agent to another webhook, as its owner did before.
+func connect(t *testing.T, sim *platform.Platform, url string) {
+	t.Helper()
+	if _, err := sim.Connect(t.Context(), rbmtest.WebhookConfig{AgentID: hookAgent, URL: url, ClientToken: hookToken}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWebhook(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*setup, *testWebhook)
+		args   []string
+		code   int
+		want   string
+		url    string // of the webhook afterwards: ours, other, or ""
+	}{
+		{
+			name: "set", args: []string{"set"}, url: "ours",
+			want: `the function accepts the client token at OURS/events
+the webhook of agent default is ENABLED
+If the partner account has a webhook, it no longer gets the events of this agent.
+`,
+		},
+		{
+			name: "set-creates-token", args: []string{"set"}, url: "ours",
+			change: func(c *setup, h *testWebhook) { c.env["RCSHOOK_WEBHOOK_TOKEN"] = inProject + "new-token" },
+			want: `created the client token in projects/rcshook-dev/secrets/new-token
+the function accepts the client token at OURS/events
+the webhook of agent default is ENABLED
+If the partner account has a webhook, it no longer gets the events of this agent.
+`,
+		},
+		{
+			name: "set-again", args: []string{"set"}, url: "ours",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			want: `the function accepts the client token at OURS/events
+the webhook of agent default is ENABLED
+`,
+		},
+		{
+			name: "set-other", args: []string{"set"}, code: 1, url: "other",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			want:   "rcshook: agent default has another webhook, OURS/other; add -replace to replace or remove it\n",
+		},
+		{
+			name: "set-replace", args: []string{"set", "-replace"}, url: "ours",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			want: `The old webhook of agent default was OURS/other. To restore it, store its client
+token, which the platform does not show, in a secret, and run:
+
+  rcshook webhook set -agent default -url 'OURS/other' -token projects/PROJECT/secrets/SECRET -replace
+
+the function accepts the client token at OURS/events
+the webhook of agent default is ENABLED
+`,
+		},
+		{
+			name: "set-rejected", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) { h.rejects = true },
+			want: "rcshook: OURS/events: the function rejects the client token (HTTP 401); grant the function access: " +
+				"gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor\n",
+		},
+		{
+			name: "set-no-token", args: []string{"set"}, code: 1,
+			change: func(c *setup, _ *testWebhook) { delete(c.env, "RCSHOOK_WEBHOOK_TOKEN") },
+			want:   "rcshook: RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which this command creates\n",
+		},
+		{
+			name: "set-no-url", args: []string{"set"}, code: 1,
+			change: func(c *setup, _ *testWebhook) { delete(c.env, "RCSHOOK_URL") },
+			want:   "rcshook: the address of the function is unknown; set RCSHOOK_URL to it, or -url to the address of the webhook\n",
+		},
+		{
+			name: "set-token-denied", args: []string{"set"}, code: 1,
+			change: func(c *setup, _ *testWebhook) { c.sim.Secrets.Deny(hookSecret) },
+			want: "rcshook: projects/rcshook-dev/secrets/webhook-token/versions/latest: denied: permission_denied: HTTP 403 PERMISSION_DENIED: Permission 'secretmanager.versions.access' denied for resource 'projects/rcshook-dev/secrets/webhook-token/versions/latest' (or it may not exist).; " +
+				"Grant the service account of the function access: gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor (a missing secret gives the same error)\n",
+		},
+		{
+			name: "set-handshake-error", args: []string{"set"}, code: 1,
+			change: func(c *setup, _ *testWebhook) {
+				c.sim.Fail(rbmtest.Failure{Method: "brands.agents.integrations.create", Status: 400, Message: "The webhook could not be verified.", Count: 1})
+			},
+			want: "the function accepts the client token at OURS/events\nrcshook: connect the webhook: HTTP 400 INVALID_ARGUMENT: The webhook could not be verified.\n",
+		},
+		{
+			name: "agent-of-another-partner", args: []string{"show"}, code: 1,
+			change: func(c *setup, _ *testWebhook) { c.sim.Secrets.AddVersion(idSecret, []byte("other_agent")) },
+			want:   "rcshook: the agent is not among the 61 agents that these credentials can manage; check its ID, and that the service account belongs to the same partner account\n",
+		},
+		{
+			name: "api-disabled", args: []string{"show"}, code: 1,
+			change: func(c *setup, _ *testWebhook) {
+				c.sim.Fail(rbmtest.Failure{Method: "brands.agents.list", Status: 403, Message: "The API is disabled.", Reason: "SERVICE_DISABLED"})
+			},
+			want: "rcshook: list the agents: HTTP 403 PERMISSION_DENIED: The API is disabled.; enable it: gcloud services enable businesscommunications.googleapis.com --project=PROJECT_OF_THE_SERVICE_ACCOUNT\n",
+		},
+		{name: "show-none", args: []string{"show"}, want: "agent default has no webhook of its own; its events go to the webhook of the partner account, if there is one\n"},
+		{
+			name: "show", args: []string{"show"}, url: "ours",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			want:   "agent default: OURS/events, ENABLED\n  that of these settings\n",
+		},
+		{
+			name: "show-other", args: []string{"show"}, url: "other",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			want:   "agent default: OURS/other, ENABLED\n  not that of these settings, OURS/events\n",
+		},
+		{
+			name: "remove", args: []string{"remove"},
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			want:   "removed the webhook of agent default: OURS/events\n",
+		},
+		{
+			name: "remove-other", args: []string{"remove"}, code: 1, url: "other",
+			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			want:   "rcshook: agent default has another webhook, OURS/other; add -replace to replace or remove it\n",
+		},
+		{
+			name: "unknown-agent", args: []string{"show", "-agent", "care"}, code: 1,
+			want: "rcshook: agent \"care\" is not configured\n",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			sim := &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: hookAgent}}}
+			for i := range 60 { // more than a page, before the agent
+				sim.Agents = append(sim.Agents, rbmtest.AgentConfig{ID: fmt.Sprintf("agent_%02d", i)})
+			}
+			c := newSetup(t, platform.New(sim))
+			h := newTestWebhook(t, c.sim, "")
+			c.env["RCSHOOK_URL"], c.env["RCSHOOK_WEBHOOK_TOKEN"] = h.url, hookSecret
+			c.sim.Secrets.AddVersion(hookSecret, []byte(hookToken+"\nold-token\n"))
+			if test.change != nil {
+				test.change(c, h)
+			}
+			code, text := c.run(append([]string{"webhook"}, test.args...)...)
+			if diff := cmp.Diff(test.want, strings.ReplaceAll(text, h.url, "OURS")); diff != "" {
+				t.Errorf("output (-want +got):\n%s", diff)
+			}
+			if code != test.code {
+				t.Errorf("exit code %d, want %d", code, test.code)
+			}
+			got := ""
+			for _, hook := range c.sim.Snapshot().Webhooks {
+				got = strings.NewReplacer(h.url+"/events", "ours", h.url+"/other", "other").Replace(hook.URL)
+			}
+			if got != test.url {
+				t.Errorf("the webhook of the agent is %q, want %q", got, test.url)
+			}
+			if len(c.sim.Messages()) > 0 {
+				t.Error("the command has sent a message")
+			}
+		})
+	}
+}
+
+// TestWebhook_token tests that the platform signs with the first token, also after a
+// change.
+func TestWebhook_token(t *testing.T) {
+	c := newSetup(t, platform.New(&rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: hookAgent}}}))
+	h := newTestWebhook(t, c.sim, "new-token")
+	c.env["RCSHOOK_URL"], c.env["RCSHOOK_WEBHOOK_TOKEN"] = h.url, hookSecret
+	c.sim.Secrets.AddVersion(hookSecret, []byte("new-token\n"+hookToken))
+	if code, text := c.run("webhook", "set"); code != 0 {
+		t.Fatal(text)
+	}
+	other := newTestWebhook(t, c.sim, hookToken)
+	c.sim.Secrets.AddVersion(inProject+"other", []byte(hookToken))
+	code, text := c.run("webhook", "set", "-url", other.url, "-token", inProject+"other", "-replace")
+	if want := other.url; code != 0 || c.sim.Snapshot().Webhooks[0].URL != want {
+		t.Errorf("exit code %d, webhook %+v, want %s\n%s", code, c.sim.Snapshot().Webhooks, want, text)
+	}
+}
+
+// TestWebhook_disabled tests a platform that keeps an integration whose handshake failed.
+func TestWebhook_disabled(t *testing.T) {
+	sim := &rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: hookAgent}}, Assume: rbmtest.Assumptions{HandshakeDisables: true, StrictHandshake: true}}
+	c := newSetup(t, platform.New(sim))
+	handshakes := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		secret, _, _ := rbm.Handshake(hookToken, body)
+		if handshakes++; handshakes == 2 { // that of the platform
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		io.WriteString(w, secret)
+	}))
+	defer server.Close()
+	c.env["RCSHOOK_URL"], c.env["RCSHOOK_WEBHOOK_TOKEN"] = server.URL, hookToken
+	code, text := c.run("webhook", "set", "-timeout", "1s")
+	if want := "rcshook: the webhook is DISABLED: the handshake of the platform has failed; run the command again\n"; code != 1 || !strings.HasSuffix(text, want) {
+		t.Errorf("exit code %d, %q, want 1 and %q", code, text, want)
+	}
+	code, text = c.run("webhook", "set")
+	if want := "the webhook of agent default is ENABLED\n"; code != 0 || !strings.HasSuffix(text, want) {
+		t.Errorf("exit code %d, %q, want 0 and %q", code, text, want)
+	}
+}
+
+func TestWebhook_usage(t *testing.T) {
+	for _, args := range [][]string{{}, {"status"}, {"set", "show"}} {
+		var errs bytes.Buffer
+		code := run(t.Context(), append([]string{"webhook"}, args...), stdio{strings.NewReader(""), io.Discard, &errs})
+		if want := "rcshook: expected set, show or remove\nRun rcshook help webhook for usage.\n"; code != 2 || errs.String() != want {
+			t.Errorf("%q: exit code %d, %q, want 2 and %q", args, code, errs.String(), want)
+		}
+	}
+}
