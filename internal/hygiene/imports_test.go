@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"internal/agent":           append([]string{"internal/google/platform"}, common...),
 	"internal/queue":           common,
 	"internal/send":            common,
+	"internal/target":          {"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/phonenumber", "internal/standardwebhook", "internal/trace"},
 	"internal/prepare":         append([]string{"internal/queue", "internal/send"}, common...),
 	"rbm":                      {"internal/typo"},
 	"rbm/rbmtest":              {"rbm", "internal/googletest", "internal/googletest/token"},

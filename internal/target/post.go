@@ -1,0 +1,180 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+
+	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/internal/trace"
+)
+
+// post makes the request to the URL of the target.
+func (t *Target) post(ctx context.Context, id string, body []byte) Result {
+	var connected atomic.Bool // before that, nothing was written
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
+	r, err := t.request(traced, id, body)
+	if err != nil {
+		return Result{Outcome: Retry, Err: err}
+	}
+	// Unlike a client, a transport follows no redirects.
+	response, err := trace.Transport{Base: t.transport}.RoundTrip(r)
+	switch {
+	case err != nil && connected.Load():
+		return Result{Outcome: Unknown, Err: errors.New("no response: " + cause(ctx, err))}
+	case err != nil:
+		return Result{Outcome: Retry, Err: errors.New("no connection: " + cause(ctx, err))}
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse)) // reading it lets the connection be reused
+	status := response.StatusCode
+	outcome, failure := classify(status), fmt.Errorf("HTTP %d%s", status, advice(status))
+	if t.ok != nil && err != nil {
+		return Result{Unknown, status, fmt.Errorf("HTTP %d; ok needs the whole response: %s", status, cause(ctx, err))}
+	}
+	if t.ok != nil {
+		decided, err := t.judge(ctx, response, content)
+		switch {
+		case err != nil:
+			return Result{outcome, status, fmt.Errorf("HTTP %d; %w", status, err)}
+		case decided != outcome:
+			outcome, failure = decided, fmt.Errorf("HTTP %d; the result of ok is %s", status, decided)
+		}
+	}
+	if outcome == OK {
+		failure = nil
+	}
+	return Result{outcome, status, failure}
+}
+
+// request returns a signed request. The error lists every setting that cannot be used.
+func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Request, error) {
+	values := make(map[string]string)
+	var problems []error
+	for _, s := range t.settings() {
+		value, err := t.options.Secret(ctx, s.secret)
+		if err == nil {
+			err = s.check(value)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", strings.TrimSpace(s.field+" "+s.header), err))
+		}
+		values[s.field+s.header] = string(value)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, values["url"], bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("url: invalid") // the error contains the address
+	}
+	r.Header.Set("User-Agent", t.options.UserAgent)
+	r.Header.Set("Content-Type", "application/json")
+	if t.config.Form {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if t.config.Basic != "" {
+		r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(values["basic"])))
+	}
+	if t.config.Bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+values["bearer"])
+	}
+	for name := range t.config.Headers {
+		r.Header.Set(name, values["headers"+name])
+	}
+	r.Header.Set("Idempotency-Key", id)
+	r.Header.Set("Webhook-Id", id)
+	if t.config.Secret != "" {
+		err = standardwebhook.Sign(r.Header, body, []byte(values["secret"]), t.options.Now())
+	}
+	return r, err
+}
+
+// Check reads the secrets of the target. The error lists all that cannot be used.
+func (t *Target) Check(ctx context.Context) error {
+	if _, err := t.request(ctx, "check", nil); err != nil {
+		return t.wrap(err)
+	}
+	return nil
+}
+
+// cause returns the cause of a transport error in words, because its text can contain the
+// address.
+func cause(ctx context.Context, err error) string {
+	if ctx.Err() != nil {
+		return "timeout"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "the host was not found"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the certificate is invalid"
+	}
+	if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "dial" {
+		return "the server is unreachable"
+	}
+	return "the connection failed"
+}
+
+// classify returns the outcome of a status without the program ok. A provider does not
+// send a message that it rejects with 4xx, but an operator can fix most of the reasons.
+func classify(status int) Outcome {
+	switch {
+	case status/100 == 2:
+		return OK
+	case status == 400 || status == 410 || status == 413 || status == 415 || status == 422:
+		return Never
+	case status/100 == 4 && status != http.StatusConflict || status == http.StatusServiceUnavailable:
+		return Retry
+	default:
+		return Unknown
+	}
+}
+
+// advice returns the fix for a status, as the end of an error.
+func advice(status int) string {
+	switch {
+	case status/100 == 3:
+		return "; set url to the address without a redirect, or classify the response with ok"
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return "; check the credentials of the target"
+	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
+		return "; check url"
+	}
+	return ""
+}
+
+// judge runs the program ok. Its input has the body as JSON if it is JSON, otherwise as a
+// string, and the headers with lower-case names.
+func (t *Target) judge(ctx context.Context, response *http.Response, content []byte) (Outcome, error) {
+	headers := make(map[string]any, len(response.Header))
+	for name, values := range response.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	body, err := decodeJSON(content)
+	if err != nil {
+		body = strings.ToValidUTF8(string(content), "\uFFFD")
+	}
+	results, err := t.run(ctx, "ok", t.ok, map[string]any{"status": response.StatusCode, "headers": headers, "body": body})
+	if err != nil {
+		return "", err
+	}
+	if len(results) == 1 {
+		if text, ok := results[0].(string); ok {
+			switch outcome := Outcome(text); outcome {
+			case OK, Retry, Never, Unknown:
+				return outcome, nil
+			}
+		}
+	}
+	return "", errors.New(`ok: expected one of "ok", "retry", "never" and "unknown" as its only result`)
+}

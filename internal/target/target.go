@@ -1,0 +1,323 @@
+// Package target makes one outgoing call to a place that the user configures: an HTTP
+// request, shaped by jq and signed, or a message to Pub/Sub. Retries are left to the caller.
+package target
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/phonenumber"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
+)
+
+// DefaultTimeout is the timeout of one request if the file sets none.
+const DefaultTimeout = 10 * time.Second
+
+// maxBody limits the bytes of a request or a payload, and maxResponse those of a response
+// that the program ok gets.
+const (
+	maxBody     = 1 << 20
+	maxResponse = 64 << 10
+)
+
+// API sends requests to Google's APIs as the account of the function.
+type API interface {
+	// Ready waits for an access token. Its error is a [*google.SecretError].
+	Ready(ctx context.Context) error
+
+	// Call sends a request with in as its JSON body, and decodes the JSON response
+	// into out. An error response is a [*google.APIError].
+	Call(ctx context.Context, method, url string, in, out any) error
+}
+
+// Options configure a [Target].
+type Options struct {
+	// Secret reads a setting that may name a secret, decoded by [config.DecodeSecret].
+	Secret func(context.Context, config.Secret) ([]byte, error)
+
+	// Transport is cloned, so that a slow target takes no connections from others.
+	Transport *http.Transport
+
+	// API publishes to topics. PubSub is a base URL to use instead of Google's; may be empty.
+	API    API
+	PubSub string
+
+	UserAgent string
+	Now       func() time.Time
+
+	// Phone are the options of the functions for phone numbers.
+	Phone phonenumber.Options
+
+	// Fallback means that the target delivers messages, which must not be repeated if
+	// one may have arrived.
+	Fallback bool
+}
+
+// Outcome is the meaning of a response, or of its absence.
+type Outcome string
+
+// The outcomes.
+const (
+	OK      Outcome = "ok"      // the target has the event, or does not want it
+	Retry   Outcome = "retry"   // the target does not have the event; a later attempt may succeed
+	Never   Outcome = "never"   // another attempt is useless
+	Unknown Outcome = "unknown" // the target may have the message; only for fallbacks
+)
+
+// Result is the result of one delivery.
+type Result struct {
+	Outcome Outcome
+	Status  int // of the response; 0 without one
+
+	// Err explains every outcome but OK; with OK, it reports that the program ok failed. It
+	// names the target, but contains no address, header, number or text.
+	Err error
+}
+
+// Target is a place that gets events or messages. It is safe for concurrent use.
+type Target struct {
+	config    *config.Target
+	options   Options
+	transport *http.Transport
+
+	// The jq programs; nil if there is none.
+	mapper, ok, send *mapping.Program
+}
+
+// New compiles a target. It does no I/O, so it checks only secrets that are literal.
+func New(c *config.Target, o Options) (*Target, []config.Problem) {
+	o.PubSub = cmp.Or(o.PubSub, "https://pubsub.googleapis.com")
+	t := &Target{config: c, options: o}
+	var problems []config.Problem
+	compile := func(p config.Program) *mapping.Program {
+		if p.Line == 0 && p.Text == "" {
+			return nil
+		}
+		program, invalid := mapping.Compile(p, mapping.Options{Phone: o.Phone})
+		problems = append(problems, invalid...)
+		return program
+	}
+	t.mapper, t.ok, t.send = compile(c.Map), compile(c.OK), compile(c.Send)
+	for _, s := range t.settings() {
+		if literal := s.secret.Literal(); literal != "" {
+			if err := s.check([]byte(literal)); err != nil {
+				problems = append(problems, c.At.Of(s.field).Problemf("%v", err))
+			}
+		}
+	}
+	if o.Fallback && c.Form && t.mapper == nil {
+		problems = append(problems, c.At.Of("form").Problemf("needs a map that returns a flat object, such as {To: .phone, Body: .text}"))
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	t.transport = o.Transport.Clone()
+	t.transport.MaxConnsPerHost = 0 // a target may support HTTP/1 only
+	// The server may have closed an idle connection. The request on it would be repeated,
+	// or would have an unknown outcome.
+	t.transport.DisableKeepAlives = t.transport.DisableKeepAlives || o.Fallback
+	return t, nil
+}
+
+// Close closes the idle connections.
+func (t *Target) Close() { t.transport.CloseIdleConnections() }
+
+// setting is a field of the target that may name a secret.
+type setting struct {
+	field  string
+	header string // empty for an entry that is not a header
+	secret config.Secret
+	check  func(value []byte) error
+}
+
+// settings returns the fields that may name secrets, and that are set.
+func (t *Target) settings() []setting {
+	all := []setting{
+		{"url", "", t.config.URL, checkURL},
+		{"secret", "", t.config.Secret, func(key []byte) error { return standardwebhook.Sign(http.Header{}, nil, key, time.Time{}) }},
+		{"basic", "", t.config.Basic, checkBasic},
+		{"bearer", "", t.config.Bearer, checkHeader},
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.config.Headers)) {
+		all = append(all, setting{"headers", name, t.config.Headers[name], checkHeader})
+	}
+	return slices.DeleteFunc(all, func(s setting) bool { return s.secret == "" })
+}
+
+func checkURL(value []byte) error {
+	if detail := config.CheckURL(string(value)); detail != "" {
+		return errors.New(detail)
+	}
+	return nil
+}
+
+func checkBasic(value []byte) error {
+	if !bytes.Contains(value, []byte(":")) {
+		return errors.New("must be USER:PASSWORD")
+	}
+	return nil
+}
+
+func checkHeader(value []byte) error {
+	if bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return errors.New("contains a line break or a control character")
+	}
+	return nil
+}
+
+// Deliver posts an event, which is one JSON object. The ID becomes the headers Webhook-Id
+// and Idempotency-Key, so that the target can drop repeated events.
+func (t *Target) Deliver(ctx context.Context, id string, event []byte) Result {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.config.Timeout, DefaultTimeout))
+	defer cancel()
+	var r Result
+	body, err := t.body(ctx, event)
+	switch {
+	case err != nil && (errors.Is(err, mapping.ErrMemory) || ctx.Err() != nil):
+		r = Result{Outcome: Retry, Err: err}
+	case err != nil:
+		r = Result{Outcome: Never, Err: err}
+	case body == nil:
+		r = Result{Outcome: OK}
+	case t.config.Topic != "":
+		r = t.publish(ctx, id, event, body)
+	default:
+		r = t.post(ctx, id, body)
+	}
+	if r.Outcome == Unknown && !t.options.Fallback {
+		r.Outcome = Retry
+	}
+	if r.Err != nil {
+		r.Err = t.wrap(r.Err)
+	}
+	return r
+}
+
+// wrap adds the name of the target to an error. A fallback has only its path in the file.
+func (t *Target) wrap(err error) error {
+	if t.config.Name == "" {
+		return fmt.Errorf("%s: %w", cmp.Or(t.config.At.Of("").Path, "fallback"), err)
+	}
+	return fmt.Errorf("%s: %w", t.config, err)
+}
+
+// body returns the body to post; nil if the map returns nothing.
+func (t *Target) body(ctx context.Context, event []byte) ([]byte, error) {
+	if t.mapper == nil && !t.config.Form {
+		return event, nil
+	}
+	value, err := decodeJSON(event)
+	if err != nil {
+		return nil, errors.New("the event is not JSON")
+	}
+	if t.mapper != nil {
+		results, err := t.run(ctx, "map", t.mapper, value)
+		switch {
+		case err != nil || len(results) == 0:
+			return nil, err
+		case len(results) > 1:
+			return nil, fmt.Errorf("map: expected one result, got %d; collect them in an array: [...]", len(results))
+		}
+		value = results[0]
+	}
+	if !t.config.Form {
+		body, err := mapping.Encode(value, maxBody)
+		if err != nil {
+			return nil, fmt.Errorf("map: the result is longer than %d KiB", maxBody>>10)
+		}
+		return body, nil
+	}
+	return encodeForm(value)
+}
+
+// encodeForm encodes a flat object. A member that is null is left out.
+func encodeForm(value any) ([]byte, error) {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, errors.New("form: expected an object of strings, numbers and booleans")
+	}
+	form, size := url.Values{}, 0
+	for name, member := range object {
+		text, ok := mapping.Text(member)
+		if b, isBool := member.(bool); isBool {
+			text, ok = strconv.FormatBool(b), true
+		}
+		switch size += len(name) + len(text); {
+		case member == nil:
+		case !ok:
+			return nil, errors.New("form: a member of the object is nested; expected a string, a number or a boolean")
+		case size > maxBody/3: // each byte may be escaped
+			return nil, fmt.Errorf("form: the texts are longer than %d KiB", maxBody/3>>10)
+		default:
+			form.Set(name, text)
+		}
+	}
+	return []byte(form.Encode()), nil
+}
+
+// run runs a program. Its error quotes nothing of the input.
+func (t *Target) run(ctx context.Context, field string, p *mapping.Program, input any) ([]any, error) {
+	results, err := p.Run(ctx, t.options.Now(), input)
+	if failed, ok := errors.AsType[*mapping.Error](err); ok {
+		return nil, fmt.Errorf("%v %w", failed.At, failed)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return results.Values, nil
+}
+
+// decodeJSON decodes one JSON value. Numbers keep their digits.
+func decodeJSON(data []byte) (value any, err error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	if err = d.Decode(&value); err == nil && len(bytes.TrimSpace(data[d.InputOffset():])) > 0 {
+		err = errors.New("expected one JSON value")
+	}
+	return value, err
+}
+
+// Payloads runs the program send on an event and returns the payloads for its user as JSON
+// objects. The program may return several, or arrays of them. The caller adds the recipient.
+func (t *Target) Payloads(ctx context.Context, event []byte) ([][]byte, error) {
+	value, err := decodeJSON(event)
+	if err != nil {
+		return nil, t.wrap(errors.New("the event is not JSON"))
+	}
+	results, err := t.run(ctx, "send", t.send, value)
+	if err != nil {
+		return nil, t.wrap(err)
+	}
+	var payloads [][]byte
+	for _, result := range results {
+		items, ok := result.([]any)
+		if !ok {
+			items = []any{result}
+		}
+		for _, item := range items {
+			if item == nil {
+				continue
+			}
+			if _, ok := item.(map[string]any); !ok {
+				return nil, t.wrap(errors.New("send: expected a payload, such as {text: \"Thank you\"}"))
+			}
+			payload, err := mapping.Encode(item, maxBody)
+			if err != nil {
+				return nil, t.wrap(fmt.Errorf("send: a payload is longer than %d KiB", maxBody>>10))
+			}
+			payloads = append(payloads, payload)
+		}
+	}
+	return payloads, nil
+}
