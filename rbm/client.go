@@ -69,10 +69,10 @@ type Config struct {
 }
 
 // Retry configures how a call is retried. The client retries after 408, 429, 500, 502,
-// 503 and 504, a broken connection, an unreadable response and a timeout, and once
-// after a 403 whose message includes that it may be transient. It does not start an
-// attempt for which the deadline of the context leaves no time. The zero value means
-// the defaults.
+// 503 and 504, ABORTED and CANCELLED, a broken connection, an unreadable response and a
+// timeout, and once after a 403 whose message includes that it may be transient. It does
+// not start an attempt for which the deadline of the context leaves no time. The zero
+// value means the defaults.
 //
 // Assumption: Google does not publish which errors to retry; this is the usual list.
 //

@@ -187,7 +187,7 @@ func (e *Error) kind() error {
 		return ErrTimeout
 	case errors.Is(e.Err, errIDTaken):
 		return ErrIDTaken
-	case e.Err != nil, e.NotFromAPI && e.StatusCode != http.StatusTooManyRequests:
+	case e.Err != nil, e.NotFromAPI && e.StatusCode != http.StatusTooManyRequests, e.interrupted():
 		return ErrUnavailable
 	}
 	message := strings.ToLower(e.Message)
@@ -246,8 +246,14 @@ func (e *Error) temporary() bool {
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return e.UnknownAgent()
+	return e.UnknownAgent() || e.interrupted()
 }
+
+// interrupted reports whether the platform gave up the request: 409 ABORTED, which is not
+// about the ID, or 499 CANCELLED.
+//
+// Google docs: https://cloud.google.com/apis/design/errors#handling_errors
+func (e *Error) interrupted() bool { return e.Status == "ABORTED" || e.Status == "CANCELLED" }
 
 // UnknownAgent reports whether the platform did not find the agent for the credentials:
 // it does not exist, or it belongs to another partner. The platform does not

@@ -81,6 +81,8 @@ func TestError_is(t *testing.T) {
 		{"405", rbm.Error{StatusCode: 405}, []error{rbm.ErrInvalidArgument}},
 		{"408", rbm.Error{StatusCode: 408}, []error{rbm.ErrUnavailable}},
 		{"409", rbm.Error{StatusCode: 409}, []error{rbm.ErrAlreadyExists}},
+		{"409 aborted", rbm.Error{StatusCode: 409, Status: "ABORTED"}, []error{rbm.ErrUnavailable}},
+		{"499", rbm.Error{StatusCode: 499, Status: "CANCELLED"}, []error{rbm.ErrUnavailable}},
 		{"409 of a proxy", rbm.Error{StatusCode: 409, NotFromAPI: true}, []error{rbm.ErrUnavailable}},
 		{"429", rbm.Error{StatusCode: 429}, []error{rbm.ErrRateLimited}},
 		{"302", rbm.Error{StatusCode: 302, NotFromAPI: true}, []error{rbm.ErrUnavailable}},

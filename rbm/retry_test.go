@@ -124,6 +124,7 @@ func TestRetry(t *testing.T) {
 		{"response about another message", play(returns(200, strings.ReplaceAll(accepted, messageID, "1")), ok), nil, 2},
 		{"ID of another number", play(returns(200, strings.ReplaceAll(accepted, phone, "+12025550124"))), rbm.ErrIDTaken, 1},
 		{"409", play(refuses(409)), rbm.ErrAlreadyExists, 1},
+		{"aborted and canceled", play(returns(409, `{"error":{"code":409,"status":"ABORTED"}}`), returns(499, `{"error":{"code":499,"status":"CANCELLED"}}`), ok), nil, 3},
 		{"501", play(returns(501, "")), rbm.ErrUnavailable, 1},
 	}
 	for _, test := range tests {

@@ -320,5 +320,6 @@ func mayHaveArrived(a rbm.Attempt) bool {
 		return false
 	}
 	failed, ok := errors.AsType[*rbm.Error](a.Err)
-	return a.Resent || ok && failed.NotFromAPI || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= 500
+	const canceled = 499 // CANCELLED, which net/http does not define
+	return a.Resent || ok && failed.NotFromAPI || a.StatusCode < 300 || a.StatusCode == http.StatusRequestTimeout || a.StatusCode >= canceled
 }

@@ -27,6 +27,7 @@ func TestMayHaveArrived(t *testing.T) {
 		{"rate limited", rbm.Attempt{StatusCode: 429, Err: failed}, false},
 		{"rate limited after a broken connection", rbm.Attempt{StatusCode: 429, Err: failed, Resent: true}, true},
 		{"upstream timeout", rbm.Attempt{StatusCode: 408, Err: failed}, true},
+		{"canceled", rbm.Attempt{StatusCode: 499, Err: failed}, true},
 		{"unavailable", rbm.Attempt{StatusCode: 503, Err: failed}, true},
 		{"page of a proxy with 403", rbm.Attempt{StatusCode: 403, Err: &rbm.Error{StatusCode: 403, NotFromAPI: true}}, true},
 	} {
