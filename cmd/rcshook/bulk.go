@@ -249,6 +249,9 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 		return fmt.Errorf("-reachable: %w", err)
 	}
 	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", left-len(found), left)
+	if len(found) == left {
+		return errors.New("-reachable: no number is reachable: check that the agent is launched, or send without -reachable")
+	}
 	o.runner.Unreachable, o.unreachable = found.Contains, len(found)
 	return nil
 }
