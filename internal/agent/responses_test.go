@@ -32,6 +32,22 @@ func serve(t *testing.T, status int, body string) string {
 	return server.URL
 }
 
+// serveText returns the URL of a server that sends a text in place of an HTTP response.
+func serveText(t *testing.T, text string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, text)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
 func envelope(code int, status, message, reason string) string {
 	type object = map[string]any
 	body, err := json.Marshal(object{"error": object{
@@ -63,6 +79,8 @@ func TestSecretError_responses(t *testing.T) {
 		{"other JSON", serve(t, 200, `{"payload": {"data": "`+marker+`!"}}`), google.ErrSecretUnavailable, "unreachable"},
 		{"nothing", serve(t, 200, `{}`), google.ErrSecretUnavailable, "unavailable"},
 		{"another secret", serve(t, 200, `{"name": "projects/1/secrets/other/versions/1", "payload": {"data": "YQ=="}}`), google.ErrSecretUnavailable, "unavailable"},
+		{"malformed status line", serveText(t, marker+"\r\n\r\n"), google.ErrSecretUnavailable, "unreachable"},
+		{"malformed header", serveText(t, "HTTP/1.1 200 OK\r\n"+marker+"\r\n\r\n"), google.ErrSecretUnavailable, "unreachable"},
 		{"unknown status", serve(t, 418, envelope(418, "TEAPOT", "no", "")), google.ErrSecretUnavailable, "unavailable"},
 		{"long message", serve(t, 500, envelope(500, "INTERNAL", strings.Repeat("long ", 1000), "")), google.ErrSecretUnavailable, "unavailable"},
 		{"connection refused", googletest.ClosedURL, google.ErrSecretUnavailable, "unreachable"},

@@ -7,11 +7,13 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -162,10 +164,17 @@ func (c *Client) Call(ctx context.Context, method, url string, in, out any) erro
 
 var errResponse = errors.New("the response is invalid")
 
-// transportError returns the part of err that cannot contain the response.
+// transportError returns the part of err that cannot contain the response: net/http quotes
+// a malformed one.
 func transportError(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
+	e, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return errResponse
+	}
+	_, isNet := errors.AsType[net.Error](e.Err)
+	_, isTLS := errors.AsType[*tls.CertificateVerificationError](e.Err)
+	if isNet || isTLS || errors.Is(err, google.ErrTokenUnavailable) || errors.Is(err, google.ErrWaiting) {
 		return fmt.Errorf("%s: %w", e.Op, e.Err)
 	}
-	return errResponse
+	return fmt.Errorf("%s: %w", e.Op, errResponse)
 }
