@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -91,6 +93,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		log:       response.NewLogger(o.Log),
 		now:       o.Now,
 	}
+	filterLog()
 	var err error
 	if s.cfg, err = config.FromEnviron(o.Environ); err != nil {
 		return nil, err
@@ -138,6 +141,21 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	})
 	s.router = newRouter(s.handler)
 	return s, nil
+}
+
+// filterLog filters the log of net/http, which has no other destination.
+var filterLog = sync.OnceFunc(func() { log.SetOutput(logFilter{log.Writer()}) })
+
+// logFilter removes what a server sent after its response, such as the body of a 204: it
+// may be a secret, a number or a text.
+type logFilter struct{ io.Writer }
+
+func (f logFilter) Write(line []byte) (int, error) {
+	if before, _, found := bytes.Cut(line, []byte(" starting with ")); found {
+		_, err := fmt.Fprintf(f.Writer, "%s\n", before)
+		return len(line), err
+	}
+	return f.Writer.Write(line)
 }
 
 func (s *Server) agentOptions(o Options) agent.Options {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -108,6 +109,42 @@ func TestDescribe_narrow(t *testing.T) {
 	w := httptest.NewRecorder()
 	if s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi.json?version=2", nil)); w.Code != http.StatusUnprocessableEntity {
 		t.Errorf("version=2: status %d, want 422", w.Code)
+	}
+}
+
+// lines is a writer that sends each line.
+type lines chan string
+
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// TestLogFilter tests that the log does not contain what a server sent after its response.
+func TestLogFilter(t *testing.T) {
+	logged := make(lines, 1)
+	before := log.Writer()
+	t.Cleanup(func() { log.SetOutput(before) })
+	log.SetOutput(logFilter{logged})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprint(conn, "HTTP/1.1 204 No Content\r\n\r\n{\"to\": \"+12025550123\"}")
+		_, _ = conn.Read(make([]byte, 1)) // until the client closes the connection
+		conn.Close()
+	}))
+	t.Cleanup(server.Close)
+	client := &http.Client{Transport: new(http.Transport)}
+	res, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if got := <-logged; !strings.HasSuffix(got, " Unsolicited response received on idle HTTP channel\n") {
+		t.Errorf("log %q, want a line without the response", got)
 	}
 }
 
