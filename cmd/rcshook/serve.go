@@ -52,7 +52,10 @@ func serve(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
-	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: std.err})
+	handler, err := server.New(ctx, server.Options{
+		Environ: os.Environ(), Log: std.err,
+		MaxStrangers: min(server.DefaultStrangers, max(1, maxRequests/2)),
+	})
 	if err != nil {
 		return err
 	}

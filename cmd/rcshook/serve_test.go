@@ -1,18 +1,25 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/server"
 )
 
 // TestServe_finishes stops the server while a request is in flight.
@@ -212,5 +219,70 @@ func TestServe_errors(t *testing.T) {
 	l.Close()
 	if err := serveOn(t.Context(), l, nil, gracefulShutdown(time.Second), slog.New(slog.DiscardHandler)); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("serving on a closed listener: %v, want %v", err, net.ErrClosed)
+	}
+}
+
+// TestServe_strangers holds more requests than are served at once, by bodies that never
+// arrive. Callers with a key and sources are served nevertheless.
+func TestServe_strangers(t *testing.T) {
+	t.Parallel()
+	const maxRequests = 8
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	if err := os.WriteFile(file, []byte("sources: {shop: {preset: bearer, secret: s3cret, map: empty, timeout: 1m}}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	handler, err := server.New(t.Context(), server.Options{
+		Environ:      []string{"RCSHOOK_AGENT_ID=brand_agent", "RCSHOOK_API_KEYS=dev", "RCSHOOK_TIMEOUT=1m", "RCSHOOK_CONFIG=" + file},
+		MaxStrangers: maxRequests / 2,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { handler.Close() })
+	web := httptest.NewServer(limitRequests(handler, maxRequests, time.Minute))
+	t.Cleanup(web.Close)
+	type reply struct {
+		status int
+		code   string
+	}
+	post := func(path, key, body string) reply {
+		conn, err := net.Dial("tcp", web.Listener.Addr().String())
+		if err != nil {
+			return reply{}
+		}
+		t.Cleanup(func() { conn.Close() })
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n%s", path, key, body)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			return reply{}
+		}
+		defer res.Body.Close()
+		var got struct{ Code string }
+		_ = json.NewDecoder(res.Body).Decode(&got)
+		return reply{res.StatusCode, got.Code}
+	}
+	const held, rejected = 3 * maxRequests, 3 * maxRequests
+	ended := make(chan reply, held+rejected)
+	for range held {
+		go func() { ended <- post("/hooks/shop", "", "{") }()
+	}
+	for range held - maxRequests/2 {
+		if got := <-ended; got.code != "overloaded" {
+			t.Errorf("a body that did not arrive: %v, want overloaded", got)
+		}
+	}
+	for range rejected {
+		go func() { ended <- post("/", "wrong", "{") }()
+	}
+	for range rejected {
+		if got := <-ended; got.code != "unauthorized" {
+			t.Errorf("a body after a wrong key: %v, want unauthorized", got)
+		}
+	}
+	if got, want := post("/", "dev", "{}"), (reply{422, "invalid_payload"}); got != want {
+		t.Errorf("a caller with a key: %v, want %v", got, want)
+	}
+	if got, want := post("/hooks/shop", "s3cret", "{}"), (reply{200, "ignored"}); got != want {
+		t.Errorf("a source: %v, want %v", got, want)
 	}
 }

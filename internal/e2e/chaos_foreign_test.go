@@ -246,7 +246,7 @@ func (f *foreign) service(r *http.Request, body []byte) (name string, act func()
 			return googleError(401, "UNAUTHENTICATED")
 		}
 		own := serve(r, body)
-		if own.status == 200 {
+		if own.status == 200 && name != "token" { // an old token may be revoked
 			f.previous[name] = own
 		}
 		return own

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
@@ -54,6 +56,38 @@ func (b *watchedBody) limitRest(w http.ResponseWriter) {
 	}
 }
 
+// strangers are the callers that are not authenticated yet while their bodies are read. If
+// there are too many, the oldest request ends, so that bodies that never arrive cannot use
+// up the requests that a process serves at once. Addresses of clients are not considered:
+// an attacker has many, and a proxy has one for all its clients.
+type strangers struct {
+	max int
+
+	mu      sync.Mutex
+	reading []*http.ResponseController // the oldest first
+}
+
+func (s *strangers) add(c *http.ResponseController) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.reading) >= s.max {
+		_ = s.reading[0].SetReadDeadline(time.Unix(1, 0))
+		s.reading = s.reading[1:]
+	}
+	s.reading = append(s.reading, c)
+}
+
+// remove reports whether the request was still there.
+func (s *strangers) remove(c *http.ResponseController) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.reading, c)
+	if i >= 0 {
+		s.reading = slices.Delete(s.reading, i, i+1)
+	}
+	return i >= 0
+}
+
 // readBody reads the whole body, of at most limit bytes, before the deadline of the
 // request.
 func (c *call) readBody(limit int64) ([]byte, error) {
@@ -68,9 +102,15 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	control := http.NewResponseController(c.w)
 	deadline, _ := c.Context().Deadline()
 	_ = control.SetReadDeadline(deadline)
+	if c.strangers != nil {
+		c.strangers.add(control)
+	}
 	stop := context.AfterFunc(c.Context(), func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }) // the process shuts down
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, limit))
 	stop()
+	if c.strangers != nil && !c.strangers.remove(control) && errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &response.Problem{Code: code.Overloaded, Detail: "the body was slower than those of many other requests", Err: err}
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, tooLarge(limit)
 	}

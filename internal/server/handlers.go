@@ -120,6 +120,7 @@ func (s *Server) task(c *call) (*response.Response, error) {
 			return nil, err
 		}
 	}
+	c.strangers = nil
 	body, err := c.readBody(queue.MaxBody)
 	if err != nil {
 		return nil, err

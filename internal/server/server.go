@@ -5,6 +5,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,9 +53,17 @@ type Options struct {
 	// they are found in the environment.
 	DefaultCredentials []byte
 
+	// MaxStrangers is the number of bodies that are read at once of callers that are not
+	// authenticated yet, such as senders of webhooks; zero means [DefaultStrangers].
+	MaxStrangers int
+
 	// Transport makes all requests; nil means a transport for RBM.
 	Transport *http.Transport
 }
+
+// DefaultStrangers is half of the requests that Cloud Run sends to an instance at once,
+// unless --concurrency changes that.
+const DefaultStrangers = 40
 
 // Server serves the HTTP interface of rcshook. It is safe for concurrent use.
 type Server struct {
@@ -69,6 +78,7 @@ type Server struct {
 	sender    *send.Sender
 	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
+	strangers strangers
 	transport *http.Transport
 	fallbacks *http.Transport
 	log       *slog.Logger
@@ -89,6 +99,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		strangers: strangers{max: cmp.Or(o.MaxStrangers, DefaultStrangers)},
 		transport: o.Transport,
 		log:       response.NewLogger(o.Log),
 		now:       o.Now,
@@ -204,6 +215,8 @@ type call struct {
 	log     *response.Log
 	profile response.Profile
 	source  *source.Source // of a webhook; nil for other requests
+
+	strangers *strangers // nil after the caller is authenticated
 }
 
 // ServeHTTP serves one request.
@@ -218,6 +231,7 @@ func (s *Server) handler(to route) http.HandlerFunc {
 				if err := s.authenticate(c.Request); err != nil {
 					return nil, err
 				}
+				c.strangers = nil
 				if err := c.readQuery(to.query); err != nil {
 					return nil, err
 				}
@@ -230,7 +244,7 @@ func (s *Server) handler(to route) http.HandlerFunc {
 // newCall returns the call of a request, and its timeout. Senders of webhooks have
 // timeouts and profiles of their own.
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Duration) {
-	c, timeout := &call{Request: r, w: w, profile: response.Strict}, s.cfg.Timeout
+	c, timeout := &call{Request: r, w: w, profile: response.Strict, strangers: &s.strangers}, s.cfg.Timeout
 	switch {
 	case strings.HasPrefix(r.URL.Path, queue.Path):
 		c.profile = response.Soft // Cloud Tasks retries everything that is not acknowledged
