@@ -112,7 +112,11 @@ func check(ctx context.Context, args []string, std stdio) error {
 			return err
 		}
 	}
-	fmt.Fprintf(std.out, "%s: %s, %s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), count(c.cases, "case"))
+	callers := ""
+	if len(file.Callers) > 0 {
+		callers = ", " + count(len(file.Callers), "caller")
+	}
+	fmt.Fprintf(std.out, "%s: %s, %s%s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), callers, count(c.cases, "case"))
 	unused := c.unusedCases()
 	for _, problem := range unused {
 		fmt.Fprintln(std.out, problem)
@@ -301,7 +305,8 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 }
 
 func (c *checker) prepare(s *source.Source, m source.Message, now time.Time) (message, error) {
-	prepared, err := prepare.Message(prepare.Input(m), &c.cfg, s.Config, now)
+	in := prepare.Input{ContentType: m.ContentType, Body: m.Body, Key: m.Key, Warnings: m.Warnings}
+	prepared, err := prepare.Message(in, &c.cfg, s.Config, now)
 	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
 		return message{}, fmt.Errorf("%s: unknown agent: %w", cmp.Or(unknown.Pointer, "agent"), unknown)
 	}

@@ -44,9 +44,35 @@ var doctorCases = []struct {
 		name: "no-api-keys",
 		change: func(c *setup) {
 			delete(c.env, "RCSHOOK_API_KEYS")
+			delete(c.env, "RCSHOOK_CONFIG")
 			c.env["RCSHOOK_TTL"] = "soon"
 		},
 		errors: []string{"environment RCSHOOK_TTL", "environment RCSHOOK_API_KEYS"},
+	},
+	{
+		name:   "no-callers",
+		change: func(c *setup) { delete(c.env, "RCSHOOK_API_KEYS") },
+		errors: []string{"environment RCSHOOK_API_KEYS"},
+	},
+	{
+		name: "named-callers",
+		change: func(c *setup) {
+			delete(c.env, "RCSHOOK_API_KEYS")
+			c.file += "callers:\n  zapier: {key: [" + apiSecret + ", another-key-of-zapier], agents: [default], countries: [US], traffic: [transaction, otp], messages_per_second: 5}\n" +
+				"  website: {key: a-long-key-of-the-website, dry_run: true}\n  monitor: {key: a-long-key-of-the-monitor, read: true, capabilities: true}\n"
+		},
+	},
+	{
+		name: "named-callers-with-problems",
+		change: func(c *setup) {
+			c.sim.Secrets.AddVersion(inProject+"zapier-key", []byte(apiKey))
+			c.sim.Secrets.AddVersion(inProject+"weak-key", []byte("weak"))
+			c.sim.Secrets.AddVersion(inProject+"no-key", []byte(","))
+			c.file += "callers:\n  zapier: {key: " + inProject + "zapier-key}\n  weak: {key: " + inProject + "weak-key}\n" +
+				"  empty: {key: " + inProject + "no-key}\n  gone: {key: " + inProject + "missing-key}\n"
+		},
+		errors:   []string{"secret " + inProject + "missing-key", "callers empty", "callers zapier"},
+		warnings: []string{"callers weak"},
 	},
 	{
 		name: "unauthenticated",

@@ -106,19 +106,26 @@ var errSwapped = errors.New("the secrets of the agent ID and of the credentials 
 //
 // The error is a [*google.SecretError], or that of ctx.
 func (d *Directory) Secret(ctx context.Context, s config.Secret) ([]byte, error) {
+	return d.secret(s).Get(ctx)
+}
+
+// PrefetchSecret starts to read s unless its value is cached.
+func (d *Directory) PrefetchSecret(s config.Secret) { d.secret(s).Prefetch() }
+
+func (d *Directory) secret(s config.Secret) *google.Cached[[]byte] {
 	d.mu.RLock()
 	cached := d.secrets[s]
 	d.mu.RUnlock()
 	if cached == nil {
 		d.mu.Lock()
+		defer d.mu.Unlock()
 		if cached = d.secrets[s]; cached == nil {
 			from := &secret{directory: d, setting: s}
 			cached = newCached(d, secretTimeout, from.onError, from.read)
 			d.secrets[s] = cached
 		}
-		d.mu.Unlock()
 	}
-	return cached.Get(ctx)
+	return cached
 }
 
 // sourceFolder is the folder in which the build of a function puts the deployed files.

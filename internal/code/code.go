@@ -34,6 +34,7 @@ const (
 	InvalidPhone             Code = "invalid_phone"
 	UnknownAgent             Code = "unknown_agent"
 	Unauthorized             Code = "unauthorized"
+	Forbidden                Code = "forbidden"
 	NotFound                 Code = "not_found"
 	MethodNotAllowed         Code = "method_not_allowed"
 	RecipientUnreachable     Code = "recipient_unreachable"

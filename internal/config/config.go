@@ -51,15 +51,19 @@ type Config struct {
 	// their own, one per line.
 	WebhookToken Secret
 
+	// Callers are the direct callers with limits, by name. They are configured in the file.
+	Callers map[string]Caller
+
 	// File is the path of rcshook.yaml or the secret that contains it; may be empty.
 	File Secret
 
 	// APIKeys are the keys of direct callers, or the secret that contains them. It
-	// is empty only with AllowUnauthenticated or Audience.
+	// is empty only with AllowUnauthenticated, Audience or Callers.
 	APIKeys Secret
 
 	// Audience and Emails are the accepted claims of Google ID tokens, which
-	// callers can send in place of a key. Either both are set or neither is.
+	// callers can send in place of a key. Without Callers, either both are set or
+	// neither is.
 	Audience, Emails []string
 
 	// AllowUnauthenticated lets callers in without a key.
@@ -136,7 +140,7 @@ type Agent struct {
 	WebhookTokens []Secret
 }
 
-// AllCountries returns the countries that the settings of agents and sources name.
+// AllCountries returns the countries that the settings of agents, sources and callers name.
 func (c *Config) AllCountries() []string {
 	var all []string
 	for _, a := range c.Agents {
@@ -145,7 +149,18 @@ func (c *Config) AllCountries() []string {
 	for _, s := range c.Sources {
 		all = append(append(all, s.Countries...), s.Country)
 	}
+	for _, caller := range c.Callers {
+		all = append(all, caller.Countries...)
+	}
 	return all
+}
+
+// TokenAudience returns the accepted audiences of ID tokens of callers.
+func (c *Config) TokenAudience() []string {
+	if len(c.Audience) == 0 && c.URL != "" {
+		return []string{c.URL}
+	}
+	return c.Audience
 }
 
 // FindAgent returns the configured name of an agent. The argument is that name, or the

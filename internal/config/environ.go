@@ -148,11 +148,20 @@ func (r *reader) problem(setting, detail string) {
 }
 
 // missing adds the problem that a required setting is not set.
-func (r *reader) missing(setting, fix string) {
+func (r *reader) missing(setting, fix string) { r.problems = append(r.problems, missing(setting, fix)) }
+
+func missing(setting, fix string) Problem {
 	p := Position{Path: setting}.Problemf("is missing; %s", fix)
 	p.Missing = true
-	r.problems = append(r.problems, p)
+	return p
 }
+
+// The problems of callers that the file can solve too.
+var (
+	missingKeys = missing(envAPIKeys, "set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; "+
+		"to allow all callers, as behind Cloud Run IAM, set "+envAllowUnauthenticated+"=true")
+	missingEmails = missing(envEmails, "list the service accounts that may call this function; any account can get a token for an audience")
+)
 
 // secret reads a value or the name of the secret that contains it.
 func (r *reader) secret(setting string) Secret {
@@ -221,8 +230,8 @@ func (r *reader) readTokenClaims() (audience, emails []string) {
 	}
 	audience, emails = list(envAudience), list(envEmails)
 	switch {
-	case len(audience) > 0 && len(emails) == 0:
-		r.missing(envEmails, "list the service accounts that may call this function; any account can get a token for an audience")
+	case len(audience) > 0 && len(emails) == 0 && !r.has(envConfig): // callers in the file may have emails
+		r.problems = append(r.problems, missingEmails)
 	case len(audience) == 0 && len(emails) > 0:
 		r.missing(envAudience, "set it to the audience of the tokens, usually the address of this function")
 	}
@@ -253,8 +262,8 @@ func (r *reader) readCallerAuth() (keys Secret, allow bool) {
 		r.problem(envAllowUnauthenticated, "is true while "+envAudience+" is set, so tokens would not be checked; set only one of the two")
 	case allow && r.has(envAPIKeys):
 		r.problem(envAllowUnauthenticated, "is true while "+envAPIKeys+" is set, so keys would not be checked; set only one of the two")
-	case !allow && !tokens && !r.has(envAPIKeys):
-		r.missing(envAPIKeys, "set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; to allow all callers, as behind Cloud Run IAM, set "+envAllowUnauthenticated+"=true")
+	case !allow && !tokens && !r.has(envAPIKeys) && !r.has(envConfig): // the file may have callers
+		r.problems = append(r.problems, missingKeys)
 	}
 	return keys, allow
 }

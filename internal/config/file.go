@@ -9,11 +9,12 @@ import (
 )
 
 // File is rcshook.yaml: more agents, the third parties whose webhooks become messages,
-// and the targets of events.
+// targets of events, and direct callers with limits.
 type File struct {
 	Agents  map[string]Agent
 	Sources map[string]Source
 	Events  map[string]*Target
+	Callers map[string]Caller
 }
 
 // Secrets returns the names of the secrets that the function reads because of the file,
@@ -39,6 +40,9 @@ func (f File) Secrets() []string {
 	}
 	for _, t := range f.Events {
 		add(t.Secrets()...)
+	}
+	for _, c := range f.Callers {
+		add(c.Keys...)
 	}
 	return slices.Sorted(maps.Keys(names))
 }
@@ -162,9 +166,13 @@ func ParseFile(name string, data []byte) (File, error) {
 		Agents  map[string]agentEntry `yaml:"agents"`
 		Sources map[string]Source     `yaml:"sources"`
 		Events  map[string]*Target    `yaml:"events"`
+		Callers map[string]Caller     `yaml:"callers"`
 	}
 	r := fileReader{problems: DecodeYAML(name, data, &raw)}
-	f := File{Agents: make(map[string]Agent), Sources: make(map[string]Source), Events: make(map[string]*Target)}
+	f := File{
+		Agents: make(map[string]Agent), Sources: make(map[string]Source),
+		Events: make(map[string]*Target), Callers: make(map[string]Caller),
+	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
 		if a.At == nil { // an empty entry
@@ -190,13 +198,21 @@ func ParseFile(name string, data []byte) (File, error) {
 		r.target(t)
 		f.Events[key] = t
 	}
+	for key, c := range raw.Callers {
+		c.Name = key
+		if c.At == nil {
+			c.At = Positions{"": {File: name, Path: "callers." + key}}
+		}
+		f.Callers[key] = c
+	}
+	r.callers(f.Callers, append(slices.Sorted(maps.Keys(raw.Agents)), DefaultAgent))
 	if len(r.problems) > 0 {
 		return f, &Error{onlyPlaceholders(r.problems)}
 	}
 	return f, nil
 }
 
-// With returns c with the agents, sources and targets of f. The error is an [*Error].
+// With returns c with the agents, sources, targets and callers of f. The error is an [*Error].
 func (c Config) With(name string, f File) (Config, error) {
 	var r fileReader
 	agents := maps.Clone(c.Agents)
@@ -234,10 +250,11 @@ func (c Config) With(name string, f File) (Config, error) {
 		}
 		events[key] = t
 	}
+	r.withCallers(&c, f.Callers)
 	if len(r.problems) > 0 {
 		return c, &Error{r.problems}
 	}
-	c.Agents, c.Sources, c.Events = agents, f.Sources, events
+	c.Agents, c.Sources, c.Events, c.Callers = agents, f.Sources, events, f.Callers
 	return c, nil
 }
 
@@ -285,7 +302,7 @@ func (r *fileReader) agent(e agentEntry) Agent {
 	return a
 }
 
-// name checks the name of a source or a target.
+// name checks the name of a source, a target or a caller.
 func (r *fileReader) name(name string, at Position, purpose string) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	if name == "" || len(name) > 64 || !strings.Contains(letters, name[:1]) || strings.Trim(name, letters+"-_") != "" {
@@ -342,9 +359,6 @@ func (r *fileReader) countries(list []string, at Position) []string {
 func (r *fileReader) country(text string, at Position) string {
 	settings := reader{values: map[string]string{envCountry: text}}
 	country := settings.country()
-	for _, p := range settings.problems {
-		p.Position = at
-		r.problems = append(r.problems, p)
-	}
+	r.move(settings.problems, at)
 	return country
 }

@@ -43,6 +43,16 @@ sources:
     event_id: .id
     cases: cases/own
     queue: projects/p/locations/us-central1/queues/own
+callers:
+  zapier:
+    key: [projects/p/secrets/zapier-key, 0123]
+    agents: norway
+    countries: "no"
+    traffic: [transaction, OTP]
+    messages_per_second: 0.5
+    capabilities: true
+  billing: {emails: billing@p.iam.gserviceaccount.com, dry_run: true}
+  monitor: {key: projects/p/secrets/monitor-key, read: true}
 `
 
 // Editors and PowerShell write byte order marks and UTF-16.
@@ -101,6 +111,14 @@ func TestParseFile(t *testing.T) {
 				Name: "own", Secrets: []config.Secret{"s3cret"}, EventID: config.Program{Text: ".id"}, Cases: "cases/own", Queue: "projects/p/locations/us-central1/queues/own",
 				Scheme: config.Scheme{Type: "signature", Header: []string{"X-Sig"}, Encoding: "hex", Tolerance: 5 * time.Minute},
 			},
+		},
+		Callers: map[string]config.Caller{
+			"zapier": {
+				Name: "zapier", Keys: []config.Secret{"projects/p/secrets/zapier-key", "0123"}, Agents: []string{"norway"}, Countries: []string{"NO"},
+				Traffic: []string{"TRANSACTION", "AUTHENTICATION"}, Rate: "0.5", MessagesPerSecond: 0.5, Capabilities: true,
+			},
+			"billing": {Name: "billing", Emails: []string{"billing@p.iam.gserviceaccount.com"}, DryRun: true},
+			"monitor": {Name: "monitor", Keys: []config.Secret{"projects/p/secrets/monitor-key"}, Read: true},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(config.Positions{}), cmpopts.EquateEmpty(), plainSecrets,
@@ -504,7 +522,7 @@ func TestWith_queue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := config.Config{Agents: map[string]config.Agent{"default": {ID: "a"}}}
+	c := config.Config{Agents: map[string]config.Agent{"default": {ID: "a"}}, APIKeys: "k"}
 	_, err = c.With("f.yaml", file)
 	const want = "config: f.yaml:1:37 sources.s.queue needs RCSHOOK_URL and RCSHOOK_QUEUE_ACCOUNT, which are not set: the address and the service account of the queue's tasks"
 	if err == nil || err.Error() != want {
@@ -513,5 +531,86 @@ func TestWith_queue(t *testing.T) {
 	c.URL, c.QueueAccount = "https://f.example.com", "a@p.iam.gserviceaccount.com"
 	if _, err := c.With("f.yaml", file); err != nil {
 		t.Errorf("With both settings = %v", err)
+	}
+}
+
+func TestParseFile_callers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ entries, want string }{
+		{"a: {}", "f:1:11 callers.a.key is missing; set it to a secret, projects/PROJECT/secrets/SECRET, or set emails to the service accounts of the caller"},
+		{"a:", "f callers.a.key is missing; set it to a secret, projects/PROJECT/secrets/SECRET, or set emails to the service accounts of the caller"},
+		{"default: {key: k}", "f:1:11 callers.default is the name of the caller with the keys in RCSHOOK_API_KEYS; use another"},
+		{"a b: {key: k}", "f:1:11 callers.a b is not a valid name; use at most 64 letters, digits, - and _"},
+		{"a: {key: [k, l, m]}", "f:1:15 callers.a.key has too many values: expected at most 2, the old key and the new one, got 3"},
+		{"a: {key: [k, '']}", "f:1:15 callers.a.key is empty (value 2)"},
+		{"a: {key: [k, k]}", "f:1:15 callers.a.key is also one of caller a; give each caller its own"},
+		{"a: {key: k}, b: {key: [l, k]}", "f:1:28 callers.b.key is also one of caller a; give each caller its own"},
+		{
+			"a: {key: projects/p/secrets/k}, b: {key: projects/p/secrets/k/versions/latest}",
+			"f:1:47 callers.b.key is also one of caller a; give each caller its own",
+		},
+		{"a: {emails: x@y.z}, b: {emails: x@y.z}", "f:1:35 callers.b.emails is also one of caller a; give each caller its own"},
+		{"a: {emails: [x]}", "f:1:15 callers.a.emails is not the email of a service account, NAME@PROJECT.iam.gserviceaccount.com (value 1)"},
+		{"a: {key: k, agents: [defualt]}", "f:1:23 callers.a.agents is not the name of an agent in this file or the environment; did you mean default?"},
+		{"a: {key: k, agents: []}", "f:1:23 callers.a.agents is empty; list what the caller may use, or remove it to allow all"},
+		{"a: {key: k, traffic: []}", "f:1:23 callers.a.traffic is empty; list what the caller may use, or remove it to allow all"},
+		{"a: {key: k, traffic: sale}", "f:1:23 callers.a.traffic must be otp, transaction, promotion, service or acknowledgement"},
+		{"a: {key: k, traffic: ['']}", "f:1:23 callers.a.traffic must be otp, transaction, promotion, service or acknowledgement"},
+		{"a: {key: k, countries: UK}", "f:1:23 callers.a.countries must be an ISO 3166 country code; write GB"},
+		{"a: {key: k, messages_per_second: fast}", "f:1:23 callers.a.messages_per_second must be a number of messages per second; write 5, or 0.5 for one every two seconds"},
+		{"a: {key: k, read: true, dry_run: true}", "f:1:23 callers.a.read is true while dry_run is true; set read for a caller that may only ask, or dry_run for one that may only rehearse"},
+		{"a: {key: k, raed: true}", "f:1:23 callers.a.raed is an unknown key; did you mean read?"},
+		{"a: {key: k, dry_run: maybe}", "f:1:23 callers.a.dry_run must be true or false"},
+		{"a: {key: projects/p/secret/k}", "f:1:15 callers.a.key must be the name of a secret, projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER; PROJECT is the project's ID or number"},
+		{
+			"a: {key: k, agents: [x], traffic: []}, b: {key: k}",
+			"3 problems: f:1:23 callers.a.agents is not the name of an agent in this file or the environment; " +
+				"f:1:36 callers.a.traffic is empty; list what the caller may use, or remove it to allow all; " +
+				"f:1:54 callers.b.key is also one of caller a; give each caller its own",
+		},
+	} {
+		_, err := config.ParseFile("f", []byte("callers: {"+test.entries+"}"))
+		if err == nil || err.Error() != "config: "+test.want {
+			t.Errorf("%s: %v, want %s", test.entries, err, test.want)
+		}
+	}
+}
+
+func TestWith_callers(t *testing.T) {
+	t.Parallel()
+	const missingKeys = "RCSHOOK_API_KEYS is missing; set it to a long random key, or to the secret that contains the keys, projects/PROJECT/secrets/SECRET; " +
+		"to allow all callers, as behind Cloud Run IAM, set RCSHOOK_ALLOW_UNAUTHENTICATED=true"
+	for _, test := range []struct{ environ, entries, want string }{
+		{"RCSHOOK_API_KEYS=x", "a: {key: k}", ""},
+		{"", "a: {key: k}", ""},
+		{"", "", missingKeys},
+		{"RCSHOOK_API_KEYS=x\nk", "a: {key: k}", "f:1:15 callers.a.key is also one in RCSHOOK_API_KEYS, whose caller has no limits; give each caller its own"},
+		{
+			"RCSHOOK_API_KEYS=projects/p/secrets/k", "a: {key: [x, projects/p/secrets/k]}",
+			"f:1:15 callers.a.key is also one in RCSHOOK_API_KEYS, whose caller has no limits; give each caller its own",
+		},
+		{"RCSHOOK_ALLOW_UNAUTHENTICATED=true", "a: {key: k}", "f:1:11 callers.a has no effect while RCSHOOK_ALLOW_UNAUTHENTICATED is true; remove one of the two"},
+		{"RCSHOOK_API_KEYS=x", "a: {emails: a@b.c}", "f:1:15 callers.a.emails needs RCSHOOK_OIDC_AUDIENCE, or RCSHOOK_URL: the audience of the tokens"},
+		{"RCSHOOK_API_KEYS=x,RCSHOOK_URL=https://f.example.com", "a: {emails: a@b.c}", ""},
+		{"RCSHOOK_OIDC_AUDIENCE=x", "a: {emails: a@b.c}", ""},
+		{"RCSHOOK_OIDC_AUDIENCE=x", "a: {key: k}", "RCSHOOK_OIDC_EMAILS is missing; list the service accounts that may call this function; any account can get a token for an audience"},
+		{
+			"RCSHOOK_OIDC_AUDIENCE=x,RCSHOOK_OIDC_EMAILS=a@b.c d@e.f", "a: {emails: d@e.f}",
+			"f:1:15 callers.a.emails is also one in RCSHOOK_OIDC_EMAILS, whose caller has no limits; give each caller its own",
+		},
+	} {
+		c, err := config.FromEnviron(append([]string{"RCSHOOK_AGENT_ID=brand_agent", "RCSHOOK_CONFIG=f"}, strings.Split(test.environ, ",")...))
+		if err != nil {
+			t.Errorf("%s: %v", test.environ, err)
+			continue
+		}
+		file, err := config.ParseFile("f", []byte("callers: {"+test.entries+"}"))
+		if err != nil {
+			t.Errorf("%s: %v", test.entries, err)
+			continue
+		}
+		if _, err = c.With("f", file); test.want == "" && err != nil || test.want != "" && (err == nil || err.Error() != "config: "+test.want) {
+			t.Errorf("%s with %s: %v, want %s", test.environ, test.entries, err, test.want)
+		}
 	}
 }

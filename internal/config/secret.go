@@ -45,6 +45,17 @@ func (s Secret) Literal() string {
 	return string(s)
 }
 
+// lines returns the full name of the secret version that s names, or the keys in a value.
+func (s Secret) lines() (keys []string) {
+	if name, ok := s.Resource(); ok {
+		return []string{name}
+	}
+	for line := range strings.FieldsFuncSeq(string(s), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		keys = append(keys, strings.TrimSpace(line))
+	}
+	return keys
+}
+
 // String returns a resource name as it is and [redacted] for a value.
 func (s Secret) String() string {
 	if s == "" || s.IsResource() {

@@ -200,7 +200,7 @@ var yamlBoxes = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 // docs/sources.md lists every preset.
 func TestDocumentedFiles(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "docs/sources.md"} {
+	for _, page := range []string{"README.md", "docs/sources.md", "docs/configuration.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)

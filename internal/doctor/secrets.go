@@ -164,6 +164,11 @@ func (e *run) readSecrets(ctx context.Context) {
 		needIdentity = needIdentity || a.Credentials == ""
 	}
 	add(e.cfg.APIKeys, "", e.agents.Inspect)
+	for _, name := range slices.Sorted(maps.Keys(e.file.Callers)) {
+		for _, key := range e.file.Callers[name].Keys {
+			add(key, "", e.agents.Inspect)
+		}
+	}
 	for _, s := range e.sourceNames() {
 		for _, secret := range e.file.Sources[s].Secrets {
 			add(secret, "", e.agents.Inspect)

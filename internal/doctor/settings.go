@@ -116,12 +116,20 @@ func (e *run) readFile(ctx context.Context) {
 	parsed, err := config.ParseFile(name, data)
 	whole, wrong := e.cfg.With(name, parsed)
 	for _, p := range problems(config.Join(err, wrong)) {
+		if p.File == "" { // neither the file nor the environment has the setting
+			e.add(Error, Environment, p.Path, p.String(), e.fixSettings([]config.Problem{p})...)
+			continue
+		}
 		e.add(Error, File, p.Position.String(), p.String(), e.fixFile(name))
 	}
 	e.file = parsed
 	if !e.failed(File, "") {
+		detail := Count(len(parsed.Agents), "agent") + ", " + Count(len(parsed.Sources), "source")
+		if len(parsed.Callers) > 0 {
+			detail += ", " + Count(len(parsed.Callers), "caller")
+		}
 		e.cfg = whole
-		e.add(OK, File, name, Count(len(parsed.Agents), "agent")+", "+Count(len(parsed.Sources), "source"))
+		e.add(OK, File, name, detail)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
-// callers checks the authentication of callers.
+// callers checks the authentication of each caller.
 func (e *run) callers(ctx context.Context) {
 	if e.cfg.AllowUnauthenticated {
 		steps, secret := e.createKey()
@@ -30,33 +30,66 @@ func (e *run) callers(ctx context.Context) {
 		e.add(Warning, Callers, "", "rcshook requires no key (RCSHOOK_ALLOW_UNAUTHENTICATED): any client that reaches the function can send", next...)
 		return
 	}
-	var found, warnings, next []string
+	if e.skip(Callers, "", Environment, "") {
+		return
+	}
+	all := []config.Caller{{Emails: e.cfg.Emails}}
 	if e.cfg.APIKeys != "" {
-		text, ok := e.value(Callers, "", e.cfg.APIKeys)
+		all[0].Keys = []config.Secret{e.cfg.APIKeys}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.file.Callers)) {
+		all = append(all, e.file.Callers[name])
+	}
+	owners := make(map[string]source.Keys) // by the name of the caller
+	for _, c := range all {
+		if len(c.Keys)+len(c.Emails) > 0 {
+			e.caller(ctx, c, owners)
+		}
+	}
+}
+
+// caller checks the keys and accounts of one caller, and adds the keys to those of the
+// others. The caller of the environment has no name.
+func (e *run) caller(ctx context.Context, c config.Caller, owners map[string]source.Keys) {
+	var found, warnings, next []string
+	var text []byte
+	for _, secret := range c.Keys {
+		value, ok := e.value(Callers, c.Name, secret)
 		if !ok {
 			return
 		}
-		keys := source.ParseKeys(text)
+		store := "openssl rand -base64 32 | " + addVersion(secret.String()) + " --data-file=-"
+		keys := source.ParseKeys(value)
 		if keys.Empty() {
-			e.add(Error, Callers, "", "the secret of the API keys contains no key", "Store a key: openssl rand -base64 32 | "+addVersion(e.cfg.APIKeys.String())+" --data-file=-")
+			e.add(Error, Callers, c.Name, "the secret of the API keys contains no key", "Store a key: "+store)
 			return
 		}
-		found = append(found, Count(keys.Len(), "API key"))
-		if e.cfg.APIKeys.IsResource() || !config.IsLoopback(e.cfg.RBMEndpoint) { // a key of rcshook dev may be short
-			warnings = keys.Warnings()
+		for _, name := range slices.Sorted(maps.Keys(owners)) {
+			if keys.Overlap(owners[name]) {
+				e.add(Error, Callers, c.Name, "caller "+cmp.Or(name, config.DefaultCaller)+" has the same key", "Store a key of its own: "+store)
+				return
+			}
 		}
+		if weak := keys.Warnings(); len(weak) > 0 && (secret.IsResource() || !config.IsLoopback(e.cfg.RBMEndpoint)) { // a key of rcshook dev may be short
+			warnings = append(warnings, weak...)
+			next = []string{"Store long random keys, each on its own line: " + store}
+		}
+		text = append(append(text, value...), '\n')
 	}
-	if len(e.cfg.Audience) > 0 {
-		if !e.googleKeys(ctx, Callers, "") {
+	if owners[c.Name] = source.ParseKeys(text); len(c.Keys) > 0 {
+		found = append(found, Count(owners[c.Name].Len(), "API key"))
+	}
+	if len(c.Emails) > 0 {
+		if !e.googleKeys(ctx, Callers, c.Name) {
 			return
 		}
-		found = append(found, "ID tokens of "+Count(len(e.cfg.Emails), "account"))
+		found = append(found, "ID tokens of "+Count(len(c.Emails), "account"))
 	}
 	state := OK
 	if len(warnings) > 0 {
-		state, next = Warning, []string{"Store long random keys, each on its own line: openssl rand -base64 32 | " + addVersion(e.cfg.APIKeys.String()) + " --data-file=-"}
+		state = Warning
 	}
-	e.add(state, Callers, "", strings.Join(append([]string{strings.Join(found, ", ")}, warnings...), "; "), next...)
+	e.add(state, Callers, c.Name, strings.Join(append([]string{strings.Join(append(found, c.Limits()...), ", ")}, warnings...), "; "), next...)
 }
 
 // createKey returns the steps that create the first API key in a secret, and the name of

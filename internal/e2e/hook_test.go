@@ -65,7 +65,10 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		at = at.Add(-age)
 	}
 	cfg, sources := h.settings()
-	audience, emails := cfg.Audience, cfg.Emails
+	audience, emails := cfg.TokenAudience(), cfg.Emails
+	for _, name := range slices.Sorted(maps.Keys(cfg.Callers)) {
+		emails = append(emails, cfg.Callers[name].Emails...)
+	}
 	path, query, _ := strings.Cut(r.path, "?")
 	from, err := sources.Find(strings.TrimPrefix(path, "/hooks/"))
 	if err == nil && !from.UsesGoogleTokens() {

@@ -123,7 +123,8 @@ func TestTask(t *testing.T) {
 		code      code.Code
 		sent      int
 		countries []string // of the agent
-		unsigned  bool     // token
+		caller    map[string]any
+		unsigned  bool // token
 	}{
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
 		{name: "unreachable", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
@@ -144,6 +145,15 @@ func TestTask(t *testing.T) {
 			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
 		{name: "forbidden country", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{
+			name: "within the limits of its caller", body: body(map[string]any{"caller": "shop"}),
+			caller: map[string]any{"agents": "default", "countries": "US", "messages_per_second": 0.001}, status: 200, code: "accepted", sent: 1,
+		},
+		{name: "forbidden country of its caller", body: body(map[string]any{"caller": "shop"}), caller: map[string]any{"countries": "DE"}, status: 200, code: "forbidden"},
+		{name: "forbidden traffic of its caller", body: body(map[string]any{"caller": "shop"}), caller: map[string]any{"traffic": "otp"}, status: 200, code: "forbidden"},
+		{name: "caller that may only rehearse now", body: body(map[string]any{"caller": "shop"}), caller: map[string]any{"dry_run": true}, status: 200, code: "forbidden"},
+		{name: "caller that may only read now", body: body(map[string]any{"caller": "shop"}), caller: map[string]any{"read": true}, status: 200, code: "forbidden"},
+		{name: "removed caller", body: body(map[string]any{"caller": "former"}), caller: map[string]any{}, status: 200, code: "forbidden"},
 		{name: "unsigned token", body: body(nil), unsigned: true, status: 401, code: "unauthorized"},
 		{name: "no token", body: body(nil), claims: &claims{}, status: 401, code: "unauthorized"},
 		{name: "other audience", body: body(nil), claims: &claims{audience: "https://other.example.com"}, status: 401, code: "unauthorized"},
@@ -159,10 +169,17 @@ func TestTask(t *testing.T) {
 				test.arrange(s)
 			}
 			override := map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")}
-			if test.countries != nil {
-				file, err := json.Marshal(map[string]any{"agents": map[string]any{"default": map[string]any{
-					"id": s.env["RCSHOOK_AGENT_ID"], "credentials": s.env["RCSHOOK_CREDENTIALS"], "countries": test.countries,
-				}}})
+			if test.countries != nil || test.caller != nil {
+				agent := map[string]any{"id": s.env["RCSHOOK_AGENT_ID"], "credentials": s.env["RCSHOOK_CREDENTIALS"]}
+				content := map[string]any{"agents": map[string]any{"default": agent}}
+				if test.countries != nil {
+					agent["countries"] = test.countries
+				}
+				if test.caller != nil {
+					test.caller["key"] = "key-of-the-shop-1"
+					content["callers"] = map[string]any{"shop": test.caller}
+				}
+				file, err := json.Marshal(content)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -32,6 +32,9 @@ type Input struct {
 
 	// Warnings are those of the mapping.
 	Warnings []compose.Warning
+
+	// Agents are the names that an error may list; nil means all that are configured.
+	Agents []string
 }
 
 // UnknownAgentError is the error of a payload whose agent is not configured.
@@ -47,7 +50,7 @@ type UnknownAgentError struct {
 	// agent, and not the caller.
 	Configured bool
 
-	// Names are the configured agents.
+	// Names are the agents that the caller may use.
 	Names []string
 }
 
@@ -113,8 +116,11 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 			Name:       cmp.Or(p.Agent, from.Agent),
 			Pointer:    p.AgentPointer,
 			Configured: from.Name != "" && (p.Agent == "" || from.Map.Text != ""),
-			Names:      slices.Sorted(maps.Keys(cfg.Agents)),
+			Names:      in.Agents,
 		}
+	}
+	if unknown != nil && unknown.Names == nil {
+		unknown.Names = slices.Sorted(maps.Keys(cfg.Agents))
 	}
 	switch invalid, ok := errors.AsType[payload.Errors](err); {
 	case ok && !known:

@@ -38,6 +38,9 @@ type Task struct {
 	// Source is the name of the source whose webhook caused the message; may be empty.
 	Source string `json:"source,omitempty"`
 
+	// Caller is the name of the direct caller with limits that sent the message; may be empty.
+	Caller string `json:"caller,omitempty"`
+
 	// Payload is the payload of the request, if a fallback may need it.
 	Payload []byte `json:"payload,omitempty"`
 }

@@ -105,7 +105,11 @@ func FromError(err error) *Response {
 		return resp
 	}
 	if e, ok := errors.AsType[*send.LimitError](err); ok {
-		resp := newResponse(code.RateLimited, fmt.Sprintf("messages_per_second of this agent is used up for the next %v; nothing was sent", e.RetryAfter), e.Err, e.RetryAfter)
+		owner := "this agent"
+		if e.Caller != "" {
+			owner = "caller " + e.Caller
+		}
+		resp := newResponse(code.RateLimited, fmt.Sprintf("messages_per_second of %s is used up for the next %v; nothing was sent", owner, e.RetryAfter), e.Err, e.RetryAfter)
 		resp.Cause = "pace"
 		resp.setAction(table[code.RateLimited].action,
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")

@@ -58,6 +58,7 @@ type Response struct {
 	Errors []payload.Error `json:"errors,omitempty"`
 
 	Source    string     `json:"source,omitempty"` // the source whose webhook it was
+	Caller    string     `json:"caller,omitempty"` // the caller, if it has a name
 	MessageID string     `json:"message_id,omitempty"`
 	To        string     `json:"to,omitempty"`
 	Agent     string     `json:"agent,omitempty"`
@@ -291,8 +292,8 @@ func (resp *Response) level() slog.Level {
 }
 
 // appendAttrs appends the attributes of the log line. It leaves out texts and secrets,
-// and masks the phone number. Code, source and agent are also labels of Cloud Logging,
-// which are indexed.
+// and masks the phone number. Code, source, caller and agent are also labels of Cloud
+// Logging, which are indexed.
 func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	attrs = append(attrs,
 		slog.Int("status", resp.Status),
@@ -305,6 +306,7 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 		}
 	}
 	add("source", resp.Source)
+	add("caller", resp.Caller)
 	add("agent", resp.Agent)
 	attrs = append(attrs, resp.labels())
 	add("to", Mask(resp.To))
@@ -334,9 +336,12 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 }
 
 func (resp *Response) labels() slog.Attr {
-	labels := append(make([]slog.Attr, 0, 3), slog.String("code", string(resp.Code)))
+	labels := append(make([]slog.Attr, 0, 4), slog.String("code", string(resp.Code)))
 	if resp.Source != "" {
 		labels = append(labels, slog.String("source", resp.Source))
+	}
+	if resp.Caller != "" {
+		labels = append(labels, slog.String("caller", resp.Caller))
 	}
 	if resp.Agent != "" {
 		labels = append(labels, slog.String("agent", resp.Agent))

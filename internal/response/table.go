@@ -73,6 +73,10 @@ var table = map[code.Code]row{
 		http.StatusUnauthorized, 0, code.RetryNever, 0, "The API key is missing or wrong", "expected a key of this function",
 		"Send a key of this function as Authorization: Bearer KEY, as X-API-Key: KEY, or as the password of Basic authentication.", "",
 	},
+	code.Forbidden: {
+		http.StatusForbidden, 0, code.RetryNever, 0, "This caller may not do that", "it is outside the limits of the caller",
+		"Change the request, or the limits of this caller under callers in rcshook.yaml.", "",
+	},
 	code.BadSignature: {
 		http.StatusUnauthorized, 0, code.RetryNever, 0, "The signature is wrong", "it does not match the body and the secret of the source",
 		"Compare the secret with the one at the sender, and check that no proxy in between changes the body.", "",

@@ -21,7 +21,7 @@ const (
 	maxSent = 8192
 )
 
-// RateLimiter is the rate limit of one agent in this process. Retries count as much as first
+// RateLimiter is the rate limit of one agent or caller in this process. Retries count as much as first
 // attempts, because both are requests to RBM. The nil RateLimiter does not limit anything.
 type RateLimiter struct {
 	mu      sync.Mutex // a canceled reservation must be returned before the next one is made
@@ -47,8 +47,11 @@ func NewRateLimiter(messagesPerSecond float64) *RateLimiter {
 }
 
 // LimitError is the error of a message that was not sent because of the rate limit of
-// its agent.
+// its agent, or of its caller.
 type LimitError struct {
+	// Caller is the name of the caller whose limit it is; empty for that of the agent.
+	Caller string
+
 	// RetryAfter is the time after which the messages that wait now have been sent.
 	RetryAfter time.Duration
 
@@ -57,7 +60,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	text := fmt.Sprintf("rate limit of the agent: expected a wait of at most the time left, got %v", e.RetryAfter)
+	text := fmt.Sprintf("rate limit: expected a wait of at most the time left, got %v", e.RetryAfter)
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}
@@ -66,9 +69,22 @@ func (e *LimitError) Error() string {
 
 func (e *LimitError) Unwrap() error { return e.Err }
 
-// wait returns when the caller may send. If that would be too late for the deadline of
+// takeOnce waits for the rate limit of a caller. A message that is sent again under its ID
+// counts once, because it arrives once.
+func (l *RateLimiter) takeOnce(ctx context.Context, to, id string) error {
+	if _, ok := l.sent(to, id); ok {
+		return nil
+	}
+	err := l.Wait(ctx)
+	if err == nil {
+		l.remember(to, id, 0)
+	}
+	return err
+}
+
+// Wait returns when the caller may send. If that would be too late for the deadline of
 // ctx, it returns an error at once. After an error nothing was sent.
-func (l *RateLimiter) wait(ctx context.Context) error {
+func (l *RateLimiter) Wait(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}

@@ -257,12 +257,12 @@ func TestLimit_late(t *testing.T) {
 func TestLimit_canceled(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 0.1, func(t *testing.T, s *Sender, w *wire, a *Agent) {
-		if err := a.Limit.wait(t.Context()); err != nil {
+		if err := a.Limit.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- a.Limit.wait(ctx) }()
+		go func() { done <- a.Limit.Wait(ctx) }()
 		synctest.Wait()
 		cancel()
 		err := <-done
@@ -270,7 +270,7 @@ func TestLimit_canceled(t *testing.T) {
 			t.Errorf("wait = %v, want a LimitError that wraps context.Canceled", err)
 		}
 		start := time.Now()
-		if err := a.Limit.wait(t.Context()); err != nil || time.Since(start).Round(time.Microsecond) != 10*time.Second {
+		if err := a.Limit.Wait(t.Context()); err != nil || time.Since(start).Round(time.Microsecond) != 10*time.Second {
 			t.Errorf("wait = %v after %v, want the returned turn", err, time.Since(start))
 		}
 	})

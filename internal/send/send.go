@@ -116,6 +116,11 @@ type Message struct {
 
 	// Source is the name of the source whose webhook this is; empty for direct calls.
 	Source string
+
+	// Caller is the name of the direct caller; empty for one without limits. Limit is its
+	// rate limiter; nil means that it has none.
+	Caller string
+	Limit  *RateLimiter
 }
 
 // Result is what happened to a message for one recipient. Err is nil if exactly one
@@ -212,12 +217,20 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 	default:
 		r.MessageID, r.Random = uuid.NewString(), true
 	}
+	if !m.DryRun {
+		if r.Err = m.Limit.takeOnce(ctx, to, r.MessageID); r.Err != nil {
+			if limit, ok := errors.AsType[*LimitError](r.Err); ok {
+				limit.Caller = m.Caller
+			}
+			return r
+		}
+	}
 	if m.Queue != "" && !m.DryRun {
 		r.Task, r.Err = s.options.Enqueue(ctx, m, to, r.MessageID)
 		return r
 	}
 	limit := m.Agent.Limit
-	r.Err = s.call(ctx, m.Agent, &r, limit.wait, func(c *rbm.Client) error {
+	r.Err = s.call(ctx, m.Agent, &r, limit.Wait, func(c *rbm.Client) error {
 		if m.DryRun {
 			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message}
 			return nil

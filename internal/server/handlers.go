@@ -54,7 +54,7 @@ func (s *Server) send(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.prepare(c.Context(), prepare.Input{ContentType: source.ContentType(c.Header), Body: body, Key: key}, config.Source{})
+	m, err := s.prepare(c.Context(), prepare.Input{ContentType: source.ContentType(c.Header), Body: body, Key: key}, config.Source{}, c.caller)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,8 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 	var messages []*send.Message
 	var failed []*response.Response
 	for _, mapped := range received.Messages {
-		m, err := s.prepare(c.Context(), prepare.Input(mapped), c.source.Config)
+		in := prepare.Input{ContentType: mapped.ContentType, Body: mapped.Body, Key: mapped.Key, Warnings: mapped.Warnings}
+		m, err := s.prepare(c.Context(), in, c.source.Config, s.callers[0])
 		if err != nil {
 			failed = append(failed, response.FromError(err))
 			continue
@@ -133,6 +134,10 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.caller = s.findCaller(t.Caller); c.caller == nil {
+		c.caller = &caller{Caller: config.Caller{Name: t.Caller}}
+		return dropTask(c.caller.forbidden("is no longer configured"))
+	}
 	a, err := s.agent(c.Context(), t.Agent)
 	if errors.Is(err, agent.ErrUnknownAgent) {
 		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message is no longer configured"}
@@ -148,6 +153,10 @@ func (s *Server) task(c *call) (*response.Response, error) {
 		ID:        t.ID,
 		Payload:   t.Payload,
 		Source:    t.Source,
+		Caller:    t.Caller,
+	}
+	if err := c.caller.allowMessage(m); err != nil {
+		return dropTask(err)
 	}
 	from, settings := s.cfg.Sources[t.Source], s.cfg.Agents[a.Name]
 	m.Fallback = cmp.Or(from.Fallback, settings.Fallback)
@@ -155,6 +164,14 @@ func (s *Server) task(c *call) (*response.Response, error) {
 		return nil, err // the configuration may have changed
 	}
 	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
+}
+
+// dropTask returns the response to a task of a caller that may no longer send the message,
+// with a status that removes the task from the queue.
+func dropTask(err error) (*response.Response, error) {
+	res := response.FromError(err)
+	res.Status = http.StatusOK
+	return res, nil
 }
 
 // revoke serves DELETE /messages/{id}: it revokes a message that is not delivered yet.
@@ -173,7 +190,10 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	}
 	name, ok := s.cfg.FindAgent(query.Get("agent"))
 	if !ok {
-		return nil, &prepare.UnknownAgentError{Name: query.Get("agent"), Names: s.agents.Names()}
+		return nil, &prepare.UnknownAgentError{Name: query.Get("agent"), Names: c.caller.agentNames(s.agents.Names())}
+	}
+	if err := c.caller.allowDestination(name, to); err != nil {
+		return nil, err
 	}
 	a, err := s.agent(c.Context(), name)
 	if err != nil {
@@ -204,14 +224,16 @@ type aboutPage struct {
 // not being ready is only logged. Tools test a connection with it, so a wrong key is an
 // error.
 func (s *Server) about(c *call) (*response.Response, error) {
-	authenticated := s.cfg.AllowUnauthenticated
+	if s.cfg.AllowUnauthenticated {
+		c.caller = s.callers[0]
+	}
 	// Cloud Run has checked an ID token if this function accepts none, but not the key beside it.
-	checked := source.IsIDToken(c.Header) && s.callers == nil && c.Header.Get("X-Api-Key") == "" && !keyInQuery(c.Request)
+	checked := source.IsIDToken(c.Header) && s.idTokens == nil && c.Header.Get("X-Api-Key") == "" && !keyInQuery(c.Request)
 	if hasKey(c.Request) && !checked {
-		if err := s.authenticate(c.Request); err != nil {
+		var err error
+		if c.caller, err = s.authenticate(c.Request); err != nil {
 			return nil, err
 		}
-		authenticated = true
 	}
 	if err := c.checkAbout(); err != nil {
 		return nil, err
@@ -220,8 +242,8 @@ func (s *Server) about(c *call) (*response.Response, error) {
 	defer cancel()
 	err := s.ready(ctx)
 	page := aboutPage{Name: "rcshook", Version: Version(), Ready: err == nil}
-	if authenticated {
-		page.Agents = s.agents.Names()
+	if c.caller != nil {
+		page.Agents = c.caller.agentNames(s.agents.Names())
 	}
 	res := response.Document(page)
 	res.Err = err
@@ -243,10 +265,8 @@ func (c *call) checkAbout() error {
 
 // ready reads the secrets and tokens that sending needs, which caches them.
 func (s *Server) ready(ctx context.Context) error {
-	if s.cfg.APIKeys != "" {
-		if _, err := s.agents.Secret(ctx, s.cfg.APIKeys); err != nil {
-			return err
-		}
+	if err := s.checkKeys(ctx); err != nil {
+		return err
 	}
 	for _, name := range s.agents.Names() {
 		a, err := s.agents.Agent(ctx, name)
@@ -284,17 +304,22 @@ func (s *Server) describe(c *call) (*response.Response, error) {
 // prepare prepares the message of a payload. It runs for as many payloads at a time as
 // there are processors: a large payload needs many times its size in memory while it is
 // decoded, and more parallel work would not be faster.
-func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Source) (*send.Message, error) {
+func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Source, c *caller) (*send.Message, error) {
 	if err := s.preparing.Acquire(ctx, 1); err != nil {
 		return nil, &response.Problem{Code: code.Overloaded, Detail: "timed out waiting to process the body: too many requests in progress", Err: err}
 	}
+	in.Agents = c.agentNames(s.agents.Names())
 	m, err := func() (*send.Message, error) {
 		defer s.preparing.Release(1)
 		return prepare.Message(in, &s.cfg, from, s.now())
 	}()
+	if err == nil {
+		err = c.allowMessage(m)
+	}
 	if err != nil {
 		return nil, err
 	}
+	m.Key, m.Caller, m.Limit = c.Key(m.Key), c.Name, c.limit
 	m.Agent, err = s.agent(ctx, m.AgentName)
 	return m, err
 }
@@ -329,7 +354,7 @@ func (s *Server) enqueue(ctx context.Context, m *send.Message, to, id string) (*
 		from = s.now()
 	}
 	t := queue.NewTask(m.Message.Message, m.Message.Encoded, from)
-	t.ID, t.Agent, t.To, t.Source = id, m.AgentName, to, m.Source
+	t.ID, t.Agent, t.To, t.Source, t.Caller = id, m.AgentName, to, m.Source, m.Caller
 	if m.Fallback != nil {
 		t.Payload = m.Payload
 	}

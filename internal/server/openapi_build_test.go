@@ -360,6 +360,7 @@ func responseSchema() object {
 			"cause":       object{"type": "string", "description": "for codes with several causes"},
 			"errors":      object{"type": "array", "items": ref("schemas/Error")},
 			"source":      object{"type": "string", "description": "the source of the webhook"},
+			"caller":      object{"type": "string", "description": "the name of the caller in rcshook.yaml"},
 			"message_id":  text,
 			"to":          text,
 			"agent":       text,

@@ -15,6 +15,7 @@ import (
 type route struct {
 	pattern string   // of [http.ServeMux]
 	key     bool     // whether callers need an API key or an ID token
+	action  action   // what callers with a name must be allowed to do
 	query   []string // the query parameters
 	static  bool     // whether serve needs no configuration
 	serve   func(*Server, *call) (*response.Response, error)
@@ -23,11 +24,11 @@ type route struct {
 var routes = []route{
 	{pattern: aboutPattern, serve: (*Server).about},
 	{pattern: "GET /openapi.json", static: true, serve: (*Server).describe},
-	{pattern: "POST /{$}", key: true, query: []string{"profile"}, serve: (*Server).send},
+	{pattern: "POST /{$}", key: true, action: post, query: []string{"profile"}, serve: (*Server).send},
 	{pattern: "POST /hooks/{source}", serve: (*Server).hook},
 	{pattern: "OPTIONS /hooks/{source}", static: true, serve: (*Server).handshake},
 	{pattern: "POST /tasks/{id}", serve: (*Server).task},
-	{pattern: "DELETE /messages/{id}", key: true, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},
+	{pattern: "DELETE /messages/{id}", key: true, action: remove, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},
 }
 
 const (

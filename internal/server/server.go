@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -17,7 +16,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -71,10 +69,10 @@ type Server struct {
 	router    http.Handler
 	agents    *agent.Directory
 	sources   *source.Directory
-	callers   *source.GoogleTokens // checks the ID tokens of callers; nil if none are accepted
+	callers   []*caller            // the first is that of the environment
+	idTokens  *source.GoogleTokens // checks the ID tokens of callers; nil if none are accepted
 	tasks     *source.GoogleTokens // checks the ID tokens of our own tasks; nil without a queue
 	queue     *queue.Client
-	keys      atomic.Pointer[parsedKeys]
 	sender    *send.Sender
 	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
@@ -125,8 +123,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	s.agents = agent.New(s.cfg, s.agentOptions(o))
-	if len(s.cfg.Audience) > 0 {
-		s.callers = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, s.cfg.Audience, s.cfg.Emails)
+	s.callers = newCallers(&s.cfg)
+	emails := slices.Clone(s.cfg.Emails)
+	for _, c := range s.callers {
+		emails = append(emails, c.Emails...)
+	}
+	if len(emails) > 0 {
+		s.idTokens = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, s.cfg.TokenAudience(), emails)
 	}
 	if s.cfg.QueueAccount != "" {
 		s.tasks = source.NewGoogleTokens(s.cfg.OIDCEndpoint, s.transport, []string{s.cfg.URL}, []string{s.cfg.QueueAccount})
@@ -215,6 +218,7 @@ type call struct {
 	log     *response.Log
 	profile response.Profile
 	source  *source.Source // of a webhook; nil for other requests
+	caller  *caller        // nil until it is known
 
 	strangers *strangers // nil after the caller is authenticated
 }
@@ -228,10 +232,14 @@ func (s *Server) handler(to route) http.HandlerFunc {
 		c, timeout := s.newCall(w, r)
 		serve(c, s.log, s.cfg.Project, timeout, func() (*response.Response, error) {
 			if to.key {
-				if err := s.authenticate(c.Request); err != nil {
+				var err error
+				if c.caller, err = s.authenticate(c.Request); err != nil {
 					return nil, err
 				}
 				c.strangers = nil
+				if err := c.caller.allow(to.action); err != nil {
+					return nil, err
+				}
 				if err := c.readQuery(to.query); err != nil {
 					return nil, err
 				}
@@ -276,6 +284,9 @@ func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f f
 	res.SetProfile(c.profile)
 	if c.source != nil {
 		res.SetSource(c.source.Name, c.source.Status, c.source.Empty)
+	}
+	if c.caller != nil {
+		res.Caller = c.caller.Name
 	}
 	res.RequestID = c.log.ID
 	body.limitRest(c.w)
@@ -337,29 +348,6 @@ func (c *call) readQuery(known []string) error {
 	return invalidRequest(problems...)
 }
 
-// authenticate checks the API key or the ID token of a request.
-func (s *Server) authenticate(r *http.Request) error {
-	if s.cfg.AllowUnauthenticated {
-		return nil
-	}
-	if s.callers != nil && (s.cfg.APIKeys == "" || source.IsIDToken(r.Header)) {
-		return s.callers.Verify(r.Context(), r.Header, s.now())
-	}
-	text, err := s.agents.Secret(r.Context(), s.cfg.APIKeys)
-	if err != nil {
-		return response.Redact(err, "the API keys of this function cannot be read")
-	}
-	keys := s.parseKeys(text)
-	if keys.Empty() {
-		return &response.Problem{Code: code.SecretInvalid, Detail: "the secret of the API keys does not contain a key"}
-	}
-	err = keys.Verify(r.Header)
-	if errors.Is(err, source.ErrNoKey) && keyInQuery(r) {
-		return source.ErrKeyInURL
-	}
-	return err
-}
-
 // hasKey reports whether a request has credentials, valid or not.
 func hasKey(r *http.Request) bool {
 	return r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" || keyInQuery(r)
@@ -374,25 +362,4 @@ func keyInQuery(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// parsedKeys are the API keys of the last version of their secret.
-type parsedKeys struct {
-	text []byte
-	keys source.Keys
-}
-
-// parseKeys parses the API keys. It logs the warnings about each version once.
-func (s *Server) parseKeys(text []byte) source.Keys {
-	parsed := s.keys.Load()
-	if parsed != nil && bytes.Equal(parsed.text, text) {
-		return parsed.keys
-	}
-	next := &parsedKeys{text, source.ParseKeys(text)}
-	if s.keys.CompareAndSwap(parsed, next) && !config.IsLoopback(s.cfg.RBMEndpoint) { // the simulator needs no good keys
-		for _, warning := range next.keys.Warnings() {
-			s.log.LogAttrs(context.Background(), slog.LevelWarn, "weak API key", slog.String("detail", warning))
-		}
-	}
-	return next.keys
 }

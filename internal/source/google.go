@@ -53,13 +53,19 @@ func NewGoogleTokens(endpoint string, transport http.RoundTripper, audience, ema
 // Verify verifies the token in the header Authorization. The error is
 // [ErrUnauthorized], [ErrSignature], [ErrStale], [ErrKeys], or that of ctx.
 func (g *GoogleTokens) Verify(ctx context.Context, h http.Header, now time.Time) error {
+	_, err := g.Account(ctx, h, now)
+	return err
+}
+
+// Account verifies a token as Verify does, and returns the email of its account.
+func (g *GoogleTokens) Account(ctx context.Context, h http.Header, now time.Time) (email string, err error) {
 	value, err := standardwebhook.Header(h, "Authorization")
 	if err != nil {
-		return err
+		return "", err
 	}
 	scheme, raw, _ := strings.Cut(value, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return standardwebhook.Errorf(ErrUnauthorized, "the header Authorization has no bearer token")
+		return "", standardwebhook.Errorf(ErrUnauthorized, "the header Authorization has no bearer token")
 	}
 	// The verifier checks the signature only. Its other errors have no types, so the
 	// claims are checked below.
@@ -77,27 +83,27 @@ func (g *GoogleTokens) Verify(ctx context.Context, h http.Header, now time.Time)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return "", ctx.Err()
 	case errors.Is(check.err, ErrKeys):
-		return ErrKeys
+		return "", ErrKeys
 	case check.err != nil:
-		return standardwebhook.Errorf(ErrSignature, "the token was not signed by Google")
+		return "", standardwebhook.Errorf(ErrSignature, "the token was not signed by Google")
 	default:
-		return standardwebhook.Errorf(ErrUnauthorized, "the bearer token is not an ID token")
+		return "", standardwebhook.Errorf(ErrUnauthorized, "the bearer token is not an ID token")
 	}
 	switch {
 	case token.Issuer != googleIssuer && "https://"+token.Issuer != googleIssuer:
-		return standardwebhook.Errorf(ErrUnauthorized, "the token was not issued by Google")
+		return "", standardwebhook.Errorf(ErrUnauthorized, "the token was not issued by Google")
 	case token.Expiry.Before(now):
-		return standardwebhook.Errorf(ErrStale, "the token has expired")
+		return "", standardwebhook.Errorf(ErrStale, "the token has expired")
 	case claims.NotBefore > float64(now.Add(notBeforeLeeway).Unix()):
-		return standardwebhook.Errorf(ErrStale, "the token is not valid yet")
+		return "", standardwebhook.Errorf(ErrStale, "the token is not valid yet")
 	case !slices.ContainsFunc(token.Audience, func(a string) bool { return slices.Contains(g.audience, a) }):
-		return standardwebhook.Errorf(ErrUnauthorized, "the token has another audience")
+		return "", standardwebhook.Errorf(ErrUnauthorized, "the token has another audience")
 	case !claims.Verified || !slices.Contains(g.emails, claims.Email):
-		return standardwebhook.Errorf(ErrUnauthorized, "the account of this token is not allowed to call")
+		return "", standardwebhook.Errorf(ErrUnauthorized, "the account of this token is not allowed to call")
 	}
-	return nil
+	return claims.Email, nil
 }
 
 // IsIDToken reports whether the bearer token of h has the form of an ID token rather

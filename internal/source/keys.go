@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -67,6 +68,11 @@ func (k Keys) Empty() bool { return len(k.keys) == 0 }
 
 // Len returns the number of keys.
 func (k Keys) Len() int { return len(k.keys) }
+
+// Overlap reports whether k and other have a key in common.
+func (k Keys) Overlap(other Keys) bool {
+	return slices.ContainsFunc(k.keys, func(key []byte) bool { return matchSecret(key, other.keys) })
+}
 
 // Verify returns nil if the request has one of the keys, as a bearer token, in X-API-Key
 // or as the password of Basic authentication. The keys are compared in constant time.
