@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	_ "time/tzdata" // the container image may have no time zones
 	"unicode"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/itchyny/gojq"
 	"github.com/itchyny/timefmt-go"
 
@@ -184,20 +184,26 @@ func date(v any, args []any) any {
 	return timefmt.Format(at.In(zone), format)
 }
 
-// zones caches time zones: loading one takes longer than the rest of a mapping. There
-// are about six hundred.
-var zones sync.Map
+// zones caches time zones: loading one takes longer than the rest of a mapping. A file
+// system has many names for the same zone, such as Europe//Berlin.
+var zones = func() *lru.Cache[string, *time.Location] {
+	cache, err := lru.New[string, *time.Location](256)
+	if err != nil {
+		panic("mapping: " + err.Error()) // only a size below one is an error
+	}
+	return cache
+}()
 
 // loadZone returns the time zone of that name, or nil.
 func loadZone(name string) *time.Location {
-	if zone, ok := zones.Load(name); ok {
-		return zone.(*time.Location)
+	if zone, ok := zones.Get(name); ok {
+		return zone
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
 		return nil
 	}
-	zones.Store(name, zone)
+	zones.Add(name, zone)
 	return zone
 }
 

@@ -112,6 +112,21 @@ func TestRun_functions(t *testing.T) {
 }
 
 // A failing program explains why, and quotes nothing of its input.
+// An event can name a zone in many ways, where the file system has the zones.
+func TestRun_zones(t *testing.T) {
+	t.Parallel()
+	if _, err := time.LoadLocation("Europe//Berlin"); err != nil {
+		t.Skip("this system has no files with time zones")
+	}
+	got, err := run(t, `[range(1; 600) as $n | 0 | date("%H"; "Europe" + "/" * $n + "Berlin")] | unique[]`, "null")
+	if got != `"01"` || err != nil {
+		t.Errorf("the hour is %s, %v, want 01", got, err)
+	}
+	if n := mapping.CachedZones(); n > 256 {
+		t.Errorf("%d zones are cached, want at most 256", n)
+	}
+}
+
 func TestRun_errors(t *testing.T) {
 	t.Parallel()
 	const private = "+12025550123"

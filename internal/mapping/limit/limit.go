@@ -26,6 +26,7 @@ const (
 
 	maxPairs  = 4 << 20  // values that one operator compares with others
 	maxPlaces = 16 << 20 // characters that one search in a text compares
+	maxPart   = 64       // values of an array that is searched with .[array]
 	maxBits   = 1 << 20  // bits of a product
 	maxDepth  = 10_000   // of nested values, as in JSON
 )
@@ -88,6 +89,7 @@ func Functions() []gojq.CompilerOption {
 		gojq.WithFunction("__joined__", 1, 1, checkJoin),
 		gojq.WithFunction("__grid__", 0, 0, checkGrid),
 		gojq.WithFunction("__index__", 0, 0, checkIndex),
+		gojq.WithFunction("__lookup__", 0, 0, checkLookup),
 		gojq.WithFunction("__compared__", 1, 1, checkCompared),
 		gojq.WithFunction("__pairs__", 1, 1, checkPairs),
 		gojq.WithFunction("__places__", 1, 1, checkPlaces),
@@ -225,8 +227,17 @@ func checkIndex(v any, _ []any) any {
 		if n, ok := gojq.ToFloat64(step); ok && n >= maxList {
 			return errList
 		}
+		if err, ok := checkLookup(step, nil).(error); ok {
+			return err
+		}
 	}
 	return v
+}
+
+// checkLookup checks an index. An array is not an index: jq searches for its items.
+func checkLookup(v any, _ []any) any {
+	part, _ := v.([]any)
+	return check(count(part, maxPart, 64, 0) <= maxPart, errLarge, v)
 }
 
 // checkCompared checks the operands of a comparison, which ends with the smaller one.

@@ -12,11 +12,13 @@ import (
 )
 
 // The limits of regular expressions. Go matches in a time that grows with the product of
-// the size and the length of the text.
+// the cost and the length of the text. The cost is the size times the number of groups,
+// whose positions Go copies for each of the ways to match that it follows.
 const (
 	maxPattern = 16 << 10 // bytes
 	maxSize    = 10_000   // of a compiled pattern
-	maxMatch   = 64 << 20 // size times bytes of text
+	maxCost    = 1 << 20
+	maxMatch   = 64 << 20 // cost times bytes of text
 	maxCached  = 1000     // size of patterns that are cached
 )
 
@@ -27,6 +29,7 @@ type pattern struct {
 	first *regexp.Regexp // finds the first match
 	next  *regexp.Regexp // finds the first match after one character; it is group 1
 	size  int
+	cost  int
 }
 
 // patterns caches compiled patterns by their text and their flags.
@@ -61,7 +64,8 @@ func compilePattern(text, flags string) (*pattern, error) {
 		return nil, fmt.Errorf("invalid regular expression %q: %s", text, err)
 	}
 	p := &pattern{size: treeSize(tree)}
-	if p.size > maxSize {
+	p.cost = p.size * (tree.MaxCap() + 1)
+	if p.size > maxSize || p.cost > maxCost {
 		return nil, errPattern
 	}
 	if p.first, err = regexp.Compile(text); err == nil {
@@ -147,7 +151,7 @@ func match(v any, args []any) gojq.Iter {
 		return gojq.NewIter(fmt.Errorf("%s(%s; %s) cannot be applied to: %s", name, gojq.Preview(args[1]), gojq.Preview(args[2]), got))
 	}
 	p, err := compilePattern(expression, flags)
-	if err == nil && p.size*len(text) > maxMatch {
+	if err == nil && p.cost*len(text) > maxMatch {
 		err = errPattern
 	}
 	if err != nil {
@@ -250,26 +254,35 @@ func (m *matches) describe(found []int) map[string]any {
 // result.
 func assemble(v any, args []any) gojq.Iter {
 	rows := v.([]any)
-	tail := rows[len(rows)-1].([]any)[0].(string)
-	var results []*strings.Builder
-	for _, row := range rows[:len(rows)-1] {
-		for i, text := range row.([]any) {
-			if i == len(results) {
-				results = append(results, new(strings.Builder))
-			}
-			text, _ := text.(string)
-			if results[i].Len()+len(text) > maxText {
-				return gojq.NewIter[any](errText)
-			}
-			results[i].WriteString(text)
+	last := len(rows) - 1
+	return &assembly{text: args[0], rows: rows[:last], tail: rows[last].([]any)[0].(string)}
+}
+
+// assembly is an iterator of the results of sub, because all of them together can be much
+// longer than the rows.
+type assembly struct {
+	text any // without a replacement
+	rows []any
+	tail string
+	next int // the column of the next result
+}
+
+func (a *assembly) Next() (any, bool) {
+	var b strings.Builder
+	found := false
+	for _, row := range a.rows {
+		if row := row.([]any); a.next < len(row) {
+			text, _ := row[a.next].(string)
+			b.WriteString(text)
+			found = true
+		}
+		if b.Len()+len(a.tail) > maxText {
+			return errText, true
 		}
 	}
-	if results == nil {
-		return gojq.NewIter(args[0])
+	a.next++
+	if !found {
+		return a.text, a.next == 1
 	}
-	all := make([]any, len(results))
-	for i, b := range results {
-		all[i] = b.String() + tail
-	}
-	return gojq.NewIter(all...)
+	return b.String() + a.tail, true
 }

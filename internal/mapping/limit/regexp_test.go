@@ -111,11 +111,14 @@ func TestMatch_interrupted(t *testing.T) {
 func TestMatch_expressions(t *testing.T) {
 	t.Parallel()
 	const tooLarge = "error: uses a regular expression that is too large for its text"
-	for _, r := range []string{strings.Repeat("a", 20_000), strings.Repeat("[ab]{1000}", 100), `(\pL{100}){10}`} {
+	for _, r := range []string{strings.Repeat("a", 20_000), strings.Repeat("[ab]{1000}", 100), `(\pL{100}){10}`, strings.Repeat("(a*)", 100)} {
 		input := map[string]any{"r": r, "t": strings.Repeat("b", 100_000)}
 		if got := limited(t, ".r as $r | .t | test($r)", input); !reflect.DeepEqual(got, []any{tooLarge}) {
 			t.Errorf("test(%.20q) = %v, want an error", r, got)
 		}
+	}
+	if got := limited(t, `. as $r | "b" | test($r)`, strings.Repeat("(a?)", 2000)); !reflect.DeepEqual(got, []any{tooLarge}) {
+		t.Errorf("test with 2000 groups = %v, want an error", got)
 	}
 	for i := range 300 {
 		limited(t, `. as $r | "a" | test($r)`, fmt.Sprintf("[ab]{%d}x", i+1))

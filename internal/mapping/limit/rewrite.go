@@ -26,6 +26,14 @@ func Rewrite(query *gojq.Query) {
 			} else if t.Type == gojq.TermTypeArray && t.Array.Query != nil {
 				replace(t, pipe(term(gojq.Term{Type: t.Type, Array: t.Array}), list))
 			}
+		case *gojq.Index:
+			if n.Start != nil && !n.IsSlice && !isLiteral(n.Start, gojq.OpPipe) {
+				n.Start = pipe(n.Start, lookup)
+			}
+		case *gojq.PatternObject:
+			if n.KeyQuery != nil {
+				n.KeyQuery = pipe(n.KeyQuery, lookup)
+			}
 		case *gojq.String:
 			if len(n.Queries) > 0 {
 				n.Queries = []*gojq.Query{interpolate(n.Queries)}
@@ -42,6 +50,7 @@ var (
 	written = parse("__written__($__budget__)")
 	list    = parse("__list__")
 	index   = parse("__index__")
+	lookup  = parse("__lookup__")
 
 	// operators are the replacements of operators. The input is the left operand.
 	operators = map[gojq.Operator]*gojq.Query{
@@ -81,6 +90,9 @@ var guards = []string{
 	"indices($x): @(__places__($x)) | __list__",
 	"inside($x): @(__pairs__($x))",
 	"join($x): __joined__($x) | @($x)",
+	"JOIN($x; f): @($x; f | __lookup__)",
+	"JOIN($x; s; f): @($x; s; f | __lookup__)",
+	"JOIN($x; s; f; g): @($x; s; f | __lookup__; g)",
 	"map(f): @(f) | __list__",
 	"max: __tree__ | @",
 	"max_by(f): @(f | __key__($__budget__))",
