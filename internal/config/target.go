@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // EventTypes are the types of the events that targets get; docs/events.md describes
@@ -150,6 +151,10 @@ func (r *fileReader) target(t *Target) {
 	if value := t.Basic.Literal(); value != "" && !strings.Contains(value, ":") {
 		r.problem(t.At.Of("basic"), "must be USER:PASSWORD")
 	}
+	if strings.ContainsFunc(t.Bearer.Literal(), unicode.IsControl) {
+		r.problem(t.At.Of("bearer"), "contains a line break or a control character")
+	}
+	seen := make(map[string]bool)
 	for _, name := range slices.Sorted(maps.Keys(t.Headers)) {
 		at := t.At.Of("headers")
 		switch canonical := http.CanonicalHeaderKey(name); {
@@ -161,9 +166,12 @@ func (r *fileReader) target(t *Target) {
 			r.problem(at, "must not contain Authorization beside basic or bearer; remove one of the two")
 		case t.Headers[name] == "":
 			r.problem(at, "contains %s without a value", canonical)
-		case strings.ContainsAny(t.Headers[name].Literal(), "\r\n"):
-			r.problem(at, "contains %s with a line break in its value", canonical)
+		case seen[canonical]:
+			r.problem(at, "contains %s twice", canonical)
+		case strings.ContainsFunc(t.Headers[name].Literal(), unicode.IsControl):
+			r.problem(at, "contains %s with a line break or a control character in its value", canonical)
 		}
+		seen[http.CanonicalHeaderKey(name)] = true
 	}
 	if t.Only != nil && len(t.Only) == 0 {
 		r.problem(t.At.Of("only"), "is empty; list the event types, or remove it")
@@ -189,6 +197,9 @@ func (r *fileReader) fallback(t *Target) *Target {
 	r.target(t)
 	if t.Send.Text != "" {
 		r.problem(t.At.Of("send"), "is not for a fallback, because RCS cannot deliver the message; set url")
+	}
+	if t.Form && t.Map.Text == "" {
+		r.problem(t.At.Of("form"), "needs a map that returns a flat object, such as {To: .phone, Body: .text}")
 	}
 	for _, field := range []string{"only", "agents"} {
 		if _, ok := t.At[field]; ok {

@@ -90,6 +90,14 @@ func TestParseFile_targetProblems(t *testing.T) {
 				"events.t.headers must not contain Webhook-Id, which the function sets",
 			},
 		},
+		{
+			"lines in credentials", `{url: "https://a.example", bearer: "x\ny", headers: {X-A: "x\ty", x-b: 1, X-B: 2}}`,
+			[]string{
+				"events.t.bearer contains a line break or a control character",
+				"events.t.headers contains X-A with a line break or a control character in its value",
+				"events.t.headers contains X-B twice",
+			},
+		},
 		{"unknown type", `{url: "https://a.example", only: [replies]}`, []string{"events.t.only contains an unknown event type; did you mean reply?"}},
 		{"no types", `{url: "https://a.example", only: []}`, []string{"events.t.only is empty; list the event types, or remove it"}},
 		{
@@ -117,9 +125,10 @@ func TestParseFile_targetProblems(t *testing.T) {
 
 func TestParseFile_fallbackProblems(t *testing.T) {
 	t.Parallel()
-	_, err := config.ParseFile("f.yaml", []byte(`agents: {default: {id: a, fallback: {send: '{text: "Hi"}', only: [reply]}}}`))
-	want := "config: 2 problems: f.yaml:1:38 agents.default.fallback.send is not for a fallback, because RCS cannot deliver the message; set url; " +
-		"f.yaml:1:60 agents.default.fallback.only is for the targets below events; remove it"
+	_, err := config.ParseFile("f.yaml", []byte(`agents: {default: {id: a, fallback: {send: '{text: "Hi"}', only: [reply]}}, other: {id: b, fallback: {url: "https://a.example", form: true}}}`))
+	want := "config: 3 problems: f.yaml:1:38 agents.default.fallback.send is not for a fallback, because RCS cannot deliver the message; set url; " +
+		"f.yaml:1:60 agents.default.fallback.only is for the targets below events; remove it; " +
+		"f.yaml:1:129 agents.other.fallback.form needs a map that returns a flat object, such as {To: .phone, Body: .text}"
 	if err == nil || err.Error() != want {
 		t.Errorf("ParseFile: %v\nwant %s", err, want)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -66,9 +67,9 @@ func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Req
 			err = s.check(value)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", strings.TrimSpace(s.field+" "+s.header), err))
+			problems = append(problems, fmt.Errorf("%s: %w", strings.TrimSpace(s.field+" "+s.name), err))
 		}
-		values[s.field+s.header] = string(value)
+		values[s.field+s.name] = string(value)
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -101,10 +102,8 @@ func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Req
 
 // Check reads the secrets of the target. The error lists all that cannot be used.
 func (t *Target) Check(ctx context.Context) error {
-	if _, err := t.request(ctx, "check", nil); err != nil {
-		return t.wrap(err)
-	}
-	return nil
+	_, err := t.request(ctx, "", nil)
+	return t.wrap(err)
 }
 
 // cause returns the cause of a transport error in words, because its text can contain the
@@ -169,11 +168,9 @@ func (t *Target) judge(ctx context.Context, response *http.Response, content []b
 		return "", err
 	}
 	if len(results) == 1 {
-		if text, ok := results[0].(string); ok {
-			switch outcome := Outcome(text); outcome {
-			case OK, Retry, Never, Unknown:
-				return outcome, nil
-			}
+		text, _ := results[0].(string)
+		if outcome := Outcome(text); slices.Contains([]Outcome{OK, Retry, Never, Unknown}, outcome) {
+			return outcome, nil
 		}
 	}
 	return "", errors.New(`ok: expected one of "ok", "retry", "never" and "unknown" as its only result`)

@@ -12,36 +12,21 @@ import (
 	"github.com/rcshook/rcshook/internal/google"
 )
 
-// publishRequest is the request to publish messages.
-//
-// Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish
-type publishRequest struct {
-	Messages []message `json:"messages"`
-}
-
-type message struct {
-	Data       []byte            `json:"data"`
-	Attributes map[string]string `json:"attributes"`
-}
-
 // publish publishes a body to the topic of the target. Every failure is temporary: an
 // operator can fix it, and subscribers expect repeated messages.
+//
+// Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish
 func (t *Target) publish(ctx context.Context, id string, event, body []byte) Result {
-	attributes := map[string]string{"id": id}
 	var fields struct{ Type, Agent string }
-	_ = json.Unmarshal(event, &fields) // events without these fields have no such attributes
-	if fields.Type != "" {
-		attributes["type"] = fields.Type
-	}
-	if fields.Agent != "" {
-		attributes["agent"] = fields.Agent
-	}
+	_ = json.Unmarshal(event, &fields) // events without these fields have empty attributes
+	attributes := map[string]string{"id": id, "type": fields.Type, "agent": fields.Agent}
+	request := map[string]any{"messages": []any{map[string]any{"data": body, "attributes": attributes}}}
 	if err := t.options.API.Ready(ctx); err != nil {
 		return Result{Outcome: Retry, Err: fmt.Errorf("credentials of the function: %w", err)}
 	}
 	path := url.URL{Path: "/v1/" + t.config.Topic + ":publish"}
 	var published struct{ MessageIDs []string }
-	err := t.options.API.Call(ctx, http.MethodPost, t.options.PubSub+path.EscapedPath(), publishRequest{[]message{{body, attributes}}}, &published)
+	err := t.options.API.Call(ctx, http.MethodPost, t.options.PubSub+path.EscapedPath(), request, &published)
 	failed, isResponse := errors.AsType[*google.APIError](err)
 	switch {
 	case isResponse:

@@ -58,7 +58,7 @@ func TestDeliver_topic(t *testing.T) {
 	want := []pubsub.Message{
 		{Data: []byte(event), Attributes: map[string]string{"id": "evt_1", "type": "reply", "agent": "default"}, ID: "1"},
 		{Data: []byte(`"Hi \"you\" & co"`), Attributes: map[string]string{"id": "evt_2", "type": "reply", "agent": "default"}, ID: "2"},
-		{Data: []byte(`{}`), Attributes: map[string]string{"id": "evt_4"}, ID: "3"},
+		{Data: []byte(`{}`), Attributes: map[string]string{"id": "evt_4", "type": "", "agent": ""}, ID: "3"},
 	}
 	if diff := cmp.Diff(want, server.Messages(topic)); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)

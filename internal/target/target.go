@@ -9,12 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"time"
+	"unicode"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
@@ -25,11 +27,9 @@ import (
 // DefaultTimeout is the timeout of one request if the file sets none.
 const DefaultTimeout = 10 * time.Second
 
-// maxBody limits the bytes of a request or a payload, and maxResponse those of a response
-// that the program ok gets.
 const (
-	maxBody     = 1 << 20
-	maxResponse = 64 << 10
+	maxBody     = 1 << 20  // bytes of a request or a payload
+	maxResponse = 64 << 10 // bytes of a response that are read
 )
 
 // API sends requests to Google's APIs as the account of the function.
@@ -96,7 +96,7 @@ type Target struct {
 	mapper, ok, send *mapping.Program
 }
 
-// New compiles a target. It does no I/O, so it checks only secrets that are literal.
+// New compiles a target that package config has checked. It does no I/O.
 func New(c *config.Target, o Options) (*Target, []config.Problem) {
 	o.PubSub = cmp.Or(o.PubSub, "https://pubsub.googleapis.com")
 	t := &Target{config: c, options: o}
@@ -110,21 +110,17 @@ func New(c *config.Target, o Options) (*Target, []config.Problem) {
 		return program
 	}
 	t.mapper, t.ok, t.send = compile(c.Map), compile(c.OK), compile(c.Send)
-	for _, s := range t.settings() {
-		if literal := s.secret.Literal(); literal != "" {
-			if err := s.check([]byte(literal)); err != nil {
-				problems = append(problems, c.At.Of(s.field).Problemf("%v", err))
-			}
+	if key := c.Secret.Literal(); key != "" {
+		if err := checkKey([]byte(key)); err != nil {
+			problems = append(problems, c.At.Of("secret").Problemf("%v", err))
 		}
-	}
-	if o.Fallback && c.Form && t.mapper == nil {
-		problems = append(problems, c.At.Of("form").Problemf("needs a map that returns a flat object, such as {To: .phone, Body: .text}"))
 	}
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	t.transport = o.Transport.Clone()
 	t.transport.MaxConnsPerHost = 0 // a target may support HTTP/1 only
+	t.transport.MaxResponseHeaderBytes = maxResponse
 	// The server may have closed an idle connection. The request on it would be repeated,
 	// or would have an unknown outcome.
 	t.transport.DisableKeepAlives = t.transport.DisableKeepAlives || o.Fallback
@@ -134,48 +130,44 @@ func New(c *config.Target, o Options) (*Target, []config.Problem) {
 // Close closes the idle connections.
 func (t *Target) Close() { t.transport.CloseIdleConnections() }
 
-// setting is a field of the target that may name a secret.
+// setting is a field that may name a secret. Name is that of the header in headers.
 type setting struct {
-	field  string
-	header string // empty for an entry that is not a header
-	secret config.Secret
-	check  func(value []byte) error
+	field, name string
+	secret      config.Secret
 }
 
 // settings returns the fields that may name secrets, and that are set.
 func (t *Target) settings() []setting {
-	all := []setting{
-		{"url", "", t.config.URL, checkURL},
-		{"secret", "", t.config.Secret, func(key []byte) error { return standardwebhook.Sign(http.Header{}, nil, key, time.Time{}) }},
-		{"basic", "", t.config.Basic, checkBasic},
-		{"bearer", "", t.config.Bearer, checkHeader},
-	}
+	all := []setting{{"url", "", t.config.URL}, {"secret", "", t.config.Secret}, {"basic", "", t.config.Basic}, {"bearer", "", t.config.Bearer}}
 	for _, name := range slices.Sorted(maps.Keys(t.config.Headers)) {
-		all = append(all, setting{"headers", name, t.config.Headers[name], checkHeader})
+		all = append(all, setting{"headers", name, t.config.Headers[name]})
 	}
 	return slices.DeleteFunc(all, func(s setting) bool { return s.secret == "" })
 }
 
-func checkURL(value []byte) error {
-	if detail := config.CheckURL(string(value)); detail != "" {
-		return errors.New(detail)
+// check returns the problem with the value of a setting, without quoting it.
+func (s setting) check(value []byte) error {
+	switch s.field {
+	case "url":
+		if detail := config.CheckURL(string(value)); detail != "" {
+			return errors.New(detail)
+		}
+	case "secret":
+		return checkKey(value)
+	case "basic":
+		if !bytes.Contains(value, []byte(":")) {
+			return errors.New("must be USER:PASSWORD")
+		}
+	default:
+		if bytes.ContainsFunc(value, unicode.IsControl) {
+			return errors.New("contains a line break or a control character")
+		}
 	}
 	return nil
 }
 
-func checkBasic(value []byte) error {
-	if !bytes.Contains(value, []byte(":")) {
-		return errors.New("must be USER:PASSWORD")
-	}
-	return nil
-}
-
-func checkHeader(value []byte) error {
-	if bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return errors.New("contains a line break or a control character")
-	}
-	return nil
-}
+// checkKey returns the reason why a key cannot sign.
+func checkKey(key []byte) error { return standardwebhook.Sign(http.Header{}, nil, key, time.Time{}) }
 
 // Deliver posts an event, which is one JSON object. The ID becomes the headers Webhook-Id
 // and Idempotency-Key, so that the target can drop repeated events.
@@ -199,47 +191,48 @@ func (t *Target) Deliver(ctx context.Context, id string, event []byte) Result {
 	if r.Outcome == Unknown && !t.options.Fallback {
 		r.Outcome = Retry
 	}
-	if r.Err != nil {
-		r.Err = t.wrap(r.Err)
-	}
+	r.Err = t.wrap(r.Err)
 	return r
 }
 
 // wrap adds the name of the target to an error. A fallback has only its path in the file.
 func (t *Target) wrap(err error) error {
-	if t.config.Name == "" {
+	switch {
+	case err == nil:
+		return nil
+	case t.config.Name == "":
 		return fmt.Errorf("%s: %w", cmp.Or(t.config.At.Of("").Path, "fallback"), err)
+	default:
+		return fmt.Errorf("%s: %w", t.config, err)
 	}
-	return fmt.Errorf("%s: %w", t.config, err)
 }
 
 // body returns the body to post; nil if the map returns nothing.
-func (t *Target) body(ctx context.Context, event []byte) ([]byte, error) {
+func (t *Target) body(ctx context.Context, event []byte) (body []byte, err error) {
 	if t.mapper == nil && !t.config.Form {
 		return event, nil
 	}
-	value, err := decodeJSON(event)
-	if err != nil {
+	results := []any{nil}
+	if results[0], err = decodeJSON(event); err != nil {
 		return nil, errors.New("the event is not JSON")
 	}
 	if t.mapper != nil {
-		results, err := t.run(ctx, "map", t.mapper, value)
-		switch {
-		case err != nil || len(results) == 0:
-			return nil, err
-		case len(results) > 1:
-			return nil, fmt.Errorf("map: expected one result, got %d; collect them in an array: [...]", len(results))
-		}
-		value = results[0]
+		results, err = t.run(ctx, "map", t.mapper, results[0])
 	}
-	if !t.config.Form {
-		body, err := mapping.Encode(value, maxBody)
-		if err != nil {
-			return nil, fmt.Errorf("map: the result is longer than %d KiB", maxBody>>10)
-		}
-		return body, nil
+	switch {
+	case err != nil || len(results) == 0:
+		return nil, err
+	case len(results) > 1:
+		return nil, fmt.Errorf("map: expected one result, got %d; collect them in an array: [...]", len(results))
+	case t.config.Form:
+		body, err = encodeForm(results[0])
+	default:
+		body, err = mapping.Encode(results[0], maxBody)
 	}
-	return encodeForm(value)
+	if err == mapping.ErrTooLarge || len(body) > maxBody {
+		return nil, fmt.Errorf("map: the result is longer than %d KiB", maxBody>>10)
+	}
+	return body, err
 }
 
 // encodeForm encodes a flat object. A member that is null is left out.
@@ -248,19 +241,15 @@ func encodeForm(value any) ([]byte, error) {
 	if !ok {
 		return nil, errors.New("form: expected an object of strings, numbers and booleans")
 	}
-	form, size := url.Values{}, 0
+	form := make(url.Values, len(object))
 	for name, member := range object {
 		text, ok := mapping.Text(member)
 		if b, isBool := member.(bool); isBool {
 			text, ok = strconv.FormatBool(b), true
 		}
-		switch size += len(name) + len(text); {
-		case member == nil:
-		case !ok:
+		if !ok && member != nil {
 			return nil, errors.New("form: a member of the object is nested; expected a string, a number or a boolean")
-		case size > maxBody/3: // each byte may be escaped
-			return nil, fmt.Errorf("form: the texts are longer than %d KiB", maxBody/3>>10)
-		default:
+		} else if ok {
 			form.Set(name, text)
 		}
 	}
@@ -282,15 +271,18 @@ func (t *Target) run(ctx context.Context, field string, p *mapping.Program, inpu
 func decodeJSON(data []byte) (value any, err error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	if err = d.Decode(&value); err == nil && len(bytes.TrimSpace(data[d.InputOffset():])) > 0 {
-		err = errors.New("expected one JSON value")
+	if err = d.Decode(&value); err != nil {
+		return nil, err
 	}
-	return value, err
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("expected one JSON value")
+	}
+	return value, nil
 }
 
 // Payloads runs the program send on an event and returns the payloads for its user as JSON
 // objects. The program may return several, or arrays of them. The caller adds the recipient.
-func (t *Target) Payloads(ctx context.Context, event []byte) ([][]byte, error) {
+func (t *Target) Payloads(ctx context.Context, event []byte) (payloads [][]byte, err error) {
 	value, err := decodeJSON(event)
 	if err != nil {
 		return nil, t.wrap(errors.New("the event is not JSON"))
@@ -299,24 +291,23 @@ func (t *Target) Payloads(ctx context.Context, event []byte) ([][]byte, error) {
 	if err != nil {
 		return nil, t.wrap(err)
 	}
-	var payloads [][]byte
 	for _, result := range results {
 		items, ok := result.([]any)
 		if !ok {
 			items = []any{result}
 		}
 		for _, item := range items {
-			if item == nil {
-				continue
-			}
-			if _, ok := item.(map[string]any); !ok {
-				return nil, t.wrap(errors.New("send: expected a payload, such as {text: \"Thank you\"}"))
-			}
 			payload, err := mapping.Encode(item, maxBody)
-			if err != nil {
+			_, isObject := item.(map[string]any)
+			switch {
+			case item == nil:
+			case !isObject:
+				return nil, t.wrap(errors.New(`send: expected a payload, such as {text: "Thank you"}`))
+			case err != nil:
 				return nil, t.wrap(fmt.Errorf("send: a payload is longer than %d KiB", maxBody>>10))
+			default:
+				payloads = append(payloads, payload)
 			}
-			payloads = append(payloads, payload)
 		}
 	}
 	return payloads, nil
