@@ -69,34 +69,59 @@ func TestReleaseNotes(t *testing.T) {
 }
 
 // TestWorkflows checks that a job can change the repository only if it runs none of its
-// code, and that each action is pinned by its digest.
+// code, that no other job uses a token, that what is published is built apart from the
+// tests, and that each action is pinned by its digest.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
-	files, err := filepath.Glob(".github/workflows/*.yml")
+	files, err := filepath.Glob(".github/workflows/*.y*ml")
 	if err != nil || len(files) < 2 {
 		t.Fatalf("found %q, %v", files, err)
 	}
+	type step struct {
+		Uses, Run string
+		With      map[string]any
+		Env       map[string]string
+	}
 	pinned := regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40}$`)
 	for _, file := range files {
+		text := read(t, file)
 		var workflow struct {
 			Permissions map[string]string
+			Env         map[string]string
 			Jobs        map[string]struct {
 				Permissions map[string]string
-				Steps       []struct {
-					Uses string
-					With map[string]any
-				}
+				Env         map[string]string
+				Uses        string
+				Steps       []step
 			}
 		}
-		if err := yaml.Unmarshal([]byte(read(t, file)), &workflow); err != nil {
+		if err := yaml.Unmarshal([]byte(text), &workflow); err != nil {
 			t.Fatal(err)
 		}
-		if workflow.Permissions == nil {
-			t.Errorf("%s: the default permissions are not limited", file)
+		if strings.Contains(text, "pull_request_target") || strings.Contains(text, "workflow_run") {
+			t.Errorf("%s: the trigger gives the code of strangers a token that can write", file)
+		}
+		if workflow.Permissions == nil || workflow.Env != nil {
+			t.Errorf("%s: the default permissions are not limited, or all jobs have an environment", file)
 		}
 		for name, job := range workflow.Jobs {
-			writes := job.Permissions["contents"] == "write" || workflow.Permissions["contents"] == "write"
+			permissions := job.Permissions
+			if permissions == nil {
+				permissions = workflow.Permissions
+			}
+			writes := false
+			for scope, access := range permissions {
+				writes = writes || access != "read"
+				if scope != "contents" {
+					t.Errorf("%s: %s has the permission %s", file, name, scope)
+				}
+			}
+			if job.Uses != "" || job.Env != nil {
+				t.Errorf("%s: %s is another workflow, or has an environment for all steps", file, name)
+			}
+			tests, uploads := false, false
 			for _, step := range job.Steps {
+				tests, uploads = tests || strings.Contains(step.Run, ".ci/run"), uploads || strings.HasPrefix(step.Uses, "actions/upload-artifact@")
 				checkout := strings.HasPrefix(step.Uses, "actions/checkout@")
 				switch {
 				case step.Uses != "" && !pinned.MatchString(step.Uses):
@@ -105,7 +130,14 @@ func TestWorkflows(t *testing.T) {
 					t.Errorf("%s: %s can change the repository and checks it out", file, name)
 				case checkout && step.With["persist-credentials"] != false:
 					t.Errorf("%s: %s leaves its token to the programs that it runs", file, name)
+				case step.Env != nil && !writes:
+					t.Errorf("%s: %s gives a program an environment, perhaps with a token", file, name)
+				case strings.Contains(step.Run, "${{"):
+					t.Errorf("%s: %s expands an expression in a script", file, name)
 				}
+			}
+			if tests && uploads {
+				t.Errorf("%s: %s publishes what the packages that its tests run could have changed", file, name)
 			}
 		}
 	}

@@ -353,6 +353,7 @@ func (f *foreign) post(url string, header http.Header, body []byte) (*response.R
 	}
 	req.Header = header
 	req.Header.Set("Traceparent", fmt.Sprintf("00-%s-00f067aa0ba902b7-01", strings.ReplaceAll(uuid.NewString(), "-", "")))
+	req.Close = true // a stalled machine makes the function close connections at its deadline
 	res, err := f.web.Client().Do(req)
 	if err != nil {
 		return nil, err

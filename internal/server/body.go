@@ -105,9 +105,15 @@ func (c *call) readBody(limit int64) ([]byte, error) {
 	if c.strangers != nil {
 		c.strangers.add(control)
 	}
-	stop := context.AfterFunc(c.Context(), func() { _ = control.SetReadDeadline(time.Unix(1, 0)) }) // the process shuts down
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(c.Context(), func() { // the process shuts down
+		_ = control.SetReadDeadline(time.Unix(1, 0))
+		close(stopped)
+	})
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, limit))
-	stop()
+	if !stop() {
+		<-stopped // otherwise it could set the deadline of the next request
+	}
 	if c.strangers != nil && !c.strangers.remove(control) && errors.Is(err, os.ErrDeadlineExceeded) {
 		return nil, &response.Problem{Code: code.Overloaded, Detail: "the body was slower than those of many other requests", Err: err}
 	}
