@@ -103,15 +103,16 @@ func (h *Webhook) handle(ctx context.Context, body []byte) error {
 	case h.Unknown == nil:
 		return nil
 	}
-	raw, err := signedData(body)
+	raw, err := WebhookData(body)
 	if err != nil {
 		return err
 	}
 	return h.Unknown(ctx, raw)
 }
 
-// signedData returns the decoded data in the envelope of a request.
-func signedData(body []byte) ([]byte, error) {
+// WebhookData returns the signed data in the body of a request: an event as JSON. The
+// error is [ErrUnknownEvent].
+func WebhookData(body []byte) ([]byte, error) {
 	var envelope struct {
 		Message struct {
 			Data string `json:"data"`
@@ -136,12 +137,17 @@ func signedData(body []byte) ([]byte, error) {
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
 func VerifySignature(clientToken, signature string, body []byte) error {
-	sent, err := base64.StdEncoding.DecodeString(signature)
-	if err != nil || clientToken == "" {
+	data, err := WebhookData(body)
+	if err != nil {
 		return ErrSignature
 	}
-	data, err := signedData(body)
-	if err != nil {
+	return VerifyData(clientToken, signature, data)
+}
+
+// VerifyData is like [VerifySignature] for the data that [WebhookData] returns.
+func VerifyData(clientToken, signature string, data []byte) error {
+	sent, err := base64.StdEncoding.DecodeString(signature)
+	if err != nil || clientToken == "" {
 		return ErrSignature
 	}
 	mac := hmac.New(sha512.New, []byte(clientToken))
@@ -179,10 +185,15 @@ func Handshake(clientToken string, body []byte) (secret string, ok bool, err err
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
 func ParseWebhook(body []byte) (Event, error) {
-	data, err := signedData(body)
+	data, err := WebhookData(body)
 	if err != nil {
 		return nil, err
 	}
+	return ParseEvent(data)
+}
+
+// ParseEvent is like [ParseWebhook] for the data that [WebhookData] returns.
+func ParseEvent(data []byte) (Event, error) {
 	v, _ := scan(data)
 	has := func(name string) bool { return v.member(name).kind != kindNull }
 	var event Event

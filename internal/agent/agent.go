@@ -152,6 +152,16 @@ func (d *Directory) find(name string) (*entry, error) {
 	return nil, ErrUnknownAgent
 }
 
+// ID returns the agent ID of the agent of that name, even if its credentials cannot be
+// read. The error is that of [Directory.Agent].
+func (d *Directory) ID(ctx context.Context, name string) (string, error) {
+	e, err := d.find(name)
+	if err != nil {
+		return "", err
+	}
+	return e.id.Get(ctx)
+}
+
 // Token returns an access token of the agent of that name, even if its ID cannot be
 // read. The error is [ErrUnknownAgent], or that of [Agent.Token].
 func (d *Directory) Token(ctx context.Context, name string) (string, error) {

@@ -112,6 +112,12 @@ func (d *Directory) Secret(ctx context.Context, s config.Secret) ([]byte, error)
 // PrefetchSecret starts to read s unless its value is cached.
 func (d *Directory) PrefetchSecret(s config.Secret) { d.secret(s).Prefetch() }
 
+// Reread reads s from Secret Manager again. If that fails, the value that
+// [Directory.Secret] returns stays in use.
+func (d *Directory) Reread(ctx context.Context, s config.Secret) error {
+	return d.secret(s).Renew(ctx)
+}
+
 func (d *Directory) secret(s config.Secret) *google.Cached[[]byte] {
 	d.mu.RLock()
 	cached := d.secrets[s]

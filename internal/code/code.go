@@ -22,6 +22,7 @@ const (
 	Ignored   Code = "ignored"
 	Fallback  Code = "fallback"
 	Queued    Code = "queued"
+	Received  Code = "received" // an event
 )
 
 // The codes of requests that failed.
@@ -63,6 +64,8 @@ const (
 	QueueRejected            Code = "queue_rejected"
 	QueueUnavailable         Code = "queue_unavailable"
 	Expired                  Code = "expired"
+	TargetUnavailable        Code = "target_unavailable"
+	TargetRejected           Code = "target_rejected"
 	Internal                 Code = "internal"
 )
 

@@ -47,6 +47,18 @@ func (f File) Secrets() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// Fallbacks returns the fallbacks of agents and sources.
+func (f File) Fallbacks() []*Target {
+	var all []*Target
+	for _, name := range slices.Sorted(maps.Keys(f.Agents)) {
+		all = append(all, f.Agents[name].Fallback)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.Sources)) {
+		all = append(all, f.Sources[name].Fallback)
+	}
+	return slices.DeleteFunc(all, func(t *Target) bool { return t == nil })
+}
+
 // Source is a third party: how its requests are authenticated, and how its events
 // become messages.
 type Source struct {
@@ -102,8 +114,13 @@ type Source struct {
 	// messages. The command "rcshook check" runs them.
 	Cases string `yaml:"cases"`
 
-	// Name is the key of the source in the file.
+	// Name is the key of the source in the file. For a target that sends, it is events/
+	// and the name of the target.
 	Name string
+
+	// Traffic is the messageTrafficType of payloads that set none, for a target that
+	// sends. If it is empty, it is that of the agent.
+	Traffic string
 
 	// At holds the position of each field.
 	At Positions

@@ -101,6 +101,11 @@ func (s *stage) play(t *testing.T, folder string) {
 		s.callSimulator(t, step.Post, step.Body)
 	}
 	s.fallback.reset(setup.Fallback)
+	for name, value := range setup.Environment {
+		if value != nil && *value == "[fallback]" {
+			setup.Environment[name] = &s.fallback.url
+		}
+	}
 	web := httptest.NewUnstartedServer(nil)
 	s.env["RCSHOOK_URL"], s.env["RCSHOOK_QUEUE_ACCOUNT"] = "http://"+web.Listener.Addr().String(), stageAccount
 	h, log := s.handler(t, s.withFile(t, folder, setup.Environment))

@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -16,8 +20,10 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // withFile adds the rcshook.yaml of a case to the environment. It replaces [fallback]
@@ -50,7 +56,8 @@ func (s *stage) withFile(t *testing.T, folder string, environment map[string]*st
 //	X-Sign: valid, 10m ago
 //	X-Sign: forged
 //
-// Requests to sources with Google ID tokens, and to the function itself, get a token for
+// A request to /events, whose body is the event, gets the envelope and the signature of
+// RBM. Requests to sources with Google ID tokens, and to the function itself, get a token for
 // the first audience and the first account.
 func (s *stage) sign(t *testing.T, h *function, r *request) {
 	t.Helper()
@@ -65,6 +72,17 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		at = at.Add(-age)
 	}
 	cfg, sources := h.settings()
+	if r.path == "/events" {
+		client := string(cfg.WebhookToken)
+		if own := cfg.Agents[config.DefaultAgent].WebhookTokens; len(own) > 0 {
+			client = string(own[0])
+		}
+		if how == "forged" {
+			client += "x"
+		}
+		r.sealEvent(client)
+		return
+	}
 	audience, emails := cfg.TokenAudience(), cfg.Emails
 	for _, name := range slices.Sorted(maps.Keys(cfg.Callers)) {
 		emails = append(emails, cfg.Callers[name].Emails...)
@@ -95,6 +113,14 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		}
 	}
 	r.header.Set("Authorization", "Bearer "+google.Token(audience[0], emails[0], at))
+}
+
+// sealEvent puts the event in the body into the envelope of RBM, and signs it.
+func (r *request) sealEvent(clientToken string) {
+	mac := hmac.New(sha512.New, []byte(clientToken))
+	mac.Write(r.body)
+	r.header.Set(rbm.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	r.body = fmt.Appendf(nil, `{"message": {"data": %q}}`, base64.StdEncoding.EncodeToString(r.body))
 }
 
 // fallback is the target of the fallbacks. It verifies signatures with the official

@@ -36,10 +36,11 @@ type stage struct {
 	fallback *fallback
 }
 
-// The queue of the stage and the account of its tasks. Functions only use it if
-// RCSHOOK_QUEUE is set.
+// The queues of the stage and the account of their tasks. Functions only use them if
+// RCSHOOK_QUEUE or RCSHOOK_EVENTS_QUEUE is set.
 const (
 	stageQueue   = "projects/example/locations/us-central1/queues/messages"
+	eventsQueue  = "projects/example/locations/us-central1/queues/events"
 	stageAccount = "tasks@example.iam.gserviceaccount.com"
 )
 
@@ -63,6 +64,7 @@ func newStage(t *testing.T) *stage {
 	s.fallback = newFallback(t)
 	s.tasks = &tasks.Server{Issuer: s.google, Now: s.clock.now}
 	s.tasks.AddQueue(stageQueue, tasks.Settings{MinBackoff: time.Millisecond})
+	s.tasks.AddQueue(eventsQueue, tasks.Settings{MinBackoff: time.Millisecond})
 	queue := httptest.NewServer(s.tasks)
 	t.Cleanup(func() { queue.Close(); s.tasks.Close() })
 	env := s.sim.Provision(s.url)

@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"internal/source":          common,
 	"internal/agent":           append([]string{"internal/google/platform"}, common...),
 	"internal/queue":           common,
+	"internal/events":          common,
 	"internal/send":            common,
 	"internal/target":          {"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/phonenumber", "internal/standardwebhook", "internal/trace"},
 	"internal/prepare":         append([]string{"internal/queue", "internal/send"}, common...),

@@ -102,7 +102,7 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		DryRun:    p.DryRun,
 		Source:    from.Name,
 	}
-	defaults := compose.Defaults{Traffic: rbm.TrafficType(cmp.Or(agent.Traffic, cfg.Traffic)), TTL: cmp.Or(agent.TTL, cfg.TTL)}
+	defaults := compose.Defaults{Traffic: rbm.TrafficType(cmp.Or(from.Traffic, agent.Traffic, cfg.Traffic)), TTL: cmp.Or(agent.TTL, cfg.TTL)}
 	if m.Queue == config.NoQueue {
 		m.Queue = ""
 	}

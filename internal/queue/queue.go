@@ -1,8 +1,9 @@
-// Package queue stores messages in Cloud Tasks, one task each, and reads the tasks
-// when Cloud Tasks sends them back to the function.
+// Package queue stores messages, and events on their way to targets, in Cloud Tasks, one
+// task each. It reads the tasks when Cloud Tasks sends them back to the function.
 //
-// The name of a task is its message ID. So the queue drops a message that was added
-// before, and RCS Business Messaging drops one that is sent twice.
+// The name of a task is derived from its message ID, or from its event and target. So the
+// queue drops a message or an event that was added before, and RCS Business Messaging
+// drops a message that is sent twice.
 //
 // Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
 package queue
@@ -96,16 +97,27 @@ const (
 // task for this message, or contained one within the last day; then Add creates none.
 // The error is an [*Error].
 func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeated bool, err error) {
+	// A message ID that a caller chose may be that of a message to another number.
+	return c.add(ctx, p, rbm.MessageID(t.Agent, t.To, t.ID), t.ID, &t)
+}
+
+// AddDelivery is like [Client.Add] for the delivery of an event to a target.
+func (c *Client) AddDelivery(ctx context.Context, d Delivery, p Place) (name string, repeated bool, err error) {
+	d.Version = version
+	return c.add(ctx, p, d.taskID(), deliveryPath+d.taskID(), &d)
+}
+
+// add creates the task of that ID, whose request has v as its JSON body.
+func (c *Client) add(ctx context.Context, p Place, id, path string, v any) (name string, repeated bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, addTimeout)
 	defer cancel()
-	// A message ID that a caller chose may be that of a message to another number.
-	name = p.Queue + "/tasks/" + rbm.MessageID(t.Agent, t.To, t.ID)
+	name = p.Queue + "/tasks/" + id
 	failure := &Error{Queue: p.Queue, Account: c.options.Account}
 	if err := c.options.API.Ready(ctx); err != nil {
 		failure.setCredentials(err)
 		return name, false, failure
 	}
-	request, err := c.request(t, p, name)
+	request, err := c.request(p, name, path, v)
 	if err != nil {
 		failure.Kind, failure.Reason, failure.Err = Rejected, "invalid", err
 		return name, false, failure
@@ -176,8 +188,8 @@ type httpRequest struct {
 	} `json:"oidcToken"`
 }
 
-func (c *Client) request(t Task, p Place, name string) (*createRequest, error) {
-	body, err := t.encode()
+func (c *Client) request(p Place, name, path string, v any) (*createRequest, error) {
+	body, err := encode(v)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +203,7 @@ func (c *Client) request(t Task, p Place, name string) (*createRequest, error) {
 	// connection is soon followed by another one.
 	task.DispatchDeadline = rbm.Duration(min(max(c.options.Timeout+10*time.Second, minDeadline), maxDeadline))
 	task.HTTPRequest = httpRequest{
-		URL: c.options.URL + Path + t.ID, HTTPMethod: "POST", Body: body,
+		URL: c.options.URL + Path + path, HTTPMethod: "POST", Body: body,
 		Headers: map[string]string{"Content-Type": "application/json"},
 	}
 	maps.Copy(task.HTTPRequest.Headers, p.Header)

@@ -54,12 +54,12 @@ func NewTask(m *rbm.AgentMessage, encoded []byte, at time.Time) Task {
 	return t
 }
 
-// encode returns the body of the task.
-func (t *Task) encode() ([]byte, error) {
+// encode returns the body of a task.
+func encode(v any) ([]byte, error) {
 	var body bytes.Buffer
 	e := json.NewEncoder(&body)
 	e.SetEscapeHTML(false) // escaping could make a message six times as large
-	if err := e.Encode(t); err != nil {
+	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
 	return body.Bytes(), nil

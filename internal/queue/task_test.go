@@ -74,7 +74,7 @@ func TestOpen(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			made := newTask(t, test.message)
-			body, err := made.encode()
+			body, err := encode(&made)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -138,7 +138,7 @@ func TestLargest(t *testing.T) {
 	m := text(strings.Repeat("<", rbm.MaxMessageBytes-len(`{"contentMessage":{"text":""}}`)))
 	task := newTask(t, m)
 	task.Payload = []byte(strings.Repeat("\x01", 256<<10))
-	body, err := task.encode()
+	body, err := encode(&task)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/prepare"
@@ -149,6 +150,10 @@ func FromError(err error) *Response {
 		{source.ErrSignature, code.BadSignature, true},
 		{source.ErrStale, code.StaleSignature, true},
 		{source.ErrKeys, code.SecretUnavailable, true},
+		{events.ErrNoToken, code.NotFound, true},
+		{events.ErrSignature, code.BadSignature, true},
+		{events.ErrHandshake, code.BadSignature, true},
+		{events.ErrEnvelope, code.InvalidBody, true},
 		{queue.ErrExpired, code.Expired, true},
 		{queue.ErrVersion, code.Misconfigured, true},
 		{queue.ErrTask, code.InvalidPayload, true},

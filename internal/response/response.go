@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -72,6 +73,11 @@ type Response struct {
 	// random ID. Only a retry with MessageID cannot send it twice.
 	DuplicateRisk bool `json:"duplicate_risk,omitempty"`
 
+	// Event and EventType are of a received event, and Target is the target of a delivery.
+	Event     string `json:"event,omitempty"`
+	EventType string `json:"event_type,omitempty"`
+	Target    string `json:"target,omitempty"`
+
 	Upstream *Upstream         `json:"upstream,omitempty"`
 	DryRun   *Preview          `json:"dry_run,omitempty"`
 	Warnings []compose.Warning `json:"warnings,omitempty"`
@@ -88,6 +94,7 @@ type Response struct {
 	Err        error             `json:"-"` // the cause, for the log only
 
 	document any    // the body, instead of this object
+	text     string // the body as plain text, instead of this object
 	random   bool   // the message ID is random
 	advice   string // the part of Action that remains true when the retry needs a message ID
 	empty    bool   // a 200 has no body
@@ -195,13 +202,19 @@ func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 	for name, value := range resp.Header {
 		h.Set(name, value)
 	}
-	if resp.Code == code.Document && resp.document == nil || resp.Status == http.StatusNoContent {
+	if resp.Code == code.Document && resp.document == nil && resp.text == "" || resp.Status == http.StatusNoContent {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	}
 	if resp.empty && resp.Status == http.StatusOK && resp.document == nil {
 		w.WriteHeader(http.StatusOK)
 		return nil
+	}
+	if resp.text != "" {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(resp.Status)
+		_, err := io.WriteString(w, resp.text)
+		return err
 	}
 	h.Set("Content-Type", "application/json")
 	if !resp.OK && !acceptsOnlyJSON(r.Header) {
@@ -284,7 +297,7 @@ func (resp *Response) level() slog.Level {
 	switch {
 	case resp.OK:
 		return slog.LevelInfo
-	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured, resp.Code == code.Internal:
+	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured, resp.Code == code.Internal, resp.Code == code.TargetRejected:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn
@@ -311,6 +324,9 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	attrs = append(attrs, resp.labels())
 	add("to", Mask(resp.To))
 	add("message_id", resp.MessageID)
+	add("event", resp.Event)
+	add("event_type", resp.EventType)
+	add("target", resp.Target)
 	add("reason", resp.Cause)
 	if resp.Upstream != nil {
 		attrs = append(attrs, slog.Int("upstream_status", resp.Upstream.Status))
@@ -345,6 +361,9 @@ func (resp *Response) labels() slog.Attr {
 	}
 	if resp.Agent != "" {
 		labels = append(labels, slog.String("agent", resp.Agent))
+	}
+	if resp.Target != "" {
+		labels = append(labels, slog.String("target", resp.Target))
 	}
 	return slog.Attr{Key: "logging.googleapis.com/labels", Value: slog.GroupValue(labels...)}
 }

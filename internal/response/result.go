@@ -19,6 +19,13 @@ func Document(v any) *Response {
 	return resp
 }
 
+// Text returns a response with a body of plain text.
+func Text(text string) *Response {
+	resp := New(code.Document)
+	resp.text = text
+	return resp
+}
+
 // FromResults returns the response to a request: the results of its messages, joined
 // with the responses of messages that could not be prepared.
 func FromResults(results []send.Result, unprepared []*Response) *Response {

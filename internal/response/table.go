@@ -36,6 +36,7 @@ var table = map[code.Code]row{
 	code.Ignored:   {http.StatusOK, 0, code.RetryNone, 0, "Nothing to send", "", "", ""},
 	code.Fallback:  {http.StatusOK, 0, code.RetryNone, 0, "Sent to the fallback", "", "", ""},
 	code.Queued:    {http.StatusOK, 0, code.RetryNone, 0, "Queued", "", "", ""},
+	code.Received:  {http.StatusOK, 0, code.RetryNone, 0, "Received", "", "", ""},
 	code.Mixed: {
 		http.StatusMultiStatus, http.StatusOK, code.RetryPerItem, 0, "The message was not sent to all recipients", "the recipients have different results",
 		"Check each of the results. You can send the whole request again with the same idempotency_key: no recipient gets the message twice.", "",
@@ -142,6 +143,14 @@ var table = map[code.Code]row{
 	code.FallbackUnavailable: {
 		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "RCS cannot deliver the message, and the fallback did not accept it", "the fallback failed or did not respond",
 		"Send the request again after the time in Retry-After, with the same idempotency_key.", "",
+	},
+	code.TargetUnavailable: {
+		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "A target did not accept the event", "the target failed or did not respond",
+		"Nothing is lost: the event is delivered again later. If this lasts, check the target.", "",
+	},
+	code.TargetRejected: {
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "A target rejected the event, which is not delivered to it", "the target responded that a retry cannot succeed",
+		"Fix the target, or its map in rcshook.yaml. The function does not deliver this event to it again.", "",
 	},
 	code.Expired: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "The message expired before it was sent", "its ttl or expires_at has passed",

@@ -322,9 +322,9 @@ func TestFallBack_deadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		s := New(Options{Secret: func(context.Context, config.Secret) ([]byte, error) {
+		s := New(Options{Fallback: func(context.Context, *Message, string, string, code.Code) error {
 			<-release
-			return nil, errors.New("too late")
+			return errors.New("too late")
 		}})
 		defer close(release)
 		m := &Message{Fallback: new(config.Target)}
@@ -342,7 +342,7 @@ func TestFallBack_deadline(t *testing.T) {
 func TestFallBack_panic(t *testing.T) {
 	t.Parallel()
 	inBubble(t, 0, func(t *testing.T, s *Sender, w *wire, a *Agent) {
-		s.options.Secret = func(context.Context, config.Secret) ([]byte, error) { panic("secret") }
+		s.options.Fallback = func(context.Context, *Message, string, string, code.Code) error { panic("secret") }
 		m := message(t, a, 1)
 		m.To[0].E164, m.Fallback = "+12025550104", new(config.Target)
 		r := s.Send(t.Context(), m)[0]

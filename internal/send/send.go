@@ -36,9 +36,8 @@ type Sender struct {
 
 // Options configure a [Sender].
 type Options struct {
-	// HTTP makes the requests to RBM, and Fallbacks those to fallbacks, which may need
-	// more connections.
-	HTTP, Fallbacks *http.Client
+	// HTTP makes the requests to RBM.
+	HTTP *http.Client
 
 	// Endpoint is a base URL to use instead of Google's; it may be empty.
 	Endpoint string
@@ -55,8 +54,9 @@ type Options struct {
 	// Enqueue adds a message for one recipient to its queue.
 	Enqueue func(ctx context.Context, m *Message, to, id string) (*Task, error)
 
-	// Secret returns the value of a setting that may name a secret.
-	Secret func(context.Context, config.Secret) ([]byte, error)
+	// Fallback gives a message to its fallback, because RCS cannot deliver it for the
+	// given reason. The message ID identifies it, so that duplicates can be discarded.
+	Fallback func(ctx context.Context, m *Message, to, id string, reason code.Code) error
 
 	// Observe is called after each attempt of each request to RBM, with the context
 	// of [Sender.Send]. Nil means that nothing observes them.

@@ -18,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
@@ -109,9 +110,8 @@ func (s *Server) handshake(c *call) (*response.Response, error) {
 	return res, nil
 }
 
-// task serves POST /tasks/{id}: a message that waited in the queue. Cloud Tasks retries
-// a task until the status is 2xx, so only errors that can pass have another status.
-func (s *Server) task(c *call) (*response.Response, error) {
+// readTask verifies a request of Cloud Tasks and reads its body.
+func (s *Server) readTask(c *call) ([]byte, error) {
 	if s.tasks == nil {
 		return nil, &response.Problem{Code: code.NotFound, Detail: "this function has no queue"}
 	}
@@ -122,7 +122,13 @@ func (s *Server) task(c *call) (*response.Response, error) {
 		}
 	}
 	c.strangers = nil
-	body, err := c.readBody(queue.MaxBody)
+	return c.readBody(queue.MaxBody)
+}
+
+// task serves POST /tasks/{id}: a message that waited in the queue. Cloud Tasks retries
+// a task until the status is 2xx, so only errors that can pass have another status.
+func (s *Server) task(c *call) (*response.Response, error) {
+	body, err := s.readTask(c)
 	if err != nil {
 		return nil, err
 	}
@@ -130,6 +136,25 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	res, err := s.sendTask(c, t)
+	if err != nil {
+		res = response.FromError(err)
+	}
+	if res.SetProfile(response.Soft); res.OK || res.Status >= http.StatusMultipleChoices {
+		return res, nil
+	}
+	// The queue drops the task, so the targets of events learn that it failed.
+	about := events.Event{Phone: t.To, Agent: t.Agent, MessageID: t.ID}
+	about.AgentID, _ = s.agents.ID(c.Context(), t.Agent) // empty if the agent is not configured
+	if err := s.passOn(c.Context(), events.Failed(about, string(res.Code), s.now()), ""); err != nil {
+		res = response.FromError(err)
+		repeatTask(res)
+	}
+	return res, nil
+}
+
+// sendTask sends the message of a task.
+func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
 	message, encoded, err := t.Open(s.now())
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/response"
 )
@@ -33,18 +34,23 @@ func describe() object {
 			"/":                      object{"get": about(), "post": send()},
 			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
 			"/messages/{message_id}": object{"delete": revoke()},
+			"/events":                object{"post": receive()},
+			"/events/sample":         object{"get": sampleEvents()},
 			"/tasks/{message_id}":    object{"post": task()},
+			"/tasks/event/{task}":    object{"post": deliver()},
 			"/openapi.json":          object{"get": description()},
 		},
+		"webhooks": webhooks(),
 		"components": object{
 			"schemas": object{
-				"Payload":  payloadSchema(),
-				"Form":     formSchema(),
-				"Card":     cardSchema(),
-				"Button":   buttonSchema(),
-				"Event":    fieldsSchema(payload.OnEvent, "A calendar event."),
-				"Response": responseSchema(),
-				"Error":    errorSchema(),
+				"ReceivedEvent": eventSchema(),
+				"Payload":       payloadSchema(),
+				"Form":          formSchema(),
+				"Card":          cardSchema(),
+				"Button":        buttonSchema(),
+				"Event":         fieldsSchema(payload.OnEvent, "A calendar event."),
+				"Response":      responseSchema(),
+				"Error":         errorSchema(),
 			},
 			"parameters": object{
 				"profile": object{
@@ -367,6 +373,9 @@ func responseSchema() object {
 			"name":        object{"type": "string", "description": "the resource name of the message at the platform, or of the task of a queued message"},
 			"send_time":   object{"type": "string", "format": "date-time"},
 			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue will send a scheduled message"},
+			"event":       object{"type": "string", "description": "the id of the event that was received"},
+			"event_type":  object{"enum": config.EventTypes},
+			"target":      object{"type": "string", "description": "the target of the delivery"},
 			"duplicate_risk": object{
 				"type":        "boolean",
 				"description": "the message may have been sent, with a random ID: retry with message_id to avoid a duplicate",

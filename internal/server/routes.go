@@ -27,6 +27,9 @@ var routes = []route{
 	{pattern: "POST /{$}", key: true, action: post, query: []string{"profile"}, serve: (*Server).send},
 	{pattern: "POST /hooks/{source}", serve: (*Server).hook},
 	{pattern: "OPTIONS /hooks/{source}", static: true, serve: (*Server).handshake},
+	{pattern: "POST /events", serve: (*Server).event},
+	{pattern: "GET /events/sample", key: true, query: []string{"type"}, serve: (*Server).sampleEvents},
+	{pattern: "POST /tasks/event/{id}", serve: (*Server).deliverTask},
 	{pattern: "POST /tasks/{id}", serve: (*Server).task},
 	{pattern: "DELETE /messages/{id}", key: true, action: remove, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},
 }
@@ -36,6 +39,9 @@ const (
 
 	// hooksPath is the path above the sources.
 	hooksPath = "/hooks/"
+
+	// eventsPath is the path of RBM's webhook.
+	eventsPath = "/events"
 )
 
 // router serves the routes. It responds to all other paths and methods itself, because

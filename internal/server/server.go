@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime"
 	"slices"
@@ -18,16 +19,19 @@ import (
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/rcshook/rcshook/internal/agent"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/target"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -57,6 +61,10 @@ type Options struct {
 
 	// Transport makes all requests; nil means a transport for RBM.
 	Transport *http.Transport
+
+	// Delivered is called after each attempt to deliver an event to a target. Nil means
+	// that nothing observes them.
+	Delivered func(Delivery)
 }
 
 // DefaultStrangers is half of the requests that Cloud Run sends to an instance at once,
@@ -78,7 +86,12 @@ type Server struct {
 	preparing *semaphore.Weighted
 	strangers strangers
 	transport *http.Transport
-	fallbacks *http.Transport
+	receiver  *events.Receiver
+	targets   *target.Directory
+	delivered *lru.Cache[string, struct{}] // targets and events, without a queue
+	foreign   sync.Map                     // the IDs of agents that are not configured
+	replies   replyLimiter
+	observe   func(Delivery)
 	log       *slog.Logger
 	now       func() time.Time
 }
@@ -100,10 +113,14 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		strangers: strangers{max: cmp.Or(o.MaxStrangers, DefaultStrangers)},
 		transport: o.Transport,
 		log:       response.NewLogger(o.Log),
+		observe:   o.Delivered,
 		now:       o.Now,
 	}
 	filterLog()
 	var err error
+	if s.delivered, err = lru.New[string, struct{}](maxDelivered); err != nil {
+		return nil, err
+	}
 	if s.cfg, err = config.FromEnviron(o.Environ); err != nil {
 		return nil, err
 	}
@@ -116,13 +133,13 @@ func New(ctx context.Context, o Options) (*Server, error) {
 			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
 		}
 	}
-	// A fallback may support HTTP/1 only.
-	s.fallbacks = s.transport.Clone()
-	s.fallbacks.MaxConnsPerHost = 0
 	if err := s.readFile(ctx, s.agentOptions(o)); err != nil {
 		return nil, err
 	}
 	s.agents = agent.New(s.cfg, s.agentOptions(o))
+	s.receiver = events.NewReceiver(events.Options{
+		Agents: s.cfg.Agents, Token: s.cfg.WebhookToken, AgentID: s.agents.ID, Secret: s.agents.Secret, Reread: s.agents.Reread,
+	})
 	s.callers = newCallers(&s.cfg)
 	emails := slices.Clone(s.cfg.Emails)
 	for _, c := range s.callers {
@@ -144,13 +161,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.sender = send.New(send.Options{
 		HTTP:      &http.Client{Transport: trace.Transport{Base: s.transport}},
-		Fallbacks: &http.Client{Transport: trace.Transport{Base: s.fallbacks}},
 		Endpoint:  s.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
 		Retry:     o.Retry,
 		Now:       s.now,
 		Enqueue:   s.enqueue,
-		Secret:    s.agents.Secret,
+		Fallback:  s.fallBack,
 		Observe:   countAttempt,
 	})
 	s.router = newRouter(s.handler)
@@ -181,7 +197,7 @@ func (s *Server) agentOptions(o Options) agent.Options {
 func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 	if s.cfg.File == "" {
 		s.sources = new(source.Directory)
-		return nil
+		return s.openTargets(config.File{})
 	}
 	name, data, err := agent.ReadFile(ctx, s.cfg, o)
 	if err != nil {
@@ -201,13 +217,41 @@ func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 		GoogleEndpoint: s.cfg.OIDCEndpoint,
 		Transport:      s.transport,
 	})
-	return config.Join(parseErr, mergeErr, sourceErr)
+	return config.Join(parseErr, mergeErr, sourceErr, s.openTargets(parsed))
+}
+
+// openTargets compiles the targets of events and the fallbacks. The error is a
+// [*config.Error].
+func (s *Server) openTargets(file config.File) (err error) {
+	all := make(map[string]*config.Target)
+	maps.Copy(all, s.cfg.Events)
+	maps.Copy(all, file.Events)
+	s.targets, err = target.Open(all, file.Fallbacks(), target.Options{
+		Secret:    func(ctx context.Context, secret config.Secret) ([]byte, error) { return s.agents.Secret(ctx, secret) },
+		API:       platformAPI{s},
+		Transport: s.transport,
+		PubSub:    s.cfg.PubSubEndpoint,
+		UserAgent: "rcshook/" + Version(),
+		Now:       s.now,
+		Phone:     phonenumber.Options{Country: s.cfg.Country, Countries: s.cfg.AllCountries()},
+	})
+	return err
+}
+
+// platformAPI calls Google's APIs as the function. The targets are compiled before the
+// agents are known.
+type platformAPI struct{ s *Server }
+
+func (a platformAPI) Ready(ctx context.Context) error { return a.s.agents.Platform().Ready(ctx) }
+
+func (a platformAPI) Call(ctx context.Context, method, url string, in, out any) error {
+	return a.s.agents.Platform().Call(ctx, method, url, in, out)
 }
 
 // Close stops the background work of the server.
 func (s *Server) Close() error {
 	s.transport.CloseIdleConnections()
-	s.fallbacks.CloseIdleConnections()
+	s.targets.Close()
 	return s.agents.Close()
 }
 
@@ -254,6 +298,8 @@ func (s *Server) handler(to route) http.HandlerFunc {
 func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Duration) {
 	c, timeout := &call{Request: r, w: w, profile: response.Strict, strangers: &s.strangers}, s.cfg.Timeout
 	switch {
+	case r.URL.Path == eventsPath:
+		timeout = min(timeout, eventTimeout)
 	case strings.HasPrefix(r.URL.Path, queue.Path):
 		c.profile = response.Soft // Cloud Tasks retries everything that is not acknowledged
 	case strings.HasPrefix(r.URL.Path, hooksPath):

@@ -1,0 +1,393 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
+	"github.com/rcshook/rcshook/internal/mapping"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/target"
+	"github.com/rcshook/rcshook/internal/trace"
+	"github.com/rcshook/rcshook/rbm"
+)
+
+const (
+	// eventTimeout is the time for a request of RBM, whose own limit is unknown.
+	eventTimeout = 3 * time.Second
+
+	// directTimeout is the time for a delivery without a queue.
+	directTimeout = 2 * time.Second
+
+	// maxDeliveryAge is the age at which the delivery of an event is given up. RBM gives
+	// up at the same age.
+	maxDeliveryAge = 7 * 24 * time.Hour
+
+	// maxDelivered is the number of deliveries that the server remembers.
+	maxDelivered = 16384
+)
+
+// Delivery is the result of one attempt to deliver an event to a target.
+type Delivery struct {
+	Target string
+	Event  json.RawMessage
+	Result target.Result
+}
+
+// event serves POST /events: an event of RBM. The response is 200 when every target has
+// the event, or the queue will deliver it. Otherwise RBM sends the event again.
+func (s *Server) event(c *call) (*response.Response, error) {
+	body, err := c.readBody(events.MaxBody)
+	if err != nil {
+		return nil, err
+	}
+	received, err := s.receiver.Receive(c.Context(), c.Header.Get(rbm.SignatureHeader), body, s.now())
+	if _, ok := errors.AsType[*events.SettingsError](err); ok {
+		return nil, response.Redact(err, "the agent IDs or the webhook tokens of this function cannot be read")
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case received.Secret != "":
+		return response.Text(received.Secret), nil
+	case received.Event == nil:
+		if _, known := s.foreign.LoadOrStore(received.AgentID, true); !known {
+			s.log.LogAttrs(c.Context(), slog.LevelWarn, "event of an agent that is not configured", slog.String("agent_id", received.AgentID))
+		}
+		return response.New(code.Ignored), nil
+	}
+	e := received.Event
+	res := response.New(code.Received)
+	if e.IsOld(s.now()) {
+		res = response.New(code.Ignored)
+		res.Cause = "old"
+	} else if err := s.passOn(c.Context(), e, ""); err != nil {
+		res = response.FromError(err)
+	}
+	res.Agent, res.Event, res.EventType, res.To, res.MessageID = e.Agent, e.ID, e.Type, e.Phone, e.MessageID
+	return res, nil
+}
+
+// sampleEvents serves GET /events/sample: an event of each type, or of one.
+func (s *Server) sampleEvents(c *call) (*response.Response, error) {
+	eventType := c.URL.Query().Get("type")
+	if eventType == "" {
+		return response.Document(events.Samples(config.DefaultAgent, "example_agent", "sample", s.now())), nil
+	}
+	e := events.Sample(eventType, config.DefaultAgent, "example_agent", "sample", s.now())
+	if e == nil {
+		return nil, invalidRequest(fmt.Sprintf("query parameter type: expected one of %s", strings.Join(config.EventTypes, ", ")))
+	}
+	return response.Document(e), nil
+}
+
+// passOn delivers an event to the targets that want it, except one. With a queue, it adds
+// a task for each; the error is a [*queue.Error]. Without a queue, the error reports that
+// a target is unavailable.
+func (s *Server) passOn(ctx context.Context, e *events.Event, except string) error {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.cfg.Events)) {
+		if name != except && s.cfg.Events[name].Wants(e.Type, e.Agent) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	pass := s.deliverNow
+	if s.cfg.EventsQueue != "" {
+		pass = s.enqueueEvent
+	}
+	if len(names) == 1 {
+		return pass(ctx, names[0], e, body)
+	}
+	failed := make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() {
+			_, failed[i] = safely(func() (*response.Response, error) { return nil, pass(ctx, name, e, body) })
+		})
+	}
+	all.Wait()
+	for _, err := range failed {
+		if err != nil {
+			return err // the other errors are in the log, or occur again
+		}
+	}
+	return nil
+}
+
+// enqueueEvent adds the delivery of an event to the queue. A delivery that was added
+// before counts as a success.
+func (s *Server) enqueueEvent(ctx context.Context, name string, e *events.Event, body []byte) error {
+	_, _, err := s.queue.AddDelivery(ctx, queue.Delivery{Target: name, EventID: e.ID, Event: body, Created: s.now().UTC()},
+		queue.Place{Queue: s.cfg.EventsQueue, Header: trace.FromContext(ctx).Header()})
+	return err
+}
+
+// deliverNow delivers an event within a request of RBM, which RBM repeats after an error.
+// The server remembers successes, so that a repetition reaches only the other targets.
+func (s *Server) deliverNow(ctx context.Context, name string, e *events.Event, body []byte) error {
+	key := name + "\n" + e.ID
+	if s.delivered.Contains(key) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, directTimeout)
+	defer cancel()
+	switch result := s.deliver(ctx, name, e, body); result.Outcome {
+	case target.OK:
+	case target.Never:
+		s.logRejected(ctx, name, e, result)
+		if err := s.passOnFailure(ctx, name, e, result.reason); err != nil {
+			return err
+		}
+	default:
+		return &response.Problem{Code: code.TargetUnavailable, Detail: "target " + name, Err: result.Err}
+	}
+	s.delivered.Add(key, struct{}{})
+	return nil
+}
+
+// deliverTask serves POST /tasks/event/{id}: a delivery that waited in the queue.
+func (s *Server) deliverTask(c *call) (*response.Response, error) {
+	body, err := s.readTask(c)
+	if err != nil {
+		return nil, err
+	}
+	d, err := queue.DecodeDelivery(c.PathValue("id"), body)
+	if err != nil {
+		return nil, err
+	}
+	e := new(events.Event)
+	if err := json.Unmarshal(d.Event, e); err != nil {
+		return nil, queue.ErrTask
+	}
+	if s.cfg.Events[d.Target] == nil {
+		return nil, &response.Problem{Code: code.Misconfigured, Detail: "the target of this queued event is no longer configured"}
+	}
+	res := response.New(code.Received)
+	result := s.deliver(c.Context(), d.Target, e, d.Event)
+	switch {
+	case result.Outcome == target.OK:
+	case result.Outcome == target.Never, s.now().Sub(d.Created) > maxDeliveryAge:
+		problem := &response.Problem{Code: code.TargetRejected, Detail: "target " + d.Target, Err: result.Err}
+		if result.Outcome != target.Never {
+			problem.Detail = fmt.Sprintf("target %s was unavailable for 7 days", d.Target)
+		}
+		if err := s.passOnFailure(c.Context(), d.Target, e, result.reason); err != nil {
+			return nil, err
+		}
+		res = response.FromError(problem)
+	default:
+		res = response.FromError(&response.Problem{Code: code.TargetUnavailable, Detail: "target " + d.Target, Err: result.Err})
+		repeatTask(res)
+	}
+	res.Agent, res.Event, res.EventType, res.Target, res.To, res.MessageID = e.Agent, e.ID, e.Type, d.Target, e.Phone, e.MessageID
+	return res, nil
+}
+
+// repeatTask makes Cloud Tasks repeat only this task: for 429 and 503, and for Retry-After,
+// it would slow down the whole queue.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
+func repeatTask(res *response.Response) {
+	res.Status, res.RetryAfter = http.StatusInternalServerError, 0
+}
+
+// attempt is the result of one attempt to deliver an event.
+type attempt struct {
+	target.Result
+	reason code.Code // if the event is given up
+}
+
+// deliver makes one attempt to deliver an event to a target.
+func (s *Server) deliver(ctx context.Context, name string, e *events.Event, body []byte) attempt {
+	result := attempt{reason: code.TargetRejected}
+	if s.cfg.Events[name].Send.Text != "" {
+		result = s.reply(ctx, name, e, body)
+	} else {
+		result.Result = s.targets.Events[name].Deliver(ctx, e.ID, body)
+		s.logProgramError(ctx, result.Result)
+	}
+	if s.observe != nil {
+		s.observe(Delivery{name, body, result.Result})
+	}
+	return result
+}
+
+// logProgramError logs that the program ok of a target failed, although the status of the
+// response was a success.
+func (s *Server) logProgramError(ctx context.Context, result target.Result) {
+	if result.Outcome == target.OK && result.Err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "the program ok of a target failed", slog.Any("cause", result.Err))
+	}
+}
+
+// logRejected logs a delivery that is given up within a request of RBM, whose own line
+// reports a success.
+func (s *Server) logRejected(ctx context.Context, name string, e *events.Event, result attempt) {
+	s.log.LogAttrs(ctx, slog.LevelError, string(code.TargetRejected), slog.String("code", string(code.TargetRejected)),
+		slog.String("target", name), slog.String("event", e.ID), slog.String("event_type", e.Type), slog.Any("cause", result.Err),
+		slog.Group("logging.googleapis.com/labels", slog.String("code", string(code.TargetRejected)), slog.String("target", name)))
+}
+
+// passOnFailure passes an event of the type failed on to the other targets. The failure of
+// such an event is in the log only, because each would cause another one.
+func (s *Server) passOnFailure(ctx context.Context, name string, e *events.Event, reason code.Code) error {
+	if e.Type == "failed" {
+		return nil
+	}
+	return s.passOn(ctx, events.Failed(*e, string(reason), s.now()), name)
+}
+
+// maxReplies is the number of messages to one number and minute that targets may send.
+const maxReplies = 10
+
+// replyLimiter limits the messages that targets send to a number.
+type replyLimiter struct {
+	mu   sync.Mutex
+	sent map[string][]time.Time
+}
+
+// allow reports whether another message may be sent to a number.
+func (l *replyLimiter) allow(number string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	recent := func(times []time.Time) []time.Time {
+		return slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+	}
+	if l.sent == nil || len(l.sent) > maxDelivered {
+		maps.DeleteFunc(l.sent, func(_ string, times []time.Time) bool { return len(recent(times)) == 0 })
+	}
+	if l.sent == nil {
+		l.sent = make(map[string][]time.Time)
+	}
+	times := recent(l.sent[number])
+	if len(times) >= maxReplies {
+		l.sent[number] = times
+		return false
+	}
+	l.sent[number] = append(times, now)
+	return true
+}
+
+// reply sends the messages that a target makes of an event. Their IDs are derived from the
+// target, the event and their number, so that a repeated event sends nothing again.
+func (s *Server) reply(ctx context.Context, name string, e *events.Event, body []byte) attempt {
+	never := func(reason code.Code, format string, args ...any) attempt {
+		return attempt{target.Result{Outcome: target.Never, Err: fmt.Errorf("target "+name+": "+format, args...)}, reason}
+	}
+	retry := func(err error) attempt {
+		return attempt{target.Result{Outcome: target.Retry, Err: fmt.Errorf("target %s: %w", name, err)}, code.TargetUnavailable}
+	}
+	payloads, err := s.targets.Events[name].Payloads(ctx, body)
+	if failed, ok := errors.AsType[*mapping.Error](err); ok {
+		return never(code.TargetRejected, "%w", failed)
+	} else if err != nil {
+		return retry(err)
+	}
+	var messages []*send.Message
+	for i, p := range payloads {
+		in := prepare.Input{
+			ContentType: "application/json", Body: addRecipient(p, e.Phone),
+			Key: "event\n" + name + "\n" + e.ID + "\n" + strconv.Itoa(i),
+		}
+		from := config.Source{Name: "events/" + name, Agent: e.Agent, Traffic: string(rbm.TrafficServiceRequest)}
+		m, err := s.prepare(ctx, in, from, s.callers[0])
+		if err != nil {
+			if res := response.FromError(err); res.Retry == code.RetryNever {
+				return never(res.Code, "message %d: %s", i+1, res.Code)
+			}
+			return retry(err)
+		}
+		if m.AgentName != e.Agent {
+			return never(code.UnknownAgent, "message %d names another agent; remove agent, because the agent of the event sends", i+1)
+		}
+		for _, to := range m.To {
+			if !s.replies.allow(to.E164, s.now()) {
+				return never(code.RateLimited, "more than %d messages to one number in a minute", maxReplies)
+			}
+		}
+		messages = append(messages, m)
+	}
+	if len(messages) == 0 {
+		return attempt{Result: target.Result{Outcome: target.OK}}
+	}
+	res := response.FromResults(s.sender.Send(ctx, messages...), nil)
+	res.SetProfile(response.Soft)
+	switch {
+	case res.OK:
+		return attempt{Result: target.Result{Outcome: target.OK, Status: res.Status}}
+	case res.Status < http.StatusMultipleChoices:
+		return never(res.Code, "%s", res.Code)
+	default:
+		return retry(errors.New(string(res.Code)))
+	}
+}
+
+// addRecipient adds the user as the recipient of a payload that names none.
+func addRecipient(data []byte, phone string) []byte {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(data, &object) != nil || object == nil {
+		return data // the decoder of payloads reports it
+	}
+	for key := range object {
+		if field, _, ok := payload.FindField(key); ok && field.Name == "to" {
+			return data
+		}
+	}
+	to, err := json.Marshal(phone)
+	if err != nil {
+		return data
+	}
+	object["to"] = to
+	withTo, err := json.Marshal(object)
+	if err != nil {
+		return data
+	}
+	return withTo
+}
+
+// fallBack gives a message that RCS cannot deliver to its fallback.
+func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, reason code.Code) error {
+	original := json.RawMessage(m.Payload)
+	if !json.Valid(original) { // a form
+		text, err := json.Marshal(string(m.Payload))
+		if err != nil {
+			return err
+		}
+		original = text
+	}
+	about := events.Event{Phone: to, Agent: m.AgentName, AgentID: m.Agent.ID, MessageID: id}
+	body, err := json.Marshal(events.Fallback(about, string(reason), compose.PlainText(m.Message.Message), original, s.now()))
+	if err != nil {
+		return err
+	}
+	result := s.targets.Fallbacks[m.Fallback].Deliver(ctx, id, body)
+	if result.Outcome != target.OK {
+		return result.Err
+	}
+	s.logProgramError(ctx, result)
+	return nil
+}
