@@ -163,6 +163,7 @@ func (t *Target) judge(ctx context.Context, response *http.Response, content []b
 	if err != nil {
 		body = strings.ToValidUTF8(string(content), "\uFFFD")
 	}
+	ctx = context.WithoutCancel(ctx) // the response is complete, even if the time is over now
 	results, err := t.run(ctx, "ok", t.ok, map[string]any{"status": response.StatusCode, "headers": headers, "body": body})
 	if err != nil {
 		return "", err

@@ -95,3 +95,18 @@ func FuzzJudge(f *testing.F) {
 
 // failures matches the errors of the program of FuzzJudge.
 var failures = regexp.MustCompile(`^f\.yaml:1:\d+ fails: expected an (array|object) but got: (array|boolean|number|object|string)$`)
+
+// TestJudge_canceled tests that a response that arrives at the last moment is classified.
+func TestJudge_canceled(t *testing.T) {
+	t.Parallel()
+	c := &config.Target{OK: config.Program{Text: `[range(100000)] | "never"`}}
+	sms, problems := New(c, Options{Transport: new(http.Transport), Now: time.Now})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := sms.judge(ctx, &http.Response{StatusCode: http.StatusOK}, nil); got != Never || err != nil {
+		t.Errorf("got %s, %v; want never", got, err)
+	}
+}
