@@ -69,8 +69,8 @@ func TestReleaseNotes(t *testing.T) {
 }
 
 // TestWorkflows checks that a job can change the repository only if it runs none of its
-// code, that no other job uses a token, that what is published is built apart from the
-// tests, and that each action is pinned by its digest.
+// code, that no other job uses a token, that programs are built apart from the tests, and
+// that each action is pinned by its digest.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(".github/workflows/*.y*ml")
@@ -137,7 +137,7 @@ func TestWorkflows(t *testing.T) {
 				}
 			}
 			if tests && uploads {
-				t.Errorf("%s: %s publishes what the packages that its tests run could have changed", file, name)
+				t.Errorf("%s: %s uploads files that the packages of its tests could have changed", file, name)
 			}
 		}
 	}
