@@ -100,6 +100,11 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 	if err != nil {
 		return err
 	}
+	// A body may follow the URL without a separator. Senders escape these characters in a
+	// URL, so the start of a body is not taken for a part of the query.
+	if strings.Contains(g.Content, "{url}") && strings.ContainsAny(r.Query, `{"<`) {
+		return standardwebhook.Errorf(ErrSignature, "the query has characters that must be escaped in a URL")
+	}
 	urls := r.decodedURLs(g.url)
 	match := false
 	for _, secret := range secrets {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,6 +62,41 @@ func TestReceive_signedURL(t *testing.T) {
 			err := source.Verify(t.Context(), s, r, now)
 			if valid := err == nil; valid != test.valid || !valid && !errors.Is(err, source.ErrSignature) {
 				t.Errorf("%s for the signature of %s: %v, want valid: %v", test.query, test.signed, err, test.valid)
+			}
+		})
+	}
+}
+
+// Between the URL and the body is no separator. No part of a signed body is valid as a part
+// of the query.
+func TestReceive_bodyInQuery(t *testing.T) {
+	t.Parallel()
+	const public = "https://example.com/hooks/it?a=1"
+	other := []byte(`{"to":"+12025550166"}`)
+	sum := sha256.Sum256(other)
+	appended := "bodySHA256=" + hex.EncodeToString(sum[:])
+	for _, test := range []struct{ name, preset, form, signed, query, body string }{
+		{"JSON", "square", "", `{"note":"to=%2B12025550166&x="}`, `a=1{"note":"`, `to=%2B12025550166&x="}`},
+		{"JSON with escapes", "hubspot", "", `[{"note":"?to=%2B12025550166&x="}]`, `a=1[{"note"%3A"%3f`, `to=%2B12025550166&x="}]`},
+		{"XML", "square", "", `<a to="+12025550166"/>`, `a=1<a to="+12025550166"/>`, ""},
+		{"a hash in a field", "twilio", "Body=x%26" + appended + "%26z%3D&To=%2B12025550123", "", "a=1Bodyx&" + appended + "&z=To+12025550123", string(other)},
+	} {
+		t.Run(test.preset+" "+test.name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, config.Source{Preset: test.preset, Secrets: []config.Secret{"s3cret"}, URL: public, Map: config.Program{Text: "empty"}}, nil)
+			r := &source.Request{Method: http.MethodPost, Query: "a=1", Header: http.Header{}, Body: []byte(test.form + test.signed)}
+			if test.form != "" {
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+			if err := s.Sign(r, []byte("s3cret"), now); err != nil {
+				t.Fatal(err)
+			}
+			if err := source.Verify(t.Context(), s, r, now); err != nil {
+				t.Fatalf("as signed: %v", err)
+			}
+			r.Query, r.Body = test.query, []byte(test.body)
+			if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, source.ErrSignature) {
+				t.Errorf("with the query %s: %v, want ErrSignature", test.query, err)
 			}
 		})
 	}
