@@ -173,7 +173,7 @@ check_options() {
     [[ $value == *:* ]] || usage_error '--invoker must be a member such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
   done
   for value in ${settings[@]+"${settings[@]}"}; do
-    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND)=[^,]*$ ]] || usage_error '--set must be NAME=VALUE, where NAME is RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT or RCSHOOK_MESSAGES_PER_SECOND; other settings have their own options'
+    [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND|ALLOW_PREMIUM_NUMBERS)=[^,]*$ ]] || usage_error '--set must be NAME=VALUE, where NAME is RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT, RCSHOOK_MESSAGES_PER_SECOND or RCSHOOK_ALLOW_PREMIUM_NUMBERS; other settings have their own options'
   done
   for value in "$concurrency" "$min_instances" "$max_instances"; do
     [[ $value =~ ^[0-9]+$ ]] || usage_error '--concurrency, --min-instances and --max-instances must be numbers'

@@ -88,6 +88,7 @@ func parseBulkFlags(args []string) (*bulkOptions, error) {
 	flags.StringVar(&o.campaign.Name, "campaign", "", "")
 	flags.StringVar(&o.campaign.KeyColumn, "key-column", "", "")
 	flags.StringVar(&o.campaign.Country, "country", os.Getenv("RCSHOOK_COUNTRY"), "")
+	o.campaign.AllowPremiumNumbers = allowsPremiumNumbers()
 	flags.StringVar(&o.results, "results", "", "")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "")
 	flags.BoolVar(&o.skipInvalid, "skip-faulty", false, "")

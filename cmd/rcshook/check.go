@@ -80,7 +80,10 @@ func check(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	file, err := config.ParseFile(name, data)
-	cfg := config.Config{Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE")}
+	cfg := config.Config{
+		Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE"),
+		AllowPremiumNumbers: allowsPremiumNumbers(),
+	}
 	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
 		if cfg.Agents == nil {
 			cfg.Agents = map[string]config.Agent{}

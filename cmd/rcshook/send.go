@@ -287,7 +287,7 @@ func preview(ctx context.Context, o *sendOptions, std stdio) error {
 		"RCSHOOK_API_KEYS=" + devKey,
 		"RCSHOOK_RBM_ENDPOINT=" + address(simulator),
 	}
-	for _, name := range []string{"RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL"} {
+	for _, name := range []string{"RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", envPremium} {
 		environ = append(environ, name+"="+os.Getenv(name))
 	}
 	h, err := server.New(ctx, server.Options{Environ: environ})

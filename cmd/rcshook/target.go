@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"strconv"
 
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
@@ -73,4 +74,13 @@ func nextStep(c code.Code, err error, by, action string) string {
 		return "Start a function with rcshook dev, or name yours with -url or " + envURL + "."
 	}
 	return action
+}
+
+// envPremium is the setting of the function for premium-rate numbers, which is also that of
+// commands that check messages before the function does.
+const envPremium = "RCSHOOK_ALLOW_PREMIUM_NUMBERS"
+
+func allowsPremiumNumbers() bool {
+	allowed, _ := strconv.ParseBool(os.Getenv(envPremium)) // the function reports an invalid value
+	return allowed
 }

@@ -23,6 +23,7 @@ locals {
     "internal/mapping/limit/*.go",
     "internal/payload/*.go",
     "internal/phonenumber/*.go",
+    "internal/phonenumber/premium.txt",
     "internal/prepare/*.go",
     "internal/queue/*.go",
     "internal/response/*.go",

@@ -124,8 +124,8 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name in keys(var.settings) : contains(["RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", "RCSHOOK_TIMEOUT", "RCSHOOK_MESSAGES_PER_SECOND"], name)])
-    error_message = "settings can contain only RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT and RCSHOOK_MESSAGES_PER_SECOND; use the other variables of this module."
+    condition     = alltrue([for name in keys(var.settings) : contains(["RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", "RCSHOOK_TIMEOUT", "RCSHOOK_MESSAGES_PER_SECOND", "RCSHOOK_ALLOW_PREMIUM_NUMBERS"], name)])
+    error_message = "settings can contain only RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT, RCSHOOK_MESSAGES_PER_SECOND and RCSHOOK_ALLOW_PREMIUM_NUMBERS; use the other variables of this module."
   }
 }
 

@@ -38,6 +38,9 @@ type Campaign struct {
 	// Country is the country of national numbers in rows that do not set one.
 	Country string
 
+	// AllowPremiumNumbers reports that the function sends to premium-rate numbers.
+	AllowPremiumNumbers bool
+
 	// KeepPhones makes Check keep the numbers for [Summary.Reach].
 	KeepPhones bool
 
@@ -160,7 +163,9 @@ type Message struct {
 // messages returns the message of each row.
 func (c *Campaign) messages(ctx context.Context, pass *Pass) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
-		r := renderer{Campaign: c, now: time.Now(), numbers: map[uint64]uint32{}, keys: map[uint64]uint32{}}
+		// The function may have a queue, and any agents.
+		function := config.Config{Queue: "unknown", AllowPremiumNumbers: c.AllowPremiumNumbers}
+		r := renderer{Campaign: c, function: function, now: time.Now(), numbers: map[uint64]uint32{}, keys: map[uint64]uint32{}}
 		if c.Now != nil {
 			r.now = c.Now()
 		}
@@ -183,14 +188,11 @@ func (c *Campaign) messages(ctx context.Context, pass *Pass) iter.Seq2[*Message,
 // duplicates. A false duplicate in a million rows occurs once in ten million campaigns.
 type renderer struct {
 	*Campaign
-	now     time.Time
-	numbers map[uint64]uint32 // row by hash
-	keys    map[uint64]uint32 // only with a key column
+	function config.Config
+	now      time.Time
+	numbers  map[uint64]uint32 // row by hash
+	keys     map[uint64]uint32 // only with a key column
 }
-
-// anyFunction is the configuration of a function that is not known here: it may have a
-// queue, and any agents.
-var anyFunction = config.Config{Queue: "unknown"}
 
 func (r *renderer) message(row Row) *Message {
 	m := &Message{Row: row.Number}
@@ -200,13 +202,16 @@ func (r *renderer) message(row Row) *Message {
 	if r.render(m, row); len(m.Errors) > 0 {
 		return m
 	}
-	prepared, err := prepare.Message(prepare.Input{ContentType: "application/json", Body: m.Body}, &anyFunction, config.Source{}, r.now)
+	prepared, err := prepare.Message(prepare.Input{ContentType: "application/json", Body: m.Body}, &r.function, config.Source{}, r.now)
 	var to []payload.Recipient
 	if invalid, ok := errors.AsType[payload.Errors](err); ok {
 		m.Errors = invalid
 		if p, err := payload.Decode("application/json", m.Body, payload.Options{}); err == nil {
 			to = p.To
 		}
+	} else if destination, ok := errors.AsType[*prepare.DestinationError](err); ok {
+		m.Errors = destination.Errors
+		return m
 	} else if err != nil {
 		m.fail("", "%v", err)
 		return m

@@ -127,6 +127,17 @@ func TestMessages(t *testing.T) {
 			},
 		},
 		{
+			"premium numbers", "to\n+19005550123\n+449098790123", `{"text": "x", "chips": [{"label": "Call", "tel": "+19005550123"}]}`, nil,
+			[]string{
+				"/to: premium-rate or shared-cost number, which no mobile phone has; send to a mobile number, or set RCSHOOK_ALLOW_PREMIUM_NUMBERS=true",
+				"/to: premium-rate or shared-cost number, which no mobile phone has; send to a mobile number, or set RCSHOOK_ALLOW_PREMIUM_NUMBERS=true",
+			},
+		},
+		{
+			"premium numbers are allowed", "to\n+19005550123", `{"text": "x"}`, func(c *Campaign) { c.AllowPremiumNumbers = true },
+			[]string{`{"text":"x","to":"+19005550123","idempotency_key":"sale/+19005550123"}`},
+		},
+		{
 			"not UTF-8", "to,name\n+12025550101,Zo\xeb", `{"text": "{{name}}"}`, nil,
 			[]string{`: not UTF-8; save the sheet as "CSV UTF-8"`},
 		},

@@ -78,6 +78,9 @@ type Config struct {
 	// national format. If it is empty, such numbers are rejected.
 	Country string
 
+	// AllowPremiumNumbers lets messages go to premium-rate and shared-cost numbers.
+	AllowPremiumNumbers bool
+
 	// Timeout is the time budget of one request.
 	Timeout time.Duration
 

@@ -42,6 +42,7 @@ const (
 	envQueue                = prefix + "QUEUE"
 	envQueueAccount         = prefix + "QUEUE_ACCOUNT"
 	envURL                  = prefix + "URL"
+	envAllowPremium         = prefix + "ALLOW_PREMIUM_NUMBERS"
 	envTasks                = prefix + "TASKS_ENDPOINT"
 	envWebhookToken         = prefix + "WEBHOOK_TOKEN"
 	envEventsQueue          = prefix + "EVENTS_QUEUE"
@@ -56,7 +57,7 @@ const envProject = "GOOGLE_CLOUD_PROJECT"
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllowUnauthenticated, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
 	envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC, envQueue, envQueueAccount, envURL, envTasks,
-	envWebhookToken, envEventsQueue, envEventsURL, envEventsSecret, envPubSub,
+	envWebhookToken, envEventsQueue, envEventsURL, envEventsSecret, envPubSub, envAllowPremium,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
@@ -101,6 +102,7 @@ func FromEnviron(environ []string) (Config, error) {
 	cfg.Audience, cfg.Emails = r.readTokenClaims()
 	cfg.Queue, cfg.EventsQueue, cfg.QueueAccount, cfg.URL = r.queues()
 	cfg.APIKeys, cfg.AllowUnauthenticated = r.readCallerAuth()
+	cfg.AllowPremiumNumbers, _ = r.boolean(envAllowPremium)
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
 	}
@@ -162,6 +164,18 @@ var (
 		"to allow all callers, as behind Cloud Run IAM, set "+envAllowUnauthenticated+"=true")
 	missingEmails = missing(envEmails, "list the service accounts that may call this function; any account can get a token for an audience")
 )
+
+// boolean reads true or false; false is the default.
+func (r *reader) boolean(setting string) (value, ok bool) {
+	switch strings.ToLower(r.values[setting]) {
+	case "", "false", "0":
+		return false, true
+	case "true", "1":
+		return true, true
+	}
+	r.problem(setting, "must be true or false")
+	return false, false
+}
 
 // secret reads a value or the name of the secret that contains it.
 func (r *reader) secret(setting string) Secret {
@@ -245,12 +259,8 @@ func (r *reader) readCallerAuth() (keys Secret, allow bool) {
 	if value := keys.Literal(); value != "" && strings.Trim(value, ", \t\r\n") == "" {
 		r.problem(envAPIKeys, "does not contain a key; set it to a key, or to the secret that contains the keys, one per line")
 	}
-	switch strings.ToLower(r.values[envAllowUnauthenticated]) {
-	case "", "false", "0":
-	case "true", "1":
-		allow = true
-	default:
-		r.problem(envAllowUnauthenticated, "must be true or false")
+	allow, ok := r.boolean(envAllowUnauthenticated)
+	if !ok {
 		return keys, false
 	}
 	if allow && r.has(envWebhookToken) {

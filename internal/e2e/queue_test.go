@@ -145,6 +145,7 @@ func TestTask(t *testing.T) {
 			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
 		{name: "forbidden country", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{name: "premium number", body: body(to("+19005550123")), status: 200, code: "forbidden_destination"},
 		{
 			name: "within the limits of its caller", body: body(map[string]any{"caller": "shop"}),
 			caller: map[string]any{"agents": "default", "countries": "US", "messages_per_second": 0.001}, status: 200, code: "accepted", sent: 1,

@@ -16,6 +16,7 @@ import (
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/typo"
@@ -72,7 +73,7 @@ func shorten(name string) string {
 }
 
 // DestinationError is the error of a payload with recipients in countries that the
-// source or the agent may not send to.
+// source or the agent may not send to, or with premium-rate numbers.
 type DestinationError struct {
 	Errors payload.Errors
 }
@@ -131,7 +132,7 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		return nil, unknown
 	}
 	m.Message.Warnings = append(m.Message.Warnings, in.Warnings...)
-	if err := CheckCountries(p.To, from, agent); err != nil {
+	if err := CheckDestinations(p.To, cfg, from, agent); err != nil {
 		return nil, err
 	}
 	if m.Fallback = cmp.Or(from.Fallback, agent.Fallback); m.Fallback != nil {
@@ -140,9 +141,9 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 	return m, nil
 }
 
-// CheckCountries checks recipients against the countries that the source and the agent
-// may send to. The error is a [*DestinationError].
-func CheckCountries(to []payload.Recipient, from config.Source, agent config.Agent) error {
+// CheckDestinations checks recipients against the countries that the source and the agent
+// may send to, and refuses premium-rate numbers. The error is a [*DestinationError].
+func CheckDestinations(to []payload.Recipient, cfg *config.Config, from config.Source, agent config.Agent) error {
 	for _, countries := range [][]string{from.Countries, agent.Countries} {
 		if len(countries) == 0 {
 			continue // all countries are allowed, so the numbers are not looked up
@@ -150,6 +151,22 @@ func CheckCountries(to []payload.Recipient, from config.Source, agent config.Age
 		if outside := payload.OutsideCountries(to, countries); len(outside) > 0 {
 			return &DestinationError{outside}
 		}
+	}
+	if cfg.AllowPremiumNumbers {
+		return nil
+	}
+	var premium payload.Errors
+	for _, r := range to {
+		if phonenumber.IsPremium(r.E164) {
+			premium = append(premium, payload.Error{
+				Pointer: r.Pointer,
+				Detail: "premium-rate or shared-cost number, which no mobile phone has; " +
+					"send to a mobile number, or set RCSHOOK_ALLOW_PREMIUM_NUMBERS=true",
+			})
+		}
+	}
+	if len(premium) > 0 {
+		return &DestinationError{premium}
 	}
 	return nil
 }

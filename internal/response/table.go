@@ -87,8 +87,8 @@ var table = map[code.Code]row{
 		"Sign and send the request again. If every signature is reported as too old, check the clocks on both sides.", "",
 	},
 	code.ForbiddenDestination: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "Sending to this country is not allowed", "the country of the number is not in the allow-list",
-		"Send to a country of the allow-list, or add this country to countries in the configuration.", "",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "Sending to this number is not allowed", "its country is not in the allow-list, or it is a premium-rate number",
+		"Send to another number, or allow this one in the configuration: countries in rcshook.yaml, or RCSHOOK_ALLOW_PREMIUM_NUMBERS.", "",
 	},
 	code.NotFound: {
 		http.StatusNotFound, 0, code.RetryNever, 0, "This path does not exist", "the function has no route for it",

@@ -185,7 +185,7 @@ func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
 	}
 	from, settings := s.cfg.Sources[t.Source], s.cfg.Agents[a.Name]
 	m.Fallback = cmp.Or(from.Fallback, settings.Fallback)
-	if err := prepare.CheckCountries(m.To, from, settings); err != nil {
+	if err := prepare.CheckDestinations(m.To, &s.cfg, from, settings); err != nil {
 		return nil, err // the configuration may have changed
 	}
 	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
