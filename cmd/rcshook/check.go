@@ -24,7 +24,9 @@ import (
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/source"
+	targets "github.com/rcshook/rcshook/internal/target"
 	"github.com/rcshook/rcshook/internal/typo"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // caseTime returns the time of a case, which does not change: that of its header Date, or
@@ -43,9 +45,9 @@ var checkCommand = command{
 
 	rcshook check [-update] [-secrets] [rcshook.yaml]
 
-Reports every error in the file, and runs the cases of its sources: events in
-cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they
-become in NAME.want.json. It also maps each event without each of its fields, and
+Reports every error in the file, warns of events that no target gets, and runs the cases
+of its sources: events in cases/SOURCE/NAME.json, or with headers in NAME.http, and the
+messages that they become in NAME.want.json. It also maps each event without each of its fields, and
 reports texts in which a missing value became the word null. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
 the function has it, so that messages can be scheduled.
 
@@ -94,7 +96,8 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
 		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	if err := config.Join(err, wrong); err != nil {
+	invalid := checkTargets(file, phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()})
+	if err := config.Join(err, wrong, invalid); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
 				fmt.Fprintln(std.out, p)
@@ -108,6 +111,10 @@ func check(ctx context.Context, args []string, std stdio) error {
 			fmt.Fprintln(std.out, secret)
 		}
 		return nil
+	}
+	cfg.Events = file.Events
+	for _, warning := range cfg.EventWarnings(literalIDs(cfg.Agents)) {
+		fmt.Fprintf(std.out, "warning: %s\n", warning)
 	}
 	c := checker{file: file, cfg: cfg, dir: filepath.Dir(name), update: *update, out: std.out}
 	for _, s := range sources.All() {
@@ -135,6 +142,42 @@ func check(ctx context.Context, args []string, std stdio) error {
 			filepath.Join(caseFolder(c.dir, first.Name, first.Config), "NAME.json"), name)
 	}
 	return nil
+}
+
+// checkTargets compiles the targets of events and the fallbacks. The error is a
+// [*config.Error].
+func checkTargets(file config.File, phone phonenumber.Options) error {
+	var problems []config.Problem
+	compile := func(t *config.Target, fallback bool) {
+		if t != nil {
+			_, invalid := targets.New(t, targets.Options{Transport: rbm.NewTransport(), Phone: phone, Fallback: fallback})
+			problems = append(problems, invalid...)
+		}
+	}
+	for _, t := range file.Events {
+		compile(t, false)
+	}
+	for _, a := range file.Agents {
+		compile(a.Fallback, true)
+	}
+	for _, s := range file.Sources {
+		compile(s.Fallback, true)
+	}
+	if problems == nil {
+		return nil
+	}
+	return &config.Error{Problems: problems}
+}
+
+// literalIDs returns the agent IDs that are in the file itself, by name.
+func literalIDs(agents map[string]config.Agent) map[string]string {
+	ids := make(map[string]string)
+	for name, a := range agents {
+		if id, err := config.ParseAgentID(a.ID.Literal()); err == nil {
+			ids[name] = id
+		}
+	}
+	return ids
 }
 
 // checker runs the cases of sources.

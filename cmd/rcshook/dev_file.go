@@ -139,7 +139,7 @@ func (f *devFile) redirectFallbacks(text string, file config.File, sim *platform
 		if resource, ok := b.Secret.Resource(); ok {
 			addSecret(sim, resource, standardwebhook.NewSecret())
 		}
-		f.fallbacks[fallbackPath+name] = b.URL.String()
+		f.fallbacks[fallbackPath+name] = cmp.Or(b.URL.Literal(), b.URL.String())
 		if resource, ok := b.URL.Resource(); ok {
 			addSecret(sim, resource, []byte(baseURL+fallbackPath+name))
 			continue

@@ -103,6 +103,108 @@ var doctorCases = []struct {
 		errors: []string{"callers"},
 	},
 
+	// events
+	{name: "webhook", change: func(c *setup) { c.connect(c.id, c.webhook(200)+"/events") }},
+	{
+		name: "webhook-own-token",
+		change: func(c *setup) {
+			c.file = "agents:\n  care:\n    id: care_k3x9a1bc_agent\n    credentials: " + keySecret + "\n    webhook_token: [" + hookSecret + ", old-token]\nevents:\n  crm: {url: https://crm.example.com/in}\n"
+			url := c.webhook(200)
+			delete(c.env, "RCSHOOK_WEBHOOK_TOKEN")
+			c.connect("care_k3x9a1bc_agent", url+"/events")
+		},
+		warnings: []string{"webhook default"},
+	},
+	{name: "webhook-none", sim: rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: hookAgent}}}, change: func(c *setup) { c.webhook(200) }, warnings: []string{"webhook default"}},
+	{
+		name: "webhook-elsewhere",
+		change: func(c *setup) {
+			c.webhook(200)
+			c.connect(c.id, newTestWebhook(c.t, c.sim, "").url+"/in?key=sesame")
+		},
+		errors: []string{"webhook default"},
+	},
+	{
+		name: "webhook-disabled", sim: rbmtest.Simulator{Agents: []rbmtest.AgentConfig{{ID: hookAgent}}, Assume: rbmtest.Assumptions{HandshakeDisables: true}},
+		change: func(c *setup) {
+			body := `{"agentWebhookIntegration": {"webhookUri": "` + c.webhook(200) + `/events", "verificationToken": "other"}}`
+			r := httptest.NewRequest("POST", "/v1/brands/-/agents/"+hookAgent+"/integrations", strings.NewReader(body))
+			r.Header.Set("Authorization", "Bearer "+c.sim.Tokens.Issue(rbmtest.ManagementScope))
+			c.sim.ServeHTTP(httptest.NewRecorder(), r)
+		},
+		errors: []string{"webhook default"},
+	},
+	{name: "webhook-rejects", change: func(c *setup) { c.webhook(401) }, errors: []string{"webhook default"}},
+	{name: "webhook-behind-iam", change: func(c *setup) { c.webhook(403) }, errors: []string{"webhook default"}},
+	{
+		name:   "webhook-away",
+		change: func(c *setup) { c.webhook(200); c.env["RCSHOOK_URL"] = googletest.ClosedURL },
+		errors: []string{"webhook default"},
+	},
+	{name: "webhook-no-url", change: func(c *setup) { c.webhook(200); delete(c.env, "RCSHOOK_URL") }, warnings: []string{"webhook default"}},
+	{
+		name: "webhook-api-disabled",
+		change: func(c *setup) {
+			c.webhook(200)
+			c.sim.Fail(rbmtest.Failure{Method: "brands.agents.list", Status: 403, Message: "The API is disabled.", Reason: "SERVICE_DISABLED"})
+		},
+		warnings: []string{"webhook default"},
+	},
+	{
+		name:   "webhook-token-missing",
+		change: func(c *setup) { c.webhook(200); c.env["RCSHOOK_WEBHOOK_TOKEN"] = inProject + "missing" },
+		errors: []string{"secret " + inProject + "missing"},
+	},
+	{
+		name: "targets",
+		change: func(c *setup) {
+			c.targets(`
+  crm: {url: ` + crmSecret + `, secret: ` + sms + `, headers: {X-Key: ` + sms + `}}
+  lake: {topic: projects/p/topics/events}
+`)
+			c.sim.Secrets.AddVersion(crmSecret, []byte("https://crm.example.com/in?key=sesame"))
+		},
+	},
+	{
+		name: "targets-invalid",
+		change: func(c *setup) {
+			c.targets(`
+  crm: {url: ` + crmSecret + `}
+  desk: {url: "https://desk.example.com/in", headers: {X-Key: ` + inProject + `desk}}
+  erp: {url: "https://erp.example.com/in", secret: ` + inProject + `erp}
+  jq: {url: "https://erp.example.com/in", map: "{text: .text"}
+  lake: {topic: projects/p/topics/other}
+  old: {url: ` + inProject + `missing}
+`)
+			c.sim.Secrets.AddVersion(crmSecret, []byte("http://crm.example.com/in?key=sesame"))
+			c.sim.Secrets.AddVersion(inProject+"erp", []byte("sesame?"))
+			c.sim.Secrets.AddVersion(inProject+"desk", []byte("sesame\nsesame"))
+		},
+		errors: []string{"secret " + inProject + "missing", "target crm", "target desk", "target erp", "target jq", "target lake"},
+	},
+	{
+		name: "targets-only",
+		change: func(c *setup) {
+			c.targets(`
+  crm: {url: "https://crm.example.com/in", only: [reply, failed]}
+agents:
+  care: {id: ` + idSecret + `, credentials: ` + keySecret + `}
+`)
+			c.connect(c.id, c.env["RCSHOOK_URL"]+"/events")
+		},
+		warnings: []string{"target", "target"},
+	},
+	{
+		name: "pubsub-away",
+		change: func(c *setup) {
+			c.targets(`
+  lake: {topic: projects/p/topics/events}
+`)
+			c.env["RCSHOOK_PUBSUB_ENDPOINT"] = googletest.ClosedURL
+		},
+		errors: []string{"target lake"},
+	},
+
 	// rcshook.yaml
 	{name: "file-missing", change: func(c *setup) { c.file = "" }, errors: []string{"file RCSHOOK_CONFIG"}},
 	{

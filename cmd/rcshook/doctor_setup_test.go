@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -12,8 +14,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/pubsub"
+	"github.com/rcshook/rcshook/rbm"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // The secrets of a setup.
@@ -24,19 +31,21 @@ const (
 	apiSecret = inProject + "api-keys"
 	shop      = inProject + "shop-hook"
 	sms       = inProject + "sms"
+	crmSecret = inProject + "crm-url"
 )
 
 const (
 	shopSecret = "whsec_c2VzYW1lc2VzYW1lc2VzYW1lc2VzYW1l"
 	apiKey     = "sesame-open-the-door"
 	testNumber = "+12025550123"
-	// getCapabilities is the only method of the platform that doctor may call.
+	// getCapabilities is the only method of the RBM API that doctor may call.
 	getCapabilities = "phones.getCapabilities"
 )
 
 // setup is a valid setup, which a test breaks.
 type setup struct {
 	t    *testing.T
+	id   string // of the agent
 	sim  *platform.Platform
 	url  string
 	env  map[string]string // by variable; "" removes it
@@ -62,6 +71,7 @@ func newSetup(t *testing.T, sim *platform.Platform) *setup {
 	})
 	c := &setup{t: t, sim: sim, url: server.URL, file: goodFile, dir: t.TempDir(), args: []string{"-timeout", "5s"}}
 	made := sim.Provision(c.url)
+	c.id = made.AgentID
 	sim.Secrets.AddVersion(apiSecret, []byte(apiKey+"\n"))
 	sim.Secrets.AddVersion(shop, []byte(shopSecret))
 	sim.Secrets.AddVersion(sms, []byte(shopSecret))
@@ -75,6 +85,52 @@ func newSetup(t *testing.T, sim *platform.Platform) *setup {
 		"RCSHOOK_CONFIG":                 filepath.Join(c.dir, "rcshook.yaml"),
 	}
 	return c
+}
+
+// webhook adds a webhook token, and serves the webhook of the function, whose response to
+// an event is status. It returns the address of the function.
+func (c *setup) webhook(status int) string {
+	c.t.Helper()
+	hook := &rbm.Webhook{ClientToken: hookToken, Handle: func(_ context.Context, e rbm.Event) error {
+		if event, ok := e.(*rbm.UserEvent); !ok || time.Since(event.SendTime) < 8*24*time.Hour {
+			c.t.Errorf("the webhook got an event that reaches targets: %+v", e)
+		}
+		return nil
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status != http.StatusOK {
+			w.WriteHeader(status)
+			return
+		}
+		hook.ServeHTTP(w, r)
+	}))
+	c.t.Cleanup(server.Close)
+	c.sim.Secrets.AddVersion(hookSecret, []byte(hookToken+"\nold-token\n"))
+	c.env["RCSHOOK_WEBHOOK_TOKEN"], c.env["RCSHOOK_URL"] = hookSecret, server.URL
+	return server.URL
+}
+
+// connect connects an agent to a webhook that has hookToken.
+func (c *setup) connect(agent, url string) {
+	c.t.Helper()
+	if _, err := c.sim.Connect(c.t.Context(), rbmtest.WebhookConfig{AgentID: agent, URL: url, ClientToken: hookToken}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// targets sets the targets of events, and connects the webhook of the agent default.
+func (c *setup) targets(yaml string) {
+	c.t.Helper()
+	c.file = "events:" + yaml
+	c.connect(c.id, c.webhook(200)+"/events")
+	topics := &pubsub.Server{Authorize: func(token string) error {
+		_, err := c.sim.Tokens.Check(token, googletest.CloudPlatform)
+		return err
+	}}
+	topics.AddTopic("projects/p/topics/events")
+	server := httptest.NewServer(topics)
+	c.t.Cleanup(server.Close)
+	c.env["RCSHOOK_PUBSUB_ENDPOINT"] = server.URL
 }
 
 func (c *setup) write(name, content string) string {

@@ -42,7 +42,8 @@ func TestDoctor(t *testing.T) {
 			checkReport(t, report, p.errors, p.warnings)
 			c.checkPrivacy(text + asJSON)
 			for _, r := range c.sim.Requests() {
-				if r.Method != getCapabilities {
+				isTest := r.UserAgent == ""
+				if !isTest && r.Method != getCapabilities && r.Method != "brands.agents.list" && r.Method != "brands.agents.integrations.list" {
 					t.Errorf("doctor called %s", r.Method)
 				}
 			}

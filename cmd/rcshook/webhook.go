@@ -295,7 +295,7 @@ func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address) (settin
 	rejected, _ := errors.AsType[*google.SecretError](err)
 	switch {
 	case err == nil:
-		to.Token = strings.Fields(string(found.Value))[0] // the value is not empty
+		to.Token = webhook.FirstToken(found.Value)
 		return setting, nil
 	case rejected == nil || rejected.Reason != "not_found" || strings.Contains(setting.String(), "/versions/"):
 		return "", err

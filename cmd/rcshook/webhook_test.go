@@ -51,14 +51,6 @@ func newTestWebhook(t *testing.T, sim *platform.Platform, token string) *testWeb
 	return h
 }
 
-// connect connects the agent to another webhook, as its owner did before.
-func connect(t *testing.T, sim *platform.Platform, url string) {
-	t.Helper()
-	if _, err := sim.Connect(t.Context(), rbmtest.WebhookConfig{AgentID: hookAgent, URL: url, ClientToken: hookToken}); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestWebhook(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -86,19 +78,19 @@ If the partner account has a webhook, it no longer gets the events of this agent
 		},
 		{
 			name: "set-again", args: []string{"set"}, url: "ours",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/events") },
 			want: `the function accepts the client token at OURS/events
 the webhook of agent default is ENABLED
 `,
 		},
 		{
 			name: "set-other", args: []string{"set"}, code: 1, url: "other",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/other") },
 			want:   "rcshook: agent default has another webhook, OURS/other; add -replace to replace or remove it\n",
 		},
 		{
 			name: "set-replace", args: []string{"set", "-replace"}, url: "ours",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/other") },
 			want: `The old webhook of agent default was OURS/other. To restore it, store its client
 token, which the platform does not show, in a secret, and run:
 
@@ -152,22 +144,22 @@ the webhook of agent default is ENABLED
 		{name: "show-none", args: []string{"show"}, want: "agent default has no webhook of its own; its events go to the webhook of the partner account, if there is one\n"},
 		{
 			name: "show", args: []string{"show"}, url: "ours",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/events") },
 			want:   "agent default: OURS/events, ENABLED\n  that of these settings\n",
 		},
 		{
 			name: "show-other", args: []string{"show"}, url: "other",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/other") },
 			want:   "agent default: OURS/other, ENABLED\n  not that of these settings, OURS/events\n",
 		},
 		{
 			name: "remove", args: []string{"remove"},
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/events") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/events") },
 			want:   "removed the webhook of agent default: OURS/events\n",
 		},
 		{
 			name: "remove-other", args: []string{"remove"}, code: 1, url: "other",
-			change: func(c *setup, h *testWebhook) { connect(c.t, c.sim, h.url+"/other") },
+			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/other") },
 			want:   "rcshook: agent default has another webhook, OURS/other; add -replace to replace or remove it\n",
 		},
 		{

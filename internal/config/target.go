@@ -98,6 +98,40 @@ func (t *Target) Wants(eventType, agent string) bool {
 	}
 }
 
+// EventWarnings returns the probable mistakes in the settings of events: types that need
+// attention and reach no target, and agents with the same ID. ids has the known agent IDs
+// by name.
+func (c *Config) EventWarnings(ids map[string]string) (warnings []string) {
+	names := slices.Sorted(maps.Keys(c.Agents))
+	gets := func(agent string, types ...string) bool {
+		for _, t := range c.Events {
+			if slices.ContainsFunc(types, func(eventType string) bool { return t.Wants(eventType, agent) }) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, eventType := range []string{"unsubscribed", "failed"} {
+		without := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !gets(name, EventTypes...) || gets(name, eventType) })
+		if len(without) > 0 {
+			warnings = append(warnings, "no target gets the events "+eventType+" of "+strings.Join(without, ", ")+"; add "+eventType+" to only of a target")
+		}
+	}
+	owners := make(map[string]string) // by ID
+	if _, ok := ids[DefaultAgent]; ok {
+		names = slices.Insert(names, 0, DefaultAgent)
+	}
+	for _, name := range names {
+		id := ids[name]
+		if owner := owners[id]; id != "" && owner != "" && owner != name && len(c.Events) > 0 {
+			warnings = append(warnings, "agent "+name+" has the same ID as "+owner+", to which their events belong")
+		} else if id != "" {
+			owners[id] = name
+		}
+	}
+	return warnings
+}
+
 // topicForm matches the names of topics. Pub/Sub rejects long names.
 var topicForm = regexp.MustCompile(`^projects/[a-z0-9][a-z0-9.:-]*/topics/[A-Za-z][A-Za-z0-9._~%+-]*$`)
 

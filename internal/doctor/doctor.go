@@ -1,5 +1,5 @@
 // Package doctor checks a setup with the code that serves: settings, secrets,
-// credentials, the platform, agents and sources. It sends nothing.
+// credentials, the platform, agents, webhooks, sources and targets. It sends no message.
 //
 // A check that depends on a failed one is skipped and names it, so that each problem is
 // reported once, at its cause.
@@ -44,13 +44,15 @@ const (
 	Credentials   = "credentials"    // each agent's key and token
 	Agent         = "agent"          // each agent, as known to the platform
 	Number        = "number"         // whether each agent reaches the number
+	Webhook       = "webhook"        // of each agent
 	Source        = "source"         // each source
 	Fallback      = "fallback"       // each fallback
+	Target        = "target"         // each target of events
 )
 
 // Names are the names of checks, in the order of the report.
 var Names = []string{
-	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Source, Fallback,
+	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Webhook, Source, Fallback, Target,
 }
 
 // Check is one check with its result. It contains nothing secret.
@@ -147,8 +149,9 @@ func Examine(ctx context.Context, o Options) Report {
 		e.credentials(ctx)
 		e.checkAgents()
 		e.number(ctx)
+		e.webhooks(ctx)
 		e.sources(ctx)
-		e.fallbacks()
+		e.targets(ctx)
 	}
 	slices.SortStableFunc(e.checks, func(a, b Check) int {
 		return cmp.Compare(slices.Index(Names, a.Name), slices.Index(Names, b.Name))

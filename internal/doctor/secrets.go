@@ -161,6 +161,9 @@ func (e *run) readSecrets(ctx context.Context) {
 		a := e.cfg.Agents[name]
 		add(a.ID, ", an agent ID", e.agents.InspectAgentID)
 		add(a.Credentials, ", the key of ", e.agents.InspectKey)
+		for _, token := range e.tokens(name) {
+			add(token, "", e.agents.Inspect)
+		}
 		needIdentity = needIdentity || a.Credentials == ""
 	}
 	add(e.cfg.APIKeys, "", e.agents.Inspect)
@@ -174,9 +177,19 @@ func (e *run) readSecrets(ctx context.Context) {
 			add(secret, "", e.agents.Inspect)
 		}
 	}
+	var targets []*config.Target
 	fallbacks := e.allFallbacks()
 	for _, name := range slices.Sorted(maps.Keys(fallbacks)) {
-		add(fallbacks[name].Secret, "", e.agents.Inspect)
+		targets = append(targets, fallbacks[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.Events)) {
+		targets = append(targets, e.cfg.Events[name])
+		needIdentity = needIdentity || e.cfg.Events[name].Topic != ""
+	}
+	for _, t := range targets {
+		for _, s := range t.Secrets() {
+			add(s, "", e.agents.Inspect)
+		}
 	}
 	if len(all) > 0 || needIdentity {
 		e.identify(ctx)

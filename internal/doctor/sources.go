@@ -14,7 +14,8 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/source"
-	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/internal/target"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // callers checks the authentication of each caller.
@@ -194,21 +195,89 @@ func (e *run) allFallbacks() map[string]*config.Target {
 	return all
 }
 
-// fallbacks checks the secrets that sign requests to fallbacks. It does not call the
-// fallbacks, which would take that for a message.
-func (e *run) fallbacks() {
-	all := e.allFallbacks()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		secret := all[name].Secret
-		value, ok := e.value(Fallback, name, secret)
-		if !ok {
-			continue
+// targets checks the targets of events and the fallbacks. It does not call them, because
+// they would take that for an event or a message.
+func (e *run) targets(ctx context.Context) {
+	fallbacks := e.allFallbacks()
+	for _, name := range slices.Sorted(maps.Keys(fallbacks)) {
+		e.target(ctx, Fallback, name, fallbacks[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.cfg.Events)) {
+		e.target(ctx, Target, name, e.cfg.Events[name])
+	}
+	ids := make(map[string]string)
+	for _, name := range e.agentNames() {
+		if a, err := e.agents.Agent(ctx, name); err == nil && !e.failed(Credentials, name) { // read before
+			ids[name] = a.ID
 		}
-		if err := standardwebhook.Sign(http.Header{}, nil, value, time.Now()); err != nil {
-			e.add(Error, Fallback, name, fmt.Sprintf("its secret %v", err),
-				`Create one and store it: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(secret.String())+" --data-file=-")
-			continue
+	}
+	for _, w := range e.cfg.EventWarnings(ids) {
+		e.add(Warning, Target, "", w, "Change rcshook.yaml, run rcshook check, and deploy again")
+	}
+}
+
+func (e *run) target(ctx context.Context, check, name string, c *config.Target) {
+	var steps []string
+	t, invalid := target.New(c, target.Options{Transport: rbm.NewTransport(), Now: time.Now, Fallback: check == Fallback, Secret: func(_ context.Context, s config.Secret) ([]byte, error) {
+		if s.IsResource() {
+			return e.secrets[s].Value, nil
 		}
-		e.add(OK, Fallback, name, "valid secret; not called")
+		return []byte(s.Literal()), nil
+	}})
+	for _, p := range invalid {
+		e.add(Error, check, name, p.String(), e.fixFile(cmp.Or(e.cfg.File.Literal(), "rcshook.yaml")))
+	}
+	if len(invalid) > 0 {
+		return
+	}
+	for _, s := range c.Secrets() {
+		switch {
+		case !s.IsResource():
+			continue
+		case e.skip(check, name, Secret, s.String()):
+			return
+		case s == c.Secret:
+			steps = append(steps, `Create the key of the signature, if it is invalid: echo "whsec_$(openssl rand -base64 32)" | `+addVersion(s.String())+" --data-file=-")
+		default:
+			steps = append(steps, "Store another value, if it is invalid: "+addVersion(s.String())+" --data-file=-")
+		}
+	}
+	err := t.Check(ctx)
+	switch {
+	case err != nil:
+		e.add(Error, check, name, strings.ReplaceAll(errors.Unwrap(err).Error(), "\n", "; "), steps...) // without the name
+	case c.Topic != "":
+		e.topic(ctx, name, c.Topic)
+	default:
+		e.add(OK, check, name, "valid, with "+Count(len(steps), "secret")+"; not called")
+	}
+}
+
+// topic checks that the account may publish to a topic.
+//
+// Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/testIamPermissions
+func (e *run) topic(ctx context.Context, name, topic string) {
+	if e.skip(Target, name, Identity, "") {
+		return
+	}
+	const permission = "pubsub.topics.publish"
+	var granted struct {
+		Permissions []string `json:"permissions"`
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	err := e.agents.Platform().Call(ctx, http.MethodPost, cmp.Or(e.cfg.PubSubEndpoint, "https://pubsub.googleapis.com")+"/v1/"+topic+":testIamPermissions",
+		map[string]any{"permissions": []string{permission}}, &granted)
+	project, id, _ := strings.Cut(strings.TrimPrefix(topic, "projects/"), "/topics/")
+	switch {
+	case err != nil:
+		e.add(Error, Target, name, topic+": Pub/Sub: "+err.Error(), "Check that Pub/Sub is enabled, and try again later: gcloud services enable pubsub.googleapis.com --project="+project)
+	case !slices.Contains(granted.Permissions, permission):
+		account := cmp.Or(e.Service.Account, e.identity.Account, "SERVICE_ACCOUNT")
+		e.add(Error, Target, name, topic+" is missing, or "+e.accountName()+" may not publish to it",
+			"Create the topic, if it is missing: gcloud pubsub topics create "+id+" --project="+project,
+			"Grant the function access: gcloud pubsub topics add-iam-policy-binding "+id+" --project="+project+" --member=serviceAccount:"+account+" --role=roles/pubsub.publisher")
+	default:
+		e.add(OK, Target, name, topic+": "+e.accountName()+" may publish")
 	}
 }

@@ -13,10 +13,17 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/rbm"
 )
+
+// FirstToken returns the token that the platform gets: the first line of a setting.
+func FirstToken(setting []byte) string {
+	token, _, _ := strings.Cut(strings.TrimSpace(string(setting)), "\n")
+	return strings.TrimSpace(token)
+}
 
 // Handshake performs the handshake of the platform with a webhook.
 //

@@ -16,8 +16,8 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest"
 )
 
-// Server serves POST /v1/projects/*/topics/*:publish. Its methods may be called from
-// several goroutines.
+// Server serves POST /v1/projects/*/topics/*:publish, and :testIamPermissions, which grants
+// all permissions for existing topics. Its methods may be called from several goroutines.
 //
 // Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/publish
 type Server struct {
@@ -60,12 +60,39 @@ func (s *Server) Messages(topic string) []Message {
 // ServeHTTP serves the REST API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	googletest.Decompress(r)
+	if topic, ok := strings.CutSuffix(r.URL.Path, ":testIamPermissions"); ok {
+		s.testPermissions(w, r, strings.TrimPrefix(topic, "/v1/"))
+		return
+	}
 	ids, err := s.publish(w, r)
 	if err != nil {
 		err.Write(w)
 		return
 	}
 	googletest.WriteJSON(w, http.StatusOK, map[string]any{"messageIds": ids})
+}
+
+// testPermissions serves the requested permissions. For a missing topic there are none.
+//
+// Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/testIamPermissions
+func (s *Server) testPermissions(w http.ResponseWriter, r *http.Request, topic string) {
+	if s.Authorize != nil && s.Authorize(googletest.BearerToken(r)) != nil {
+		(&googletest.Error{Code: http.StatusUnauthorized, Message: googletest.InvalidToken}).Write(w)
+		return
+	}
+	var permissions struct {
+		Permissions []string `json:"permissions,omitempty"`
+	}
+	if json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&permissions) != nil {
+		(&googletest.Error{Code: http.StatusBadRequest, Message: "Payload isn't valid for request."}).Write(w)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.topics[topic] == nil {
+		permissions.Permissions = nil
+	}
+	googletest.WriteJSON(w, http.StatusOK, permissions)
 }
 
 var publishPath = regexp.MustCompile(`^/v1/(projects/[^/]+/topics/[^/:]+):publish$`)

@@ -26,6 +26,9 @@ func TestServer(t *testing.T) {
 	}{
 		{"one", "good", topic + ":publish", `{"messages": [{"data": "aGk="}]}`, 200, `"1"`},
 		{"two", "good", topic + ":publish", `{"messages": [{"attributes": {"a": ""}}, {"data": "eA=="}]}`, 200, `"3"`},
+		{"permission", "good", topic + ":testIamPermissions", `{"permissions": ["pubsub.topics.publish"]}`, 200, `"pubsub.topics.publish"`},
+		{"permission of another topic", "good", "projects/p/topics/other:testIamPermissions", `{"permissions": ["pubsub.topics.publish"]}`, 200, "{}"},
+		{"token for permissions", "bad", topic + ":testIamPermissions", `{}`, 401, "UNAUTHENTICATED"},
 		{"token", "bad", topic + ":publish", `{"messages": [{"data": "aGk="}]}`, 401, "UNAUTHENTICATED"},
 		{"topic", "good", "projects/p/topics/other:publish", `{"messages": [{"data": "aGk="}]}`, 404, "resource=other"},
 		{"method", "good", topic, `{}`, 404, "Method not found"},
