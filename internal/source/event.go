@@ -30,6 +30,9 @@ const (
 	// maxMessages limits the messages of one webhook.
 	maxMessages = 100
 
+	// maxPing limits the bytes of an unsigned ping: matching a long body takes long.
+	maxPing = 1 << 10
+
 	// maxPayload limits the bytes of one payload that a mapping returns.
 	maxPayload = 256 << 10
 )
@@ -90,7 +93,7 @@ type input struct {
 // [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], [ErrBusy],
 // [ErrMemory], or [ErrOverdue].
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
-	if s.ping != nil && s.ping.Match(r.Body) {
+	if s.ping != nil && len(r.Body) <= maxPing && s.ping.Match(r.Body) {
 		return &Received{}, nil
 	}
 	if err := s.verify(ctx, r, now); err != nil {

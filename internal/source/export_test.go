@@ -20,6 +20,15 @@ func Fill(s *Source) (empty func()) {
 	return func() { s.slots.all.Release(n) }
 }
 
+// FillVerifying keeps signatures of a source from being verified until empty is called.
+func FillVerifying(s *Source) (empty func()) {
+	n := int64(runtime.GOMAXPROCS(0))
+	if !s.slots.verifying.TryAcquire(n) {
+		panic("a signature is being verified")
+	}
+	return func() { s.slots.verifying.Release(n) }
+}
+
 // Slots map webhooks; each call of Source returns the slots of another source.
 type Slots struct{ *slots }
 

@@ -380,6 +380,22 @@ func TestPresets_specialCases(t *testing.T) {
 	}
 }
 
+// TestReceive_longPing tests that only a short body can be an unsigned ping, because
+// matching a long one takes long.
+func TestReceive_longPing(t *testing.T) {
+	t.Parallel()
+	s, _ := rehearsal(t, "slack")
+	for body, want := range map[string]error{
+		"ssl_check=1&token=" + strings.Repeat("a", 1000): nil,
+		"ssl_check=1&token=" + strings.Repeat("a", 1024): source.ErrUnauthorized,
+	} {
+		r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte(body)}
+		if _, err := s.Receive(t.Context(), r, now); !errors.Is(err, want) {
+			t.Errorf("%d bytes: %v, want %v", len(body), err, want)
+		}
+	}
+}
+
 // Every message of a webhook has its own key, which is the same when the event is
 // delivered again.
 func TestMap_keys(t *testing.T) {

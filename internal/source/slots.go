@@ -33,6 +33,11 @@ var ErrMemory = mapping.ErrMemory
 // programs than there are processors would use memory without being faster.
 type slots struct {
 	own *semaphore.Weighted // so that other sources wait for few webhooks of this one
+
+	// verifying limits the requests of this source that are verified at once, which takes
+	// several times the memory of the body: anyone can send a wrong signature.
+	verifying *semaphore.Weighted
+
 	*sharedSlots
 }
 
@@ -47,7 +52,7 @@ func newSlots() *slots {
 }
 
 // another returns the slots of another source.
-func (s *slots) another() *slots { return &slots{processors(), s.sharedSlots} }
+func (s *slots) another() *slots { return &slots{processors(), processors(), s.sharedSlots} }
 
 func processors() *semaphore.Weighted {
 	return semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0)))

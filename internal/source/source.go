@@ -257,6 +257,12 @@ func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 		}
 		secrets = append(secrets, secret)
 	}
+	if !s.UsesGoogleTokens() { // they do not depend on the body, and their keys may have to be fetched
+		if ctx.Err() != nil || s.slots.verifying.Acquire(ctx, 1) != nil {
+			return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+		}
+		defer s.slots.verifying.Release(1)
+	}
 	return s.scheme.verify(ctx, r, secrets, now)
 }
 

@@ -415,3 +415,32 @@ func FuzzMap(f *testing.F) {
 		}
 	})
 }
+
+// TestVerify_busy tests that few requests of a source are verified at once, and that other
+// sources do not wait for them.
+func TestVerify_busy(t *testing.T) {
+	t.Parallel()
+	d, err := source.Open(map[string]config.Source{
+		"a": {Name: "a", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
+		"b": {Name: "b", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
+	}, source.Options{Secrets: literal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flooded, _ := d.Find("a")
+	other, _ := d.Find("b")
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte("{}")}
+	empty := source.FillVerifying(flooded)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := source.Verify(ctx, flooded, r, now); !errors.Is(err, source.ErrBusy) {
+		t.Errorf("flooded source: %v, want ErrBusy", err)
+	}
+	if err := source.Verify(t.Context(), other, r, now); !errors.Is(err, source.ErrUnauthorized) {
+		t.Errorf("other source: %v, want ErrUnauthorized", err)
+	}
+	empty()
+	if err := source.Verify(t.Context(), flooded, r, now); !errors.Is(err, source.ErrUnauthorized) {
+		t.Errorf("after the flood: %v, want ErrUnauthorized", err)
+	}
+}
