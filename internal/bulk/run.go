@@ -312,7 +312,7 @@ func newResult(r *client.Response, err error) result {
 		// launched on its network, must not block the others.
 		res.State = Open
 		res.stop = r.Code != code.AgentNotLaunched && r.Code != code.RecipientNotTester
-	case callerErrors[r.Code]:
+	case callerErrors[r.Code], r.Code == code.Forbidden && !isDestination(r.Errors):
 		res.State, res.stop = Open, true
 	default:
 		res.State = Refused
@@ -328,6 +328,13 @@ var callerErrors = map[code.Code]bool{
 	code.Unauthorized:         true,
 	code.NotFound:             true,
 	code.MethodNotAllowed:     true,
+}
+
+// isDestination reports whether a forbidden request is only about the country of its number.
+func isDestination(errs []payload.Error) bool {
+	return len(errs) > 0 && !slices.ContainsFunc(errs, func(e payload.Error) bool {
+		return e.Pointer == "/agent" || e.Pointer == "/dry_run" || e.Pointer == "/traffic"
+	})
 }
 
 // pace adapts the rate of requests: it halves when the function reports a limit, and

@@ -19,6 +19,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -331,7 +332,7 @@ func TestRunner_skips(t *testing.T) {
 // TestNewResult checks the results of all codes.
 func TestNewResult(t *testing.T) {
 	t.Parallel()
-	stops := "invalid_body unsupported_media_type unknown_agent unauthorized not_found method_not_allowed " +
+	stops := "invalid_body unsupported_media_type unknown_agent unauthorized forbidden not_found method_not_allowed " +
 		"upstream_permission_denied upstream_auth_failed secret_not_found secret_denied secret_invalid misconfigured"
 	for _, c := range response.Codes() {
 		a := &client.Response{Response: *response.New(c)}
@@ -357,6 +358,19 @@ func TestNewResult(t *testing.T) {
 	duplicate.Warnings = []compose.Warning{{Detail: "another message had this key"}}
 	if v := newResult(&duplicate, nil); v.State != Sent || v.Detail != "another message had this key" {
 		t.Errorf("a duplicate of another message: %+v", v)
+	}
+	forbidden := func(pointers ...string) *client.Response {
+		r := &client.Response{Response: *response.New(code.Forbidden)}
+		for _, p := range pointers {
+			r.Errors = append(r.Errors, payload.Error{Pointer: p})
+		}
+		return r
+	}
+	if v := newResult(forbidden("/Phone"), nil); v.State != Refused || v.stop {
+		t.Errorf("a country that the caller may not send to: %+v", v)
+	}
+	if v := newResult(forbidden("/Phone", "/traffic"), nil); v.State != Open || !v.stop {
+		t.Errorf("a type that the caller may not send: %+v", v)
 	}
 	unknown := newResult(nil, errors.New("odd"))
 	if unknown.State != Open || !unknown.retry || unknown.stop {

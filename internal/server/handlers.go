@@ -55,6 +55,11 @@ func (s *Server) send(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := s.reserve(c.Context(), len(body))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	m, err := s.prepare(c.Context(), prepare.Input{ContentType: source.ContentType(c.Header), Body: body, Key: key}, config.Source{}, c.caller)
 	if err != nil {
 		return nil, err
@@ -85,6 +90,15 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 	case len(received.Messages) == 0:
 		return response.New(code.Ignored), nil
 	}
+	size := 0
+	for _, mapped := range received.Messages {
+		size += len(mapped.Body)
+	}
+	// A webhook does not wait: it may already use many times the memory of its body.
+	if !s.memory.TryAcquire(reservation(size)) {
+		return nil, errMemory
+	}
+	defer s.memory.Release(reservation(size))
 	var messages []*send.Message
 	var failed []*response.Response
 	for _, mapped := range received.Messages {
@@ -132,6 +146,11 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	release, err := s.reserve(c.Context(), len(body))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	t, err := queue.Decode(c.PathValue("id"), body)
 	if err != nil {
 		return nil, err
@@ -347,6 +366,25 @@ func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Sour
 	m.Key, m.Caller, m.Limit = c.Key(m.Key), c.Name, c.limit
 	m.Agent, err = s.agent(ctx, m.AgentName)
 	return m, err
+}
+
+// maxMemory limits the memory of all messages in flight, in bytes.
+const maxMemory = 64 << 20
+
+// errMemory is the error of a request that would use more.
+var errMemory = &response.Problem{Code: code.Overloaded, Detail: "too many large messages in progress"}
+
+// reservation returns the memory to reserve for a payload of that size: it is kept as it
+// was sent, decoded, and as it is sent to RBM.
+func reservation(size int) int64 { return min(3*int64(max(size, 0)), maxMemory) }
+
+// reserve waits for the memory of a payload.
+func (s *Server) reserve(ctx context.Context, size int) (release func(), err error) {
+	n := reservation(size)
+	if s.memory.Acquire(ctx, n) != nil {
+		return nil, errMemory
+	}
+	return func() { s.memory.Release(n) }, nil
 }
 
 // agent returns a configured agent, with its credentials.

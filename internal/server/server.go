@@ -84,6 +84,7 @@ type Server struct {
 	sender    *send.Sender
 	limits    map[string]*send.RateLimiter // by agent
 	preparing *semaphore.Weighted
+	memory    *semaphore.Weighted // bytes of the messages in flight
 	strangers strangers
 	transport *http.Transport
 	receiver  *events.Receiver
@@ -110,6 +111,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{
 		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		memory:    semaphore.NewWeighted(maxMemory),
 		strangers: strangers{max: cmp.Or(o.MaxStrangers, DefaultStrangers)},
 		transport: o.Transport,
 		log:       response.NewLogger(o.Log),
