@@ -67,7 +67,7 @@ func TestReceive_signedURL(t *testing.T) {
 	}
 }
 
-// Between the URL and the body is no separator. No part of a signed body is valid as a part
+// The URL and the body have no separator between them. No part of a signed body is valid as a part
 // of the query.
 func TestReceive_bodyInQuery(t *testing.T) {
 	t.Parallel()
