@@ -9,9 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm"
@@ -104,6 +107,35 @@ func benchHandler(b *testing.B) http.Handler {
 	}
 	b.Cleanup(func() { h.Close() })
 	return h
+}
+
+// BenchmarkEvent receives an event and delivers it to one target, signed. Compare it with
+// [BenchmarkSend].
+func BenchmarkEvent(b *testing.B) {
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	b.Cleanup(target.Close)
+	h, err := server.New(b.Context(), server.Options{Environ: []string{
+		"RCSHOOK_AGENT_ID=example_agent", "RCSHOOK_API_KEYS=dev", "RCSHOOK_WEBHOOK_TOKEN=token",
+		"RCSHOOK_EVENTS_URL=" + target.URL, "RCSHOOK_EVENTS_SECRET=" + standardSecret,
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { h.Close() })
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		data, _ := events.SampleData("button", "example_agent", strconv.Itoa(n), time.Now())
+		event := request{header: http.Header{}, body: data}
+		event.sealEvent("token")
+		r := httptest.NewRequest(http.MethodPost, "/events", bytes.NewReader(event.body))
+		r.Header = event.header
+		w := httptest.NewRecorder()
+		b.StartTimer()
+		if h.ServeHTTP(w, r); w.Code != http.StatusOK {
+			b.Fatalf("%d: %s", w.Code, w.Body)
+		}
+	}
 }
 
 // benchServe calls h from several callers in parallel.
