@@ -67,6 +67,7 @@ type webhookRun struct {
 	transport http.RoundTripper
 	agents    *agent.Directory
 	client    *webhook.Client
+	agentID   string
 	name      string               // brands/*/agents/*
 	old       *webhook.Integration // nil: there is none
 }
@@ -94,10 +95,13 @@ func runWebhook(ctx context.Context, args []string, std stdio) error {
 	transport := rbm.NewTransport()
 	defer transport.CloseIdleConnections()
 	w.transport = transport
-	if err := w.open(ctx); err != nil {
+	if err := w.openAgent(ctx); err != nil {
 		return withAdvice(err)
 	}
 	defer w.agents.Close()
+	if err := w.find(ctx); err != nil {
+		return withAdvice(err)
+	}
 	return withAdvice(actions[rest[0]](ctx))
 }
 
@@ -132,8 +136,8 @@ func (f *settingsFlags) load(ctx context.Context, std stdio, transport http.Roun
 	return cfg, service.Account, err
 }
 
-// open reads the settings, and looks for the agent and its webhook.
-func (w *webhookRun) open(ctx context.Context) (err error) {
+// openAgent reads the settings and the ID of the agent.
+func (w *webhookRun) openAgent(ctx context.Context) (err error) {
 	if w.cfg, w.account, err = w.load(ctx, w.std, w.transport); err != nil {
 		return err
 	}
@@ -153,10 +157,17 @@ func (w *webhookRun) open(ctx context.Context) (err error) {
 	w.agents = agent.New(w.cfg, agent.Options{Transport: w.transport})
 	a, err := w.agents.Agent(ctx, name)
 	if err != nil {
+		w.agents.Close()
 		return err
 	}
+	w.agentID = a.ID
+	return nil
+}
+
+// find looks for the agent and its webhook.
+func (w *webhookRun) find(ctx context.Context) (err error) {
 	var key []byte
-	if setting := w.cfg.Agents[name].Credentials; setting != "" {
+	if setting := w.cfg.Agents[w.agentName].Credentials; setting != "" {
 		found, err := w.agents.InspectKey(ctx, setting)
 		if err != nil {
 			return err
@@ -164,7 +175,7 @@ func (w *webhookRun) open(ctx context.Context) (err error) {
 		key = found.Value
 	}
 	w.client = webhook.NewClient(w.cfg, key, w.transport)
-	if w.name, err = w.client.FindAgent(ctx, a.ID); err != nil {
+	if w.name, err = w.client.FindAgent(ctx, w.agentID); err != nil {
 		return err
 	}
 	w.old, err = w.client.Find(ctx, w.name)
@@ -184,11 +195,13 @@ func (w *webhookRun) show(context.Context) error {
 	return nil
 }
 
+var errNoAddress = errors.New("the address of the function is unknown; set RCSHOOK_URL to it, or -url to the address of the webhook")
+
 // checkOld reports an error if there is a webhook with another address, unless it may be
 // replaced.
 func (w *webhookRun) checkOld() error {
 	if w.address == "" {
-		return errors.New("the address of the function is unknown; set RCSHOOK_URL to it, or -url to the address of the webhook")
+		return errNoAddress
 	}
 	if w.old == nil || w.old.Webhook.URL == w.address {
 		return nil
@@ -224,7 +237,7 @@ func (w *webhookRun) set(ctx context.Context) error {
 		return err
 	}
 	to := webhook.Address{URL: w.address}
-	setting, err := w.readToken(ctx, &to)
+	setting, err := w.readToken(ctx, &to, true)
 	if err != nil {
 		return err
 	}
@@ -282,14 +295,14 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
-// readToken reads the client token. It creates the secret of the token if there is none.
-func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address) (setting config.Secret, err error) {
+// readToken reads the client token. If its secret is missing, it can create it.
+func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address, create bool) (setting config.Secret, err error) {
 	setting = config.Secret(w.token)
 	if tokens := w.cfg.Agents[w.agentName].WebhookTokens; setting == "" && len(tokens) > 0 {
 		setting = tokens[0]
 	}
 	if setting = cmp.Or(setting, w.cfg.WebhookToken); setting == "" {
-		return "", errors.New("RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which this command creates")
+		return "", errors.New("RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which rcshook webhook set creates")
 	}
 	found, err := w.agents.Inspect(ctx, setting)
 	rejected, _ := errors.AsType[*google.SecretError](err)
@@ -297,7 +310,7 @@ func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address) (settin
 	case err == nil:
 		to.Token = webhook.FirstToken(found.Value)
 		return setting, nil
-	case rejected == nil || rejected.Reason != "not_found" || strings.Contains(setting.String(), "/versions/"):
+	case !create || rejected == nil || rejected.Reason != "not_found" || strings.Contains(setting.String(), "/versions/"):
 		return "", err
 	}
 	to.Token = rand.Text()

@@ -109,7 +109,7 @@ the webhook of agent default is ENABLED
 		{
 			name: "set-no-token", args: []string{"set"}, code: 1,
 			change: func(c *setup, _ *testWebhook) { delete(c.env, "RCSHOOK_WEBHOOK_TOKEN") },
-			want:   "rcshook: RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which this command creates\n",
+			want:   "rcshook: RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which rcshook webhook set creates\n",
 		},
 		{
 			name: "set-no-url", args: []string{"set"}, code: 1,

@@ -19,6 +19,7 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
 	{"docs/dev.md", "go run ./cmd/rcshook", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"docs/dev.md", "curl http://localhost:8081/_sim/key", "cmd/rcshook/testdata/dev.txtar", "exec curl -s http://127.0.0.1:$SIM/_sim/key"},
+	{"docs/events.md", "rcshook trigger ", "cmd/rcshook/trigger_test.go", "TestTrigger_to"},
 	{"docs/payload.md", "curl http://localhost:8080/", "internal/docstest/docs_test.go", "checkForms"},
 	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
 	{"docs/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/webhook"
 )
 
@@ -60,8 +61,7 @@ func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
 	}
 	// Targets get no event that is so old, and a user that types is not a signal for
 	// opt-outs either.
-	event := fmt.Appendf(nil, `{"senderPhoneNumber": %q, "agentId": %q, "eventType": "IS_TYPING", "eventId": "doctor", "sendTime": %q}`,
-		fictional, a.ID, time.Now().AddDate(0, 0, -30).UTC().Format(time.RFC3339))
+	event, _ := events.SampleData("typing", a.ID, "doctor", time.Now().AddDate(0, 0, -30))
 	switch status, _, err := webhook.PostEvent(ctx, e.transport, to, event); {
 	case err != nil:
 		e.add(Error, Webhook, name, "the function does not respond at RCSHOOK_URL with /events", "Check RCSHOOK_URL, and that the service allows requests from the internet")
