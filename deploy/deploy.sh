@@ -22,6 +22,8 @@ the commands of a first deployment, and needs neither gcloud nor an account.
                         without it the script asks for the path
   --api-keys-file FILE  the API keys of callers, one per line; without it the script
                         creates a key
+  --caller NAME         create a key for a caller of rcshook.yaml, in the secret
+                        NAME-OF-FUNCTION-caller-NAME; may be repeated
   --access keys|iam     keys (default): a public URL, where rcshook checks keys and
                         signatures; iam: Cloud Run accepts only the invokers
   --invoker MEMBER      with --access iam: an allowed caller, such as
@@ -122,7 +124,7 @@ options() {
   dry='' queue='' project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
-  invokers=() settings=()
+  invokers=() settings=() callers=()
   while [ $# -gt 0 ]; do
     local option=$1
     shift
@@ -141,6 +143,7 @@ options() {
     --agent-id-file) agent_id_file=$1 ;;
     --key-file) key_file=$1 ;;
     --api-keys-file) api_keys_file=$1 ;;
+    --caller) callers+=("$1") ;;
     --access) access=$1 ;;
     --invoker) invokers+=("$1") ;;
     --rcs-region) rcs_region=$1 ;;
@@ -171,6 +174,10 @@ check_options() {
   for value in ${invokers[@]+"${invokers[@]}"}; do
     [[ $value =~ ^all(Users|AuthenticatedUsers)$ ]] && usage_error 'a public function must check keys; use --access keys'
     [[ $value == *:* ]] || usage_error '--invoker must be a member such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
+  done
+  [ "$access" = keys ] || [ ${#callers[@]} = 0 ] || usage_error '--caller needs --access keys: with iam, rcshook checks no keys'
+  for value in ${callers[@]+"${callers[@]}"}; do
+    [[ $value =~ ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$ ]] || usage_error '--caller must be a name under callers in rcshook.yaml: at most 64 letters, digits, - and _'
   done
   for value in ${settings[@]+"${settings[@]}"}; do
     [[ $value =~ ^RCSHOOK_(COUNTRY|TRAFFIC|TTL|TIMEOUT|MESSAGES_PER_SECOND|ALLOW_PREMIUM_NUMBERS)=[^,]*$ ]] || usage_error '--set must be NAME=VALUE, where NAME is RCSHOOK_COUNTRY, RCSHOOK_TRAFFIC, RCSHOOK_TTL, RCSHOOK_TIMEOUT, RCSHOOK_MESSAGES_PER_SECOND or RCSHOOK_ALLOW_PREMIUM_NUMBERS; other settings have their own options'
@@ -223,8 +230,12 @@ ask() {
   [ "$access" = keys ] || return 0
   if empty "$name-api-keys"; then
     fill+=(api-keys)
-    [ -n "$api_keys_file$dry" ] || api_key=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n')
+    [ -n "$api_keys_file$dry" ] || api_key=$(new_key)
   fi
+}
+
+new_key() {
+  head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'
 }
 
 account() {
@@ -261,6 +272,29 @@ secrets() {
       ;;
     esac
     grant "$secret" "$project"
+  done
+}
+
+# caller_keys creates a key for each caller. The function reads those that rcshook.yaml names.
+caller_keys() {
+  local caller secret
+  for caller in ${callers[@]+"${callers[@]}"}; do
+    secret=$name-caller-$caller
+    exists gcloud secrets describe "$secret" --project="$project" ||
+      run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
+    ! empty "$secret" || store "$secret" '' "$(new_key)"
+    grant "$secret" "$project"
+  done
+}
+
+# print_callers prints how to read the keys of the callers, and what rcshook.yaml lacks.
+print_callers() {
+  local caller secret
+  for caller in ${callers[@]+"${callers[@]}"}; do
+    secret=projects/$project/secrets/$name-caller-$caller
+    printf '\nThe key of the caller %s:\n\n  gcloud secrets versions access latest --secret=%s --project=%s\n' "$caller" "${secret##*/}" "$project"
+    [[ $'\n'$named$'\n' == *$'\n'$secret$'\n'* ]] ||
+      printf '\nAdd the caller to rcshook.yaml, with its limits, and deploy again:\n\n  callers:\n    %s: {key: %s}\n' "$caller" "$secret"
   done
 }
 
@@ -385,6 +419,7 @@ This command checks everything and sends nothing:
   curl $url/ -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \\
     -d '{"to": "+12025550123", "text": "Hello", "dry_run": true}'
 END
+  print_callers
   [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
 
@@ -406,6 +441,7 @@ main() {
   bind gcloud projects add-iam-policy-binding "$project" --member="serviceAccount:$builder" \
     --role=roles/run.builder --condition=None
   secrets
+  caller_keys
   grant_named_secrets
   create_queue
   environment

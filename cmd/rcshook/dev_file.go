@@ -38,6 +38,7 @@ type devFile struct {
 	google    *token.Issuer
 	fallbacks map[string]string // the URL in the file, by path
 	agents    []rbmtest.AgentConfig
+	callers   map[string]string // a key or an ID token, by name
 }
 
 const fallbackPath = "/_fallback/"
@@ -85,6 +86,8 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 			return nil, fmt.Errorf("the file contains the key of agent %s, which dev would really use: name a secret instead, projects/PROJECT/secrets/SECRET", name)
 		}
 	}
+	url := fmt.Sprintf("http://localhost:%d", o.port)
+	f.addCallers(sim, parsed.Callers, url)
 	text, err := f.redirectFallbacks(string(data), parsed, sim, baseURL)
 	if err != nil {
 		return nil, err
@@ -97,7 +100,7 @@ func (o *devOptions) openFile(sim *platform.Platform, baseURL, dir string) (*dev
 		os.Unsetenv("RCSHOOK_AGENT_ID")
 		os.Unsetenv("RCSHOOK_CREDENTIALS")
 	}
-	return f, setEnv(map[string]string{"RCSHOOK_OIDC_ENDPOINT": baseURL, "RCSHOOK_CONFIG": copied})
+	return f, setEnv(map[string]string{"RCSHOOK_OIDC_ENDPOINT": baseURL, "RCSHOOK_CONFIG": copied, "RCSHOOK_URL": url})
 }
 
 // addSecrets generates the secrets of a source. Samples are signed with the first. A
@@ -112,6 +115,23 @@ func (f *devFile) addSecrets(sim *platform.Platform, s *source.Source) {
 		}
 		if i == 0 {
 			f.keys[s.Name] = sender
+		}
+	}
+}
+
+// addCallers generates the keys of callers, or ID tokens for an hour.
+func (f *devFile) addCallers(sim *platform.Platform, callers map[string]config.Caller, audience string) {
+	f.callers = make(map[string]string)
+	for name, c := range callers {
+		for _, secret := range slices.Backward(c.Keys) { // the first is printed
+			f.callers[name] = secret.Literal()
+			if resource, ok := secret.Resource(); ok {
+				f.callers[name] = strings.ToLower(rand.Text())
+				addSecret(sim, resource, []byte(f.callers[name]))
+			}
+		}
+		if len(c.Keys) == 0 {
+			f.callers[name] = f.google.Token(audience, c.Emails[0], time.Now())
 		}
 	}
 }
@@ -219,8 +239,14 @@ func (f *devFile) sample(s *source.Source) (*http.Request, error) {
 	return req, err
 }
 
-// greet lists the addresses of the sources.
+// greet lists the keys of the callers and the addresses of the sources.
 func (f *devFile) greet(out io.Writer) {
+	if len(f.callers) > 0 {
+		fmt.Fprint(out, "\nCallers; send the key or the token as Authorization: Bearer KEY:\n\n")
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.callers)) {
+		fmt.Fprintf(out, "  %s   %s\n", name, f.callers[name])
+	}
 	if len(f.sources) == 0 {
 		return
 	}

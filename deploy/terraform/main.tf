@@ -16,7 +16,8 @@ locals {
     var.access == "keys" ? { RCSHOOK_API_KEYS = var.api_keys_secret } : {},
     var.config_secret == "" ? {} : { RCSHOOK_CONFIG = var.config_secret },
   )
-  secrets = setunion(values(local.named_secrets), var.source_secrets)
+  caller_secrets = { for c in var.callers : c => "${var.name}-caller-${c}" }
+  secrets        = setunion(values(local.named_secrets), var.source_secrets, values(local.caller_secrets))
 
   # The audience of the tokens in producers' tasks, and the URL of the function, which
   # is the audience of its own tasks.

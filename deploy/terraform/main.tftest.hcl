@@ -118,6 +118,35 @@ run "existing_secrets_and_versions" {
   }
 }
 
+run "callers" {
+  command = apply
+  variables {
+    callers = ["zapier", "Make_2"]
+  }
+
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-caller-Make_2 rcshook-caller-zapier rcshook-credentials"
+    error_message = "expected a secret for each caller"
+  }
+  assert {
+    condition     = contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-caller-zapier") && contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-caller-Make_2")
+    error_message = "expected access to the keys of callers"
+  }
+  assert {
+    condition     = output.caller_secrets == { zapier = "projects/rcshook-test/secrets/rcshook-caller-zapier", Make_2 = "projects/rcshook-test/secrets/rcshook-caller-Make_2" } && length(output.fill_secrets) == 5
+    error_message = "expected the names for rcshook.yaml, and a command for each secret"
+  }
+}
+
+run "callers_with_iam" {
+  command = plan
+  variables {
+    access  = "iam"
+    callers = ["zapier"]
+  }
+  expect_failures = [var.callers]
+}
+
 run "public_with_keys" {
   command = apply
 

@@ -15,6 +15,11 @@ output "fill_secrets" {
   ]
 }
 
+output "caller_secrets" {
+  description = "The key of each caller in rcshook.yaml."
+  value       = { for caller, secret in local.caller_secrets : caller => "projects/${var.project_id}/secrets/${secret}" }
+}
+
 output "curl" {
   description = "A request that checks everything and sends nothing. KEYS is a file with the API keys of callers."
   value = join(" ", [

@@ -90,6 +90,21 @@ variable "source_secrets" {
   default     = []
 }
 
+variable "callers" {
+  description = "The callers of rcshook.yaml that get a secret for their key: NAME-caller-CALLER, where NAME is the name of the function. The output caller_secrets has the full names."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for c in var.callers : can(regex("^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$", c))])
+    error_message = "callers must be names under callers in rcshook.yaml: at most 64 letters, digits, - and _."
+  }
+  validation {
+    condition     = var.access == "keys" || length(var.callers) == 0
+    error_message = "With access = \"iam\" rcshook checks no keys, and callers has no effect; remove it."
+  }
+}
+
 variable "existing_secrets" {
   description = "The secrets that exist already. All others are created without a version."
   type        = set(string)

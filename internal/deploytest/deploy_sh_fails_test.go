@@ -42,6 +42,8 @@ func TestScriptInvalid(t *testing.T) {
 		{"invoker with keys", "", []string{"--invoker", "user:a@example.com"}, 2, "needs --access iam"},
 		{"secret as a setting", "", []string{"--set", "RCSHOOK_API_KEYS=abc"}, 2, "--set must be"},
 		{"region of RCS", "", []string{"--rcs-region", "eu"}, 2, "us, europe or asia"},
+		{"caller with iam", "", []string{"--access", "iam", "--caller", "zapier"}, 2, "--caller needs --access keys"},
+		{"name of a caller", "", []string{"--caller", "my zapier"}, 2, "--caller must be a name"},
 		{"concurrency", "", []string{"--concurrency", "many"}, 2, "must be numbers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -278,6 +278,41 @@ sources:
 	}
 }
 
+// TestScriptCallers checks that each caller gets a key of its own, once, which the function
+// can read.
+func TestScriptCallers(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.addGo()
+	c.file("rcshook.yaml", "callers: {zapier: {key: projects/my-project/secrets/rcshook-caller-zapier, agents: [default]}}\n")
+	out := c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--caller", "zapier", "--caller=Make_2")
+	first := c.state()
+	zapier, other := first.Secrets["rcshook-caller-zapier"], first.Secrets["rcshook-caller-Make_2"]
+	if len(zapier) != 1 || len(zapier[0]) != 43 || len(other) != 1 || zapier[0] == other[0] || zapier[0] == first.Secrets["rcshook-api-keys"][0] {
+		t.Fatalf("expected a new key for each caller, got versions %d and %d", len(zapier), len(other))
+	}
+	for _, secret := range []string{"rcshook-caller-zapier", "rcshook-caller-Make_2"} {
+		if want := "roles/secretmanager.secretAccessor on " + secret + " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"; !slices.Contains(first.Access, want) {
+			t.Errorf("%s is missing; access is %q", want, first.Access)
+		}
+		if !strings.Contains(out, "\n  gcloud secrets versions access latest --secret="+secret+" --project=my-project\n") {
+			t.Errorf("the output does not say how to read %s:\n%s", secret, out)
+		}
+	}
+	if strings.Contains(out+fmt.Sprint(c.calls()), zapier[0]) {
+		t.Error("a key was printed, or was on a command line")
+	}
+	const missing = "\n    Make_2: {key: projects/my-project/secrets/rcshook-caller-Make_2}\n"
+	if !strings.Contains(out, missing) || strings.Contains(out, "    zapier: {key:") {
+		t.Errorf("the output does not name the one caller that rcshook.yaml lacks:\n%s", out)
+	}
+	c.forget()
+	c.deploy("", "--caller", "zapier", "--caller=Make_2")
+	if diff := cmp.Diff(first, c.state()); diff != "" {
+		t.Errorf("the second run changed something (-first +second):\n%s", diff)
+	}
+}
+
 // TestScriptInvalidFile checks that errors of rcshook.yaml end the script before it changes
 // anything, in a dry run too.
 func TestScriptInvalidFile(t *testing.T) {
