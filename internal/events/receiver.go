@@ -14,7 +14,7 @@ import (
 )
 
 // MaxBody is the largest body of a request. Files are sent as links.
-const MaxBody = 1 << 20
+const MaxBody = 256 << 10
 
 // MaxAge is the age at which an event is too old for targets. RBM gives up after 7 days.
 const MaxAge = 8 * 24 * time.Hour
@@ -112,22 +112,21 @@ func (r *Receiver) Receive(ctx context.Context, signature string, body []byte, n
 	if err != nil {
 		return nil, ErrEnvelope
 	}
+	// Parsing takes many times the memory of the data, so some token has to fit before.
+	verify := func(token string) error { return rbm.VerifyData(token, signature, data) }
+	if err := r.try(ctx, all, ErrSignature, verify); err != nil {
+		return nil, err
+	}
 	e := New(data, now)
 	name, err := r.agent(ctx, e.AgentID)
 	if err != nil {
 		return nil, err
 	}
-	// A partner's webhook has the events of all of its agents.
-	tokens := all
-	if name != "" {
-		tokens = r.tokens(name)
-	}
-	err = r.try(ctx, tokens, ErrSignature, func(token string) error { return rbm.VerifyData(token, signature, data) })
-	if err != nil {
-		return nil, err
-	}
-	if name == "" {
+	if name == "" { // a partner's webhook has the events of all of its agents
 		return &Received{AgentID: e.AgentID}, nil
+	}
+	if err := r.try(ctx, r.tokens(name), ErrSignature, verify); err != nil {
+		return nil, err
 	}
 	e.Agent = name
 	return &Received{Event: e, AgentID: e.AgentID}, nil
