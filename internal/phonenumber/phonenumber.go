@@ -193,11 +193,11 @@ func (w written) bare(o Options) (e164 string, err error) {
 		switch {
 		case strings.HasPrefix(w.digits, "00"):
 			return written{w.digits[2:], w.text, true}.international()
-		case intl == "" || len(w.digits) < minBareDigits || w.digits[0] == '0':
+		case intl == "" || len(w.digits) < minBareDigits || w.digits[0] == '0', w.text[0] == '(': // an area code in brackets
 			return "", ErrCountry
 		}
 		for _, country := range o.Countries {
-			if n := w.national(country); country != "" && n.mobile() && n.e164() != intl {
+			if n := w.national(country); country != "" && (n.mobile() || w.isLike(n, country)) && n.e164() != intl {
 				return "", ErrAmbiguous
 			}
 		}
@@ -205,7 +205,7 @@ func (w written) bare(o Options) (e164 string, err error) {
 	}
 	national := w.national(o.Country)
 	switch {
-	case intl != "" && (!national.valid() || national.e164() == intl):
+	case intl != "" && (!national.valid() && !w.isLike(national, o.Country) || national.e164() == intl):
 		return intl, nil
 	case intl != "":
 		return w.choose(national, parse(intl), o.Country)
@@ -255,6 +255,32 @@ func (w written) choose(national, intl number, country string) (e164 string, err
 		return intl.e164(), nil
 	}
 	return "", ErrAmbiguous
+}
+
+// isLike reports whether the digits have a possible length in a country, and their first
+// two digits are those of valid numbers there. The number may be in a range that the
+// library does not know yet: new area codes appear every year.
+func (w written) isLike(national number, country string) bool {
+	if national.PhoneNumber == nil || national.length() != "" {
+		return false
+	}
+	for _, kind := range []phonenumbers.PhoneNumberType{phonenumbers.MOBILE, phonenumbers.FIXED_LINE} {
+		example := number{phonenumbers.GetExampleNumberForType(country, kind)}
+		if example.PhoneNumber == nil {
+			continue
+		}
+		digits := phonenumbers.GetNationalSignificantNumber(example.PhoneNumber)
+		if len(digits) != len(w.digits) {
+			continue
+		}
+		for third := range 10 {
+			n, err := phonenumbers.Parse(w.digits[:2]+strconv.Itoa(third)+digits[3:], country)
+			if err == nil && (number{n}).valid() && phonenumbers.GetNumberType(n) == phonenumbers.GetNumberType(example.PhoneNumber) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // groups returns the groups of digits in a text.

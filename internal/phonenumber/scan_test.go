@@ -172,6 +172,23 @@ func TestRead_withoutPlus(t *testing.T) {
 		{"07700900123", phonenumber.Options{Country: "GB"}, "+447700900123", ""},
 		{" 447700900123", phonenumber.Options{Form: true}, "+447700900123", ""},
 
+		// Digits that may be of a new range in the country, and are valid in another one.
+		{"(457) 234-5678", phonenumber.Options{Country: "US"}, "+14572345678", ""}, // Louisiana, and +45 72 34 56 78
+		{"457-234-5678", phonenumber.Options{Country: "US"}, "+14572345678", ""},
+		{"4572345678", phonenumber.Options{Country: "US"}, "", ambiguous},
+		{"4572345678", phonenumber.Options{Country: "CA"}, "", ambiguous},
+		{"457 2345678", phonenumber.Options{Country: "US"}, "", ambiguous},
+		{"45 72 34 56 78", phonenumber.Options{Country: "US"}, "+4572345678", ""},
+		{"4572345678", phonenumber.Options{Country: "GB"}, "+4572345678", ""}, // no number there starts with 45
+		{"(47) 9221-1234", phonenumber.Options{Country: "BR"}, "", ambiguous}, // as before 2016, and +47 922 11 234
+		{"4792211234", phonenumber.Options{Country: "BR"}, "", ambiguous},
+		{"16512345678", phonenumber.Options{Country: "CN"}, "", ambiguous},
+		{"1 651-234-5678", phonenumber.Options{Country: "CN"}, "+16512345678", ""},
+		{"12025550123", phonenumber.Options{Country: "CN"}, "+12025550123", ""},
+		{"(51) 99876-5432", phonenumber.Options{}, "", noCountry}, // Brazil, and +51 998 765 432
+		{"(0051) 998 765 432", phonenumber.Options{}, "+51998765432", ""},
+		{"(+51) 998 765 432", phonenumber.Options{}, "+51998765432", ""},
+
 		// International prefixes of other countries.
 		{"0012025550123", phonenumber.Options{Country: "DE"}, "+12025550123", ""},
 		{"01112025550123", phonenumber.Options{Country: "GB"}, "+12025550123", ""},
@@ -182,6 +199,7 @@ func TestRead_withoutPlus(t *testing.T) {
 		{"15123456789", phonenumber.Options{}, "+15123456789", ""},
 		{"15123456789", phonenumber.Options{Countries: []string{"", "US", "DE"}}, "", ambiguous},
 		{"15123456789", phonenumber.Options{Countries: []string{"US", "CA", "FR"}}, "+15123456789", ""},
+		{"16512345678", phonenumber.Options{Countries: []string{"CN"}}, "", ambiguous},
 		{"+15123456789", phonenumber.Options{Countries: []string{"DE"}}, "+15123456789", ""},
 		{"491701234567", phonenumber.Options{Countries: []string{"DE", "US"}}, "+491701234567", ""},
 	} {
