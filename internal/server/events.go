@@ -302,10 +302,11 @@ func (s *Server) reply(ctx context.Context, name string, e *events.Event, body [
 		return attempt{target.Result{Outcome: target.Retry, Err: fmt.Errorf("target %s: %w", name, err)}, code.TargetUnavailable}
 	}
 	payloads, err := s.targets.Events[name].Payloads(ctx, body)
-	if failed, ok := errors.AsType[*mapping.Error](err); ok {
-		return never(code.TargetRejected, "%w", failed)
-	} else if err != nil {
-		return retry(err)
+	switch {
+	case err != nil && (errors.Is(err, mapping.ErrMemory) || ctx.Err() != nil):
+		return attempt{target.Result{Outcome: target.Retry, Err: err}, code.TargetUnavailable}
+	case err != nil:
+		return attempt{target.Result{Outcome: target.Never, Err: err}, code.TargetRejected}
 	}
 	var messages []*send.Message
 	for i, p := range payloads {
@@ -323,6 +324,9 @@ func (s *Server) reply(ctx context.Context, name string, e *events.Event, body [
 		}
 		if m.AgentName != e.Agent {
 			return never(code.UnknownAgent, "message %d names another agent; remove agent, because the agent of the event sends", i+1)
+		}
+		if !m.Message.At.IsZero() {
+			return never(code.InvalidPayload, "message %d has a schedule_at; remove it, because a target sends now", i+1)
 		}
 		for _, to := range m.To {
 			if !s.replies.allow(to.E164, s.now()) {
