@@ -2,11 +2,16 @@ package docstest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"mime/multipart"
+	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/target"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -121,6 +129,107 @@ func checkPayloads(t *testing.T, p page) {
 	if payloads == 0 {
 		t.Error("the page has no payload")
 	}
+}
+
+// TestEventsPage checks that docs/events.md describes every key of an event and every field
+// of a target, and that it has an example of each type of event.
+func TestEventsPage(t *testing.T) {
+	t.Parallel()
+	doc := readPage(t, filepath.Join("docs", "events.md"))
+	want := map[string]string{} // by type
+	for _, e := range events.Samples("default", "example_agent", "sample", exampleTime) {
+		short := fields(t, e)
+		if e.Type == "reply" {
+			want["every key"] = fmt.Sprint(short)
+			checkKeys(t, doc.section(t, "## Events and their keys"), short)
+		}
+		for name, value := range short {
+			if value == nil || value == "" || slices.Contains([]string{"id", "time", "phone", "agent", "agent_id"}, name) {
+				delete(short, name)
+			}
+		}
+		want[e.Type] = fmt.Sprint(short)
+	}
+	got := map[string]string{}
+	for i, block := range doc.blocks("json event") {
+		example := fields(t, json.RawMessage(block))
+		name := fmt.Sprint(example["type"])
+		if i == 0 {
+			name = "every key"
+		}
+		got[name] = fmt.Sprint(example)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("examples (-want +got):\n%s", diff)
+	}
+
+	var listed, known []string
+	for _, row := range doc.section(t, "## Targets").rows() {
+		listed = append(listed, quoted(row[0])...)
+	}
+	for i := range reflect.TypeFor[config.Target]().NumField() {
+		if tag := reflect.TypeFor[config.Target]().Field(i).Tag.Get("yaml"); tag != "" {
+			known = append(known, tag)
+		}
+	}
+	slices.Sort(listed)
+	slices.Sort(known)
+	if diff := cmp.Diff(known, listed); diff != "" {
+		t.Errorf("fields of a target (-want +got):\n%s", diff)
+	}
+	for _, program := range doc.blocks("jq") {
+		checkTargets(t, map[string]*config.Target{"a": {OK: config.Program{Text: program}}}, nil)
+	}
+}
+
+// TestFallbackExample checks the example in docs/sources.md.
+func TestFallbackExample(t *testing.T) {
+	t.Parallel()
+	example := readPage(t, filepath.Join("docs", "sources.md")).section(t, "## Fallback").blocks("json")[0]
+	about := events.Event{Phone: "+12025550104", Agent: "default", AgentID: "example_agent", MessageID: "5fb86188-edfa-5ea1-9031-97b27015e45d"}
+	payload := json.RawMessage(`{"to": "+12025550104", "text": "Order 1001 has shipped"}`)
+	want := fields(t, events.Fallback(about, "recipient_unreachable", "Order 1001 has shipped", payload, exampleTime))
+	maps.DeleteFunc(want, func(_ string, value any) bool { return value == nil || value == "" })
+	if diff := cmp.Diff(want, fields(t, json.RawMessage(example))); diff != "" {
+		t.Errorf("example (-want +got):\n%s", diff)
+	}
+}
+
+// fields returns the members of the JSON of a value.
+func fields(t *testing.T, v any) (object map[string]any) {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err == nil {
+		err = json.Unmarshal(data, &object)
+	}
+	if err != nil {
+		t.Errorf("%v in\n%s", err, v)
+	}
+	return object
+}
+
+// checkKeys checks that a table lists the keys of an event.
+func checkKeys(t *testing.T, section page, event map[string]any) {
+	t.Helper()
+	var listed []string
+	for _, row := range section.rows() {
+		listed = append(listed, quoted(row[0])...)
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(event)), listed); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
+// checkTargets compiles targets.
+func checkTargets(t *testing.T, targets map[string]*config.Target, fallbacks []*config.Target) {
+	t.Helper()
+	d, err := target.Open(targets, fallbacks, target.Options{Transport: new(http.Transport)})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	d.Close()
 }
 
 // TestPayloadPage checks that docs/payload.md lists all fields with their aliases and the

@@ -2,7 +2,13 @@ package docstest
 
 import (
 	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,29 +21,35 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/pubsub"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/internal/target"
+	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // A box is a code block of a recipe:
 //
-//	yaml          a complete rcshook.yaml, with one source
-//	json payload  a payload for the function
-//	json event    an event for the source
-//	json message  the message that the previous box sends
+//	yaml           a complete rcshook.yaml, with one source or with targets of events
+//	json payload   a payload for the function
+//	json event     an event for the source
+//	json message   the message that the previous box sends
+//	json body TYPE the body that the target posts for a sample of that type
 type box struct{ kind, text string }
 
-var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json message)\n(.*?)```")
+var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json message|json body [a-z_]+)\n(.*?)```")
 
 // TestRecipes posts the payloads and events of the recipes to the function. Events are
-// signed as their senders sign them.
+// signed as their senders sign them. Targets get a sample of each type.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
-	if err != nil || len(pages) != 11 {
-		t.Fatalf("got %d documents, want 11: %v", len(pages), err)
+	if err != nil || len(pages) != 16 {
+		t.Fatalf("got %d documents, want 16: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -67,8 +79,8 @@ func tryRecipe(t *testing.T, page string) {
 	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "PROJECT", "example"), -1) {
 		k.try(box{b[1], b[2]})
 	}
-	if k.sent == 0 {
-		t.Error("the recipe sends no message")
+	if k.sent == 0 && len(k.posted) == 0 {
+		t.Error("the recipe sends no message, and its targets get no event")
 	}
 }
 
@@ -99,10 +111,15 @@ type kitchen struct {
 	secret  []byte         // the key of the sender
 	google  *token.Issuer
 	sent    int
+	posted  map[string]string // the last body for each type of event
 }
 
 func (k *kitchen) try(b box) {
 	k.t.Helper()
+	if eventType, ok := strings.CutPrefix(b.kind, "json body "); ok {
+		k.body(eventType, b.text)
+		return
+	}
 	switch b.kind {
 	case "yaml":
 		k.file(b.text)
@@ -129,6 +146,10 @@ func (k *kitchen) file(text string) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
+	if len(parsed.Events) > 0 {
+		k.events(parsed, text)
+		return
+	}
 	sources, err := source.Open(parsed.Sources, source.Options{})
 	if err != nil {
 		k.t.Fatal(err)
@@ -150,11 +171,85 @@ func (k *kitchen) file(text string) {
 	}
 	google := httptest.NewServer(k.google)
 	k.t.Cleanup(google.Close)
-	path := filepath.Join(k.t.TempDir(), "rcshook.yaml")
+	k.environ = append(k.environ, "RCSHOOK_CONFIG="+k.write(text), "RCSHOOK_OIDC_ENDPOINT="+google.URL)
+}
+
+func (k *kitchen) write(text string) (path string) {
+	k.t.Helper()
+	path = filepath.Join(k.t.TempDir(), "rcshook.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		k.t.Fatal(err)
 	}
-	k.environ = append(k.environ, "RCSHOOK_CONFIG="+path, "RCSHOOK_OIDC_ENDPOINT="+google.URL)
+	return path
+}
+
+var targetURL = regexp.MustCompile(`(?m)^( +url:) .*$`)
+
+// events posts a sample of each type of event that RBM sends. The targets are on this
+// machine: they and the secrets of the file accept everything.
+func (k *kitchen) events(file config.File, text string) {
+	k.t.Helper()
+	bodies := make(chan string, 1)
+	place := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, _ := io.ReadAll(r.Body)
+		bodies <- string(data)
+		if strings.Contains(text, ".status == 302") {
+			w.Header().Set("Location", "https://script.googleusercontent.com/macros/echo")
+			w.WriteHeader(http.StatusFound)
+		}
+	}))
+	defer place.Close()
+	topics := new(pubsub.Server)
+	google := httptest.NewServer(topics)
+	defer google.Close()
+	for _, secret := range file.Secrets() {
+		k.sim.Secrets.AddVersion(secret, standardwebhook.NewSecret())
+	}
+	for _, t := range file.Events {
+		topics.AddTopic(t.Topic)
+	}
+	h, err := server.New(k.t.Context(), server.Options{
+		Environ: append(k.environ, "RCSHOOK_CONFIG="+k.write(targetURL.ReplaceAllString(text, "$1 "+place.URL)),
+			"RCSHOOK_WEBHOOK_TOKEN=token", "RCSHOOK_PUBSUB_ENDPOINT="+google.URL),
+		Now: func() time.Time { return exampleTime },
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer h.Close()
+	k.posted = make(map[string]string)
+	for _, eventType := range config.EventTypes {
+		data, ok := events.SampleData(eventType, "rcshook_demo_k3x9a1bc_agent", "sample", exampleTime)
+		if !ok {
+			continue
+		}
+		r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(fmt.Sprintf(`{"message": {"data": %q}}`, base64.StdEncoding.EncodeToString(data))))
+		mac := hmac.New(sha512.New, []byte("token"))
+		mac.Write(data)
+		r.Header.Set(rbm.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"code":"received"`) {
+			k.t.Errorf("the event %s: %d %s", eventType, w.Code, w.Body)
+		}
+		for _, t := range file.Events {
+			if messages := topics.Messages(t.Topic); len(messages) > 0 {
+				k.posted[eventType] = string(messages[len(messages)-1].Data)
+			}
+		}
+		select {
+		case k.posted[eventType] = <-bodies:
+		default:
+		}
+	}
+}
+
+// body compares the body for a sample with the wanted one.
+func (k *kitchen) body(eventType, want string) {
+	k.t.Helper()
+	if diff := cmp.Diff(fields(k.t, json.RawMessage(want)), fields(k.t, json.RawMessage(k.posted[eventType]))); diff != "" {
+		k.t.Errorf("body for %s (-want +got):\n%s", eventType, diff)
+	}
 }
 
 func (k *kitchen) post(path string, header http.Header, body string) {
@@ -194,13 +289,71 @@ func (k *kitchen) message(want string) {
 	}
 }
 
+// TestRecipes_outcome tests the programs ok of the recipes.
+func TestRecipes_outcome(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		page     string
+		status   int
+		location string
+		want     target.Outcome
+	}{
+		{"google-sheets", 302, "https://script.googleusercontent.com/macros/echo?user_content_key=a", target.OK},
+		{"google-sheets", 302, "https://accounts.google.com/ServiceLogin", target.Retry},
+		{"google-sheets", 302, "", target.Retry},
+		{"google-sheets", 200, "", target.Retry}, // the program failed
+		{"hubspot", 200, "", target.OK},
+		{"hubspot", 201, "", target.OK},
+		{"hubspot", 207, "", target.Never},
+		{"hubspot", 400, "", target.Never},
+		{"hubspot", 401, "", target.Retry},
+		{"hubspot", 429, "", target.Retry},
+		{"make", 200, "", target.OK},
+		{"make", 400, "", target.Retry},
+		{"make", 410, "", target.Retry},
+		{"slack", 200, "", target.OK},
+		{"slack", 400, "", target.Never},
+		{"slack", 410, "", target.Never},
+		{"slack", 429, "", target.Retry},
+		{"n8n", 404, "", target.Retry},
+	} {
+		place := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", test.location)
+			w.WriteHeader(test.status)
+		}))
+		defer place.Close()
+		file, err := config.ParseFile("rcshook.yaml", []byte(strings.ReplaceAll(readPage(t, "deploy/recipes/"+test.page+".md").blocks("yaml")[0], "PROJECT", "example")))
+		if err != nil || len(file.Events) != 1 {
+			t.Fatalf("got %d targets: %v", len(file.Events), err)
+		}
+		for _, c := range file.Events {
+			c.URL = config.Secret(place.URL)
+			to, problems := target.New(c, target.Options{
+				Secret:    func(_ context.Context, s config.Secret) ([]byte, error) { return []byte(s), nil },
+				Transport: new(http.Transport), Now: time.Now,
+			})
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			event, err := json.Marshal(events.Sample("reply", "default", "example_agent", "sample", exampleTime))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := to.Deliver(t.Context(), "evt_1", event); got.Outcome != test.want {
+				t.Errorf("%s: %d %s: got %s, want %s", test.page, test.status, test.location, got.Outcome, test.want)
+			}
+			to.Close()
+		}
+	}
+}
+
 var yamlBoxes = regexp.MustCompile("(?s)```yaml\n(.*?)```")
 
 // TestDocumentedFiles checks that the examples of rcshook.yaml are valid, and that
 // docs/sources.md lists every preset.
 func TestDocumentedFiles(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"README.md", "docs/sources.md", "docs/configuration.md"} {
+	for _, page := range []string{"README.md", "docs/sources.md", "docs/configuration.md", "docs/events.md"} {
 		text, err := os.ReadFile(page)
 		if err != nil {
 			t.Fatal(err)
@@ -215,6 +368,7 @@ func TestDocumentedFiles(t *testing.T) {
 			if err := config.Join(err, wrong); err != nil {
 				t.Errorf("%v in\n%s", err, file[1])
 			}
+			checkTargets(t, parsed.Events, parsed.Fallbacks())
 		}
 		if page != "docs/sources.md" {
 			continue
