@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +12,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
@@ -45,7 +46,7 @@ func removeStale(parent string, before time.Time) {
 // envPath serves the settings of the function, for "rcshook doctor".
 const envPath = "/_dev/env"
 
-const greeting = `rcshook is running on this machine. Nothing leaves it.
+const greeting = `rcshook is running on this machine. %[6]s leaves it.
 
   phone      http://localhost:%[2]d/   open it in a browser
   function   http://localhost:%[1]d/   key: %[3]s
@@ -72,17 +73,21 @@ var devCommand = command{
 	summary: "run the function on this machine, with a simulator and a phone",
 	help: `Usage:
 
-	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-queue]
+	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-events URL] [-queue]
 
 Runs the function on this machine, with a simulator of RCS Business Messaging and a
 phone in the browser. It needs no account and no network.
 
 	-config rcshook.yaml
-		also serve the sources of the file, with generated secrets; the phone can
-		send a sample event of each
+		also serve the sources and targets of the file, with generated secrets; the
+		phone can send a sample event of each source. Requests to targets outside
+		of this machine end in dev. Changes of the file are in use a second later
+	-events URL
+		pass events on to this URL, which may be outside of this machine; dev prints
+		the secret that signs them, or uses RCSHOOK_EVENTS_SECRET
 	-queue
-		send messages through a queue, as with Cloud Tasks; queues that the file
-		names are always simulated
+		send messages and events through queues, as with Cloud Tasks; queues that
+		the file names are always simulated
 	-agent-name NAME, -agent-color #RRGGBB
 		the name and the color of the agent on the phone
 	-images
@@ -90,7 +95,7 @@ phone in the browser. It needs no account and no network.
 	-delay 1s
 		how long a message takes to arrive; 0 means at once
 	-webhook URL, -webhook-token TOKEN
-		send the actions on the phone to an agent's webhook
+		send the events of RBM to a webhook of your own in place of the function
 `,
 	run: dev,
 }
@@ -101,7 +106,7 @@ type devOptions struct {
 	agent                 phone.Agent
 	images, queue         bool
 	delay                 time.Duration
-	config                string // rcshook.yaml
+	config, events        string // rcshook.yaml, and the URL that gets events
 	webhook, webhookToken string
 }
 
@@ -119,11 +124,12 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "")
 	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "")
 	flags.StringVar(&o.config, "config", "", "")
+	flags.StringVar(&o.events, "events", "", "")
 	flags.BoolVar(&o.queue, "queue", false, "")
 	flags.BoolVar(&o.images, "images", false, "")
 	flags.DurationVar(&o.delay, "delay", time.Second, "")
 	flags.StringVar(&o.webhook, "webhook", "", "")
-	flags.StringVar(&o.webhookToken, "webhook-token", "dev", "")
+	flags.StringVar(&o.webhookToken, "webhook-token", cmp.Or(config.Secret(os.Getenv("RCSHOOK_WEBHOOK_TOKEN")).Literal(), "dev"), "")
 	if err := parse(flags, args); err != nil {
 		return o, err
 	}
@@ -138,6 +144,10 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 		err = usageError("-agent-color: expected a color such as #0b5c7a")
 	case o.webhook != "" && !regexp.MustCompile(`^https?://.`).MatchString(o.webhook):
 		err = usageError("-webhook: expected a URL that starts with http:// or https://")
+	case o.events != "" && config.CheckURL(o.events) != "":
+		err = usageError("-events: " + config.CheckURL(o.events))
+	case o.events != "" && o.webhook != "":
+		err = usageError("-events needs the events that -webhook sends to another program; use one of the two")
 	case o.webhookToken == "":
 		err = usageError("-webhook-token: expected a token")
 	}
@@ -155,11 +165,11 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer simulator.Close()
-	function, err := listen(o.port, "-port")
+	listener, err := listen(o.port, "-port")
 	if err != nil {
 		return err
 	}
-	defer function.Close()
+	defer listener.Close()
 	removeStale(os.TempDir(), time.Now().AddDate(0, 0, -7))
 	dir, err := os.MkdirTemp("", devDir)
 	if err != nil {
@@ -167,63 +177,50 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	defer os.RemoveAll(dir)
 
-	baseURL := "http://" + simulator.Addr().String()
 	sim := platform.New(&rbmtest.Simulator{Delay: o.delay})
 	defer sim.Close()
-	agentID, err := useSimulator(sim, baseURL, dir)
+	function, err := newDevFunction(&o, sim, "http://"+simulator.Addr().String(), dir, std)
 	if err != nil {
 		return err
 	}
-	file, err := o.openFile(sim, baseURL, dir)
-	if err != nil {
-		return err
-	}
-	tasks, err := o.openQueues(sim, baseURL, file)
-	if err != nil {
-		return err
-	}
-	if tasks != nil {
-		defer tasks.Close()
-	}
-	// As on the platform, a wrong agent ID is an error.
-	sim.Agents = append(file.agents, rbmtest.AgentConfig{ID: agentID})
-	handler, err := server.New(ctx, server.Options{Environ: os.Environ(), Log: std.err})
-	if err != nil {
-		return err
-	}
-	defer handler.Close()
-	requests := new(server.Requests)
-	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { requests.Serve(w, r, handler.ServeHTTP) })
+	defer function.Close()
 	agent := o.agent
-	agent.ID = agentID
+	agent.ID = function.agentID
 	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
 	sim.Page = phone.New(phone.Options{
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
-		Webhook: o.webhook, Images: o.images, Sources: file.samples(),
+		Webhook: cmp.Or(o.webhook, functionURL+"events"), Images: o.images, Sources: function.samples,
 	})
-	mux := http.NewServeMux()
-	mux.Handle("/", sim)
-	mux.Handle("GET "+envPath, sim.LocalOnly(http.HandlerFunc(serveSettings)))
-	file.register(mux, sim.LocalOnly, std.out)
-	registerQueues(mux, sim.LocalOnly, tasks)
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, mux) }()
-	go func() { failed <- http.Serve(function, served) }()
+	changed := o.fileState()
+	if err := function.load(ctx); err != nil {
+		return err
+	}
+	go func() { failed <- http.Serve(simulator, function.simulatorMux()) }()
+	go func() { failed <- http.Serve(listener, function) }()
+	if o.webhook == "" {
+		function.connect(ctx, nil)
+	}
+	close(function.connected)
 	export := ""
 	if functionURL != localURL {
 		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
 	}
-	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export)
-	file.greet(std.out)
-	if tasks != nil {
-		fmt.Fprintf(std.out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", o.simPort, devQueuePath)
+	leaves := "Nothing"
+	if o.events != "" && !config.IsLoopback(o.events) {
+		leaves = "Except for events, nothing"
 	}
+	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves)
+	function.greet(std.out)
 	if o.webhook != "" {
 		go o.connectWebhook(ctx, sim, std.out)
 	}
+	if o.config != "" {
+		go function.watch(ctx, changed)
+	}
 	select {
 	case <-ctx.Done():
-		return finish(ctx, requests, std.out)
+		return finish(ctx, &function.requests, std.out)
 	case err := <-failed:
 		return err
 	}
@@ -266,53 +263,6 @@ func finish(ctx context.Context, requests *server.Requests, out io.Writer) error
 	}
 	fmt.Fprintln(out, "\nstopped")
 	return nil
-}
-
-// useSimulator sets the settings of the function in this process: those of a deployment,
-// with secrets and credentials of the simulator. It returns the ID of the agent.
-func useSimulator(sim *platform.Platform, baseURL, dir string) (agentID string, err error) {
-	env := sim.Provision(baseURL)
-	adc := filepath.Join(dir, "application-default-credentials.json")
-	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
-		return "", err
-	}
-	// Settings of a deployment would interfere.
-	for _, name := range []string{
-		"RCSHOOK_ALLOW_UNAUTHENTICATED", "RCSHOOK_CONFIG", "RCSHOOK_OIDC_AUDIENCE", "RCSHOOK_OIDC_EMAILS", "RCSHOOK_OIDC_ENDPOINT",
-		"RCSHOOK_QUEUE", "RCSHOOK_QUEUE_ACCOUNT", "RCSHOOK_URL", "RCSHOOK_TASKS_ENDPOINT",
-	} {
-		if err := os.Unsetenv(name); err != nil {
-			return "", err
-		}
-	}
-	return env.AgentID, setEnv(map[string]string{
-		"GOOGLE_APPLICATION_CREDENTIALS": adc,
-		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
-		"RCSHOOK_CREDENTIALS":            env.KeySecret,
-		"RCSHOOK_API_KEYS":               devKey,
-		"RCSHOOK_RBM_ENDPOINT":           baseURL,
-		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
-	})
-}
-
-func setEnv(settings map[string]string) error {
-	for name, value := range settings {
-		if err := os.Setenv(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// serveSettings serves the settings, which name secrets and contain only the well-known
-// key.
-func serveSettings(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	for _, entry := range os.Environ() {
-		if strings.HasPrefix(entry, "RCSHOOK_") || strings.HasPrefix(entry, "GOOGLE_APPLICATION_CREDENTIALS=") {
-			fmt.Fprintln(w, entry)
-		}
-	}
 }
 
 func listen(port int, setting string) (net.Listener, error) {

@@ -119,9 +119,11 @@ func TestSources(t *testing.T) {
 			return req, err
 		}
 	}
-	g := serve(t, phone.Options{Sources: []phone.Source{
-		{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + phoneNumber + `", "text": "Order 1042 has shipped"}`)},
-		{Name: "broken", About: "a broken mapping", Sample: sample(`{"to": "` + phoneNumber + `", "txt": "x"}`)},
+	g := serve(t, phone.Options{Sources: func() []phone.Source {
+		return []phone.Source{
+			{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + phoneNumber + `", "text": "Order 1042 has shipped"}`)},
+			{Name: "broken", About: "a broken mapping", Sample: sample(`{"to": "` + phoneNumber + `", "txt": "x"}`)},
+		}
 	}})
 	function = g.call
 	g.open(1440, 900)

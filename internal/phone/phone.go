@@ -46,8 +46,9 @@ type Options struct {
 	// Empty means that there is none.
 	Webhook string
 
-	// Sources are third parties whose sample events can be sent.
-	Sources []Source
+	// Sources returns the third parties whose sample events can be sent; nil means that
+	// there are none. A [Reload] makes the page ask again.
+	Sources func() []Source
 
 	// Images lets the page load images in messages from other hosts, which learn
 	// when and where a message is read. The page can switch it on and off.
@@ -175,6 +176,13 @@ func (p *page) secure(h http.Handler) http.Handler {
 	})
 }
 
+func (p *page) sources() []Source {
+	if p.Sources == nil {
+		return nil
+	}
+	return p.Sources()
+}
+
 // setup serves the settings of the page.
 func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
@@ -183,7 +191,7 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"key":      p.APIKey,
 		"agents":   append([]Agent{}, p.Agents...),
 		"webhook":  p.Webhook,
-		"sources":  append([]Source{}, p.Sources...),
+		"sources":  append([]Source{}, p.sources()...),
 		"images":   p.images.Load(),
 		"limits":   limits,
 	})

@@ -68,12 +68,13 @@ func (p *page) hook(w http.ResponseWriter, r *http.Request) {
 		Source string `json:"source"`
 	}
 	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&req)
-	i := slices.IndexFunc(p.Sources, func(s Source) bool { return s.Name == req.Source })
+	sources := p.sources()
+	i := slices.IndexFunc(sources, func(s Source) bool { return s.Name == req.Source })
 	if err != nil || i < 0 {
 		writeError(w, http.StatusBadRequest, `the body must name a source: {"source": "..."}`)
 		return
 	}
-	sample, err := p.Sources[i].Sample()
+	sample, err := sources[i].Sample()
 	if err != nil {
 		writeError(w, http.StatusBadGateway, err.Error())
 		return

@@ -44,7 +44,8 @@ const (
 	maxDelivered = 16384
 )
 
-// Delivery is the result of one attempt to deliver an event to a target.
+// Delivery is the result of one attempt to deliver an event to a target. For a fallback,
+// Target is its path in the file.
 type Delivery struct {
 	Target string
 	Event  json.RawMessage
@@ -230,9 +231,7 @@ func (s *Server) deliver(ctx context.Context, name string, e *events.Event, body
 		result.Result = s.targets.Events[name].Deliver(ctx, e.ID, body)
 		s.logProgramError(ctx, result.Result)
 	}
-	if s.observe != nil {
-		s.observe(Delivery{name, body, result.Result})
-	}
+	s.observe(Delivery{name, body, result.Result})
 	return result
 }
 
@@ -389,6 +388,7 @@ func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, r
 		return err
 	}
 	result := s.targets.Fallbacks[m.Fallback].Deliver(ctx, id, body)
+	s.observe(Delivery{m.Fallback.At.Of("").Path, body, result})
 	if result.Outcome != target.OK {
 		return result.Err
 	}

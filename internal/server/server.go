@@ -62,8 +62,8 @@ type Options struct {
 	// Transport makes all requests; nil means a transport for RBM.
 	Transport *http.Transport
 
-	// Delivered is called after each attempt to deliver an event to a target. Nil means
-	// that nothing observes them.
+	// Delivered is called after each attempt to deliver an event to a target or a
+	// fallback. Nil means that nothing observes them.
 	Delivered func(Delivery)
 }
 
@@ -108,6 +108,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Delivered == nil {
+		o.Delivered = func(Delivery) {}
 	}
 	s := &Server{
 		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),

@@ -49,6 +49,9 @@ const (
 	// LogPhone is a change in the behavior of a number; Online is set.
 	LogPhone LogKind = "phone"
 
+	// LogNote is an entry of another program; Payload is what [Simulator.Note] got.
+	LogNote LogKind = "note"
+
 	// LogReset means that the simulator was reset.
 	LogReset LogKind = "reset"
 )
@@ -125,6 +128,14 @@ func (s *Simulator) log(e LogEntry) int64 {
 func (s *Simulator) logMessage(m *message) {
 	out := m.copy()
 	s.log(LogEntry{Kind: LogMessage, Phone: m.To, AgentID: m.AgentID, MessageID: m.MessageID, Message: &out, Detail: &out.Detail})
+}
+
+// Note adds an entry for people and programs that follow the log, such as the page. Its
+// payload is encoded as JSON.
+func (s *Simulator) Note(payload any) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.log(LogEntry{Kind: LogNote, Payload: encodeJSON(payload)})
 }
 
 // Log returns the last 10,000 entries of the log, oldest first.

@@ -126,15 +126,15 @@ func (s *Simulator) findIntegration(agent string) (*integration, *apiError) {
 
 func (s *Simulator) listAgents(c *call) (any, *apiError) {
 	var ids []string
+	s.mu.Lock()
 	for _, a := range s.Agents {
 		ids = append(ids, agentName(a.ID))
 	}
 	if s.Agents == nil {
-		s.mu.Lock()
 		ids = slices.Collect(maps.Keys(s.hooks))
-		s.mu.Unlock()
 		ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 	}
+	s.mu.Unlock()
 	slices.Sort(ids)
 	query := c.request.URL.Query()
 	start, err := strconv.Atoi("0" + query.Get("pageToken"))

@@ -33,7 +33,8 @@ import (
 // called from several goroutines.
 type Simulator struct {
 	// Agents are the known agents. Nil means that every agent ID exists, as a launched
-	// agent with a single use case. A missing agent ID is an error either way.
+	// agent with a single use case. A missing agent ID is an error either way. Later,
+	// [Simulator.SetAgents] replaces them.
 	Agents []AgentConfig
 
 	// Numbers holds the initial behavior of phone numbers. Nil means [TestNumbers]; an
@@ -281,11 +282,20 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // agentName is an agent ID without its domain.
 func agentName(id string) string { return strings.TrimSuffix(id, rbm.AgentDomain) }
 
+// SetAgents replaces the known agents.
+func (s *Simulator) SetAgents(agents []AgentConfig) {
+	s.lock()
+	defer s.mu.Unlock()
+	s.Agents = agents
+}
+
 // agent looks up an agent; nil means that it is unknown.
 func (s *Simulator) agent(id string) *AgentConfig {
 	if id = agentName(id); id == "" {
 		return nil
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.Agents == nil {
 		return &AgentConfig{ID: id}
 	}

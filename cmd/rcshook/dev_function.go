@@ -1,0 +1,346 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/pubsub"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const (
+	devQueue       = "projects/rcshook-dev/locations/local/queues/messages"
+	devEventsQueue = "projects/rcshook-dev/locations/local/queues/events"
+	devQueuePath   = "/_dev/queue"   // lists the tasks
+	devTargetsPath = "/_dev/targets" // lists what targets got
+	devEventsPath  = "/_dev/events"  // gets the events if no target is configured
+)
+
+// devFunction is the function in dev, with all that it needs on this machine.
+type devFunction struct {
+	*devOptions
+	std     stdio
+	sim     *platform.Platform
+	baseURL string // of the simulator
+	agentID string // of the agent without a file
+
+	settings     map[string]string // without those of the file
+	credentials  []byte
+	eventsSecret string // signs the events for -events
+
+	google  *token.Issuer
+	tasks   *tasks.Server
+	queues  map[string]bool // the names in tasks
+	topics  *pubsub.Server
+	targets *devTargets
+	secrets map[config.Secret][]byte // what the other side of each secret uses
+
+	connected chan struct{} // closed when the function gets all events
+	requests  server.Requests
+	current   atomic.Pointer[devVersion]
+}
+
+// devVersion is the function with one version of rcshook.yaml.
+type devVersion struct {
+	*devFile
+	environ  []string
+	server   *server.Server
+	requests server.Requests
+}
+
+// newDevFunction returns the function, which serves requests after load. Its settings are
+// those of a deployment, with the secrets and the credentials of the simulator.
+func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, std stdio) (*devFunction, error) {
+	env := sim.Provision(baseURL)
+	adc := filepath.Join(dir, "application-default-credentials.json")
+	if err := os.WriteFile(adc, env.Credentials, 0o600); err != nil {
+		return nil, err
+	}
+	issuer, err := token.NewIssuer()
+	if err != nil {
+		return nil, err
+	}
+	authorize := func(token string) error {
+		_, err := sim.Tokens.Check(token, "https://www.googleapis.com/auth/cloud-platform")
+		return err
+	}
+	f := &devFunction{
+		devOptions: o, std: std, sim: sim, baseURL: baseURL, agentID: env.AgentID, credentials: env.Credentials,
+		google: issuer, tasks: &tasks.Server{Issuer: issuer, Authorize: authorize}, topics: &pubsub.Server{Authorize: authorize},
+		queues: make(map[string]bool), targets: newDevTargets(o.events, std.out, sim.Note),
+		secrets: make(map[config.Secret][]byte), connected: make(chan struct{}),
+	}
+	f.settings = map[string]string{
+		"GOOGLE_APPLICATION_CREDENTIALS": adc,
+		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
+		"RCSHOOK_CREDENTIALS":            env.KeySecret,
+		"RCSHOOK_API_KEYS":               devKey,
+		"RCSHOOK_RBM_ENDPOINT":           baseURL,
+		"RCSHOOK_SECRETMANAGER_ENDPOINT": baseURL,
+		"RCSHOOK_OIDC_ENDPOINT":          baseURL,
+		"RCSHOOK_TASKS_ENDPOINT":         baseURL,
+		"RCSHOOK_PUBSUB_ENDPOINT":        baseURL,
+		"RCSHOOK_QUEUE_ACCOUNT":          "rcshook-queue@rcshook-dev.iam.gserviceaccount.com",
+		"RCSHOOK_URL":                    fmt.Sprintf("http://localhost:%d", o.port),
+		"RCSHOOK_WEBHOOK_TOKEN":          o.webhookToken,
+	}
+	// Settings of a deployment would interfere. An empty variable counts as not set.
+	for _, name := range []string{
+		"ALLOW_UNAUTHENTICATED", "CONFIG", "OIDC_AUDIENCE", "OIDC_EMAILS", "QUEUE", "EVENTS_QUEUE", "EVENTS_URL", "EVENTS_SECRET",
+	} {
+		f.settings["RCSHOOK_"+name] = ""
+	}
+	if o.queue {
+		f.settings["RCSHOOK_QUEUE"], f.settings["RCSHOOK_EVENTS_QUEUE"] = devQueue, devEventsQueue
+		f.addQueue(devQueue)
+		f.addQueue(devEventsQueue)
+	}
+	if o.events != "" {
+		if f.eventsSecret = os.Getenv("RCSHOOK_EVENTS_SECRET"); config.Secret(f.eventsSecret).Literal() == "" {
+			f.eventsSecret = string(standardwebhook.NewSecret())
+		}
+		f.settings["RCSHOOK_EVENTS_URL"], f.settings["RCSHOOK_EVENTS_SECRET"] = o.events, f.eventsSecret
+	}
+	return f, nil
+}
+
+// addQueue adds a simulated queue, unless it exists.
+func (f *devFunction) addQueue(name string) {
+	if !f.queues[name] {
+		f.queues[name] = true
+		f.tasks.AddQueue(name, tasks.Settings{MinBackoff: 2 * time.Second})
+	}
+}
+
+// load puts the current rcshook.yaml into use. After an error, the version before stays in
+// use.
+func (f *devFunction) load(ctx context.Context) error {
+	file, err := f.readFile()
+	if err != nil {
+		return err
+	}
+	settings := maps.Clone(f.settings)
+	maps.Copy(settings, file.settings)
+	environ := os.Environ()
+	for name, value := range settings {
+		environ = append(environ, name+"="+value) // the last one counts
+	}
+	handler, err := server.New(ctx, server.Options{
+		Environ: environ, Log: f.std.err, Transport: f.targets.transport(), DefaultCredentials: f.credentials, Delivered: f.delivered,
+	})
+	if err != nil {
+		return err
+	}
+	f.sim.SetAgents(file.agents)
+	if old := f.current.Swap(&devVersion{devFile: file, environ: environ, server: handler}); old != nil {
+		go func() {
+			_ = old.requests.Wait(context.WithoutCancel(ctx)) // the rest is aborted
+			old.server.Close()
+		}()
+	}
+	return nil
+}
+
+// Close stops the background work.
+func (f *devFunction) Close() {
+	f.tasks.Close()
+	f.targets.Close()
+	if v := f.current.Load(); v != nil {
+		v.server.Close()
+	}
+}
+
+// ServeHTTP serves the function. Messages wait until the simulator can push their events.
+func (f *devFunction) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.requests.Serve(w, r, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/events" {
+			<-f.connected
+		}
+		v := f.current.Load()
+		v.requests.Serve(w, r, v.server.ServeHTTP)
+	})
+}
+
+// connect connects the simulator's webhooks to the function: that of the partner account,
+// and those of agents with a token of their own. It disconnects those that old had.
+func (f *devFunction) connect(ctx context.Context, old []rbmtest.WebhookConfig) {
+	hooks := f.current.Load().hooks
+	for _, hook := range old {
+		if !slices.Contains(hooks, hook) {
+			f.sim.Disconnect(hook.AgentID)
+		}
+	}
+	for _, hook := range slices.Concat(hooks, []rbmtest.WebhookConfig{{ClientToken: f.webhookToken}}) {
+		hook.URL = fmt.Sprintf("http://%s:%d/events", host, f.port)
+		if _, err := f.sim.Connect(ctx, hook); err != nil {
+			fmt.Fprintf(f.std.out, "\nThe function gets no events of agent %s.\n  %v\n", cmp.Or(hook.AgentID, f.agentID), err)
+		}
+	}
+}
+
+// fileState changes with the content of a file.
+type fileState struct {
+	modified time.Time
+	size     int64
+}
+
+// fileState returns the state of rcshook.yaml; the zero value if it is missing, as while an
+// editor replaces it.
+func (o *devOptions) fileState() fileState {
+	info, err := os.Stat(o.config)
+	if err != nil {
+		return fileState{}
+	}
+	return fileState{info.ModTime(), info.Size()}
+}
+
+// watch loads rcshook.yaml again when it changes.
+func (f *devFunction) watch(ctx context.Context, last fileState) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := f.fileState()
+		if now == last || now == (fileState{}) {
+			continue
+		}
+		last = now
+		old := f.current.Load()
+		note := phone.Reload{File: filepath.Base(f.config), Problems: []string{}}
+		if err := f.load(ctx); err != nil {
+			note.Problems = problemsOf(err)
+			fmt.Fprintf(f.std.out, "\n%s changed, but has problems. The version before stays in use.\n\n  %s\n", f.config, strings.Join(note.Problems, "\n  "))
+		} else {
+			if f.webhook == "" {
+				f.connect(ctx, old.hooks)
+			}
+			fmt.Fprintf(f.std.out, "\n%s changed, and the new version is in use.\n", f.config)
+		}
+		f.sim.Note(phone.Note{Reload: &note})
+	}
+}
+
+// problemsOf returns the problems in an error of load.
+func problemsOf(err error) (problems []string) {
+	invalid, ok := errors.AsType[*config.Error](err)
+	if !ok {
+		return []string{err.Error()}
+	}
+	for _, p := range invalid.Problems {
+		problems = append(problems, p.String())
+	}
+	return problems
+}
+
+// delivered shows an attempt to deliver an event.
+func (f *devFunction) delivered(d server.Delivery) {
+	note := &phone.Delivery{Target: d.Target, Event: d.Event, Outcome: string(d.Result.Outcome), Status: d.Result.Status}
+	if d.Result.Err != nil {
+		note.Error = d.Result.Err.Error()
+	}
+	if f.current.Load().own && d.Target == "events" {
+		note.Target = ""
+	}
+	f.sim.Note(phone.Note{Delivery: note})
+}
+
+// samples returns the sources whose samples the phone can send.
+func (f *devFunction) samples() []phone.Source { return f.current.Load().samples() }
+
+// simulatorMux serves the simulator, Google's services, and the pages of dev.
+func (f *devFunction) simulatorMux() http.Handler {
+	mux := http.NewServeMux()
+	page := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, f.sim.LocalOnly(h)) }
+	list := func(path string, value func() any) {
+		page("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			e := json.NewEncoder(w)
+			e.SetIndent("", "  ")
+			_ = e.Encode(value()) // the client may be gone
+		})
+	}
+	mux.Handle("/", f.sim)
+	mux.Handle("/v2/", f.tasks)
+	mux.Handle("POST /v1/projects/{project}/topics/{topic}", f.topics)
+	mux.Handle("GET "+f.google.Path(), f.google)
+	page("GET "+envPath, f.serveSettings)
+	page("POST "+devEventsPath, func(http.ResponseWriter, *http.Request) {})
+	list(devQueuePath, func() any {
+		return struct {
+			Waiting []string      `json:"waiting"`
+			Ended   []tasks.Ended `json:"ended"`
+		}{append([]string{}, f.tasks.Waiting()...), append([]tasks.Ended{}, f.tasks.Ended()...)}
+	})
+	list(devTargetsPath, func() any {
+		topics := make(map[string][]pubsub.Message)
+		for _, name := range f.current.Load().topics {
+			topics[name] = f.topics.Messages(name)
+		}
+		return map[string]any{"requests": f.targets.requests(), "topics": topics}
+	})
+	return mux
+}
+
+// serveSettings serves the settings, which name secrets and contain only those of dev.
+func (f *devFunction) serveSettings(w http.ResponseWriter, _ *http.Request) {
+	values := make(map[string]string)
+	for _, entry := range f.current.Load().environ {
+		name, value, _ := strings.Cut(entry, "=")
+		values[name] = value
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if values[name] != "" && (strings.HasPrefix(name, "RCSHOOK_") || name == "GOOGLE_APPLICATION_CREDENTIALS") {
+			fmt.Fprintf(w, "%s=%s\n", name, values[name])
+		}
+	}
+}
+
+// greet prints what depends on the options and on the file.
+func (f *devFunction) greet(out io.Writer) {
+	file := f.current.Load()
+	if len(file.sources) > 0 {
+		fmt.Fprint(out, "\nSources; the phone can send a sample event of each:\n\n")
+		for _, s := range file.sources {
+			fmt.Fprintf(out, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.Description())
+		}
+	}
+	if len(file.callers) > 0 {
+		fmt.Fprintf(out, "\nCallers; send the key or the token as Authorization: Bearer KEY:\n\n  %s\n", strings.Join(file.callers, "\n  "))
+	}
+	if f.events != "" {
+		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with this secret:\n\n  %s\n", f.events, f.eventsSecret)
+	}
+	if file.redirected {
+		fmt.Fprintf(out, "\nRequests to targets and fallbacks outside of this machine end in dev. List them:\n\n  curl http://localhost:%d%s\n", f.simPort, devTargetsPath)
+	}
+	if f.queue || len(file.queues) > 0 {
+		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", f.simPort, devQueuePath)
+	}
+	if f.config != "" {
+		fmt.Fprintf(out, "\nChanges of %s are in use a second later.\n", f.config)
+	}
+}
