@@ -253,7 +253,7 @@ func NewKeys(algorithm string) (receiver, sender []byte) {
 
 func newHMAC(newHash func() hash.Hash, base64Key bool) algorithm {
 	a := algorithm{newKeys: newSharedSecret}
-	parse := func(secret []byte) ([]byte, error) { return secret, nil }
+	parse := func(secret []byte) ([]byte, error) { return secret, standardwebhook.CheckShared(secret) }
 	if base64Key {
 		parse, a.newKeys = standardwebhook.DecodeSecret, standardScheme{}.newKeys
 	}

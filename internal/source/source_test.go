@@ -2,7 +2,9 @@ package source_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"strings"
@@ -442,5 +444,24 @@ func TestVerify_busy(t *testing.T) {
 	empty()
 	if err := source.Verify(t.Context(), flooded, r, now); !errors.Is(err, source.ErrUnauthorized) {
 		t.Errorf("after the flood: %v, want ErrUnauthorized", err)
+	}
+}
+
+// A public key is not a shared secret: strangers have it too.
+func TestCheckSecret_publicKey(t *testing.T) {
+	t.Parallel()
+	public, _ := source.NewKeys("ecdsa-p256")
+	der, err := base64.StdEncoding.DecodeString(string(public))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	for algorithm, valid := range map[string]bool{"": false, "sha1": false, "ecdsa-p256": true} {
+		s := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"projects/p/secrets/s"}, Scheme: config.Scheme{Algorithm: algorithm}}, nil)
+		for _, key := range [][]byte{public, text} {
+			if err := s.CheckSecret(key); (err == nil) != valid {
+				t.Errorf("a public key with the algorithm %q: %v, want valid: %t", algorithm, err, valid)
+			}
+		}
 	}
 }

@@ -30,6 +30,7 @@ const (
 
 var (
 	errSecret = errors.New("must be base64, optionally after whsec_")
+	errShared = errors.New("is a public key, not a secret: set the algorithm of the sender, or with Standard Webhooks write whpk_ before the key")
 	errKey    = errors.New("must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM")
 
 	errPrivateToVerify = errors.New("is a private key, which signs: store the public key of the sender, which starts with whpk_")
@@ -63,7 +64,20 @@ func DecodeSecret(secret []byte) ([]byte, error) {
 	if err != nil || len(key) == 0 {
 		return nil, errSecret
 	}
-	return key, nil
+	return key, CheckShared(secret)
+}
+
+// CheckShared returns an error if a secret that both sides share is a public key, as base64
+// or PEM. Strangers have it too.
+func CheckShared(secret []byte) error {
+	der, err := DecodeKey(secret)
+	if err != nil {
+		return nil
+	}
+	if _, err := x509.ParsePKIXPublicKey(der); err != nil {
+		return nil
+	}
+	return errShared
 }
 
 // decodeBase64 accepts base64 with and without padding.

@@ -120,12 +120,13 @@ func TestVerify_supabase(t *testing.T) {
 func TestCheckSecret(t *testing.T) {
 	t.Parallel()
 	public, _ := standardwebhook.NewKeys()
-	for _, valid := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "YQ", "YQ==", string(public), "v1,whsec_YQ==", "v1,whsec_YQ|v1,whsec_Yg", "v1a," + string(public) + " | v1,whsec_Yg"} {
+	const publicDER = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
+	for _, valid := range []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "YQ", "YQ==", string(public), "v1,whsec_YQ==", "v1,whsec_YQ|v1,whsec_Yg", "v1a," + string(public) + " | v1,whsec_Yg", "whpk_" + publicDER} {
 		if err := standardwebhook.CheckSecret([]byte(valid)); err != nil {
 			t.Errorf("CheckSecret(%q): %v", valid, err)
 		}
 	}
-	for _, invalid := range []string{"", "whsec_", "whsec_%", "whpk_", "whpk_YQ==", "a b", "v1,", "v2,whsec_YQ", "v1,whsec_YQ|", "v1,whsec_YQ|v1,whsec_%"} {
+	for _, invalid := range []string{"", "whsec_", "whsec_%", "whpk_", "whpk_YQ==", "a b", "v1,", "v2,whsec_YQ", "v1,whsec_YQ|", "v1,whsec_YQ|v1,whsec_%", publicDER, "v1," + publicDER} {
 		if standardwebhook.CheckSecret([]byte(invalid)) == nil {
 			t.Errorf("CheckSecret(%q) accepts it", invalid)
 		}
