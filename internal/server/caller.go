@@ -75,10 +75,12 @@ func (s *Server) authenticate(r *http.Request) (*caller, error) {
 	hasKeys := slices.ContainsFunc(s.callers, func(c *caller) bool { return len(c.keys) > 0 })
 	if s.idTokens != nil && (!hasKeys || source.IsIDToken(r.Header)) {
 		email, err := s.idTokens.Account(r.Context(), r.Header, s.now())
-		if i := slices.IndexFunc(s.callers, func(c *caller) bool { return slices.Contains(c.Emails, email) }); i >= 0 {
-			return s.callers[i], err
+		if err != nil {
+			return nil, err
 		}
-		return s.callers[0], err
+		// Other accounts are those of the environment.
+		i := slices.IndexFunc(s.callers, func(c *caller) bool { return slices.Contains(c.Emails, email) })
+		return s.callers[max(i, 0)], nil
 	}
 	s.prefetchKeys()
 	var found *caller
