@@ -31,6 +31,12 @@ the commands of a first deployment, and needs neither gcloud nor an account.
   --queue               create a Cloud Tasks queue with the name NAME, and send messages
                         through it, 50 per second; to change the rate, use
                         gcloud tasks queues update
+  --events              receive the events of RCS for Business: create the client token
+                        of the webhook, and a queue with the name NAME-events that
+                        delivers events to the targets of rcshook.yaml
+  --events-url URL      with --events, another target: its https address, or the secret
+                        that contains it, projects/PROJECT/secrets/SECRET; the script
+                        creates the key that signs the requests to it
   --rcs-region REGION   the region of the agent: us, europe or asia; default: the
                         global host
   --set NAME=VALUE      another setting, such as RCSHOOK_COUNTRY=US; may be repeated
@@ -39,9 +45,10 @@ the commands of a first deployment, and needs neither gcloud nor an account.
   --max-instances N     default: 10
 
 The files are stored only in secrets that are empty; a secret with a version is not
-changed. If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and
-the function can read the secrets that it uses. The script checks the file first,
-with Go.
+changed. The settings of the function are replaced, so repeat the other options.
+If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and the function
+can read the secrets and publish to the topics that it uses. The script checks the file
+first, with Go.
 END
 }
 
@@ -121,16 +128,17 @@ setting() {
 }
 
 options() {
-  dry='' queue='' project='' region='' name=rcshook access=keys rcs_region=''
+  dry='' queue='' events='' events_url='' project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
-  invokers=() settings=() callers=()
+  invokers=() settings=() callers=() keys=()
   while [ $# -gt 0 ]; do
     local option=$1
     shift
     case $option in
     --dry-run) dry=yes && continue ;;
     --queue) queue=yes && continue ;;
+    --events) events=yes && continue ;;
     --help | -h) usage && exit 0 ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     esac
@@ -145,6 +153,7 @@ options() {
     --api-keys-file) api_keys_file=$1 ;;
     --caller) callers+=("$1") ;;
     --access) access=$1 ;;
+    --events-url) events_url=$1 ;;
     --invoker) invokers+=("$1") ;;
     --rcs-region) rcs_region=$1 ;;
     --set) settings+=("$1") ;;
@@ -171,6 +180,10 @@ check_options() {
   [[ $access =~ ^(keys|iam)$ ]] || usage_error '--access must be keys or iam'
   [[ $rcs_region =~ ^(us|europe|asia|)$ ]] || usage_error '--rcs-region must be us, europe or asia'
   [ "$access" = iam ] || [ ${#invokers[@]} = 0 ] || usage_error '--invoker needs --access iam: with keys, the URL is public'
+  [ "$access" = keys ] || [ -z "$events" ] || usage_error '--events needs --access keys: RCS for Business cannot pass Cloud Run IAM'
+  [ -n "$events" ] || [ -z "$events_url" ] || usage_error '--events-url needs --events'
+  [[ $events_url =~ ^(https://[^/@,#[:space:]]+(/[^,#[:space:]]*)?|projects/[^/,]+/secrets/[A-Za-z0-9_-]+|)$ ]] ||
+    usage_error '--events-url must be an https:// address without a comma, or a secret, projects/PROJECT/secrets/SECRET'
   for value in ${invokers[@]+"${invokers[@]}"}; do
     [[ $value =~ ^all(Users|AuthenticatedUsers)$ ]] && usage_error 'a public function must check keys; use --access keys'
     [[ $value == *:* ]] || usage_error '--invoker must be a member such as serviceAccount:NAME@PROJECT.iam.gserviceaccount.com'
@@ -187,6 +200,12 @@ check_options() {
   done
   for file in "$agent_id_file" "$key_file" "$api_keys_file"; do
     [ -z "$file" ] || [ -r "$file" ] || die "cannot read $file"
+  done
+  [ "$access" = iam ] || keys+=(api-keys)
+  [ -z "$events" ] || keys+=(webhook-token)
+  [ -z "$events_url" ] || keys+=(events-secret)
+  for value in ${callers[@]+"${callers[@]}"}; do
+    keys+=("caller-$value")
   done
   [ -z "$agent_id_file" ] || check_agent_id <"$agent_id_file"
   [ -z "$key_file" ] || check_key "$key_file"
@@ -211,7 +230,8 @@ empty() {
 
 # ask asks for missing values before the script changes anything.
 ask() {
-  agent_id='' api_key='' fill=()
+  local part
+  agent_id='' fill=()
   if empty "$name-agent-id"; then
     fill+=(agent-id)
     if [ -z "$agent_id_file$dry" ]; then
@@ -227,15 +247,9 @@ ask() {
       check_key "$key_file"
     fi
   fi
-  [ "$access" = keys ] || return 0
-  if empty "$name-api-keys"; then
-    fill+=(api-keys)
-    [ -n "$api_keys_file$dry" ] || api_key=$(new_key)
-  fi
-}
-
-new_key() {
-  head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'
+  for part in ${keys[@]+"${keys[@]}"}; do
+    ! empty "$name-$part" || fill+=("$part")
+  done
 }
 
 account() {
@@ -256,33 +270,24 @@ store() {
 }
 
 secrets() {
-  local part secret
-  for part in agent-id credentials api-keys; do
-    [ "$part" = api-keys ] && [ "$access" = iam ] && continue
+  local part secret random key
+  for part in agent-id credentials ${keys[@]+"${keys[@]}"}; do
     secret=$name-$part
     exists gcloud secrets describe "$secret" --project="$project" ||
       run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
     case " ${fill[*]-} " in
     *" $part "*)
+      random=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
+      key=$(tr '+/' '-_' <<<"${random%=}")
       case $part in
       agent-id) store "$secret" "$agent_id_file" "$agent_id" ;;
       credentials) store "$secret" "$key_file" '' ;;
-      api-keys) store "$secret" "$api_keys_file" "$api_key" ;;
+      api-keys) store "$secret" "$api_keys_file" "$key" ;;
+      webhook-token | caller-*) store "$secret" '' "$key" ;;
+      events-secret) store "$secret" '' "whsec_$random" ;;
       esac
       ;;
     esac
-    grant "$secret" "$project"
-  done
-}
-
-# caller_keys creates a key for each caller. The function reads those that rcshook.yaml names.
-caller_keys() {
-  local caller secret
-  for caller in ${callers[@]+"${callers[@]}"}; do
-    secret=$name-caller-$caller
-    exists gcloud secrets describe "$secret" --project="$project" ||
-      run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
-    ! empty "$secret" || store "$secret" '' "$(new_key)"
     grant "$secret" "$project"
   done
 }
@@ -298,25 +303,40 @@ print_callers() {
   done
 }
 
-# create_queue creates the queue. The function may add tasks to it, which carry tokens of
-# their own service account.
-create_queue() {
-  local number queuer=$name-queue@$project.iam.gserviceaccount.com where=(--location="$region" --project="$project")
-  [ -n "$queue" ] || return 0
+# create_queues creates the queues. The function may add tasks to them, which carry tokens
+# of a service account of their own.
+create_queues() {
+  local number queuer=$name-queue@$project.iam.gserviceaccount.com
+  [ -n "$queue$events" ] || return 0
   account "$name-queue" "Tasks of $name"
-  exists gcloud tasks queues describe "$name" "${where[@]}" ||
-    run gcloud tasks queues create "$name" "${where[@]}" --max-dispatches-per-second=50 --max-concurrent-dispatches="$concurrency" \
-      --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
-  bind gcloud tasks queues add-iam-policy-binding "$name" "${where[@]}" \
-    --member="serviceAccount:$runner" --role=roles/cloudtasks.enqueuer
   bind gcloud iam service-accounts add-iam-policy-binding "$queuer" --project="$project" \
     --member="serviceAccount:$runner" --role=roles/iam.serviceAccountUser
+  if [ -n "$queue" ]; then
+    create_queue "$name" RCSHOOK_QUEUE --max-dispatches-per-second=50 \
+      --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
+  fi
+  if [ -n "$events" ]; then
+    # The function itself gives up an event after 7 days, and reports it. The queue keeps it longer.
+    create_queue "$name-events" RCSHOOK_EVENTS_QUEUE --max-dispatches-per-second=200 \
+      --max-attempts=-1 --max-retry-duration=691200s --min-backoff=5s --max-backoff=3600s
+  fi
   show gcloud projects describe "$project" '--format=value(projectNumber)'
   number=NUMBER
   [ -n "$dry" ] || number=$(gcloud projects describe "$project" '--format=value(projectNumber)')
   address=https://$name-$number.$region.run.app
-  settings+=("RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name" "RCSHOOK_QUEUE_ACCOUNT=$queuer" "RCSHOOK_URL=$address")
+  settings+=("RCSHOOK_QUEUE_ACCOUNT=$queuer" "RCSHOOK_URL=$address")
   [ "$access" = keys ] || invokers+=("serviceAccount:$queuer")
+}
+
+# create_queue creates a queue with the options of gcloud, for a setting of the function.
+create_queue() {
+  local id=$1 setting=$2 where=(--location="$region" --project="$project")
+  shift 2
+  exists gcloud tasks queues describe "$id" "${where[@]}" ||
+    run gcloud tasks queues create "$id" "${where[@]}" --max-concurrent-dispatches="$concurrency" "$@"
+  bind gcloud tasks queues add-iam-policy-binding "$id" "${where[@]}" \
+    --member="serviceAccount:$runner" --role=roles/cloudtasks.enqueuer
+  settings+=("$setting=projects/$project/locations/$region/queues/$id")
 }
 
 grant() {
@@ -324,8 +344,8 @@ grant() {
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# check_file checks rcshook.yaml and sets named to the secrets that the function reads
-# because of it.
+# check_file checks rcshook.yaml and sets named to the secrets and topics that the function
+# needs because of it.
 check_file() {
   named=''
   [ -f "$root/rcshook.yaml" ] || return 0
@@ -333,17 +353,22 @@ check_file() {
   show go run -C "$root" ./cmd/rcshook check rcshook.yaml
   [ -n "$queue" ] && export RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name
   go run -C "$root" ./cmd/rcshook check rcshook.yaml || die 'rcshook.yaml has errors; see above'
-  named=$(go run -C "$root" ./cmd/rcshook check -secrets rcshook.yaml) || die 'cannot list the secrets of rcshook.yaml'
+  named=$(go run -C "$root" ./cmd/rcshook check -secrets -topics rcshook.yaml) || die 'cannot list the secrets and topics of rcshook.yaml'
 }
 
-# grant_named_secrets grants access to the secrets that the function reads because of
-# rcshook.yaml.
-grant_named_secrets() {
-  local project_of secret
-  [ -f "$root/rcshook.yaml" ] || return 0
-  settings+=(RCSHOOK_CONFIG=rcshook.yaml)
-  while IFS=/ read -r _ project_of _ secret; do
-    [ -z "$secret" ] || grant "$secret" "$project_of"
+# grant_named grants access to the secrets and topics that the options and rcshook.yaml
+# name.
+grant_named() {
+  local project_of kind id
+  [ ! -f "$root/rcshook.yaml" ] || settings+=(RCSHOOK_CONFIG=rcshook.yaml)
+  while IFS=/ read -r _ project_of kind id; do
+    case $kind in
+    secrets) grant "$id" "$project_of" ;;
+    topics)
+      bind gcloud pubsub topics add-iam-policy-binding "$id" --project="$project_of" \
+        --member="serviceAccount:$runner" --role=roles/pubsub.publisher
+      ;;
+    esac
   done <<<"$named"
 }
 
@@ -357,6 +382,8 @@ environment() {
   settings+=("GOOGLE_CLOUD_PROJECT=$project") # the project of the traces of log lines
   settings+=(GOMEMLIMIT=200MiB)               # four fifths of --memory; near it, Go collects garbage more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
+  [ -z "$events" ] || settings+=("RCSHOOK_WEBHOOK_TOKEN=$at-webhook-token")
+  [ -z "$events_url" ] || settings+=("RCSHOOK_EVENTS_URL=$events_url" "RCSHOOK_EVENTS_SECRET=$at-events-secret")
 }
 
 # version prints the version of the source, as git describe does.
@@ -381,7 +408,7 @@ make_private() {
 deploy() {
   local public=--allow-unauthenticated member version more=() IFS=,
   version=$(version)
-  [ -z "$queue" ] || more=(--add-custom-audiences="$address")
+  [ -z "$queue$events" ] || more=(--add-custom-audiences="$address")
   if [ "$access" = iam ]; then
     make_private
     public=--no-allow-unauthenticated
@@ -398,7 +425,7 @@ deploy() {
   done
 }
 
-# print_test_command prints a command that tests the function.
+# print_test_command prints a command that tests the function, and the next step.
 print_test_command() {
   local url key
   show gcloud run services describe "$name" --project="$project" --region="$region" '--format=value(status.url)'
@@ -420,10 +447,18 @@ This command checks everything and sends nothing:
     -d '{"to": "+12025550123", "text": "Hello", "dry_run": true}'
 END
   print_callers
+  [ -z "$events_url" ] || printf '\nThe key of the signatures for your target is in the secret %s-events-secret.\n' "$name"
+  [ -z "$events" ] || cat <<END
+
+The next step connects the webhook of the agent to the function:
+
+  gcloud run services describe $name --project=$project --region=$region --format=json | rcshook webhook set -env -
+END
   [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
 
 main() {
+  local apis=(run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com secretmanager.googleapis.com)
   errors=$(mktemp) || die 'cannot create a temporary file'
   trap 'rm -f "$errors"' EXIT
   options "$@"
@@ -433,17 +468,18 @@ main() {
   builder=$name-build@$project.iam.gserviceaccount.com
 
   check_file
+  [[ $events_url != projects/* ]] || named+=$'\n'$events_url
+  [ -z "$queue$events" ] || apis+=(cloudtasks.googleapis.com)
+  [[ $named != */topics/* ]] || apis+=(pubsub.googleapis.com)
   ask
-  run gcloud services enable run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com \
-    secretmanager.googleapis.com ${queue:+cloudtasks.googleapis.com} --project="$project"
+  run gcloud services enable "${apis[@]}" --project="$project"
   account "$name-run" "Runs $name"
   account "$name-build" "Builds $name"
   bind gcloud projects add-iam-policy-binding "$project" --member="serviceAccount:$builder" \
     --role=roles/run.builder --condition=None
   secrets
-  caller_keys
-  grant_named_secrets
-  create_queue
+  grant_named
+  create_queues
   environment
   deploy
   print_test_command

@@ -43,7 +43,7 @@ var checkCommand = command{
 	summary: "check rcshook.yaml and run the cases of its sources",
 	help: `Usage:
 
-	rcshook check [-update] [-secrets] [rcshook.yaml]
+	rcshook check [-update] [-secrets] [-topics] [rcshook.yaml]
 
 Reports every error in the file, warns of events that no target gets, and runs the cases
 of its sources: events in cases/SOURCE/NAME.json, or with headers in NAME.http, and the
@@ -55,6 +55,8 @@ the function has it, so that messages can be scheduled.
 		write the result of each event to its .want.json
 	-secrets
 		list the secrets that the function needs access to, and run no cases
+	-topics
+		list the Pub/Sub topics that it publishes to, and run no cases
 `,
 	run: check,
 }
@@ -63,6 +65,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	flags := newFlags("check")
 	update := flags.Bool("update", false, "")
 	secrets := flags.Bool("secrets", false, "")
+	topics := flags.Bool("topics", false, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -106,10 +109,17 @@ func check(ctx context.Context, args []string, std stdio) error {
 		}
 		return err
 	}
+	var needed []string
 	if *secrets {
-		for _, secret := range file.Secrets() {
-			fmt.Fprintln(std.out, secret)
-		}
+		needed = file.Secrets()
+	}
+	if *topics {
+		needed = append(needed, file.Topics()...)
+	}
+	for _, name := range needed {
+		fmt.Fprintln(std.out, name)
+	}
+	if *secrets || *topics {
 		return nil
 	}
 	cfg.Events = file.Events

@@ -168,11 +168,9 @@ func (w *webhookRun) openAgent(ctx context.Context) (err error) {
 func (w *webhookRun) find(ctx context.Context) (err error) {
 	var key []byte
 	if setting := w.cfg.Agents[w.agentName].Credentials; setting != "" {
-		found, err := w.agents.InspectKey(ctx, setting)
-		if err != nil {
+		if key, err = w.agents.Secret(ctx, setting); err != nil {
 			return err
 		}
-		key = found.Value
 	}
 	w.client = webhook.NewClient(w.cfg, key, w.transport)
 	if w.name, err = w.client.FindAgent(ctx, w.agentID); err != nil {

@@ -77,6 +77,28 @@ If the partner account has a webhook, it no longer gets the events of this agent
 `,
 		},
 		{
+			name: "set-default-credentials", args: []string{"set"}, url: "ours",
+			change: func(c *setup, h *testWebhook) {
+				delete(c.env, "RCSHOOK_CREDENTIALS")
+				c.connect(c.id, h.url+"/events")
+			},
+			want: `the function accepts the client token at OURS/events
+the webhook of agent default is ENABLED
+`,
+		},
+		{
+			name: "set-token-of-agent", args: []string{"set", "-agent", "care", "-config", "care.yaml"}, url: "ours",
+			change: func(c *setup, h *testWebhook) {
+				c.t.Chdir(c.dir)
+				c.write("care.yaml", "agents:\n  care: {id: agent_07, credentials: "+keySecret+", webhook_token: ["+inProject+"care-token, old-token]}\n")
+			},
+			want: `created the client token in projects/rcshook-dev/secrets/care-token
+the function accepts the client token at OURS/events
+the webhook of agent care is ENABLED
+If the partner account has a webhook, it no longer gets the events of this agent.
+`,
+		},
+		{
 			name: "set-again", args: []string{"set"}, url: "ours",
 			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/events") },
 			want: `the function accepts the client token at OURS/events

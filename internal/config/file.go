@@ -47,6 +47,18 @@ func (f File) Secrets() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// Topics returns the names of the topics that the function publishes to because of the
+// file, sorted: projects/PROJECT/topics/TOPIC.
+func (f File) Topics() []string {
+	names := map[string]bool{}
+	for _, t := range slices.Concat(slices.Collect(maps.Values(f.Events)), f.Fallbacks()) {
+		if t.Topic != "" {
+			names[t.Topic] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
 // Fallbacks returns the fallbacks of agents and sources.
 func (f File) Fallbacks() []*Target {
 	var all []*Target

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -248,8 +249,101 @@ func TestScriptQueue(t *testing.T) {
 	}
 }
 
+// TestScriptEvents checks the webhook's token, the queue of the events, the settings and the
+// access.
+func TestScriptEvents(t *testing.T) {
+	t.Parallel()
+	const (
+		p      = "projects/my-project/secrets/"
+		queuer = "rcshook-queue@my-project.iam.gserviceaccount.com"
+		runner = " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"
+	)
+	c := newCloud(t)
+	out := c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--events", "--events-url", "https://crm.example.com/in?x=1")
+	first := c.state()
+	for secret, form := range map[string]string{
+		"rcshook-webhook-token": `^[A-Za-z0-9_-]{43}$`,
+		"rcshook-events-secret": `^whsec_[A-Za-z0-9+/]{43}=$`, // the form of Standard Webhooks
+	} {
+		versions := first.Secrets[secret]
+		if len(versions) != 1 || !regexp.MustCompile(form).MatchString(versions[0]) {
+			t.Fatalf("expected one version of %s with 256 bits, got %d", secret, len(versions))
+		}
+		if strings.Contains(out, versions[0]) || strings.Contains(fmt.Sprint(c.calls()), versions[0]) {
+			t.Errorf("the content of %s was printed, or was on a command line", secret)
+		}
+	}
+	for _, want := range []string{
+		"roles/cloudtasks.enqueuer on rcshook-events" + runner,
+		"roles/iam.serviceAccountUser on " + queuer + runner,
+		"roles/secretmanager.secretAccessor on rcshook-webhook-token" + runner,
+		"roles/secretmanager.secretAccessor on rcshook-events-secret" + runner,
+	} {
+		if !slices.Contains(first.Access, want) {
+			t.Errorf("%s is missing; access is %q", want, first.Access)
+		}
+	}
+	if !slices.Equal(first.Queues, []string{"rcshook-events"}) {
+		t.Errorf("the queues are %q", first.Queues)
+	}
+	call := c.call("tasks queues create rcshook-events")
+	if got := flag(t, call, "--max-attempts"); got != "-1" {
+		t.Errorf("the queue gives up after %s attempts", got)
+	}
+	// The function gives up an event at its first attempt after 7 days, and reports it.
+	backoff, err := time.ParseDuration(flag(t, call, "--max-backoff"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if age, err := time.ParseDuration(flag(t, call, "--max-retry-duration")); err != nil || age < 7*24*time.Hour+2*backoff {
+		t.Errorf("the queue gives up after %v (%v), before the function does", age, err)
+	}
+	got, err := config.FromEnviron(strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := [...]string{
+		"projects/my-project/locations/us-central1/queues/rcshook-events", queuer, "https://rcshook-123456789012.us-central1.run.app",
+		p + "rcshook-webhook-token", "https://crm.example.com/in?x=1", p + "rcshook-events-secret", "",
+	}
+	target := got.Events["events"]
+	settings := [...]string{got.EventsQueue, got.QueueAccount, got.URL, string(got.WebhookToken), string(target.URL), string(target.Secret), got.Queue}
+	if diff := cmp.Diff(want, settings); diff != "" {
+		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	if audience := flag(t, c.call("run deploy"), "--add-custom-audiences"); audience != got.URL {
+		t.Errorf("Cloud Run accepts tokens for %s, want %s", audience, got.URL)
+	}
+	if api := c.call("services enable"); !strings.Contains(api, "cloudtasks.googleapis.com") || strings.Contains(api, "pubsub") {
+		t.Errorf("the wrong APIs are enabled: gcloud %s", api)
+	}
+	if want := "gcloud run services describe rcshook --project=my-project --region=us-central1 --format=json | rcshook webhook set -env -\n"; !strings.Contains(out, want) {
+		t.Errorf("the next step is missing:\n%s", out)
+	}
+	c.forget()
+	c.deploy("", "--events", "--events-url", "https://crm.example.com/in?x=1")
+	if diff := cmp.Diff(first, c.state()); diff != "" || slices.ContainsFunc(c.calls(), func(s string) bool { return strings.Contains(s, " create ") || strings.Contains(s, " versions add ") }) {
+		t.Errorf("the second run changed something (-first +second):\n%s\n%q", diff, c.calls())
+	}
+
+	// Messages have another queue, and the address of the target may be a secret.
+	c.forget()
+	c.deploy("", "--queue", "--events", "--events-url", "projects/crm/secrets/address")
+	if want := "roles/secretmanager.secretAccessor on address" + runner; !slices.Contains(c.state().Access, want) {
+		t.Errorf("%s is missing; access is %q", want, c.state().Access)
+	}
+	got, err = config.FromEnviron(strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if url := got.Events["events"].URL; url != "projects/crm/secrets/address" || got.Queue != "projects/my-project/locations/us-central1/queues/rcshook" {
+		t.Errorf("the target is %s, and the queue %s", url, got.Queue)
+	}
+}
+
 // TestScriptFile checks that the function gets access to the secrets that it reads because
-// of rcshook.yaml, and to no others that the text of the file contains.
+// of rcshook.yaml and to the topics that it publishes to, and to no others that the text of
+// the file contains.
 func TestScriptFile(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -263,11 +357,14 @@ sources:
     secret: [projects/other-project/secrets/shop-hook, projects/my-project/secrets/other-key]
     map: '{to: .phone, text: "see projects/hr/secrets/payroll"}'
     fallback: {url: "https://sms.example.com/", secret: projects/my-project/secrets/sms}
+events:
+  lake: {topic: projects/lake/topics/rcs-events} # not projects/lake/topics/old
+  zap: {url: projects/my-project/secrets/zap}
 `)
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
-	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return !strings.HasPrefix(s, "roles/secretmanager.secretAccessor on ") })
-	var want []string
-	for _, secret := range []string{"other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms"} {
+	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return strings.HasPrefix(s, "roles/run.builder on ") })
+	want := []string{"roles/pubsub.publisher on rcs-events for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"}
+	for _, secret := range []string{"other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms", "zap"} {
 		want = append(want, "roles/secretmanager.secretAccessor on "+secret+" for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -275,6 +372,12 @@ sources:
 	}
 	if got := flag(t, c.call("run deploy"), "--set-env-vars"); !strings.Contains(got, "RCSHOOK_CONFIG=rcshook.yaml") {
 		t.Errorf("the file is not configured: %s", got)
+	}
+	if call := c.call("pubsub topics add-iam-policy-binding"); flag(t, call, "--project") != "lake" {
+		t.Errorf("the topic has another project: gcloud %s", call)
+	}
+	if api := c.call("services enable"); !strings.Contains(api, "pubsub.googleapis.com") {
+		t.Errorf("the API is not enabled: gcloud %s", api)
 	}
 }
 

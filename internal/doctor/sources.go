@@ -207,7 +207,10 @@ func (e *run) targets(ctx context.Context) {
 	}
 	ids := make(map[string]string)
 	for _, name := range e.agentNames() {
-		if a, err := e.agents.Agent(ctx, name); err == nil && !e.failed(Credentials, name) { // read before
+		if e.failed(Agent, name) || len(e.cfg.Events) == 0 {
+			continue
+		}
+		if a, err := e.agents.Agent(ctx, name); err == nil { // its secrets were read before
 			ids[name] = a.ID
 		}
 	}

@@ -73,15 +73,7 @@ func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
 		e.add(Error, Webhook, name, fmt.Sprintf("the function responds to an event with HTTP %d, expected 200", status), "Check RCSHOOK_URL, the log of the function, and that the service allows requests without an ID token: "+strings.Replace(e.Service.update(), "services update", "services add-iam-policy-binding", 1)+" --member=allUsers --role=roles/run.invoker")
 		return
 	}
-	var key []byte
-	if setting := e.cfg.Agents[name].Credentials; setting != "" {
-		found, err := e.agents.InspectKey(ctx, setting)
-		if err != nil {
-			e.add(Error, Webhook, name, "timeout while reading the key of the agent", "Try again with a longer -timeout")
-			return
-		}
-		key = found.Value
-	}
+	key, _ := e.value(Webhook, name, e.cfg.Agents[name].Credentials) // the check of the credentials has succeeded
 	client := webhook.NewClient(e.cfg, key, e.transport)
 	var found *webhook.Integration
 	resource, err := client.FindAgent(ctx, a.ID)

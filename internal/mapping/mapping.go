@@ -184,8 +184,8 @@ func (p *Program) Run(ctx context.Context, now time.Time, input any, values ...a
 		limit.Metered(ctx, func(m *limit.Meter) { results, err = p.Run(m, now, input, values...) })
 		return results, err
 	}
-	results, err = p.run(meter, now, input, values)
-	return results, meter.Verdict(err)
+	defer func() { err = meter.Verdict(err) }() // also after a panic: other programs may wait for it
+	return p.run(meter, now, input, values)
 }
 
 func (p *Program) run(ctx *limit.Meter, now time.Time, input any, values []any) (Results, error) {

@@ -13,6 +13,10 @@ type Options struct {
 	// Countries are the other countries that the configuration names. They make digits
 	// ambiguous that would be a number of another country; see [phonenumber.Options].
 	Countries []string
+
+	// OwnKeys means that the idempotency keys have a name space. A message ID that could be
+	// that of a key in another one is an error.
+	OwnKeys bool
 }
 
 // Accepted lists the content types that Decode reads.

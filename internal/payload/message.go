@@ -55,6 +55,8 @@ func (r *reader) readAddress(p *Payload, f *record) {
 		r.errorf(id.node, "expected a UUID of 36 characters with hyphens; for any other key use idempotency_key")
 	case len(p.To) > 1:
 		r.errorf(id.node, "a message_id needs exactly one recipient, got %d; use idempotency_key", len(p.To))
+	case r.options.OwnKeys && uuid.MustParse(id.Value).Version() == 5:
+		r.errorf(id.node, "must not be a version 5 UUID, which could be the ID of another caller's message; use idempotency_key, or a random UUID")
 	default:
 		p.MessageID = strings.ToLower(id.Value) // RBM may compare IDs byte by byte
 	}

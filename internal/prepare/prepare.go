@@ -34,8 +34,12 @@ type Input struct {
 	// Warnings are those of the mapping.
 	Warnings []compose.Warning
 
-	// Agents are the names that an error may list; nil means all that are configured.
+	// Agents are the agents that the caller may use, whose names an error may list. Nil
+	// means all that are configured.
 	Agents []string
+
+	// OwnKeys means that the idempotency keys of the caller have a name space.
+	OwnKeys bool
 }
 
 // UnknownAgentError is the error of a payload whose agent is not configured.
@@ -81,13 +85,15 @@ type DestinationError struct {
 func (e *DestinationError) Error() string { return e.Errors.Error() }
 
 // Message prepares the message of one payload. The agent of the message is still to be
-// set. The zero [config.Source] is for direct calls. If cfg.Agents is nil, the agents are
+// set, and the limits of the caller are still to be checked. The zero [config.Source] is for direct calls. If cfg.Agents is nil, the agents are
 // unknown, and every name is valid.
 //
 // The error is a [*payload.BodyError], a [*payload.ContentTypeError], [payload.Errors] with
 // every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
 func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*send.Message, error) {
-	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{Country: cmp.Or(from.Country, cfg.Country), Countries: cfg.AllCountries()})
+	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{
+		Country: cmp.Or(from.Country, cfg.Country), Countries: cfg.AllCountries(), OwnKeys: in.OwnKeys || from.Name != "",
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +138,9 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		return nil, unknown
 	}
 	m.Message.Warnings = append(m.Message.Warnings, in.Warnings...)
+	if in.Agents != nil && !slices.Contains(in.Agents, name) {
+		return m, nil // the caller gets another error, without the countries of this agent
+	}
 	if err := CheckDestinations(p.To, cfg, from, agent); err != nil {
 		return nil, err
 	}

@@ -352,7 +352,7 @@ func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Sour
 	if err := s.preparing.Acquire(ctx, 1); err != nil {
 		return nil, &response.Problem{Code: code.Overloaded, Detail: "timed out waiting to process the body: too many requests in progress", Err: err}
 	}
-	in.Agents = c.agentNames(nil)
+	in.Agents, in.OwnKeys = c.agentNames(nil), c.Name != ""
 	m, err := func() (*send.Message, error) {
 		defer s.preparing.Release(1)
 		return prepare.Message(in, &s.cfg, from, s.now())

@@ -29,12 +29,15 @@ type Client struct {
 	base     string
 }
 
-// NewClient returns a client with a service account key as JSON; nil means Application
-// Default Credentials. A simulator of RBM on this machine also serves this API.
+// NewClient returns a client with a service account key as JSON; an empty one means
+// Application Default Credentials. A simulator of RBM on this machine also serves this API.
 func NewClient(cfg config.Config, key []byte, transport http.RoundTripper) *Client {
 	base := "https://businesscommunications.googleapis.com"
 	if config.IsLoopback(cfg.RBMEndpoint) {
 		base = cfg.RBMEndpoint
+	}
+	if len(key) == 0 {
+		key = nil
 	}
 	return &Client{base: base + "/v1/", platform: platform.New(platform.Options{
 		Transport: transport, Now: time.Now, Background: google.NewBackground(), Log: slog.New(slog.DiscardHandler),

@@ -304,7 +304,7 @@ func (s *Simulator) authorize(c *call) *apiError {
 	}
 	service, rpc := "rcsbusinessmessaging", "rcsbusinessmessaging.v1.RcsBusinessMessagingService."+c.rpc
 	if c.scope != "" {
-		service, rpc = "businesscommunications", c.rpc
+		service, rpc = "businesscommunications", "businesscommunications.v1."+c.name
 	}
 	switch _, err := s.tokens.Check(bearer, cmp.Or(c.scope, rbm.Scope)); {
 	case errors.Is(err, token.ErrScope):

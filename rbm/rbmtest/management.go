@@ -2,9 +2,9 @@ package rbmtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -30,7 +30,7 @@ const maxPage = 50
 type integration struct {
 	Name    string       `json:"name,omitempty"`
 	Status  string       `json:"status,omitempty"`
-	Webhook agentWebhook `json:"agentWebhookIntegration"`
+	Webhook agentWebhook `json:"agentWebhookIntegration,omitzero"`
 }
 
 type agentWebhook struct {
@@ -48,13 +48,13 @@ type agentWebhook struct {
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/business-communications/rest
 func (s *Simulator) managementAPI() http.Handler {
 	mux := http.NewServeMux()
-	handle := func(pattern, name, rpc string, serve func(*call) (any, *apiError)) {
+	handle := func(pattern, name string, serve func(*call) (any, *apiError)) {
 		verb, _, _ := strings.Cut(pattern, " ")
-		m := &method{name: name, rpc: "businesscommunications.v1.BusinessCommunications." + rpc, verb: verb, scope: ManagementScope}
+		m := &method{name: name, verb: verb, scope: ManagementScope, handle: func(_ *Simulator, c *call) (any, *apiError) { return serve(c) }}
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			c := &call{method: m, request: r, agentID: r.PathValue("agent")}
 			s.serveCall(w, r, c, func(w http.ResponseWriter, r *http.Request, c *call) {
-				result, refusal := s.manage(w, c, serve)
+				result, refusal := s.manage(w, c)
 				if refusal != nil {
 					refusal.write(w, r)
 					return
@@ -63,26 +63,28 @@ func (s *Simulator) managementAPI() http.Handler {
 			})
 		})
 	}
-	const agent, hook = "/v1/brands/{brand}/agents/{agent}", "/v1/brands/{brand}/agents/{agent}/integrations/{integration}"
-	handle("GET /v1/brands", "brands.list", "ListBrands", func(*call) (any, *apiError) {
+	handle("GET /v1/brands", "brands.list", func(*call) (any, *apiError) {
 		return map[string]any{"brands": []any{map[string]string{"name": "brands/" + brandID, "displayName": "Simulated brand"}}}, nil
 	})
-	handle("GET /v1/brands/{brand}/agents", "brands.agents.list", "ListAgents", s.listAgents)
-	handle("GET "+agent+"/integrations", "brands.agents.integrations.list", "ListIntegrations", s.listIntegrations)
-	handle("POST "+agent+"/integrations", "brands.agents.integrations.create", "CreateIntegration", s.createIntegration)
-	handle("GET "+hook, "brands.agents.integrations.get", "GetIntegration", s.getIntegration)
-	handle("PATCH "+hook, "brands.agents.integrations.patch", "UpdateIntegration", s.patchIntegration)
-	handle("DELETE "+hook, "brands.agents.integrations.delete", "DeleteIntegration", s.deleteIntegration)
+	handle("GET /v1/brands/{brand}/agents", "brands.agents.list", s.listAgents)
+	const path, name = " /v1/brands/{brand}/agents/{agent}/integrations", "brands.agents.integrations."
+	handle("GET"+path, name+"list", s.listIntegrations)
+	handle("POST"+path, name+"create", s.createIntegration)
+	handle("GET"+path+"/{integration}", name+"get", func(c *call) (any, *apiError) { return s.integration(c.agentID), nil })
+	handle("PATCH"+path+"/{integration}", name+"patch", s.patchIntegration)
+	handle("DELETE"+path+"/{integration}", name+"delete", func(c *call) (any, *apiError) { s.Disconnect(c.agentID); return struct{}{}, nil })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { errUnknownPath.write(w, r) })
 	return mux
 }
 
 // manage checks the names in the path and the body of a call, and serves it.
-func (s *Simulator) manage(w http.ResponseWriter, c *call, serve func(*call) (any, *apiError)) (any, *apiError) {
-	if brand := c.request.PathValue("brand"); brand != "" && brand != "-" && brand != brandID || c.agentID != "" && s.agent(c.agentID) == nil {
+func (s *Simulator) manage(w http.ResponseWriter, c *call) (any, *apiError) {
+	brand, id := c.request.PathValue("brand"), c.request.PathValue("integration")
+	unknownAgent := c.agentID != "" && s.agent(c.agentID) == nil
+	c.agentID = agentName(c.agentID)
+	if brand != "" && brand != "-" && brand != brandID || unknownAgent || id != "" && (id != integrationID(c.agentID) || s.integration(c.agentID) == nil) {
 		return nil, errEntityNotFound
 	}
-	c.agentID = agentName(c.agentID)
 	raw, refusal := readBody(w, c.request, maxBody, errBodySize)
 	if refusal != nil {
 		return nil, refusal
@@ -94,12 +96,10 @@ func (s *Simulator) manage(w http.ResponseWriter, c *call, serve func(*call) (an
 		if err := dec.Decode(&in); err != nil {
 			return nil, invalidArgument("%s", invalidPayload+strings.TrimPrefix(err.Error(), "json: "))
 		}
+		in.Webhook.Token += in.Webhook.SnakeToken
 		c.body = &in
 	}
-	if id := c.request.PathValue("integration"); id != "" && id != integrationID(c.agentID) {
-		return nil, errEntityNotFound
-	}
-	return serve(c)
+	return c.handle(s, c)
 }
 
 // integrationID returns the ID of an agent's only integration.
@@ -107,34 +107,36 @@ func integrationID(agent string) string {
 	return uuid.NewSHA1(uuid.NameSpaceURL, []byte("integration:"+agent)).String()
 }
 
-// findIntegration returns the integration of an agent without its token, or an error if
-// there is none.
-func (s *Simulator) findIntegration(agent string) (*integration, *apiError) {
+// integration returns the integration of an agent without its token; nil if there is none.
+func (s *Simulator) integration(agent string) *integration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := &integration{Name: "brands/" + brandID + "/agents/" + agent + "/integrations/" + integrationID(agent), Status: "ENABLED"}
 	hook, ok := s.hooks[agent]
+	status := "ENABLED"
 	if !ok {
-		if hook, ok = s.unverified[agent]; !ok {
-			return nil, errEntityNotFound
-		}
-		found.Status = "DISABLED"
+		hook, ok = s.unverified[agent]
+		status = "DISABLED"
 	}
-	found.Webhook.URL = hook.URL
-	return found, nil
+	if !ok {
+		return nil
+	}
+	return &integration{"brands/" + brandID + "/agents/" + agent + "/integrations/" + integrationID(agent), status, agentWebhook{URL: hook.URL}}
 }
 
 func (s *Simulator) listAgents(c *call) (any, *apiError) {
 	var ids []string
 	s.mu.Lock()
+	known := s.Agents != nil
 	for _, a := range s.Agents {
 		ids = append(ids, agentName(a.ID))
 	}
-	if s.Agents == nil {
-		ids = slices.Collect(maps.Keys(s.hooks))
-		ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
-	}
 	s.mu.Unlock()
+	if !known {
+		for _, hook := range s.Snapshot().Webhooks {
+			ids = append(ids, hook.AgentID)
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" }) // the partner's webhook
 	slices.Sort(ids)
 	query := c.request.URL.Query()
 	start, err := strconv.Atoi("0" + query.Get("pageToken"))
@@ -146,58 +148,43 @@ func (s *Simulator) listAgents(c *call) (any, *apiError) {
 		size = maxPage
 	}
 	end := min(start+min(size, maxPage), len(ids))
-	response := map[string]any{}
-	var agents []any
-	for _, id := range ids[start:end] {
-		agents = append(agents, map[string]string{"name": "brands/" + brandID + "/agents/" + id, "displayName": id})
+	var page struct {
+		Agents []integration `json:"agents,omitempty"`
+		Next   string        `json:"nextPageToken,omitempty"`
 	}
-	if agents != nil {
-		response["agents"] = agents
+	for _, id := range ids[start:end] {
+		page.Agents = append(page.Agents, integration{Name: "brands/" + brandID + "/agents/" + id})
 	}
 	if end < len(ids) {
-		response["nextPageToken"] = strconv.Itoa(end)
+		page.Next = strconv.Itoa(end)
 	}
-	return response, nil
+	return page, nil
 }
 
 func (s *Simulator) listIntegrations(c *call) (any, *apiError) {
-	found, refusal := s.findIntegration(c.agentID)
-	if refusal != nil {
-		return struct{}{}, nil
+	if found := s.integration(c.agentID); found != nil {
+		return map[string]any{"integrations": []any{found}}, nil
 	}
-	return map[string]any{"integrations": []any{found}}, nil
+	return struct{}{}, nil
 }
-
-func (s *Simulator) getIntegration(c *call) (any, *apiError) { return s.findIntegration(c.agentID) }
 
 func (s *Simulator) createIntegration(c *call) (any, *apiError) {
 	in := c.body.(*integration).Webhook
-	if in.Token += in.SnakeToken; in.URL == "" || in.Token == "" {
+	switch {
+	case in.URL == "" || in.Token == "":
 		return nil, invalidArgument("The webhook needs a webhookUri and a verificationToken.")
-	}
-	if _, missing := s.findIntegration(c.agentID); missing == nil {
+	case s.integration(c.agentID) != nil:
 		return nil, errConflict
 	}
 	return s.connectIntegration(c.request.Context(), WebhookConfig{c.agentID, in.URL, in.Token})
 }
 
 func (s *Simulator) patchIntegration(c *call) (any, *apiError) {
-	if _, missing := s.findIntegration(c.agentID); missing != nil {
-		return nil, missing
-	}
-	s.mu.Lock()
-	hook, ok := s.hooks[c.agentID]
-	if !ok {
-		hook = s.unverified[c.agentID]
-	}
-	s.mu.Unlock()
 	in := c.body.(*integration).Webhook
-	in.Token += in.SnakeToken
-	mask := c.request.URL.Query().Get("updateMask")
-	if mask == "" {
-		return nil, invalidArgument("The update mask is missing.")
-	}
-	for field := range strings.SplitSeq(mask, ",") {
+	s.mu.Lock()
+	hook := cmp.Or(s.hooks[c.agentID], s.unverified[c.agentID])
+	s.mu.Unlock()
+	for field := range strings.SplitSeq(c.request.URL.Query().Get("updateMask"), ",") {
 		switch field {
 		case "agentWebhookIntegration":
 			hook.URL, hook.ClientToken = in.URL, in.Token
@@ -206,7 +193,7 @@ func (s *Simulator) patchIntegration(c *call) (any, *apiError) {
 		case "agentWebhookIntegration.verificationToken":
 			hook.ClientToken = in.Token
 		default:
-			return nil, invalidArgument("The update mask has the unknown field '%s'.", field)
+			return nil, invalidArgument("The update mask is missing, or has the unknown field '%s'.", field)
 		}
 	}
 	return s.connectIntegration(c.request.Context(), hook)
@@ -215,22 +202,15 @@ func (s *Simulator) patchIntegration(c *call) (any, *apiError) {
 // connectIntegration performs the handshake and returns the integration. After a failed
 // one, the agent's earlier webhook stays; see [Assumptions.HandshakeDisables].
 func (s *Simulator) connectIntegration(ctx context.Context, hook WebhookConfig) (any, *apiError) {
-	if _, err := s.Connect(ctx, hook); err != nil {
-		if !s.Assume.HandshakeDisables {
-			return nil, &apiError{status: http.StatusBadRequest, word: "FAILED_PRECONDITION", message: "The webhook could not be verified: " + strings.TrimPrefix(err.Error(), "rbmtest: ")}
-		}
+	_, err := s.Connect(ctx, hook)
+	if err != nil && !s.Assume.HandshakeDisables {
+		return nil, &apiError{status: http.StatusBadRequest, word: "FAILED_PRECONDITION", message: "The webhook could not be verified: " + strings.TrimPrefix(err.Error(), "rbmtest: ")}
+	}
+	if err != nil {
 		s.mu.Lock()
 		delete(s.hooks, hook.AgentID)
 		s.unverified[hook.AgentID] = hook
 		s.mu.Unlock()
 	}
-	return s.findIntegration(hook.AgentID)
-}
-
-func (s *Simulator) deleteIntegration(c *call) (any, *apiError) {
-	if _, missing := s.findIntegration(c.agentID); missing != nil {
-		return nil, missing
-	}
-	s.Disconnect(c.agentID)
-	return struct{}{}, nil
+	return s.integration(hook.AgentID), nil
 }

@@ -53,7 +53,7 @@ func TestManagement(t *testing.T) {
 		want               string // part of the response
 	}{
 		{"GET", "brands", "", 200, `"name":"brands/9d9c0b4f-6a67-4c8e-9b60-64d7b7f2f7a1"`},
-		{"GET", "brands/-/agents?pageSize=1", "", 200, `{"agents":[{"displayName":"a_agent","name":"` + agent + `"}],"nextPageToken":"1"}`},
+		{"GET", "brands/-/agents?pageSize=1", "", 200, `{"agents":[{"name":"` + agent + `"}],"nextPageToken":"1"}`},
 		{"GET", "brands/-/agents?pageSize=1&pageToken=1", "", 200, `b_agent"}]}`},
 		{"GET", "brands/-/agents?pageToken=x", "", 400, `"status":"INVALID_ARGUMENT"`},
 		{"GET", "brands/other/agents", "", 404, `"status":"NOT_FOUND"`},
@@ -70,7 +70,7 @@ func TestManagement(t *testing.T) {
 		{"POST", any, to(moved.url), 409, `"status":"ALREADY_EXISTS"`},
 		{"GET", any, "", 200, `{"integrations":[` + resource(hook.url) + `]}`},
 		{"GET", integration, "", 200, resource(hook.url)},
-		{"PATCH", integration, to(moved.url), 400, "update mask is missing"},
+		{"PATCH", integration, to(moved.url), 400, "unknown field ''"},
 		{"PATCH", integration + "?updateMask=status", to(moved.url), 400, "unknown field 'status'"},
 		{"PATCH", integration + mask, to(wrong.url), 400, `FAILED_PRECONDITION`},
 		{"GET", integration, "", 200, resource(hook.url)},

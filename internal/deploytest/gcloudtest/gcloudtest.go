@@ -107,7 +107,7 @@ func (p *Project) do(dir string, args []string) error {
 		fmt.Println("123456789012")
 		return nil
 	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
-		"tasks queues add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
+		"tasks queues add-iam-policy-binding", "pubsub topics add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
 		return p.bind(dir, subject, flags)
 	case "run services get-iam-policy":
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
