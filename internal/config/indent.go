@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -78,8 +79,8 @@ func explainSyntax(lines [][]byte, stopped int) (line, column int, text string, 
 		}
 		if programForm.MatchString(content) && !blockForm.MatchString(content) {
 			name, _, _ := strings.Cut(content, ":")
-			next := bytes.TrimLeft(bytes.Join(lines[number:], []byte("\n")), " \r\n")
-			if number == stopped || openForm.MatchString(content) && len(next) > 0 && !keyForm.Match(next) {
+			next := slices.IndexFunc(lines[number:], func(line []byte) bool { return len(bytes.Trim(line, " \r")) > 0 })
+			if number == stopped || openForm.MatchString(content) && next >= 0 && !keyForm.Match(bytes.TrimLeft(lines[number+next], " ")) {
 				return found("expected %s: | and the program in the lines below, indented further", name)
 			}
 		}

@@ -56,7 +56,9 @@ func findPlaceholder(value string) string {
 
 // onlyPlaceholders removes the other problems of settings that contain a placeholder.
 func onlyPlaceholders(problems []Problem) []Problem {
-	return slices.DeleteFunc(problems, func(p Problem) bool {
-		return !p.placeholder && slices.ContainsFunc(problems, func(q Problem) bool { return q.placeholder && q.Position == p.Position })
-	})
+	placeholders := make(map[Position]bool)
+	for _, p := range problems {
+		placeholders[p.Position] = placeholders[p.Position] || p.placeholder
+	}
+	return slices.DeleteFunc(problems, func(p Problem) bool { return !p.placeholder && placeholders[p.Position] })
 }

@@ -207,6 +207,12 @@ func (d *yamlDecoder) object(n *yaml.Node, v reflect.Value, at Position) {
 	d.outer = append(d.outer, names)
 	defer func() { d.outer = d.outer[:len(d.outer)-1] }()
 	misplaced := make(map[string]bool) // by the key below which they belong
+	set := make(map[string]bool)       // the keys with a value
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i].Value; n.Content[i+1].Tag != "!!null" {
+			set[key] = true
+		}
+	}
 	d.entries(n, at, func(name string, value *yaml.Node, at Position) {
 		if field, ok := fields[name]; ok {
 			positions[name] = at
@@ -220,7 +226,7 @@ func (d *yamlDecoder) object(n *yaml.Node, v reflect.Value, at Position) {
 			misplaced[""] = true
 			return
 		}
-		if above := belongsBelow(n, v, name, value); above != "" {
+		if above := belongsBelow(set, v, name, value); above != "" {
 			if !misplaced[above] {
 				d.problem(at, "is not a key here; write it and the lines after it below %s:, indented further", above)
 			}
@@ -237,11 +243,11 @@ func (d *yamlDecoder) isOuter(name string) bool {
 }
 
 // belongsBelow returns the field of v below which an unknown key was probably meant to be:
-// one that has no value in n.
-func belongsBelow(n *yaml.Node, v reflect.Value, name string, value *yaml.Node) string {
+// one that is not set.
+func belongsBelow(set map[string]bool, v reflect.Value, name string, value *yaml.Node) string {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
-		if key := field.Tag.Get("yaml"); !isNull(n, key) {
+		if key := field.Tag.Get("yaml"); key == "" || set[key] {
 			continue
 		} else if field.Type.Kind() == reflect.Map {
 			if slices.ContainsFunc(keys(field.Type.Elem()), func(k string) bool { return hasKey(value, k) }) {
@@ -254,16 +260,7 @@ func belongsBelow(n *yaml.Node, v reflect.Value, name string, value *yaml.Node) 
 	return ""
 }
 
-// isNull reports whether a mapping has no value for a key.
-func isNull(n *yaml.Node, key string) bool {
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if n.Content[i].Value == key {
-			return n.Content[i+1].Tag == "!!null"
-		}
-	}
-	return key != ""
-}
-
+// hasKey reports whether a value is a mapping with a key.
 func hasKey(n *yaml.Node, key string) bool {
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Value == key {
