@@ -257,25 +257,28 @@ func (w written) choose(national, intl number, country string) (e164 string, err
 	return "", ErrAmbiguous
 }
 
-// isLike reports whether the digits have a possible length in a country, and their first
-// two digits are those of valid numbers there. The number may be in a range that the
-// library does not know yet: new area codes appear every year.
+// isLike reports whether the digits have a possible length in a country, and either an
+// area code in brackets, or the first two digits of valid numbers there. The number may be
+// in a range that the library does not know yet: new area codes appear every year.
 func (w written) isLike(national number, country string) bool {
 	if national.PhoneNumber == nil || national.length() != "" {
 		return false
 	}
+	if w.text[0] == '(' {
+		return true
+	}
 	for _, kind := range []phonenumbers.PhoneNumberType{phonenumbers.MOBILE, phonenumbers.FIXED_LINE} {
-		example := number{phonenumbers.GetExampleNumberForType(country, kind)}
-		if example.PhoneNumber == nil {
+		example := phonenumbers.GetExampleNumberForType(country, kind)
+		if example == nil {
 			continue
 		}
-		digits := phonenumbers.GetNationalSignificantNumber(example.PhoneNumber)
+		digits := phonenumbers.GetNationalSignificantNumber(example)
 		if len(digits) != len(w.digits) {
 			continue
 		}
 		for third := range 10 {
 			n, err := phonenumbers.Parse(w.digits[:2]+strconv.Itoa(third)+digits[3:], country)
-			if err == nil && (number{n}).valid() && phonenumbers.GetNumberType(n) == phonenumbers.GetNumberType(example.PhoneNumber) {
+			if err == nil && (number{n}).valid() {
 				return true
 			}
 		}

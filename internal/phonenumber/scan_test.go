@@ -177,6 +177,11 @@ func TestRead_withoutPlus(t *testing.T) {
 		{"457-234-5678", phonenumber.Options{Country: "US"}, "+14572345678", ""},
 		{"4572345678", phonenumber.Options{Country: "US"}, "", ambiguous},
 		{"4572345678", phonenumber.Options{Country: "CA"}, "", ambiguous},
+		{"(457) 234-5678", phonenumber.Options{Country: "BS"}, "+14572345678", ""},
+		{"4572345678", phonenumber.Options{Country: "BS"}, "", ambiguous},
+		{"(534) 180-7339", phonenumber.Options{Country: "US"}, "+15341807339", ""}, // no number there starts with 53
+		{"(53) 418 07339", phonenumber.Options{Country: "US"}, "", ambiguous},
+		{"(49) 170 1234567", phonenumber.Options{Country: "US"}, "+491701234567", ""}, // too long for an area code
 		{"457 2345678", phonenumber.Options{Country: "US"}, "", ambiguous},
 		{"45 72 34 56 78", phonenumber.Options{Country: "US"}, "+4572345678", ""},
 		{"4572345678", phonenumber.Options{Country: "GB"}, "+4572345678", ""}, // no number there starts with 45
