@@ -118,6 +118,8 @@ func TestEvents(t *testing.T) {
 	}
 	crm.want(t, "reply")
 
+	c.env["RCSHOOK_WEBHOOK_TOKEN"] = inProject + "missing" // which trigger does not create
+	expect(1, "rcshook: "+inProject+"missing/versions/latest: not found: ", "trigger", "reply")
 	c.env["RCSHOOK_WEBHOOK_TOKEN"] = "wrong"
 	expect(1, "rcshook: HTTP 401 bad_signature: ", "trigger", "reply")
 	expect(1, "rcshook: HTTP 401 unauthorized: ", "trigger", "reply", "-url", function.URL+"/")
