@@ -62,7 +62,8 @@ func TestContrast(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			g := serve(t, phone.Options{}).open(1440, 1400)
+			g, fail := eventsRig(t)
+			g.open(1440, 1400)
 			g.scheme(scheme)
 			look := func(what string) {
 				t.Helper()
@@ -89,6 +90,17 @@ func TestContrast(t *testing.T) {
 			g.click("#tab-inspect")
 			g.shows("#inspect", "AgentMessage")
 			look("inspector")
+			fail.Store(true)
+			g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
+			g.click("#tab-events")
+			g.shows("#events .target", "HTTP 503")
+			g.click("#events summary")
+			g.shows("#events .json", "Not sure")
+			look("events")
+			g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{"rcshook.yaml:2:4 sources.s.secret is required"}}})
+			g.shows("#reload", "is required")
+			look("reload")
+			g.click("#reload button")
 			g.click(".menu-button")
 			look("menu")
 			g.click(".menu-entry:nth-child(3)")

@@ -56,7 +56,8 @@ type rig struct {
 }
 
 // serve starts the simulator with the page and the function, like the command dev.
-func serve(t *testing.T, o phone.Options) *rig {
+// Settings are added to those of the function.
+func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	t.Helper()
 	g := &rig{t: t}
 	web := httptest.NewUnstartedServer(g)
@@ -64,13 +65,13 @@ func serve(t *testing.T, o phone.Options) *rig {
 	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
 	// Literal settings need no credentials of the process, so tests can run in parallel.
-	function, err := server.New(t.Context(), server.Options{Environ: []string{
+	function, err := server.New(t.Context(), server.Options{Delivered: func(d server.Delivery) { sim.Note(noteOf(d)) }, Environ: append([]string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID,
 		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
 		"RCSHOOK_API_KEYS=dev",
 		"RCSHOOK_RBM_ENDPOINT=" + base,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + base,
-	}})
+	}, settings...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +91,15 @@ func serve(t *testing.T, o phone.Options) *rig {
 		function.Close()
 	})
 	return g
+}
+
+// noteOf is what dev notes of a delivery.
+func noteOf(d server.Delivery) phone.Note {
+	note := &phone.Delivery{Target: d.Target, Event: d.Event, Outcome: string(d.Result.Outcome), Status: d.Result.Status}
+	if d.Result.Err != nil {
+		note.Error = d.Result.Err.Error()
+	}
+	return phone.Note{Delivery: note}
 }
 
 // ServeHTTP serves the simulator, unless the gate blocks the page.

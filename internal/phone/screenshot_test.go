@@ -67,24 +67,55 @@ func TestScreenshots(t *testing.T) {
 		for _, scheme := range []string{"light", "dark"} {
 			t.Run(fmt.Sprintf("%d-%s", size.width, scheme), func(t *testing.T) {
 				t.Parallel()
-				g := serve(t, phone.Options{}).open(size.width, size.height)
+				g, fail := eventsRig(t)
+				g.open(size.width, size.height)
 				g.scheme(scheme)
 				g.tour(size.width < 720)
+				fail.Store(true)
+				g.tourEvents(size.width < 720)
 				g.clean()
 			})
 		}
 	}
 }
 
+// view shows a part of the page.
+func (g *rig) view(name string, narrow bool) {
+	g.t.Helper()
+	if narrow {
+		g.click(`.views [data-view="` + name + `"]`)
+	} else if name != "phone" && name != "chats" {
+		g.click("#tab-" + name)
+	}
+}
+
+// tourEvents takes screenshots of the events, of a target that fails, and of the sheets for
+// files and for a reload with problems.
+func (g *rig) tourEvents(narrow bool) {
+	name := func(part string) string { return g.t.Name()[len("TestScreenshots/"):] + "-" + part }
+	g.view("phone", narrow)
+	g.click(`[aria-label="Share"]`)
+	g.shot(name("8-share"))
+	g.click(`.sheet .chip:nth-child(2)`)
+	g.shot(name("9-file"))
+	g.click(`.sheet [type=submit]`)
+	g.view("events", narrow)
+	g.shows("#events .target[data-outcome=retry]", "HTTP 503")
+	g.click("#events .event:nth-child(2) summary")
+	g.shot(name("10-events"))
+	g.view("inspect", narrow)
+	g.shot(name("11-inspect"))
+	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{
+		"rcshook.yaml:2:4 sources.shop.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
+		"rcshook.yaml:4:50 events.crm.map invalid jq: unexpected EOF",
+	}}})
+	g.shows("#reload", "unexpected EOF")
+	g.shot(name("12-reload"))
+}
+
 // tour takes screenshots of all parts of the page.
 func (g *rig) tour(narrow bool) {
-	view := func(name string) {
-		if narrow {
-			g.click(`.views [data-view="` + name + `"]`)
-		} else if name == "compose" || name == "inspect" {
-			g.click("#tab-" + name)
-		}
-	}
+	view := func(name string) { g.view(name, narrow) }
 	name := func(part string) string { return g.t.Name()[len("TestScreenshots/"):] + "-" + part }
 	pick := func(example string) {
 		view("compose")

@@ -3,8 +3,10 @@
 
 import { Compose } from "./compose.js";
 import { Conversations, showNumbers } from "./conversations.js";
-import { byID, setText } from "./dom.js";
+import { byID, fill, h, obj, setText, str } from "./dom.js";
+import { Events } from "./events.js";
 import { phoneNumber, shorten } from "./format.js";
+import { icon } from "./icons.js";
 import { inspect, pushText } from "./inspector.js";
 import { Screen } from "./screen.js";
 import { agentLook, setup } from "./setup.js";
@@ -15,7 +17,7 @@ import { theme } from "./theme.js";
 const opened = Date.now();
 const desk = document.querySelector(".desk");
 const narrow = matchMedia("(max-width: 719px)");
-const tabs = ["compose", "inspect"];
+const tabs = ["compose", "inspect", "events"];
 const kept = (name) => sessionStorage.getItem(`rcshook.${name}`) ?? "";
 const keep = (name, value) => sessionStorage.setItem(`rcshook.${name}`, value);
 
@@ -85,6 +87,8 @@ const compose = new Compose(byID("compose"), {
   },
 });
 
+const events = new Events(byID("events"));
+
 function choose(key) {
   state.chosen = true;
   if (key === state.selected) return;
@@ -131,6 +135,7 @@ function render() {
   conversations.render(store, state.selected);
   screen.render(c, c ? store.isOnline(c.phone) : true, preview);
   if (state.tab === "inspect") renderInspector(c);
+  if (state.tab === "events") events.render(store.events);
   const news = [...store.conversations.values()].reduce((n, x) => n + unread(x), 0);
   document.title = news > 0 ? `(${news}) rcshook phone` : "rcshook phone";
   markAsRead(c);
@@ -144,10 +149,11 @@ function emptyFor(preview) {
 
 function renderInspector(c) {
   const item = inspectedItem();
-  const events = item ? [item.event, ...item.timeline.map((t) => t.event)] : [];
-  const pushed = events.map((e) => store.pushes.get(e)?.length ?? 0);
+  const numbers = item ? [item.event, ...item.timeline.map((t) => t.event)] : [];
+  const pushed = numbers.map((e) => store.pushes.get(e)?.length ?? 0);
+  const targets = item ? store.eventsOf(item).map((g) => g.changes) : [];
   const stamp = item
-    ? [c.key, item.key, item.state, item.seen, item.requests.length, item.timeline.length, pushed].join(" ")
+    ? [c.key, item.key, item.state, item.seen, item.requests.length, item.timeline.length, pushed, targets].join(" ")
     : "none";
   if (stamp === state.rendered) return;
   state.rendered = stamp;
@@ -213,7 +219,8 @@ for (const name of tabs) {
   button.addEventListener("click", () => showTab(name));
   button.addEventListener("keydown", (e) => {
     if (e.key !== "ArrowLeft" && e.key !== "ArrowRight") return;
-    const other = tabs.find((each) => each !== name);
+    const step = e.key === "ArrowRight" ? 1 : tabs.length - 1;
+    const other = tabs[(tabs.indexOf(name) + step) % tabs.length];
     showTab(other);
     byID(`tab-${other}`).focus();
   });
@@ -236,7 +243,7 @@ for (const type of ["pointerdown", "keydown"]) {
 }
 
 theme();
-if (kept("tab") === "inspect") showTab("inspect");
+if (tabs.includes(kept("tab"))) showTab(kept("tab"));
 
 async function loadNumbers() {
   const { numbers } = await ask("/_sim/numbers");
@@ -245,6 +252,32 @@ async function loadNumbers() {
     showTab("compose");
     compose.address(phone);
   });
+}
+
+/** Shows whether a changed rcshook.yaml is in use, and its problems. */
+async function reloaded(reload, time) {
+  const problems = Array.isArray(reload.problems) ? reload.problems : [];
+  const box = byID("reload");
+  clearTimeout(box.timer);
+  box.hidden = problems.length === 0 && Date.parse(time) < opened;
+  box.dataset.tone = problems.length > 0 ? "bad" : "good";
+  const close = () => (box.hidden = true);
+  fill(
+    box,
+    h(
+      "p",
+      { class: "reload-title" },
+      problems.length > 0
+        ? `${str(reload.file)} has problems. The version before stays in use.`
+        : `The new ${str(reload.file)} is in use.`,
+    ),
+    problems.length > 0 ? h("ul", null, problems.map((p) => h("li", null, str(p)))) : null,
+    h("button", { type: "button", class: "round", "aria-label": "Close", onclick: close }, icon("close")),
+  );
+  if (problems.length > 0) return;
+  box.timer = setTimeout(close, 5000);
+  Object.assign(setup, await ask("/_dev/setup"));
+  compose.showSources();
 }
 
 const connectionText = { connecting: "Connecting", live: "Live", lost: "Disconnected" };
@@ -266,6 +299,8 @@ follow({
   event(e) {
     store.apply(e);
     announce(e);
+    const { reload } = obj(e.payload);
+    if (e.kind === "note" && reload) reloaded(obj(reload), e.time).catch(() => {});
     if (e.kind === "reset") loadNumbers().catch(() => {});
   },
   state(name) {

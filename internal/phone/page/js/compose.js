@@ -61,15 +61,34 @@ export class Compose {
         h("p", { class: "pane-empty" }, "The simulator runs without a function, so messages cannot be sent from here."),
       );
     }
+    this.showSources();
     if (this.root.firstChild) return;
     fill(
       this.root,
       this.picker,
-      setup.sources.length > 0 ? this.sources : null,
+      this.sources,
       h("div", { class: "editor-frame" }, this.editor.el, this.problems),
       h("div", { class: "compose-foot" }, this.verdict, this.curlButton, this.sendButton),
       this.response,
     );
+    const examples = await ask("/examples.json");
+    fill(
+      this.picker,
+      examples.map((e) =>
+        h(
+          "button",
+          { type: "button", class: "example", title: e.about, data: { example: e.name }, onclick: () => this.use(e) },
+          e.label,
+        ),
+      ),
+    );
+    const draft = sessionStorage.getItem(draftKey);
+    this.editor.text = draft ?? write(examples[0].payload);
+  }
+
+  /** Shows the sources of the setup. */
+  showSources() {
+    this.sources.hidden = setup.sources.length === 0;
     fill(
       this.sources,
       h("span", { class: "caption" }, "Send a sample event"),
@@ -88,19 +107,6 @@ export class Compose {
         ),
       ),
     );
-    const examples = await ask("/examples.json");
-    fill(
-      this.picker,
-      examples.map((e) =>
-        h(
-          "button",
-          { type: "button", class: "example", title: e.about, data: { example: e.name }, onclick: () => this.use(e) },
-          e.label,
-        ),
-      ),
-    );
-    const draft = sessionStorage.getItem(draftKey);
-    this.editor.text = draft ?? write(examples[0].payload);
   }
 
   /** Puts an example into the editor, addressed to the selected number. */

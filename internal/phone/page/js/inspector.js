@@ -2,6 +2,7 @@
 
 import { copy, fill, h, obj, str } from "./dom.js";
 import { count, dateAndTime, exactTime, phoneNumber, plural } from "./format.js";
+import { targetList } from "./events.js";
 import { jsonView } from "./json.js";
 import { closeLimits, limitText } from "./limits.js";
 import { setup } from "./setup.js";
@@ -82,6 +83,7 @@ function ofAgent(item, c, store, actions) {
       : null,
     requests(item.requests),
     timeline(item, store),
+    targets(item, store),
     jsonSection("AgentMessage as sent", sent),
     jsonSection("Response of the platform", response),
   ];
@@ -163,6 +165,28 @@ function timeline(item, store) {
   );
 }
 
+/** The responses of the function's targets to the events about an item. */
+function targets(item, store) {
+  const groups = store.eventsOf(item);
+  if (groups.length === 0) return null;
+  return section(
+    "Targets",
+    groups.map((g) =>
+      h(
+        "div",
+        { class: "event" },
+        h(
+          "div",
+          { class: "event-head" },
+          h("b", { class: "event-type mono" }, str(g.event.type)),
+          h("time", { class: "mono" }, exactTime(g.at)),
+        ),
+        h("ul", { class: "targets" }, targetList(g)),
+      ),
+    ),
+  );
+}
+
 function pushes(attempts) {
   if (!attempts) return h("span", { class: "pushed" }, setup.webhook ? "pushing to the webhook" : "no webhook");
   const last = attempts.at(-1);
@@ -196,6 +220,7 @@ function ofUser(item, c, store) {
       pair("Time", exactTime(item.at)),
     ),
     webhook(item, store),
+    targets(item, store),
     jsonSection("UserMessage as pushed", item.payload),
   ];
 }
@@ -210,7 +235,7 @@ function webhook(item, store) {
         { class: "hint-text" },
         setup.webhook
           ? `Pushing to ${setup.webhook}`
-          : ["No webhook is connected. To receive this event, start with ", h("code", null, "-webhook URL"), "."],
+          : "No webhook is connected.",
       ),
     );
   }

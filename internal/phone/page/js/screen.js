@@ -8,7 +8,7 @@ import { day, phoneNumber, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { rail } from "./rail.js";
 import { agentLook, setup } from "./setup.js";
-import { actionSheet, locationSheet } from "./sheet.js";
+import { actionSheet, fileSheet, locationSheet, shareSheet } from "./sheet.js";
 import { chipsOf, queued } from "./store.js";
 import { chips } from "./suggestions.js";
 
@@ -164,7 +164,7 @@ export class Screen {
         { class: "type-row", onsubmit: typed },
         h(
           "button",
-          { type: "button", class: "round", "aria-label": "Share a location", onclick: () => this.shareLocation() },
+          { type: "button", class: "round", "aria-label": "Share", onclick: () => this.share() },
           icon("plus"),
         ),
         this.input,
@@ -314,6 +314,19 @@ export class Screen {
     }
   }
 
+  share() {
+    this.open(
+      shareSheet([
+        ["Location", "place", () => this.shareLocation()],
+        ["File", "file", () => this.sendFile()],
+      ]),
+    );
+  }
+
+  sendFile() {
+    this.open(fileSheet((file) => this.act({ action: "file", file })));
+  }
+
   shareLocation() {
     this.open(locationSheet((location) => this.act({ action: "location", location })));
   }
@@ -382,6 +395,7 @@ export class Screen {
       entry(this.online ? "Go offline" : "Go online", () => this.actions.setOnline(c.phone, !this.online)),
       entry(receipts.get() ? "Stop sending read receipts" : "Send read receipts", () => receipts.set(!receipts.get())),
       entry("Share a location", () => this.shareLocation()),
+      entry("Send a file", () => this.sendFile()),
       entry("Start typing", () => this.act({ action: "typing" })),
       entry("Unsubscribe with STOP", () => this.act({ action: "unsubscribe" })),
       entry("Subscribe with START", () => this.act({ action: "subscribe" })),

@@ -104,6 +104,64 @@ function browser(title, size, about) {
   };
 }
 
+const files = [
+  ["harbor.jpg", "image/jpeg"],
+  ["ticket.pdf", "application/pdf"],
+  ["voice.m4a", "audio/mp4"],
+];
+
+/** The sheet that asks for a file and passes it to send. Its content stays with the sender. */
+export function fileSheet(send) {
+  const field = (label, value) =>
+    h("input", { class: "field", type: "text", required: true, value, autocomplete: "off", "aria-label": label });
+  const name = field("File name", "");
+  const type = field("Type", "");
+  const uri = field("Address", "");
+  const choose = ([file, mime]) => {
+    name.value = file;
+    type.value = mime;
+    uri.value = `https://files.example/${file}`;
+  };
+  choose(files[0]);
+  return {
+    title: "Send a file",
+    body: (close) =>
+      h(
+        "form",
+        {
+          class: "sheet-body",
+          onsubmit: (e) => {
+            e.preventDefault();
+            close();
+            send({ name: name.value, mime_type: type.value, uri: uri.value, bytes: 204_331 });
+          },
+        },
+        h(
+          "div",
+          { class: "places" },
+          files.map((f) => h("button", { type: "button", class: "chip", onclick: () => choose(f) }, icon("file"), f[0])),
+        ),
+        h("div", { class: "coordinates" }, name, type),
+        uri,
+        h("p", { class: "sheet-note" }, "The agent gets the address. The page does not load it."),
+        h("button", { type: "submit", class: "button", data: { first: "" } }, "Send this file"),
+      ),
+  };
+}
+
+/** The sheet that lists what a user can share. */
+export function shareSheet(entries) {
+  return {
+    title: "Share",
+    body: () =>
+      h(
+        "div",
+        { class: "sheet-body places" },
+        entries.map(([label, sign, act]) => h("button", { type: "button", class: "chip", onclick: act }, icon(sign), label)),
+      ),
+  };
+}
+
 const places = [
   ["Pier 2", 47.6026, -122.3393],
   ["Amphitheatre Parkway", 37.422, -122.0841],

@@ -12,6 +12,9 @@ import { fileNameOf } from "./url.js";
 // Assumption: how long a phone shows the typing indicator, in milliseconds.
 const typingTime = 20_000;
 
+// The number of events that are shown.
+const maxEvents = 300;
+
 export class Store {
   /** Calls changed with the key of a conversation, or null for all. */
   constructor(changed) {
@@ -24,6 +27,7 @@ export class Store {
     this.conversations = new Map();
     this.pushes = new Map(); // attempts by the number of the pushed event
     this.owners = new Map(); // keys of conversations by event number
+    this.events = new Map(); // groups of the notes about an event that left the function
     this.serial = 0;
   }
 
@@ -53,6 +57,8 @@ export class Store {
         return this.agentEvent(event);
       case "push":
         return this.push(event);
+      case "note":
+        return this.note(obj(event.payload), new Date(event.time));
       case "phone":
         this.offline[event.online ? "delete" : "add"](event.phone);
         return this.changed(null);
@@ -201,6 +207,38 @@ export class Store {
     this.pushes.set(event.push.event, attempts);
     const key = this.owners.get(event.push.event);
     if (key) this.changed(key);
+  }
+
+  /** Adds an attempt to deliver an event, or a request that was received for a target. */
+  note({ delivery, request }, at) {
+    if (delivery) {
+      const event = obj(delivery.event);
+      // The ID in the request of a fallback is that of the message.
+      const group = this.group(str(event.type === "fallback" ? event.message_id : event.id), at);
+      group.event = event;
+      group.targets.set(delivery.target, [...(group.targets.get(delivery.target) ?? []), delivery]);
+    } else if (request) {
+      this.group(str(request.id), at).requests.push(request);
+    }
+    this.changed(null);
+  }
+
+  /** Returns the group of an event, which is added if it is new. */
+  group(key, at) {
+    let group = this.events.get(key);
+    if (!group) {
+      group = { key, at, targets: new Map(), requests: [], changes: 0 };
+      this.events.set(key, group);
+      if (this.events.size > maxEvents) this.events.delete(this.events.keys().next().value);
+    }
+    group.changes++;
+    return group;
+  }
+
+  /** The groups of the events about an item. */
+  eventsOf(item) {
+    const field = item.kind === "user" ? "reply_id" : "message_id";
+    return [...this.events.values()].filter((g) => g.event && g.event[field] === item.id);
   }
 
   /** The conversations, latest first. */
