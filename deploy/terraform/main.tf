@@ -3,8 +3,10 @@
 # empty secrets, and gcloud fills them (output "fill_secrets").
 
 locals {
-  queued  = var.queue != null
-  through = try(var.queue.through, false)
+  queued   = var.queue != null
+  through  = try(var.queue.through, false)
+  events   = var.events != null
+  enqueues = local.through || local.events # the function adds tasks itself
 
   # The secrets by environment variable. With a queue and keys, rcshook also accepts
   # the tokens of the queue.
@@ -15,14 +17,18 @@ locals {
     },
     var.access == "keys" ? { RCSHOOK_API_KEYS = var.api_keys_secret } : {},
     var.config_secret == "" ? {} : { RCSHOOK_CONFIG = var.config_secret },
+    local.events ? { RCSHOOK_WEBHOOK_TOKEN = var.events.token_secret } : {},
+    try(var.events.url_secret, "") == "" ? {} : { RCSHOOK_EVENTS_URL = var.events.url_secret },
+    local.signed ? { RCSHOOK_EVENTS_SECRET = var.events.signing_secret } : {},
   )
+  signed         = local.events && try(var.events.signing_secret, "") != "" && try("${var.events.url}${var.events.url_secret}", "") != ""
   caller_secrets = { for c in var.callers : c => "${var.name}-caller-${c}" }
   secrets        = setunion(values(local.named_secrets), var.source_secrets, values(local.caller_secrets))
 
   # The audience of the tokens in producers' tasks, and the URL of the function, which
   # is the audience of its own tasks.
   audience = "https://${var.name}.${var.project_id}"
-  url      = local.through ? "https://${var.name}-${data.google_project.this[0].number}.${var.region}.run.app" : ""
+  url      = local.enqueues ? "https://${var.name}-${data.google_project.this[0].number}.${var.region}.run.app" : ""
 
   queue_account = "${var.name}-queue@${var.project_id}.iam.gserviceaccount.com"
 
@@ -46,11 +52,10 @@ locals {
       RCSHOOK_OIDC_AUDIENCE = local.audience
       RCSHOOK_OIDC_EMAILS   = local.queue_account
     } : {},
-    local.through ? {
-      RCSHOOK_QUEUE         = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}"
-      RCSHOOK_QUEUE_ACCOUNT = local.queue_account
-      RCSHOOK_URL           = local.url
-    } : {},
+    local.through ? { RCSHOOK_QUEUE = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}" } : {},
+    local.events ? { RCSHOOK_EVENTS_QUEUE = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}-events" } : {},
+    local.enqueues ? { RCSHOOK_QUEUE_ACCOUNT = local.queue_account, RCSHOOK_URL = local.url } : {},
+    try(var.events.url, "") == "" ? {} : { RCSHOOK_EVENTS_URL = var.events.url },
   )
 
   image      = "${var.region}-docker.pkg.dev/${var.project_id}/${var.name}/${var.name}"
@@ -60,7 +65,8 @@ locals {
 resource "google_project_service" "api" {
   for_each = toset(concat(
     ["run.googleapis.com", "cloudbuild.googleapis.com", "artifactregistry.googleapis.com", "secretmanager.googleapis.com"],
-    local.queued ? ["cloudtasks.googleapis.com"] : [],
+    local.queued || local.events ? ["cloudtasks.googleapis.com"] : [],
+    length(var.topics) > 0 ? ["pubsub.googleapis.com"] : [],
   ))
   project            = var.project_id
   service            = each.value
@@ -73,7 +79,7 @@ resource "google_cloud_run_v2_service" "function" {
   location            = var.region
   ingress             = "INGRESS_TRAFFIC_ALL"
   deletion_protection = false
-  custom_audiences    = local.queued ? compact([local.audience, local.url]) : null
+  custom_audiences    = local.queued || local.events ? compact([local.queued ? local.audience : "", local.url]) : null
 
   build_config {
     function_target          = "Send"

@@ -218,8 +218,8 @@ run "example" {
   }
 
   assert {
-    condition     = length(output.fill_secrets) == 5
-    error_message = "expected access to five secrets"
+    condition     = length(output.fill_secrets) == 6
+    error_message = "expected access to six secrets"
   }
 }
 
@@ -268,7 +268,95 @@ run "through_the_queue" {
   }
 }
 
+run "events" {
+  command = apply
+  variables {
+    events = { url = "https://crm.example.com/in" }
+    topics = ["projects/lake/topics/rcs-events"]
+  }
+
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials rcshook-events-secret rcshook-webhook-token" && contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-webhook-token")
+    error_message = "expected secrets for the client token and the key of the signatures"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_WEBHOOK_TOKEN == "projects/rcshook-test/secrets/rcshook-webhook-token" && local.environment.RCSHOOK_EVENTS_URL == "https://crm.example.com/in" && local.environment.RCSHOOK_EVENTS_SECRET == "projects/rcshook-test/secrets/rcshook-events-secret"
+    error_message = "expected the settings of the webhook and of the target"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_EVENTS_QUEUE == "projects/rcshook-test/locations/us-central1/queues/rcshook-events" && local.environment.RCSHOOK_QUEUE_ACCOUNT == "rcshook-queue@rcshook-test.iam.gserviceaccount.com" && !contains(keys(local.environment), "RCSHOOK_QUEUE")
+    error_message = "expected the settings of the queue of events only"
+  }
+  assert {
+    condition     = google_cloud_run_v2_service.function.custom_audiences == tolist([local.environment.RCSHOOK_URL])
+    error_message = "expected the URL of the function as the audience"
+  }
+  assert {
+    condition     = google_cloud_tasks_queue.events[0].name == "rcshook-events" && google_cloud_tasks_queue.events[0].retry_config[0].max_attempts == -1 && tonumber(trimsuffix(google_cloud_tasks_queue.events[0].retry_config[0].max_retry_duration, "s")) >= 7 * 86400 + 2 * tonumber(trimsuffix(google_cloud_tasks_queue.events[0].retry_config[0].max_backoff, "s"))
+    error_message = "expected a queue that keeps events until the function gives them up"
+  }
+  assert {
+    condition     = google_cloud_tasks_queue_iam_member.events[0].role == "roles/cloudtasks.enqueuer" && [for m in google_service_account_iam_member.producer : m.role] == ["roles/iam.serviceAccountUser"] && length(google_cloud_tasks_queue.messages) == 0
+    error_message = "expected the function to be allowed to add tasks"
+  }
+  assert {
+    condition     = [for m in google_pubsub_topic_iam_member.publisher : "${m.role} on ${m.topic} in ${m.project} for ${m.member}"] == ["roles/pubsub.publisher on rcs-events in lake for serviceAccount:${google_service_account.run.email}"]
+    error_message = "expected the function to be allowed to publish to the topic only"
+  }
+  assert {
+    condition     = contains(keys(google_project_service.api), "pubsub.googleapis.com") && contains(keys(google_project_service.api), "cloudtasks.googleapis.com")
+    error_message = "expected the APIs to be enabled"
+  }
+  assert {
+    condition     = output.connect_webhook == "gcloud run services describe rcshook --project=rcshook-test --region=us-central1 --format=json | rcshook webhook set -env -"
+    error_message = "expected the next step"
+  }
+}
+
+run "events_and_messages" {
+  command = apply
+  variables {
+    events = { url_secret = "crm-address", signing_secret = "" }
+    queue  = { through = true }
+  }
+
+  assert {
+    condition     = local.environment.RCSHOOK_EVENTS_URL == "projects/rcshook-test/secrets/crm-address" && contains(keys(google_secret_manager_secret_iam_member.run), "crm-address") && !contains(keys(local.environment), "RCSHOOK_EVENTS_SECRET")
+    error_message = "expected the secret with the address, and no signature"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_QUEUE == "projects/rcshook-test/locations/us-central1/queues/rcshook" && length(google_service_account_iam_member.producer) == 1
+    error_message = "expected a queue of the messages beside that of the events"
+  }
+}
+
 # What is refused before anything is made.
+
+run "refuses_events_with_iam" {
+  command = plan
+  variables {
+    access = "iam"
+    events = {}
+  }
+  expect_failures = [var.events]
+}
+
+run "refuses_unclear_targets" {
+  command = plan
+  variables {
+    events = { url = "https://crm.example.com/in", url_secret = "crm-address" }
+    topics = ["rcs-events"]
+  }
+  expect_failures = [var.events, var.topics]
+}
+
+run "refuses_targets_without_tls" {
+  command = plan
+  variables {
+    events = { url = "http://crm.example.com/in" }
+  }
+  expect_failures = [var.events]
+}
 
 run "refuses_everybody_with_iam" {
   command = plan
@@ -355,8 +443,8 @@ run "monitoring" {
   }
 
   assert {
-    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/errors shop-rcs/latency shop-rcs/refused shop-rcs/secret_age"
-    error_message = "expected five metrics"
+    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/bad_signature shop-rcs/errors shop-rcs/latency shop-rcs/refused shop-rcs/rejected_events shop-rcs/secret_age shop-rcs/undelivered_events"
+    error_message = "expected eight metrics"
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.line : startswith(m.filter, "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"shop-rcs\" AND ")])
@@ -385,6 +473,14 @@ run "monitoring" {
   assert {
     condition     = google_monitoring_alert_policy.line["secret_age"].conditions[0].condition_threshold[0].filter == "resource.type = \"cloud_run_revision\" AND metric.type = \"logging.googleapis.com/user/shop-rcs/secret_age\""
     error_message = "expected each alert to watch its metric"
+  }
+  assert {
+    condition     = google_logging_metric.line["undelivered_events"].value_extractor == "EXTRACT(jsonPayload.event_age_s)" && google_monitoring_alert_policy.line["undelivered_events"].conditions[0].condition_threshold[0].threshold_value == 3600
+    error_message = "expected the age of undelivered events"
+  }
+  assert {
+    condition     = alltrue([for a in ["rejected_events", "undelivered_events"] : google_monitoring_alert_policy.line[a].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["metric.label.target"])])
+    error_message = "expected an alert for each target"
   }
 }
 

@@ -15,21 +15,21 @@ locals {
     }
     refused = {
       description = "Requests that failed, by code."
-      filter      = "labels.code:* AND severity>=WARNING"
+      filter      = "labels.code:* AND severity>=WARNING AND NOT labels.target:*"
       labels      = { code = "EXTRACT(labels.code)", agent = "EXTRACT(labels.agent)", source = "EXTRACT(labels.source)" }
       value       = null
       unit        = "1"
     }
     errors = {
       description = "Failures that only an operator can fix: settings, secrets, credentials, bugs."
-      filter      = "severity>=ERROR"
+      filter      = "severity>=ERROR AND NOT labels.code=\"target_rejected\""
       labels      = { code = "EXTRACT(labels.code)" }
       value       = null
       unit        = "1"
     }
     latency = {
       description = "The duration of requests that send."
-      filter      = "labels.code:* AND jsonPayload.method=\"POST\""
+      filter      = "labels.code:* AND jsonPayload.method=\"POST\" AND NOT labels.target:*"
       labels      = { code = "EXTRACT(labels.code)" }
       value       = "EXTRACT(jsonPayload.total_ms)"
       unit        = "ms"
@@ -41,6 +41,27 @@ locals {
       value       = "EXTRACT(jsonPayload.age_s)"
       unit        = "s"
     }
+    rejected_events = {
+      description = "Events that the function does not deliver to a target again."
+      filter      = "labels.code=\"target_rejected\""
+      labels      = { target = "EXTRACT(labels.target)" }
+      value       = null
+      unit        = "1"
+    }
+    undelivered_events = {
+      description = "The age of an event whose target is unavailable."
+      filter      = "labels.code=\"target_unavailable\""
+      labels      = { target = "EXTRACT(labels.target)" }
+      value       = "EXTRACT(jsonPayload.event_age_s)"
+      unit        = "s"
+    }
+    bad_signature = {
+      description = "Requests to the webhook of the agent with a wrong signature."
+      filter      = "labels.code=\"bad_signature\" AND jsonPayload.path=\"/events\""
+      labels      = {}
+      value       = null
+      unit        = "1"
+    }
   }
 
   # The alerts by name.
@@ -48,6 +69,8 @@ locals {
     errors = {
       title     = "needs an operator"
       metric    = "errors"
+      group     = ""
+      period    = "300s"
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = 0
@@ -56,6 +79,8 @@ locals {
     refused = {
       title     = "rejects many messages"
       metric    = "refused"
+      group     = ""
+      period    = "300s"
       aligner   = "ALIGN_DELTA"
       reducer   = "REDUCE_SUM"
       threshold = try(var.monitoring.refused_per_5_minutes, 0)
@@ -64,6 +89,8 @@ locals {
     latency = {
       title     = "is slow"
       metric    = "latency"
+      group     = ""
+      period    = "300s"
       aligner   = "ALIGN_PERCENTILE_95"
       reducer   = "REDUCE_MAX"
       threshold = try(var.monitoring.latency_ms, 0)
@@ -72,10 +99,42 @@ locals {
     secret_age = {
       title     = "cannot refresh a secret"
       metric    = "secret_age"
+      group     = ""
+      period    = "300s"
       aligner   = "ALIGN_PERCENTILE_99"
       reducer   = "REDUCE_MAX"
       threshold = try(var.monitoring.secret_age_s, 0)
       advice    = "The last value stays in use, or for a limited time if the secret was deleted or access was denied. The log line has the cause."
+    }
+    rejected_events = {
+      title     = "gave up events for a target"
+      metric    = "rejected_events"
+      group     = "metric.label.target"
+      period    = "300s"
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      threshold = 0
+      advice    = "The target rejected an event for good, its map failed, or it was unavailable for 7 days. The log line has the target and the cause. The function does not deliver the event again."
+    }
+    undelivered_events = {
+      title     = "cannot deliver events to a target"
+      metric    = "undelivered_events"
+      group     = "metric.label.target"
+      period    = "300s"
+      aligner   = "ALIGN_PERCENTILE_99"
+      reducer   = "REDUCE_MAX"
+      threshold = try(var.monitoring.event_age_s, 0)
+      advice    = "The target does not respond, or responds with an error. The log line has the target and the cause. Events are given up after 7 days."
+    }
+    bad_signature = {
+      title     = "rejects the events of RCS for Business"
+      metric    = "bad_signature"
+      group     = ""
+      period    = "3600s"
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      threshold = try(var.monitoring.bad_signatures_per_hour, 0)
+      advice    = "The client token of the webhook differs from that of the function, or a stranger sends requests. Run rcshook doctor, and rcshook webhook set. RCS for Business repeats an event for 7 days."
     }
   }
 }
@@ -138,7 +197,8 @@ resource "google_monitoring_alert_policy" "line" {
       threshold_value = each.value.threshold
       duration        = "0s"
       aggregations {
-        alignment_period     = "300s"
+        alignment_period     = each.value.period
+        group_by_fields      = compact([each.value.group])
         per_series_aligner   = each.value.aligner
         cross_series_reducer = each.value.reducer
       }

@@ -30,6 +30,11 @@ output "curl" {
   ])
 }
 
+output "connect_webhook" {
+  description = "With events: the next step, which connects the webhook of the agent to the function."
+  value       = local.events ? "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json | rcshook webhook set -env -" : null
+}
+
 output "queue" {
   description = "The queue, and the service account and audience that the token of a task needs."
   value = local.queued ? {

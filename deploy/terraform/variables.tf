@@ -253,18 +253,56 @@ variable "queue" {
   }
 }
 
-variable "monitoring" {
-  description = "Metrics from the log, and alerts. notification_channels are IDs such as projects/PROJECT/notificationChannels/NUMBER. Without them, alerts are visible in the console only. null: no metrics and no alerts."
+variable "events" {
+  description = "The webhook for the events of RCS for Business, and a queue that delivers them to the targets of rcshook.yaml. See docs/events.md. null: no events."
   type = object({
-    notification_channels = optional(list(string), [])
-    refused_per_5_minutes = optional(number, 50)
-    latency_ms            = optional(number, 5000) # of the slowest 5 % of requests
-    secret_age_s          = optional(number, 900)  # secrets are read every 300 s
+    token_secret   = optional(string, "rcshook-webhook-token") # rcshook webhook set fills it
+    url            = optional(string, "")                      # of another target
+    url_secret     = optional(string, "")                      # the secret that contains the URL, instead of url
+    signing_secret = optional(string, "rcshook-events-secret") # the key that signs the requests to the URL; empty: not signed
+    rate           = optional(number, 200)                     # deliveries per second
   })
   default = null
 
   validation {
-    condition     = var.monitoring == null || try(min(var.monitoring.refused_per_5_minutes, var.monitoring.latency_ms, var.monitoring.secret_age_s) > 0, false)
+    condition     = var.events == null || var.access == "keys"
+    error_message = "events needs access = \"keys\": RCS for Business cannot pass Cloud Run IAM."
+  }
+  validation {
+    condition     = var.events == null || try(var.events.rate > 0 && var.events.rate <= 500, false)
+    error_message = "events.rate must be at most 500 per second."
+  }
+  validation {
+    condition     = var.events == null || try(can(regex("^(https://[^/@#[:space:]]+(/[^#[:space:]]*)?)?$", var.events.url)) && (var.events.url == "" || var.events.url_secret == ""), false)
+    error_message = "events.url must be an https:// address without a user or fragment, and excludes events.url_secret."
+  }
+}
+
+variable "topics" {
+  description = "The Pub/Sub topics that rcshook.yaml names, as rcshook check -topics lists them. They must exist."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for t in var.topics : can(regex("^projects/[^/]+/topics/[^/]+$", t))])
+    error_message = "topics must be full names, projects/PROJECT/topics/TOPIC."
+  }
+}
+
+variable "monitoring" {
+  description = "Metrics from the log, and alerts. notification_channels are IDs such as projects/PROJECT/notificationChannels/NUMBER. Without them, alerts are visible in the console only. null: no metrics and no alerts."
+  type = object({
+    notification_channels   = optional(list(string), [])
+    refused_per_5_minutes   = optional(number, 50)
+    latency_ms              = optional(number, 5000) # of the slowest 5 % of requests
+    secret_age_s            = optional(number, 900)  # secrets are read every 300 s
+    event_age_s             = optional(number, 3600) # of events whose target is unavailable
+    bad_signatures_per_hour = optional(number, 10)   # at /events
+  })
+  default = null
+
+  validation {
+    condition     = var.monitoring == null || try(min(var.monitoring.refused_per_5_minutes, var.monitoring.latency_ms, var.monitoring.secret_age_s, var.monitoring.event_age_s, var.monitoring.bad_signatures_per_hour) > 0, false)
     error_message = "The limits in monitoring must be above 0."
   }
   validation {

@@ -3,6 +3,7 @@ package docstest
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,9 +12,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/webhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -31,8 +34,12 @@ func TestOperationsLine(t *testing.T) {
 	sim := platform.New(new(rbmtest.Simulator))
 	platform := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); platform.Close() })
+	crm := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(crm.Close)
+	settings := append(environ(t, sim, platform.URL), "RCSHOOK_CONFIG="+file, "GOOGLE_CLOUD_PROJECT=my-project",
+		"RCSHOOK_WEBHOOK_TOKEN=harborline-demo-token", "RCSHOOK_EVENTS_URL="+crm.URL)
 	var log bytes.Buffer
-	h, err := server.New(t.Context(), server.Options{Environ: append(environ(t, sim, platform.URL), "RCSHOOK_CONFIG="+file, "GOOGLE_CLOUD_PROJECT=my-project"), Log: &log})
+	h, err := server.New(t.Context(), server.Options{Environ: settings, Log: &log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +56,21 @@ func TestOperationsLine(t *testing.T) {
 		t.Errorf("the log line has\n%s\nthe document has\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
+	// An event of two hours ago, whose target is unavailable.
+	log.Reset()
+	web := httptest.NewServer(h)
+	defer web.Close()
+	event := fmt.Sprintf(`{"senderPhoneNumber": "+12025550123", "agentId": "rcshook_demo_k3x9a1bc_agent", "sendTime": %q, "eventType": "READ", "eventId": "Mx1", "messageId": "m1"}`,
+		time.Now().Add(-2*time.Hour).Format(time.RFC3339))
+	status, _, err := webhook.PostEvent(t.Context(), http.DefaultTransport, webhook.Address{URL: web.URL + "/events", Token: "harborline-demo-token"}, []byte(event))
+	if err != nil || status != http.StatusServiceUnavailable {
+		t.Fatalf("got HTTP %d, %v", status, err)
+	}
+	failed := log.String()
+	if !regexp.MustCompile(`"logging.googleapis.com/labels":\{[^}]*"target":"events".*"event_age_s":72\d\d,`).MatchString(failed) {
+		t.Errorf("the line does not name the target and the age of the event: %s", failed)
+	}
+
 	monitoring := readPage(t, filepath.Join("deploy", "terraform", "monitoring.tf"))
 	fields := regexp.MustCompile(`(?:EXTRACT\(|"|AND )(labels|jsonPayload)\.([a-z_]+)`).FindAllStringSubmatch(string(monitoring), -1)
 	if len(fields) < 5 {
@@ -61,11 +83,11 @@ func TestOperationsLine(t *testing.T) {
 	for _, f := range fields {
 		name := `"` + f[2] + `"`
 		if f[1] == "labels" {
-			_, line, _ := strings.Cut(lines[0], `"logging.googleapis.com/labels":{`)
-			if line, _, _ = strings.Cut(line, "}"); !strings.Contains(line, name) {
+			labels := regexp.MustCompile(`"logging.googleapis.com/labels":\{[^}]*\}`).FindAllString(lines[0]+failed, -1)
+			if !strings.Contains(strings.Join(labels, ""), name) {
 				t.Errorf("Terraform uses %s, which is not in the log", f[0])
 			}
-		} else if !strings.Contains(lines[0], name) && !strings.Contains(string(inSecrets), name) {
+		} else if !strings.Contains(lines[0]+failed, name) && !strings.Contains(string(inSecrets), name) {
 			t.Errorf("Terraform uses %s, which is not in the log", f[0])
 		}
 	}

@@ -30,6 +30,7 @@ type Problem struct {
 	Action string          // for the caller; empty means the action of the code
 	Errors []payload.Error // for the caller
 	Allow  string          // the allowed methods of the path, with [code.MethodNotAllowed]
+	Target string          // the target of a delivery
 	Err    error           // for the log only
 
 	// RetryAfter is the time to wait before a retry; zero means the default of the code.
@@ -56,6 +57,7 @@ func FromError(err error) *Response {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		resp := newResponse(p.Code, p.Detail, p.Err, p.RetryAfter)
 		resp.Allow, resp.Errors, resp.Cause, resp.Action = p.Allow, p.Errors, p.Cause, cmp.Or(p.Action, resp.Action)
+		resp.Target = p.Target
 		resp.Title = cmp.Or(p.Title, resp.Title)
 		return resp
 	}

@@ -91,6 +91,7 @@ type Response struct {
 	RetryAfter time.Duration     `json:"-"`
 	Allow      string            `json:"-"` // the allowed methods of the path
 	Header     map[string]string `json:"-"`
+	EventAge   time.Duration     `json:"-"` // time since the event happened
 	Err        error             `json:"-"` // the cause, for the log only
 
 	document any    // the body, instead of this object
@@ -327,6 +328,9 @@ func (resp *Response) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	add("event", resp.Event)
 	add("event_type", resp.EventType)
 	add("target", resp.Target)
+	if resp.Code == code.TargetUnavailable {
+		attrs = append(attrs, slog.Int64("event_age_s", int64(resp.EventAge.Seconds())))
+	}
 	add("reason", resp.Cause)
 	if resp.Upstream != nil {
 		attrs = append(attrs, slog.Int("upstream_status", resp.Upstream.Status))

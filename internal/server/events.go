@@ -83,6 +83,7 @@ func (s *Server) event(c *call) (*response.Response, error) {
 		res = response.FromError(err)
 	}
 	res.Agent, res.Event, res.EventType, res.To, res.MessageID = e.Agent, e.ID, e.Type, e.Phone, e.MessageID
+	res.EventAge = s.now().Sub(e.Time)
 	return res, nil
 }
 
@@ -164,7 +165,7 @@ func (s *Server) deliverNow(ctx context.Context, name string, e *events.Event, b
 			return err
 		}
 	default:
-		return &response.Problem{Code: code.TargetUnavailable, Detail: "target " + name, Err: result.Err}
+		return &response.Problem{Code: code.TargetUnavailable, Detail: "target " + name, Target: name, Err: result.Err}
 	}
 	s.delivered.Add(key, struct{}{})
 	return nil
@@ -205,6 +206,7 @@ func (s *Server) deliverTask(c *call) (*response.Response, error) {
 		repeatTask(res)
 	}
 	res.Agent, res.Event, res.EventType, res.Target, res.To, res.MessageID = e.Agent, e.ID, e.Type, d.Target, e.Phone, e.MessageID
+	res.EventAge = s.now().Sub(e.Time)
 	return res, nil
 }
 

@@ -1,4 +1,4 @@
-# A public URL with API keys, a queue, and rcshook.yaml with one source.
+# A public URL with API keys, a queue, events, and rcshook.yaml with one source and a target.
 # Copy this file, or use the module from its repository:
 #
 #   source = "github.com/rcshook/rcshook//deploy/terraform"
@@ -31,6 +31,9 @@ module "rcshook" {
   settings       = { RCSHOOK_COUNTRY = "DE", RCSHOOK_TRAFFIC = "transaction" }
   min_instances  = 1
 
+  events = {}
+  topics = ["projects/${var.project_id}/topics/rcs-events"]
+
   queue = {
     rate      = 20
     producers = ["serviceAccount:shop@${var.project_id}.iam.gserviceaccount.com"]
@@ -43,6 +46,10 @@ output "url" {
 
 output "fill_secrets" {
   value = module.rcshook.fill_secrets
+}
+
+output "connect_webhook" {
+  value = module.rcshook.connect_webhook
 }
 
 output "curl" {
