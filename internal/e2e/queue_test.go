@@ -20,6 +20,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // queueHandler returns a function that sends through the queue of the stage, and its address.
@@ -125,6 +126,7 @@ func TestTask(t *testing.T) {
 		countries []string // of the agent
 		caller    map[string]any
 		unsigned  bool // token
+		pause     string
 	}{
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
 		{name: "unreachable", body: body(to("+12025550104")), status: 200, code: "recipient_unreachable"},
@@ -132,6 +134,10 @@ func TestTask(t *testing.T) {
 		{name: "lacks a feature", body: body(map[string]any{"to": "+12025550140", "message": card}), status: 200, code: "feature_unsupported"},
 		{name: "rate limited", body: body(to("+12025550129")), status: 429, code: "rate_limited"},
 		{name: "platform unavailable", body: body(to("+12025550153")), status: 503, code: "upstream_unavailable"},
+		{
+			name: "the platform requests a long pause", body: body(nil), status: 503, code: "upstream_unavailable", pause: "300",
+			arrange: func(s *stage) { s.sim.Fail(rbmtest.Failure{Status: 503, RetryAfter: 30 * 24 * time.Hour}) },
+		},
 		{name: "expired", body: body(map[string]any{"not_after": "2026-12-01T08:59:59Z"}), status: 200, code: "expired"},
 		{name: "not yet expired", body: body(map[string]any{"not_after": "2026-12-01T09:00:01Z"}), status: 200, code: "accepted", sent: 1},
 		{name: "empty task", body: "{}", status: 200, code: "invalid_payload"},
@@ -225,6 +231,9 @@ func TestTask(t *testing.T) {
 			response := r.doOnce(t, url)
 			if !strings.HasPrefix(response, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(response, fmt.Sprintf("%q: %q", "code", test.code)) {
 				t.Errorf("response %s, want %d %s", response, test.status, test.code)
+			}
+			if test.pause != "" && !strings.Contains(response, "Retry-After: "+test.pause+"\n") {
+				t.Errorf("response %s, want a pause of %s s", response, test.pause)
 			}
 			if n := len(s.sim.Messages()); n != test.sent {
 				t.Errorf("%d messages, want %d", n, test.sent)

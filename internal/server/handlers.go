@@ -139,6 +139,11 @@ func (s *Server) readTask(c *call) ([]byte, error) {
 	return c.readBody(queue.MaxBody)
 }
 
+// maxTaskPause limits the pause that is requested of Cloud Tasks, which applies to the whole
+// queue: after a long one, its tasks would be too old. Queues that rcshook creates have the
+// same maximum.
+const maxTaskPause = 5 * time.Minute
+
 // task serves POST /tasks/{id}: a message that waited in the queue. Cloud Tasks retries
 // a task until the status is 2xx, so only errors that can pass have another status.
 func (s *Server) task(c *call) (*response.Response, error) {
@@ -160,6 +165,7 @@ func (s *Server) task(c *call) (*response.Response, error) {
 		res = response.FromError(err)
 	}
 	if res.SetProfile(response.Soft); res.OK || res.Status >= http.StatusMultipleChoices {
+		res.RetryAfter = min(res.RetryAfter, maxTaskPause)
 		return res, nil
 	}
 	// The queue drops the task, so the targets of events learn that it failed.
