@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -48,5 +50,48 @@ func TestEvents_respondsFirst(t *testing.T) {
 	close(responded)
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEvents_givesUp tests that a delivery is given up after 7 days, and not before, also
+// if its target is no longer configured, and that the other targets learn it.
+func TestEvents_givesUp(t *testing.T) {
+	t.Parallel()
+	const event = `{"id": "evt_1", "type": "reply", "phone": "+12025550101", "agent": "default", "agent_id": "a", "time": "2026-12-01T08:00:00Z", "text": "Hello"}`
+	for _, test := range []struct {
+		target string
+		age    time.Duration
+		status int
+		code   string
+		failed int // events of the type failed
+	}{
+		{"down", time.Hour, http.StatusInternalServerError, "target_unavailable", 0},
+		{"down", 7*24*time.Hour + time.Second, http.StatusOK, "target_rejected", 1},
+		{"gone", time.Hour, http.StatusInternalServerError, "target_unavailable", 0},
+		{"gone", 7*24*time.Hour + time.Second, http.StatusOK, "target_rejected", 1},
+	} {
+		t.Run(fmt.Sprintf("%s for %v", test.target, test.age), func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t)
+			down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+			defer down.Close()
+			file := filepath.Join(t.TempDir(), "rcshook.yaml")
+			text := fmt.Sprintf("events:\n  down: {url: %q, only: reply}\n  crm: {url: %q, secret: %s}\n", down.URL, s.fallback.url, standardSecret)
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, _, url := s.queueHandler(t, map[string]*string{"RCSHOOK_CONFIG": &file})
+			id := sha256.Sum256([]byte("event\n" + test.target + "\nevt_1"))
+			body := fmt.Sprintf(`{"version": 1, "target": %q, "event_id": "evt_1", "event": %s, "created": %q}`,
+				test.target, event, s.clock.now().Add(-test.age).Format(time.RFC3339))
+			header := http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + s.google.Token(url, stageAccount, s.clock.now())}}
+			response := request{http.MethodPost, "/tasks/event/" + hex.EncodeToString(id[:]), header, []byte(body)}.doOnce(t, url)
+			if !strings.HasPrefix(response, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(response, `"code": "`+test.code+`"`) || strings.Contains(response, "Retry-After") {
+				t.Errorf("response %s, want %d %s without Retry-After", response, test.status, test.code)
+			}
+			if n := strings.Count(s.fallback.received(t), `"type": "failed"`); n != test.failed {
+				t.Errorf("%d events of the type failed, want %d", n, test.failed)
+			}
+		})
 	}
 }

@@ -185,11 +185,11 @@ func (s *Server) deliverTask(c *call) (*response.Response, error) {
 	if err := json.Unmarshal(d.Event, e); err != nil {
 		return nil, queue.ErrTask
 	}
-	if s.cfg.Events[d.Target] == nil {
-		return nil, &response.Problem{Code: code.Misconfigured, Detail: "the target of this queued event is no longer configured"}
+	result := attempt{target.Result{Outcome: target.Retry, Err: errors.New("the target is no longer configured")}, code.Misconfigured}
+	if s.cfg.Events[d.Target] != nil {
+		result = s.deliver(c.Context(), d.Target, e, d.Event)
 	}
 	res := response.New(code.Received)
-	result := s.deliver(c.Context(), d.Target, e, d.Event)
 	switch {
 	case result.Outcome == target.OK:
 	case result.Outcome == target.Never, s.now().Sub(d.Created) > maxDeliveryAge:
@@ -265,32 +265,38 @@ func (s *Server) passOnFailure(ctx context.Context, name string, e *events.Event
 // maxReplies is the number of messages to one number and minute that targets may send.
 const maxReplies = 10
 
-// replyLimiter limits the messages that targets send to a number.
+// replyLimiter limits the messages that targets send to a number. It counts messages and
+// not attempts, so that an outage does not use up the limit.
 type replyLimiter struct {
 	mu   sync.Mutex
-	sent map[string][]time.Time
+	sent map[string][]reply // by number
 }
 
-// allow reports whether another message may be sent to a number.
-func (l *replyLimiter) allow(number string, now time.Time) bool {
+type reply struct {
+	key string
+	at  time.Time
+}
+
+// allow reports whether the message with that key may be sent to a number.
+func (l *replyLimiter) allow(number, key string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	recent := func(times []time.Time) []time.Time {
-		return slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
-	}
-	if l.sent == nil || len(l.sent) > maxDelivered {
-		maps.DeleteFunc(l.sent, func(_ string, times []time.Time) bool { return len(recent(times)) == 0 })
-	}
 	if l.sent == nil {
-		l.sent = make(map[string][]time.Time)
+		l.sent = make(map[string][]reply)
 	}
-	times := recent(l.sent[number])
-	if len(times) >= maxReplies {
-		l.sent[number] = times
-		return false
+	isOld := func(r reply) bool { return now.Sub(r.at) >= time.Minute }
+	if len(l.sent) > maxDelivered {
+		maps.DeleteFunc(l.sent, func(_ string, all []reply) bool {
+			return !slices.ContainsFunc(all, func(r reply) bool { return !isOld(r) })
+		})
 	}
-	l.sent[number] = append(times, now)
-	return true
+	recent := slices.DeleteFunc(l.sent[number], isOld)
+	allowed := slices.ContainsFunc(recent, func(r reply) bool { return r.key == key })
+	if !allowed && len(recent) < maxReplies {
+		recent, allowed = append(recent, reply{key, now}), true
+	}
+	l.sent[number] = recent
+	return allowed
 }
 
 // reply sends the messages that a target makes of an event. Their IDs are derived from the
@@ -330,7 +336,7 @@ func (s *Server) reply(ctx context.Context, name string, e *events.Event, body [
 			return never(code.InvalidPayload, "message %d has a schedule_at; remove it, because a target sends now", i+1)
 		}
 		for _, to := range m.To {
-			if !s.replies.allow(to.E164, s.now()) {
+			if !s.replies.allow(to.E164, in.Key, s.now()) {
 				return never(code.RateLimited, "more than %d messages to one number in a minute", maxReplies)
 			}
 		}
