@@ -98,8 +98,9 @@ func Read(text string, o Options) (e164 string, err error) {
 	if digits, ok := strings.CutPrefix(text, "+"); ok && isDigits(digits) { // most numbers
 		return international(digits)
 	}
-	if i := strings.IndexAny(text, "/／\t\r\n"); i >= 0 && strings.ContainsFunc(text[i:], unicode.IsDigit) {
-		if first, err := Read(text[:i], o); err == nil && parse(first).valid() { // unlike in 030/123456
+	digits := strings.TrimRightFunc(text, func(r rune) bool { return !unicode.IsDigit(r) })
+	if i := strings.LastIndexAny(digits, "/／\t\r\n"); i >= 0 && len(text) <= maxText {
+		if first, err := Read(text[:i], o); err == errSeveral || err == nil && parse(first).valid() { // unlike in 030/123456
 			return "", errSeveral
 		}
 	}
