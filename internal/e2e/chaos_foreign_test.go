@@ -337,11 +337,9 @@ func (f *foreign) keys(r *http.Request, _ []byte) reply {
 }
 
 func (f *foreign) fallBack(_ *http.Request, body []byte) reply {
-	var event struct {
-		Data struct{ To, Text string }
-	}
+	var event struct{ Phone, Text string }
 	_ = json.Unmarshal(body, &event)
-	f.posted[event.Data.To+" "+event.Data.Text] = 1
+	f.posted[event.Phone+" "+event.Text] = 1
 	return reply{200, `{}`}
 }
 
