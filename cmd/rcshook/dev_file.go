@@ -36,7 +36,7 @@ type devFile struct {
 	google  *token.Issuer
 
 	agents  []rbmtest.AgentConfig
-	hooks   []rbmtest.WebhookConfig // of agents with a token of their own, without URL
+	hooks   []rbmtest.WebhookConfig // of agents, without URL
 	callers []string                // names, with a key or an ID token
 	queues  []string
 	topics  []string
@@ -71,6 +71,8 @@ func (f *devFunction) readFile() (*devFile, error) {
 	}
 	if _, ok := parsed.Agents[config.DefaultAgent]; ok {
 		file.settings["RCSHOOK_AGENT_ID"], file.settings["RCSHOOK_CREDENTIALS"] = "", ""
+	} else {
+		file.hooks = append(file.hooks, rbmtest.WebhookConfig{AgentID: f.agentID, ClientToken: f.webhookToken})
 	}
 	noSecrets := func(context.Context, config.Secret) ([]byte, error) { return nil, errors.New("not used here") }
 	if sources, err := source.Open(parsed.Sources, source.Options{Secrets: noSecrets, Agents: agents}); err == nil {
@@ -124,11 +126,13 @@ func (f *devFunction) addAgent(file *devFile, name string, a config.Agent) error
 	id := f.secret(a.ID, strings.ToLower(name)+"_dev_agent")
 	f.secret(a.Credentials, string(f.sim.KeyFile(f.baseURL)))
 	file.agents = append(file.agents, rbmtest.AgentConfig{ID: id})
+	hook := rbmtest.WebhookConfig{AgentID: strings.TrimSuffix(id, rbm.AgentDomain), ClientToken: f.webhookToken}
 	for i, setting := range a.WebhookTokens {
 		if value := f.secret(setting, rand.Text()); i == 0 {
-			file.hooks = append(file.hooks, rbmtest.WebhookConfig{AgentID: strings.TrimSuffix(id, rbm.AgentDomain), ClientToken: value})
+			hook.ClientToken = value
 		}
 	}
+	file.hooks = append(file.hooks, hook)
 	return nil
 }
 

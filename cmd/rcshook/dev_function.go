@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,8 +179,8 @@ func (f *devFunction) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// connect connects the simulator's webhooks to the function: that of the partner account,
-// and those of agents with a token of their own. It disconnects those that old had.
+// connect connects the simulator's webhooks of all agents to the function. It disconnects
+// those that old had.
 func (f *devFunction) connect(ctx context.Context, old []rbmtest.WebhookConfig) {
 	hooks := f.current.Load().hooks
 	for _, hook := range old {
@@ -189,10 +188,10 @@ func (f *devFunction) connect(ctx context.Context, old []rbmtest.WebhookConfig) 
 			f.sim.Disconnect(hook.AgentID)
 		}
 	}
-	for _, hook := range slices.Concat(hooks, []rbmtest.WebhookConfig{{ClientToken: f.webhookToken}}) {
-		hook.URL = fmt.Sprintf("http://%s:%d/events", host, f.port)
+	for _, hook := range hooks {
+		hook.URL = fmt.Sprintf("http://localhost:%d/events", f.port)
 		if _, err := f.sim.Connect(ctx, hook); err != nil {
-			fmt.Fprintf(f.std.out, "\nThe function gets no events of agent %s.\n  %v\n", cmp.Or(hook.AgentID, f.agentID), err)
+			fmt.Fprintf(f.std.out, "\nThe function gets no events of agent %s.\n  %v\n", hook.AgentID, err)
 		}
 	}
 }

@@ -140,9 +140,6 @@ func (w *webhookRun) triggerFunction(ctx context.Context) (func(eventType, id st
 		return nil, err
 	}
 	defer w.agents.Close()
-	if w.address == "" && config.IsLoopback(w.cfg.RBMEndpoint) {
-		w.address = localURL + "events"
-	}
 	to := webhook.Address{URL: w.address}
 	if to.URL == "" {
 		return nil, errNoAddress
