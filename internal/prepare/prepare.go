@@ -60,7 +60,11 @@ type UnknownAgentError struct {
 }
 
 func (e *UnknownAgentError) Error() string {
-	text := fmt.Sprintf("expected one of the agents %s, got %q", strings.Join(e.Names, ", "), shorten(cmp.Or(e.Name, config.DefaultAgent)))
+	expected := "the agent "
+	if len(e.Names) != 1 {
+		expected = "one of the agents "
+	}
+	text := fmt.Sprintf("expected %s%s, got %q", expected, strings.Join(e.Names, ", "), shorten(cmp.Or(e.Name, config.DefaultAgent)))
 	if near := typo.Nearest(e.Name, e.Names, 0); near != "" {
 		text += "; did you mean " + near + "?"
 	}

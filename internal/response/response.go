@@ -265,7 +265,7 @@ func (resp *Response) addTexts() {
 			resp.Detail = first.Pointer + ": " + first.Detail
 		}
 		if more := len(resp.Errors) - 1; more > 0 {
-			resp.Detail += fmt.Sprintf("; and %d more", more)
+			resp.Detail += fmt.Sprintf(" (and %d more)", more)
 		}
 	case failed > 0:
 		first := resp.Results[slices.IndexFunc(resp.Results, func(r *Response) bool { return !r.OK })]

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -105,6 +106,8 @@ func (rt *router) other(_ *Server, c *call) (*response.Response, error) {
 		allowed = append(allowed, http.MethodOptions)
 	}
 	p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
+	p.Detail = fmt.Sprintf("expected %s, got another method", strings.Join(slices.DeleteFunc(allowed, func(m string) bool { return m == http.MethodOptions }), " or "))
+	p.Action = "Use one of these methods."
 	if c.Method == http.MethodOptions {
 		p.Code = code.Document
 	}
