@@ -12,6 +12,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
@@ -193,6 +194,73 @@ agents:
 			c.connect(c.id, c.env["RCSHOOK_URL"]+"/events")
 		},
 		warnings: []string{"target", "target"},
+	},
+	{
+		name: "queues",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1, MaxDuration: 8 * 24 * time.Hour})
+			c.file = strings.Replace(goodFile, "    preset:", "    queue: "+c.env["RCSHOOK_QUEUE"]+"\n    preset:", 1)
+		},
+	},
+	{
+		name: "queues-of-function", // whose role does not include cloudtasks.queues.get
+		change: func(c *setup) {
+			c.queues(tasks.Settings{}, "cloudtasks.queues.get")
+		},
+	},
+	{
+		name: "queue-denied",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.queues.get", "cloudtasks.tasks.create")
+		},
+		errors: []string{"queue " + inQueues + "events", "queue " + inQueues + "messages"},
+	},
+	{
+		name: "queue-denied-to-other-account",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.tasks.create")
+			delete(c.env, "RCSHOOK_QUEUE")
+			c.args = append(c.args, "-env", c.write("service.json", deployed(c, "other-run@rcshook-dev.iam.gserviceaccount.com")))
+		},
+		warnings: []string{"identity", "queue " + inQueues + "events"},
+	},
+	{
+		name: "queue-missing",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1})
+			c.env["RCSHOOK_QUEUE"] = inQueues + "other"
+		},
+		errors: []string{"queue " + inQueues + "other"},
+	},
+	{
+		name:   "queue-drops-events",
+		change: func(c *setup) { c.queues(tasks.Settings{}) },
+		errors: []string{"queue " + inQueues + "events"},
+	},
+	{
+		name:   "queue-drops-events-early",
+		change: func(c *setup) { c.queues(tasks.Settings{Attempts: -1, MaxDuration: 7 * 24 * time.Hour}) },
+		errors: []string{"queue " + inQueues + "events"},
+	},
+	{
+		name: "queue-paused",
+		change: func(c *setup) {
+			cloudTasks := c.queues(tasks.Settings{Attempts: -1})
+			authorize := cloudTasks.Authorize
+			cloudTasks.Authorize = nil
+			cloudTasks.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v2/"+inQueues+"messages:pause", nil))
+			cloudTasks.Authorize = authorize
+		},
+		warnings: []string{"queue " + inQueues + "messages"},
+	},
+	{
+		name: "queue-away",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1})
+			c.env["RCSHOOK_TASKS_ENDPOINT"] = googletest.ClosedURL
+			delete(c.env, "RCSHOOK_QUEUE")
+		},
+		errors: []string{"queue " + inQueues + "events"},
 	},
 	{
 		name: "pubsub-away",

@@ -19,6 +19,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/pubsub"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -26,6 +27,7 @@ import (
 // The secrets of a setup.
 const (
 	inProject = "projects/rcshook-dev/secrets/"
+	inQueues  = "projects/rcshook-dev/locations/europe-west1/queues/"
 	idSecret  = inProject + "rcs-agent-id"
 	keySecret = inProject + "rcs-key"
 	apiSecret = inProject + "api-keys"
@@ -131,6 +133,23 @@ func (c *setup) targets(yaml string) {
 	server := httptest.NewServer(topics)
 	c.t.Cleanup(server.Close)
 	c.env["RCSHOOK_PUBSUB_ENDPOINT"] = server.URL
+}
+
+// queues sets a queue of messages and a queue of events.
+func (c *setup) queues(events tasks.Settings, denied ...string) *tasks.Server {
+	c.t.Helper()
+	cloudTasks := &tasks.Server{Denied: denied, Authorize: func(token string) error {
+		_, err := c.sim.Tokens.Check(token, googletest.CloudPlatform)
+		return err
+	}}
+	cloudTasks.AddQueue(inQueues+"messages", tasks.Settings{})
+	cloudTasks.AddQueue(inQueues+"events", events)
+	server := httptest.NewServer(cloudTasks)
+	c.t.Cleanup(func() { cloudTasks.Close(); server.Close() })
+	c.env["RCSHOOK_TASKS_ENDPOINT"] = server.URL
+	c.env["RCSHOOK_QUEUE"], c.env["RCSHOOK_EVENTS_QUEUE"] = inQueues+"messages", inQueues+"events"
+	c.env["RCSHOOK_QUEUE_ACCOUNT"], c.env["RCSHOOK_URL"] = "rcshook-queue@rcshook-dev.iam.gserviceaccount.com", c.url
+	return cloudTasks
 }
 
 func (c *setup) write(name, content string) string {

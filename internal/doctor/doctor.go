@@ -44,6 +44,7 @@ const (
 	Credentials   = "credentials"    // each agent's key and token
 	Agent         = "agent"          // each agent, as known to the platform
 	Number        = "number"         // whether each agent reaches the number
+	Queue         = "queue"          // each queue
 	Webhook       = "webhook"        // of each agent
 	Source        = "source"         // each source
 	Fallback      = "fallback"       // each fallback
@@ -52,7 +53,7 @@ const (
 
 // Names are the names of checks, in the order of the report.
 var Names = []string{
-	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Webhook, Source, Fallback, Target,
+	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Queue, Webhook, Source, Fallback, Target,
 }
 
 // Check is one check with its result. It contains nothing secret.
@@ -149,6 +150,7 @@ func Examine(ctx context.Context, o Options) Report {
 		e.credentials(ctx)
 		e.checkAgents()
 		e.number(ctx)
+		e.queues(ctx)
 		e.webhooks(ctx)
 		e.sources(ctx)
 		e.targets(ctx)

@@ -256,26 +256,31 @@ func (e *run) target(ctx context.Context, check, name string, c *config.Target) 
 	}
 }
 
-// topic checks that the account may publish to a topic.
+// isGranted reports whether the account has a permission on a resource with that URL.
 //
 // Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/testIamPermissions
-func (e *run) topic(ctx context.Context, name, topic string) {
-	if e.skip(Target, name, Identity, "") {
-		return
-	}
-	const permission = "pubsub.topics.publish"
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues/testIamPermissions
+func (e *run) isGranted(ctx context.Context, resource, permission string) (bool, error) {
 	var granted struct {
 		Permissions []string `json:"permissions"`
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	err := e.agents.Platform().Call(ctx, http.MethodPost, cmp.Or(e.cfg.PubSubEndpoint, "https://pubsub.googleapis.com")+"/v1/"+topic+":testIamPermissions",
-		map[string]any{"permissions": []string{permission}}, &granted)
+	err := e.agents.Platform().Call(ctx, http.MethodPost, resource+":testIamPermissions", map[string]any{"permissions": []string{permission}}, &granted)
+	return slices.Contains(granted.Permissions, permission), err
+}
+
+// topic checks that the account may publish to a topic.
+func (e *run) topic(ctx context.Context, name, topic string) {
+	if e.skip(Target, name, Identity, "") {
+		return
+	}
+	granted, err := e.isGranted(ctx, cmp.Or(e.cfg.PubSubEndpoint, "https://pubsub.googleapis.com")+"/v1/"+topic, "pubsub.topics.publish")
 	project, id, _ := strings.Cut(strings.TrimPrefix(topic, "projects/"), "/topics/")
 	switch {
 	case err != nil:
 		e.add(Error, Target, name, topic+": Pub/Sub: "+err.Error(), "Check that Pub/Sub is enabled, and try again later: gcloud services enable pubsub.googleapis.com --project="+project)
-	case !slices.Contains(granted.Permissions, permission):
+	case !granted:
 		account := cmp.Or(e.Service.Account, e.identity.Account, "SERVICE_ACCOUNT")
 		e.add(Error, Target, name, topic+" is missing, or "+e.accountName()+" may not publish to it",
 			"Create the topic, if it is missing: gcloud pubsub topics create "+id+" --project="+project,

@@ -11,6 +11,10 @@ import (
 // appended.
 const deliveryPath = "event/"
 
+// MaxDeliveryAge is the age at which the function gives up the delivery of an event. RBM
+// gives up at the same age.
+const MaxDeliveryAge = 7 * 24 * time.Hour
+
 // Delivery is one event on its way to one target.
 type Delivery struct {
 	Version int `json:"version"`

@@ -36,10 +36,6 @@ const (
 	// directTimeout is the time for a delivery without a queue.
 	directTimeout = 2 * time.Second
 
-	// maxDeliveryAge is the age at which the delivery of an event is given up. RBM gives
-	// up at the same age.
-	maxDeliveryAge = 7 * 24 * time.Hour
-
 	// maxDelivered is the number of deliveries that the server remembers.
 	maxDelivered = 16384
 )
@@ -192,7 +188,7 @@ func (s *Server) deliverTask(c *call) (*response.Response, error) {
 	res := response.New(code.Received)
 	switch {
 	case result.Outcome == target.OK:
-	case result.Outcome == target.Never, s.now().Sub(d.Created) > maxDeliveryAge:
+	case result.Outcome == target.Never, s.now().Sub(d.Created) > queue.MaxDeliveryAge:
 		problem := &response.Problem{Code: code.TargetRejected, Detail: "target " + d.Target, Err: result.Err}
 		if result.Outcome != target.Never {
 			problem.Detail = fmt.Sprintf("target %s was unavailable for 7 days", d.Target)

@@ -51,7 +51,7 @@ func notFound(message string) error {
 var errMethod = notFound("Method not found.")
 
 var (
-	queuePath = regexp.MustCompile(`^/v2/(projects/[^/]+/locations/[^/]+/queues/[^/:]+)(/tasks|:pause|:resume)?$`)
+	queuePath = regexp.MustCompile(`^/v2/(projects/[^/]+/locations/[^/]+/queues/[^/:]+)(/tasks|:pause|:resume|:testIamPermissions)?$`)
 	taskPath  = regexp.MustCompile(`^/v2/((projects/[^/]+/locations/[^/]+/queues/[^/:]+)/tasks/[^/:]+)(:run)?$`)
 )
 
@@ -88,6 +88,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		return s.create(w, r, m[1])
 	case "POST:pause", "POST:resume", "GET":
 		return s.serveQueue(r.Method+m[2], m[1])
+	case "POST:testIamPermissions":
+		return s.testPermissions(r, m[1])
 	}
 	return nil, errMethod
 }
@@ -98,6 +100,9 @@ func (s *Server) serveQueue(method, name string) (any, error) {
 	q := s.queues[name]
 	if q == nil {
 		return nil, notFound("Queue does not exist.")
+	}
+	if method == "GET" && slices.Contains(s.Denied, "cloudtasks.queues.get") {
+		return nil, &googletest.Error{Code: http.StatusForbidden, Message: "The principal lacks IAM permission \"cloudtasks.queues.get\" for the resource."}
 	}
 	paused := !isClosed(q.resumed)
 	switch {
@@ -111,7 +116,32 @@ func (s *Server) serveQueue(method, name string) (any, error) {
 	if paused {
 		state = "PAUSED"
 	}
-	return map[string]string{"name": name, "state": state}, nil
+	retry := map[string]any{"maxAttempts": q.settings.Attempts, "maxBackoff": seconds(q.settings.MaxBackoff), "maxDoublings": q.settings.Doublings}
+	if q.settings.MaxDuration > 0 {
+		retry["maxRetryDuration"] = seconds(q.settings.MaxDuration)
+	}
+	return map[string]any{"name": name, "state": state, "retryConfig": retry}, nil
+}
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
+
+// testPermissions returns the requested permissions that are not denied. For a missing queue
+// there are none.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues/testIamPermissions
+func (s *Server) testPermissions(r *http.Request, name string) (any, error) {
+	var permissions struct {
+		Permissions []string `json:"permissions,omitempty"`
+	}
+	if json.NewDecoder(r.Body).Decode(&permissions) != nil {
+		return nil, invalid("Invalid JSON payload received.")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	permissions.Permissions = slices.DeleteFunc(permissions.Permissions, func(p string) bool {
+		return s.queues[name] == nil || slices.Contains(s.Denied, p)
+	})
+	return permissions, nil
 }
 
 func (s *Server) serveTask(method, name string) (any, error) {

@@ -47,6 +47,9 @@ type Server struct {
 	// Authorize, if set, checks the access token of each request.
 	Authorize func(token string) error
 
+	// Denied are the permissions that callers lack, such as cloudtasks.queues.get.
+	Denied []string
+
 	// Client dispatches the tasks; nil means [http.DefaultClient].
 	Client *http.Client
 
