@@ -82,18 +82,25 @@ func TestContainer(t *testing.T) {
 	}
 }
 
-// TestServiceSettings checks that rcshook accepts the settings of service.yaml.
+// TestServiceSettings checks that rcshook accepts the settings of service.yaml, without and
+// with those for events, which are comments.
 func TestServiceSettings(t *testing.T) {
 	t.Parallel()
-	var environ []string
-	service := strings.ReplaceAll(read(t, "deploy/service.yaml"), "PROJECT", "example-project")
-	for _, m := range regexp.MustCompile(`- name: (RCSHOOK_\w+)\n +value: (\S+)`).FindAllStringSubmatch(service, -1) {
-		environ = append(environ, m[1]+"="+m[2])
-	}
-	if len(environ) == 0 {
-		t.Fatal("service.yaml has no settings")
-	}
-	if _, err := config.FromEnviron(environ); err != nil {
-		t.Error(err)
+	file := strings.NewReplacer("PROJECT", "example-project", "REGION", "us-central1", "NUMBER", "123456789012").Replace(read(t, "deploy/service.yaml"))
+	for service, want := range map[string]bool{file: false, strings.NewReplacer("# -", "-", "#   value:", "  value:").Replace(file): true} {
+		var environ []string
+		for _, m := range regexp.MustCompile(`(?m)^ +- name: (RCSHOOK_\w+)\n +value: (\S+)`).FindAllStringSubmatch(service, -1) {
+			environ = append(environ, m[1]+"="+m[2])
+		}
+		if len(environ) == 0 {
+			t.Fatal("service.yaml has no settings")
+		}
+		cfg, err := config.FromEnviron(environ)
+		if err != nil {
+			t.Error(err)
+		}
+		if got := cfg.WebhookToken != "" && cfg.EventsQueue != ""; got != want {
+			t.Errorf("settings for events: %v, want %v, in %q", got, want, environ)
+		}
 	}
 }
