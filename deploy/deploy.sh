@@ -7,8 +7,9 @@ usage() {
 Usage: deploy/deploy.sh [--dry-run] [options]
 
 Deploys this folder as a function. It creates a service account that can read the
-secrets of the function and nothing else. Run it again at any time: it keeps
-everything that exists already.
+secrets of the function, add tasks to its queues, publish to the topics of
+rcshook.yaml, and nothing else. Run it again at any time: it keeps everything that
+exists already.
 
 The script prints every command before it runs it. With --dry-run it only prints
 the commands of a first deployment, and needs neither gcloud nor an account.

@@ -1,6 +1,7 @@
 # rcshook as a function on Cloud Run, with its own service account that can read the
-# secrets of the function and nothing else. Terraform never handles keys: it creates
-# empty secrets, and gcloud fills them (output "fill_secrets").
+# secrets of the function, add tasks to its queues, publish to topics, and nothing else.
+# Terraform never handles keys: it creates empty secrets, and gcloud fills them (output
+# "fill_secrets").
 
 locals {
   queued   = var.queue != null
