@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/url"
 	"runtime"
 	"slices"
 	"strings"
@@ -404,11 +405,17 @@ func hasKey(r *http.Request) bool {
 	return r.Header.Get("Authorization") != "" || r.Header.Get("X-Api-Key") != "" || keyInQuery(r)
 }
 
-// keyInQuery reports whether a request has a query parameter that may be a key.
+// keyNames are the query parameters that may be a key, in lower case and without separators.
+var keyNames = []string{"key", "apikey", "xapikey", "token", "accesstoken", "auth", "authorization", "secret", "password"}
+
+var nameSeparators = strings.NewReplacer("-", "", "_", "")
+
+// keyInQuery reports whether a request has a query parameter that may be a key. Anyone can
+// send thousands of parameters, so they are not parsed into a map.
 func keyInQuery(r *http.Request) bool {
-	for name := range r.URL.Query() {
-		switch strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name)) {
-		case "key", "apikey", "xapikey", "token", "accesstoken", "auth", "authorization", "secret", "password":
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil && slices.Contains(keyNames, strings.ToLower(nameSeparators.Replace(plain))) {
 			return true
 		}
 	}

@@ -146,6 +146,24 @@ func TestDescribe_narrow(t *testing.T) {
 	}
 }
 
+// TestKeyInQuery tests that a key is found, and that a query of a stranger with thousands of
+// parameters takes little memory.
+func TestKeyInQuery(t *testing.T) {
+	for query, want := range map[string]bool{"": false, "to=1&keys=2": false, "a=1&API-Key=2": true, "x%5Fapi%5fkey=2": true, "Token": true, "a=key": false, "%=1&auth=2": true} {
+		if got := keyInQuery(httptest.NewRequest(http.MethodGet, "/?"+query, nil)); got != want {
+			t.Errorf("%s: %t, want %t", query, got, want)
+		}
+	}
+	var query strings.Builder
+	for i := range 9000 {
+		fmt.Fprintf(&query, "&%x", i)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/?"+query.String(), nil)
+	if got := testing.AllocsPerRun(1, func() { keyInQuery(r) }); got > 10 {
+		t.Errorf("%v allocations for 9000 parameters, want at most 10", got)
+	}
+}
+
 // lines is a writer that sends each line.
 type lines chan string
 
