@@ -196,7 +196,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	if err := function.load(ctx); err != nil {
 		return err
 	}
-	go func() { failed <- http.Serve(simulator, function.simulatorMux()) }()
+	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
 	go func() { failed <- http.Serve(listener, function) }()
 	if o.webhook == "" {
 		function.connect(ctx, nil)

@@ -297,7 +297,7 @@ func preview(ctx context.Context, o *sendOptions, std stdio) error {
 	defer h.Close()
 	sim.Page = phone.New(phone.Options{FunctionURL: address(function) + "/", APIKey: devKey, Agents: []phone.Agent{phone.Demo(agentID)}})
 	failed := make(chan error, 2)
-	go func() { failed <- http.Serve(simulator, sim) }()
+	go func() { failed <- http.Serve(simulator, sim.LocalOnly(sim)) }()
 	go func() { failed <- http.Serve(function, h) }()
 
 	o.message.remove("agent") // the preview has one
