@@ -115,6 +115,16 @@ func TestReadmePayload(t *testing.T) {
 	checkPayloads(t, readPage(t, "README.md").section(t, "## Send"))
 }
 
+// TestReadmeTargets passes samples on to the targets of the README.
+func TestReadmeTargets(t *testing.T) {
+	k := newKitchen(t)
+	k.file(readPage(t, "README.md").section(t, "## Receive").blocks("yaml")[0])
+	k.body("button", `{"text": "+12025550123: Confirm"}`)
+	if messages := k.sim.Messages(); len(messages) != 1 || !strings.Contains(string(messages[0].AgentMessage), "Thank you") {
+		t.Errorf("got %d messages, want one", len(messages))
+	}
+}
+
 // checkPayloads composes the JSON payloads of a page. A JSON object that does not start
 // with a recipient is a response.
 func checkPayloads(t *testing.T, p page) {

@@ -72,10 +72,7 @@ func tryRecipe(t *testing.T, page string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := kitchen{t: t, sim: platform.New(new(rbmtest.Simulator))}
-	server := httptest.NewServer(k.sim)
-	t.Cleanup(func() { k.sim.Close(); server.Close() })
-	k.environ = environ(t, k.sim, server.URL)
+	k := newKitchen(t)
 	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "PROJECT", "example"), -1) {
 		k.try(box{b[1], b[2]})
 	}
@@ -112,6 +109,15 @@ type kitchen struct {
 	google  *token.Issuer
 	sent    int
 	posted  map[string]string // the last body for each type of event
+}
+
+func newKitchen(t *testing.T) *kitchen {
+	t.Helper()
+	k := kitchen{t: t, sim: platform.New(new(rbmtest.Simulator))}
+	server := httptest.NewServer(k.sim)
+	t.Cleanup(func() { k.sim.Close(); server.Close() })
+	k.environ = environ(t, k.sim, server.URL)
+	return &k
 }
 
 func (k *kitchen) try(b box) {
