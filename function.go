@@ -14,6 +14,11 @@
 //	internal/send      each message to its recipients, once; rbm is the API client
 //	internal/response  results and errors -> status, code, retry advice, body
 //
+// What becomes of a message comes back from RBM, to POST /events:
+//
+//	internal/events    verify the event, and give it one flat shape
+//	internal/target    a signed request, a message to Pub/Sub, or a payload for the user
+//
 // Only server, prepare and response depend on packages at other stages; the others share
 // the types of payload and compose. Phone numbers are read by internal/phonenumber. The
 // limits of RBM, such as that of ttl, are in rbm.
