@@ -62,10 +62,15 @@ func twilioSum(secret []byte, content string) []byte {
 // the body, else the sorted fields with all their different values. Some of Twilio's libraries
 // sign only the first value of a field, but then any could be added.
 func twilioForm(r *Request) (string, error) {
-	// Twilio appends the hash. Another place could be in a text of a signed form, which
-	// follows the URL without a separator.
-	last := r.Query[strings.LastIndexByte(r.Query, '&')+1:]
-	if value, ok := strings.CutPrefix(last, twilioHash+"="); ok {
+	for name, value := range parameters(r.Query) {
+		if name != twilioHash {
+			continue
+		}
+		// Twilio appends the hash. Another place could be in a text of a signed form, which
+		// follows the URL without a separator.
+		if !strings.HasSuffix(r.Query, twilioHash+"="+value) {
+			return "", standardwebhook.Errorf(ErrSignature, "the query does not end with its %s", twilioHash)
+		}
 		if sum := sha256.Sum256(r.Body); !strings.EqualFold(value, hex.EncodeToString(sum[:])) {
 			return "", standardwebhook.Errorf(ErrSignature, "the body does not match its hash in the query")
 		}
@@ -73,7 +78,7 @@ func twilioForm(r *Request) (string, error) {
 	}
 	body, err := payload.ParseBody(ContentType(r.Header), r.Body)
 	if err != nil || len(r.Body) > 0 && (!body.IsForm || body.IsJSON) {
-		return "", standardwebhook.Errorf(ErrSignature, "the body is not signed: it is not a form, and the query does not end with %s", twilioHash)
+		return "", standardwebhook.Errorf(ErrSignature, "the body is not signed: it is not a form, and the query has no %s", twilioHash)
 	}
 	fields := make(url.Values)
 	for _, f := range body.Fields {

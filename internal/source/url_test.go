@@ -102,6 +102,29 @@ func TestReceive_bodyInQuery(t *testing.T) {
 	}
 }
 
+// A query that hides the hash of the body does not allow another body, or none.
+func TestReceive_twilioHiddenHash(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"to":"+12025550123"}`)
+	sum := sha256.Sum256(body)
+	hash := hex.EncodeToString(sum[:])
+	s := open(t, config.Source{Preset: "twilio", Secrets: []config.Secret{"s3cret"}, URL: "https://example.com/hooks/it", Map: config.Program{Text: "empty"}}, nil)
+	r := &source.Request{Method: http.MethodPost, Query: "a=1&bodySHA256=" + hash, Header: http.Header{}, Body: body}
+	if err := s.Sign(r, []byte("s3cret"), now); err != nil {
+		t.Fatal(err)
+	}
+	if err := source.Verify(t.Context(), s, r, now); err != nil {
+		t.Fatalf("as signed: %v", err)
+	}
+	r.Body = nil
+	for _, query := range []string{r.Query, "a=1&%62odySHA256=" + hash, "a=1&bodySHA256=" + hash + "&%ZZ", "a=1&bodySHA256=" + hash + "&"} {
+		r.Query = query
+		if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, source.ErrSignature) {
+			t.Errorf("without a body, with the query %s: %v, want ErrSignature", query, err)
+		}
+	}
+}
+
 // A signature of the first value of a field is not valid for more values.
 func TestReceive_twilioRepeatedField(t *testing.T) {
 	t.Parallel()
