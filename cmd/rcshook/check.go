@@ -132,11 +132,14 @@ func check(ctx context.Context, args []string, std stdio) error {
 			return err
 		}
 	}
-	callers := ""
-	if len(file.Callers) > 0 {
-		callers = ", " + count(len(file.Callers), "caller")
+	summary := count(len(file.Agents), "agent") + ", " + count(len(file.Sources), "source")
+	if len(file.Events) > 0 {
+		summary += ", " + count(len(file.Events), "target")
 	}
-	fmt.Fprintf(std.out, "%s: %s, %s%s, %s\n", name, count(len(file.Agents), "agent"), count(len(file.Sources), "source"), callers, count(c.cases, "case"))
+	if len(file.Callers) > 0 {
+		summary += ", " + count(len(file.Callers), "caller")
+	}
+	fmt.Fprintf(std.out, "%s: %s, %s\n", name, summary, count(c.cases, "case"))
 	unused := c.unusedCases()
 	for _, problem := range unused {
 		fmt.Fprintln(std.out, problem)

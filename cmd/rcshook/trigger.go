@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/agent"
+	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/server"
@@ -87,7 +88,7 @@ func runTrigger(ctx context.Context, args []string, std stdio) error {
 	if *to != "" {
 		post, err = triggerTarget(ctx, *to, w.agentName, transport)
 	} else {
-		if w.env == "" && !slices.ContainsFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "RCSHOOK_") }) {
+		if w.env == "" && !hasSettings() {
 			w.env = devSettings
 		}
 		post, err = w.triggerFunction(ctx)
@@ -159,6 +160,9 @@ func (w *webhookRun) triggerFunction(ctx context.Context) (func(eventType, id st
 		var response struct{ Code, Message string }
 		_ = json.Unmarshal(body, &response) // another server responds without them
 		result := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, response.Code))
+		if response.Code == string(code.TargetUnavailable) {
+			response.Message += "; read the cause in the log of the function"
+		}
 		if status != http.StatusOK || response.Code == "" {
 			return "", fmt.Errorf("%s: %s", result, cmp.Or(response.Message, "expected a response of the function; is this its address?"))
 		}

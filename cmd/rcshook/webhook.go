@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,8 +118,16 @@ func withAdvice(err error) error {
 	return err
 }
 
+// hasSettings reports whether the environment has a setting of a function.
+func hasSettings() bool {
+	return slices.ContainsFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "RCSHOOK_") })
+}
+
 // load reads the settings of a function, and its file.
 func (f *settingsFlags) load(ctx context.Context, std stdio, transport http.RoundTripper) (cfg config.Config, account string, err error) {
+	if f.env == "" && f.config == "" && !hasSettings() {
+		return cfg, "", errors.New("no settings: set -env to those of the function, or to " + devSettings + " for rcshook dev")
+	}
 	environ, service, err := f.environ(ctx, std.in)
 	if err != nil {
 		return cfg, "", err
@@ -185,9 +195,9 @@ func (w *webhookRun) show(context.Context) error {
 		fmt.Fprintf(w.std.out, "agent %s has no webhook of its own; its events go to the webhook of the partner account, if there is one\n", w.agentName)
 		return nil
 	}
-	whose := "that of these settings"
+	whose := "the webhook of these settings"
 	if w.old.Webhook.URL != w.address {
-		whose = "not that of these settings, " + cmp.Or(w.address, "which have no RCSHOOK_URL")
+		whose = "not the webhook of these settings, " + cmp.Or(w.address, "which have no RCSHOOK_URL")
 	}
 	fmt.Fprintf(w.std.out, "agent %s: %s, %s\n  %s\n", w.agentName, w.old.Webhook.URL, w.old.Status, whose)
 	return nil

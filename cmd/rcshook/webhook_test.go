@@ -167,12 +167,12 @@ the webhook of agent default is ENABLED
 		{
 			name: "show", args: []string{"show"}, url: "ours",
 			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/events") },
-			want:   "agent default: OURS/events, ENABLED\n  that of these settings\n",
+			want:   "agent default: OURS/events, ENABLED\n  the webhook of these settings\n",
 		},
 		{
 			name: "show-other", args: []string{"show"}, url: "other",
 			change: func(c *setup, h *testWebhook) { c.connect(c.id, h.url+"/other") },
-			want:   "agent default: OURS/other, ENABLED\n  not that of these settings, OURS/events\n",
+			want:   "agent default: OURS/other, ENABLED\n  not the webhook of these settings, OURS/events\n",
 		},
 		{
 			name: "remove", args: []string{"remove"},

@@ -140,6 +140,8 @@ func TestParseFile_problems(t *testing.T) {
 		{"empty", "", nil},
 		{"only a comment", "# later\n", nil},
 		{"invalid YAML", "sources: [", []string{"f.yaml:2:1: invalid YAML: did not find expected node content while parsing a flow node from line 2"}},
+		{"key without a colon", "events:\n  team\n    url: x\n", []string{"f.yaml:3:8: invalid YAML: expected one key in this line; end the key above with a colon, or quote the value that contains \": \""}},
+		{"value with a colon", "a: b: hunter2", []string{"f.yaml:1:5: invalid YAML: expected one key in this line; end the key above with a colon, or quote the value that contains \": \""}},
 		{"list", "- a", []string{"f.yaml:1:1: must be a mapping: indented lines of key: value"}},
 		{"text", "sources: none", []string{"f.yaml:1:1 sources must be a mapping: indented lines of key: value"}},
 		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:1: second document; a file must contain only one"}},

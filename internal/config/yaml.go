@@ -101,6 +101,9 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 				at.Line, at.Column = e.ContextMark.Line, e.ContextMark.Column
 			}
 			message, _, _ = strings.Cut(e.Message, " '") // a quoted part may be a value
+			if strings.HasPrefix(message, "mapping values are not allowed") {
+				message = `expected one key in this line; end the key above with a colon, or quote the value that contains ": "`
+			}
 			if e.ContextMsg != "" {
 				message += fmt.Sprintf(" %s from line %d", e.ContextMsg, e.ContextMark.Line)
 			}

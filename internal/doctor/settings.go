@@ -125,6 +125,9 @@ func (e *run) readFile(ctx context.Context) {
 	e.file = parsed
 	if !e.failed(File, "") {
 		detail := Count(len(parsed.Agents), "agent") + ", " + Count(len(parsed.Sources), "source")
+		if len(parsed.Events) > 0 {
+			detail += ", " + Count(len(parsed.Events), "target")
+		}
 		if len(parsed.Callers) > 0 {
 			detail += ", " + Count(len(parsed.Callers), "caller")
 		}

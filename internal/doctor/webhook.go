@@ -32,7 +32,7 @@ func (e *run) webhooks(ctx context.Context) {
 		tokens := e.tokens(name)
 		if len(tokens) == 0 {
 			if len(e.cfg.Events) > 0 {
-				e.add(Warning, Webhook, name, "the agent has no webhook_token, so targets get no events of it", "Set RCSHOOK_WEBHOOK_TOKEN to the name of a secret, and connect the webhook: rcshook webhook set -agent "+name)
+				e.add(Warning, Webhook, name, "the agent has no webhook_token, so targets get no events of it", "Set RCSHOOK_WEBHOOK_TOKEN to the name of a secret, and connect the webhook, with the same -env: rcshook webhook set -agent "+name)
 			}
 			continue
 		}
@@ -53,7 +53,7 @@ func (e *run) webhooks(ctx context.Context) {
 // webhook checks the webhook of an agent from outside: that the function accepts an event,
 // and that the platform sends its events there.
 func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
-	set := "Connect it: rcshook webhook set -agent " + name
+	set := "Connect it, with the same -env: rcshook webhook set -agent " + name
 	a, err := e.agents.Agent(ctx, name)
 	if err != nil {
 		e.add(Error, Webhook, name, "timeout while reading the ID of the agent", "Try again with a longer -timeout")

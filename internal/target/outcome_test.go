@@ -27,7 +27,7 @@ func fallback(o *target.Options) { o.Fallback = true }
 func TestDeliver_status(t *testing.T) {
 	t.Parallel()
 	const (
-		credentials = "; check the credentials of the target"
+		credentials = "; check the credentials and the secret that this target expects"
 		address     = "; check url"
 		redirect    = "; set url to the address without a redirect, or classify the response with ok"
 	)

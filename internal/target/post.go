@@ -145,7 +145,7 @@ func advice(status int) string {
 	case status/100 == 3:
 		return "; set url to the address without a redirect, or classify the response with ok"
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return "; check the credentials of the target"
+		return "; check the credentials and the secret that this target expects"
 	case status == http.StatusNotFound || status == http.StatusGone || status == http.StatusMethodNotAllowed:
 		return "; check url"
 	}
