@@ -48,7 +48,8 @@ var checkCommand = command{
 Reports every error in the file, warns of events that no target gets, and runs the cases
 of its sources: events in cases/SOURCE/NAME.json, or with headers in NAME.http, and the
 messages that they become in NAME.want.json. It also maps each event without each of its fields, and
-reports texts in which a missing value became the word null. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
+reports texts in which a missing value became the word null. The targets of events get a sample
+of each event that they want. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
 the function has it, so that messages can be scheduled.
 
 	-update
@@ -99,7 +100,10 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
 		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	invalid := checkTargets(file, phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()})
+	opened, invalid := targets.Open(file.Events, file.Fallbacks(), targets.Options{
+		Transport: rbm.NewTransport(), Now: time.Now, Strict: true,
+		Phone: phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
+	})
 	if err := config.Join(err, wrong, invalid); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
@@ -132,6 +136,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 			return err
 		}
 	}
+	failedTargets := c.targets(ctx, opened)
 	summary := count(len(file.Agents), "agent") + ", " + count(len(file.Sources), "source")
 	if len(file.Events) > 0 {
 		summary += ", " + count(len(file.Events), "target")
@@ -147,6 +152,8 @@ func check(ctx context.Context, args []string, std stdio) error {
 	switch {
 	case c.failed > 0:
 		return fmt.Errorf("%d of %s failed", c.failed, count(c.cases, "case"))
+	case failedTargets > 0:
+		return fmt.Errorf("%d of %s failed on samples of events", failedTargets, count(len(file.Events)+len(file.Fallbacks()), "target"))
 	case len(unused) > 0:
 		return fmt.Errorf("some cases do not run: %s without a source", count(len(unused), "path"))
 	case c.cases == 0 && len(file.Sources) > 0:
@@ -155,42 +162,6 @@ func check(ctx context.Context, args []string, std stdio) error {
 			filepath.Join(caseFolder(c.dir, first.Name, first.Config), "NAME.json"), name)
 	}
 	return nil
-}
-
-// checkTargets compiles the targets of events and the fallbacks. The error is a
-// [*config.Error].
-func checkTargets(file config.File, phone phonenumber.Options) error {
-	var problems []config.Problem
-	compile := func(t *config.Target, fallback bool) {
-		if t != nil {
-			_, invalid := targets.New(t, targets.Options{Transport: rbm.NewTransport(), Phone: phone, Fallback: fallback})
-			problems = append(problems, invalid...)
-		}
-	}
-	for _, t := range file.Events {
-		compile(t, false)
-	}
-	for _, a := range file.Agents {
-		compile(a.Fallback, true)
-	}
-	for _, s := range file.Sources {
-		compile(s.Fallback, true)
-	}
-	if problems == nil {
-		return nil
-	}
-	return &config.Error{Problems: problems}
-}
-
-// literalIDs returns the agent IDs that are in the file itself, by name.
-func literalIDs(agents map[string]config.Agent) map[string]string {
-	ids := make(map[string]string)
-	for name, a := range agents {
-		if id, err := config.ParseAgentID(a.ID.Literal()); err == nil {
-			ids[name] = id
-		}
-	}
-	return ids
 }
 
 // checker runs the cases of sources.
@@ -364,8 +335,11 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 }
 
 func (c *checker) prepare(s *source.Source, m source.Message, now time.Time) (message, error) {
-	in := prepare.Input{ContentType: m.ContentType, Body: m.Body, Key: m.Key, Warnings: m.Warnings}
-	prepared, err := prepare.Message(in, &c.cfg, s.Config, now)
+	return c.prepareInput(prepare.Input{ContentType: m.ContentType, Body: m.Body, Key: m.Key, Warnings: m.Warnings}, s.Config, now)
+}
+
+func (c *checker) prepareInput(in prepare.Input, from config.Source, now time.Time) (message, error) {
+	prepared, err := prepare.Message(in, &c.cfg, from, now)
 	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
 		return message{}, fmt.Errorf("%s: unknown agent: %w", cmp.Or(unknown.Pointer, "agent"), unknown)
 	}
@@ -381,7 +355,7 @@ func (c *checker) prepare(s *source.Source, m source.Message, now time.Time) (me
 				text += "; the time of this case is " + now.Format(time.RFC3339) + ", or that of the header Date in an .http file"
 			}
 		}
-		return message{}, fmt.Errorf("%s\n%s", text, indent(m.Body))
+		return message{}, fmt.Errorf("%s\n%s", text, indent(in.Body))
 	}
 	if err != nil {
 		return message{}, err

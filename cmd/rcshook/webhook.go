@@ -222,7 +222,7 @@ token, which the platform does not show, in a secret, and run:
 
   rcshook webhook set -agent %[1]s -url '%[2]s' -token projects/PROJECT/secrets/SECRET -replace
 
-`, w.agentName, w.old.Webhook.URL)
+`, w.agentName, strings.ReplaceAll(w.old.Webhook.URL, "'", `'\''`))
 	return nil
 }
 

@@ -162,6 +162,13 @@ func (d *Directory) ID(ctx context.Context, name string) (string, error) {
 	return e.id.Get(ctx)
 }
 
+// PrefetchID starts to read the ID of the agent of that name unless it is cached.
+func (d *Directory) PrefetchID(name string) {
+	if e, err := d.find(name); err == nil {
+		e.id.Prefetch()
+	}
+}
+
 // Token returns an access token of the agent of that name, even if its ID cannot be
 // read. The error is [ErrUnknownAgent], or that of [Agent.Token].
 func (d *Directory) Token(ctx context.Context, name string) (string, error) {

@@ -323,6 +323,9 @@ func (r *fileReader) agent(e agentEntry) Agent {
 	a.Countries = r.countries(e.Countries, e.At.Of("countries"))
 	a.Fallback = r.fallback(e.Fallback)
 	a.WebhookTokens = e.Tokens
+	if e.Tokens != nil && len(e.Tokens) == 0 {
+		r.problem(e.At.Of("webhook_token"), "is empty; set it to the client token, or remove it")
+	}
 	for i, token := range e.Tokens {
 		if token == "" {
 			r.problem(e.At.Of("webhook_token"), "is empty (value %d)", i+1)

@@ -179,6 +179,12 @@ func (r *fileReader) target(t *Target) {
 			}
 		}
 	}
+	for _, field := range []string{"secret", "basic", "bearer"} {
+		// Without it, requests would not be signed, or would have no credentials.
+		if _, written := t.At[field]; written && !isSet[field] {
+			r.problem(t.At.Of(field), "is empty; set it, or remove it")
+		}
+	}
 	if isSet["basic"] && isSet["bearer"] {
 		r.problem(t.At.Of("bearer"), "excludes basic; remove one of the two")
 	}
@@ -206,6 +212,9 @@ func (r *fileReader) target(t *Target) {
 			r.problem(at, "contains %s with a line break or a control character in its value", canonical)
 		}
 		seen[http.CanonicalHeaderKey(name)] = true
+	}
+	if t.Agents != nil && len(t.Agents) == 0 {
+		r.problem(t.At.Of("agents"), "is empty; list the agents, or remove it to get the events of all")
 	}
 	if t.Only != nil && len(t.Only) == 0 {
 		r.problem(t.At.Of("only"), "is empty; list the event types, or remove it")

@@ -99,6 +99,15 @@ func TestParseFile_targetProblems(t *testing.T) {
 			},
 		},
 		{"unknown type", `{url: "https://a.example", only: [replies]}`, []string{"events.t.only contains an unknown event type; did you mean reply?"}},
+		{"no agents", `{url: "https://a.example", agents: []}`, []string{"events.t.agents is empty; list the agents, or remove it to get the events of all"}},
+		{
+			"empty credentials", `{url: "https://a.example", secret: "", basic: "", bearer: }`,
+			[]string{
+				"events.t.secret is empty; set it, or remove it",
+				"events.t.basic is empty; set it, or remove it",
+				"events.t.bearer is empty; set it, or remove it",
+			},
+		},
 		{"no types", `{url: "https://a.example", only: []}`, []string{"events.t.only is empty; list the event types, or remove it"}},
 		{
 			"a message for a receipt", `{send: '{text: "Hi"}', only: [delivered]}`,

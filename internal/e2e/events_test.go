@@ -54,7 +54,7 @@ func TestEvents_respondsFirst(t *testing.T) {
 }
 
 // TestEvents_givesUp tests that a delivery is given up after 7 days, and not before, also
-// if its target is no longer configured, and that the other targets learn it.
+// if its target was removed from the configuration, and that the other targets learn it.
 func TestEvents_givesUp(t *testing.T) {
 	t.Parallel()
 	const event = `{"id": "evt_1", "type": "reply", "phone": "+12025550101", "agent": "default", "agent_id": "a", "time": "2026-12-01T08:00:00Z", "text": "Hello"}`

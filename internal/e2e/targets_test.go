@@ -40,7 +40,8 @@ func TestTargets_rejected(t *testing.T) {
 		{"send fails", `send: '.text + 1'`, "target_rejected", "target bot: rcshook.yaml:2:22 events.bot.send fails: cannot add: string"},
 		{"no payload", `send: '.text'`, "target_rejected", `target bot: send: expected a payload, such as {text: "Thank you"}`},
 		{"too large", `send: '{text: ("a" * 1000000), url: ("a" * 1000000)}'`, "target_rejected", "target bot: send: a payload is longer than 1024 KiB"},
-		{"invalid payload", `send: '{txet: "a"}'`, "invalid_payload", "target bot: message 1: invalid_payload"},
+		{"invalid payload", `send: '{txet: "a"}'`, "invalid_payload", "target bot: message 1: invalid_payload at /txet"},
+		{"name from the event", `send: '{(.text): "a"}'`, "invalid_payload", "target bot: message 1: invalid_payload at /text"},
 		{"scheduled", `send: '{text: "a", schedule_at: "2026-12-02T09:00:00Z"}'`, "invalid_payload", "target bot: message 1 has a schedule_at; remove it, because a target sends now"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -73,6 +74,57 @@ func TestTargets_rejected(t *testing.T) {
 				t.Errorf("the other target got %s, want %s", got, want)
 			}
 		})
+	}
+}
+
+// TestTargets_rejectedOnce tests that a target is not asked again after it rejected an
+// event, while another target does not accept the event of the rejection. RBM repeats the
+// event until it does.
+func TestTargets_rejectedOnce(t *testing.T) {
+	t.Parallel()
+	var rejected, told atomic.Int64
+	strict := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { rejected.Add(1); w.WriteHeader(http.StatusGone) }))
+	defer strict.Close()
+	away := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if told.Add(1) < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer away.Close()
+	s := newStage(t)
+	h, log := s.handler(t, targetsFile(t, fmt.Sprintf("events:\n  strict: {url: %q, only: [reply]}\n  away: {url: %q, only: [failed]}\n", strict.URL, away.URL)))
+	web := httptest.NewServer(h)
+	defer web.Close()
+	for _, want := range []string{"503", "503", "200", "200"} {
+		event := request{http.MethodPost, "/events", http.Header{"X-Sign": {"valid"}}, []byte(`{"senderPhoneNumber": "+12025550101", "agentId": "rcshook_demo_k3x9a1bc_agent", "messageId": "m", "text": "Hello"}`)}
+		s.sign(t, h, &event)
+		if response := event.doOnce(t, web.URL); !strings.HasPrefix(response, "HTTP/1.1 "+want) {
+			t.Errorf("response %s, want %s", response, want)
+		}
+	}
+	if rejected.Load() != 1 || told.Load() != 3 || strings.Count(log.String(), `"severity":"ERROR"`) != 1 {
+		t.Errorf("%d requests to the target that rejects, %d to the other one; want 1 and 3, and one error in the log:\n%s", rejected.Load(), told.Load(), log)
+	}
+}
+
+// TestTargets_rejectEverything tests that events for rejections end: there is none for the
+// rejection of such an event.
+func TestTargets_rejectEverything(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int64
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { requests.Add(1); w.WriteHeader(http.StatusGone) }))
+	defer target.Close()
+	s := newStage(t)
+	h, _ := s.handler(t, targetsFile(t, fmt.Sprintf("events:\n  a: {url: %q}\n  b: {url: %[1]q}\n", target.URL)))
+	web := httptest.NewServer(h)
+	defer web.Close()
+	event := request{http.MethodPost, "/events", http.Header{"X-Sign": {"valid"}}, []byte(`{"senderPhoneNumber": "+12025550101", "agentId": "rcshook_demo_k3x9a1bc_agent", "messageId": "m", "text": "Hello"}`)}
+	s.sign(t, h, &event)
+	if response := event.doOnce(t, web.URL); !strings.HasPrefix(response, "HTTP/1.1 200 ") {
+		t.Errorf("response %s, want 200", response)
+	}
+	if n := requests.Load(); n != 4 {
+		t.Errorf("%d requests, want 4: the reply to each target, and its rejection to the other", n)
 	}
 }
 

@@ -176,14 +176,14 @@ func other(data []byte, now time.Time) *Event {
 	return e
 }
 
-// Failed returns the event for a message or a delivery that the function gave up: reason
-// is the code of the last error.
-func Failed(about Event, reason string, now time.Time) *Event {
+// Failed returns the event for a message that the function gave up, or for a delivery to a
+// target: reason is the code of the last error.
+func Failed(about Event, target, reason string, now time.Time) *Event {
 	e := &Event{
 		Type: "failed", Time: now.UTC(), Reason: reason, Phone: about.Phone, Agent: about.Agent, AgentID: about.AgentID,
 		MessageID: about.MessageID, ReplyID: about.ReplyID,
 	}
-	e.identify(about.ID+"\n"+about.MessageID+"\n"+reason, nil)
+	e.identify(about.ID+"\n"+about.MessageID+"\n"+target+"\n"+reason, nil)
 	return e
 }
 

@@ -50,8 +50,10 @@ type Options struct {
 	Agents map[string]config.Agent
 	Token  config.Secret
 
-	// AgentID returns the ID of an agent.
-	AgentID func(ctx context.Context, name string) (string, error)
+	// AgentID returns the ID of an agent. Prefetch starts to read an ID and tokens that
+	// are not cached; nil means that nothing does.
+	AgentID  func(ctx context.Context, name string) (string, error)
+	Prefetch func(agent string, tokens []config.Secret)
 
 	// Secret returns the value of a setting that may name a secret. Reread reads it again.
 	Secret func(context.Context, config.Secret) ([]byte, error)
@@ -112,40 +114,47 @@ func (r *Receiver) Receive(ctx context.Context, signature string, body []byte, n
 	if err != nil {
 		return nil, ErrEnvelope
 	}
+	for _, name := range r.names { // otherwise they would be read one after another
+		if r.options.Prefetch != nil {
+			r.options.Prefetch(name, r.tokens(name))
+		}
+	}
 	// Parsing takes many times the memory of the data, so some token has to fit before.
 	verify := func(token string) error { return rbm.VerifyData(token, signature, data) }
 	if err := r.try(ctx, all, ErrSignature, verify); err != nil {
 		return nil, err
 	}
 	e := New(data, now)
-	name, err := r.agent(ctx, e.AgentID)
+	names, err := r.agents(ctx, e.AgentID)
 	if err != nil {
 		return nil, err
 	}
-	if name == "" { // a partner's webhook has the events of all of its agents
+	if len(names) == 0 { // a partner's webhook has the events of all of its agents
 		return &Received{AgentID: e.AgentID}, nil
 	}
-	if err := r.try(ctx, r.tokens(name), ErrSignature, verify); err != nil {
+	if err := r.try(ctx, r.tokens(names...), ErrSignature, verify); err != nil {
 		return nil, err
 	}
-	e.Agent = name
+	e.Agent = names[0]
 	return &Received{Event: e, AgentID: e.AgentID}, nil
 }
 
-// agent returns the name of the agent with that ID; "" if no agent has it. If two have
-// it, the default is first, then the order is by name.
-func (r *Receiver) agent(ctx context.Context, id string) (string, error) {
-	var failed error
+// agents returns the names of the agents with that ID, the default first. The event
+// belongs to the first one, and the tokens of all are valid.
+func (r *Receiver) agents(ctx context.Context, id string) (names []string, err error) {
 	for _, name := range r.names {
-		own, err := r.options.AgentID(ctx, name)
+		own, failed := r.options.AgentID(ctx, name)
 		switch {
-		case err != nil:
-			failed = &SettingsError{err}
+		case failed != nil:
+			err = &SettingsError{failed}
 		case own == id:
-			return name, nil
+			names = append(names, name)
 		}
 	}
-	return "", failed
+	if len(names) > 0 {
+		return names, nil
+	}
+	return nil, err
 }
 
 // tokens returns the settings with the tokens of agents.

@@ -89,6 +89,12 @@ func TestReceive(t *testing.T) {
 			"new", fromA, "default", nil,
 		},
 		{"two names for one ID", map[string]config.Agent{"a": {}, "b": {}}, vault{ids: map[string]string{"a": "b_agent", "b": "b_agent"}}, "common", fromB, "a", nil},
+		{
+			"two names for one ID, only one has a token",
+			map[string]config.Agent{"default": {WebhookTokens: []config.Secret{"x"}}, "z": {WebhookTokens: []config.Secret{"token-z"}}},
+			vault{ids: map[string]string{"default": "a_agent", "z": "a_agent"}},
+			"token-z", fromA, "default", nil,
+		},
 		{"two names for one ID, one is the default", map[string]config.Agent{"a": {}, "default": {}}, vault{ids: map[string]string{"a": "b_agent", "default": "b_agent"}}, "common", fromB, "default", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {

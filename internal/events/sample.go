@@ -74,7 +74,7 @@ func Sample(eventType, agent, agentID, id string, now time.Time) *Event {
 	about := *Sample("delivered", agent, agentID, id, now)
 	switch eventType {
 	case "failed":
-		return Failed(about, "expired", now)
+		return Failed(about, "", "expired", now)
 	case "fallback":
 		return Fallback(about, "recipient_unreachable", "Your table is ready.", json.RawMessage(`{"to": "+12025550123", "text": "Your table is ready."}`), now)
 	}

@@ -6,10 +6,12 @@ package prepare
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -182,4 +184,30 @@ func CheckDestinations(to []payload.Recipient, cfg *config.Config, from config.S
 		return &DestinationError{premium}
 	}
 	return nil
+}
+
+// Reply returns the input for a payload that a target with send made of an event, and the
+// settings that it has in place of those of a source. The message goes to the user unless
+// the payload names a recipient. Its ID is derived from the target, the event and number,
+// the position of the payload.
+func Reply(data []byte, target, agent, phone, eventID string, number int) (Input, config.Source) {
+	in := Input{ContentType: "application/json", Body: data, Key: "event\n" + target + "\n" + eventID + "\n" + strconv.Itoa(number)}
+	from := config.Source{Name: "events/" + target, Agent: agent, Traffic: string(rbm.TrafficServiceRequest)}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(data, &object) != nil || object == nil {
+		return in, from // the decoder of payloads reports it
+	}
+	for key := range object {
+		if field, _, ok := payload.FindField(key); ok && field.Name == "to" {
+			return in, from
+		}
+	}
+	to, err := json.Marshal(phone)
+	if err == nil {
+		object["to"] = to
+		if data, err = json.Marshal(object); err == nil {
+			in.Body = data
+		}
+	}
+	return in, from
 }

@@ -9,7 +9,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/mapping"
-	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
@@ -145,25 +143,31 @@ func (s *Server) enqueueEvent(ctx context.Context, name string, e *events.Event,
 }
 
 // deliverNow delivers an event within a request of RBM, which RBM repeats after an error.
-// The server remembers successes, so that a repetition reaches only the other targets.
+// The server remembers each target that has the event, with an empty code, and each that
+// rejected it, with the reason, until the other targets know that too.
 func (s *Server) deliverNow(ctx context.Context, name string, e *events.Event, body []byte) error {
 	key := name + "\n" + e.ID
-	if s.delivered.Contains(key) {
+	reason, known := s.delivered.Get(key)
+	if !known {
+		ctx, cancel := context.WithTimeout(ctx, directTimeout)
+		defer cancel()
+		switch result := s.deliver(ctx, name, e, body); result.Outcome {
+		case target.OK:
+		case target.Never:
+			s.logRejected(ctx, name, e, result)
+			reason = result.reason
+		default:
+			return &response.Problem{Code: code.TargetUnavailable, Detail: "target " + name, Target: name, Err: result.Err}
+		}
+		s.delivered.Add(key, reason)
+	}
+	if reason == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, directTimeout)
-	defer cancel()
-	switch result := s.deliver(ctx, name, e, body); result.Outcome {
-	case target.OK:
-	case target.Never:
-		s.logRejected(ctx, name, e, result)
-		if err := s.passOnFailure(ctx, name, e, result.reason); err != nil {
-			return err
-		}
-	default:
-		return &response.Problem{Code: code.TargetUnavailable, Detail: "target " + name, Target: name, Err: result.Err}
+	if err := s.passOnFailure(ctx, name, e, reason); err != nil {
+		return err
 	}
-	s.delivered.Add(key, struct{}{})
+	s.delivered.Add(key, "")
 	return nil
 }
 
@@ -181,7 +185,7 @@ func (s *Server) deliverTask(c *call) (*response.Response, error) {
 	if err := json.Unmarshal(d.Event, e); err != nil {
 		return nil, queue.ErrTask
 	}
-	result := attempt{target.Result{Outcome: target.Retry, Err: errors.New("the target is no longer configured")}, code.Misconfigured}
+	result := attempt{target.Result{Outcome: target.Retry, Err: errors.New("the target was removed from the configuration")}, code.Misconfigured}
 	if s.cfg.Events[d.Target] != nil {
 		result = s.deliver(c.Context(), d.Target, e, d.Event)
 	}
@@ -255,7 +259,7 @@ func (s *Server) passOnFailure(ctx context.Context, name string, e *events.Event
 	if e.Type == "failed" {
 		return nil
 	}
-	return s.passOn(ctx, events.Failed(*e, string(reason), s.now()), name)
+	return s.passOn(ctx, events.Failed(*e, name, string(reason), s.now()), name)
 }
 
 // maxReplies is the number of messages to one number and minute that targets may send.
@@ -313,15 +317,12 @@ func (s *Server) reply(ctx context.Context, name string, e *events.Event, body [
 	}
 	var messages []*send.Message
 	for i, p := range payloads {
-		in := prepare.Input{
-			ContentType: "application/json", Body: addRecipient(p, e.Phone),
-			Key: "event\n" + name + "\n" + e.ID + "\n" + strconv.Itoa(i),
-		}
-		from := config.Source{Name: "events/" + name, Agent: e.Agent, Traffic: string(rbm.TrafficServiceRequest)}
+		in, from := prepare.Reply(p, name, e.Agent, e.Phone, e.ID, i)
 		m, err := s.prepare(ctx, in, from, s.callers[0])
 		if err != nil {
-			if res := response.FromError(err); res.Retry == code.RetryNever {
-				return never(res.Code, "message %d: %s", i+1, res.Code)
+			res := response.FromError(err)
+			if res.Retry == code.RetryNever {
+				return never(res.Code, "message %d: %s%s", i+1, res.Code, pointers(res, s.cfg.Events[name].Send.Text))
 			}
 			return retry(err)
 		}
@@ -353,27 +354,23 @@ func (s *Server) reply(ctx context.Context, name string, e *events.Event, body [
 	}
 }
 
-// addRecipient adds the user as the recipient of a payload that names none.
-func addRecipient(data []byte, phone string) []byte {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(data, &object) != nil || object == nil {
-		return data // the decoder of payloads reports it
-	}
-	for key := range object {
-		if field, _, ok := payload.FindField(key); ok && field.Name == "to" {
-			return data
+// pointers returns the places of the errors in a payload, for the log. It leaves out the
+// details, which may quote the user, and places whose names are not in the program: an
+// event may contain them.
+func pointers(res *response.Response, program string) string {
+	var all []string
+	for _, e := range res.Errors {
+		fromEvent := func(name string) bool {
+			return !strings.Contains(program, name) && strings.Trim(name, "0123456789") != ""
+		}
+		if e.Pointer != "" && !slices.ContainsFunc(strings.Split(e.Pointer, "/"), fromEvent) {
+			all = append(all, e.Pointer)
 		}
 	}
-	to, err := json.Marshal(phone)
-	if err != nil {
-		return data
+	if all == nil {
+		return ""
 	}
-	object["to"] = to
-	withTo, err := json.Marshal(object)
-	if err != nil {
-		return data
-	}
-	return withTo
+	return " at " + strings.Join(all, ", ")
 }
 
 // fallBack gives a message that RCS cannot deliver to its fallback.

@@ -171,7 +171,7 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	// The queue drops the task, so the targets of events learn that it failed.
 	about := events.Event{Phone: t.To, Agent: t.Agent, MessageID: t.ID}
 	about.AgentID, _ = s.agents.ID(c.Context(), t.Agent) // empty if the agent is not configured
-	if err := s.passOn(c.Context(), events.Failed(about, string(res.Code), s.now()), ""); err != nil {
+	if err := s.passOn(c.Context(), events.Failed(about, "", string(res.Code), s.now()), ""); err != nil {
 		res = response.FromError(err)
 		repeatTask(res)
 	}
@@ -186,11 +186,11 @@ func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
 	}
 	if c.caller = s.findCaller(t.Caller); c.caller == nil {
 		c.caller = &caller{Caller: config.Caller{Name: t.Caller}}
-		return dropTask(c.caller.forbidden("is no longer configured"))
+		return dropTask(c.caller.forbidden("was removed from the configuration"))
 	}
 	a, err := s.agent(c.Context(), t.Agent)
 	if errors.Is(err, agent.ErrUnknownAgent) {
-		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message is no longer configured"}
+		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message was removed from the configuration"}
 	}
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package server_test
 import (
 	"strings"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/server"
 )
@@ -30,6 +31,11 @@ func describeNarrow() object {
 					"requestBody": object{"required": true, "content": object{"application/json": object{"schema": ref("schemas/Message")}}},
 				}),
 			},
+			"/events/sample": object{
+				"get": with(narrowOperation("sampleEvent", "A sample of an event, as targets get it", "ReceivedEvent"), object{
+					"parameters": []any{object{"name": "type", "in": "query", "required": true, "schema": object{"type": "string", "enum": config.EventTypes}}},
+				}),
+			},
 			"/messages/{message_id}": object{
 				"delete": with(narrowOperation("revokeMessage", "Revoke a message that is not delivered yet", "Response"), object{
 					"parameters": []any{
@@ -55,6 +61,7 @@ func describeNarrow() object {
 					"type": "object", "required": []any{"detail"},
 					"properties": object{"pointer": object{"type": "string"}, "detail": object{"type": "string"}, "limit": object{"type": "integer"}, "actual": object{"type": "integer"}},
 				},
+				"ReceivedEvent": narrowEvent(),
 				"About": object{
 					"type": "object", "required": []any{"name", "version", "ready"},
 					"properties": object{
@@ -65,6 +72,32 @@ func describeNarrow() object {
 			},
 		},
 	}
+}
+
+// narrowEvent describes an event. In OpenAPI 3.0 a type has no null.
+func narrowEvent() object {
+	properties := object{}
+	event := eventSchema()
+	for name, s := range event["properties"].(object) {
+		narrow := object{"type": "string"}
+		switch name {
+		case "file_size":
+			narrow = object{"type": "integer", "format": "int64", "nullable": true}
+		case "latitude", "longitude":
+			narrow = object{"type": "number", "nullable": true}
+		case "time":
+			narrow["format"] = "date-time"
+		case "type":
+			narrow["enum"] = config.EventTypes
+		case "payload":
+			narrow = object{}
+		}
+		if about, ok := s.(object)["description"]; ok {
+			narrow["description"] = about
+		}
+		properties[name] = narrow
+	}
+	return object{"type": "object", "required": event["required"], "properties": properties}
 }
 
 // with adds members to an object.

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // receive describes POST /events.
 func receive() object {
-	all := responses()
+	all := only(responses(), "200", "400", "401", "404", "408", "413", "415", "500", "503", "504")
 	all["200"].(object)["content"].(object)["text/plain"] = object{"schema": object{"type": "string", "description": "the secret of a handshake"}}
 	return object{
 		"operationId": "receive",
@@ -24,9 +25,15 @@ func receive() object {
 	}
 }
 
+// only keeps the responses with some statuses.
+func only(all object, statuses ...string) object {
+	maps.DeleteFunc(all, func(status string, _ any) bool { return !slices.Contains(statuses, status) })
+	return all
+}
+
 // sampleEvents describes GET /events/sample.
 func sampleEvents() object {
-	all := responses()
+	all := only(responses(), "200", "401", "403", "422", "500", "503")
 	all["200"] = object{
 		"description": "An event of each type, or of the one in type.",
 		"headers":     object{"X-Request-Id": ref("headers/RequestId")},

@@ -90,8 +90,8 @@ type Server struct {
 	transport *http.Transport
 	receiver  *events.Receiver
 	targets   *target.Directory
-	delivered *lru.Cache[string, struct{}] // targets and events, without a queue
-	foreign   sync.Map                     // the IDs of agents that are not configured
+	delivered *lru.Cache[string, code.Code] // by target and event, without a queue; see deliverNow
+	foreign   sync.Map                      // the IDs of agents that are not configured
 	replies   replyLimiter
 	observe   func(Delivery)
 	log       *slog.Logger
@@ -124,7 +124,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	filterLog()
 	var err error
-	if s.delivered, err = lru.New[string, struct{}](maxDelivered); err != nil {
+	if s.delivered, err = lru.New[string, code.Code](maxDelivered); err != nil {
 		return nil, err
 	}
 	if s.cfg, err = config.FromEnviron(o.Environ); err != nil {
@@ -145,6 +145,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s.agents = agent.New(s.cfg, s.agentOptions(o))
 	s.receiver = events.NewReceiver(events.Options{
 		Agents: s.cfg.Agents, Token: s.cfg.WebhookToken, AgentID: s.agents.ID, Secret: s.agents.Secret, Reread: s.agents.Reread,
+		Prefetch: func(agent string, tokens []config.Secret) {
+			s.agents.PrefetchID(agent)
+			for _, token := range tokens {
+				s.agents.PrefetchSecret(token)
+			}
+		},
 	})
 	s.callers = newCallers(&s.cfg)
 	emails := slices.Clone(s.cfg.Emails)

@@ -43,7 +43,7 @@ func (q *Requests) init() {
 
 // Serve calls next. When it returns, the response has been written to the connection if
 // next set its Content-Length; otherwise net/http would write it later, when the request
-// is no longer counted.
+// is not counted anymore.
 func (q *Requests) Serve(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	q.init()
 	q.inFlight.Add(1)

@@ -63,6 +63,9 @@ type Options struct {
 	// Fallback means that the target delivers messages, which must not be repeated if
 	// one may have arrived.
 	Fallback bool
+
+	// Strict makes a null that becomes the word null in a text an error.
+	Strict bool
 }
 
 // Outcome is the meaning of a response, or of its absence.
@@ -175,7 +178,7 @@ func (t *Target) Deliver(ctx context.Context, id string, event []byte) Result {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.config.Timeout, DefaultTimeout))
 	defer cancel()
 	var r Result
-	body, err := t.body(ctx, event)
+	body, err := t.Body(ctx, event)
 	switch {
 	case err != nil && (errors.Is(err, mapping.ErrMemory) || ctx.Err() != nil):
 		r = Result{Outcome: Retry, Err: err}
@@ -207,8 +210,9 @@ func (t *Target) wrap(err error) error {
 	}
 }
 
-// body returns the body to post; nil if the map returns nothing.
-func (t *Target) body(ctx context.Context, event []byte) (body []byte, err error) {
+// Body returns the body that [Target.Deliver] posts for an event; nil if the map returns
+// nothing.
+func (t *Target) Body(ctx context.Context, event []byte) (body []byte, err error) {
 	if t.mapper == nil && !t.config.Form {
 		return event, nil
 	}
@@ -263,6 +267,9 @@ func (t *Target) run(ctx context.Context, field string, p *mapping.Program, inpu
 		return nil, fmt.Errorf("%v %w", failed.At, failed)
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	if results.Null && t.options.Strict {
+		return nil, fmt.Errorf("%s: a value that this event does not have becomes the word null; write another value for it, as in (.text | present // \"none\")", field)
 	}
 	return results.Values, nil
 }

@@ -108,7 +108,6 @@ const rejections = {
   unreachable: "not reachable by RCS",
   not_launched: "agent not launched on its network",
   not_tester: "not a tester",
-  feature_unsupported: "device lacks a feature",
   traffic_limit: "over its message limit",
 };
 
@@ -119,6 +118,7 @@ function behavior(b) {
   if (failure.status && failure.count) return `status ${failure.status}, ${failure.count} times`;
   if (failure.status) return `status ${failure.status}`;
   if (failure.delay) return "no response";
+  if (b.features) return "device without cards and actions";
   return "special behavior";
 }
 
