@@ -146,16 +146,20 @@ func VerifySignature(clientToken, signature string, body []byte) error {
 
 // VerifyData is like [VerifySignature] for the data that [WebhookData] returns.
 func VerifyData(clientToken, signature string, data []byte) error {
-	sent, err := base64.StdEncoding.DecodeString(signature)
-	if err != nil || clientToken == "" {
-		return ErrSignature
-	}
-	mac := hmac.New(sha512.New, []byte(clientToken))
-	mac.Write(data)
-	if !hmac.Equal(mac.Sum(nil), sent) {
+	if clientToken == "" || !hmac.Equal([]byte(SignData(clientToken, data)), []byte(signature)) {
 		return ErrSignature
 	}
 	return nil
+}
+
+// SignData returns the header [SignatureHeader] of a request with that data, for tests of
+// a webhook.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/integrate/webhooks
+func SignData(clientToken string, data []byte) string {
+	mac := hmac.New(sha512.New, []byte(clientToken))
+	mac.Write(data)
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // Handshake parses the request by which the platform checks that a webhook belongs to the

@@ -3,10 +3,7 @@ package webhook
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,8 +42,6 @@ func Handshake(ctx context.Context, transport http.RoundTripper, to Address) err
 // PostEvent sends an event, as JSON, to a webhook with the signature of the platform. It
 // returns the status and the body of the response.
 func PostEvent(ctx context.Context, transport http.RoundTripper, to Address, event []byte) (status int, body []byte, err error) {
-	mac := hmac.New(sha512.New, []byte(to.Token))
-	mac.Write(event)
 	envelope := map[string]any{
 		"message": map[string]any{
 			"attributes": map[string]string{"product": "RBM"}, "data": event, // base64, as encoding/json writes bytes
@@ -55,7 +50,7 @@ func PostEvent(ctx context.Context, transport http.RoundTripper, to Address, eve
 		"subscription": "projects/rcshook/subscriptions/trigger",
 	}
 	return post(ctx, transport, to.URL, envelope, http.Header{
-		rbm.SignatureHeader: {base64.StdEncoding.EncodeToString(mac.Sum(nil))}, rbm.WebhookTypeHeader: {"message_callback"},
+		rbm.SignatureHeader: {rbm.SignData(to.Token, event)}, rbm.WebhookTypeHeader: {"message_callback"},
 	})
 }
 

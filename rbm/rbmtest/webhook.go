@@ -3,10 +3,7 @@ package rbmtest
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha512"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -187,13 +184,6 @@ func envelope(p *push) []byte {
 	})
 }
 
-// sign returns the value of X-Goog-Signature.
-func sign(clientToken string, data []byte) string {
-	mac := hmac.New(sha512.New, []byte(clientToken))
-	mac.Write(data)
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
-}
-
 // startPushing starts the pushing goroutine if a push is due and it is not running. s.mu
 // must be held.
 func (s *Simulator) startPushing() {
@@ -237,7 +227,7 @@ func (s *Simulator) pushOne(p *push) {
 	}
 	s.mu.Unlock()
 	status, _, err := s.post(context.Background(), hook.URL, p.envelope, http.Header{
-		"X-Goog-Signature":    {sign(hook.ClientToken, p.data)},
+		"X-Goog-Signature":    {rbm.SignData(hook.ClientToken, p.data)},
 		"X-Goog-Webhook-Type": {typeMessage},
 	})
 	s.mu.Lock()
