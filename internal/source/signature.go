@@ -100,10 +100,8 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 	if err != nil {
 		return err
 	}
-	// A body may follow the URL without a separator. Senders escape these characters in a
-	// URL, so the start of a body is not taken for a part of the query.
-	if strings.Contains(g.Content, "{url}") && strings.ContainsAny(r.Query, `{"<`) {
-		return standardwebhook.Errorf(ErrSignature, "the query has characters that must be escaped in a URL")
+	if err := g.checkQuery(r); err != nil {
+		return err
 	}
 	urls := r.decodedURLs(g.url)
 	match := false
@@ -134,6 +132,15 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 		at = time.UnixMilli(n)
 	}
 	return standardwebhook.CheckTime(at, now, g.tolerance)
+}
+
+// checkQuery rejects a query that a sender would have escaped. A body may follow the URL
+// without a separator, so the start of a body could be taken for a part of the query.
+func (g *signature) checkQuery(r *Request) error {
+	if strings.Contains(g.Content, "{url}") && strings.ContainsAny(r.Query, `{"<`) {
+		return standardwebhook.Errorf(ErrSignature, "the query has characters that must be escaped in a URL")
+	}
+	return nil
 }
 
 // parse returns the signatures in the header, and the timestamp.
@@ -186,6 +193,9 @@ func (g *signature) build(r *Request, timestamp, url string) []byte {
 }
 
 func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
+	if err := g.checkQuery(r); err != nil {
+		return err
+	}
 	timestamp := ""
 	if g.tolerance > 0 {
 		timestamp = strconv.FormatInt(now.UnixNano()/int64(g.unit), 10)
