@@ -34,13 +34,11 @@ const (
 //
 //	go test -run TestChaos_events -chaos 10m -timeout 15m -v ./internal/e2e
 func TestChaos_events(t *testing.T) {
-	t.Parallel()
 	if testing.Short() && *chaosFor == 0 {
 		t.Skip("takes a few seconds")
 	}
 	for _, queued := range []bool{true, false} {
 		t.Run(map[bool]string{true: "queue", false: "no queue"}[queued], func(t *testing.T) {
-			t.Parallel()
 			s := newEventChaos(t, queued)
 			start := time.Now()
 			for {
@@ -92,9 +90,9 @@ func newEventChaos(t *testing.T, queued bool) *eventChaos {
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	maps.Copy(s.env, map[string]string{"RCSHOOK_CONFIG": path, "RCSHOOK_TIMEOUT": "1s", "RCSHOOK_WEBHOOK_TOKEN": "token"})
+	maps.Copy(s.env, map[string]string{"RCSHOOK_CONFIG": path, "RCSHOOK_TIMEOUT": chaosTimeout(), "RCSHOOK_WEBHOOK_TOKEN": "token"})
 	if queued {
-		s.tasks.AddQueue(eventsQueue, tasks.Settings{MinBackoff: time.Millisecond, MaxBackoff: 50 * time.Millisecond, Attempts: -1})
+		s.tasks.AddQueue(eventsQueue, tasks.Settings{MinBackoff: 20 * time.Millisecond, MaxBackoff: 500 * time.Millisecond, Attempts: -1})
 		maps.Copy(s.env, map[string]string{"RCSHOOK_EVENTS_QUEUE": eventsQueue, "RCSHOOK_QUEUE_ACCOUNT": stageAccount, "RCSHOOK_URL": "http://127.0.0.1:1"})
 	}
 	s.function = s.process(t)

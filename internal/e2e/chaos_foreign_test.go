@@ -37,7 +37,6 @@ import (
 //
 //	go test -run TestChaos_foreign -chaos 10m -timeout 15m -v ./internal/e2e
 func TestChaos_foreign(t *testing.T) {
-	t.Parallel()
 	if testing.Short() && *chaosFor == 0 {
 		t.Skip("takes a few seconds")
 	}
@@ -129,7 +128,7 @@ sources:
 		t.Fatal(err)
 	}
 	f.env = map[string]string{
-		"RCSHOOK_CONFIG": file, "RCSHOOK_TIMEOUT": "1s", "RCSHOOK_URL": f.web.URL, "RCSHOOK_QUEUE_ACCOUNT": stageAccount,
+		"RCSHOOK_CONFIG": file, "RCSHOOK_TIMEOUT": chaosTimeout(), "RCSHOOK_URL": f.web.URL, "RCSHOOK_QUEUE_ACCOUNT": stageAccount,
 		"RCSHOOK_AGENT_ID": "projects/p/secrets/agent", "RCSHOOK_CREDENTIALS": "projects/p/secrets/key", "RCSHOOK_API_KEYS": "projects/p/secrets/callers",
 	}
 	for _, endpoint := range []string{"RBM", "SECRETMANAGER", "OIDC", "TASKS"} {
