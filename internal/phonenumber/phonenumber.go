@@ -59,6 +59,7 @@ const (
 	errCharacters Error = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
 	errExtension  Error = "has an extension, which cannot receive messages; send the number without it"
 	errPrefix     Error = "ambiguous: the number is valid with the prefix after its country code and without it; write it in E.164, such as +12025550123"
+	errPrefixes   Error = "not a phone number: more than one prefix precedes its area code; write it in E.164, such as +12025550123"
 	errSeveral    Error = "more than one number; separate them by commas"
 	errDial       Error = "expected a phone number of digits, *, # and a leading +"
 
@@ -92,6 +93,18 @@ func CountryOf(e164 string) string {
 // country uses, but need not be assigned, so that new and fictional ranges pass. The error
 // is an [Error].
 func Read(text string, o Options) (e164 string, err error) {
+	e164, err = read(text, o)
+	if err != nil || e164 == text {
+		return e164, err
+	}
+	// The result of +49 00 170 still starts with a prefix, so its digits are not certain.
+	if again, err := international(e164[1:]); err != nil || again != e164 {
+		return "", errPrefixes
+	}
+	return e164, nil
+}
+
+func read(text string, o Options) (e164 string, err error) {
 	if o.Form {
 		text = RestorePlus(text)
 	}

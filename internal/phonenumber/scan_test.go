@@ -19,6 +19,7 @@ func TestRead_written(t *testing.T) {
 		template = "not a phone number: a placeholder that was not replaced; check the name of its variable"
 		ext      = "has an extension, which cannot receive messages; send the number without it"
 		prefix   = "ambiguous: the number is valid with the prefix after its country code and without it; write it in E.164, such as +12025550123"
+		prefixes = "not a phone number: more than one prefix precedes its area code; write it in E.164, such as +12025550123"
 		letters  = "not a phone number: it contains letters"
 		several  = "more than one number; separate them by commas"
 		foreign  = "not a phone number: expected only digits, a leading +, spaces and the separators - . / ( )"
@@ -86,6 +87,10 @@ func TestRead_written(t *testing.T) {
 		{"+375 29 491-19-11", "", "+375294911911", ""},
 		{"+225 (0)07 12 34 56 78", "", "+2250712345678", ""},
 		{"0049 (0)30 23125 123", "", "+493023125123", ""},
+		{"+49 00 170 1234567", "", "", prefixes},
+		{"+49001701234567", "", "", prefixes},
+		{"+49000000", "", "", prefixes},
+		{"0000 170 1234567", "DE", "", prefixes},
 		{"+7 (8) 912 345-67-89", "", "+79123456789", ""},
 		{"8 (912) 345-67-89", "RU", "+79123456789", ""},
 		{"+52 1 55 1234 5678", "", "+525512345678", ""},
@@ -319,7 +324,7 @@ func TestRead_digits(t *testing.T) {
 }
 
 func FuzzRead(f *testing.F) {
-	for _, text := range []string{"+12025550123", "+49 (0)30 23125 123", "491701234567.0", "1.2E+10", "[object Object]", " 4930123456", "٠١٢", "tel:+1-202-555-0123;ext=5"} {
+	for _, text := range []string{"+12025550123", "+49 (0)30 23125 123", "491701234567.0", "1.2E+10", "[object Object]", " 4930123456", "٠١٢", "tel:+1-202-555-0123;ext=5", "+49000000"} {
 		f.Add(text, "DE", true)
 		f.Add(text, "", false)
 	}
