@@ -157,11 +157,17 @@ func (c Caller) readRate(r *fileReader) float64 {
 
 func (c Caller) readTraffic(r *fileReader) (types []string) {
 	for _, name := range c.Traffic {
-		settings := reader{values: map[string]string{envTraffic: cmp.Or(name, "-")}}
-		types = append(types, settings.traffic())
-		r.move(settings.problems, c.At.Of("traffic"))
+		types = append(types, r.trafficType(name, c.At.Of("traffic")))
 	}
 	return types
+}
+
+// trafficType reads one item of a list of traffic types.
+func (r *fileReader) trafficType(name string, at Position) string {
+	settings := reader{values: map[string]string{envTraffic: cmp.Or(name, "-")}}
+	traffic := settings.traffic()
+	r.move(settings.problems, at)
+	return traffic
 }
 
 // move adds problems of the environment at a position in the file.

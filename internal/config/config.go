@@ -54,6 +54,10 @@ type Config struct {
 	// Callers are the direct callers with limits, by name. They are configured in the file.
 	Callers map[string]Caller
 
+	// Brands are groups of agents whose opt-outs count together, by name. One is
+	// [DefaultBrand]. Each has an OptOut after the settings are read.
+	Brands map[string]*Brand
+
 	// File is the path of rcshook.yaml or the secret that contains it; may be empty.
 	File Secret
 
@@ -106,6 +110,7 @@ type Config struct {
 	TasksEndpoint         string
 	OIDCEndpoint          string
 	PubSubEndpoint        string
+	StorageEndpoint       string
 }
 
 // Agent is an RCS agent and its defaults for messages.

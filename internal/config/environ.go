@@ -49,6 +49,9 @@ const (
 	envEventsURL            = prefix + "EVENTS_URL"
 	envEventsSecret         = prefix + "EVENTS_SECRET"
 	envPubSub               = prefix + "PUBSUB_ENDPOINT"
+	envOptOutStore          = prefix + "OPT_OUT_STORE"
+	envOptOutKey            = prefix + "OPT_OUT_KEY"
+	envStorage              = prefix + "STORAGE_ENDPOINT"
 )
 
 // envProject is the variable that Google's own libraries read.
@@ -57,7 +60,7 @@ const envProject = "GOOGLE_CLOUD_PROJECT"
 var settings = []string{
 	envAgentID, envCredentials, envAPIKeys, envAllowUnauthenticated, envRegion, envCountry, envTraffic, envTTL, envTimeout, envRate,
 	envRBM, envSecretManager, envConfig, envAudience, envEmails, envOIDC, envQueue, envQueueAccount, envURL, envTasks,
-	envWebhookToken, envEventsQueue, envEventsURL, envEventsSecret, envPubSub, envAllowPremium,
+	envWebhookToken, envEventsQueue, envEventsURL, envEventsSecret, envPubSub, envAllowPremium, envOptOutStore, envOptOutKey, envStorage,
 }
 
 // FromEnviron reads the settings in environ, a list of NAME=value such as
@@ -90,6 +93,7 @@ func FromEnviron(environ []string) (Config, error) {
 		OIDCEndpoint:          r.endpoint(envOIDC),
 		TasksEndpoint:         r.endpoint(envTasks),
 		PubSubEndpoint:        r.endpoint(envPubSub),
+		StorageEndpoint:       r.endpoint(envStorage),
 		WebhookToken:          r.secret(envWebhookToken),
 		Events:                r.events(),
 		File:                  r.secret(envConfig),
@@ -99,6 +103,7 @@ func FromEnviron(environ []string) (Config, error) {
 		a.Region, a.Traffic, a.TTL = cfg.Region, cfg.Traffic, cfg.TTL
 		cfg.Agents[DefaultAgent] = a
 	}
+	cfg.Brands = map[string]*Brand{DefaultBrand: {Name: DefaultBrand, Agents: slices.Sorted(maps.Keys(cfg.Agents)), OptOut: r.optOut()}}
 	cfg.Audience, cfg.Emails = r.readTokenClaims()
 	cfg.Queue, cfg.EventsQueue, cfg.QueueAccount, cfg.URL = r.queues()
 	cfg.APIKeys, cfg.AllowUnauthenticated = r.readCallerAuth()

@@ -117,6 +117,7 @@ func plain(c config.Config) any {
 	for name, a := range c.Agents {
 		agents[name] = agent{string(a.ID), string(a.Credentials), a}
 	}
+	c.Brands = nil // see TestConfig_brands
 	return struct {
 		Agents  map[string]agent
 		APIKeys string

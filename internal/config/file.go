@@ -9,12 +9,16 @@ import (
 )
 
 // File is rcshook.yaml: more agents, the third parties whose webhooks become messages,
-// targets of events, and direct callers with limits.
+// targets of events, direct callers with limits, and how people opt out.
 type File struct {
 	Agents  map[string]Agent
 	Sources map[string]Source
 	Events  map[string]*Target
 	Callers map[string]Caller
+	Brands  map[string]*Brand
+
+	// OptOut is that of the agents in no brand; may be nil.
+	OptOut *OptOut
 }
 
 // Secrets returns the names of the secrets that the function reads because of the file,
@@ -44,6 +48,10 @@ func (f File) Secrets() []string {
 	for _, c := range f.Callers {
 		add(c.Keys...)
 	}
+	for _, o := range f.optOuts() {
+		add(o.Key)
+		add(o.Store.Lookup.Secrets()...)
+	}
 	return slices.Sorted(maps.Keys(names))
 }
 
@@ -54,6 +62,28 @@ func (f File) Topics() []string {
 	for _, t := range slices.Concat(slices.Collect(maps.Values(f.Events)), f.Fallbacks()) {
 		if t.Topic != "" {
 			names[t.Topic] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// optOuts returns the opt-out settings of all brands.
+func (f File) optOuts() []*OptOut {
+	all := []*OptOut{f.OptOut}
+	for _, b := range f.Brands {
+		all = append(all, b.OptOut)
+	}
+	return slices.DeleteFunc(all, func(o *OptOut) bool { return o == nil })
+}
+
+// Stores returns the buckets in which the function keeps opt-outs because of the file,
+// sorted: gs://BUCKET.
+func (f File) Stores() []string {
+	names := map[string]bool{}
+	for _, o := range f.optOuts() {
+		if bucket, ok := strings.CutPrefix(o.Store.Location, "gs://"); ok {
+			bucket, _, _ = strings.Cut(bucket, "/")
+			names["gs://"+bucket] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -196,11 +226,13 @@ func ParseFile(name string, data []byte) (File, error) {
 		Sources map[string]Source     `yaml:"sources"`
 		Events  map[string]*Target    `yaml:"events"`
 		Callers map[string]Caller     `yaml:"callers"`
+		Brands  map[string]*Brand     `yaml:"brands"`
+		OptOut  *OptOut               `yaml:"opt_out"`
 	}
 	r := fileReader{problems: DecodeYAML(name, data, &raw)}
 	f := File{
 		Agents: make(map[string]Agent), Sources: make(map[string]Source),
-		Events: make(map[string]*Target), Callers: make(map[string]Caller),
+		Events: make(map[string]*Target), Callers: make(map[string]Caller), Brands: make(map[string]*Brand),
 	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
@@ -234,6 +266,15 @@ func ParseFile(name string, data []byte) (File, error) {
 		}
 		f.Callers[key] = c
 	}
+	for key, b := range raw.Brands {
+		if b == nil {
+			b = &Brand{At: Positions{"": {File: name, Path: "brands." + key}}}
+		}
+		b.Name = key
+		f.Brands[key] = b
+	}
+	r.brands(f.Brands)
+	f.OptOut = r.optOut(raw.OptOut)
 	r.callers(f.Callers, append(slices.Sorted(maps.Keys(raw.Agents)), DefaultAgent))
 	if len(r.problems) > 0 {
 		return f, &Error{onlyPlaceholders(r.problems)}
@@ -241,7 +282,7 @@ func ParseFile(name string, data []byte) (File, error) {
 	return f, nil
 }
 
-// With returns c with the agents, sources, targets and callers of f. The error is an [*Error].
+// With returns c with the agents, sources, targets, callers and brands of f. The error is an [*Error].
 func (c Config) With(name string, f File) (Config, error) {
 	var r fileReader
 	agents := maps.Clone(c.Agents)
@@ -280,10 +321,11 @@ func (c Config) With(name string, f File) (Config, error) {
 		events[key] = t
 	}
 	r.withCallers(&c, f.Callers)
+	brands := r.withBrands(&c, f, agents)
 	if len(r.problems) > 0 {
 		return c, &Error{r.problems}
 	}
-	c.Agents, c.Sources, c.Events, c.Callers = agents, f.Sources, events, f.Callers
+	c.Agents, c.Sources, c.Events, c.Callers, c.Brands = agents, f.Sources, events, f.Callers, brands
 	return c, nil
 }
 

@@ -153,6 +153,14 @@ func (d *yamlDecoder) value(n *yaml.Node, v reflect.Value, at Position) {
 			d.scalar(n, v, at)
 			return
 		}
+		if store, ok := v.Addr().Interface().(*Store); ok { // a location or a target
+			v = reflect.ValueOf(&store.Location).Elem()
+			if n.Kind == yaml.MappingNode {
+				v = reflect.ValueOf(&store.Lookup).Elem()
+			}
+			d.value(n, v, at)
+			return
+		}
 		d.object(n, v, at)
 	case reflect.Map: // the keys are names
 		d.named(n, v, at)

@@ -1,0 +1,241 @@
+package config
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// DefaultBrand is the name of the brand of all agents that are in no other one.
+const DefaultBrand = "default"
+
+// Brand is a group of agents whose opt-outs count together.
+type Brand struct {
+	// Agents are the names of its agents.
+	Agents []string `yaml:"agents"`
+
+	// OptOut may be nil.
+	OptOut *OptOut `yaml:"opt_out"`
+
+	// Name is the key of the brand in the file, or [DefaultBrand].
+	Name string
+
+	// At holds the position of each field.
+	At Positions
+}
+
+// OptOut is how people of a brand opt out.
+type OptOut struct {
+	// Reply, WelcomeBack and Help are the texts after STOP, START and HELP. Nil means the
+	// default, and an empty text that nothing is sent.
+	Reply       *string `yaml:"reply"`
+	WelcomeBack *string `yaml:"welcome_back"`
+	Help        *string `yaml:"help"`
+
+	// Keywords are words in addition to the built-in ones.
+	Keywords Keywords `yaml:"keywords"`
+
+	// Store keeps who opted out. Key is the secret whose value names the objects in a
+	// bucket without numbers.
+	Store Store  `yaml:"store"`
+	Key   Secret `yaml:"key"`
+
+	// Block are the traffic types, as the API spells them, that people who opted out do
+	// not get. It is never empty after the file is read.
+	Block []string `yaml:"block"`
+
+	// At holds the position of each field.
+	At Positions
+}
+
+// Keywords are the words of an operator for opting out and in, and for help.
+type Keywords struct {
+	Stop  []string `yaml:"stop"`
+	Start []string `yaml:"start"`
+	Help  []string `yaml:"help"`
+
+	At Positions
+}
+
+// Store is a place that knows who opted out: a bucket, a target that is asked, or neither.
+type Store struct {
+	// Location is gs://BUCKET/PREFIX.
+	Location string
+
+	// Lookup is asked before each message.
+	Lookup *Target
+}
+
+// IsSet reports whether there is a store.
+func (s Store) IsSet() bool { return s.Location != "" || s.Lookup != nil }
+
+// defaultBlock are the blocked traffic types if the file sets none. A message without a
+// type counts as promotion.
+var defaultBlock = []string{"PROMOTION"}
+
+// BrandOf returns the brand of an agent.
+func (c *Config) BrandOf(agent string) *Brand {
+	for _, b := range c.Brands {
+		if slices.Contains(b.Agents, agent) {
+			return b
+		}
+	}
+	return c.Brands[DefaultBrand]
+}
+
+// storeForm matches the location of a store in a bucket. Cloud Storage rejects long names.
+//
+// Google docs: https://docs.cloud.google.com/storage/docs/buckets#naming
+var storeForm = regexp.MustCompile(`^gs://[a-z0-9][a-z0-9._-]*[a-z0-9](/[A-Za-z0-9._-]+)*$`)
+
+// optOutPrefix is the default prefix of the objects in the bucket.
+const optOutPrefix = "/rcs-opt-outs"
+
+// readLocation returns the location of a store in a bucket, and the problem with it.
+func readLocation(text string) (location, problem string) {
+	location = strings.TrimRight(text, "/")
+	if !storeForm.MatchString(location) {
+		return "", "must be a Cloud Storage bucket and a prefix, such as gs://BUCKET/rcs-opt-outs"
+	}
+	if strings.Count(location, "/") == 2 { // of gs://
+		location += optOutPrefix
+	}
+	return location, ""
+}
+
+// optOut reads the store that the environment describes, for all brands without one.
+func (r *reader) optOut() *OptOut {
+	o := &OptOut{Key: r.secret(envOptOutKey), Block: defaultBlock, At: Positions{
+		"": {Path: envOptOutStore}, "store": {Path: envOptOutStore}, "key": {Path: envOptOutKey},
+	}}
+	switch {
+	case r.has(envOptOutStore):
+		var problem string
+		if o.Store.Location, problem = readLocation(r.values[envOptOutStore]); problem != "" {
+			r.problem(envOptOutStore, problem)
+		}
+		if o.Key == "" {
+			r.missing(envOptOutKey, optOutKeyFix)
+		}
+	case o.Key != "":
+		r.problem(envOptOutKey, "is set without "+envOptOutStore+"; set both, or remove it")
+	}
+	return o
+}
+
+const optOutKeyFix = "set it to the secret with the key of the store, projects/PROJECT/secrets/SECRET; rcshook optouts init makes one"
+
+// optOut checks the opt-out settings of a brand.
+func (r *fileReader) optOut(o *OptOut) *OptOut {
+	if o == nil {
+		return nil
+	}
+	if _, written := o.At["store"]; written && !o.Store.IsSet() {
+		r.problem(o.At.Of("store"), "is empty; set it to gs://BUCKET/rcs-opt-outs, or remove it")
+	}
+	switch location := o.Store.Location; {
+	case location != "":
+		var problem string
+		if o.Store.Location, problem = readLocation(location); problem != "" {
+			r.problem(o.At.Of("store"), "%s", problem)
+		}
+		if o.Key == "" {
+			r.problem(o.At.Of("key"), "is missing; %s", optOutKeyFix)
+		}
+	case o.Key != "":
+		r.problem(o.At.Of("key"), "is for a store in a bucket; set store to gs://BUCKET/rcs-opt-outs, or remove it")
+	}
+	if t := o.Store.Lookup; t != nil {
+		r.target(t)
+		for _, field := range []string{"topic", "send", "map", "ok", "form", "only", "agents"} {
+			if _, written := t.At[field]; written {
+				r.problem(t.At.Of(field), "is not for a store, which gets the phone and the brand as JSON; remove it")
+			}
+		}
+	}
+	if o.Block != nil && len(o.Block) == 0 {
+		r.problem(o.At.Of("block"), "is empty; list the traffic types that people who opted out do not get, or remove it to block promotion")
+	}
+	var block []string
+	for _, name := range o.Block {
+		traffic := r.trafficType(name, o.At.Of("block"))
+		if traffic == trafficTypes["acknowledgement"] {
+			r.problem(o.At.Of("block"), "contains acknowledgement, the type of the confirmation of an opt-out; remove it")
+		}
+		block = append(block, traffic)
+	}
+	if o.Block = block; len(block) == 0 {
+		o.Block = defaultBlock
+	}
+	return o
+}
+
+// brands checks the brands of the file. Package optout checks the keywords.
+func (r *fileReader) brands(brands map[string]*Brand) {
+	owners := make(map[string]string) // of agents
+	for _, name := range slices.Sorted(maps.Keys(brands)) {
+		b := brands[name]
+		r.name(name, b.At[""], "")
+		if name == DefaultBrand {
+			r.problem(b.At[""], "is the name of the brand of all other agents; set opt_out at the top of the file for it")
+		}
+		if len(b.Agents) == 0 {
+			r.problem(b.At.Of("agents"), "is missing; list the agents of the brand")
+		}
+		for _, agent := range b.Agents {
+			if owner, ok := owners[agent]; ok {
+				r.problem(b.At.Of("agents"), "contains an agent of brand %s; an agent has one brand", owner)
+			}
+			owners[agent] = name
+		}
+		b.OptOut = r.optOut(b.OptOut)
+	}
+}
+
+// withBrands adds the brands and opt_out of the file to the store of the environment.
+func (r *fileReader) withBrands(c *Config, f File, agents map[string]Agent) map[string]*Brand {
+	all := map[string]*Brand{DefaultBrand: {Name: DefaultBrand, OptOut: f.OptOut}}
+	maps.Copy(all, f.Brands)
+	rest := maps.Clone(agents)
+	env := new(OptOut)
+	if b := c.Brands[DefaultBrand]; b != nil {
+		env = b.OptOut
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		b := all[name]
+		for _, agent := range b.Agents {
+			if _, ok := agents[agent]; !ok {
+				names := slices.Sorted(maps.Keys(agents))
+				r.problems = append(r.problems, unknown(b.At.Of("agents"), Closest(agent, names), "contains an agent that is not configured", "the agents are "+strings.Join(names, ", ")))
+			}
+			delete(rest, agent)
+		}
+		o := OptOut{Block: defaultBlock, At: b.At}
+		if b.OptOut != nil {
+			o = *b.OptOut
+		}
+		switch {
+		case o.Store.IsSet() && env.Store.IsSet() && name == DefaultBrand:
+			r.problem(o.At.Of("store"), "is also described by %s; remove one of the two", envOptOutStore)
+		case !o.Store.IsSet():
+			o.Store, o.Key = env.Store, env.Key
+		}
+		copied := *b
+		copied.OptOut = &o
+		all[name] = &copied
+	}
+	all[DefaultBrand].Agents = slices.Sorted(maps.Keys(rest))
+	if len(f.Brands) > 1 || len(f.Brands) == 1 && len(rest) > 0 {
+		const missing = "is missing; the file has several brands, so list the agents whose events the target gets"
+		for _, name := range slices.Sorted(maps.Keys(f.Events)) {
+			if t := f.Events[name]; len(t.Agents) == 0 {
+				r.problem(t.At.Of("agents"), missing)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(c.Events)) {
+			r.problem(c.Events[name].At.Of("url"), "gets the events of all brands; remove it, and write a target with agents into the file")
+		}
+	}
+	return all
+}
