@@ -20,6 +20,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/doctor"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
@@ -45,12 +46,13 @@ var checkCommand = command{
 
 	rcshook check [-update] [-secrets] [-topics] [rcshook.yaml]
 
-Reports every error in the file, warns of events that no target gets, and runs the cases
-of its sources: events in cases/SOURCE/NAME.json, or with headers in NAME.http, and the
-messages that they become in NAME.want.json. It also maps each event without each of its fields, and
-reports texts in which a missing value became the word null. The targets of events get a sample
-of each event that they want. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if
-the function has it, so that messages can be scheduled.
+Reports every error in the file, warns of events that no target gets and of keys that are
+easy to guess, and runs the cases of its sources: events in cases/SOURCE/NAME.json, or with
+headers in NAME.http, and the messages that they become in NAME.want.json. It also maps each
+event without each of its fields, and reports texts in which a missing value became the word
+null. The targets of events get a sample of each event that they want. It reads no secrets
+and sends nothing. Set RCSHOOK_QUEUE if the function has it, so that messages can be
+scheduled.
 
 	-update
 		write the result of each event to its .want.json
@@ -130,6 +132,15 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, warning := range cfg.EventWarnings(literalIDs(cfg.Agents)) {
 		fmt.Fprintf(std.out, "warning: %s\n", warning)
 	}
+	for _, caller := range slices.Sorted(maps.Keys(file.Callers)) {
+		var keys []byte // one per line; the name of a secret is long enough to be a key
+		for _, key := range file.Callers[caller].Keys {
+			keys = append(append(keys, key...), '\n')
+		}
+		for _, warning := range source.ParseKeys(keys).Warnings() {
+			fmt.Fprintf(std.out, "warning: %s: %s\n", file.Callers[caller].At.Of("key"), warning)
+		}
+	}
 	c := checker{file: file, cfg: cfg, dir: filepath.Dir(name), update: *update, out: std.out}
 	for _, s := range sources.All() {
 		if err := c.source(ctx, s); err != nil {
@@ -137,14 +148,11 @@ func check(ctx context.Context, args []string, std stdio) error {
 		}
 	}
 	failedTargets := c.targets(ctx, opened)
-	summary := count(len(file.Agents), "agent") + ", " + count(len(file.Sources), "source")
-	if len(file.Events) > 0 {
-		summary += ", " + count(len(file.Events), "target")
+	summary := doctor.Contents(file)
+	if len(file.Sources) > 0 {
+		summary += ", " + count(c.cases, "case")
 	}
-	if len(file.Callers) > 0 {
-		summary += ", " + count(len(file.Callers), "caller")
-	}
-	fmt.Fprintf(std.out, "%s: %s, %s\n", name, summary, count(c.cases, "case"))
+	fmt.Fprintf(std.out, "%s: %s\n", name, summary)
 	unused := c.unusedCases()
 	for _, problem := range unused {
 		fmt.Fprintln(std.out, problem)

@@ -122,13 +122,13 @@ func (r *fileReader) callers(callers map[string]Caller, agents []string) {
 			}
 			own(c, "emails", email)
 		}
-		for _, agent := range c.Agents {
+		for i, agent := range c.Agents {
 			if !slices.Contains(agents, agent) {
 				hint := ""
 				if near := Closest(agent, agents); near != "" {
 					hint = "; did you mean " + near + "?"
 				}
-				r.problem(c.At.Of("agents"), "is not the name of an agent in this file or the environment%s", hint)
+				r.problem(c.At.Of("agents"), "is not the name of an agent in this file or the environment (value %d)%s", i+1, hint)
 			}
 		}
 		const empty = "is empty; list what the caller may use, or remove it to allow all"
@@ -140,6 +140,16 @@ func (r *fileReader) callers(callers map[string]Caller, agents []string) {
 		}
 		if c.DryRun && c.Read {
 			r.problem(c.At.Of("read"), "is true while dry_run is true; set read for a caller that may only ask, or dry_run for one that may only rehearse")
+		}
+		limits := map[string]bool{"countries": c.Countries != nil, "messages_per_second": c.Rate != "", "traffic": c.Traffic != nil}
+		for _, limit := range slices.Sorted(maps.Keys(limits)) {
+			switch {
+			case !limits[limit]:
+			case c.Read && (limit == "traffic" || !c.Capabilities):
+				r.problem(c.At.Of(limit), "has no effect while read is true; remove one of the two")
+			case c.DryRun && limit == "messages_per_second" && !c.Capabilities: // a dry run does not count
+				r.problem(c.At.Of(limit), "has no effect while dry_run is true; remove one of the two")
+			}
 		}
 		c.Countries = r.countries(c.Countries, c.At.Of("countries"))
 		c.MessagesPerSecond = c.readRate(r)

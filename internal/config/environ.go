@@ -333,7 +333,10 @@ func (r *reader) ttl() time.Duration {
 }
 
 // badDuration is the detail of a value that [parseDuration] does not accept.
-const badDuration = "must be a duration; write 10m, 90s, or a number of seconds"
+const badDuration = "must be a duration; write 10m, 90s, or a whole number of seconds"
+
+// notPositive is the detail of a duration of zero or less.
+const notPositive = "must be greater than zero; leave it empty for the default"
 
 // parseDuration accepts 10m, 3600s or a plain number of seconds.
 func parseDuration(text string) (time.Duration, error) {
@@ -352,7 +355,7 @@ func (r *reader) duration(setting string, limit time.Duration, reason string) ti
 	case err != nil:
 		r.problem(setting, badDuration)
 	case d <= 0:
-		r.problem(setting, "must be greater than zero; leave it empty for the default")
+		r.problem(setting, notPositive)
 	case d > limit:
 		r.problem(setting, "is too long: "+reason)
 	}

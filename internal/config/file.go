@@ -309,10 +309,10 @@ func (c Config) With(name string, f File) (Config, error) {
 	maps.Copy(events, c.Events)
 	for _, key := range slices.Sorted(maps.Keys(f.Events)) {
 		t := f.Events[key]
-		for _, a := range t.Agents {
+		for i, a := range t.Agents {
 			if _, ok := agents[a]; !ok {
 				names := slices.Sorted(maps.Keys(agents))
-				r.problems = append(r.problems, unknown(t.At.Of("agents"), Closest(a, names), "contains an agent that is not configured", "the agents are "+strings.Join(names, ", ")))
+				r.problems = append(r.problems, unknown(t.At.Of("agents"), Closest(a, names), fmt.Sprintf("contains an agent that is not configured (value %d)", i+1), "the agents are "+strings.Join(names, ", ")))
 			}
 		}
 		if _, ok := events[key]; ok {

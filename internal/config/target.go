@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -219,10 +220,10 @@ func (r *fileReader) target(t *Target) {
 	if t.Only != nil && len(t.Only) == 0 {
 		r.problem(t.At.Of("only"), "is empty; list the event types, or remove it")
 	}
-	for _, eventType := range t.Only {
+	for i, eventType := range t.Only {
 		switch {
 		case !slices.Contains(EventTypes, eventType):
-			r.problems = append(r.problems, unknown(t.At.Of("only"), Closest(eventType, EventTypes), "contains an unknown event type", "the types are "+strings.Join(EventTypes, ", ")))
+			r.problems = append(r.problems, unknown(t.At.Of("only"), Closest(eventType, EventTypes), fmt.Sprintf("contains an unknown event type (value %d)", i+1), "the types are "+strings.Join(EventTypes, ", ")))
 		case isSet["send"] && !slices.Contains(replyTypes, eventType):
 			r.problem(t.At.Of("only"), "contains %s; a target that sends gets only %s, because a message for each receipt would be a loop", eventType, strings.Join(replyTypes, ", "))
 		}

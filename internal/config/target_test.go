@@ -98,7 +98,7 @@ func TestParseFile_targetProblems(t *testing.T) {
 				"events.t.headers contains X-B twice",
 			},
 		},
-		{"unknown type", `{url: "https://a.example", only: [replies]}`, []string{"events.t.only contains an unknown event type; did you mean reply?"}},
+		{"unknown type", `{url: "https://a.example", only: [reply, replies, x]}`, []string{"events.t.only contains an unknown event type (value 2); did you mean reply?", "events.t.only contains an unknown event type (value 3); the types are " + strings.Join(config.EventTypes, ", ")}},
 		{"no agents", `{url: "https://a.example", agents: []}`, []string{"events.t.agents is empty; list the agents, or remove it to get the events of all"}},
 		{
 			"empty credentials", `{url: "https://a.example", secret: "", basic: "", bearer: }`,
@@ -114,6 +114,10 @@ func TestParseFile_targetProblems(t *testing.T) {
 			[]string{"events.t.only contains delivered; a target that sends gets only reply, button, location, file, because a message for each receipt would be a loop"},
 		},
 		{"timeout", `{url: "https://a.example", timeout: 2m}`, []string{"events.t.timeout must be at most 1m0s"}},
+		{"timeout in seconds", `{url: "https://a.example", timeout: 61}`, []string{"events.t.timeout must be at most 1m0s"}},
+		{"longest timeout in seconds", `{url: "https://a.example", timeout: 60}`, nil},
+		{"timeout with a fraction", `{url: "https://a.example", timeout: 1.5}`, []string{"events.t.timeout must be a duration; write 10m, 90s, or a whole number of seconds"}},
+		{"no time", `{url: "https://a.example", timeout: 0}`, []string{"events.t.timeout must be greater than zero; leave it empty for the default"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -160,7 +164,7 @@ func TestWith_targets(t *testing.T) {
 		},
 		{
 			"unknown agent", nil, `events: {t: {url: "https://b.example", agents: [defualt]}}`,
-			"config: f.yaml:1:40 events.t.agents contains an agent that is not configured; did you mean default?",
+			"config: f.yaml:1:40 events.t.agents contains an agent that is not configured (value 1); did you mean default?",
 		},
 		{
 			"token behind IAM",

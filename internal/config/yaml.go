@@ -373,11 +373,14 @@ func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
 		}
 	case *time.Duration:
 		t, err := parseDuration(n.Value)
-		if err != nil || t <= 0 {
+		switch {
+		case err != nil:
 			d.problem(at, badDuration)
-			return
+		case t <= 0:
+			d.problem(at, notPositive)
+		default:
+			*p = t
 		}
-		*p = t
 	case *bool:
 		var err error
 		if *p, err = strconv.ParseBool(n.Value); err != nil {

@@ -220,3 +220,18 @@ func Count(n int, noun string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
+
+// Contents describes what a file contains, such as "1 agent, 2 sources".
+func Contents(f config.File) string {
+	var parts []string
+	add := func(n int, noun string) {
+		if n > 0 {
+			parts = append(parts, Count(n, noun))
+		}
+	}
+	add(len(f.Agents), "agent")
+	add(len(f.Sources), "source")
+	add(len(f.Events), "target")
+	add(len(f.Callers), "caller")
+	return cmp.Or(strings.Join(parts, ", "), "empty")
+}

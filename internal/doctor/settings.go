@@ -124,15 +124,8 @@ func (e *run) readFile(ctx context.Context) {
 	}
 	e.file = parsed
 	if !e.failed(File, "") {
-		detail := Count(len(parsed.Agents), "agent") + ", " + Count(len(parsed.Sources), "source")
-		if len(parsed.Events) > 0 {
-			detail += ", " + Count(len(parsed.Events), "target")
-		}
-		if len(parsed.Callers) > 0 {
-			detail += ", " + Count(len(parsed.Callers), "caller")
-		}
 		e.cfg = whole
-		e.add(OK, File, name, detail)
+		e.add(OK, File, name, Contents(parsed))
 	}
 }
 

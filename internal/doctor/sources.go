@@ -252,7 +252,11 @@ func (e *run) target(ctx context.Context, check, name string, c *config.Target) 
 	case c.Topic != "":
 		e.topic(ctx, name, c.Topic)
 	default:
-		e.add(OK, check, name, "valid, with "+Count(len(steps), "secret")+"; not called")
+		detail := "valid"
+		if len(steps) > 0 {
+			detail += ", with " + Count(len(steps), "secret")
+		}
+		e.add(OK, check, name, detail+"; not called")
 	}
 }
 

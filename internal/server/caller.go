@@ -216,14 +216,14 @@ func (c *caller) allowMessage(m *send.Message) error {
 	}
 	if len(c.Traffic) > 0 {
 		got := string(m.Message.Message.MessageTrafficType)
-		allowed := strings.ToLower(strings.Join(c.Traffic, ", "))
+		allowed := strings.ToLower(strings.Join(c.Traffic, " or "))
 		// Multi-use agents give a message without a type none, so it could be anything.
 		switch counts := cmp.Or(got, string(rbm.TrafficPromotion)); {
 		case slices.Contains(c.Traffic, counts):
 		case got == "":
-			problems = append(problems, c.problem("/traffic", "expected traffic of "+allowed+", got none, which counts as promotion"))
+			problems = append(problems, c.problem("/traffic", "expected the traffic type "+allowed+", got none, which counts as promotion"))
 		default:
-			problems = append(problems, c.problem("/traffic", "expected traffic of "+allowed+", got "+strings.ToLower(got)))
+			problems = append(problems, c.problem("/traffic", "expected the traffic type "+allowed+", got "+strings.ToLower(got)))
 		}
 	}
 	return c.forbidden("", problems...)
@@ -236,11 +236,11 @@ func (c *caller) allowDestination(agent, to string) error {
 
 func (c *caller) destination(agent string, to []payload.Recipient) (problems payload.Errors) {
 	if len(c.Agents) > 0 && !slices.Contains(c.Agents, agent) {
-		problems = append(problems, c.problem("/agent", "expected an agent of "+strings.Join(c.Agents, ", ")+", got "+agent))
+		problems = append(problems, c.problem("/agent", "expected the agent "+strings.Join(c.Agents, " or ")+", got "+agent))
 	}
 	for _, r := range to {
 		if len(c.Countries) > 0 && !slices.Contains(c.Countries, phonenumber.CountryOf(r.E164)) {
-			problems = append(problems, c.problem(r.Pointer, "expected a number of "+strings.Join(c.Countries, ", ")+", got one of another country"))
+			problems = append(problems, c.problem(r.Pointer, "expected a number from the country "+strings.Join(c.Countries, " or ")+", got one from another country"))
 		}
 	}
 	return problems
