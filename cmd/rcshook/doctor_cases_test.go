@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"time"
@@ -136,6 +137,16 @@ var doctorCases = []struct {
 		errors: []string{"webhook default"},
 	},
 	{name: "webhook-rejects", change: func(c *setup) { c.webhook(401) }, errors: []string{"webhook default"}},
+	{
+		name: "webhook-of-another-server",
+		change: func(c *setup) {
+			c.webhook(200)
+			server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			c.t.Cleanup(server.Close)
+			c.env["RCSHOOK_URL"] = server.URL
+		},
+		errors: []string{"webhook default"},
+	},
 	{name: "webhook-behind-iam", change: func(c *setup) { c.webhook(403) }, errors: []string{"webhook default"}},
 	{
 		name:   "webhook-away",
@@ -182,6 +193,33 @@ var doctorCases = []struct {
 			c.sim.Secrets.AddVersion(inProject+"desk", []byte("sesame\nsesame"))
 		},
 		errors: []string{"secret " + inProject + "missing", "target crm", "target desk", "target erp", "target jq", "target lake"},
+	},
+	{
+		name: "targets-invalid-file", // every problem at once
+		change: func(c *setup) {
+			c.targets(`
+  crm: {secret: x, only: [repy]}
+  desk: {url: "https://desk.example.com/in", map: "{text: .text", ok: "foo("}
+  lake: {topic: other}
+  bot: {send: "{text: ", only: [delivered]}
+agents:
+  care: {id: ` + idSecret + `, credentials: ` + keySecret + `, fallback: {url: "https://sms.example.com/in", map: "{"}}
+`)
+		},
+		errors: []string{
+			"file rcshook.yaml:2:3 events.crm.url", "file rcshook.yaml:2:20 events.crm.only", "file rcshook.yaml:4:10 events.lake.topic",
+			"file rcshook.yaml:5:26 events.bot.only", "fallback agent care", "target bot", "target crm", "target desk", "target desk",
+		},
+	},
+	{
+		name: "target-of-environment-invalid",
+		change: func(c *setup) {
+			c.file = ""
+			delete(c.env, "RCSHOOK_CONFIG")
+			c.connect(c.id, c.webhook(200)+"/events")
+			c.env["RCSHOOK_EVENTS_URL"], c.env["RCSHOOK_EVENTS_SECRET"] = "https://crm.example.com/in", "sesame?"
+		},
+		errors: []string{"target events"},
 	},
 	{
 		name: "targets-only",

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,9 @@ func (c *setup) webhook(status int) string {
 			return
 		}
 		hook.ServeHTTP(w, r)
+		if r.Header.Get(rbm.WebhookTypeHeader) != "verification" {
+			io.WriteString(w, `{"code": "ignored", "agent": "default"}`)
+		}
 	}))
 	c.t.Cleanup(server.Close)
 	c.sim.Secrets.AddVersion(hookSecret, []byte(hookToken+"\nold-token\n"))

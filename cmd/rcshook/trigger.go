@@ -110,6 +110,9 @@ func triggerTarget(ctx context.Context, to, name string, transport *http.Transpo
 	secret := config.Secret(config.Trim(os.Getenv("RCSHOOK_EVENTS_SECRET")))
 	secrets := agent.New(config.Config{SecretManagerEndpoint: os.Getenv("RCSHOOK_SECRETMANAGER_ENDPOINT")}, agent.Options{Transport: transport})
 	defer secrets.Close()
+	if err := secret.Check(); err != nil {
+		return nil, fmt.Errorf("RCSHOOK_EVENTS_SECRET %w", err)
+	}
 	if secret != "" {
 		value, err := secrets.Secret(ctx, secret)
 		if err != nil {
@@ -153,17 +156,18 @@ func (w *webhookRun) triggerFunction(ctx context.Context) (func(eventType, id st
 		if !ok {
 			return "", fmt.Errorf("RCS Business Messaging sends no event %s; it comes from the function itself, so use -to", eventType)
 		}
-		status, body, err := webhook.PostEvent(ctx, w.transport, to, data)
+		response, err := webhook.PostEvent(ctx, w.transport, to, data)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", to.URL, err)
 		}
-		var response struct{ Code, Message string }
-		_ = json.Unmarshal(body, &response) // another server responds without them
-		result := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", status, response.Code))
-		if response.Code == string(code.TargetUnavailable) {
+		result := strings.TrimSpace(fmt.Sprintf("HTTP %d %s", response.Status, response.Code))
+		if response.Code == code.TargetUnavailable {
 			response.Message += "; read the cause in the log of the function"
 		}
-		if status != http.StatusOK || response.Code == "" {
+		if response.Code == code.Ignored && response.Agent == "" {
+			return "", fmt.Errorf("%s: the function has no agent with the ID of agent %s; deploy it with these settings", result, w.agentName)
+		}
+		if response.Status != http.StatusOK || response.Code == "" {
 			return "", fmt.Errorf("%s: %s", result, cmp.Or(response.Message, "expected a response of the function; is this its address?"))
 		}
 		return result, nil

@@ -118,6 +118,12 @@ func TestEvents(t *testing.T) {
 	}
 	crm.want(t, "reply")
 
+	// The function was deployed before this agent was configured.
+	c.env["RCSHOOK_AGENT_ID"] = "other_agent"
+	expect(1, "rcshook: HTTP 200 ignored: the function has no agent with the ID of agent default; deploy it with these settings\n", "trigger", "reply")
+	expect(1, "webhook         default: the function ignores the events of this agent, because it has no agent with this ID\n", "doctor")
+	c.env["RCSHOOK_AGENT_ID"] = idSecret
+
 	c.env["RCSHOOK_WEBHOOK_TOKEN"] = inProject + "missing" // which trigger does not create
 	expect(1, "rcshook: "+inProject+"missing/versions/latest: not found: ", "trigger", "reply")
 	c.env["RCSHOOK_WEBHOOK_TOKEN"] = "wrong"
@@ -147,6 +153,8 @@ func TestTrigger_to(t *testing.T) {
 	trigger(0, "reply: HTTP 200\nreply: HTTP 200\n", "-n", "2", "reply", "-to", crm.url)
 	crm.want(t, "reply", "reply")
 	trigger(1, "rcshook: target of -to: no connection: the server is unreachable\n", "reply", "-to", googletest.ClosedURL)
+	t.Setenv("RCSHOOK_EVENTS_SECRET", "projects/p/locations/l/secrets/s")
+	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET names a regional secret, which is not supported; use a global one, projects/PROJECT/secrets/SECRET\n", "reply", "-to", crm.url)
 	t.Setenv("RCSHOOK_EVENTS_SECRET", "sesame?")
 	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET must be base64, optionally after whsec_\n", "reply", "-to", crm.url)
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -153,7 +154,7 @@ func (w *webhookRun) openAgent(ctx context.Context) (err error) {
 	}
 	name, ok := w.cfg.FindAgent(w.agentName)
 	if !ok {
-		return fmt.Errorf("agent %q is not configured", w.agentName)
+		return fmt.Errorf("agent %q is not configured; the agents are %s", w.agentName, strings.Join(slices.Sorted(maps.Keys(w.cfg.Agents)), ", "))
 	}
 	w.agentName = name
 	if w.address == "" && w.cfg.URL != "" {
@@ -253,7 +254,7 @@ func (w *webhookRun) set(ctx context.Context) error {
 	defer cancel()
 	if err := retry(ctx, func() error { return webhook.Handshake(ctx, w.transport, to) }); err != nil {
 		next := ""
-		if name, _, _ := strings.Cut(setting.String(), "/versions/"); setting.IsResource() {
+		if name, _, _ := strings.Cut(setting.String(), "/versions/"); setting.IsResource() && errors.Is(err, webhook.ErrToken) {
 			parts := strings.Split(name, "/")
 			next = fmt.Sprintf("; grant the function access: gcloud secrets add-iam-policy-binding %s --project=%s --member=serviceAccount:%s --role=roles/secretmanager.secretAccessor",
 				parts[3], parts[1], cmp.Or(w.account, "SERVICE_ACCOUNT"))
@@ -305,9 +306,12 @@ func retry(ctx context.Context, f func() error) error {
 
 // readToken reads the client token. If its secret is missing, it can create it.
 func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address, create bool) (setting config.Secret, err error) {
-	setting = config.Secret(w.token)
+	setting = config.Secret(config.Trim(w.token))
 	if tokens := w.cfg.Agents[w.agentName].WebhookTokens; setting == "" && len(tokens) > 0 {
 		setting = tokens[0]
+	}
+	if err := setting.Check(); err != nil {
+		return "", fmt.Errorf("-token %w", err)
 	}
 	if setting = cmp.Or(setting, w.cfg.WebhookToken); setting == "" {
 		return "", errors.New("RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which rcshook webhook set creates")

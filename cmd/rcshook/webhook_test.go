@@ -28,7 +28,8 @@ const (
 type testWebhook struct {
 	sim     *platform.Platform
 	url     string
-	rejects bool
+	rejects int // the status for all
+	body    string
 }
 
 func newTestWebhook(t *testing.T, sim *platform.Platform, token string) *testWebhook {
@@ -40,7 +41,12 @@ func newTestWebhook(t *testing.T, sim *platform.Platform, token string) *testWeb
 			t.Error(err)
 		}
 		var sent struct{ ClientToken, Secret string }
-		if json.Unmarshal(body, &sent) != nil || h.rejects || token != "" && sent.ClientToken != token {
+		if h.rejects != 0 {
+			w.WriteHeader(h.rejects)
+			io.WriteString(w, h.body)
+			return
+		}
+		if json.Unmarshal(body, &sent) != nil || token != "" && sent.ClientToken != token {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
@@ -124,9 +130,37 @@ the webhook of agent default is ENABLED
 		},
 		{
 			name: "set-rejected", args: []string{"set", "-timeout", "50ms"}, code: 1,
-			change: func(_ *setup, h *testWebhook) { h.rejects = true },
-			want: "rcshook: OURS/events: the function rejects the client token (HTTP 401); grant the function access: " +
+			change: func(_ *setup, h *testWebhook) { h.rejects, h.body = 401, `{"code": "bad_signature"}` },
+			want: "rcshook: OURS/events: the function does not accept the client token: HTTP 401 bad_signature; grant the function access: " +
 				"gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor\n",
+		},
+		{
+			name: "set-token-unreadable", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) { h.rejects, h.body = 503, `{"code": "secret_unavailable"}` },
+			want: "rcshook: OURS/events: the function does not accept the client token: HTTP 503 secret_unavailable; grant the function access: " +
+				"gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor\n",
+		},
+		{
+			name: "set-function-without-token", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) {
+				h.rejects, h.body = 404, `{"code": "not_found", "message": "Not found: no agent of this function has a webhook token"}`
+			},
+			want: "rcshook: OURS/events: HTTP 404 not_found: Not found: no agent of this function has a webhook token\n",
+		},
+		{
+			name: "set-behind-iam", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) { h.rejects = 403 },
+			want: "rcshook: OURS/events: HTTP 403: the service requires an ID token, which the platform does not send; allow requests without one: " +
+				"gcloud run services add-iam-policy-binding SERVICE --project=PROJECT --region=REGION --member=allUsers --role=roles/run.invoker\n",
+		},
+		{
+			name: "set-another-server", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) { h.rejects = 200 },
+			want:   "rcshook: OURS/events: expected HTTP 200 with the secret of the handshake, got HTTP 200 with other content; is this the address of the function?\n",
+		},
+		{
+			name: "set-token-regional", args: []string{"set", "-token", "projects/p/locations/l/secrets/s"}, code: 1,
+			want: "rcshook: -token names a regional secret, which is not supported; use a global one, projects/PROJECT/secrets/SECRET\n",
 		},
 		{
 			name: "set-no-token", args: []string{"set"}, code: 1,
@@ -186,7 +220,7 @@ the webhook of agent default is ENABLED
 		},
 		{
 			name: "unknown-agent", args: []string{"show", "-agent", "care"}, code: 1,
-			want: "rcshook: agent \"care\" is not configured\n",
+			want: "rcshook: agent \"care\" is not configured; the agents are default\n",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -185,7 +185,7 @@ func (r *reader) boolean(setting string) (value, ok bool) {
 // secret reads a value or the name of the secret that contains it.
 func (r *reader) secret(setting string) Secret {
 	s := Secret(r.values[setting])
-	if err := s.check(); err != nil {
+	if err := s.Check(); err != nil {
 		r.problem(setting, err.Error())
 		return ""
 	}

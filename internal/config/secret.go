@@ -85,8 +85,8 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText returns String for encoders such as encoding/json.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// check returns the problem with a resource name. It does not check values.
-func (s Secret) check() error {
+// Check returns the problem with a resource name. It does not check values.
+func (s Secret) Check() error {
 	switch {
 	case !s.IsResource() || resourceForm.MatchString(string(s)):
 		return nil

@@ -368,7 +368,7 @@ func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
 		}
 	case *Secret:
 		*p = Secret(Trim(n.Value))
-		if err := p.check(); err != nil {
+		if err := p.Check(); err != nil {
 			d.problem(at, "%s", err)
 		}
 	case *time.Duration:

@@ -62,9 +62,9 @@ func TestOperationsLine(t *testing.T) {
 	defer web.Close()
 	event := fmt.Sprintf(`{"senderPhoneNumber": "+12025550123", "agentId": "rcshook_demo_k3x9a1bc_agent", "sendTime": %q, "eventType": "READ", "eventId": "Mx1", "messageId": "m1"}`,
 		time.Now().Add(-2*time.Hour).Format(time.RFC3339))
-	status, _, err := webhook.PostEvent(t.Context(), http.DefaultTransport, webhook.Address{URL: web.URL + "/events", Token: "harborline-demo-token"}, []byte(event))
-	if err != nil || status != http.StatusServiceUnavailable {
-		t.Fatalf("got HTTP %d, %v", status, err)
+	response, err := webhook.PostEvent(t.Context(), http.DefaultTransport, webhook.Address{URL: web.URL + "/events", Token: "harborline-demo-token"}, []byte(event))
+	if err != nil || response.Status != http.StatusServiceUnavailable {
+		t.Fatalf("got HTTP %d, %v", response.Status, err)
 	}
 	failed := log.String()
 	if !regexp.MustCompile(`"logging.googleapis.com/labels":\{[^}]*"target":"events".*"event_age_s":72\d\d,`).MatchString(failed) {

@@ -185,7 +185,11 @@ func (e *run) source(ctx context.Context, name string) {
 // allFallbacks returns the fallbacks by the names of their agents and sources.
 func (e *run) allFallbacks() map[string]*config.Target {
 	all := make(map[string]*config.Target)
-	for name, a := range e.cfg.Agents {
+	agents := e.cfg.Agents
+	if e.failed(File, "") {
+		agents = e.file.Agents
+	}
+	for name, a := range agents {
 		all["agent "+name] = a.Fallback
 	}
 	for name, s := range e.file.Sources {
@@ -196,14 +200,22 @@ func (e *run) allFallbacks() map[string]*config.Target {
 }
 
 // targets checks the targets of events and the fallbacks. It does not call them, because
-// they would take that for an event or a message.
+// they would take that for an event or a message. In a file with errors, it checks only
+// their programs.
 func (e *run) targets(ctx context.Context) {
+	broken := e.failed(File, "")
+	if broken && e.file.Events != nil {
+		e.cfg.Events = e.file.Events
+	}
 	fallbacks := e.allFallbacks()
 	for _, name := range slices.Sorted(maps.Keys(fallbacks)) {
 		e.target(ctx, Fallback, name, fallbacks[name])
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.cfg.Events)) {
 		e.target(ctx, Target, name, e.cfg.Events[name])
+	}
+	if broken {
+		return
 	}
 	ids := make(map[string]string)
 	for _, name := range e.agentNames() {
@@ -228,9 +240,13 @@ func (e *run) target(ctx context.Context, check, name string, c *config.Target) 
 		return []byte(s.Literal()), nil
 	}})
 	for _, p := range invalid {
-		e.add(Error, check, name, p.String(), e.fixFile(cmp.Or(e.cfg.File.Literal(), "rcshook.yaml")))
+		next := []string{e.fixFile(cmp.Or(e.cfg.File.Literal(), "rcshook.yaml"))}
+		if p.File == "" {
+			next = e.fixSettings([]config.Problem{p})
+		}
+		e.add(Error, check, name, p.String(), next...)
 	}
-	if len(invalid) > 0 {
+	if len(invalid) > 0 || e.skip(check, name, File, "") {
 		return
 	}
 	for _, s := range c.Secrets() {

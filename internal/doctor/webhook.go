@@ -62,15 +62,21 @@ func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
 	// Targets get no event that is so old, and a user that types is not a signal for
 	// opt-outs either.
 	event, _ := events.SampleData("typing", a.ID, "doctor", time.Now().AddDate(0, 0, -30))
-	switch status, _, err := webhook.PostEvent(ctx, e.transport, to, event); {
+	switch r, err := webhook.PostEvent(ctx, e.transport, to, event); {
 	case err != nil:
 		e.add(Error, Webhook, name, "the function does not respond at RCSHOOK_URL with /events", "Check RCSHOOK_URL, and that the service allows requests from the internet")
 		return
-	case status == http.StatusUnauthorized:
-		e.add(Error, Webhook, name, "the function rejects an event that is signed with the first token (HTTP 401)", "Grant the function access to the secret of the token, or wait some minutes after a change")
+	case r.Status == http.StatusUnauthorized:
+		e.add(Error, Webhook, name, "the function rejects an event that is signed with the first token (HTTP 401)", "Grant the function access to the secret of the token, or wait some minutes after a change", "Check that the function has the same RCSHOOK_WEBHOOK_TOKEN")
 		return
-	case status != http.StatusOK:
-		e.add(Error, Webhook, name, fmt.Sprintf("the function responds to an event with HTTP %d, expected 200", status), "Check RCSHOOK_URL, the log of the function, and that the service allows requests without an ID token: "+strings.Replace(e.Service.update(), "services update", "services add-iam-policy-binding", 1)+" --member=allUsers --role=roles/run.invoker")
+	case r.Status != http.StatusOK:
+		e.add(Error, Webhook, name, strings.TrimSpace(fmt.Sprintf("the function responds to an event with HTTP %d %s", r.Status, r.Code))+", expected 200", "Check RCSHOOK_URL, the log of the function, and that the service allows requests without an ID token: "+strings.Replace(e.Service.update(), "services update", "services add-iam-policy-binding", 1)+" --member=allUsers --role=roles/run.invoker")
+		return
+	case r.Code == "":
+		e.add(Error, Webhook, name, "the server at RCSHOOK_URL accepts an event, but is not the function", "Set the address of the function: "+e.Service.update()+" --update-env-vars=RCSHOOK_URL=URL_OF_THE_FUNCTION")
+		return
+	case r.Agent == "":
+		e.add(Error, Webhook, name, "the function ignores the events of this agent, because it has no agent with this ID", "Deploy the function with this agent, or wait some minutes after a change of the secret with its ID")
 		return
 	}
 	key, _ := e.value(Webhook, name, e.cfg.Agents[name].Credentials) // the check of the credentials has succeeded

@@ -63,6 +63,13 @@ type Address struct {
 	Token string `json:"verificationToken,omitempty"`
 }
 
+// call makes one request within [timeout]; in and out may be nil.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return c.platform.Call(ctx, method, c.base+path, in, out)
+}
+
 // list calls each for the entries of a list until it returns true.
 func (c *Client) list(ctx context.Context, path string, each func(Integration) bool) error {
 	for token := ""; ; {
@@ -75,7 +82,7 @@ func (c *Client) list(ctx context.Context, path string, each func(Integration) b
 		if token != "" {
 			query.Set("pageToken", token)
 		}
-		if err := c.platform.Call(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil, &page); err != nil {
+		if err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
 			return err
 		}
 		for _, entry := range append(page.Agents, page.Integrations...) {
@@ -129,18 +136,18 @@ func (c *Client) Find(ctx context.Context, agent string) (found *Integration, er
 // Assumption: a failed handshake is an error, or it leaves another status. The documents do
 // not describe it.
 func (c *Client) Connect(ctx context.Context, agent string, old *Integration, to Address) (Integration, error) {
-	method, address := http.MethodPost, c.base+agent+"/integrations"
+	method, path := http.MethodPost, agent+"/integrations"
 	if old != nil {
-		method, address = http.MethodPatch, c.base+old.Name+"?updateMask=agentWebhookIntegration.webhookUri,agentWebhookIntegration.verificationToken"
+		method, path = http.MethodPatch, old.Name+"?updateMask=agentWebhookIntegration.webhookUri,agentWebhookIntegration.verificationToken"
 	}
 	var connected Integration
-	err := c.platform.Call(ctx, method, address, Integration{Webhook: &to}, &connected)
+	err := c.call(ctx, method, path, Integration{Webhook: &to}, &connected)
 	return connected, err
 }
 
 // Delete removes a webhook.
 func (c *Client) Delete(ctx context.Context, i Integration) error {
-	return c.platform.Call(ctx, http.MethodDelete, c.base+i.Name, nil, nil)
+	return c.call(ctx, http.MethodDelete, i.Name, nil, nil)
 }
 
 // CreateSecret creates a secret, projects/*/secrets/*, or adds the first version to an empty
