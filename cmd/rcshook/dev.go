@@ -196,12 +196,6 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	if err := function.load(ctx); err != nil {
 		return err
 	}
-	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
-	go func() { failed <- http.Serve(listener, function) }()
-	if o.webhook == "" {
-		function.connect(ctx, nil)
-	}
-	close(function.connected)
 	export := ""
 	if functionURL != localURL {
 		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
@@ -212,6 +206,12 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves)
 	function.greet(std.out)
+	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
+	go func() { failed <- http.Serve(listener, function) }()
+	if o.webhook == "" {
+		function.connect(ctx, nil)
+	}
+	close(function.connected)
 	if o.webhook != "" {
 		go o.connectWebhook(ctx, sim, std.out)
 	}

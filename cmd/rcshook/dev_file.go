@@ -40,6 +40,7 @@ type devFile struct {
 	callers []string                // names, with a key or an ID token
 	queues  []string
 	topics  []string
+	targets []string // names, with what becomes of their requests
 
 	redirected bool // a target is outside of this machine
 	own        bool // dev itself is the only target
@@ -90,6 +91,7 @@ func (f *devFunction) readFile() (*devFile, error) {
 			return nil, err
 		}
 	}
+	slices.Sort(file.targets)
 	if file.own = len(parsed.Events) == 0 && f.events == ""; file.own {
 		file.settings["RCSHOOK_EVENTS_URL"] = f.baseURL + devEventsPath
 	}
@@ -166,14 +168,19 @@ func (f *devFunction) addCaller(file *devFile, name string, c config.Caller) {
 // addTarget adds the secrets and the topic of a target. A secret with an address gets one
 // that does not exist.
 func (f *devFunction) addTarget(file *devFile, t *config.Target) error {
+	name, fate := cmp.Or(t.Name, t.At.Of("").Path), "stays in dev; see the tab Events of the phone"
 	address := f.secret(t.URL, "https://dev.invalid/"+string(t.URL))
 	switch {
-	case address == "" || config.IsLoopback(address):
-	case hostPort(address) == f.targets.allowed:
-		return fmt.Errorf("-events: %s has the same host, so its requests would leave this machine too; remove it from the file, or use another URL", cmp.Or(t.Name, t.At.Of("").Path))
+	case t.Send.Text != "":
+		fate = "sends to the phone"
+	case config.IsLoopback(address):
+		fate = "gets real requests"
+	case address != "" && hostPort(address) == f.targets.allowed:
+		return fmt.Errorf("-events: %s has the same host, so its requests would leave this machine too; remove it from the file, or use another URL", name)
 	default:
 		file.redirected = true
 	}
+	file.targets = append(file.targets, name+"   "+fate)
 	f.secret(t.Secret, string(standardwebhook.NewSecret()))
 	f.secret(t.Basic, "dev:dev")
 	f.secret(t.Bearer, "dev")

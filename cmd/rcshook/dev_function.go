@@ -216,6 +216,7 @@ func (o *devOptions) fileState() fileState {
 func (f *devFunction) watch(ctx context.Context, last fileState) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	missing := false // at the last tick
 	for {
 		select {
 		case <-ctx.Done():
@@ -223,13 +224,18 @@ func (f *devFunction) watch(ctx context.Context, last fileState) {
 		case <-tick.C:
 		}
 		now := f.fileState()
-		if now == last || now == (fileState{}) {
+		wasMissing := missing
+		missing = now == fileState{}
+		if now == last || missing && !wasMissing { // an editor may be replacing it
 			continue
 		}
 		last = now
 		old := f.current.Load()
 		note := phone.Reload{File: filepath.Base(f.config), Problems: []string{}}
-		if err := f.load(ctx); err != nil {
+		if err := f.load(ctx); missing && err != nil {
+			note.Problems = []string{"the file is missing; dev reads it again when it is back"}
+			fmt.Fprintf(f.std.out, "\n%s is missing. The version before stays in use. dev reads the file again when it is back.\n", f.config)
+		} else if err != nil {
 			note.Problems = problemsOf(err)
 			fmt.Fprintf(f.std.out, "\n%s changed, but has problems. The version before stays in use.\n\n  %s\n", f.config, strings.Join(note.Problems, "\n  "))
 		} else {
@@ -237,6 +243,9 @@ func (f *devFunction) watch(ctx context.Context, last fileState) {
 				f.connect(ctx, old.hooks)
 			}
 			fmt.Fprintf(f.std.out, "\n%s changed, and the new version is in use.\n", f.config)
+			if contents := f.current.Load().contents(f.simPort); contents != old.contents(f.simPort) {
+				fmt.Fprint(f.std.out, contents)
+			}
 		}
 		f.sim.Note(phone.Note{Reload: &note})
 	}
@@ -318,23 +327,33 @@ func (f *devFunction) serveSettings(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// contents describes what is in the file.
+func (f *devFile) contents(simPort int) string {
+	var text strings.Builder
+	section := func(title string, lines ...string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&text, "\n%s:\n\n  %s\n", title, strings.Join(lines, "\n  "))
+		}
+	}
+	var sources []string
+	for _, s := range f.sources {
+		sources = append(sources, fmt.Sprintf("http://localhost:%d/hooks/%s   %s", f.port, s.Name, s.Description()))
+	}
+	section("Sources; the phone can send a sample event of each", sources...)
+	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)
+	section("Targets and fallbacks", f.targets...)
+	if f.redirected {
+		section("List what stays in dev", fmt.Sprintf("curl http://localhost:%d%s", simPort, devTargetsPath))
+	}
+	return text.String()
+}
+
 // greet prints what depends on the options and on the file.
 func (f *devFunction) greet(out io.Writer) {
 	file := f.current.Load()
-	if len(file.sources) > 0 {
-		fmt.Fprint(out, "\nSources; the phone can send a sample event of each:\n\n")
-		for _, s := range file.sources {
-			fmt.Fprintf(out, "  http://localhost:%d/hooks/%s   %s\n", f.port, s.Name, s.Description())
-		}
-	}
-	if len(file.callers) > 0 {
-		fmt.Fprintf(out, "\nCallers; send the key or the token as Authorization: Bearer KEY:\n\n  %s\n", strings.Join(file.callers, "\n  "))
-	}
+	fmt.Fprint(out, file.contents(f.simPort))
 	if f.events != "" {
 		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with this secret:\n\n  %s\n", f.events, f.eventsSecret)
-	}
-	if file.redirected {
-		fmt.Fprintf(out, "\nRequests to targets and fallbacks outside of this machine end in dev. List them:\n\n  curl http://localhost:%d%s\n", f.simPort, devTargetsPath)
 	}
 	if f.queue || len(file.queues) > 0 {
 		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", f.simPort, devQueuePath)

@@ -62,7 +62,7 @@ func TestDev_events(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() {
 		args := []string{"-port", port, "-sim-port", simPort, "-delay", "0", "-events", target.URL + "/in"}
-		ended <- dev(ctx, args, stdio{out: printed, err: io.Discard})
+		ended <- dev(ctx, args, stdio{out: printed, err: printed})
 	}()
 	for !strings.Contains(printed.String(), "whsec_") {
 		select {
@@ -92,6 +92,9 @@ func TestDev_events(t *testing.T) {
 			t.Fatalf("POST %s: status %d, %+v, %v", url, res.StatusCode, response, err)
 		}
 		return response
+	}
+	if !strings.HasPrefix(printed.String(), "rcshook is running on this machine.") {
+		t.Errorf("dev printed\n%s\nwant the greeting before the log", printed)
 	}
 	verifier, err := official.NewWebhook(regexp.MustCompile(`whsec_\S+`).FindString(printed.String()))
 	if err != nil {
