@@ -327,7 +327,7 @@ func (f *devFunction) serveSettings(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// contents describes what is in the file.
+// contents describes the sources, callers and targets of the file.
 func (f *devFile) contents(simPort int) string {
 	var text strings.Builder
 	section := func(title string, lines ...string) {
