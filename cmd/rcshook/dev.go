@@ -95,7 +95,8 @@ phone in the browser. It needs no account and no network.
 	-delay 1s
 		how long a message takes to arrive; 0 means at once
 	-webhook URL, -webhook-token TOKEN
-		send the events of RBM to a webhook of your own in place of the function
+		send the events of RBM to a webhook of your own in place of the function,
+		which may be outside of this machine
 `,
 	run: dev,
 }
@@ -150,6 +151,8 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 		err = usageError("-events needs the events that -webhook sends to another program; use one of the two")
 	case o.webhookToken == "":
 		err = usageError("-webhook-token: expected a token")
+	case config.Secret(o.webhookToken).IsResource():
+		err = usageError("-webhook-token: expected a token, got the name of a secret")
 	}
 	return o, err
 }
@@ -201,7 +204,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
 	}
 	leaves := "Nothing"
-	if o.events != "" && !config.IsLoopback(o.events) {
+	if to := cmp.Or(o.events, o.webhook); to != "" && !config.IsLoopback(to) {
 		leaves = "Except for events, nothing"
 	}
 	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves)

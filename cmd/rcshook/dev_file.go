@@ -59,7 +59,11 @@ func (f *devFunction) readFile() (*devFile, error) {
 		if file.settings["RCSHOOK_CONFIG"], err = filepath.Abs(f.config); err != nil {
 			return nil, err
 		}
-		if parsed, err = config.ParseFile(f.config, data); err != nil {
+		parsed, err = config.ParseFile(f.config, data)
+		if _, ok := parsed.Agents[config.DefaultAgent]; ok {
+			file.settings["RCSHOOK_AGENT_ID"], file.settings["RCSHOOK_CREDENTIALS"] = "", ""
+		}
+		if err != nil {
 			return file, nil // the function reports it with the problems that it finds
 		}
 	}
@@ -70,9 +74,7 @@ func (f *devFunction) readFile() (*devFile, error) {
 			return nil, err
 		}
 	}
-	if _, ok := parsed.Agents[config.DefaultAgent]; ok {
-		file.settings["RCSHOOK_AGENT_ID"], file.settings["RCSHOOK_CREDENTIALS"] = "", ""
-	} else {
+	if _, ok := parsed.Agents[config.DefaultAgent]; !ok {
 		file.hooks = append(file.hooks, rbmtest.WebhookConfig{AgentID: f.agentID, ClientToken: f.webhookToken})
 	}
 	noSecrets := func(context.Context, config.Secret) ([]byte, error) { return nil, errors.New("not used here") }

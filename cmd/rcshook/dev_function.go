@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,7 @@ type devFunction struct {
 
 	settings     map[string]string // without those of the file
 	credentials  []byte
-	eventsSecret string // signs the events for -events
+	eventsSecret string // generated, signs the events for -events
 
 	google  *token.Issuer
 	tasks   *tasks.Server
@@ -114,10 +115,11 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		f.addQueue(devEventsQueue)
 	}
 	if o.events != "" {
-		if f.eventsSecret = os.Getenv("RCSHOOK_EVENTS_SECRET"); config.Secret(f.eventsSecret).Literal() == "" {
+		secret := config.Secret(os.Getenv("RCSHOOK_EVENTS_SECRET")).Literal()
+		if secret == "" {
 			f.eventsSecret = string(standardwebhook.NewSecret())
 		}
-		f.settings["RCSHOOK_EVENTS_URL"], f.settings["RCSHOOK_EVENTS_SECRET"] = o.events, f.eventsSecret
+		f.settings["RCSHOOK_EVENTS_URL"], f.settings["RCSHOOK_EVENTS_SECRET"] = o.events, cmp.Or(secret, f.eventsSecret)
 	}
 	return f, nil
 }
@@ -126,7 +128,8 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 func (f *devFunction) addQueue(name string) {
 	if !f.queues[name] {
 		f.queues[name] = true
-		f.tasks.AddQueue(name, tasks.Settings{MinBackoff: 2 * time.Second})
+		// A queue for events keeps its tasks longer than the function tries to deliver them.
+		f.tasks.AddQueue(name, tasks.Settings{MinBackoff: 2 * time.Second, Attempts: -1, MaxDuration: 8 * 24 * time.Hour})
 	}
 }
 
@@ -312,7 +315,8 @@ func (f *devFunction) simulatorMux() http.Handler {
 	return mux
 }
 
-// serveSettings serves the settings, which name secrets and contain only those of dev.
+// serveSettings serves the settings, which name secrets. They contain only those of dev,
+// and those of the environment that dev uses.
 func (f *devFunction) serveSettings(w http.ResponseWriter, _ *http.Request) {
 	values := make(map[string]string)
 	for _, entry := range f.current.Load().environ {
@@ -353,7 +357,11 @@ func (f *devFunction) greet(out io.Writer) {
 	file := f.current.Load()
 	fmt.Fprint(out, file.contents(f.simPort))
 	if f.events != "" {
-		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with this secret:\n\n  %s\n", f.events, f.eventsSecret)
+		secret := "RCSHOOK_EVENTS_SECRET."
+		if f.eventsSecret != "" {
+			secret = "this secret:\n\n  " + f.eventsSecret
+		}
+		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with %s\n", f.events, secret)
 	}
 	if f.queue || len(file.queues) > 0 {
 		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", f.simPort, devQueuePath)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -82,16 +84,15 @@ func (t *devTargets) connect(ctx context.Context) (net.Conn, error) {
 	}
 }
 
-// hostPort returns the host and port of a URL; "" if it has no host.
+// hostPort returns the host and port of a URL as [net/http] dials them; "" if it has no
+// host.
 func hostPort(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	if u.Port() != "" {
-		return u.Host
-	}
-	return net.JoinHostPort(u.Hostname(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	port := cmp.Or(u.Port(), map[string]string{"http": "80", "https": "443"}[u.Scheme])
+	return net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // transport returns a transport for the function. Connections to other machines end in t,
