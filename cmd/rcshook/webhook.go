@@ -108,10 +108,13 @@ func runWebhook(ctx context.Context, args []string, std stdio) error {
 	return withAdvice(actions[rest[0]](ctx))
 }
 
+// asCommand changes advice for a function to advice for a command, which a person runs.
+var asCommand = strings.NewReplacer("the service account of the function", "the account that runs this command", "serviceAccount:SERVICE_ACCOUNT", "user:YOUR_EMAIL")
+
 // withAdvice adds the next step to an error of a secret or of the API.
 func withAdvice(err error) error {
 	if rejected, ok := errors.AsType[*google.SecretError](err); ok {
-		return fmt.Errorf("%w; %s", err, response.SecretAdvice(rejected))
+		return fmt.Errorf("%w; %s", err, asCommand.Replace(response.SecretAdvice(rejected)))
 	}
 	if e, ok := errors.AsType[*google.APIError](err); ok && e.HasReason(google.ReasonDisabled) {
 		return fmt.Errorf("%w; enable it: gcloud services enable businesscommunications.googleapis.com --project=PROJECT_OF_THE_SERVICE_ACCOUNT", err)
@@ -327,7 +330,8 @@ func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address, create 
 	}
 	to.Token = rand.Text()
 	if err := webhook.CreateSecret(ctx, w.agents.Platform(), setting.String(), to.Token); err != nil {
-		return "", fmt.Errorf("create the secret of the client token: %w", err)
+		parts := strings.Split(setting.String(), "/")
+		return "", fmt.Errorf("create the secret of the client token: %w; create it: openssl rand -hex 32 | gcloud secrets create %s --project=%s --data-file=-", err, parts[3], parts[1])
 	}
 	fmt.Fprintf(w.std.out, "created the client token in %s\n", setting)
 	return setting, nil

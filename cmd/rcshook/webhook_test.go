@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/rbm"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -148,6 +149,13 @@ the webhook of agent default is ENABLED
 			want: "rcshook: OURS/events: HTTP 404 not_found: Not found: no agent of this function has a webhook token\n",
 		},
 		{
+			name: "set-other-path", args: []string{"set", "-timeout", "50ms"}, code: 1,
+			change: func(_ *setup, h *testWebhook) {
+				h.rejects, h.body = 401, `{"code": "unauthorized", "message": "The API key is missing or wrong: the request has no API key"}`
+			},
+			want: "rcshook: OURS/events: HTTP 401 unauthorized: The API key is missing or wrong: the request has no API key\n",
+		},
+		{
 			name: "set-behind-iam", args: []string{"set", "-timeout", "50ms"}, code: 1,
 			change: func(_ *setup, h *testWebhook) { h.rejects = 403 },
 			want: "rcshook: OURS/events: HTTP 403: the service requires an ID token, which the platform does not send; allow requests without one: " +
@@ -176,7 +184,24 @@ the webhook of agent default is ENABLED
 			name: "set-token-denied", args: []string{"set"}, code: 1,
 			change: func(c *setup, _ *testWebhook) { c.sim.Secrets.Deny(hookSecret) },
 			want: "rcshook: projects/rcshook-dev/secrets/webhook-token/versions/latest: denied: permission_denied: HTTP 403 PERMISSION_DENIED: Permission 'secretmanager.versions.access' denied for resource 'projects/rcshook-dev/secrets/webhook-token/versions/latest' (or it may not exist).; " +
-				"Grant the service account of the function access: gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor (a missing secret gives the same error)\n",
+				"Grant the account that runs this command access: gcloud secrets add-iam-policy-binding webhook-token --project=rcshook-dev --member=user:YOUR_EMAIL --role=roles/secretmanager.secretAccessor (a missing secret gives the same error)\n",
+		},
+		{
+			name: "set-token-not-created", args: []string{"set"}, code: 1,
+			change: func(c *setup, _ *testWebhook) {
+				c.env["RCSHOOK_WEBHOOK_TOKEN"] = inProject + "new-token"
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.Method == http.MethodPost {
+						(&googletest.Error{Code: http.StatusForbidden, Message: "Permission 'secretmanager.secrets.create' denied."}).Write(w)
+						return
+					}
+					c.sim.ServeHTTP(w, r)
+				}))
+				c.t.Cleanup(server.Close)
+				c.env["RCSHOOK_SECRETMANAGER_ENDPOINT"] = server.URL
+			},
+			want: "rcshook: create the secret of the client token: HTTP 403 PERMISSION_DENIED: Permission 'secretmanager.secrets.create' denied.; " +
+				"create it: openssl rand -hex 32 | gcloud secrets create new-token --project=rcshook-dev --data-file=-\n",
 		},
 		{
 			name: "set-handshake-error", args: []string{"set"}, code: 1,

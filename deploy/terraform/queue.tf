@@ -1,7 +1,8 @@
-# Optional Cloud Tasks queues, for messages and for events. Producers of messages need no API key, because the tasks carry a
-# token of the queue's service account. Set idempotency_key in every payload: a task may
-# run twice. With through = true the function is a producer too, for all its messages.
-# Events are delivered to their targets through a queue of their own.
+# Optional Cloud Tasks queues, for messages and for events. Producers of messages need no
+# API key, because the tasks carry a token of the queue's service account. Set
+# idempotency_key in every payload: a task may run twice. With through = true the function
+# is a producer too, for all its messages. Events are delivered to their targets through a
+# queue of their own.
 
 locals {
   # These keys do not depend on created resources, as for_each requires.

@@ -47,10 +47,10 @@ func Handshake(ctx context.Context, transport http.RoundTripper, to Address) err
 		return err
 	case r.Status == http.StatusOK && string(bytes.TrimSpace(r.Body)) == secret:
 		return nil
-	case r.Code == code.NotFound:
-		return fmt.Errorf("HTTP %d %s: %s", r.Status, r.Code, r.Message)
-	case r.Code != "" || r.Status == http.StatusUnauthorized:
+	case r.Code == code.BadSignature, r.Code != "" && r.Status >= 500, r.Code == "" && r.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: %s", ErrToken, strings.TrimSpace(fmt.Sprintf("HTTP %d %s", r.Status, r.Code)))
+	case r.Code != "":
+		return fmt.Errorf("HTTP %d %s: %s", r.Status, r.Code, r.Message)
 	case r.Status == http.StatusForbidden:
 		return errors.New("HTTP 403: the service requires an ID token, which the platform does not send; allow requests without one: " +
 			"gcloud run services add-iam-policy-binding SERVICE --project=PROJECT --region=REGION --member=allUsers --role=roles/run.invoker")
