@@ -192,7 +192,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
 	sim.Page = phone.New(phone.Options{
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
-		Webhook: cmp.Or(o.webhook, functionURL+"events"), Images: o.images, Sources: function.samples,
+		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.samples,
 	})
 	failed := make(chan error, 2)
 	changed := o.fileState()

@@ -22,7 +22,7 @@ import (
 func TestChips(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
-	g := serve(t, phone.Options{Webhook: hook.url})
+	g := serve(t, phone.Options{})
 	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +99,14 @@ func TestActions(t *testing.T) {
 // TestTyping sends a message to the agent with the keyboard.
 func TestTyping(t *testing.T) {
 	t.Parallel()
-	g := serve(t, phone.Options{}).open(1440, 900)
+	g := serve(t, phone.Options{Connect: "rcshook webhook set"}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Which pier?", "buttons": ["Pier 2"]}`)
 	g.shows(".chip", "Pier 2")
 	g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
 	g.shows(".row-user .bubble", "Not sure")
-	g.shows(".row-user .meta", "Sent")
+	g.shows(".row-user .meta", "Sent \u00b7 the agent has no webhook")
+	g.click(".row-user .meta")
+	g.shows("#inspect", "Connect one: rcshook webhook set")
 	g.wait(`!document.querySelector(".chips") && document.querySelector(".typed").value === ""`)
 	g.clean()
 }
@@ -113,7 +115,7 @@ func TestTyping(t *testing.T) {
 func TestPushRetry(t *testing.T) {
 	t.Parallel()
 	hook := newHook(t)
-	g := serve(t, phone.Options{Webhook: hook.url})
+	g := serve(t, phone.Options{})
 	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: hook.url, ClientToken: "secret"}); err != nil {
 		t.Fatal(err)
 	}

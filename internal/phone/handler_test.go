@@ -89,7 +89,7 @@ func TestNotModified(t *testing.T) {
 
 func TestSetup(t *testing.T) {
 	t.Parallel()
-	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Webhook: "http://localhost:9/", Agents: []phone.Agent{phone.Demo("a")}}
+	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Connect: "rcshook webhook set", Agents: []phone.Agent{phone.Demo("a")}}
 	h := phone.New(o)
 	var got map[string]any
 	if err := json.Unmarshal(serveRequest(t, h, "GET", "/_dev/setup", "", nil).Body.Bytes(), &got); err != nil {
@@ -106,7 +106,7 @@ func TestSetup(t *testing.T) {
 	delete(got, "limits")
 	want := map[string]any{
 		"function": "http://localhost:8080/", "key": "dev", "sources": []any{},
-		"webhook": "http://localhost:9/", "images": false,
+		"connect": "rcshook webhook set", "images": false,
 		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -42,9 +42,9 @@ type Options struct {
 	// Agents describe known agents. Names of other agents are derived from their IDs.
 	Agents []Agent
 
-	// Webhook is the address to which the simulator pushes events, for display only.
-	// Empty means that there is none.
-	Webhook string
+	// Connect is the command that connects a webhook to an agent without one. The page shows
+	// it, and adds -agent NAME for other agents than the first.
+	Connect string
 
 	// Sources returns the third parties whose sample events can be sent; nil means that
 	// there are none. A [Reload] makes the page ask again.
@@ -189,8 +189,8 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"boot":     p.boot,
 		"function": p.FunctionURL,
 		"key":      p.APIKey,
+		"connect":  p.Connect,
 		"agents":   append([]Agent{}, p.Agents...),
-		"webhook":  p.Webhook,
 		"sources":  append([]Source{}, p.sources()...),
 		"images":   p.images.Load(),
 		"limits":   limits,

@@ -37,7 +37,8 @@ const (
 	// LogServerEvent is an expiry; Payload is the ServerEvent as it is pushed.
 	LogServerEvent LogKind = "server_event"
 
-	// LogPush is an attempt to push an event to a webhook; Push is set.
+	// LogPush is an attempt to push an event to a webhook, or an event that was dropped from
+	// the queue; Push is set.
 	LogPush LogKind = "push"
 
 	// LogRequest is a finished request for the API; Request is set.
@@ -76,11 +77,14 @@ type LogEntry struct {
 	Push    *Push           `json:"push,omitempty"`
 	Request *Request        `json:"request,omitempty"`
 	Online  bool            `json:"online,omitempty"`
+
+	// NoWebhook means that this event is not pushed, because its agent has no webhook.
+	NoWebhook bool `json:"no_webhook,omitempty"`
 }
 
 // Push is one attempt to push an event to a webhook.
 type Push struct {
-	// URL is the webhook, without its query.
+	// URL is the webhook, without its query. It is empty for a dropped event.
 	URL string `json:"url"`
 
 	// Attempt counts from 1.
@@ -89,7 +93,7 @@ type Push struct {
 	// Status is the status of the response; 0 if there was none.
 	Status int `json:"status"`
 
-	// Error is the reason for a missing response.
+	// Error is the reason for a missing response, or for a dropped event.
 	Error string `json:"error,omitempty"`
 
 	// Again is the time of the next attempt; zero after success or the last attempt.

@@ -282,6 +282,7 @@ func (s *Simulator) serverEvent(m *message, eventType rbm.ServerEventType) {
 // held.
 func (s *Simulator) publish(kind LogKind, phone, agent, messageID, eventType string, payload any) {
 	data := encodeJSON(payload)
-	id := s.log(LogEntry{Kind: kind, Phone: phone, AgentID: agent, MessageID: messageID, Payload: data})
+	_, ok := s.hook(agent)
+	id := s.log(LogEntry{Kind: kind, Phone: phone, AgentID: agent, MessageID: messageID, Payload: data, NoWebhook: !ok})
 	s.enqueue(&push{entry: id, agent: agent, kind: kind, eventType: eventType, data: data})
 }

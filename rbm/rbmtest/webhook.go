@@ -147,11 +147,7 @@ func (s *Simulator) enqueue(p *push) {
 	p.next = p.first
 	p.envelope = envelope(p)
 	if len(s.pushes) == maxPushes {
-		dropped := s.pushes[0]
-		s.pushes = slices.Delete(s.pushes, 0, 1)
-		s.log(LogEntry{Kind: LogPush, AgentID: dropped.agent, Push: &Push{
-			Attempt: dropped.attempts, Error: "dropped: the queue is full", Event: dropped.entry,
-		}})
+		s.drop(s.pushes[0], "dropped: the queue is full")
 	}
 	s.pushes = append(s.pushes, p)
 	s.startPushing()
@@ -222,7 +218,7 @@ func (s *Simulator) pushAll() {
 func (s *Simulator) pushOne(p *push) {
 	hook, ok := s.hook(p.agent)
 	if !ok {
-		s.drop(p)
+		s.drop(p, "dropped: the agent has no webhook")
 		return
 	}
 	s.mu.Unlock()
@@ -240,7 +236,7 @@ func (s *Simulator) pushOne(p *push) {
 	now := s.now()
 	pause := min(firstPause<<min(p.attempts-1, 20), maxPause)
 	if status == http.StatusOK || now.Add(pause).Sub(p.first) > pushFor {
-		s.drop(p)
+		s.remove(p)
 	} else {
 		p.next = now.Add(pause)
 		report.Again = p.next
@@ -248,8 +244,14 @@ func (s *Simulator) pushOne(p *push) {
 	s.log(LogEntry{Kind: LogPush, AgentID: p.agent, Push: report})
 }
 
-// drop removes a push from the queue. s.mu must be held.
-func (s *Simulator) drop(p *push) {
+// drop removes a push from the queue and logs the reason. s.mu must be held.
+func (s *Simulator) drop(p *push, reason string) {
+	s.remove(p)
+	s.log(LogEntry{Kind: LogPush, AgentID: p.agent, Push: &Push{Attempt: p.attempts, Error: reason, Event: p.entry}})
+}
+
+// remove removes a push from the queue. s.mu must be held.
+func (s *Simulator) remove(p *push) {
 	if i := slices.Index(s.pushes, p); i >= 0 {
 		s.pushes = slices.Delete(s.pushes, i, i+1)
 	}

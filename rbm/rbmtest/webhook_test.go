@@ -286,7 +286,8 @@ func TestRedelivery(t *testing.T) {
 
 func TestConnect_agentWebhook(t *testing.T) {
 	t.Parallel()
-	g, partner, own := start(t, new(rbmtest.Simulator)), newHook(t), newHook(t)
+	c := newClock()
+	g, partner, own := start(t, &rbmtest.Simulator{Now: c.Now}), newHook(t), newHook(t)
 	connect := func(body string) int { return g.do(t, "POST", "/_sim/webhooks", body).status }
 	equal(t, "partner", connect(`{"url":"`+partner.url+`?k=1","client_token":"`+clientToken+`"}`), 200)
 	equal(t, "agent", connect(`{"url":"`+own.url+`","client_token":"`+clientToken+`","agent_id":"`+agent+`@rbm.goog"}`), 200)
@@ -313,8 +314,21 @@ func TestConnect_agentWebhook(t *testing.T) {
 	send("4", agent)
 	equal(t, "waiting", g.Waiting(), 1)
 	g.Disconnect("")
+	c.now = c.now.Add(time.Minute)
 	send("5", agent)
 	equal(t, "no pushes", partner.count(), 3)
+	equal(t, "waiting without a webhook", g.Waiting(), 0)
+	var dropped, silent []string
+	for _, e := range g.Log() {
+		if e.NoWebhook {
+			silent = append(silent, e.MessageID)
+		}
+		if e.Push != nil && e.Push.URL == "" {
+			dropped = append(dropped, e.Push.Error)
+		}
+	}
+	equal(t, "events without a webhook", silent, []string{"5"})
+	equal(t, "dropped events", dropped, []string{"dropped: the agent has no webhook"})
 	g.Reset()
 	equal(t, "waiting after a reset", g.Waiting(), 0)
 }

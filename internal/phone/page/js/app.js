@@ -285,8 +285,6 @@ const connectionText = { connecting: "Connecting", live: "Live", lost: "Disconne
 follow({
   async start(received) {
     Object.assign(setup, received);
-    const { webhooks } = await ask("/_sim/webhooks");
-    setup.webhook ||= webhooks[0]?.url ?? "";
     store.clear();
     await loadNumbers();
     const button = byID("images");

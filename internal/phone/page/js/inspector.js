@@ -188,15 +188,16 @@ function targets(item, store) {
 }
 
 function pushes(attempts) {
-  if (!attempts) return h("span", { class: "pushed" }, setup.webhook ? "pushing to the webhook" : "no webhook");
-  const last = attempts.at(-1);
-  return h("span", { class: "pushed", data: { tone: last.status === 200 ? "good" : "bad" } }, pushText(attempts));
+  const data = attempts && { tone: attempts.at(-1)?.status === 200 ? "good" : "bad" };
+  return h("span", { class: "pushed", data }, pushText(attempts));
 }
 
 /** The delivery status of an event to the webhook. */
 export function pushText(attempts) {
-  if (!attempts) return setup.webhook ? "pushing" : "";
+  if (!attempts) return "pushing";
+  if (attempts.length === 0) return "the agent has no webhook";
   const last = attempts.at(-1);
+  if (!last.url) return last.error;
   const tries = attempts.length > 1 ? `, ${attempts.length} tries` : "";
   return last.status ? `webhook ${last.status}${tries}` : `no response from the webhook${tries}`;
 }
@@ -219,24 +220,21 @@ function ofUser(item, c, store) {
       pair("To agent", c.agent, { class: "mono" }),
       pair("Time", exactTime(item.at)),
     ),
-    webhook(item, store),
+    webhook(item, c, store),
     targets(item, store),
     jsonSection("UserMessage as pushed", item.payload),
   ];
 }
 
-function webhook(item, store) {
-  const attempts = store.pushes.get(item.event) ?? [];
+function webhook(item, c, store) {
+  const attempts = store.pushes.get(item.event);
+  if (!attempts) return section("Webhook", h("p", { class: "hint-text" }, "Pushing to the webhook."));
   if (attempts.length === 0) {
+    const name = setup.agents[0]?.id === c.agent ? "" : " -agent NAME";
     return section(
       "Webhook",
-      h(
-        "p",
-        { class: "hint-text" },
-        setup.webhook
-          ? `Pushing to ${setup.webhook}`
-          : "No webhook is connected.",
-      ),
+      h("p", { class: "hint-text" }, "The agent had no webhook, so nothing got this event."),
+      setup.connect && h("p", { class: "hint-text" }, "Connect one: ", h("code", { class: "mono" }, setup.connect + name)),
     );
   }
   return section(
@@ -265,7 +263,7 @@ function ofNotice(item, c, store) {
   if (item.what !== "rejected") {
     return [
       head(item.what === "subscribe" ? "Subscribed" : "Unsubscribed"),
-      webhook(item, store),
+      webhook(item, c, store),
       jsonSection("UserEvent as pushed", item.payload),
     ];
   }

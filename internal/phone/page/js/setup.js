@@ -4,7 +4,7 @@ export const setup = {
   boot: "",
   function: "",
   key: "",
-  webhook: "",
+  connect: "",
   images: false,
   agents: [],
   sources: [],

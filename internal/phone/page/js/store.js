@@ -25,7 +25,7 @@ export class Store {
 
   clear() {
     this.conversations = new Map();
-    this.pushes = new Map(); // attempts by the number of the pushed event
+    this.pushes = new Map(); // attempts by the number of the event; none without a webhook
     this.owners = new Map(); // keys of conversations by event number
     this.events = new Map(); // groups of the notes about an event that left the function
     this.serial = 0;
@@ -42,6 +42,7 @@ export class Store {
   }
 
   apply(event) {
+    if (event.no_webhook) this.pushes.set(event.id, []);
     switch (event.kind) {
       case "message":
         return this.message(event);
