@@ -42,6 +42,7 @@ var allowed = map[string][]string{
 	"internal/events":          common,
 	"internal/send":            common,
 	"internal/target":          {"internal/code", "internal/config", "internal/google", "internal/mapping", "internal/phonenumber", "internal/standardwebhook", "internal/trace"},
+	"internal/optout":          {"internal/code", "internal/config", "internal/google", "internal/phonenumber"},
 	"internal/prepare":         append([]string{"internal/queue", "internal/send"}, common...),
 	"rbm":                      {"internal/typo"},
 	"rbm/rbmtest":              {"rbm", "internal/googletest", "internal/googletest/token"},
