@@ -73,11 +73,11 @@ func runTrigger(ctx context.Context, args []string, std stdio) error {
 	case len(rest) != 1:
 		return usageError(fmt.Sprintf("expected one type of event, got %d", len(rest)))
 	case !slices.Contains(config.EventTypes, rest[0]):
-		text := fmt.Sprintf("unknown type of event %q", rest[0])
+		fix := "the types are " + strings.Join(config.EventTypes, ", ")
 		if near := config.Closest(rest[0], config.EventTypes); near != "" {
-			text += fmt.Sprintf("; did you mean %s?", near)
+			fix = "did you mean " + near + "?"
 		}
-		return usageError(text)
+		return usageError(fmt.Sprintf("unknown event type %q; %s", rest[0], fix))
 	case *n < 1:
 		return usageError("-n must be positive")
 	}
@@ -98,6 +98,9 @@ func runTrigger(ctx context.Context, args []string, std stdio) error {
 		if result, err = post(rest[0], strings.ToLower(rand.Text()[:16])); err == nil {
 			fmt.Fprintf(std.out, "%s: %s\n", rest[0], result)
 		}
+	}
+	if err == nil && *to == "" {
+		fmt.Fprintln(std.err, "The log of the function shows each target that rejected the event.")
 	}
 	return withAdvice(err)
 }

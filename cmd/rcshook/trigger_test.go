@@ -94,7 +94,7 @@ func TestEvents(t *testing.T) {
 	expect(0, "webhook         default: connected, and the function accepts a signed event\n", "doctor")
 	crm.want(t)
 
-	expect(0, "reply: HTTP 200 received\nreply: HTTP 200 received\n", "trigger", "reply", "-n", "2")
+	expect(0, "reply: HTTP 200 received\nreply: HTTP 200 received\nThe log of the function shows each target that rejected the event.\n", "trigger", "reply", "-n", "2")
 	crm.want(t, "reply", "reply")
 	for _, eventType := range config.EventTypes {
 		if eventType == "fallback" || eventType == "failed" {
@@ -159,7 +159,8 @@ func TestTrigger_to(t *testing.T) {
 	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET must be base64, optionally after whsec_\n", "reply", "-to", crm.url)
 
 	usage := "\nRun rcshook help trigger for usage.\n"
-	trigger(2, "rcshook: unknown type of event \"replies\"; did you mean reply?"+usage, "replies")
+	trigger(2, "rcshook: unknown event type \"replies\"; did you mean reply?"+usage, "replies")
+	trigger(2, "rcshook: unknown event type \"webhook\"; the types are "+strings.Join(config.EventTypes, ", ")+usage, "webhook")
 	trigger(2, "rcshook: expected one type of event, got 0"+usage)
 	trigger(2, "rcshook: -n must be positive"+usage, "reply", "-n", "0")
 	trigger(2, "rcshook: -to must start with https:// unless it is on this machine (localhost)"+usage, "reply", "-to", "http://example.com/")
