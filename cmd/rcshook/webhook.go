@@ -122,10 +122,9 @@ func withAdvice(err error) error {
 	return err
 }
 
-// hasSettings reports whether the environment has a setting of a function.
-func hasSettings() bool {
-	return slices.ContainsFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, "RCSHOOK_") })
-}
+// hasSettings reports whether the environment has the settings of a function. Other
+// commands read some of them too, but not these.
+func hasSettings() bool { return os.Getenv("RCSHOOK_AGENT_ID")+os.Getenv("RCSHOOK_CONFIG") != "" }
 
 // load reads the settings of a function, and its file.
 func (f *settingsFlags) load(ctx context.Context, std stdio, transport http.RoundTripper) (cfg config.Config, account string, err error) {

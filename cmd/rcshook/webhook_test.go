@@ -325,6 +325,16 @@ func TestWebhook_disabled(t *testing.T) {
 	}
 }
 
+// TestWebhook_noSettings tests an environment with a setting that dev and trigger -to read.
+func TestWebhook_noSettings(t *testing.T) {
+	t.Setenv("RCSHOOK_EVENTS_SECRET", shopSecret)
+	var errs bytes.Buffer
+	code := run(t.Context(), []string{"webhook", "show"}, stdio{strings.NewReader(""), io.Discard, &errs})
+	if want := "rcshook: no settings: set -env to those of the function, or to http://localhost:8081/_dev/env for rcshook dev\n"; code != 1 || errs.String() != want {
+		t.Errorf("exit code %d, %q, want 1 and %q", code, errs.String(), want)
+	}
+}
+
 func TestWebhook_usage(t *testing.T) {
 	for _, args := range [][]string{{}, {"status"}, {"set", "show"}} {
 		var errs bytes.Buffer

@@ -59,8 +59,7 @@ func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
 		e.add(Error, Webhook, name, "timeout while reading the ID of the agent", "Try again with a longer -timeout")
 		return
 	}
-	// Targets get no event that is so old, and a user that types is not a signal for
-	// opt-outs either.
+	// An event that is so old reaches no target, and typing does not change an opt-out.
 	event, _ := events.SampleData("typing", a.ID, "doctor", time.Now().AddDate(0, 0, -30))
 	switch r, err := webhook.PostEvent(ctx, e.transport, to, event); {
 	case err != nil:

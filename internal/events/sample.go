@@ -8,7 +8,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// samplePhone is a number that belongs to no one.
+// samplePhone is a number that is reserved for fiction.
 const samplePhone = "+12025550123"
 
 // samples are the requests of RBM for the types of events; %[1]s is the agent ID, %[2]s

@@ -1,5 +1,5 @@
 // Package pubsub is a stand-in for Pub/Sub: an [http.Handler] that accepts messages by its
-// REST API and keeps them. It has no subscriptions.
+// REST API and keeps the last ones. It has no subscriptions.
 package pubsub
 
 import (
@@ -50,7 +50,7 @@ func (s *Server) AddTopic(name string) {
 	s.topics[name] = []Message{}
 }
 
-// Messages returns the messages of a topic in the order of their arrival.
+// Messages returns the last 10,000 messages of a topic in the order of their arrival.
 func (s *Server) Messages(topic string) []Message {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,6 +108,9 @@ const (
 	maxValue      = 1024
 )
 
+// maxKept is the number of messages that a topic keeps.
+const maxKept = 10_000
+
 func (s *Server) publish(w http.ResponseWriter, r *http.Request) ([]string, *googletest.Error) {
 	m := publishPath.FindStringSubmatch(r.URL.Path)
 	if m == nil || r.Method != http.MethodPost {
@@ -147,10 +150,12 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request) ([]string, *goo
 		return nil, &googletest.Error{Code: http.StatusNotFound, Message: fmt.Sprintf("Resource not found (resource=%s).", path.Base(m[1]))}
 	}
 	var ids []string
+	all := s.topics[m[1]]
 	for _, message := range request.Messages {
 		s.count++
 		message.ID = strconv.Itoa(s.count)
-		s.topics[m[1]], ids = append(s.topics[m[1]], message), append(ids, message.ID)
+		all, ids = append(all, message), append(ids, message.ID)
 	}
+	s.topics[m[1]] = slices.Delete(all, 0, max(0, len(all)-maxKept))
 	return ids, nil
 }

@@ -54,3 +54,19 @@ func TestServer(t *testing.T) {
 		t.Errorf("messages: %+v", got)
 	}
 }
+
+// TestServer_limit tests that a topic keeps the last messages only.
+func TestServer_limit(t *testing.T) {
+	t.Parallel()
+	const topic = "projects/p/topics/t"
+	var s pubsub.Server
+	s.AddTopic(topic)
+	for _, data := range []string{"Zmlyc3Q=", "eA==", "eA==", "eA==", "eA==", "eA==", "eA==", "eA==", "eA==", "eA==", "bGFzdA=="} {
+		body := `{"messages": [` + strings.Repeat(`{"data": "`+data+`"},`, 999) + `{"data": "` + data + `"}]}`
+		s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/"+topic+":publish", strings.NewReader(body)))
+	}
+	kept := s.Messages(topic)
+	if len(kept) != 10_000 || string(kept[0].Data) != "x" || string(kept[9999].Data) != "last" {
+		t.Errorf("%d messages are left, want the last 10,000", len(kept))
+	}
+}
