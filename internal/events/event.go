@@ -91,7 +91,7 @@ func New(data []byte, now time.Time) *Event {
 	}
 	switch from := parsed.(type) {
 	case *rbm.UserMessage:
-		e.fromMessage(from)
+		e.fromMessage(from, data)
 	case *rbm.UserEvent:
 		e.MessageID = from.MessageID
 		switch from.EventType {
@@ -126,7 +126,7 @@ func New(data []byte, now time.Time) *Event {
 	return e
 }
 
-func (e *Event) fromMessage(m *rbm.UserMessage) {
+func (e *Event) fromMessage(m *rbm.UserMessage, data []byte) {
 	e.ReplyID, e.Carrier = m.MessageID, m.Carrier
 	if m.RichMessageClassification != nil {
 		e.Billing = m.RichMessageClassification.ClassificationType
@@ -140,13 +140,18 @@ func (e *Event) fromMessage(m *rbm.UserMessage) {
 	case m.UserFile != nil:
 		e.Type = "file"
 		if file := m.UserFile.Payload; file != nil {
-			e.FileURL, e.FileName, e.FileType, e.FileSize = file.FileURI, file.FileName, file.MimeType, &file.FileSizeBytes
+			e.FileURL, e.FileName, e.FileType = file.FileURI, file.FileName, file.MimeType
+			if file.FileSizeBytes > 0 {
+				e.FileSize = &file.FileSizeBytes
+			}
 		}
 		if m.UserFile.Thumbnail != nil {
 			e.ThumbnailURL = m.UserFile.Thumbnail.FileURI
 		}
-	default:
+	case m.Text != "":
 		e.Type, e.Text = "reply", m.Text
+	default:
+		e.Type, e.Raw = "other", string(data)
 	}
 }
 

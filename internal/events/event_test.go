@@ -46,6 +46,28 @@ func TestNew_id(t *testing.T) {
 	}
 }
 
+// TestNew_incomplete tests messages of users with content that is missing, or that has
+// another type than the documents say.
+func TestNew_incomplete(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		`"text": "Hi"`:                 "reply",
+		`"text": ["Hi"]`:               "other",
+		`"suggestionResponse": "x"`:    "other",
+		`"userFile": {"payload": "x"}`: "file",
+	} {
+		data := `{"senderPhoneNumber": "+12025550123", "agentId": "a_agent", "messageId": "m", ` + content + `}`
+		e := events.New([]byte(data), noon)
+		if e.Type != want || e.FileSize != nil || (e.Raw == data) != (want == "other") {
+			t.Errorf("%s: type %s with raw %q, want %s", content, e.Type, e.Raw, want)
+		}
+	}
+	e := events.New([]byte(`{"agentId": "a_agent", "messageId": "m", "userFile": {"payload": {"fileUri": "https://files.example/a"}}}`), noon)
+	if e.Type != "file" || e.FileURL == "" || e.FileSize != nil {
+		t.Errorf("a file without a size: %+v, want no size", e)
+	}
+}
+
 // TestSamples tests that there is a sample of each type, and that each has every key. The
 // documentation and GET /events/sample show them.
 func TestSamples(t *testing.T) {
