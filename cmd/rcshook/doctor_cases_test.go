@@ -147,6 +147,7 @@ var doctorCases = []struct {
 		},
 		errors: []string{"webhook default"},
 	},
+	{name: "webhook-other-path", change: func(c *setup) { c.webhook(404) }, errors: []string{"webhook default"}},
 	{name: "webhook-behind-iam", change: func(c *setup) { c.webhook(403) }, errors: []string{"webhook default"}},
 	{
 		name:   "webhook-away",

@@ -291,16 +291,21 @@ func (w *webhookRun) set(ctx context.Context) error {
 	return nil
 }
 
-// retry calls f until it succeeds, or until ctx ends. It returns the last error.
+// retry calls f until it succeeds, or until ctx ends. It returns the last error that is
+// not the end of ctx.
 func retry(ctx context.Context, f func() error) error {
+	var last error
 	for {
 		err := f()
 		if err == nil {
 			return nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		select {
 		case <-ctx.Done():
-			return err
+			return last
 		case <-time.After(2 * time.Second):
 		}
 	}

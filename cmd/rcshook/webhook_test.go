@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -213,7 +217,7 @@ the webhook of agent default is ENABLED
 		{
 			name: "agent-of-another-partner", args: []string{"show"}, code: 1,
 			change: func(c *setup, _ *testWebhook) { c.sim.Secrets.AddVersion(idSecret, []byte("other_agent")) },
-			want:   "rcshook: the agent is not among the 61 agents that these credentials can manage; check its ID, and that the service account belongs to the same partner account\n",
+			want:   "rcshook: the agent is not among those that these credentials can manage (61); check its ID, and that the service account belongs to the same partner account\n",
 		},
 		{
 			name: "api-disabled", args: []string{"show"}, code: 1,
@@ -333,6 +337,26 @@ func TestWebhook_noSettings(t *testing.T) {
 	if want := "rcshook: no settings: set -env to those of the function, or to http://localhost:8081/_dev/env for rcshook dev\n"; code != 1 || errs.String() != want {
 		t.Errorf("exit code %d, %q, want 1 and %q", code, errs.String(), want)
 	}
+}
+
+// TestRetry_cause tests that the end of the time does not hide why the attempts failed.
+func TestRetry_cause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		rejected := errors.New("rejected")
+		attempts := 0
+		err := retry(ctx, func() error {
+			if attempts++; attempts == 1 {
+				return rejected
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		})
+		if err != rejected || attempts != 2 {
+			t.Errorf("after %d attempts: %v, want the error of the first of two", attempts, err)
+		}
+	})
 }
 
 func TestWebhook_usage(t *testing.T) {

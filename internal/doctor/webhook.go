@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,11 +69,11 @@ func (e *run) webhook(ctx context.Context, name string, to webhook.Address) {
 	case r.Status == http.StatusUnauthorized:
 		e.add(Error, Webhook, name, "the function rejects an event that is signed with the first token (HTTP 401)", "Grant the function access to the secret of the token, or wait some minutes after a change", "Check that the function has the same RCSHOOK_WEBHOOK_TOKEN")
 		return
+	case r.Code == "" && slices.Contains([]int{http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed}, r.Status):
+		e.add(Error, Webhook, name, fmt.Sprintf("the server at RCSHOOK_URL is not the function: it responds to an event with HTTP %d", r.Status), "Set the address of the function: "+e.Service.update()+" --update-env-vars=RCSHOOK_URL=URL_OF_THE_FUNCTION")
+		return
 	case r.Status != http.StatusOK:
 		e.add(Error, Webhook, name, strings.TrimSpace(fmt.Sprintf("the function responds to an event with HTTP %d %s", r.Status, r.Code))+", expected 200", "Check RCSHOOK_URL, the log of the function, and that the service allows requests without an ID token: "+strings.Replace(e.Service.update(), "services update", "services add-iam-policy-binding", 1)+" --member=allUsers --role=roles/run.invoker")
-		return
-	case r.Code == "":
-		e.add(Error, Webhook, name, "the server at RCSHOOK_URL accepts an event, but is not the function", "Set the address of the function: "+e.Service.update()+" --update-env-vars=RCSHOOK_URL=URL_OF_THE_FUNCTION")
 		return
 	case r.Agent == "":
 		e.add(Error, Webhook, name, "the function ignores the events of this agent, because it has no agent with this ID", "Deploy the function with this agent, or wait some minutes after a change of the secret with its ID")

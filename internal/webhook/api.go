@@ -111,7 +111,7 @@ func (c *Client) FindAgent(ctx context.Context, id string) (name string, err err
 	case err != nil:
 		return "", fmt.Errorf("list the agents: %w", err)
 	case name == "":
-		return "", fmt.Errorf("the agent is not among the %d agents that these credentials can manage; check its ID, and that the service account belongs to the same partner account", count)
+		return "", fmt.Errorf("the agent is not among those that these credentials can manage (%d); check its ID, and that the service account belongs to the same partner account", count)
 	}
 	return name, nil
 }
