@@ -71,7 +71,8 @@ func NewBucket(o BucketOptions) *Bucket {
 }
 
 // Unavailable reports that a [Bucket] did not do its work: the state of a person is
-// unknown, or was not stored. Its text contains no part of a response, name or number.
+// unknown, or was not stored. Its text contains no part of a response and no number of a
+// person.
 type Unavailable struct {
 	Err  error // the cause, for [errors.Is]; its text may contain a response
 	text string
@@ -117,9 +118,12 @@ func advice(e *google.APIError) string {
 // Errors of responses and contents.
 var (
 	errForeign = errors.New("the response is not from Cloud Storage")
-	errContent = errors.New("an object is not a record of its brand and number; restore or delete it")
-	errChanged = errors.New("an object changes too often")
+	errContent = errors.New("expected a record of its brand and number; restore or delete the object")
+	errChanged = errors.New("the object changes too often")
 )
+
+// inObject adds the name of an object to an error. The name shows nothing without the key.
+func inObject(object string, err error) error { return fmt.Errorf("object %s: %w", object, err) }
 
 // isStatus reports whether err is a response with this status that is provably from
 // Cloud Storage, unlike the page of a proxy.
@@ -146,7 +150,7 @@ func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error)
 	r.At = r.At.UTC().Truncate(time.Microsecond)
 	r.Since = r.At
 	err = b.withKey(ctx, func(key []byte) error {
-		stored, err = b.update(ctx, b.object(key, r.Brand, r.Phone), func() (*Record, string, error) {
+		stored, err = b.update(ctx, b.object(key, r.Brand, r.Phone), func() (*Record, int64, error) {
 			return b.find(ctx, key, r.Brand, r.Phone)
 		}, func(stored *Record) (Record, bool) { return merge(stored, r) })
 		return err
@@ -181,7 +185,7 @@ const attempts = 20
 // update changes an object. Change returns the new record for the stored one, which read
 // returned, and whether to write it. A write that may have failed is decided by the next
 // read: if there is still something to write, its error is that of update.
-func (b *Bucket) update(ctx context.Context, object string, read func() (*Record, string, error), change func(*Record) (Record, bool)) (Record, error) {
+func (b *Bucket) update(ctx context.Context, object string, read func() (*Record, int64, error), change func(*Record) (Record, bool)) (Record, error) {
 	var failed error
 	for range attempts {
 		stored, generation, err := read()
@@ -209,11 +213,11 @@ func (b *Bucket) update(ctx context.Context, object string, read func() (*Record
 			return Record{}, err
 		}
 	}
-	return Record{}, errChanged
+	return Record{}, inObject(object, errChanged)
 }
 
 // find verifies the key and reads a record at the same time.
-func (b *Bucket) find(ctx context.Context, key []byte, brand, phone string) (r *Record, generation string, err error) {
+func (b *Bucket) find(ctx context.Context, key []byte, brand, phone string) (r *Record, generation int64, err error) {
 	var (
 		wrongKey error
 		verify   sync.WaitGroup
@@ -221,13 +225,14 @@ func (b *Bucket) find(ctx context.Context, key []byte, brand, phone string) (r *
 	if check := checkValue(key); !b.trusts(check) {
 		verify.Go(func() { wrongKey = b.verify(ctx, check) })
 	}
-	r, generation, err = b.record(ctx, b.object(key, brand, phone), "")
+	object := b.object(key, brand, phone)
+	r, generation, err = b.record(ctx, object, missing)
 	verify.Wait()
 	switch {
 	case wrongKey != nil:
-		return nil, "", wrongKey
+		return nil, 0, wrongKey
 	case r != nil && (r.Brand != brand || r.Phone != phone):
-		return nil, "", errContent
+		return nil, 0, inObject(object, errContent)
 	}
 	return r, generation, err
 }
@@ -244,27 +249,26 @@ func (r *Record) valid() bool {
 	return r.Phone != "" && (r.State == OptedOut || r.State == OptedIn) && !r.Since.IsZero() && !r.At.Before(r.Since)
 }
 
-// record returns the record in an object, and its generation. A missing object is nil
-// with the generation 0.
-func (b *Bucket) record(ctx context.Context, object, generation string) (*Record, string, error) {
+// missing is the generation of an object that does not exist.
+const missing = 0
+
+// record returns the record in an object, and its generation, as [Bucket.read] does.
+func (b *Bucket) record(ctx context.Context, object string, generation int64) (*Record, int64, error) {
 	r := new(Record)
 	generation, err := b.read(ctx, object, generation, r)
 	switch {
 	case err != nil || generation == missing:
 		return nil, generation, err
 	case !r.valid():
-		return nil, "", errContent
+		return nil, 0, inObject(object, errContent)
 	}
 	return r, generation, nil
 }
 
-// missing is the generation of an object that does not exist.
-const missing = "0"
-
 // metadata is the part of the metadata of an object that this package uses.
 type metadata struct {
 	Name       string `json:"name"`
-	Generation string `json:"generation"`
+	Generation int64  `json:"generation,string"`
 }
 
 // path is the path of the objects in the bucket.
@@ -276,48 +280,42 @@ func (b *Bucket) url(object string) string {
 }
 
 // read decodes the content of an object into out, and returns its generation. If the
-// given generation is empty or replaced, the current one is read. Only the metadata can
-// show that an object is missing: error responses for its content are not JSON.
+// given generation is missing or replaced, the current one is read. Only the metadata can
+// show that there is none: error responses for content are not JSON.
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/json_api/v1/objects/get
-func (b *Bucket) read(ctx context.Context, object, generation string, out any) (string, error) {
+func (b *Bucket) read(ctx context.Context, object string, generation int64, out any) (int64, error) {
 	for range attempts {
-		if generation == "" {
+		if generation == missing {
 			var m metadata
 			err := b.o.API.Call(ctx, http.MethodGet, b.url(object), nil, &m)
 			switch {
 			case isStatus(err, http.StatusNotFound):
 				return missing, nil
 			case err != nil:
-				return "", err
-			case m.Name != object || !isGeneration(m.Generation):
-				return "", errForeign
+				return missing, err
+			case m.Name != object || m.Generation <= 0:
+				return missing, errForeign
 			}
 			generation = m.Generation
 		}
-		err := b.o.API.Call(ctx, http.MethodGet, b.url(object)+"?alt=media&generation="+generation, nil, out)
-		if e, ok := errors.AsType[*google.APIError](err); ok && e.Code == http.StatusNotFound {
-			generation = "" // replaced meanwhile
-			continue
+		err := b.o.API.Call(ctx, http.MethodGet, fmt.Sprintf("%s?alt=media&generation=%d", b.url(object), generation), nil, out)
+		if e, ok := errors.AsType[*google.APIError](err); !ok || e.Code != http.StatusNotFound {
+			return generation, err
 		}
-		return generation, err
+		generation = missing // replaced meanwhile
 	}
-	return "", errChanged
-}
-
-func isGeneration(s string) bool {
-	n, err := strconv.ParseInt(s, 10, 64)
-	return err == nil && n > 0
+	return missing, inObject(object, errChanged)
 }
 
 // write writes an object if its generation is still the given one, and returns the new one.
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/json_api/v1/objects/insert
-func (b *Bucket) write(ctx context.Context, object, generation string, content any) (string, error) {
-	q := url.Values{"uploadType": {"media"}, "name": {object}, "ifGenerationMatch": {generation}}
+func (b *Bucket) write(ctx context.Context, object string, generation int64, content any) (int64, error) {
+	q := url.Values{"uploadType": {"media"}, "name": {object}, "ifGenerationMatch": {strconv.FormatInt(generation, 10)}}
 	var m metadata
 	err := b.o.API.Call(ctx, http.MethodPost, b.o.Endpoint+"/upload"+b.path()+"?"+q.Encode(), content, &m)
-	if err == nil && (m.Name != object || !isGeneration(m.Generation)) {
+	if err == nil && (m.Name != object || m.Generation <= 0) {
 		err = errForeign
 	}
 	return m.Generation, err
@@ -330,22 +328,38 @@ func (b *Bucket) All(ctx context.Context, f func(Record) error) error {
 		if err := b.verify(ctx, checkValue(key)); err != nil {
 			return err
 		}
-		for page, err := range b.pages(ctx) {
+		for r, err := range b.records(ctx, key) {
 			if err != nil {
 				return err
 			}
-			for _, item := range page {
-				if item.Name != b.object(key, item.record.Brand, item.record.Phone) {
-					return errOtherKey
-				}
-				if failed = f(*item.record); failed != nil {
-					return nil
-				}
+			if failed = f(r); failed != nil {
+				return nil
 			}
 		}
 		return nil
 	})
 	return cmp.Or(failed, err)
+}
+
+// records yields all records, or an error for an object that another key names.
+func (b *Bucket) records(ctx context.Context, key []byte) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		for page, err := range b.pages(ctx) {
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for _, item := range page {
+				if item.Name != b.object(key, item.record.Brand, item.record.Phone) {
+					yield(Record{}, inObject(item.Name, errOtherKey))
+					return
+				}
+				if !yield(*item.record, nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // item is an object in a list, with its record.

@@ -1,6 +1,7 @@
 package optout_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/google"
 	"github.com/rcshook/rcshook/internal/googletest"
@@ -117,7 +118,7 @@ func testApply(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 			t.Fatal(err)
 		}
 		found, err := s.bucket().Find(t.Context(), "harborline", phone)
-		if diff := cmp.Diff(&want, found); diff != "" || err != nil || !cmp.Equal(*found, stored) {
+		if diff := gocmp.Diff(&want, found); diff != "" || err != nil || !gocmp.Equal(*found, stored) {
 			t.Errorf("%s at %v: stored %+v, found (-want +got, %v):\n%s", step.state, step.at, stored, err, diff)
 		}
 	}
@@ -237,7 +238,7 @@ func testAll(t *testing.T, newStage func(t *testing.T) *stage, sequences int) {
 		count++
 		return nil
 	})
-	if diff := cmp.Diff(want, got); diff != "" || err != nil || count != n {
+	if diff := gocmp.Diff(want, got); diff != "" || err != nil || count != n {
 		t.Errorf("got %d records, %v (-want +got):\n%s", count, err, diff)
 	}
 	stop := errors.New("stop")
@@ -245,7 +246,7 @@ func testAll(t *testing.T, newStage func(t *testing.T) *stage, sequences int) {
 		t.Errorf("got %v, want the error of the function", err)
 	}
 	s.put(t, "opt-outs/"+strings.Repeat("0", 64), `{"phone": "+15550100009", "state": "opted_in", "since": "2026-05-04T00:00:00Z", "at": "2026-05-04T00:00:00Z"}`)
-	const other = "an object is named by another key; run rcshook optouts rekey with that key and the current one"
+	other := "object opt-outs/" + strings.Repeat("0", 64) + ": its name is from another key; run rcshook optouts rekey with that key and the current one"
 	if err := b.All(t.Context(), func(optout.Record) error { return nil }); errorText(err) != other {
 		t.Errorf("got %v", err)
 	}
@@ -302,13 +303,13 @@ func testInit(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 
 func testContents(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 	const (
-		content = "an object is not a record of its brand and number; restore or delete it"
 		invalid = "the response is invalid"
 		times   = `"since": "2026-05-04T00:00:00Z", "at": "2026-05-04T00:00:00Z"`
 	)
 	s := newStage(t)
 	s.started(t)
 	object := nameOf(key, "harborline", phone)
+	content := "object " + object + ": expected a record of its brand and number; restore or delete the object"
 	for _, test := range []struct{ object, content, want string }{
 		{object, `{}`, content},
 		{object, `null`, content},
@@ -332,6 +333,80 @@ func testContents(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 		}
 		if _, err := s.bucket().Apply(t.Context(), record(optout.OptedOut, at(0))); errorText(err) != test.want {
 			t.Errorf("Apply with %s: %q, want %q", test.content, errorText(err), test.want)
+		}
+	}
+}
+
+// TestInit_restores tests that Init writes a lost object _key, and only for the right key.
+func TestInit_restores(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	b := s.started(t)
+	if _, err := b.Apply(t.Context(), record(optout.OptedOut, at(0))); err != nil {
+		t.Fatal(err)
+	}
+	s.server.Delete("bkt", "opt-outs/_key")
+	s.secret, s.cached = otherKey, otherKey
+	if err := s.bucket().Init(t.Context()); !errors.Is(err, optout.ErrKey) || len(s.server.Objects("bkt")) != 1 {
+		t.Errorf("another key: %v, %d objects", err, len(s.server.Objects("bkt")))
+	}
+	s.secret, s.cached = key, key
+	if err := s.bucket().Init(t.Context()); err != nil || len(s.server.Objects("bkt")) != 2 {
+		t.Errorf("the right key: %v, %d objects", err, len(s.server.Objects("bkt")))
+	}
+	if found, err := s.bucket().Find(t.Context(), "harborline", phone); found == nil || err != nil {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// TestInit_race tests that Init with one key fails if another key wins, and that a lost
+// response is not an error.
+func TestInit_race(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		winner []byte
+		status int
+		want   error
+	}{{key, 0, nil}, {otherKey, 0, optout.ErrKey}, {key, 503, nil}} {
+		var s *stage
+		var second atomic.Bool
+		s = newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == http.MethodPost && second.CompareAndSwap(false, true) {
+				options := s.options
+				options.Key = func(context.Context) ([]byte, error) { return test.winner, nil }
+				if err := optout.NewBucket(options).Init(t.Context()); err != nil {
+					t.Error(err)
+				}
+				if test.status != 0 {
+					w.WriteHeader(test.status)
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+		if err := s.bucket().Init(t.Context()); !errors.Is(err, test.want) || !second.Load() {
+			t.Errorf("got %v, want %v", err, test.want)
+		}
+	}
+}
+
+// TestNewBucket_locations tests the names of objects.
+func TestNewBucket_locations(t *testing.T) {
+	t.Parallel()
+	for location, want := range map[string]string{
+		"gs://bkt": "_key", "gs://bkt/": "_key", "gs://bkt/a": "a/_key", "gs://bkt/a b/%2F/ü/": "a b/%2F/ü/_key",
+	} {
+		s := newStage(t, nil)
+		s.options.Location = location
+		b := s.started(t)
+		_, err := b.Apply(t.Context(), record(optout.OptedOut, at(0)))
+		found, findErr := b.Find(t.Context(), "harborline", phone)
+		var names []string
+		for _, o := range s.server.Objects("bkt") {
+			names = append(names, o.Name)
+		}
+		if !slices.Contains(names, want) || err != nil || findErr != nil || found == nil || len(all(t, b)) != 1 {
+			t.Errorf("%s: objects %q, found %+v, %v, %v", location, names, found, err, findErr)
 		}
 	}
 }
@@ -428,15 +503,16 @@ func TestFind_outages(t *testing.T) {
 					t.Error("Apply returned no error")
 				}
 			}
+			list := test.object
+			if test.object == "<nil>" {
+				list = test.all
+			}
+			if err := opened.bucket().All(t.Context(), func(optout.Record) error { return nil }); errorText(err) != list {
+				t.Errorf("All: %q, want %q", errorText(err), list)
+			}
 			check(test.object)
 			all.Store(true)
-			if test.all == "" {
-				test.all = test.object
-			}
-			check(test.all)
-			if err := opened.bucket().All(t.Context(), func(optout.Record) error { return nil }); err == nil {
-				t.Error("All returned no error")
-			}
+			check(cmp.Or(test.all, test.object))
 		})
 	}
 }
@@ -528,7 +604,7 @@ func TestApply_conflicts(t *testing.T) {
 		}
 		next.ServeHTTP(w, r)
 	})
-	if _, err := s.started(t).Apply(t.Context(), record(optout.OptedOut, at(0))); errorText(err) != "an object changes too often" {
+	if _, err := s.started(t).Apply(t.Context(), record(optout.OptedOut, at(0))); !strings.HasSuffix(errorText(err), ": the object changes too often") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,7 +35,7 @@ var (
 
 	errShortKey = fmt.Errorf("key: expected at least %d bytes", MinKey)
 	errKeyFile  = errors.New("the object _key is invalid; restore it")
-	errOtherKey = errors.New("an object is named by another key; run rcshook optouts rekey with that key and the current one")
+	errOtherKey = errors.New("its name is from another key; run rcshook optouts rekey with that key and the current one")
 )
 
 // keyObject is the name of the object that shows which key names the others.
@@ -56,8 +56,8 @@ func checkValue(key []byte) string {
 
 // withKey calls f with the key, and once more with the current key if f returns ErrKey.
 func (b *Bucket) withKey(ctx context.Context, f func(key []byte) error) error {
-	if err := b.o.API.Ready(ctx); err != nil {
-		return b.unavailable(ctx, fmt.Errorf("credentials of the function: %w", err))
+	if err := b.ready(ctx); err != nil {
+		return b.unavailable(ctx, err)
 	}
 	for again := false; ; again = true {
 		key, err := b.o.Key(ctx)
@@ -76,6 +76,14 @@ func (b *Bucket) withKey(ctx context.Context, f func(key []byte) error) error {
 			return b.unavailable(ctx, fmt.Errorf("key: %w", err))
 		}
 	}
+}
+
+// ready waits for credentials, so that their errors are not those of Cloud Storage.
+func (b *Bucket) ready(ctx context.Context) error {
+	if err := b.o.API.Ready(ctx); err != nil {
+		return fmt.Errorf("credentials of the function: %w", err)
+	}
+	return nil
 }
 
 // trusts reports whether the key with a check value was right a moment ago.
@@ -132,23 +140,20 @@ func (b *Bucket) Init(ctx context.Context) error {
 		if !errors.Is(err, ErrNoKey) {
 			return err
 		}
-		for page, err := range b.pages(ctx) {
-			if err != nil {
+		for _, err := range b.records(ctx, key) {
+			if errors.Is(err, errOtherKey) {
+				return ErrKey
+			} else if err != nil {
 				return err
 			}
-			for _, item := range page {
-				if item.Name != b.object(key, item.record.Brand, item.record.Phone) {
-					return ErrKey
-				}
+		}
+		_, err = b.write(ctx, b.prefix+keyObject, missing, keyFile{Check: check})
+		if err != nil { // another instance may have been faster, or only the response was lost
+			if verified := b.verify(ctx, check); verified == nil || isStatus(err, http.StatusPreconditionFailed) {
+				return verified
 			}
 		}
-		if _, err := b.write(ctx, b.prefix+keyObject, missing, keyFile{Check: check}); err != nil {
-			if b.verify(ctx, check) == nil { // written by another instance, or after all
-				return nil
-			}
-			return err
-		}
-		return nil
+		return err
 	})
 }
 
@@ -163,8 +168,8 @@ func (b *Bucket) Rekey(ctx context.Context, oldKey, newKey []byte, pause time.Du
 	if hmac.Equal(oldKey, newKey) {
 		return 0, b.unavailable(ctx, errors.New("the old key and the new one are the same"))
 	}
-	if err = b.o.API.Ready(ctx); err != nil {
-		return 0, b.unavailable(ctx, fmt.Errorf("credentials of the function: %w", err))
+	if err = b.ready(ctx); err != nil {
+		return 0, b.unavailable(ctx, err)
 	}
 	if err = b.startRekey(ctx, oldKey, newKey, pause); err == nil {
 		n, err = b.rename(ctx, oldKey, newKey, true)
@@ -180,7 +185,7 @@ func (b *Bucket) startRekey(ctx context.Context, oldKey, newKey []byte, pause ti
 		return err
 	}
 	var found keyFile
-	generation, err := b.read(ctx, b.prefix+keyObject, "", &found)
+	generation, err := b.read(ctx, b.prefix+keyObject, missing, &found)
 	switch {
 	case err != nil:
 		return err
@@ -219,12 +224,12 @@ func (b *Bucket) rename(ctx context.Context, oldKey, newKey []byte, remove bool)
 			case b.object(oldKey, item.record.Brand, item.record.Phone):
 				n++
 			default:
-				err = errOtherKey
+				err = inObject(item.Name, errOtherKey)
 				continue
 			}
 			group.Go(func() error {
-				_, err := b.update(ctx, target, func() (*Record, string, error) {
-					return b.record(ctx, target, "")
+				_, err := b.update(ctx, target, func() (*Record, int64, error) {
+					return b.record(ctx, target, missing)
 				}, func(stored *Record) (Record, bool) {
 					return *item.record, stored == nil || newer(*item.record, *stored)
 				})
@@ -245,7 +250,7 @@ func (b *Bucket) rename(ctx context.Context, oldKey, newKey []byte, remove bool)
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/json_api/v1/objects/delete
 func (b *Bucket) remove(ctx context.Context, m metadata) error {
-	err := b.o.API.Call(ctx, http.MethodDelete, b.url(m.Name)+"?ifGenerationMatch="+m.Generation, nil, nil)
+	err := b.o.API.Call(ctx, http.MethodDelete, fmt.Sprintf("%s?ifGenerationMatch=%d", b.url(m.Name), m.Generation), nil, nil)
 	if isStatus(err, http.StatusNotFound) {
 		return nil
 	}

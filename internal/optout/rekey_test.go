@@ -1,17 +1,22 @@
 package optout_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rcshook/rcshook/internal/googletest/storage"
 	"github.com/rcshook/rcshook/internal/optout"
 )
 
@@ -59,12 +64,12 @@ func testRekey(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 		old, new []byte
 		want     string
 	}{
-		{otherKey, key, ""}, // complete already
+		{otherKey, key, "<nil>"}, // complete already
 		{key, key, "the old key and the new one are the same"},
 		{key[:31], key, "key: expected at least 32 bytes"},
 		{[]byte("another key of enough bytes, 32 or more"), otherKey, "the key is not the one that names the objects; run rcshook optouts rekey with the old key and the new one"},
 	} {
-		if n, err := b.Rekey(t.Context(), test.old, test.new, 0); n != 0 || err != nil && errorText(err) != test.want {
+		if n, err := b.Rekey(t.Context(), test.old, test.new, 0); n != 0 || errorText(err) != test.want {
 			t.Errorf("got %d, %v; want %q", n, err, test.want)
 		}
 	}
@@ -80,22 +85,90 @@ func testRekey(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 	}
 }
 
+// TestRekey_unknownObject tests that an object of a third key stops Rekey before anything
+// is deleted.
+func TestRekey_unknownObject(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	people(t, s.started(t))
+	unknown := "opt-outs/" + strings.Repeat("0", 64)
+	s.put(t, unknown, `{"phone": "+15550100009", "state": "opted_in", "since": "2026-05-04T00:00:00Z", "at": "2026-05-04T00:00:00Z"}`)
+	want := "object " + unknown + ": its name is from another key; run rcshook optouts rekey with that key and the current one"
+	if _, err := s.bucket().Rekey(t.Context(), key, otherKey, 0); errorText(err) != want {
+		t.Errorf("got %v", err)
+	}
+	for number := range 5 {
+		if name := nameOf(key, "harborline", fmt.Sprintf("+1555010%04d", number)); !slices.ContainsFunc(s.server.Objects("bkt"), func(o storage.Object) bool { return o.Name == name }) {
+			t.Errorf("the object of number %d is deleted", number)
+		}
+	}
+	s.server.Delete("bkt", unknown)
+	if n, err := s.bucket().Rekey(t.Context(), key, otherKey, 0); n != 5 || err != nil {
+		t.Errorf("without the object: %d, %v", n, err)
+	}
+}
+
+// TestRekey_lateWrite tests that a record that was written with the old key, after all
+// others were copied, is copied before it is deleted.
+func TestRekey_lateWrite(t *testing.T) {
+	t.Parallel()
+	var failing atomic.Bool
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if failing.Load() && r.Method == http.MethodPost {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	s.started(t)
+	if _, err := s.bucket().Rekey(t.Context(), key, otherKey, 0); err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, nameOf(key, "harborline", phone), `{"brand": "harborline", "phone": "`+phone+`", "state": "opted_out", "since": "2026-05-04T00:00:00Z", "at": "2026-05-04T00:00:00Z"}`)
+	failing.Store(true)
+	if _, err := s.bucket().Rekey(t.Context(), key, otherKey, 0); err == nil || len(s.server.Objects("bkt")) != 2 {
+		t.Errorf("got %v, %d objects", err, len(s.server.Objects("bkt")))
+	}
+	failing.Store(false)
+	if n, err := s.bucket().Rekey(t.Context(), key, otherKey, 0); n != 1 || err != nil || len(s.server.Objects("bkt")) != 2 {
+		t.Errorf("got %d, %v, %d objects", n, err, len(s.server.Objects("bkt")))
+	}
+	s.secret, s.cached = otherKey, otherKey
+	if found, err := s.bucket().Find(t.Context(), "harborline", phone); found == nil || err != nil {
+		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// TestRekey_pause tests that nothing is copied before the pause ends.
+func TestRekey_pause(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	people(t, s.started(t))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := s.bucket().Rekey(ctx, key, otherKey, optout.RekeyPause); errorText(err) != "timeout" || len(s.server.Objects("bkt")) != 6 {
+		t.Errorf("got %v, %d objects", err, len(s.server.Objects("bkt")))
+	}
+	if _, err := s.bucket().Find(t.Context(), "harborline", phone); !errors.Is(err, optout.ErrRekeying) {
+		t.Errorf("Find: %v", err)
+	}
+}
+
 // TestRekey_interrupted interrupts Rekey at each of its requests, before or after it has an
-// effect, and completes it with a second call.
+// effect, or fails only that request, and completes Rekey with a second call.
 func TestRekey_interrupted(t *testing.T) {
 	t.Parallel()
-	for _, effect := range []bool{false, true} {
+	for _, mode := range []string{"before", "after", "once"} {
 		for n := int64(1); ; n++ {
 			var requests atomic.Int64
 			requests.Store(-1 << 40)
 			s := newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-				fail := requests.Add(1) >= n
-				if !fail || effect && requests.Load() == n {
-					if fail {
-						next.ServeHTTP(discard{http.Header{}}, r)
-					} else {
-						next.ServeHTTP(w, r)
-					}
+				request := requests.Add(1)
+				fail := request == n || request > n && mode != "once"
+				if !fail {
+					next.ServeHTTP(w, r)
+				} else if mode == "after" && request == n {
+					next.ServeHTTP(discard{http.Header{}}, r)
 				}
 				if fail {
 					w.WriteHeader(http.StatusServiceUnavailable)
