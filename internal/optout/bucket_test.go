@@ -390,6 +390,22 @@ func TestInit_race(t *testing.T) {
 	}
 }
 
+// TestInit_written tests that _key is read again if it appears after the first attempt.
+func TestInit_written(t *testing.T) {
+	t.Parallel()
+	var s *stage
+	var second atomic.Bool
+	s = newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(w, r)
+		if second.CompareAndSwap(false, true) {
+			s.started(t)
+		}
+	})
+	if err := s.bucket().Init(t.Context()); err != nil || !second.Load() {
+		t.Error(err)
+	}
+}
+
 // TestNewBucket_locations tests the names of objects.
 func TestNewBucket_locations(t *testing.T) {
 	t.Parallel()

@@ -112,17 +112,20 @@ func (b *Bucket) verify(ctx context.Context, check string) error {
 	return nil
 }
 
-// readKey reads the object _key in one request. An error response for a content does not
-// show the cause, so a list of the object follows it.
+// readKey reads the object _key in one request. An error response for content does not
+// show the cause, so a list of the object follows it. An object that was written between
+// the two is read again.
 func (b *Bucket) readKey(ctx context.Context) (found keyFile, err error) {
-	err = b.o.API.Call(ctx, http.MethodGet, b.url(b.prefix+keyObject)+"?alt=media", nil, &found)
-	if e, ok := errors.AsType[*google.APIError](err); ok && e.Code/100 == 4 {
-		items, _, listErr := b.list(ctx, keyObject, "")
-		switch {
-		case listErr != nil:
-			err = listErr
-		case len(items) == 0:
-			err = ErrNoKey
+	for range 2 {
+		err = b.o.API.Call(ctx, http.MethodGet, b.url(b.prefix+keyObject)+"?alt=media", nil, &found)
+		e, ok := errors.AsType[*google.APIError](err)
+		if !ok || e.Code/100 != 4 {
+			break
+		}
+		if items, _, listErr := b.list(ctx, keyObject, ""); listErr != nil {
+			return found, listErr
+		} else if len(items) == 0 {
+			return found, ErrNoKey
 		}
 	}
 	if err == nil && found.Check == "" {
