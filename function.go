@@ -17,6 +17,7 @@
 // What becomes of a message comes back from RBM, to POST /events:
 //
 //	internal/events    verify the event, and give it one flat shape
+//	internal/optout    STOP, START and HELP; who opted out, which send asks too
 //	internal/target    a signed request, a message to Pub/Sub, or a payload for the user
 //
 // Only server, prepare and response depend on packages at other stages; the others share

@@ -21,6 +21,7 @@ import (
 	"github.com/rcshook/rcshook/internal/charset"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/doctor"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
@@ -102,11 +103,13 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
 		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	opened, invalid := targets.Open(file.Events, file.Fallbacks(), targets.Options{
+	brandErr := cfg.SetBrands(file)
+	_, optOutErr := optout.Open(optout.Options{Brands: cfg.Brands})
+	opened, invalid := targets.Open(file.Events, file.Fallbacks(), cfg.Lookups(), targets.Options{
 		Transport: rbm.NewTransport(), Now: time.Now, Strict: true,
 		Phone: phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	if err := config.Join(err, wrong, invalid); err != nil {
+	if err := config.Join(err, wrong, invalid, brandErr, optOutErr); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
 				fmt.Fprintln(std.out, p)

@@ -21,6 +21,7 @@ locals {
     "internal/google/platform/*.go",
     "internal/mapping/*.go",
     "internal/mapping/limit/*.go",
+    "internal/optout/*.go",
     "internal/payload/*.go",
     "internal/phonenumber/*.go",
     "internal/phonenumber/premium.txt",

@@ -66,6 +66,8 @@ const (
 	Expired                  Code = "expired"
 	TargetUnavailable        Code = "target_unavailable"
 	TargetRejected           Code = "target_rejected"
+	RecipientOptedOut        Code = "recipient_opted_out"
+	OptOutUnavailable        Code = "opt_out_unavailable"
 	Internal                 Code = "internal"
 )
 

@@ -107,12 +107,18 @@ func (w *warner) checkLength(t payload.Text, what string, limit int) {
 	}
 }
 
+// optOutPostbacks are the postbacks with which a tap is an opt-out or opt-in.
+var optOutPostbacks = []string{"STOP", "UNSUBSCRIBE", "START"}
+
 // checkButtons warns about duplicate labels and about actions with limited support.
 func (w *warner) checkButtons(buttons payload.Buttons) {
 	for i := range buttons.Items {
 		b := &buttons.Items[i]
 		if slices.ContainsFunc(buttons.Items[:i], func(other payload.Button) bool { return other.Label.Value == b.Label.Value }) {
 			w.warn(b.Label.Position, "another button has the same label")
+		}
+		if slices.Contains(optOutPostbacks, b.Postback.Value) {
+			w.warn(b.Label.Position, "the postback is a word that unsubscribes or subscribes the user, so targets get no button event for a tap")
 		}
 		if b.Action == payload.Reply {
 			w.unused("a reply does not open anything", b.FallbackURL.Position)

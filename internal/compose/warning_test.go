@@ -32,6 +32,7 @@ func TestMessage_warnings(t *testing.T) {
 		{"long message", `"image": "https://example.com/` + strings.Repeat("a", 240_000) + `"`, []string{": the message as JSON is near its limit: 240174 of 250000 bytes"}},
 
 		{"same labels", `"text": "a", "buttons": ["Go|https://example.com/1", "Go|https://example.com/2"]`, []string{"/buttons/1: another button has the same label"}},
+		{"opt-out", `"text": "a", "buttons": ["Stop", "No more|=STOP", "Cancel|=CANCEL"]`, []string{"/buttons/1: the postback is a word that unsubscribes or subscribes the user, so targets get no button event for a tap"}},
 		{"same labels in a text", `"title": "a", "buttons": "Go,Go"`, []string{"/buttons: item 2 of this text: another button has the same label"}},
 		{"search", `"text": "a", "chips": ["Go|geo:0,0?q=Shop"]`, []string{"/chips/0: only Google Messages on Android searches the map; coordinates work everywhere"}},
 

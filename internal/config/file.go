@@ -321,11 +321,12 @@ func (c Config) With(name string, f File) (Config, error) {
 		events[key] = t
 	}
 	r.withCallers(&c, f.Callers)
-	brands := r.withBrands(&c, f, agents)
-	if len(r.problems) > 0 {
-		return c, &Error{r.problems}
+	c.Agents = agents
+	brandErr := c.SetBrands(f)
+	if len(r.problems) > 0 || brandErr != nil {
+		return c, Join(&Error{r.problems}, brandErr)
 	}
-	c.Agents, c.Sources, c.Events, c.Callers, c.Brands = agents, f.Sources, events, f.Callers, brands
+	c.Sources, c.Events, c.Callers = f.Sources, events, f.Callers
 	return c, nil
 }
 

@@ -84,6 +84,16 @@ func (c *Config) BrandOf(agent string) *Brand {
 	return c.Brands[DefaultBrand]
 }
 
+// Lookups returns the targets that know who opted out.
+func (c *Config) Lookups() (all []*Target) {
+	for _, name := range slices.Sorted(maps.Keys(c.Brands)) {
+		if t := c.Brands[name].OptOut.Store.Lookup; t != nil {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
 // storeForm matches the location of a store in a bucket. Cloud Storage rejects long names.
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/buckets#naming
@@ -167,6 +177,8 @@ func (r *fileReader) optOut(o *OptOut) *OptOut {
 	}
 	if o.Block = block; len(block) == 0 {
 		o.Block = defaultBlock
+	} else if !slices.Contains(block, "PROMOTION") {
+		r.problem(o.At.Of("block"), "must contain promotion, which people opt out of")
 	}
 	return o
 }
@@ -193,11 +205,13 @@ func (r *fileReader) brands(brands map[string]*Brand) {
 	}
 }
 
-// withBrands adds the brands and opt_out of the file to the store of the environment.
-func (r *fileReader) withBrands(c *Config, f File, agents map[string]Agent) map[string]*Brand {
+// SetBrands sets the brands of c, whose agents are known, from its environment and a file.
+// The error is an [*Error].
+func (c *Config) SetBrands(f File) error {
+	var r fileReader
 	all := map[string]*Brand{DefaultBrand: {Name: DefaultBrand, OptOut: f.OptOut}}
 	maps.Copy(all, f.Brands)
-	rest := maps.Clone(agents)
+	rest := maps.Clone(c.Agents)
 	env := new(OptOut)
 	if b := c.Brands[DefaultBrand]; b != nil {
 		env = b.OptOut
@@ -205,8 +219,8 @@ func (r *fileReader) withBrands(c *Config, f File, agents map[string]Agent) map[
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		b := all[name]
 		for _, agent := range b.Agents {
-			if _, ok := agents[agent]; !ok {
-				names := slices.Sorted(maps.Keys(agents))
+			if _, ok := c.Agents[agent]; !ok {
+				names := slices.Sorted(maps.Keys(c.Agents))
 				r.problems = append(r.problems, unknown(b.At.Of("agents"), Closest(agent, names), "contains an agent that is not configured", "the agents are "+strings.Join(names, ", ")))
 			}
 			delete(rest, agent)
@@ -237,5 +251,8 @@ func (r *fileReader) withBrands(c *Config, f File, agents map[string]Agent) map[
 			r.problem(c.Events[name].At.Of("url"), "gets the events of all brands; remove it, and write a target with agents into the file")
 		}
 	}
-	return all
+	if c.Brands = all; len(r.problems) > 0 {
+		return &Error{r.problems}
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ import (
 // them. Failed is not an event of RBM: the function gave up a message or a delivery.
 var EventTypes = []string{
 	"delivered", "read", "expired", "expiry_unsure", "fallback", "reply", "button", "location", "file", "typing",
-	"unsubscribed", "subscribed", "launch", "failed", "other",
+	"unsubscribed", "subscribed", "help", "launch", "failed", "other",
 }
 
 // replyTypes are the events that a message can reply to. Receipts are not among

@@ -136,6 +136,10 @@ func TestScriptSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if got.Brands["default"].OptOut.Store.IsSet() {
+				t.Error("opt-outs have a store, which is made with --events only")
+			}
+			got.Brands = nil
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}

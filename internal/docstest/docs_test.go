@@ -234,7 +234,7 @@ func checkKeys(t *testing.T, section page, event map[string]any) {
 // checkTargets compiles targets.
 func checkTargets(t *testing.T, targets map[string]*config.Target, fallbacks []*config.Target) {
 	t.Helper()
-	d, err := target.Open(targets, fallbacks, target.Options{Transport: new(http.Transport)})
+	d, err := target.Open(targets, fallbacks, nil, target.Options{Transport: new(http.Transport)})
 	if err != nil {
 		t.Error(err)
 		return

@@ -97,14 +97,20 @@ func (s *stage) play(t *testing.T, folder string) {
 	s.clock.set(setup.Time)
 	s.sim.Reset()
 	s.tasks.Reset()
-	for _, step := range setup.Simulator {
-		s.callSimulator(t, step.Post, step.Body)
-	}
 	s.fallback.reset(setup.Fallback)
 	for name, value := range setup.Environment {
-		if value != nil && *value == "[fallback]" {
+		switch {
+		case value == nil:
+		case *value == "[fallback]":
 			setup.Environment[name] = &s.fallback.url
+		case *value == "[store]":
+			s.openStore(t)
+			location, key := storeLocation, storeKey
+			setup.Environment[name], setup.Environment["RCSHOOK_OPT_OUT_KEY"] = &location, &key
 		}
+	}
+	for _, step := range setup.Simulator {
+		s.callSimulator(t, step.Post, step.Body)
 	}
 	web := httptest.NewUnstartedServer(nil)
 	s.env["RCSHOOK_URL"], s.env["RCSHOOK_QUEUE_ACCOUNT"] = "http://"+web.Listener.Addr().String(), stageAccount

@@ -2,20 +2,26 @@ package e2e
 
 import (
 	"bytes"
+	"context"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	gcp "github.com/rcshook/rcshook/internal/google/platform"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/source"
@@ -77,8 +83,41 @@ func newStage(t *testing.T) *stage {
 		"RCSHOOK_SECRETMANAGER_ENDPOINT": s.url,
 		"RCSHOOK_OIDC_ENDPOINT":          google.URL,
 		"RCSHOOK_TASKS_ENDPOINT":         queue.URL,
+		"RCSHOOK_STORAGE_ENDPOINT":       s.url,
 	}
 	return s
+}
+
+// The store of opt-outs of a stage, and the secret with its key.
+const (
+	storeBucket   = "rcshook-stage"
+	storeLocation = "gs://rcshook-stage/rcs-opt-outs"
+	storeKey      = "projects/example/secrets/opt-out-key"
+)
+
+// openStore creates the store.
+func (s *stage) openStore(t *testing.T) {
+	t.Helper()
+	key := strings.Repeat("k", optout.MinKey)
+	s.sim.Storage.AddBucket(storeBucket)
+	s.sim.Secrets.AddVersion(storeKey, []byte(key))
+	if err := s.bucket(t, key).Init(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bucket returns the store, with a key.
+func (s *stage) bucket(t *testing.T, key string) *optout.Bucket {
+	t.Helper()
+	background := google.NewBackground()
+	t.Cleanup(background.Close)
+	return optout.NewBucket(optout.BucketOptions{
+		API: gcp.New(gcp.Options{
+			Transport: http.DefaultTransport, Now: time.Now, Background: background, Log: slog.New(slog.DiscardHandler), Credentials: s.adc,
+		}),
+		Endpoint: s.url, Location: storeLocation, Now: s.clock.now,
+		Key: func(context.Context) ([]byte, error) { return []byte(key), nil }, RereadKey: func(context.Context) error { return nil },
+	})
 }
 
 // exportCredentials puts the Application Default Credentials of the stage into the

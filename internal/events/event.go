@@ -50,8 +50,8 @@ type Event struct {
 	Latitude  *float64 `json:"latitude"`
 	Longitude *float64 `json:"longitude"`
 
-	// Keyword and Via are the word of an opt-out, and where it came from: text, menu or
-	// button.
+	// Keyword and Via are the word of an opt-out or of a request for help, and where it
+	// came from: text, menu or button.
 	Keyword string `json:"keyword"`
 	Via     string `json:"via"`
 
@@ -179,6 +179,13 @@ func other(data []byte, now time.Time) *Event {
 	}
 	e.identify(id, data)
 	return e
+}
+
+// SetType changes the type of an event: the user opted out or in, or asked for help. All
+// signals of one change of the state have the same change, and so the same event ID.
+func (e *Event) SetType(eventType, change string) {
+	e.Type = eventType
+	e.identify(change, nil)
 }
 
 // Failed returns the event for a message that the function gave up, or for a delivery to a

@@ -19,6 +19,7 @@ var samples = map[string]string{
 	"typing":        userEvent("IS_TYPING"),
 	"unsubscribed":  userEvent("UNSUBSCRIBE"),
 	"subscribed":    userEvent("SUBSCRIBE"),
+	"help":          message(`"text": "Help"`),
 	"expired":       expiry("TTL_EXPIRATION_REVOKED"),
 	"expiry_unsure": expiry("TTL_EXPIRATION_REVOKE_FAILED"),
 	"reply":         message(`"text": "Can I come at 5 pm?"`),
@@ -69,6 +70,10 @@ func Sample(eventType, agent, agentID, id string, now time.Time) *Event {
 	if ok {
 		e := New(data, now)
 		e.Agent = agent
+		if eventType == "help" {
+			e.SetType("help", e.ReplyID)
+			e.Keyword, e.Via = "HELP", "text"
+		}
 		return e
 	}
 	about := *Sample("delivered", agent, agentID, id, now)

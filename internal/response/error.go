@@ -13,6 +13,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/queue"
@@ -118,6 +119,9 @@ func FromError(err error) *Response {
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
 		return resp
 	}
+	if e, ok := errors.AsType[*optout.Unavailable](err); ok {
+		return newResponse(code.OptOutUnavailable, "", e, 0)
+	}
 	if e, ok := errors.AsType[*send.RefusedError](err); ok {
 		resp := newResponse(code.UpstreamUnavailable, "the platform refused the last attempt, but an earlier one may have succeeded", err, 0)
 		resp.Upstream = &Upstream{Status: e.Refusal.StatusCode, Reason: e.Refusal.Status, Message: e.Refusal.Message}
@@ -156,6 +160,7 @@ func FromError(err error) *Response {
 		{events.ErrSignature, code.BadSignature, true},
 		{events.ErrHandshake, code.BadSignature, true},
 		{events.ErrEnvelope, code.InvalidBody, true},
+		{optout.ErrOptedOut, code.RecipientOptedOut, false},
 		{queue.ErrExpired, code.Expired, true},
 		{queue.ErrVersion, code.Misconfigured, true},
 		{queue.ErrTask, code.InvalidPayload, true},

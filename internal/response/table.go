@@ -99,6 +99,10 @@ var table = map[code.Code]row{
 		"Use one of the methods in the Allow header.", "",
 	},
 
+	code.RecipientOptedOut: {
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "The recipient opted out of these messages", "the recipient opted out of messages of this type from this brand",
+		"Do not send it by SMS or another agent of the brand either. The recipient can write START to get such messages again.", "",
+	},
 	code.RecipientUnreachable: {
 		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "This number cannot get RCS from this agent", "RCS Business Messaging cannot reach it",
 		"Send an SMS, or check that the agent is launched on this carrier.", "",
@@ -169,6 +173,10 @@ var table = map[code.Code]row{
 	code.QueueDenied:       {http.StatusInternalServerError, 0, code.RetryAfterFix, 0, "This function may not use its queue", "the log has the cause", seeLog, ""},
 	code.QueueRejected:     {http.StatusInternalServerError, 0, code.RetryAfterFix, 0, "The queue rejects tasks with this configuration", "the log has the cause", seeLog, ""},
 	code.QueueUnavailable:  {http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "The queue is unavailable", "the task could not be created", "Send the request again after the time in Retry-After, with the same idempotency_key.", ""},
+	code.OptOutUnavailable: {
+		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "The opt-outs cannot be read or stored", "the log has the cause",
+		"Send the request again after the time in Retry-After, with the same idempotency_key. Nothing was sent.", "",
+	},
 	code.Misconfigured: {
 		http.StatusInternalServerError, 0, code.RetryAfterFix, 0, "This function is not configured correctly", "a setting is missing or invalid",
 		"Fix the settings in errors and deploy again.", "",

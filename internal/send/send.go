@@ -51,6 +51,10 @@ type Options struct {
 	// Now is the clock.
 	Now func() time.Time
 
+	// Allow reports whether a message may go to a recipient. It is called before the
+	// message is added to its queue, and again before it is sent.
+	Allow func(ctx context.Context, m *Message, to string) error
+
 	// Enqueue adds a message for one recipient to its queue.
 	Enqueue func(ctx context.Context, m *Message, to, id string) (*Task, error)
 
@@ -108,6 +112,10 @@ type Message struct {
 
 	// DryRun returns the requests and does not send them.
 	DryRun bool
+
+	// Required means that the message is sent without asking whether it is allowed: it
+	// confirms an opt-out.
+	Required bool
 
 	// Fallback receives the message if RCS cannot deliver it; nil means that there is
 	// no fallback. Payload is the body that the caller sent, for the fallback.
@@ -216,6 +224,11 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 		r.MessageID = rbm.MessageID(m.Agent.ID, to, m.Key)
 	default:
 		r.MessageID, r.Random = uuid.NewString(), true
+	}
+	if !m.DryRun && !m.Required {
+		if r.Err = s.options.Allow(ctx, m, to); r.Err != nil {
+			return r
+		}
 	}
 	if !m.DryRun {
 		if r.Err = m.Limit.takeOnce(ctx, to, r.MessageID); r.Err != nil {

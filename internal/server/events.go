@@ -70,9 +70,11 @@ func (s *Server) event(c *call) (*response.Response, error) {
 	}
 	e := received.Event
 	res := response.New(code.Received)
-	if e.IsOld(s.now()) {
+	if current, err := s.optOut(c.Context(), e); err != nil { // at any age of the event
+		res = response.FromError(err)
+	} else if !current || e.IsOld(s.now()) {
 		res = response.New(code.Ignored)
-		res.Cause = "old"
+		res.Cause = map[bool]string{true: "old", false: "superseded"}[current]
 	} else if err := s.passOn(c.Context(), e, ""); err != nil {
 		res = response.FromError(err)
 	}

@@ -164,6 +164,10 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	if err != nil {
 		res = response.FromError(err)
 	}
+	if res.Code == code.OptOutUnavailable {
+		repeatTask(res)
+		return res, nil
+	}
 	if res.SetProfile(response.Soft); res.OK || res.Status >= http.StatusMultipleChoices {
 		res.RetryAfter = min(res.RetryAfter, maxTaskPause)
 		return res, nil
@@ -369,6 +373,7 @@ func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Sour
 	if err != nil {
 		return nil, err
 	}
+	s.optOuts.Prefetch(m.AgentName)
 	m.Key, m.Caller, m.Limit = c.Key(m.Key), c.Name, c.limit
 	m.Agent, err = s.agent(ctx, m.AgentName)
 	return m, err

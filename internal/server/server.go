@@ -27,6 +27,7 @@ import (
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
@@ -90,12 +91,15 @@ type Server struct {
 	transport *http.Transport
 	receiver  *events.Receiver
 	targets   *target.Directory
+	optOuts   *optout.Directory
 	delivered *lru.Cache[string, code.Code] // by target and event, without a queue; see deliverNow
 	foreign   sync.Map                      // the IDs of agents that are not configured
-	replies   replyLimiter
-	observe   func(Delivery)
-	log       *slog.Logger
-	now       func() time.Time
+	// unenforced holds the brands without a store of which a user opted out.
+	unenforced sync.Map
+	replies    replyLimiter
+	observe    func(Delivery)
+	log        *slog.Logger
+	now        func() time.Time
 }
 
 // New returns a server. Of all secrets it reads only the one that contains
@@ -177,6 +181,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		UserAgent: "rcshook/" + Version(),
 		Retry:     o.Retry,
 		Now:       s.now,
+		Allow:     s.allow,
 		Enqueue:   s.enqueue,
 		Fallback:  s.fallBack,
 		Observe:   countAttempt,
@@ -209,7 +214,7 @@ func (s *Server) agentOptions(o Options) agent.Options {
 func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 	if s.cfg.File == "" {
 		s.sources = new(source.Directory)
-		return s.openTargets(config.File{})
+		return config.Join(s.openTargets(config.File{}), s.openOptOuts())
 	}
 	name, data, err := agent.ReadFile(ctx, s.cfg, o)
 	if err != nil {
@@ -229,16 +234,16 @@ func (s *Server) readFile(ctx context.Context, o agent.Options) error {
 		GoogleEndpoint: s.cfg.OIDCEndpoint,
 		Transport:      s.transport,
 	})
-	return config.Join(parseErr, mergeErr, sourceErr, s.openTargets(parsed))
+	return config.Join(parseErr, mergeErr, sourceErr, s.openTargets(parsed), s.openOptOuts())
 }
 
-// openTargets compiles the targets of events and the fallbacks. The error is a
+// openTargets compiles the targets of events, the fallbacks and the targets that know who opted out. The error is a
 // [*config.Error].
 func (s *Server) openTargets(file config.File) (err error) {
 	all := make(map[string]*config.Target)
 	maps.Copy(all, s.cfg.Events)
 	maps.Copy(all, file.Events)
-	s.targets, err = target.Open(all, file.Fallbacks(), target.Options{
+	s.targets, err = target.Open(all, file.Fallbacks(), s.cfg.Lookups(), target.Options{
 		Secret:    func(ctx context.Context, secret config.Secret) ([]byte, error) { return s.agents.Secret(ctx, secret) },
 		API:       platformAPI{s},
 		Transport: s.transport,

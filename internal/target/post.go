@@ -2,6 +2,7 @@ package target
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -21,32 +22,47 @@ import (
 
 // post makes the request to the URL of the target.
 func (t *Target) post(ctx context.Context, id string, body []byte) Result {
+	r, _ := t.exchange(ctx, id, body)
+	return r
+}
+
+// Ask posts a question, which is one JSON object, and returns the body of the response.
+// Its error names no address, header, number or text.
+func (t *Target) Ask(ctx context.Context, id string, question []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(t.config.Timeout, DefaultTimeout))
+	defer cancel()
+	r, content := t.exchange(ctx, id, question)
+	return content, t.wrap(r.Err)
+}
+
+// exchange makes a request and returns the body of the response.
+func (t *Target) exchange(ctx context.Context, id string, body []byte) (_ Result, content []byte) {
 	var connected atomic.Bool // before that, nothing was written
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
 	r, err := t.request(traced, id, body)
 	if err != nil {
-		return Result{Outcome: Retry, Err: err}
+		return Result{Outcome: Retry, Err: err}, nil
 	}
 	// Unlike a client, a transport follows no redirects.
 	response, err := trace.Transport{Base: t.transport}.RoundTrip(r)
 	switch {
 	case err != nil && connected.Load():
-		return Result{Outcome: Unknown, Err: errors.New("no response: " + cause(ctx, err))}
+		return Result{Outcome: Unknown, Err: errors.New("no response: " + cause(ctx, err))}, nil
 	case err != nil:
-		return Result{Outcome: Retry, Err: errors.New("no connection: " + cause(ctx, err))}
+		return Result{Outcome: Retry, Err: errors.New("no connection: " + cause(ctx, err))}, nil
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponse)) // reading it lets the connection be reused
+	content, err = io.ReadAll(io.LimitReader(response.Body, maxResponse)) // reading it lets the connection be reused
 	status := response.StatusCode
 	outcome, failure := classify(status), fmt.Errorf("HTTP %d%s", status, advice(status))
 	if t.ok != nil && err != nil {
-		return Result{Unknown, status, fmt.Errorf("HTTP %d; ok needs the whole response: %s", status, cause(ctx, err))}
+		return Result{Unknown, status, fmt.Errorf("HTTP %d; ok needs the whole response: %s", status, cause(ctx, err))}, nil
 	}
 	if t.ok != nil {
 		decided, err := t.judge(ctx, response, content)
 		switch {
 		case err != nil:
-			return Result{outcome, status, fmt.Errorf("HTTP %d; %w", status, err)}
+			return Result{outcome, status, fmt.Errorf("HTTP %d; %w", status, err)}, nil
 		case decided != outcome:
 			outcome, failure = decided, fmt.Errorf("HTTP %d; the result of ok is %s", status, decided)
 		}
@@ -54,7 +70,7 @@ func (t *Target) post(ctx context.Context, id string, body []byte) Result {
 	if outcome == OK {
 		failure = nil
 	}
-	return Result{outcome, status, failure}
+	return Result{outcome, status, failure}, content
 }
 
 // request returns a signed request. The error lists every setting that cannot be used.

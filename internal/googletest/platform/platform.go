@@ -12,6 +12,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
 	"github.com/rcshook/rcshook/internal/googletest/secrets"
+	"github.com/rcshook/rcshook/internal/googletest/storage"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -30,11 +31,12 @@ const (
 //
 //	/v1/projects/...      Secrets
 //	/computeMetadata/     Metadata
+//	/storage/v1/...       Storage, also below /upload
 //	GET  /_sim/secrets    names: {"secrets": [{"name", "versions", "accesses"}]}
 //	POST /_sim/secrets    AddVersion: {"name": "projects/*/secrets/*", "value": "..."}
 //	POST /_sim/rotate     Rotate: {"revoke": true}
 //
-// A [rbmtest.Failure] may name the methods "secrets" and "metadata".
+// A [rbmtest.Failure] may name the methods "secrets", "metadata" and "storage".
 type Platform struct {
 	*rbmtest.Simulator
 
@@ -46,7 +48,10 @@ type Platform struct {
 
 	Metadata metadata.Server
 
-	secrets, metadata, admin http.Handler
+	// Storage requires such a token too. It has no buckets at first.
+	Storage storage.Server
+
+	secrets, metadata, storage, admin http.Handler
 
 	mu       sync.Mutex
 	tokenURI string // of the key in KeySecret
@@ -59,9 +64,11 @@ func New(sim *rbmtest.Simulator) *Platform {
 		_, err := p.Tokens.Check(bearer, googletest.CloudPlatform)
 		return err
 	}
+	p.Storage.Authorize = p.Secrets.Authorize
 	p.Metadata.Tokens, p.Metadata.ProjectID = p.Tokens, ProjectID
 	p.secrets = sim.WithFailures("secrets", &p.Secrets)
 	p.metadata = sim.WithFailures("metadata", &p.Metadata)
+	p.storage = sim.WithFailures("storage", &p.Storage)
 	admin := http.NewServeMux()
 	admin.Handle("GET /_sim/secrets", googletest.JSONHandler(func(context.Context, *struct{}) (any, error) {
 		return map[string]any{"secrets": p.Secrets.List()}, nil
@@ -81,6 +88,8 @@ func (p *Platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.secrets.ServeHTTP(w, r)
 	case strings.HasPrefix(path, "/computeMetadata/"), path == "/" && r.Header.Get(metadata.Header) == metadata.Flavor:
 		p.metadata.ServeHTTP(w, r)
+	case strings.HasPrefix(path, "/storage/v1/"), strings.HasPrefix(path, "/upload/storage/v1/"):
+		p.storage.ServeHTTP(w, r)
 	case path == "/_sim/secrets", path == "/_sim/rotate":
 		p.admin.ServeHTTP(w, r)
 	default:

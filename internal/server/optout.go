@@ -1,0 +1,123 @@
+package server
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/events"
+	"github.com/rcshook/rcshook/internal/optout"
+	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/response"
+	"github.com/rcshook/rcshook/internal/send"
+)
+
+// openOptOuts opens the brands and their stores. The error is a [*config.Error].
+func (s *Server) openOptOuts() (err error) {
+	s.optOuts, err = optout.Open(optout.Options{
+		Brands: s.cfg.Brands, API: platformAPI{s}, Endpoint: s.cfg.StorageEndpoint, Now: s.now, Ask: s.ask,
+		Secret:   func(ctx context.Context, key config.Secret) ([]byte, error) { return s.agents.Secret(ctx, key) },
+		Reread:   func(ctx context.Context, key config.Secret) error { return s.agents.Reread(ctx, key) },
+		Prefetch: func(key config.Secret) { s.agents.PrefetchSecret(key) },
+	})
+	return err
+}
+
+// allow reports whether a message may go to a recipient: it is not of a type that the
+// recipient opted out of.
+func (s *Server) allow(ctx context.Context, m *send.Message, to string) error {
+	return s.optOuts.Allow(ctx, m.AgentName, to, string(m.Message.Message.MessageTrafficType))
+}
+
+// ask asks the target of a store whether a person opted out.
+func (s *Server) ask(ctx context.Context, t *config.Target, phone, brand string) (optedOut bool, err error) {
+	question, err := json.Marshal(map[string]string{"phone": phone, "brand": brand})
+	if err != nil {
+		return false, err
+	}
+	id := sha256.Sum256(append(question, s.now().String()...))
+	content, err := s.targets.Lookups[t].Ask(ctx, "ask_"+hex.EncodeToString(id[:16]), question)
+	if err != nil {
+		return false, err
+	}
+	var answer struct {
+		OptedOut *bool `json:"opted_out"`
+	}
+	if json.Unmarshal(content, &answer) != nil || answer.OptedOut == nil {
+		return false, errors.New(`expected {"opted_out": true} or {"opted_out": false} as the response of the store`)
+	}
+	return *answer.OptedOut, nil
+}
+
+// optOut handles an event with which the user opts out or in, or asks for help: it stores
+// the state, confirms it once, and gives the event its type. Other events are not changed.
+// It reports false for an event that targets do not get, because a newer one is stored.
+func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err error) {
+	action := optout.Action{Agent: e.Agent, Phone: e.Phone}
+	switch e.Type {
+	case string(optout.Stop), string(optout.Start):
+		action.Kind = optout.Kind(e.Type)
+	case "reply":
+		action.Text = e.Text
+	case "button":
+		action.Postback = e.Postback
+	}
+	signal, ok := s.optOuts.Recognize(action)
+	if !ok {
+		return true, nil
+	}
+	decision, err := s.optOuts.Handle(ctx, signal, optout.Record{Agent: e.Agent, Phone: e.Phone, At: e.Time, EventID: e.ID})
+	if err != nil {
+		return false, err
+	}
+	e.Keyword, e.Via = signal.Keyword, signal.Via
+	if decision.Superseded {
+		e.Type = string(signal.Kind)
+		return false, nil
+	}
+	e.SetType(string(signal.Kind), decision.ID)
+	if decision.Unenforced {
+		s.warnUnenforced(ctx, s.cfg.BrandOf(e.Agent).Name)
+	}
+	if decision.Text == "" {
+		return true, nil
+	}
+	return true, s.confirm(ctx, e, decision)
+}
+
+// warnUnenforced logs, once for each brand, that opting out has no effect.
+func (s *Server) warnUnenforced(ctx context.Context, brand string) {
+	if _, warned := s.unenforced.LoadOrStore(brand, true); !warned {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "a user opted out, but no message is blocked: set RCSHOOK_OPT_OUT_STORE, or store below opt_out", slog.String("brand", brand))
+	}
+}
+
+// confirm sends the confirmation of a signal. All signals of one change of the state have
+// the same message ID, so that the user gets one confirmation. The error is temporary: RBM
+// sends the event again.
+func (s *Server) confirm(ctx context.Context, e *events.Event, d optout.Decision) error {
+	m, err := prepare.Confirmation(e.Agent, e.Phone, d.Text, d.Chip, s.now())
+	if err == nil {
+		m.Key = "opt-out\n" + d.ID
+		m.Agent, err = s.agent(ctx, e.Agent)
+	}
+	if err != nil {
+		return err
+	}
+	res := response.FromResults(s.sender.Send(ctx, m), nil)
+	if res.SetProfile(response.Soft); res.OK {
+		return nil
+	}
+	if res.Status >= http.StatusMultipleChoices {
+		return &response.Problem{Code: res.Code, Detail: "the confirmation was not sent", Err: res.Err, RetryAfter: res.RetryAfter}
+	}
+	s.log.LogAttrs(ctx, slog.LevelError, "the confirmation of an opt-out or opt-in was not sent",
+		slog.String("code", string(res.Code)), slog.String("agent", e.Agent), slog.String("event", e.ID), slog.Any("cause", fmt.Sprint(res.Err)))
+	return nil
+}
