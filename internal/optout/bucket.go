@@ -144,6 +144,12 @@ func (b *Bucket) Find(ctx context.Context, brand, phone string) (found *Record, 
 // Apply stores a signal, whose Since it sets, and returns the record as it is stored
 // afterwards. The newest signal decides the state. Of two signals with the same time,
 // the one for OptedOut does. Times are stored in microseconds.
+//
+// If only the time of the newest signal cannot be written, Apply returns the record
+// without an error: a tap sends two signals at once, and Cloud Storage limits the writes
+// of an object to about one per second.
+//
+// Google docs: https://docs.cloud.google.com/storage/quotas#objects
 func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error) {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
@@ -155,6 +161,9 @@ func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error)
 		}, func(stored *Record) (Record, bool) { return merge(stored, r) })
 		return err
 	})
+	if err != nil && stored.State == r.State {
+		return stored, nil
+	}
 	return stored, err
 }
 
@@ -184,7 +193,8 @@ const attempts = 20
 
 // update changes an object. Change returns the new record for the stored one, which read
 // returned, and whether to write it. A write that may have failed is decided by the next
-// read: if there is still something to write, its error is that of update.
+// read: if there is still something to write, its error is that of update, with the record
+// that is stored.
 func (b *Bucket) update(ctx context.Context, object string, read func() (*Record, int64, error), change func(*Record) (Record, bool)) (Record, error) {
 	var failed error
 	for range attempts {
@@ -196,8 +206,10 @@ func (b *Bucket) update(ctx context.Context, object string, read func() (*Record
 		switch {
 		case !changed:
 			return next, nil
-		case failed != nil:
+		case failed != nil && stored == nil:
 			return Record{}, failed
+		case failed != nil:
+			return *stored, failed
 		case !next.valid():
 			return Record{}, errors.New("the record is incomplete")
 		}

@@ -611,6 +611,32 @@ func TestApply_unknown(t *testing.T) {
 	}
 }
 
+// TestApply_onlyTime tests that a second signal for the same state is no error if it cannot
+// be written, and that one for the other state is.
+func TestApply_onlyTime(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	s := newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		if r.Method == http.MethodPost && full.Load() {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+	b := s.started(t)
+	first, err := b.Apply(t.Context(), record(optout.OptedOut, at(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full.Store(true)
+	if got, err := b.Apply(t.Context(), record(optout.OptedOut, at(1))); err != nil || got != first {
+		t.Errorf("got %+v, %v, want the record %+v", got, err, first)
+	}
+	if got, err := b.Apply(t.Context(), record(optout.OptedIn, at(2))); errorText(err) != "HTTP 429" {
+		t.Errorf("got %+v, %v, want HTTP 429", got, err)
+	}
+}
+
 // TestApply_conflicts tests that an object that changes forever is an error.
 func TestApply_conflicts(t *testing.T) {
 	t.Parallel()
