@@ -45,7 +45,7 @@ var checkCommand = command{
 	summary: "check rcshook.yaml and run the cases of its sources",
 	help: `Usage:
 
-	rcshook check [-update] [-secrets] [-topics] [rcshook.yaml]
+	rcshook check [-update] [-secrets] [-topics] [-buckets] [rcshook.yaml]
 
 Reports every error in the file, warns of events that no target gets and of keys that are
 easy to guess, and runs the cases of its sources: events in cases/SOURCE/NAME.json, or with
@@ -61,6 +61,8 @@ scheduled.
 		list the secrets that the function needs access to, and run no cases
 	-topics
 		list the Pub/Sub topics that it publishes to, and run no cases
+	-buckets
+		list the Cloud Storage buckets in which it keeps opt-outs, and run no cases
 `,
 	run: check,
 }
@@ -70,6 +72,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	update := flags.Bool("update", false, "")
 	secrets := flags.Bool("secrets", false, "")
 	topics := flags.Bool("topics", false, "")
+	buckets := flags.Bool("buckets", false, "")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
@@ -125,10 +128,13 @@ func check(ctx context.Context, args []string, std stdio) error {
 	if *topics {
 		needed = append(needed, file.Topics()...)
 	}
+	if *buckets {
+		needed = append(needed, file.Stores()...)
+	}
 	for _, name := range needed {
 		fmt.Fprintln(std.out, name)
 	}
-	if *secrets || *topics {
+	if *secrets || *topics || *buckets {
 		return nil
 	}
 	cfg.Events = file.Events
