@@ -161,7 +161,7 @@ func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error)
 		}, func(stored *Record) (Record, bool) { return merge(stored, r) })
 		return err
 	})
-	if err != nil && stored.State == r.State {
+	if err != nil && stored.valid() && stored.State == r.State {
 		return stored, nil
 	}
 	return stored, err

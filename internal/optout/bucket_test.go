@@ -611,7 +611,7 @@ func TestApply_unknown(t *testing.T) {
 	}
 }
 
-// TestApply_onlyTime tests that a second signal for the same state is no error if it cannot
+// TestApply_onlyTime tests that a second signal for the same state succeeds if it cannot
 // be written, and that one for the other state is.
 func TestApply_onlyTime(t *testing.T) {
 	t.Parallel()
