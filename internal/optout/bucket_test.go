@@ -46,24 +46,22 @@ func TestBucket(t *testing.T) {
 	}
 }
 
-// TestBucket_peer runs the same tests against fake-gcs-server.
+// TestBucket_peer runs the same tests against fake-gcs-server:
+//
+//	GOBIN=$PWD go install github.com/fsouza/fake-gcs-server@v1.56.1
+//	RCSHOOKTEST_STORAGE_EMULATOR=$PWD/fake-gcs-server go test -run TestBucket_peer ./internal/optout
 func TestBucket_peer(t *testing.T) {
-	if os.Getenv("RCSHOOKTEST_NETWORK") == "" {
-		t.Skip("set RCSHOOKTEST_NETWORK: the test downloads fake-gcs-server")
+	program := os.Getenv("RCSHOOKTEST_STORAGE_EMULATOR")
+	if program == "" {
+		t.Skip("RCSHOOKTEST_STORAGE_EMULATOR, the program fake-gcs-server, is not set")
 	}
 	t.Parallel()
-	folder := t.TempDir()
-	install := exec.CommandContext(t.Context(), "go", "install", "github.com/fsouza/fake-gcs-server@v1.56.1")
-	install.Env = append(os.Environ(), "GOBIN="+folder, "GOFLAGS=")
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	for name, test := range suite {
 		t.Run(name, func(t *testing.T) {
 			test(t, func(t *testing.T) *stage {
 				t.Helper()
 				port := googletest.FreePort()
-				server := exec.CommandContext(t.Context(), folder+"/fake-gcs-server", "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port, "-log-level", "error")
+				server := exec.CommandContext(t.Context(), program, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port, "-log-level", "error")
 				if err := server.Start(); err != nil {
 					t.Fatal(err)
 				}
