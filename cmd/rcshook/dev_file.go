@@ -18,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/token"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
@@ -40,14 +41,14 @@ type devFile struct {
 	callers []string                // names, with a key or an ID token
 	queues  []string
 	topics  []string
+	buckets []string // with opt-outs
 	targets []string // names, with what becomes of their requests
 
 	redirected bool // a target is outside of this machine
-	own        bool // dev itself is the only target
 }
 
 // readFile reads rcshook.yaml, if any. It reports only what [server.New] does not.
-func (f *devFunction) readFile() (*devFile, error) {
+func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	file := &devFile{port: f.port, settings: make(map[string]string), keys: make(map[string][]byte), google: f.google}
 	file.agents = []rbmtest.AgentConfig{{ID: f.agentID}}
 	var parsed config.File
@@ -89,15 +90,62 @@ func (f *devFunction) readFile() (*devFile, error) {
 	}
 	targets := append(slices.Collect(maps.Values(parsed.Events)), parsed.Fallbacks()...)
 	for _, t := range targets {
-		if err := f.addTarget(file, t); err != nil {
+		if err := f.addTarget(file, t, "stays in dev; see the tab Events of the phone"); err != nil {
 			return nil, err
 		}
 	}
-	slices.Sort(file.targets)
-	if file.own = len(parsed.Events) == 0 && f.events == ""; file.own {
-		file.settings["RCSHOOK_EVENTS_URL"] = f.baseURL + devEventsPath
+	if err := f.addStores(ctx, file, parsed); err != nil {
+		return nil, err
 	}
+	slices.Sort(file.targets)
 	return file, nil
+}
+
+// addStores adds the stores of opt-outs. One in the file for all brands replaces that of
+// dev.
+func (f *devFunction) addStores(ctx context.Context, file *devFile, parsed config.File) error {
+	if err := f.addStore(ctx, devOptOuts, devOptOutKey); err != nil {
+		return err
+	}
+	all := []*config.OptOut{parsed.OptOut}
+	for _, name := range slices.Sorted(maps.Keys(parsed.Brands)) {
+		all = append(all, parsed.Brands[name].OptOut)
+	}
+	for i, o := range all {
+		if o == nil || !o.Store.IsSet() {
+			continue
+		}
+		if i == 0 {
+			file.settings["RCSHOOK_OPT_OUT_STORE"], file.settings["RCSHOOK_OPT_OUT_KEY"] = "", ""
+		}
+		var err error
+		if o.Store.Lookup != nil {
+			err = f.addTarget(file, o.Store.Lookup, `gets the response {"opted_out": false} from dev`)
+		} else {
+			err = f.addStore(ctx, o.Store.Location, o.Key)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	file.buckets = slices.Clone(f.buckets)
+	return nil
+}
+
+// addStore creates a bucket in memory, unless it exists, and prepares it for opt-outs. All
+// keys have the same generated value, so that another name of a secret changes nothing.
+func (f *devFunction) addStore(ctx context.Context, location string, setting config.Secret) error {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(location, "gs://"), "/")
+	if !slices.Contains(f.buckets, bucket) {
+		f.buckets = append(f.buckets, bucket)
+		f.sim.Storage.AddBucket(bucket)
+	}
+	key := []byte(f.secret(setting, f.optOutKey))
+	return optout.NewBucket(optout.BucketOptions{
+		API: f.api, Endpoint: f.baseURL, Location: location, Now: time.Now,
+		Key:       func(context.Context) ([]byte, error) { return key, nil },
+		RereadKey: func(context.Context) error { return nil },
+	}).Init(ctx)
 }
 
 // secret returns the value of a setting. If the setting names a secret, the secret gets
@@ -168,9 +216,9 @@ func (f *devFunction) addCaller(file *devFile, name string, c config.Caller) {
 }
 
 // addTarget adds the secrets and the topic of a target. A secret with an address gets one
-// that does not exist.
-func (f *devFunction) addTarget(file *devFile, t *config.Target) error {
-	name, fate := cmp.Or(t.Name, t.At.Of("").Path), "stays in dev; see the tab Events of the phone"
+// that does not exist. The fate of its requests is for addresses outside of this machine.
+func (f *devFunction) addTarget(file *devFile, t *config.Target, fate string) error {
+	name := cmp.Or(t.Name, t.At.Of("").Path)
 	address := f.secret(t.URL, "https://dev.invalid/"+string(t.URL))
 	switch {
 	case t.Send.Text != "":

@@ -3,13 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +21,8 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/google"
+	client "github.com/rcshook/rcshook/internal/google/platform"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/pubsub"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
@@ -32,7 +38,9 @@ const (
 	devEventsQueue = "projects/rcshook-dev/locations/local/queues/events"
 	devQueuePath   = "/_dev/queue"   // lists the tasks
 	devTargetsPath = "/_dev/targets" // lists what targets got
-	devEventsPath  = "/_dev/events"  // gets the events if no target is configured
+
+	devOptOuts   = "gs://rcshook-dev-opt-outs/rcs-opt-outs"
+	devOptOutKey = "projects/rcshook-dev/secrets/rcshook-opt-out-key"
 )
 
 // devFunction is the function in dev, with all that it needs on this machine.
@@ -53,6 +61,10 @@ type devFunction struct {
 	topics  *pubsub.Server
 	targets *devTargets
 	secrets map[config.Secret][]byte // what the other side of each secret uses
+
+	api       *client.Client // calls sim
+	buckets   []string       // with opt-outs
+	optOutKey string
 
 	connected chan struct{} // closed when the function gets all events
 	requests  server.Requests
@@ -87,7 +99,11 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		devOptions: o, std: std, sim: sim, baseURL: baseURL, agentID: env.AgentID, credentials: env.Credentials,
 		google: issuer, tasks: &tasks.Server{Issuer: issuer, Authorize: authorize}, topics: &pubsub.Server{Authorize: authorize},
 		queues: make(map[string]bool), targets: newDevTargets(o.events, std.out, sim.Note),
-		secrets: make(map[config.Secret][]byte), connected: make(chan struct{}),
+		secrets: make(map[config.Secret][]byte), connected: make(chan struct{}), optOutKey: rand.Text() + rand.Text(),
+		api: client.New(client.Options{
+			Transport: handlerTransport{sim}, Now: time.Now, Background: google.NewBackground(),
+			Log: slog.New(slog.DiscardHandler), Credentials: env.Credentials,
+		}),
 	}
 	f.settings = map[string]string{
 		"GOOGLE_APPLICATION_CREDENTIALS": adc,
@@ -99,6 +115,9 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		"RCSHOOK_OIDC_ENDPOINT":          baseURL,
 		"RCSHOOK_TASKS_ENDPOINT":         baseURL,
 		"RCSHOOK_PUBSUB_ENDPOINT":        baseURL,
+		"RCSHOOK_STORAGE_ENDPOINT":       baseURL,
+		"RCSHOOK_OPT_OUT_STORE":          devOptOuts,
+		"RCSHOOK_OPT_OUT_KEY":            devOptOutKey,
 		"RCSHOOK_QUEUE_ACCOUNT":          "rcshook-queue@rcshook-dev.iam.gserviceaccount.com",
 		"RCSHOOK_URL":                    fmt.Sprintf("http://localhost:%d", o.port),
 		"RCSHOOK_WEBHOOK_TOKEN":          o.webhookToken,
@@ -136,15 +155,19 @@ func (f *devFunction) addQueue(name string) {
 // load puts the current rcshook.yaml into use. After an error, the version before stays in
 // use.
 func (f *devFunction) load(ctx context.Context) error {
-	file, err := f.readFile()
+	file, err := f.readFile(ctx)
 	if err != nil {
 		return err
 	}
 	settings := maps.Clone(f.settings)
 	maps.Copy(settings, file.settings)
-	environ := os.Environ()
+	environ := slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		_, replaced := settings[name]
+		return replaced
+	})
 	for name, value := range settings {
-		environ = append(environ, name+"="+value) // the last one counts
+		environ = append(environ, name+"="+value)
 	}
 	handler, err := server.New(ctx, server.Options{
 		Environ: environ, Log: f.std.err, Transport: f.targets.transport(), DefaultCredentials: f.credentials, Delivered: f.delivered,
@@ -166,6 +189,7 @@ func (f *devFunction) load(ctx context.Context) error {
 func (f *devFunction) Close() {
 	f.tasks.Close()
 	f.targets.Close()
+	f.api.Background.Close()
 	if v := f.current.Load(); v != nil {
 		v.server.Close()
 	}
@@ -272,9 +296,6 @@ func (f *devFunction) delivered(d server.Delivery) {
 	if d.Result.Err != nil {
 		note.Error = d.Result.Err.Error()
 	}
-	if f.current.Load().own && d.Target == "events" {
-		note.Target = ""
-	}
 	f.sim.Note(phone.Note{Delivery: note})
 }
 
@@ -298,7 +319,10 @@ func (f *devFunction) simulatorMux() http.Handler {
 	mux.Handle("POST /v1/projects/{project}/topics/{topic}", f.topics)
 	mux.Handle("GET "+f.google.Path(), f.google)
 	page("GET "+envPath, f.serveSettings)
-	page("POST "+devEventsPath, func(http.ResponseWriter, *http.Request) {})
+	page("POST /_sim/reset", func(w http.ResponseWriter, r *http.Request) {
+		f.clearOptOuts()
+		f.sim.ServeHTTP(w, r)
+	})
 	list(devQueuePath, func() any {
 		return struct {
 			Waiting []string      `json:"waiting"`
@@ -313,6 +337,31 @@ func (f *devFunction) simulatorMux() http.Handler {
 		return map[string]any{"requests": f.targets.requests(), "topics": topics}
 	})
 	return mux
+}
+
+// clearOptOuts deletes the records of all people. The objects that name the keys stay.
+func (f *devFunction) clearOptOuts() {
+	for _, bucket := range f.current.Load().buckets {
+		for _, o := range f.sim.Storage.Objects(bucket) {
+			if path.Base(o.Name) != "_key" {
+				f.sim.Storage.Delete(bucket, o.Name)
+			}
+		}
+	}
+}
+
+// handlerTransport is a client's connection to a handler in this process.
+type handlerTransport struct{ http.Handler }
+
+// RoundTrip serves a request.
+func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	served := r.Clone(r.Context())
+	if served.Body == nil {
+		served.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, served)
+	return w.Result(), nil
 }
 
 // serveSettings serves the settings, which name secrets. They contain only those of dev,

@@ -115,7 +115,8 @@ func (t *devTargets) transport() *http.Transport {
 	return transport
 }
 
-// ServeHTTP records a request, shows it, and responds with 200.
+// ServeHTTP records a request, shows it, and responds with 200. The ID of a request to a
+// store of opt-outs starts with "ask_".
 func (t *devTargets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err != nil {
@@ -133,7 +134,11 @@ func (t *devTargets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t.list = append(t.list, request)
 	t.mu.Unlock()
 	fmt.Fprintf(t.out, "request to %s, received by dev:\n  %s\n", request.URL, body)
-	t.note(phone.Note{Request: &phone.Request{ID: r.Header.Get("Webhook-Id"), URL: request.URL, Body: request.Body}})
+	id := r.Header.Get("Webhook-Id")
+	t.note(phone.Note{Request: &phone.Request{ID: id, URL: request.URL, Body: request.Body}})
+	if strings.HasPrefix(id, "ask_") {
+		_, _ = io.WriteString(w, `{"opted_out": false}`) // the function may be gone
+	}
 }
 
 // requests returns the last requests, oldest first.

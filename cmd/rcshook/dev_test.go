@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -56,53 +57,22 @@ func TestDev_events(t *testing.T) {
 		got <- request{r.Header, body}
 	}))
 	defer target.Close()
-	port, simPort := googletest.FreePort(), googletest.FreePort()
-	printed := new(syncBuffer)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		args := []string{"-port", port, "-sim-port", simPort, "-delay", "0", "-events", target.URL + "/in"}
-		ended <- dev(ctx, args, stdio{out: printed, err: printed})
-	}()
-	for !strings.Contains(printed.String(), "whsec_") {
-		select {
-		case err := <-ended:
-			t.Fatal(err)
-		case <-time.After(10 * time.Millisecond):
-		}
+	d := startDev(t, "-events", target.URL+"/in")
+	if !strings.HasPrefix(d.printed.String(), "rcshook is running on this machine.") {
+		t.Errorf("dev printed\n%s\nwant the greeting before the log", d.printed)
 	}
-	post := func(url, body string) (response struct {
-		MessageID string `json:"message_id"`
-		Error     string
-	},
-	) {
-		t.Helper()
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer dev")
-		r.Header.Set("Content-Type", "application/json")
-		res, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		if err := json.NewDecoder(res.Body).Decode(&response); err != nil || response.Error != "" || res.StatusCode >= 300 {
-			t.Fatalf("POST %s: status %d, %+v, %v", url, res.StatusCode, response, err)
-		}
-		return response
-	}
-	if !strings.HasPrefix(printed.String(), "rcshook is running on this machine.") {
-		t.Errorf("dev printed\n%s\nwant the greeting before the log", printed)
-	}
-	verifier, err := official.NewWebhook(regexp.MustCompile(`whsec_\S+`).FindString(printed.String()))
+	verifier, err := official.NewWebhook(regexp.MustCompile(`whsec_\S+`).FindString(d.printed.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := func(want map[string]any) {
 		t.Helper()
-		r := <-got
+		var r request
+		select {
+		case r = <-got:
+		case <-d.ended:
+			t.Fatalf("dev has ended before the event %v:\n%s", want, d.printed)
+		}
 		if err := verifier.Verify(r.body, r.header); err != nil {
 			t.Errorf("the signature is invalid: %v", err)
 		}
@@ -119,27 +89,227 @@ func TestDev_events(t *testing.T) {
 			}
 		}
 	}
-	user := func(action string) {
-		t.Helper()
-		post("http://127.0.0.1:"+simPort+"/_sim/user", `{"phone": "+12025550123", `+action+`}`)
-	}
-	id := post("http://127.0.0.1:"+port+"/", `{"to": "+12025550123", "text": "Thursday, 3 pm?", "buttons": ["Confirm|=CONFIRM"]}`).MessageID
+	id := d.send(`"text": "Thursday, 3 pm?", "buttons": ["Confirm|=CONFIRM"]`)
 	next(map[string]any{"type": "delivered", "status": "delivered", "message_id": id})
-	user(`"action": "read"`)
+	d.user(`"action": "read"`)
 	next(map[string]any{"type": "read", "status": "read", "message_id": id})
-	user(`"action": "tap", "suggestion": "Confirm", "message_id": "` + id + `"`)
+	d.user(`"action": "tap", "suggestion": "Confirm", "message_id": "` + id + `"`)
 	next(map[string]any{"type": "button", "text": "Confirm", "postback": "CONFIRM", "button_type": "reply"})
-	user(`"action": "location", "location": {"latitude": 47.5, "longitude": -122.25}`)
+	d.user(`"action": "location", "location": {"latitude": 47.5, "longitude": -122.25}`)
 	next(map[string]any{"type": "location", "latitude": 47.5, "longitude": -122.25})
-	user(`"action": "file", "file": {"mime_type": "image/jpeg", "name": "pier.jpg", "uri": "https://storage.googleapis.com/rbm/pier.jpg", "bytes": 5}`)
+	d.user(`"action": "file", "file": {"mime_type": "image/jpeg", "name": "pier.jpg", "uri": "https://storage.googleapis.com/rbm/pier.jpg", "bytes": 5}`)
 	next(map[string]any{"type": "file", "file_name": "pier.jpg", "file_size": 5.0})
-	user(`"action": "typing"`) // which this target does not want
-	user(`"action": "subscribe"`)
-	next(map[string]any{"type": "subscribed"}) // of the text or the event, whichever came first
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
+	d.user(`"action": "typing"`) // which this target does not want
+
+	// The text START and the event SUBSCRIBE are one event, with one confirmation.
+	d.user(`"action": "subscribe"`)
+	next(map[string]any{"type": "subscribed", "keyword": "START", "via": "text"})
+	messages := d.messages()
+	if len(messages) != 2 || messages[0].MessageID != id {
+		t.Fatalf("messages = %+v, want the first one and a confirmation", messages)
 	}
+	next(map[string]any{"type": "delivered", "message_id": messages[1].MessageID})
+	d.user(`"action": "text", "text": "Thanks"`)
+	next(map[string]any{"type": "reply", "text": "Thanks"})
+	d.stop()
+}
+
+// TestDev_optOuts runs dev with a file that has stores of opt-outs, in the environment of a
+// deployment: the stores are in memory, and their records survive a change of the file.
+func TestDev_optOuts(t *testing.T) {
+	for _, name := range []string{"OPT_OUT_STORE", "OPT_OUT_KEY", "STORAGE_ENDPOINT", "QUEUE", "EVENTS_URL", "OIDC_EMAILS"} {
+		t.Setenv("RCSHOOK_"+name, "not for dev")
+	}
+	const (
+		care = `
+agents:
+  care: {id: projects/p/secrets/care-agent-id, credentials: projects/p/secrets/care-key}
+  news: {id: projects/p/secrets/news-agent-id, credentials: projects/p/secrets/news-key}
+brands:
+  harborline:
+    agents: [care]
+    opt_out: {store: gs://harborline/opt-outs, key: projects/p/secrets/key/versions/2}
+  other:
+    agents: [news]
+    opt_out: {store: {url: "https://crm.example.com/opted-out", secret: projects/p/secrets/crm}}
+`
+		top = care + `
+opt_out: {store: gs://harborline, key: projects/p/secrets/other-key, reply: "Goodbye"}
+`
+	)
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(care)
+	d := startDev(t, "-config", file)
+	const lookup = `brands.other.opt_out.store   gets the response {"opted_out": false} from dev`
+	if !strings.Contains(d.printed.String(), lookup) {
+		t.Errorf("dev printed\n%s\nwant %s", d.printed, lookup)
+	}
+	promotion := func(agent, want string) {
+		t.Helper()
+		if got := d.post(`"text": "Sale", "traffic": "promotion", "agent": "` + agent + `"`); got.Code != want {
+			t.Errorf("a promotion of %s: %s, want %s", agent, got.Code, want)
+		}
+	}
+	// leave writes to the user, who unsubscribes.
+	leave := func(agent string) {
+		t.Helper()
+		before := len(d.messages())
+		promotion(agent, "accepted")
+		d.user(`"action": "unsubscribe"`)
+		for len(d.messages()) < before+2 { // until the confirmation
+			d.pause()
+		}
+	}
+	leave("default")
+	promotion("default", "recipient_opted_out")
+	leave("care")
+	promotion("care", "recipient_opted_out")
+	leave("news")
+	promotion("news", "accepted") // dev does not know the records of the lookup
+	if got := d.post(`"text": "1234", "traffic": "authentication", "agent": "care"`); got.Code != "accepted" {
+		t.Errorf("a one-time password: %s, want accepted", got.Code)
+	}
+
+	write(top)
+	for !strings.Contains(d.printed.String(), "the new version is in use") {
+		d.pause()
+	}
+	promotion("care", "recipient_opted_out")
+	leave("default") // now in the store of the file
+	promotion("default", "recipient_opted_out")
+	if list := d.messages(); !slices.ContainsFunc(list, func(m devMessage) bool { return strings.Contains(string(m.Content), "Goodbye") }) {
+		t.Error("the confirmation is not that of the file")
+	}
+
+	// Clearing the phone clears the opt-outs too.
+	d.request(d.simURL+"_sim/reset", `{}`, nil)
+	promotion("care", "accepted")
+	promotion("default", "accepted")
+	d.stop()
+}
+
+// devRun is a running dev.
+type devRun struct {
+	*testing.T
+	url, simURL string
+	printed     *syncBuffer
+	stop        func() // ends dev, and fails the test after an error of dev
+	ended       chan struct{}
+}
+
+// devMessage is a message on a phone.
+type devMessage struct {
+	MessageID string          `json:"message_id"`
+	Content   json.RawMessage `json:"agent_message"`
+}
+
+// startDev runs dev with delay 0 until stop. It returns when dev has printed its greeting.
+func startDev(t *testing.T, args ...string) *devRun {
+	t.Helper()
+	port, simPort := googletest.FreePort(), googletest.FreePort()
+	d := &devRun{
+		T: t, url: "http://127.0.0.1:" + port + "/", simURL: "http://127.0.0.1:" + simPort + "/",
+		printed: new(syncBuffer), ended: make(chan struct{}),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var failed error
+	go func() {
+		defer close(d.ended)
+		failed = dev(ctx, append([]string{"-port", port, "-sim-port", simPort, "-delay", "0"}, args...), stdio{out: d.printed, err: d.printed})
+	}()
+	d.stop = func() {
+		t.Helper()
+		cancel()
+		if <-d.ended; failed != nil {
+			t.Errorf("dev: %v", failed)
+		}
+	}
+	t.Cleanup(cancel)
+	for !strings.Contains(d.printed.String(), "Ctrl-C stops both.") {
+		d.pause()
+	}
+	return d
+}
+
+// pause waits a moment. It fails the test if dev has ended.
+func (d *devRun) pause() {
+	d.Helper()
+	select {
+	case <-d.ended:
+		d.stop()
+		d.Fatalf("dev has ended:\n%s", d.printed)
+	case <-time.After(10 * time.Millisecond):
+	}
+}
+
+// request posts JSON, or gets it without a body, and decodes the response into out.
+func (d *devRun) request(url, body string, out any) {
+	d.Helper()
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	r, err := http.NewRequestWithContext(d.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		d.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer dev")
+	r.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer res.Body.Close()
+	data, err := io.ReadAll(res.Body)
+	if err == nil && out != nil {
+		err = json.Unmarshal(data, out)
+	}
+	if err != nil || strings.Contains(string(data), `"error"`) {
+		d.Fatalf("%s %s: status %d, %v\n%s", method, url, res.StatusCode, err, data)
+	}
+}
+
+// devResponse is a response of the function.
+type devResponse struct {
+	Code      string `json:"code"`
+	MessageID string `json:"message_id"`
+}
+
+// post sends a payload with these fields to the user.
+func (d *devRun) post(fields string) (response devResponse) {
+	d.Helper()
+	d.request(d.url, `{"to": "+12025550123", `+fields+`}`, &response)
+	return response
+}
+
+// send sends a message, which must be accepted, and returns its ID.
+func (d *devRun) send(fields string) (id string) {
+	d.Helper()
+	response := d.post(fields)
+	if response.Code != "accepted" {
+		d.Fatalf("code = %s, want accepted", response.Code)
+	}
+	return response.MessageID
+}
+
+// user performs an action of the user.
+func (d *devRun) user(action string) {
+	d.Helper()
+	d.request(d.simURL+"_sim/user", `{"phone": "+12025550123", `+action+`}`, nil)
+}
+
+// messages returns the messages that reached the phone.
+func (d *devRun) messages() []devMessage {
+	d.Helper()
+	var list struct{ Messages []devMessage }
+	d.request(d.simURL+"_sim/messages", "", &list)
+	return list.Messages
 }
 
 // syncBuffer is a buffer for several goroutines.

@@ -69,7 +69,8 @@ func TestEvents(t *testing.T) {
 	g.click("#events .event-part summary")
 	g.shows("#events .json", `"postback": "CONFIRM"`)
 
-	// A file, typing, which the target does not want, and both directions of consent.
+	// A file, typing, which the target does not want, and both directions of consent: the
+	// text and the event of the menu are one event.
 	g.click(`[aria-label="Share"]`)
 	g.click(`.sheet .chip:nth-child(2)`)
 	g.click(`.sheet .chip:nth-child(2)`)
@@ -81,10 +82,11 @@ func TestEvents(t *testing.T) {
 		g.click(`.menu-entry:nth-child(` + entry + `)`)
 	}
 	menu("5")
+	g.shows("#events .event", "No target gets this event.")
 	menu("6")
-	types("unsubscribed", "reply", "file", "button", "button", "read", "delivered")
+	types("unsubscribed", "typing", "file", "button", "button", "read", "delivered")
 	menu("7")
-	types("subscribed", "reply", "unsubscribed", "reply", "file", "button", "button", "read", "delivered")
+	types("subscribed", "unsubscribed", "typing", "file", "button", "button", "read", "delivered")
 
 	// The opened JSON stays open, and the inspector shows the targets of an item.
 	g.shows("#events .json", `"postback": "CONFIRM"`)

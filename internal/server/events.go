@@ -39,7 +39,7 @@ const (
 )
 
 // Delivery is the result of one attempt to deliver an event to a target. For a fallback,
-// Target is its path in the file.
+// Target is its path in the file. If no target gets the event, only Event is set.
 type Delivery struct {
 	Target string
 	Event  json.RawMessage
@@ -106,12 +106,13 @@ func (s *Server) passOn(ctx context.Context, e *events.Event, except string) err
 			names = append(names, name)
 		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
 	body, err := json.Marshal(e)
 	if err != nil {
 		return err
+	}
+	if len(names) == 0 {
+		s.observe(Delivery{Event: body})
+		return nil
 	}
 	pass := s.deliverNow
 	if s.cfg.EventsQueue != "" {

@@ -65,7 +65,7 @@ type Options struct {
 	Transport *http.Transport
 
 	// Delivered is called after each attempt to deliver an event to a target or a
-	// fallback. Nil means that nothing observes them.
+	// fallback, and for an event that no target gets. Nil means that nothing observes them.
 	Delivered func(Delivery)
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -38,8 +39,8 @@ const (
 	ActionFile        ActionKind = "file"        // sends File
 	ActionTyping      ActionKind = "typing"      // starts to type
 	ActionRead        ActionKind = "read"        // opens MessageID, or the conversation if it is empty
-	ActionSubscribe   ActionKind = "subscribe"   // subscribes again; sends Text, START if empty
-	ActionUnsubscribe ActionKind = "unsubscribe" // unsubscribes; sends Text, STOP if empty
+	ActionSubscribe   ActionKind = "subscribe"   // subscribes again in the chat menu
+	ActionUnsubscribe ActionKind = "unsubscribe" // unsubscribes in the chat menu
 )
 
 // UserAction is an action of a user on the phone.
@@ -52,7 +53,15 @@ type UserAction struct {
 	// AgentID is the agent of the conversation; empty means the one that wrote last.
 	AgentID string `json:"agent_id,omitempty"`
 
-	Text      string `json:"text,omitempty"`
+	// Text is what the user writes. For ActionSubscribe and ActionUnsubscribe, the default
+	// is the keyword of the number's country; without one, only the event is pushed.
+	Text string `json:"text,omitempty"`
+
+	// TextOnly makes ActionSubscribe and ActionUnsubscribe push the text without the event,
+	// as for a user whose device has no such menu. The default text in countries without a
+	// keyword is then START or STOP.
+	TextOnly bool `json:"text_only,omitempty"`
+
 	MessageID string `json:"message_id,omitempty"`
 
 	// Suggestion is the label of a suggestion, of which the first one is tapped, or its
@@ -120,7 +129,6 @@ func (s *Simulator) Act(a UserAction) (id string, err error) {
 	if agent == "" {
 		agent = s.lastAgent[a.Phone]
 	}
-	message := &rbm.UserMessage{Text: a.Text}
 	switch {
 	case agent == "":
 		return "", ErrNoConversation
@@ -128,26 +136,53 @@ func (s *Simulator) Act(a UserAction) (id string, err error) {
 		s.userEvent(a.Phone, agent, "", rbm.UserIsTyping)
 		return "", nil
 	case a.Action == ActionText && a.Text != "":
-		return s.userMessage(a.Phone, agent, "TEXT", message), nil
+		return s.userMessage(a.Phone, agent, "TEXT", &rbm.UserMessage{Text: a.Text}), nil
 	case a.Action == ActionLocation && a.Location != nil:
 		return s.userMessage(a.Phone, agent, "LOCATION", &rbm.UserMessage{Location: a.Location}), nil
 	case a.Action == ActionFile && a.File != nil && a.File.MIMEType != "" && a.File.URI != "":
 		return s.userMessage(a.Phone, agent, "USER_FILE", &rbm.UserMessage{UserFile: &rbm.UserFile{Payload: &rbm.FileInfo{
 			MimeType: a.File.MIMEType, FileSizeBytes: a.File.Bytes, FileName: a.File.Name, FileURI: a.File.URI,
 		}}}), nil
-	case a.Action == ActionSubscribe || a.Action == ActionUnsubscribe:
-		keyword, event := "START", rbm.UserSubscribe
-		if a.Action == ActionUnsubscribe {
-			keyword, event = "STOP", rbm.UserUnsubscribe
-		}
-		if message.Text == "" {
-			message.Text = keyword
-		}
-		id = s.userMessage(a.Phone, agent, "TEXT", message)
-		s.userEvent(a.Phone, agent, "", event)
-		return id, nil
+	case a.Action == ActionSubscribe:
+		return s.choose(a, agent, rbm.UserSubscribe, "START"), nil
+	case a.Action == ActionUnsubscribe:
+		return s.choose(a, agent, rbm.UserUnsubscribe, "STOP"), nil
 	}
 	return "", ErrAction
+}
+
+// keywords are the texts that the chat menu sends, by the calling code of the number.
+//
+// RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/guides/build/events/receive-events
+var keywords = map[string]map[rbm.UserEventType]string{
+	"+1":  {rbm.UserUnsubscribe: "STOP", rbm.UserSubscribe: "START"},
+	"+33": {rbm.UserUnsubscribe: "STOP", rbm.UserSubscribe: "Démarrer"},
+	"+34": {rbm.UserUnsubscribe: "BAJA", rbm.UserSubscribe: "ALTA"},
+	"+44": {rbm.UserUnsubscribe: "STOP", rbm.UserSubscribe: "START"},
+	"+49": {rbm.UserUnsubscribe: "STOP", rbm.UserSubscribe: "START"},
+	"+52": {rbm.UserUnsubscribe: "BAJA", rbm.UserSubscribe: "ALTA"},
+	"+55": {rbm.UserUnsubscribe: "parar", rbm.UserSubscribe: "começar"},
+	"+91": {rbm.UserUnsubscribe: "STOP", rbm.UserSubscribe: "START"},
+}
+
+// choose performs [ActionSubscribe] and [ActionUnsubscribe]. s.mu must be held.
+func (s *Simulator) choose(a UserAction, agent string, event rbm.UserEventType, english string) (id string) {
+	text := a.Text
+	for code, words := range keywords {
+		if text == "" && strings.HasPrefix(a.Phone, code) {
+			text = words[event]
+		}
+	}
+	if text == "" && a.TextOnly {
+		text = english
+	}
+	if text != "" {
+		id = s.userMessage(a.Phone, agent, "TEXT", &rbm.UserMessage{Text: text})
+	}
+	if !a.TextOnly {
+		s.userEvent(a.Phone, agent, "", event)
+	}
+	return id
 }
 
 // readMessages performs [ActionRead]. s.mu must be held.

@@ -3,6 +3,7 @@ package rbmtest_test
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +89,51 @@ func TestUserActions(t *testing.T) {
 		t.Error(err)
 	}
 	equal(t, "events of reading again", len(g.Log())-before, 0)
+}
+
+// TestSubscriptions unsubscribes and subscribes again in each country: the menu sends the
+// keyword of the country, if it has one, together with the event.
+func TestSubscriptions(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ phone, leave, back, text, textBack string }{
+		{"+12025550123", "STOP", "START", "STOP", "START"},
+		{"+919876543210", "STOP", "START", "STOP", "START"},
+		{"+442079460123", "STOP", "START", "STOP", "START"},
+		{"+4915112345678", "STOP", "START", "STOP", "START"},
+		{"+34612345678", "BAJA", "ALTA", "BAJA", "ALTA"},
+		{"+525512345678", "BAJA", "ALTA", "BAJA", "ALTA"},
+		{"+33612345678", "STOP", "Démarrer", "STOP", "Démarrer"},
+		{"+5511961234567", "parar", "começar", "parar", "começar"},
+		{"+393123456789", "", "", "STOP", "START"}, // no keyword is known
+	}
+	for _, tt := range tests {
+		g := start(t, new(rbmtest.Simulator))
+		g.create(t, tt.phone, "m1", text)
+		for _, action := range []rbmtest.UserAction{
+			{Action: "unsubscribe"},
+			{Action: "subscribe"},
+			{Action: "unsubscribe", TextOnly: true},
+			{Action: "subscribe", TextOnly: true},
+			{Action: "unsubscribe", TextOnly: true, Text: "Halt"},
+		} {
+			action.Phone = tt.phone
+			if _, err := g.Act(action); err != nil {
+				t.Errorf("%s: %+v: %v", tt.phone, action, err)
+			}
+		}
+		var got []string
+		for _, e := range g.Log() {
+			var p struct{ Text, EventType string }
+			if e.Kind == rbmtest.LogUserMessage || e.Kind == rbmtest.LogUserEvent && e.MessageID == "" {
+				if err := json.Unmarshal(e.Payload, &p); err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, p.Text+p.EventType)
+			}
+		}
+		want := []string{tt.leave, "UNSUBSCRIBE", tt.back, "SUBSCRIBE", tt.text, tt.textBack, "Halt"}
+		equal(t, tt.phone, got, slices.DeleteFunc(want, func(s string) bool { return s == "" }))
+	}
 }
 
 func TestUserShortcuts(t *testing.T) {

@@ -78,11 +78,12 @@ function view(group) {
 export function targetList(group) {
   return [...group.targets].map(([name, attempts]) => {
     const last = attempts.at(-1);
+    if (!last.outcome) return h("li", { class: "target" }, "No target gets this event.");
     const status = [last.status || "", attempts.length > 1 ? plural(attempts.length, "attempt") : ""].filter(Boolean);
     return h(
       "li",
       { class: "target", data: { target: name, outcome: str(last.outcome) } },
-      h("span", { class: "target-name" }, name || "dev (no target is configured)"),
+      h("span", { class: "target-name" }, name),
       h("span", { class: "pill", data: { tone: tones[last.outcome] ?? "bad" } }, str(last.outcome)),
       h("span", { class: "target-status" }, status.join(", ")),
       last.error ? h("span", { class: "target-error" }, str(last.error).replace(`target ${name}: `, "")) : null,
