@@ -130,6 +130,9 @@ func (p *sendPrinter) failure(out io.Writer, r *response.Response) {
 // bodies prints the messages of a dry run, or one of them if all are the same.
 func (p *sendPrinter) bodies(out io.Writer, r *response.Response) {
 	if d := r.DryRun; d != nil && len(d.AgentMessage) > 0 {
+		if sms := d.Fallback; sms != nil {
+			fmt.Fprintf(out, "  fallback: SMS in %s, %s\n", sms.Encoding, count(sms.Segments, "segment"))
+		}
 		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, indent(d.AgentMessage))
 		return
 	}

@@ -118,12 +118,15 @@ type Preview struct {
 	URL    string `json:"url,omitempty"`
 
 	// AgentMessage is the message. If all recipients get the same message, only the
-	// whole response contains it.
+	// whole response contains it, and Fallback.
 	AgentMessage json.RawMessage `json:"agent_message,omitempty"`
 	Bytes        int             `json:"bytes,omitempty"`
 
 	// Billing is the billing category of US numbers; nil for other numbers.
 	Billing *rbm.Billing `json:"billing,omitempty"`
+
+	// Fallback is the text for the fallback as an SMS; nil without a fallback.
+	Fallback *compose.SMS `json:"fallback,omitempty"`
 }
 
 // New returns a response with the given code and its texts from the table.

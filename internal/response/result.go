@@ -78,6 +78,9 @@ func FromResult(r *send.Result) *Response {
 		if strings.HasPrefix(r.To, "+1") {
 			resp.DryRun.Billing = &c.Billing
 		}
+		if r.Preview.Fallback {
+			resp.DryRun.Fallback = compose.NewSMS(compose.PlainText(c.Message))
+		}
 	case r.Duplicate:
 		resp = New(code.Duplicate)
 	default:
@@ -157,10 +160,11 @@ func Join(results []*Response) *Response {
 			return resp
 		}
 	}
-	resp.DryRun = &Preview{AgentMessage: results[0].DryRun.AgentMessage, Bytes: results[0].DryRun.Bytes}
+	first := results[0].DryRun
+	resp.DryRun = &Preview{AgentMessage: first.AgentMessage, Bytes: first.Bytes, Fallback: first.Fallback}
 	resp.Warnings = results[0].Warnings
 	for _, r := range results {
-		r.DryRun.AgentMessage, r.DryRun.Bytes, r.Warnings = nil, 0, nil
+		r.DryRun.AgentMessage, r.DryRun.Bytes, r.DryRun.Fallback, r.Warnings = nil, 0, nil, nil
 	}
 	return resp
 }

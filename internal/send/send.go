@@ -173,8 +173,9 @@ type Task struct {
 
 // Preview is the request that a dry run did not send.
 type Preview struct {
-	URL     string
-	Message *compose.Composed
+	URL      string
+	Message  *compose.Composed
+	Fallback bool // the message has a fallback
 }
 
 // Send sends the messages to all of their recipients and returns one result for each
@@ -245,7 +246,7 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 	limit := m.Agent.Limit
 	r.Err = s.call(ctx, m.Agent, &r, limit.Wait, func(c *rbm.Client) error {
 		if m.DryRun {
-			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message}
+			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message, m.Fallback != nil}
 			return nil
 		}
 		content := limit.content(m)

@@ -390,6 +390,14 @@ func responseSchema() object {
 				"properties": object{
 					"method": text, "url": text, "bytes": object{"type": "integer"},
 					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},
+					"fallback": object{
+						"type": "object", "additionalProperties": false, "required": []any{"text", "encoding", "segments"},
+						"description": "the text for the fallback as an SMS, if the message has a fallback",
+						"properties": object{
+							"text": text, "encoding": object{"enum": []any{"GSM-7", "UCS-2"}},
+							"segments": object{"type": "integer", "description": "the parts that operators send and bill; 0 for an empty text"},
+						},
+					},
 				},
 			},
 			"warnings":   object{"type": "array", "items": ref("schemas/Error")},
