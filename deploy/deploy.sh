@@ -7,9 +7,9 @@ usage() {
 Usage: deploy/deploy.sh [--dry-run] [options]
 
 Deploys this folder as a function. It creates a service account that can read the
-secrets of the function, add tasks to its queues, publish to the topics of
-rcshook.yaml, and nothing else. Run it again at any time: it keeps everything that
-exists already.
+secrets of the function, add tasks to its queues, read and write opt-outs in its
+buckets, publish to the topics of rcshook.yaml, and nothing else. Run it again at any
+time: it keeps everything that exists already.
 
 The script prints every command before it runs it. With --dry-run it only prints
 the commands of a first deployment, and needs neither gcloud nor an account.
@@ -33,8 +33,11 @@ the commands of a first deployment, and needs neither gcloud nor an account.
                         through it, 50 per second; to change the rate, use
                         gcloud tasks queues update
   --events              receive the events of RCS for Business: create the client token
-                        of the webhook, and a queue with the name NAME-events that
-                        delivers events to the targets of rcshook.yaml
+                        of the webhook, a queue with the name NAME-events that delivers
+                        events to the targets of rcshook.yaml, and a private bucket that
+                        keeps who opted out, PROJECT-NAME-optouts, with the key of its
+                        object names
+  --no-opt-out          with --events, create no bucket and no key, and use none
   --events-url URL      with --events, another target: its https address, or the secret
                         that contains it, projects/PROJECT/secrets/SECRET; the script
                         creates the key that signs the requests to it
@@ -48,7 +51,7 @@ the commands of a first deployment, and needs neither gcloud nor an account.
 The files are stored only in secrets that are empty; a secret with a version is not
 changed. The settings of the function are replaced, so repeat the other options.
 If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and the function
-can read the secrets and publish to the topics that it uses. The script checks the file
+can use the secrets, topics and buckets that it names. The script checks the file
 first, with Go.
 END
 }
@@ -129,7 +132,7 @@ setting() {
 }
 
 options() {
-  dry='' queue='' events='' events_url='' project='' region='' name=rcshook access=keys rcs_region=''
+  dry='' queue='' events='' events_url='' opt_out=yes project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
   invokers=() settings=() callers=() keys=()
@@ -140,6 +143,7 @@ options() {
     --dry-run) dry=yes && continue ;;
     --queue) queue=yes && continue ;;
     --events) events=yes && continue ;;
+    --no-opt-out) opt_out='' && continue ;;
     --help | -h) usage && exit 0 ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     esac
@@ -183,6 +187,8 @@ check_options() {
   [ "$access" = iam ] || [ ${#invokers[@]} = 0 ] || usage_error '--invoker needs --access iam: with keys, the URL is public'
   [ "$access" = keys ] || [ -z "$events" ] || usage_error '--events needs --access keys: RCS for Business cannot pass Cloud Run IAM'
   [ -n "$events" ] || [ -z "$events_url" ] || usage_error '--events-url needs --events'
+  [ -n "$events" ] || [ -n "$opt_out" ] || usage_error '--no-opt-out needs --events'
+  [ -n "$events" ] || opt_out=''
   [[ $events_url =~ ^(https://[^/@,#[:space:]]+(/[^,#[:space:]]*)?|projects/[^/,]+/secrets/[A-Za-z0-9_-]+|)$ ]] ||
     usage_error '--events-url must be an https:// address without a comma, or a secret, projects/PROJECT/secrets/SECRET'
   for value in ${invokers[@]+"${invokers[@]}"}; do
@@ -204,6 +210,7 @@ check_options() {
   done
   [ "$access" = iam ] || keys+=(api-keys)
   [ -z "$events" ] || keys+=(webhook-token)
+  [ -z "$opt_out" ] || keys+=(opt-out-key)
   [ -z "$events_url" ] || keys+=(events-secret)
   for value in ${callers[@]+"${callers[@]}"}; do
     keys+=("caller-$value")
@@ -284,7 +291,7 @@ secrets() {
       agent-id) store "$secret" "$agent_id_file" "$agent_id" ;;
       credentials) store "$secret" "$key_file" '' ;;
       api-keys) store "$secret" "$api_keys_file" "$key" ;;
-      webhook-token | caller-*) store "$secret" '' "$key" ;;
+      webhook-token | opt-out-key | caller-*) store "$secret" '' "$key" ;;
       events-secret) store "$secret" '' "whsec_$random" ;;
       esac
       ;;
@@ -340,13 +347,32 @@ create_queue() {
   settings+=("$setting=projects/$project/locations/$region/queues/$id")
 }
 
+# create_bucket creates the private bucket of the opt-outs. Without soft delete, a mistake
+# could make the function forget who opted out. The list contains only buckets of the
+# project, because a stranger's bucket can have the name.
+create_bucket() {
+  local bucket=$project-$name-optouts
+  [ -n "$opt_out" ] || return 0
+  exists gcloud storage buckets list --project="$project" --filter="name=$bucket" '--format=value(name)' || stdout=''
+  [ -n "$stdout" ] ||
+    run gcloud storage buckets create "gs://$bucket" --project="$project" --location="$region" \
+      --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d
+  grant_bucket "gs://$bucket"
+  settings+=("RCSHOOK_OPT_OUT_STORE=gs://$bucket/rcs-opt-outs")
+}
+
+grant_bucket() {
+  bind gcloud storage buckets add-iam-policy-binding "$1" \
+    --member="serviceAccount:$runner" --role=roles/storage.objectUser
+}
+
 grant() {
   bind gcloud secrets add-iam-policy-binding "$1" --project="$2" \
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# check_file checks rcshook.yaml and sets named to the secrets and topics that the function
-# needs because of it.
+# check_file checks rcshook.yaml and sets named to the secrets, topics and buckets that the
+# function needs because of it.
 check_file() {
   named=''
   [ -f "$root/rcshook.yaml" ] || return 0
@@ -354,18 +380,19 @@ check_file() {
   show go run -C "$root" ./cmd/rcshook check rcshook.yaml
   [ -n "$queue" ] && export RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name
   go run -C "$root" ./cmd/rcshook check rcshook.yaml || die 'rcshook.yaml has errors; see above'
-  named=$(go run -C "$root" ./cmd/rcshook check -secrets -topics rcshook.yaml) || die 'cannot list the secrets and topics of rcshook.yaml'
+  named=$(go run -C "$root" ./cmd/rcshook check -secrets -topics -buckets rcshook.yaml) || die 'cannot list the secrets, topics and buckets of rcshook.yaml'
 }
 
-# grant_named grants access to the secrets and topics that the options and rcshook.yaml
-# name.
+# grant_named grants access to the secrets, topics and buckets that the options and
+# rcshook.yaml name.
 grant_named() {
-  local project_of kind id
+  local scheme project_of kind id
   [ ! -f "$root/rcshook.yaml" ] || settings+=(RCSHOOK_CONFIG=rcshook.yaml)
-  while IFS=/ read -r _ project_of kind id; do
-    case $kind in
-    secrets) grant "$id" "$project_of" ;;
-    topics)
+  while IFS=/ read -r scheme project_of kind id; do
+    case $scheme/$kind in
+    gs:/*) grant_bucket "gs://$kind" ;;
+    projects/secrets) grant "$id" "$project_of" ;;
+    projects/topics)
       bind gcloud pubsub topics add-iam-policy-binding "$id" --project="$project_of" \
         --member="serviceAccount:$runner" --role=roles/pubsub.publisher
       ;;
@@ -384,6 +411,7 @@ environment() {
   settings+=(GOMEMLIMIT=200MiB)               # four fifths of --memory; near it, Go collects garbage more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
   [ -z "$events" ] || settings+=("RCSHOOK_WEBHOOK_TOKEN=$at-webhook-token")
+  [ -z "$opt_out" ] || settings+=("RCSHOOK_OPT_OUT_KEY=$at-opt-out-key")
   [ -z "$events_url" ] || settings+=("RCSHOOK_EVENTS_URL=$events_url" "RCSHOOK_EVENTS_SECRET=$at-events-secret")
 }
 
@@ -426,9 +454,9 @@ deploy() {
   done
 }
 
-# print_test_command prints a command that tests the function, and the next step.
+# print_test_command prints a command that tests the function, and the next steps.
 print_test_command() {
-  local url key
+  local url key describe="gcloud run services describe $name --project=$project --region=$region --format=json"
   show gcloud run services describe "$name" --project="$project" --region="$region" '--format=value(status.url)'
   if [ -n "$dry" ]; then
     url=https://ADDRESS
@@ -449,11 +477,18 @@ This command checks everything and sends nothing:
 END
   print_callers
   [ -z "$events_url" ] || printf '\nThe key of the signatures for your target is in the secret %s-events-secret.\n' "$name"
+  [ -z "$opt_out" ] || cat <<END
+
+The next step prepares the bucket of the opt-outs. Until then, the function refuses
+promotions with opt_out_unavailable:
+
+  $describe | rcshook optouts init -env -
+END
   [ -z "$events" ] || cat <<END
 
 The next step connects the webhook of the agent to the function:
 
-  gcloud run services describe $name --project=$project --region=$region --format=json | rcshook webhook set -env -
+  $describe | rcshook webhook set -env -
 END
   [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
@@ -471,6 +506,7 @@ main() {
   check_file
   [[ $events_url != projects/* ]] || named+=$'\n'$events_url
   [ -z "$queue$events" ] || apis+=(cloudtasks.googleapis.com)
+  [[ -z $opt_out && $named != *gs://* ]] || apis+=(storage.googleapis.com)
   [[ $named != */topics/* ]] || apis+=(pubsub.googleapis.com)
   ask
   run gcloud services enable "${apis[@]}" --project="$project"
@@ -480,6 +516,7 @@ main() {
     --role=roles/run.builder --condition=None
   secrets
   grant_named
+  create_bucket
   create_queues
   environment
   deploy

@@ -1,5 +1,6 @@
 # rcshook as a function on Cloud Run, with its own service account that can read the
-# secrets of the function, add tasks to its queues, publish to topics, and nothing else.
+# secrets of the function, add tasks to its queues, read and write opt-outs in its
+# buckets, publish to topics, and nothing else.
 # Terraform never handles keys: it creates empty secrets, and gcloud fills them (output
 # "fill_secrets").
 
@@ -7,6 +8,7 @@ locals {
   queued   = var.queue != null
   through  = try(var.queue.through, false)
   events   = var.events != null
+  opt_out  = try(var.events.opt_out, false)
   enqueues = local.through || local.events # the function adds tasks itself
 
   # The secrets by environment variable. With a queue and keys, rcshook also accepts
@@ -19,6 +21,7 @@ locals {
     var.access == "keys" ? { RCSHOOK_API_KEYS = var.api_keys_secret } : {},
     var.config_secret == "" ? {} : { RCSHOOK_CONFIG = var.config_secret },
     local.events ? { RCSHOOK_WEBHOOK_TOKEN = var.events.token_secret } : {},
+    local.opt_out ? { RCSHOOK_OPT_OUT_KEY = var.events.opt_out_key_secret } : {},
     try(var.events.url_secret, "") == "" ? {} : { RCSHOOK_EVENTS_URL = var.events.url_secret },
     local.signed ? { RCSHOOK_EVENTS_SECRET = var.events.signing_secret } : {},
   )
@@ -56,6 +59,7 @@ locals {
     local.through ? { RCSHOOK_QUEUE = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}" } : {},
     local.events ? { RCSHOOK_EVENTS_QUEUE = "projects/${var.project_id}/locations/${var.region}/queues/${var.name}-events" } : {},
     local.enqueues ? { RCSHOOK_QUEUE_ACCOUNT = local.queue_account, RCSHOOK_URL = local.url } : {},
+    local.opt_out ? { RCSHOOK_OPT_OUT_STORE = "gs://${google_storage_bucket.opt_outs[0].name}/rcs-opt-outs" } : {},
     try(var.events.url, "") == "" ? {} : { RCSHOOK_EVENTS_URL = var.events.url },
   )
 
@@ -68,6 +72,7 @@ resource "google_project_service" "api" {
     ["run.googleapis.com", "cloudbuild.googleapis.com", "artifactregistry.googleapis.com", "secretmanager.googleapis.com"],
     local.queued || local.events ? ["cloudtasks.googleapis.com"] : [],
     length(var.topics) > 0 ? ["pubsub.googleapis.com"] : [],
+    local.opt_out || length(var.buckets) > 0 ? ["storage.googleapis.com"] : [],
   ))
   project            = var.project_id
   service            = each.value
@@ -125,6 +130,7 @@ resource "google_cloud_run_v2_service" "function" {
   depends_on = [
     google_project_service.api,
     google_secret_manager_secret_iam_member.run,
+    google_storage_bucket_iam_member.opt_outs,
     google_artifact_registry_repository_iam_member.build,
     google_storage_bucket_iam_member.build,
     google_project_iam_member.build_log,

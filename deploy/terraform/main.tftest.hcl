@@ -218,8 +218,8 @@ run "example" {
   }
 
   assert {
-    condition     = length(output.fill_secrets) == 6
-    error_message = "expected access to six secrets"
+    condition     = length(output.fill_secrets) == 7
+    error_message = "expected access to seven secrets"
   }
 }
 
@@ -276,7 +276,7 @@ run "events" {
   }
 
   assert {
-    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials rcshook-events-secret rcshook-webhook-token" && contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-webhook-token")
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys rcshook-credentials rcshook-events-secret rcshook-opt-out-key rcshook-webhook-token" && contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-webhook-token")
     error_message = "expected secrets for the client token and the key of the signatures"
   }
   assert {
@@ -313,6 +313,69 @@ run "events" {
   }
 }
 
+run "opt_out" {
+  command = apply
+  variables {
+    region  = "europe-west1"
+    events  = {}
+    buckets = ["gs://harborline-rcs"]
+  }
+
+  assert {
+    condition     = google_storage_bucket.opt_outs[0].name == "rcshook-test-rcshook-optouts" && google_storage_bucket.opt_outs[0].location == var.region
+    error_message = "expected a bucket in the region of the function"
+  }
+  assert {
+    condition     = google_storage_bucket.opt_outs[0].public_access_prevention == "enforced" && google_storage_bucket.opt_outs[0].uniform_bucket_level_access && !google_storage_bucket.opt_outs[0].force_destroy
+    error_message = "expected a private bucket that is not deleted with its records"
+  }
+  assert {
+    condition     = !google_storage_bucket.opt_outs[0].versioning[0].enabled && length(google_storage_bucket.opt_outs[0].retention_policy) == 0 && google_storage_bucket.opt_outs[0].soft_delete_policy[0].retention_duration_seconds == 604800
+    error_message = "expected records that can be overwritten, and restored for 7 days"
+  }
+  assert {
+    condition     = sort([for m in google_storage_bucket_iam_member.opt_outs : "${m.role} on ${m.bucket} for ${m.member}"]) == sort([for b in ["harborline-rcs", "rcshook-test-rcshook-optouts"] : "roles/storage.objectUser on ${b} for serviceAccount:${google_service_account.run.email}"])
+    error_message = "expected the function to be allowed to use the objects of both buckets only"
+  }
+  assert {
+    condition     = local.environment.RCSHOOK_OPT_OUT_STORE == "gs://rcshook-test-rcshook-optouts/rcs-opt-outs" && local.environment.RCSHOOK_OPT_OUT_KEY == "projects/rcshook-test/secrets/rcshook-opt-out-key"
+    error_message = "expected the settings of the store"
+  }
+  assert {
+    condition     = contains(keys(google_secret_manager_secret.created), "rcshook-opt-out-key") && contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-opt-out-key") && contains(keys(google_project_service.api), "storage.googleapis.com")
+    error_message = "expected the secret of the key, access to it, and the API"
+  }
+  assert {
+    condition     = output.prepare_opt_outs == "gcloud run services describe rcshook --project=rcshook-test --region=europe-west1 --format=json | rcshook optouts init -env -"
+    error_message = "expected the next step"
+  }
+}
+
+run "no_opt_out" {
+  command = apply
+  variables {
+    events = { opt_out = false }
+  }
+
+  assert {
+    condition     = length(google_storage_bucket.opt_outs) + length(google_storage_bucket_iam_member.opt_outs) == 0 && !contains(keys(google_secret_manager_secret.created), "rcshook-opt-out-key") && !contains(keys(google_project_service.api), "storage.googleapis.com")
+    error_message = "expected no bucket and no key"
+  }
+  assert {
+    condition     = !contains(keys(local.environment), "RCSHOOK_OPT_OUT_STORE") && !contains(keys(local.environment), "RCSHOOK_OPT_OUT_KEY") && output.prepare_opt_outs == null && output.connect_webhook != null
+    error_message = "expected no settings of a store"
+  }
+}
+
+run "no_opt_out_without_events" {
+  command = apply
+
+  assert {
+    condition     = length(google_storage_bucket.opt_outs) + length(google_storage_bucket_iam_member.opt_outs) == 0 && output.prepare_opt_outs == null
+    error_message = "expected a bucket with events only"
+  }
+}
+
 run "events_and_messages" {
   command = apply
   variables {
@@ -344,10 +407,11 @@ run "refuses_events_with_iam" {
 run "refuses_unclear_targets" {
   command = plan
   variables {
-    events = { url = "https://crm.example.com/in", url_secret = "crm-address" }
-    topics = ["rcs-events"]
+    events  = { url = "https://crm.example.com/in", url_secret = "crm-address" }
+    topics  = ["rcs-events"]
+    buckets = ["gs://harborline-rcs/opt-outs"]
   }
-  expect_failures = [var.events, var.topics]
+  expect_failures = [var.events, var.topics, var.buckets]
 }
 
 run "refuses_targets_without_tls" {
@@ -443,8 +507,8 @@ run "monitoring" {
   }
 
   assert {
-    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/bad_signature shop-rcs/errors shop-rcs/latency shop-rcs/refused shop-rcs/rejected_events shop-rcs/secret_age shop-rcs/undelivered_events"
-    error_message = "expected eight metrics"
+    condition     = join(" ", sort([for m in google_logging_metric.line : m.name])) == "shop-rcs/accepted shop-rcs/bad_signature shop-rcs/errors shop-rcs/latency shop-rcs/opt_out_unavailable shop-rcs/refused shop-rcs/rejected_events shop-rcs/secret_age shop-rcs/undelivered_events"
+    error_message = "expected nine metrics"
   }
   assert {
     condition     = alltrue([for m in google_logging_metric.line : startswith(m.filter, "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"shop-rcs\" AND ")])
@@ -481,6 +545,10 @@ run "monitoring" {
   assert {
     condition     = alltrue([for a in ["rejected_events", "undelivered_events"] : google_monitoring_alert_policy.line[a].conditions[0].condition_threshold[0].aggregations[0].group_by_fields == tolist(["metric.label.target"])])
     error_message = "expected an alert for each target"
+  }
+  assert {
+    condition     = strcontains(google_logging_metric.line["opt_out_unavailable"].filter, "labels.code=\"opt_out_unavailable\"") && google_monitoring_alert_policy.line["opt_out_unavailable"].conditions[0].condition_threshold[0].threshold_value == 0
+    error_message = "expected an alert when opt-outs cannot be read"
   }
 }
 

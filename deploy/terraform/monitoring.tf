@@ -55,6 +55,13 @@ locals {
       value       = "EXTRACT(jsonPayload.event_age_s)"
       unit        = "s"
     }
+    opt_out_unavailable = {
+      description = "Messages that were not sent, and opt-outs that were not stored, because the store of the opt-outs is unavailable."
+      filter      = "labels.code=\"opt_out_unavailable\""
+      labels      = { agent = "EXTRACT(labels.agent)" }
+      value       = null
+      unit        = "1"
+    }
     bad_signature = {
       description = "Requests to the webhook of the agent with a wrong signature."
       filter      = "labels.code=\"bad_signature\" AND jsonPayload.path=\"/events\""
@@ -125,6 +132,16 @@ locals {
       reducer   = "REDUCE_MAX"
       threshold = try(var.monitoring.event_age_s, 0)
       advice    = "The target does not respond, or responds with an error. The log line has the target and the cause. Events are given up after 7 days."
+    }
+    opt_out_unavailable = {
+      title     = "cannot use the store of the opt-outs"
+      metric    = "opt_out_unavailable"
+      group     = ""
+      period    = "300s"
+      aligner   = "ALIGN_DELTA"
+      reducer   = "REDUCE_SUM"
+      threshold = 0
+      advice    = "Promotions are not sent, and RCS for Business repeats opt-outs for 7 days. The log line has the cause, such as a bucket without rcshook optouts init, a new key without rcshook optouts rekey, or a missing role. Run rcshook doctor."
     }
     bad_signature = {
       title     = "rejects the events of RCS for Business"

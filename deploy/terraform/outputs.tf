@@ -30,8 +30,13 @@ output "curl" {
   ])
 }
 
+output "prepare_opt_outs" {
+  description = "With events: the next step, which creates the key of the opt-outs and prepares their bucket. Until then, the function refuses promotions."
+  value       = local.opt_out ? "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json | rcshook optouts init -env -" : null
+}
+
 output "connect_webhook" {
-  description = "With events: the next step, which connects the webhook of the agent to the function."
+  description = "With events: the step after that, which connects the webhook of the agent to the function."
   value       = local.events ? "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json | rcshook webhook set -env -" : null
 }
 

@@ -254,13 +254,15 @@ variable "queue" {
 }
 
 variable "events" {
-  description = "The webhook for the events of RCS for Business, and a queue that delivers them to the targets of rcshook.yaml. See docs/events.md. null: no events."
+  description = "The webhook for the events of RCS for Business, a queue that delivers them to the targets of rcshook.yaml, and a private bucket that keeps who opted out. See docs/events.md and docs/opt-out.md. null: no events."
   type = object({
-    token_secret   = optional(string, "rcshook-webhook-token") # rcshook webhook set fills it
-    url            = optional(string, "")                      # of another target
-    url_secret     = optional(string, "")                      # the secret that contains the URL, instead of url
-    signing_secret = optional(string, "rcshook-events-secret") # the key that signs the requests to the URL; empty: not signed
-    rate           = optional(number, 200)                     # deliveries per second
+    token_secret       = optional(string, "rcshook-webhook-token") # rcshook webhook set fills it
+    url                = optional(string, "")                      # of another target
+    url_secret         = optional(string, "")                      # the secret that contains the URL, instead of url
+    signing_secret     = optional(string, "rcshook-events-secret") # the key that signs the requests to the URL; empty: not signed
+    rate               = optional(number, 200)                     # deliveries per second
+    opt_out            = optional(bool, true)                      # false: no bucket and no key
+    opt_out_key_secret = optional(string, "rcshook-opt-out-key")   # rcshook optouts init fills it
   })
   default = null
 
@@ -286,6 +288,17 @@ variable "topics" {
   validation {
     condition     = alltrue([for t in var.topics : can(regex("^projects/[^/]+/topics/[^/]+$", t))])
     error_message = "topics must be full names, projects/PROJECT/topics/TOPIC."
+  }
+}
+
+variable "buckets" {
+  description = "The buckets in which brands of rcshook.yaml keep who opted out, as rcshook check -buckets lists them. They must exist."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for b in var.buckets : can(regex("^gs://[a-z0-9][a-z0-9._-]+$", b))])
+    error_message = "buckets must be names without an object, gs://BUCKET."
   }
 }
 

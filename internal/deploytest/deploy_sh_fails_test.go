@@ -42,6 +42,7 @@ func TestScriptInvalid(t *testing.T) {
 		{"invoker with keys", "", []string{"--invoker", "user:a@example.com"}, 2, "needs --access iam"},
 		{"events with iam", "", []string{"--events", "--access", "iam"}, 2, "--events needs --access keys: RCS for Business cannot pass Cloud Run IAM"},
 		{"target without events", "", []string{"--events-url", "https://crm.example.com/"}, 2, "--events-url needs --events"},
+		{"no opt-out without events", "", []string{"--no-opt-out"}, 2, "--no-opt-out needs --events"},
 		{"target without TLS", "", []string{"--events", "--events-url", "http://crm.example.com/"}, 2, "--events-url must be an https:// address"},
 		{"target with another setting", "", []string{"--events", "--events-url", "https://crm.example.com/,RCSHOOK_API_KEYS=x"}, 2, "without a comma"},
 		{"target with a password", "", []string{"--events", "--events-url", "https://user:password@crm.example.com/"}, 2, "--events-url must be an https:// address"},
@@ -85,6 +86,8 @@ func TestScriptFailures(t *testing.T) {
 		{"tasks queues describe", denied, []string{"--queue"}},
 		{"tasks queues describe", denied, []string{"--events"}},
 		{"tasks queues create rcshook-events", denied, []string{"--events"}},
+		{"storage buckets list", denied, []string{"--events"}},
+		{"storage buckets create", "HTTPError 409: The requested bucket name is not available.", []string{"--events"}}, // of another project
 		{"projects describe", denied, []string{"--queue"}},
 		{"run services get-iam-policy", denied, []string{"--access", "iam"}},
 		{"run services remove-iam-policy-binding", denied, []string{"--access", "iam"}},

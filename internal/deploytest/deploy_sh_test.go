@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/optout"
 )
 
 const (
@@ -268,6 +269,7 @@ func TestScriptEvents(t *testing.T) {
 	for secret, form := range map[string]string{
 		"rcshook-webhook-token": `^[A-Za-z0-9_-]{43}$`,
 		"rcshook-events-secret": `^whsec_[A-Za-z0-9+/]{43}=$`, // the form of Standard Webhooks
+		"rcshook-opt-out-key":   `^[A-Za-z0-9_-]{43}$`,
 	} {
 		versions := first.Secrets[secret]
 		if len(versions) != 1 || !regexp.MustCompile(form).MatchString(versions[0]) {
@@ -282,6 +284,7 @@ func TestScriptEvents(t *testing.T) {
 		"roles/iam.serviceAccountUser on " + queuer + runner,
 		"roles/secretmanager.secretAccessor on rcshook-webhook-token" + runner,
 		"roles/secretmanager.secretAccessor on rcshook-events-secret" + runner,
+		"roles/secretmanager.secretAccessor on rcshook-opt-out-key" + runner,
 	} {
 		if !slices.Contains(first.Access, want) {
 			t.Errorf("%s is missing; access is %q", want, first.Access)
@@ -345,9 +348,105 @@ func TestScriptEvents(t *testing.T) {
 	}
 }
 
+// TestScriptOptOut checks the bucket of the opt-outs, its key, the settings and the access.
+func TestScriptOptOut(t *testing.T) {
+	t.Parallel()
+	const bucket, runner = "gs://my-project-rcshook-optouts", " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"
+	c := newCloud(t)
+	input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+	optOuts := func(out string) (list []string) {
+		t.Helper()
+		for _, line := range append(c.calls(), strings.Split(out, "\n")...) {
+			if regexp.MustCompile(`opt.?out|OPT_OUT|storage`).MatchString(line) {
+				list = append(list, line)
+			}
+		}
+		return list
+	}
+	for _, args := range [][]string{nil, {"--queue"}, {"--events", "--no-opt-out"}} {
+		if got := optOuts(c.deploy(input, args...)); len(got) > 0 {
+			t.Errorf("%q: opt-outs are in %q", args, got)
+		}
+		c.forget()
+		input = ""
+	}
+
+	out := c.deploy("", "--events", "--region", "europe-west1")
+	first := c.state()
+	if got, want := c.call("storage buckets create"), "storage buckets create "+bucket+" --project=my-project --location=europe-west1"+
+		" --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d"; got != want {
+		t.Errorf("the bucket is made with\n%s\nwant\n%s", got, want)
+	}
+	if got := len(first.Secrets["rcshook-opt-out-key"]); got != 1 {
+		t.Fatalf("the key has %d versions, want 1", got)
+	}
+	if key := first.Secrets["rcshook-opt-out-key"][0]; len(key) < optout.MinKey || key == first.Secrets["rcshook-webhook-token"][0] {
+		t.Error("the key is short or not new")
+	}
+	access := slices.DeleteFunc(slices.Clone(first.Access), func(s string) bool { return !regexp.MustCompile(`opt.?out`).MatchString(s) })
+	if diff := cmp.Diff([]string{"roles/secretmanager.secretAccessor on rcshook-opt-out-key" + runner, "roles/storage.objectUser on " + bucket + runner}, access); diff != "" {
+		t.Errorf("access (-want +got):\n%s", diff)
+	}
+	got, err := config.FromEnviron(strings.Split(flag(t, c.call("run deploy"), "--set-env-vars"), ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := got.Brands["default"].OptOut; o.Store.Location != bucket+"/rcs-opt-outs" || o.Key != "projects/my-project/secrets/rcshook-opt-out-key" {
+		t.Errorf("the store is %s with the key %s", o.Store.Location, o.Key)
+	}
+	if api := c.call("services enable"); !strings.Contains(api, "storage.googleapis.com") {
+		t.Errorf("the API is not enabled: gcloud %s", api)
+	}
+	const describe = "\n  gcloud run services describe rcshook --project=my-project --region=europe-west1 --format=json | rcshook "
+	prepare, connect := strings.Index(out, describe+"optouts init -env -\n"), strings.Index(out, describe+"webhook set -env -\n")
+	if prepare < 0 || connect < prepare {
+		t.Errorf("the next steps are missing, or in another order:\n%s", out)
+	}
+
+	c.forget()
+	c.deploy("", "--events", "--region", "europe-west1")
+	if diff := cmp.Diff(first, c.state()); diff != "" || slices.ContainsFunc(c.calls(), func(s string) bool { return strings.Contains(s, " create ") || strings.Contains(s, " versions add ") }) {
+		t.Errorf("the second run changed something (-first +second):\n%s\n%q", diff, c.calls())
+	}
+
+	// A bucket that exists is kept, but no longer used.
+	c.forget()
+	if got := optOuts(c.deploy("", "--events", "--no-opt-out", "--region", "europe-west1")); len(got) > 0 {
+		t.Errorf("with --no-opt-out, opt-outs are in %q", got)
+	}
+	if !slices.Equal(c.state().Buckets, []string{bucket}) {
+		t.Errorf("the buckets are %q", c.state().Buckets)
+	}
+
+	c.forget()
+	out = c.deploy("", "--dry-run", "--project=my-project", "--events")
+	for _, want := range []string{
+		"+ gcloud secrets versions add rcshook-opt-out-key --project=my-project --data-file=-\n",
+		"+ gcloud storage buckets create " + bucket + " --project=my-project --location=us-central1 ",
+		"+ gcloud storage buckets add-iam-policy-binding " + bucket + " --member=serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com --role=roles/storage.objectUser\n",
+		" | rcshook optouts init -env -\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the dry run does not print %q:\n%s", want, out)
+		}
+	}
+}
+
+// TestScriptBucketName checks that the longest names of a project and a function make the
+// name of a bucket that Cloud Storage accepts: at most 63 characters.
+func TestScriptBucketName(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	out := c.deploy("", "--dry-run", "--events", "--project", strings.Repeat("p", 30), "--name", strings.Repeat("n", 24))
+	m := regexp.MustCompile(`buckets create gs://(\S+)`).FindStringSubmatch(out)
+	if m == nil || len(m[1]) > 63 {
+		t.Errorf("the bucket is %q", m)
+	}
+}
+
 // TestScriptFile checks that the function gets access to the secrets that it reads because
-// of rcshook.yaml and to the topics that it publishes to, and to no others that the text of
-// the file contains.
+// of rcshook.yaml, to the topics that it publishes to and to the buckets of opt-outs, and to
+// no others that the text of the file contains.
 func TestScriptFile(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -362,15 +461,20 @@ sources:
     map: '{to: .phone, text: "see projects/hr/secrets/payroll"}'
     fallback: {url: "https://sms.example.com/", secret: projects/my-project/secrets/sms}
 events:
-  lake: {topic: projects/lake/topics/rcs-events} # not projects/lake/topics/old
-  zap: {url: projects/my-project/secrets/zap}
+  lake: {topic: projects/lake/topics/rcs-events, agents: [default]} # not projects/lake/topics/old
+  zap: {url: projects/my-project/secrets/zap, agents: [other]}
+brands:
+  harborline:
+    agents: [other]
+    opt_out: {store: gs://harborline-rcs/a/b, key: projects/my-project/secrets/harborline-key} # not gs://old/a
 `)
 	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
 	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return strings.HasPrefix(s, "roles/run.builder on ") })
 	want := []string{"roles/pubsub.publisher on rcs-events for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"}
-	for _, secret := range []string{"other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms", "zap"} {
+	for _, secret := range []string{"harborline-key", "other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms", "zap"} {
 		want = append(want, "roles/secretmanager.secretAccessor on "+secret+" for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com")
 	}
+	want = append(want, "roles/storage.objectUser on gs://harborline-rcs for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("access (-want +got):\n%s", diff)
 	}
@@ -380,8 +484,8 @@ events:
 	if call := c.call("pubsub topics add-iam-policy-binding"); flag(t, call, "--project") != "lake" {
 		t.Errorf("the topic has another project: gcloud %s", call)
 	}
-	if api := c.call("services enable"); !strings.Contains(api, "pubsub.googleapis.com") {
-		t.Errorf("the API is not enabled: gcloud %s", api)
+	if api := c.call("services enable"); !strings.Contains(api, "pubsub.googleapis.com") || !strings.Contains(api, "storage.googleapis.com") {
+		t.Errorf("the APIs are not enabled: gcloud %s", api)
 	}
 }
 

@@ -48,6 +48,10 @@ output "fill_secrets" {
   value = module.rcshook.fill_secrets
 }
 
+output "prepare_opt_outs" {
+  value = module.rcshook.prepare_opt_outs
+}
+
 output "connect_webhook" {
   value = module.rcshook.connect_webhook
 }

@@ -22,6 +22,7 @@ type Project struct {
 	Public   []string            // the public members that may call the function
 	Service  string
 	Queues   []string
+	Buckets  []string // gs://NAME
 	Failed   int
 }
 
@@ -103,11 +104,22 @@ func (p *Project) do(dir string, args []string) error {
 		}
 		p.Queues = append(p.Queues, subject)
 		return nil
+	case "storage buckets": // list, with the filter name=NAME
+		if name := strings.TrimPrefix(flags["--filter"], "name="); slices.Contains(p.Buckets, "gs://"+name) {
+			fmt.Println(name)
+		}
+		return nil
+	case "storage buckets create":
+		if slices.Contains(p.Buckets, subject) {
+			return errors.New("HTTPError 409")
+		}
+		p.Buckets = append(p.Buckets, subject)
+		return nil
 	case "projects describe":
 		fmt.Println("123456789012")
 		return nil
 	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
-		"tasks queues add-iam-policy-binding", "pubsub topics add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
+		"tasks queues add-iam-policy-binding", "pubsub topics add-iam-policy-binding", "storage buckets add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
 		return p.bind(dir, subject, flags)
 	case "run services get-iam-policy":
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
