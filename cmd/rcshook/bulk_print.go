@@ -103,7 +103,7 @@ func (c *counts) add(e bulk.Entry) {
 
 // done returns the number of rows that need not be sent again.
 func (c *counts) done() (n int) {
-	for _, state := range []bulk.State{bulk.Sent, bulk.Queued, bulk.Refused, bulk.Unreachable} {
+	for _, state := range []bulk.State{bulk.Sent, bulk.Queued, bulk.Refused, bulk.Unreachable, bulk.OptedOut} {
 		n += sum(c.codes[state])
 	}
 	return n
@@ -119,7 +119,7 @@ func sum(codes map[string]int) (n int) {
 func (c *counts) print(out io.Writer, results string, took time.Duration) {
 	fmt.Fprintln(out)
 	all := 0
-	for _, state := range []bulk.State{bulk.Sent, bulk.Queued, bulk.Refused, bulk.Unreachable, bulk.Open, bulk.Invalid} {
+	for _, state := range []bulk.State{bulk.Sent, bulk.Queued, bulk.Refused, bulk.Unreachable, bulk.OptedOut, bulk.Open, bulk.Invalid} {
 		codes := c.codes[state]
 		if len(codes) == 0 {
 			continue

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -323,20 +324,28 @@ func (w *webhookRun) readToken(ctx context.Context, to *webhook.Address, create 
 	if setting = cmp.Or(setting, w.cfg.WebhookToken); setting == "" {
 		return "", errors.New("RCSHOOK_WEBHOOK_TOKEN is missing; set it in the function and here to a secret, projects/PROJECT/secrets/SECRET, which rcshook webhook set creates")
 	}
+	if create {
+		if _, err := createSecret(ctx, w.agents, setting, rand.Text(), "the client token", w.std.out); err != nil {
+			return "", err
+		}
+	}
 	found, err := w.agents.Inspect(ctx, setting)
+	to.Token = webhook.FirstToken(found.Value)
+	return setting, err
+}
+
+// createSecret stores a value as the first version of a secret if it has none, and reports
+// whether it did. It does nothing for the number of a version.
+func createSecret(ctx context.Context, agents *agent.Directory, setting config.Secret, value, what string, out io.Writer) (created bool, err error) {
+	_, err = agents.Inspect(ctx, setting)
 	rejected, _ := errors.AsType[*google.SecretError](err)
-	switch {
-	case err == nil:
-		to.Token = webhook.FirstToken(found.Value)
-		return setting, nil
-	case !create || rejected == nil || rejected.Reason != "not_found" || strings.Contains(setting.String(), "/versions/"):
-		return "", err
+	if rejected == nil || rejected.Reason != "not_found" || strings.Contains(setting.String(), "/versions/") {
+		return false, err
 	}
-	to.Token = rand.Text()
-	if err := webhook.CreateSecret(ctx, w.agents.Platform(), setting.String(), to.Token); err != nil {
+	if err := webhook.CreateSecret(ctx, agents.Platform(), setting.String(), value); err != nil {
 		parts := strings.Split(setting.String(), "/")
-		return "", fmt.Errorf("create the secret of the client token: %w; create it: openssl rand -hex 32 | gcloud secrets create %s --project=%s --data-file=-", err, parts[3], parts[1])
+		return false, fmt.Errorf("create the secret of %s: %w; create it: openssl rand -hex 32 | gcloud secrets create %s --project=%s --data-file=-", what, err, parts[3], parts[1])
 	}
-	fmt.Fprintf(w.std.out, "created the client token in %s\n", setting)
-	return setting, nil
+	fmt.Fprintf(out, "created %s in %s\n", what, setting)
+	return true, nil
 }

@@ -23,6 +23,7 @@ const (
 	Queued      State = "queued"      // accepted by the function's queue
 	Refused     State = "refused"     // would be rejected again
 	Unreachable State = "unreachable" // not sent: the number cannot be reached
+	OptedOut    State = "opted_out"   // not sent: the person opted out of such messages
 	Open        State = "open"        // to be sent again
 	Invalid     State = "faulty"      // not sent: the row has errors
 
@@ -145,7 +146,7 @@ func (j *Journal) readEntry(record []string) error {
 		if n < 2 { // old files lack the function
 			return fmt.Errorf("the hash of the message is missing: %w", err)
 		}
-	case Sent, Queued, Refused, Unreachable:
+	case Sent, Queued, Refused, Unreachable, OptedOut:
 		j.done[maphash.String(j.seed, key)] = struct{}{}
 	case Open, Invalid:
 	default:
@@ -265,12 +266,12 @@ func (e Entry) record() []string {
 	if e.Row > 0 {
 		row = strconv.Itoa(e.Row)
 	}
-	return []string{row, noFormula(e.Key), e.To, string(e.State), e.Code, e.MessageID, e.Time.UTC().Format(time.RFC3339), noFormula(e.Detail)}
+	return []string{row, NoFormula(e.Key), e.To, string(e.State), e.Code, e.MessageID, e.Time.UTC().Format(time.RFC3339), NoFormula(e.Detail)}
 }
 
-// noFormula puts an apostrophe before text that a spreadsheet would run as a formula, and
+// NoFormula puts an apostrophe before text that a spreadsheet would run as a formula, and
 // before one that starts with an apostrophe. A phone number is harmless.
-func noFormula(s string) string {
+func NoFormula(s string) string {
 	if s == "" || !strings.Contains("=+-@'\t\r", s[:1]) || s[0] == '+' && strings.Trim(s[1:], "0123456789") == "" {
 		return s
 	}

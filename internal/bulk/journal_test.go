@@ -24,6 +24,7 @@ const testJournal = `row,key,to,state,code,message_id,time,detail
 5,,,faulty,invalid_payload,,2026-01-02T03:04:05Z,no key
 6,g,+12025550104,queued,queued,id-6,2026-01-02T03:04:05Z,
 7,e,+12025550105,unreachable,recipient_unreachable,,2026-01-02T03:04:05Z,
+8,h,+12025550106,opted_out,recipient_opted_out,,2026-01-02T03:04:05Z,
 `
 
 func record(t *testing.T, path string, entries ...Entry) *Journal {
@@ -58,6 +59,7 @@ func TestJournal(t *testing.T) {
 		Entry{Row: 5, State: Invalid, Code: "invalid_payload", Detail: "no key"},
 		Entry{Row: 6, Key: "g", To: "+12025550104", State: Queued, Code: "queued", MessageID: "id-6"},
 		Entry{Row: 7, Key: "e", To: "+12025550105", State: Unreachable, Code: "recipient_unreachable"},
+		Entry{Row: 8, Key: "h", To: "+12025550106", State: OptedOut, Code: "recipient_opted_out"},
 	)
 	text, err := os.ReadFile(path)
 	if diff := cmp.Diff(testJournal, string(text)); diff != "" || err != nil {
@@ -70,13 +72,13 @@ func TestJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "g": true, "f": false, "sale": false} {
+	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "g": true, "h": true, "f": false, "sale": false} {
 		if j.Done(key) != want {
 			t.Errorf("key %q is done: %v", key, !want)
 		}
 	}
-	if len(j.done) != 4 {
-		t.Errorf("%d rows are done, want 4", len(j.done))
+	if len(j.done) != 5 {
+		t.Errorf("%d rows are done, want 5", len(j.done))
 	}
 	for _, tt := range []struct {
 		head Head
@@ -120,7 +122,7 @@ func TestJournal_truncated(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := record(t, path, Entry{Row: 7, Key: "f", To: "+12025550105", State: Sent, Code: "accepted", MessageID: "id-4"})
-			for key, line := range map[string]string{"a": "\n3,", "d": "\n5,", "e": "\x00"} {
+			for key, line := range map[string]string{"a": "\n3,", "d": "\n5,", "e": "\n8,", "h": "\x00"} {
 				end := strings.Index(testJournal+"\x00", line)
 				if line != "\x00" {
 					end++

@@ -68,7 +68,7 @@ const (
 	maxWaiting = 16
 
 	// maxFailures is the number of consecutive failures that ends the run.
-	// Unreachable numbers do not count.
+	// Unreachable numbers and people who opted out do not count.
 	maxFailures = 20
 )
 
@@ -243,7 +243,7 @@ func (r *Runner) post(ctx context.Context, body []byte) (res result, ok bool) {
 func (r *Runner) countFailure(res result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if res.State.accepted() || res.Code == string(code.RecipientUnreachable) {
+	if res.State.accepted() || res.State == OptedOut || res.Code == string(code.RecipientUnreachable) {
 		r.failures = 0
 		return
 	}
@@ -314,6 +314,8 @@ func newResult(r *client.Response, err error) result {
 		res.stop = r.Code != code.AgentNotLaunched && r.Code != code.RecipientNotTester
 	case callerErrors[r.Code], r.Code == code.Forbidden && !isDestination(r.Errors):
 		res.State, res.stop = Open, true
+	case r.Code == code.RecipientOptedOut:
+		res.State = OptedOut
 	default:
 		res.State = Refused
 	}

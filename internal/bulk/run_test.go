@@ -344,6 +344,7 @@ func TestNewResult(t *testing.T) {
 			(a.Retry == code.RetryLater || a.Retry == code.RetryNow) != v.retry,
 			strings.Contains(" "+stops+" ", " "+string(c)+" ") && !v.stop,
 			v.stop && v.State != Open,
+			(v.State == OptedOut) != (c == code.RecipientOptedOut),
 			v.State == Refused && a.Retry != code.RetryNever && c != code.Mixed:
 			t.Errorf("%s, with the advice %s: %+v", c, a.Retry, v)
 		}

@@ -90,7 +90,11 @@ func (b *Bucket) unavailable(ctx context.Context, err error) error {
 		return nil
 	}
 	text := err.Error()
-	if failed, ok := errors.AsType[*google.APIError](err); ok {
+	if secret, ok := errors.AsType[*google.SecretError](err); ok {
+		withoutCause := *secret
+		withoutCause.Err = nil
+		text = strings.Replace(text, secret.Error(), withoutCause.Error(), 1)
+	} else if failed, ok := errors.AsType[*google.APIError](err); ok {
 		text = strings.TrimSpace(fmt.Sprintf("HTTP %d %s", failed.Code, failed.Status)) + advice(failed)
 	} else if ctx.Err() != nil {
 		text = "timeout"

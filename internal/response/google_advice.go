@@ -1,9 +1,12 @@
 package response
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/queue"
 )
 
@@ -48,6 +51,32 @@ func SecretAdvice(e *google.SecretError) string {
 		return "Retry later: Secret Manager is unavailable. If it persists, check status.cloud.google.com and the network of the function."
 	}
 	return contentAdvice(e) + storeAdvice(e, at)
+}
+
+// StoreAdvice returns the next steps after an error of the store of opt-outs in a bucket,
+// gs://BUCKET/PREFIX.
+func StoreAdvice(err error, location string) []string {
+	bucket, _, _ := strings.Cut(strings.TrimPrefix(location, "gs://"), "/")
+	grant := "Grant the service account of the function access: gcloud storage buckets add-iam-policy-binding gs://" + bucket + " --member=serviceAccount:SERVICE_ACCOUNT --role=roles/storage.objectUser"
+	rejected, _ := errors.AsType[*google.APIError](err)
+	switch {
+	case errors.Is(err, optout.ErrNoKey):
+		return []string{"Prepare the bucket, with the same -env: rcshook optouts init"}
+	case errors.Is(err, optout.ErrKey), errors.Is(err, optout.ErrRekeying):
+		return []string{"Rename the objects, with the same -env: rcshook optouts rekey"}
+	case rejected == nil:
+		return nil
+	case rejected.HasReason(google.ReasonDisabled), rejected.HasReason("accessNotConfigured"):
+		return []string{"Enable the API: gcloud services enable storage.googleapis.com --project=PROJECT"}
+	case rejected.Code == http.StatusNotFound && rejected.Status != "":
+		return []string{
+			"Create the bucket, or correct store: gcloud storage buckets create gs://" + bucket + " --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention",
+			grant,
+		}
+	case rejected.Code == http.StatusForbidden && rejected.Status != "":
+		return []string{grant}
+	}
+	return nil
 }
 
 // contentAdvice returns what to store in place of invalid content.
