@@ -95,13 +95,15 @@ const (
 	storeKey      = "projects/example/secrets/opt-out-key"
 )
 
+// stageKey is the key.
+var stageKey = strings.Repeat("k", optout.MinKey)
+
 // openStore creates the store.
 func (s *stage) openStore(t *testing.T) {
 	t.Helper()
-	key := strings.Repeat("k", optout.MinKey)
 	s.sim.Storage.AddBucket(storeBucket)
-	s.sim.Secrets.AddVersion(storeKey, []byte(key))
-	if err := s.bucket(t, key).Init(t.Context()); err != nil {
+	s.sim.Secrets.AddVersion(storeKey, []byte(stageKey))
+	if err := s.bucket(t, stageKey).Init(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
