@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -224,7 +225,7 @@ func (k *kitchen) events(file config.File, text string) {
 	}
 	defer h.Close()
 	k.posted = make(map[string]string)
-	for _, eventType := range config.EventTypes {
+	for _, eventType := range slices.Backward(config.EventTypes) { // unsubscribed last, which decides at one time
 		data, ok := events.SampleData(eventType, "rcshook_demo_k3x9a1bc_agent", "sample", exampleTime)
 		if !ok {
 			continue

@@ -149,9 +149,10 @@ func (b *Bucket) Find(ctx context.Context, brand, phone string) (found *Record, 
 // afterwards. The newest signal decides the state. Of two signals with the same time,
 // the one for OptedOut does. Times are stored in microseconds.
 //
-// If only the time of the newest signal cannot be written, Apply returns the record
-// without an error: a tap sends two signals at once, and Cloud Storage limits the writes
-// of an object to about one per second.
+// If only the time of a signal within a minute of the stored one cannot be written, Apply
+// returns the record without an error: a tap sends two signals at once, and Cloud Storage
+// limits the writes of an object to about one per second. A later time has to be stored,
+// because a delayed signal for the other state may be between the two.
 //
 // Google docs: https://docs.cloud.google.com/storage/quotas#objects
 func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error) {
@@ -165,7 +166,7 @@ func (b *Bucket) Apply(ctx context.Context, r Record) (stored Record, err error)
 		}, func(stored *Record) (Record, bool) { return merge(stored, r) })
 		return err
 	})
-	if err != nil && stored.valid() && stored.State == r.State {
+	if err != nil && stored.valid() && stored.State == r.State && r.At.Sub(stored.At) < repeatWindow {
 		return stored, nil
 	}
 	return stored, err

@@ -610,7 +610,7 @@ func TestApply_unknown(t *testing.T) {
 }
 
 // TestApply_onlyTime tests that a second signal for the same state succeeds if it cannot
-// be written, and that one for the other state is.
+// be written, and that one for the other state fails, and one that is a minute later.
 func TestApply_onlyTime(t *testing.T) {
 	t.Parallel()
 	var full atomic.Bool
@@ -630,8 +630,10 @@ func TestApply_onlyTime(t *testing.T) {
 	if got, err := b.Apply(t.Context(), record(optout.OptedOut, at(1))); err != nil || got != first {
 		t.Errorf("got %+v, %v, want the record %+v", got, err, first)
 	}
-	if got, err := b.Apply(t.Context(), record(optout.OptedIn, at(2))); errorText(err) != "HTTP 429" {
-		t.Errorf("got %+v, %v, want HTTP 429", got, err)
+	for _, r := range []optout.Record{record(optout.OptedIn, at(2)), record(optout.OptedOut, at(60))} {
+		if got, err := b.Apply(t.Context(), r); errorText(err) != "HTTP 429" {
+			t.Errorf("%s at %v: got %+v, %v, want HTTP 429", r.State, r.At, got, err)
+		}
 	}
 }
 

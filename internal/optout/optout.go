@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -60,6 +61,7 @@ type brand struct {
 	bucket *Bucket // nil without a store in a bucket
 
 	// recent holds the last signal of each person, without a bucket.
+	mu     sync.Mutex
 	recent *lru.Cache[string, repetition]
 }
 
@@ -172,7 +174,7 @@ type Action struct {
 func (d *Directory) Recognize(a Action) (s Signal, ok bool) {
 	b := d.of(a.Agent)
 	switch {
-	case b == nil:
+	case b == nil, a.Phone == "":
 		return Signal{}, false
 	case a.Kind != "":
 		s = Signal{Kind: a.Kind, Via: "menu"}
@@ -196,7 +198,7 @@ type Decision struct {
 	// START. Both may be empty.
 	Text, Chip string
 
-	// Superseded means that a newer signal for the other state is stored, so that this
+	// Superseded means that a newer signal for the other state is known, so that this
 	// one changes nothing.
 	Superseded bool
 
@@ -240,16 +242,25 @@ func (d *Directory) Handle(ctx context.Context, s Signal, r Record) (Decision, e
 			return Decision{Superseded: true}, nil
 		}
 	} else {
-		since = b.since(s.Kind, r.Phone, r.At)
+		var current bool
+		if since, current = b.since(s.Kind, r.Phone, r.At); !current {
+			return Decision{Superseded: true}, nil
+		}
 	}
 	decision.ID = string(r.State) + "\n" + since.UTC().Format(time.RFC3339Nano)
 	return decision, nil
 }
 
-// since returns the time that identifies a signal and its repetitions, without a bucket.
-// Other instances find the same time, except for repetitions in another minute.
-func (b *brand) since(kind Kind, phone string, at time.Time) time.Time {
+// since returns the time that identifies a signal and its repetitions, without a bucket,
+// and false if a newer signal for the other state is known. Other instances find the same
+// time, except for repetitions in another minute.
+func (b *brand) since(kind Kind, phone string, at time.Time) (since time.Time, current bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	last, ok := b.recent.Get(phone)
+	if ok && kind != last.kind && (at.Before(last.at) || at.Equal(last.at) && kind == Start) {
+		return time.Time{}, false
+	}
 	r := repetition{kind, at, at.Truncate(repeatWindow)}
 	switch {
 	case !ok || at.Sub(last.at).Abs() >= repeatWindow:
@@ -258,6 +269,8 @@ func (b *brand) since(kind Kind, phone string, at time.Time) time.Time {
 	default:
 		r.since = at // the state changed twice in a minute
 	}
-	b.recent.Add(phone, r)
-	return r.since
+	if !ok || !at.Before(last.at) {
+		b.recent.Add(phone, r)
+	}
+	return r.since, true
 }

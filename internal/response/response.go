@@ -301,7 +301,8 @@ func (resp *Response) level() slog.Level {
 	switch {
 	case resp.OK:
 		return slog.LevelInfo
-	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured, resp.Code == code.Internal, resp.Code == code.TargetRejected:
+	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured,
+		resp.Code == code.Internal, resp.Code == code.TargetRejected, resp.Code == code.OptOutUnavailable:
 		return slog.LevelError
 	default:
 		return slog.LevelWarn

@@ -113,8 +113,8 @@ type Message struct {
 	// DryRun returns the requests and does not send them.
 	DryRun bool
 
-	// Required means that the message is sent without asking whether it is allowed: it
-	// confirms an opt-out.
+	// Required means that the message is sent without asking whether it is allowed, and
+	// without waiting for the rate limit of the agent: it confirms an opt-out.
 	Required bool
 
 	// Fallback receives the message if RCS cannot deliver it; nil means that there is
@@ -244,7 +244,11 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 		return r
 	}
 	limit := m.Agent.Limit
-	r.Err = s.call(ctx, m.Agent, &r, limit.Wait, func(c *rbm.Client) error {
+	wait := limit.Wait
+	if m.Required {
+		wait = nil
+	}
+	r.Err = s.call(ctx, m.Agent, &r, wait, func(c *rbm.Client) error {
 		if m.DryRun {
 			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message, m.Fallback != nil}
 			return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/optout"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/send"
@@ -59,7 +60,12 @@ func (s *Server) ask(ctx context.Context, t *config.Target, phone, brand string)
 // the state, confirms it once, and gives the event its type. Other events are not changed.
 // It reports false for an event that targets do not get, because a newer one is stored.
 func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err error) {
-	action := optout.Action{Agent: e.Agent, Phone: e.Phone}
+	// As the numbers of messages are read: otherwise a check would not find the record.
+	phone, err := phonenumber.Read(e.Phone, phonenumber.Options{})
+	if err != nil {
+		phone = e.Phone // RBM knows numbers that this program does not
+	}
+	action := optout.Action{Agent: e.Agent, Phone: phone}
 	switch e.Type {
 	case string(optout.Stop), string(optout.Start):
 		action.Kind = optout.Kind(e.Type)
@@ -72,7 +78,7 @@ func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err
 	if !ok {
 		return true, nil
 	}
-	decision, err := s.optOuts.Handle(ctx, signal, optout.Record{Agent: e.Agent, Phone: e.Phone, At: e.Time, EventID: e.ID})
+	decision, err := s.optOuts.Handle(ctx, signal, optout.Record{Agent: e.Agent, Phone: phone, At: e.Time, EventID: e.ID})
 	if err != nil {
 		return false, err
 	}
@@ -88,7 +94,7 @@ func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err
 	if decision.Text == "" {
 		return true, nil
 	}
-	return true, s.confirm(ctx, e, decision)
+	return true, s.confirm(ctx, e, phone, decision)
 }
 
 // warnUnenforced logs, once for each brand, that opting out has no effect.
@@ -101,16 +107,17 @@ func (s *Server) warnUnenforced(ctx context.Context, brand string) {
 // confirm sends the confirmation of a signal. All signals of one change of the state have
 // the same message ID, so that the user gets one confirmation. The error is temporary: RBM
 // sends the event again.
-func (s *Server) confirm(ctx context.Context, e *events.Event, d optout.Decision) error {
-	m, err := prepare.Confirmation(e.Agent, e.Phone, d.Text, d.Chip, s.now())
-	if err == nil {
+func (s *Server) confirm(ctx context.Context, e *events.Event, phone string, d optout.Decision) error {
+	var res *response.Response
+	if m, err := prepare.Confirmation(e.Agent, phone, d.Text, d.Chip, s.now()); err != nil {
+		res = response.FromError(err) // no retry helps
+	} else {
 		m.Key = "opt-out\n" + d.ID
-		m.Agent, err = s.agent(ctx, e.Agent)
+		if m.Agent, err = s.agent(ctx, e.Agent); err != nil {
+			return err
+		}
+		res = response.FromResults(s.sender.Send(ctx, m), nil)
 	}
-	if err != nil {
-		return err
-	}
-	res := response.FromResults(s.sender.Send(ctx, m), nil)
 	if res.SetProfile(response.Soft); res.OK {
 		return nil
 	}

@@ -53,6 +53,9 @@ func (t *Target) exchange(ctx context.Context, id string, body []byte) (_ Result
 	}
 	defer response.Body.Close()
 	content, err = io.ReadAll(io.LimitReader(response.Body, maxResponse)) // reading it lets the connection be reused
+	if err != nil {
+		content = nil // the rest could change the meaning
+	}
 	status := response.StatusCode
 	outcome, failure := classify(status), fmt.Errorf("HTTP %d%s", status, advice(status))
 	if t.ok != nil && err != nil {
