@@ -49,8 +49,8 @@ var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json messag
 // signed as their senders sign them. Targets get a sample of each type.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
-	if err != nil || len(pages) != 16 {
-		t.Fatalf("got %d documents, want 16: %v", len(pages), err)
+	if err != nil || len(pages) != 17 {
+		t.Fatalf("got %d documents, want 17: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -63,6 +63,9 @@ func TestRecipes(t *testing.T) {
 		}
 		if !bytes.Contains(list, []byte("("+name+")")) {
 			t.Errorf("%s is not listed in README.md", name)
+		}
+		if name == "sms.md" {
+			continue // TestSMSRecipe
 		}
 		t.Run(strings.TrimSuffix(name, ".md"), func(t *testing.T) { tryRecipe(t, page) })
 	}
