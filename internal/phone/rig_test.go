@@ -64,14 +64,16 @@ func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	base := "http://" + web.Listener.Addr().String()
 	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
-	// Literal settings need no credentials of the process, so tests can run in parallel.
-	function, err := server.New(t.Context(), server.Options{Delivered: func(d server.Delivery) { sim.Note(noteOf(d)) }, Environ: append([]string{
+	options := server.Options{Delivered: func(d server.Delivery) { sim.Note(noteOf(d)) }, DefaultCredentials: env.Credentials}
+	options.Environ = append([]string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID,
 		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
 		"RCSHOOK_API_KEYS=dev",
 		"RCSHOOK_RBM_ENDPOINT=" + base,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + base,
-	}, settings...)})
+		"RCSHOOK_STORAGE_ENDPOINT=" + base,
+	}, settings...)
+	function, err := server.New(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,6 +327,17 @@ func (g *rig) click(selector string) {
 		point = eval[[]float64](g, at)
 	}
 	g.do(chromedp.MouseClickXY(point[0], point[1]))
+}
+
+// menu chooses an entry of the phone's menu.
+func (g *rig) menu(label string) {
+	g.t.Helper()
+	g.click(".menu-button")
+	i := eval[int](g, `[...document.querySelectorAll(".menu-entry")].findIndex((e) => e.textContent === `+quoted(label)+`)`)
+	if i < 0 {
+		g.t.Fatalf("the menu has no entry %s: %q", label, g.text(".menu"))
+	}
+	g.click(fmt.Sprintf(".menu-entry:nth-child(%d)", i+1))
 }
 
 // write replaces the payload in the editor.

@@ -3,6 +3,7 @@
 
 import { Compose } from "./compose.js";
 import { Conversations, showNumbers } from "./conversations.js";
+import { device } from "./device.js";
 import { byID, fill, h, obj, setText, str } from "./dom.js";
 import { Events } from "./events.js";
 import { phoneNumber, shorten } from "./format.js";
@@ -60,6 +61,7 @@ const screen = new Screen(byID("screen"), {
   selected: () => (state.tab === "inspect" ? inspectedItem() : null),
   pushed: (item) => pushText(store.pushes.get(item.event)),
   closePreview: () => setPreview(null),
+  setDevice,
   receipts: {
     get: () => state.receipts,
     set: (on) => {
@@ -235,6 +237,15 @@ byID("images").addEventListener("click", async () => {
   location.reload();
 });
 
+function setDevice(iphone) {
+  device.set(iphone);
+  setText(byID("device").querySelector(".tool-state"), iphone ? "iPhone" : "Android");
+  screen.changeDevice();
+  refresh();
+}
+
+byID("device").addEventListener("click", () => setDevice(!device.iphone));
+
 document.addEventListener("visibilitychange", refresh);
 
 // Using a phone selects it.
@@ -243,6 +254,7 @@ for (const type of ["pointerdown", "keydown"]) {
 }
 
 theme();
+setDevice(device.iphone);
 if (tabs.includes(kept("tab"))) showTab(kept("tab"));
 
 async function loadNumbers() {

@@ -1,5 +1,6 @@
 // Rich cards: a standalone card, or a carousel in a rail.
 
+import { device } from "./device.js";
 import { h, list, obj, str } from "./dom.js";
 import { cardMedia } from "./media.js";
 import { rail } from "./rail.js";
@@ -46,7 +47,7 @@ function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
         "div",
         { class: "card-text" },
         title ? h("p", { class: "card-title", dir: "auto" }, title) : null,
-        description ? h("p", { class: "card-description", dir: "auto" }, linkify(description)) : null,
+        description ? h("p", { class: "card-description", dir: "auto" }, device.iphone ? description : linkify(description)) : null,
       )
     : null;
   if (description.length > long) watchCut(text);

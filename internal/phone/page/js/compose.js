@@ -15,6 +15,9 @@ import { ask } from "./stream.js";
 const delay = 300;
 const draftKey = "rcshook.draft";
 
+// Codes of messages that the platform, and so the phone, does not get.
+const unsent = new Set(["recipient_opted_out", "opt_out_unavailable"]);
+
 export class Compose {
   /** Calls preview with {phone, agent, content} or null, and sent with a response. */
   constructor(root, { preview, sent, number }) {
@@ -174,7 +177,7 @@ export class Compose {
       const response = this.show(reply, false, source);
       const accepted = [response, ...list(response.results)].filter((a) => a.ok && a.to);
       if (accepted.length > 0) this.sent(accepted[0]);
-      else if (response.to) this.sent(response);
+      else if (response.to && !unsent.has(response.code)) this.sent(response);
     } catch (e) {
       this.fail(e);
     } finally {

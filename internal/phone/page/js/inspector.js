@@ -263,8 +263,8 @@ function ofNotice(item, c, store) {
   if (item.what !== "rejected") {
     return [
       head(item.what === "subscribe" ? "Subscribed" : "Unsubscribed"),
-      webhook(item, c, store),
-      jsonSection("UserEvent as pushed", item.payload),
+      item.event ? webhook(item, c, store) : null,
+      jsonSection(item.event ? "UserEvent as pushed" : "Event of the function", item.payload),
     ];
   }
   const status = item.requests.at(-1)?.status;

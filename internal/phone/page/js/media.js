@@ -1,6 +1,7 @@
 // Images, videos, audio and documents. Media that are not loaded have a placeholder with
 // a description. Nothing is loaded from other origins unless the user allows it.
 
+import { device } from "./device.js";
 import { h, obj, str } from "./dom.js";
 import { icon } from "./icons.js";
 import { setup } from "./setup.js";
@@ -30,6 +31,7 @@ export function readMedia(holder) {
     address: address || name,
     thumbnail: str(info.thumbnailUrl) || str(uploaded.thumbnailName),
     alt: str(holder.contentDescription),
+    gif: /\.gif$/i.test(webURL(address)?.pathname ?? ""),
     kind: address ? (endings.find(([, re]) => re.test(webURL(address)?.pathname ?? ""))?.[0] ?? "file") : "uploaded",
     name: fileNameOf(address) || name.replace(/^files\//, ""),
     host: hostOf(address) || (name ? "uploaded" : ""),
@@ -51,9 +53,17 @@ function picture(media, inCard) {
   const isPicture = media.kind === "image" || (inCard && media.kind === "file");
   const from = media.unknown ? "" : (isPicture && source(media.address)) || source(media.thumbnail);
   if (!from) return placeholderFor(setup.images || media.unknown ? "" : "not loaded");
-  return image(from, media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`, () =>
-    placeholderFor("failed to load"),
-  );
+  const alt = media.alt || `${nouns[media.kind] ?? "Image"}: ${media.name}`;
+  const img = image(from, alt, () => placeholderFor("failed to load"));
+  if (device.iphone && media.gif) img.addEventListener("load", () => img.replaceWith(still(img, alt)), { once: true });
+  return img;
+}
+
+/** The first picture of an animated image. */
+function still(img, alt) {
+  const canvas = h("canvas", { role: "img", "aria-label": alt, width: img.naturalWidth, height: img.naturalHeight });
+  canvas.getContext("2d").drawImage(img, 0, 0);
+  return canvas;
 }
 
 function placeholder(media, why) {
@@ -90,9 +100,10 @@ function whenKnown(media, make) {
   const first = make({ ...media, kind: "file", unknown: true });
   if (!source(media.address)) return first;
   fetch(source(media.address), { method: "HEAD" })
-    .then((r) =>
-      first.replaceWith(make({ ...media, kind: r.ok ? kindOfType(r.headers.get("Content-Type") ?? "") : "image" })),
-    )
+    .then((r) => {
+      const type = r.ok ? (r.headers.get("Content-Type") ?? "") : "image/";
+      first.replaceWith(make({ ...media, kind: kindOfType(type), gif: type === "image/gif" }));
+    })
     .catch(() => {}); // the placeholder stays
   return first;
 }

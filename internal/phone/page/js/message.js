@@ -2,6 +2,7 @@
 // as ticks, are made in place to keep focus and scroll positions.
 
 import { richCard } from "./card.js";
+import { device } from "./device.js";
 import { h, obj, setText, str } from "./dom.js";
 import { dateAndTime, timeOfDay } from "./format.js";
 import { icon } from "./icons.js";
@@ -10,7 +11,8 @@ import { linkify } from "./url.js";
 
 /** Renders the content of an agent message. */
 export function body(content, tap) {
-  if (content.text !== undefined) return h("div", { class: "bubble", dir: "auto" }, linkify(str(content.text)));
+  if (content.text !== undefined)
+    return h("div", { class: "bubble", dir: "auto" }, linkify(str(content.text), device.iphone));
   if (content.richCard) return richCard(obj(content.richCard), tap);
   return fileBubble(content);
 }
@@ -113,7 +115,8 @@ function noticeView(item, actions) {
 }
 
 export function noticeText(item) {
-  if (item.what !== "rejected") return item.what === "subscribe" ? "Subscribed" : "Unsubscribed";
+  if (item.what === "unsubscribe") return "Unsubscribed";
+  if (item.what === "subscribe") return item.again ? "Subscribed again" : "Subscribed";
   const status = item.requests.at(-1)?.status;
   const tries = item.requests.length > 1 ? `, ${item.requests.length} tries` : "";
   return status ? `Rejected with ${status}${tries}: not delivered` : `No response from the platform${tries}`;

@@ -4,11 +4,12 @@
 import { body, view } from "./message.js";
 import { copy, fill, h, setText } from "./dom.js";
 import { curl } from "./curl.js";
+import { device } from "./device.js";
 import { day, phoneNumber, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { rail } from "./rail.js";
 import { agentLook, setup } from "./setup.js";
-import { actionSheet, fileSheet, locationSheet, shareSheet } from "./sheet.js";
+import { actionSheet, deviceSheet, fileSheet, locationSheet, shareSheet } from "./sheet.js";
 import { chipsOf, queued } from "./store.js";
 import { chips } from "./suggestions.js";
 
@@ -16,7 +17,7 @@ export class Screen {
   /**
    * actions: act(action) posts a user action, inspect(item) and selected() control the
    * inspector, pushed(item) returns the delivery status of an event, receipts.get and
-   * receipts.set control read receipts.
+   * receipts.set control read receipts, setDevice(iphone) selects the kind of the phone.
    */
   constructor(root, actions) {
     this.root = root;
@@ -47,6 +48,12 @@ export class Screen {
     this.items(conversation);
     this.tail(conversation, preview);
     this.status(conversation, online);
+  }
+
+  /** Shows the conversation again, as on the other kind of phone. */
+  changeDevice() {
+    this.closeOverlays();
+    this.conversation = undefined;
   }
 
   welcome() {
@@ -81,6 +88,7 @@ export class Screen {
   build(c) {
     const look = agentLook(c.agent);
     this.root.style.setProperty("--agent", look.color);
+    this.root.classList.toggle("iphone", device.iphone);
     this.signal = h("span", { class: "signal" });
     this.rows = h("ol", { class: "rows" });
     this.end = h("div", { class: "tail" });
@@ -134,7 +142,13 @@ export class Screen {
     );
     fill(
       this.root,
-      h("div", { class: "status-bar" }, h("span", { class: "status-number" }, phoneNumber(c.phone)), this.signal),
+      h(
+        "div",
+        { class: "status-bar" },
+        h("span", { class: "status-number" }, phoneNumber(c.phone)),
+        device.iphone ? h("span", { class: "status-device" }, "iPhone") : null,
+        this.signal,
+      ),
       h(
         "div",
         { class: "head" },
@@ -397,8 +411,11 @@ export class Screen {
       entry("Share a location", () => this.shareLocation()),
       entry("Send a file", () => this.sendFile()),
       entry("Start typing", () => this.act({ action: "typing" })),
-      entry("Unsubscribe with STOP", () => this.act({ action: "unsubscribe" })),
-      entry("Subscribe with START", () => this.act({ action: "subscribe" })),
+      c.subscription === "unsubscribe"
+        ? entry("Subscribe", () => this.act({ action: "subscribe", text_only: device.iphone }))
+        : entry("Unsubscribe", () => this.act({ action: "unsubscribe", text_only: device.iphone })),
+      entry(device.iphone ? "Show an Android phone" : "Show an iPhone", () => this.actions.setDevice(!device.iphone)),
+      device.iphone ? entry("Differences of an iPhone", () => this.open(deviceSheet())) : null,
     );
     this.menuButton.after(this.menu);
     this.menuButton.setAttribute("aria-expanded", "true");

@@ -1,5 +1,7 @@
 // The setup of the page, from /_dev/setup.
 
+import { device } from "./device.js";
+
 export const setup = {
   boot: "",
   function: "",
@@ -14,7 +16,8 @@ export const setup = {
 /** The agent's name, color and initial. */
 export function agentLook(id) {
   const known = setup.agents.find((a) => a.id === id);
-  const name = known?.name || nameOf(id);
+  let name = known?.name || nameOf(id);
+  if (device.iphone) name = name.replace(/[/\\:]/g, "");
   return { name, color: readable(known?.color), initial: ([...name][0] ?? "?").toUpperCase() };
 }
 

@@ -162,6 +162,41 @@ export function shareSheet(entries) {
   };
 }
 
+/** The sheet that describes the differences of an iPhone. */
+export function deviceSheet() {
+  const items = (title, ...texts) => [
+    h("h3", { class: "caption" }, title),
+    h(
+      "ul",
+      { class: "differences" },
+      texts.map((text) => h("li", null, text)),
+    ),
+  ];
+  return {
+    title: "As on an iPhone",
+    body: () =>
+      h(
+        "div",
+        { class: "sheet-body sheet-note" },
+        items(
+          "This page shows",
+          "Unsubscribe sends only a text, without the event.",
+          "Suggestions stay after a tap.",
+          "An address is a link only at the end of a text, and never in a card.",
+          "GIFs do not move.",
+          "Vertical cards have media of one height.",
+          "The name of the agent has no slash and no colon.",
+        ),
+        items(
+          "This page does not show",
+          "Suggestions can have another order.",
+          "Horizontal cards can rotate a video.",
+          "The agent has no banner and no link to its privacy policy, and one contact of each kind.",
+        ),
+      ),
+  };
+}
+
 const places = [
   ["Pier 2", 47.6026, -122.3393],
   ["Amphitheatre Parkway", 37.422, -122.0841],

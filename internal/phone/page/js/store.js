@@ -6,6 +6,7 @@
 //   user     a message or a tap from the user
 //   notice   an event without a bubble: a rejected message, a change of subscription
 
+import { device } from "./device.js";
 import { list, obj, str } from "./dom.js";
 import { fileNameOf } from "./url.js";
 
@@ -164,13 +165,30 @@ export class Store {
     const type = str(event.payload?.eventType);
     if (type === "SUBSCRIBE" || type === "UNSUBSCRIBE") {
       const c = this.conversation(event);
-      const item = this.item(c, "notice", `event-${event.id}`, event.time);
-      item.what = type.toLowerCase();
-      item.payload = event.payload;
+      const item = this.subscription(c, type.toLowerCase(), `event-${event.id}`, event.time, event.payload);
       item.event = event.id;
       return this.changed(c.key);
     }
     if (event.message_id) this.aboutMessage(event, type);
+  }
+
+  /** Adds the notice of a user who subscribed or unsubscribed, at a time. */
+  subscription(c, what, id, time, payload) {
+    const item = this.item(c, "notice", id, time);
+    item.what = what;
+    item.again = c.subscription === "unsubscribe";
+    item.payload = payload;
+    c.subscription = what;
+    c.subscriptionTime = Date.parse(time);
+    return item;
+  }
+
+  /** Adds a notice for an event that left the function, unless the conversation shows that. */
+  textSubscription(event) {
+    const what = { subscribed: "subscribe", unsubscribed: "unsubscribe" }[event.type];
+    const c = this.conversations.get(`${event.phone} ${event.agent_id}`);
+    if (!what || !c || c.subscription === what || Date.parse(event.time) < c.subscriptionTime) return;
+    this.subscription(c, what, str(event.id), event.time, event);
   }
 
   /** Adds a platform event to the history of an agent message. */
@@ -217,6 +235,7 @@ export class Store {
       // The ID in the request of a fallback is that of the message.
       const group = this.group(str(event.type === "fallback" ? event.message_id : event.id), at);
       group.event = event;
+      this.textSubscription(event);
       group.targets.set(delivery.target, [...(group.targets.get(delivery.target) ?? []), delivery]);
     } else if (request) {
       this.group(str(request.id), at).requests.push(request);
@@ -259,11 +278,14 @@ export const unread = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" &&
 /** The number of messages that the platform has not delivered yet. */
 export const queued = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "queued"), 0);
 
-/** The chips on the phone: those of the latest message only. */
+/**
+ * The chips on the phone: those of the latest message only, until the user taps one or
+ * writes. On an iPhone they stay after a tap.
+ */
 export function chipsOf(c) {
   for (let i = c.items.length - 1; i >= 0; i--) {
     const item = c.items[i];
-    if (item.kind === "user" && item.what !== "action") return null;
+    if (item.kind === "user" && item.what !== "action" && !(device.iphone && item.what === "reply")) return null;
     if (item.kind === "agent" && (item.state === "delivered" || item.state === "read")) {
       const suggestions = list(item.content.suggestions);
       return suggestions.length > 0 ? { item, suggestions } : null;

@@ -51,8 +51,8 @@ export function image(address, alt, fallback) {
 
 const address = /\bhttps?:\/\/[^\s<>"'\u0000-\u001f]+/gi;
 
-/** The text with its HTTP addresses as links. */
-export function linkify(text) {
+/** The text with its HTTP addresses as links, or only with one that the text ends with. */
+export function linkify(text, onlyEnd = false) {
   const parts = [];
   let at = 0;
   for (const match of text.matchAll(address)) {
@@ -60,7 +60,7 @@ export function linkify(text) {
     // if the address contains the opening one.
     let found = match[0].replace(/[.,;:!?\u2026\u201d\u2019*_~]+$/, "");
     while (/[)\]]$/.test(found) && !balanced(found)) found = found.slice(0, -1).replace(/[.,;:!?]+$/, "");
-    if (!webURL(found)) continue;
+    if (!webURL(found) || (onlyEnd && match.index + found.length < text.trimEnd().length)) continue;
     parts.push(text.slice(at, match.index), link(found, found));
     at = match.index + found.length;
   }
