@@ -23,6 +23,9 @@ const (
 	Fallback  Code = "fallback"
 	Queued    Code = "queued"
 	Received  Code = "received" // an event
+
+	Reachable   Code = "reachable" // by RCS
+	Unreachable Code = "unreachable"
 )
 
 // The codes of requests that failed.

@@ -23,6 +23,7 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/dev.md", "curl http://localhost:8081/_sim/key", "cmd/rcshook/testdata/dev.txtar", "exec curl -s http://127.0.0.1:$SIM/_sim/key"},
 	{"docs/opt-out.md", "rcshook dev", "cmd/rcshook/testdata/dev-opt-out.txtar", "exec rcshook dev"},
 	{"docs/opt-out.md", "curl -i http://localhost:8080/", "cmd/rcshook/testdata/dev-opt-out.txtar", "/ -H 'Authorization: Bearer dev'"},
+	{"docs/capabilities.md", "curl ", "cmd/rcshook/testdata/dev.txtar", "/capabilities -H"},
 	{"docs/events.md", "rcshook trigger ", "cmd/rcshook/trigger_test.go", "TestTrigger_to"},
 	{"docs/payload.md", "curl http://localhost:8080/", "internal/docstest/docs_test.go", "checkForms"},
 	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},

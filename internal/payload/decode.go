@@ -2,6 +2,7 @@ package payload
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Options configure how a payload is read.
@@ -17,6 +18,9 @@ type Options struct {
 	// OwnKeys means that the idempotency keys have a name space. A message ID that could be
 	// that of a key in another one is an error.
 	OwnKeys bool
+
+	// MaxNumbers is the maximum number of phone numbers that [DecodeNumbers] reads.
+	MaxNumbers int
 }
 
 // Accepted lists the content types that Decode reads.
@@ -28,23 +32,52 @@ const Accepted = "application/json, application/x-www-form-urlencoded, multipart
 // Errors in the fields are not returned but collected in [Payload.Errors], so that the
 // caller can add its own and report all of them together.
 func Decode(contentType string, body []byte, o Options) (*Payload, error) {
-	t := new(tree)
-	root, err := t.parse(contentType, body)
+	r, root, err := newReader(contentType, body, o)
 	if err != nil {
 		return nil, err
 	}
+	return r.payload(root), nil
+}
+
+// DecodeNumbers reads a body that has only phone numbers, an agent and a country. Its
+// errors are those of [Decode]. Errors in the fields are returned as [Errors].
+func DecodeNumbers(contentType string, body []byte, o Options) (to []Recipient, agent string, err error) {
+	r, root, err := newReader(contentType, body, o)
+	if err != nil {
+		return nil, "", err
+	}
+	f := r.fold(root, OnMessage)
+	r.readCountry(f.get(fCountry))
+	to, agent = r.recipients(&f, o.MaxNumbers), r.line(f.get(fAgent)).Value
+	for id, n := range f.at {
+		if n != nil && !slices.Contains([]fieldID{fTo, fAgent, fCountry}, fieldID(id)) {
+			r.errorf(n, "is a field of messages; expected only to, agent and country")
+		}
+	}
+	if len(r.errors) > 0 {
+		return nil, "", r.errors.Sorted()
+	}
+	return to, agent, nil
+}
+
+// newReader parses a body. It returns the object in it, and a reader for the fields.
+func newReader(contentType string, body []byte, o Options) (*reader, *node, error) {
+	t := &tree{numbers: o.MaxNumbers}
+	root, err := t.parse(contentType, body)
+	if err != nil {
+		return nil, nil, err
+	}
 	if root.kind == kindList { // some no-code tools send a list of one object
 		if n := len(root.children); n != 1 {
-			return nil, unreadable("expected one object, got a list of %d; send one object per request", n)
+			return nil, nil, unreadable("expected one object, got a list of %d; send one object per request", n)
 		}
 		root = root.children[0]
 	}
 	if root.kind != kindObject {
-		return nil, unreadable("expected an object with fields such as to and text, got %s", kindNames[root.kind])
+		return nil, nil, unreadable("expected an object with fields such as to and text, got %s", kindNames[root.kind])
 	}
 	root.isPayload = true
-	r := reader{tree: t, options: o}
-	return r.payload(root), nil
+	return &reader{tree: t, options: o}, root, nil
 }
 
 // parse parses a body into the tree.

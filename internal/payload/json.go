@@ -62,8 +62,8 @@ type jsonParser struct {
 
 // value reads the next value, a child of parent.
 func (p *jsonParser) value(parent *node, depth int) (*node, error) {
-	if p.count >= maxNodes && !p.unlimited {
-		return nil, unreadable("more than %d values", maxNodes)
+	if limit := maxNodes + p.numbers; p.count >= limit && !p.unlimited {
+		return nil, unreadable("more than %d values", limit)
 	}
 	k := p.dec.PeekKind()
 	if k == '{' || k == '[' {

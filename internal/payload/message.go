@@ -33,7 +33,7 @@ func (r *reader) payload(root *node) *Payload {
 // readAddress reads the recipients, the agent and the fields that identify the message.
 func (r *reader) readAddress(p *Payload, f *record) {
 	r.readCountry(f.get(fCountry))
-	p.To = r.recipients(f)
+	p.To = r.recipients(f, MaxRecipients)
 	agent := r.line(f.get(fAgent))
 	p.Agent, p.AgentPointer = agent.Value, agent.Pointer()
 

@@ -12,14 +12,13 @@ import (
 // MaxRecipients is the maximum number of recipients of one payload.
 const MaxRecipients = 100
 
-// maxEntries limits the numbers that are read to find the distinct ones.
-const maxEntries = 10 * MaxRecipients
-
 const missingRecipient = "missing: expected a phone number such as +12025550123"
 
-// recipients reads the recipients: one number, several in one text, or a list of either.
-func (r *reader) recipients(f *record) []Recipient {
-	to := recipients{reader: r}
+// recipients reads at most limit recipients: one number, several in one text, or a list of
+// either.
+func (r *reader) recipients(f *record, limit int) []Recipient {
+	// Of a list with duplicates, ten times the limit is read to find the distinct numbers.
+	to := recipients{reader: r, maxEntries: 10 * limit, seen: map[string]bool{}}
 	n := f.get(fTo)
 	if n == nil {
 		if f.lacks(fTo) {
@@ -43,13 +42,13 @@ func (r *reader) recipients(f *record) []Recipient {
 		r.errorf(n, missingRecipient)
 	}
 	count := len(to.list)
-	if to.entries > maxEntries {
+	if to.entries > to.maxEntries {
 		count = to.entries
 	}
-	if count > MaxRecipients {
-		at := n.position().Excess(MaxRecipients)
-		e := at.Errorf("too many recipients: expected at most %d, got %d", MaxRecipients, count)
-		e.Limit, e.Actual = MaxRecipients, count
+	if count > limit {
+		at := n.position().Excess(limit)
+		e := at.Errorf("too many recipients: expected at most %d, got %d", limit, count)
+		e.Limit, e.Actual = limit, count
 		r.report(at, e)
 	}
 	return to.list
@@ -80,9 +79,11 @@ func isObjectText(text string) bool {
 // recipients collects distinct numbers in their order.
 type recipients struct {
 	*reader
-	entries int
-	invalid bool // an error was reported
-	list    []Recipient
+	entries    int
+	maxEntries int
+	invalid    bool // an error was reported
+	list       []Recipient
+	seen       map[string]bool // the numbers of list
 }
 
 // separators separate the numbers of a text.
@@ -119,7 +120,7 @@ func (to *recipients) add(at Position, text string, read func(string, phonenumbe
 	if strings.TrimSpace(text) == "" {
 		return
 	}
-	if to.entries++; to.entries > maxEntries {
+	if to.entries++; to.entries > to.maxEntries {
 		return
 	}
 	number, err := read(text, to.phone)
@@ -127,7 +128,8 @@ func (to *recipients) add(at Position, text string, read func(string, phonenumbe
 	case err == phonenumber.ErrCountry && to.noCountry: // the country has an error already
 	case err != nil:
 		to.reportPhone(at, err.Error())
-	case !slices.ContainsFunc(to.list, func(r Recipient) bool { return r.E164 == number }):
+	case !to.seen[number]:
+		to.seen[number] = true
 		to.list = append(to.list, Recipient{E164: number, Pointer: at.Pointer()})
 	}
 }

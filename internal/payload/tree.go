@@ -54,6 +54,7 @@ type tree struct {
 	form      bool // values are text, and keys may repeat
 	plus      bool // the body is urlencoded: a space may be an unescaped plus sign
 	unlimited bool // the limits do not apply
+	numbers   int  // added to the maximum number of nodes
 
 	free []node // allocated together, because a payload has several nodes
 }

@@ -131,7 +131,7 @@ func knownMethod(method string) string {
 func knownPath(path string) string {
 	first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case path == "/", path == "/openapi.json", path == "/events", path == "/events/sample":
+	case path == "/", path == "/openapi.json", path == "/capabilities", path == "/events", path == "/events/sample":
 		return path
 	case more && (first == "messages" || first == "hooks" || first == "tasks"):
 		return "/" + first + "/*"

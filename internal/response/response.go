@@ -78,6 +78,8 @@ type Response struct {
 	EventType string `json:"event_type,omitempty"`
 	Target    string `json:"target,omitempty"`
 
+	*Reach // of a look-up
+
 	Upstream *Upstream         `json:"upstream,omitempty"`
 	DryRun   *Preview          `json:"dry_run,omitempty"`
 	Warnings []compose.Warning `json:"warnings,omitempty"`

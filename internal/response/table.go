@@ -37,6 +37,10 @@ var table = map[code.Code]row{
 	code.Fallback:  {http.StatusOK, 0, code.RetryNone, 0, "Sent to the fallback", "", "", ""},
 	code.Queued:    {http.StatusOK, 0, code.RetryNone, 0, "Queued", "", "", ""},
 	code.Received:  {http.StatusOK, 0, code.RetryNone, 0, "Received", "", "", ""},
+
+	code.Reachable:   {http.StatusOK, 0, code.RetryNone, 0, "Reachable by RCS", "", "", ""},
+	code.Unreachable: {http.StatusOK, 0, code.RetryNone, 0, "Not reachable by RCS", "", "", ""},
+
 	code.Mixed: {
 		http.StatusMultiStatus, http.StatusOK, code.RetryPerItem, 0, "The message was not sent to all recipients", "the recipients have different results",
 		"Check each of the results. You can send the whole request again with the same idempotency_key: no recipient gets the message twice.", "",

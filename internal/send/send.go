@@ -314,12 +314,13 @@ func (s *Sender) Revoke(ctx context.Context, a *Agent, to, id string) Result {
 // call runs f with a client of the agent. If RBM rejects the credentials, it reads
 // the secrets again and runs f a second time: they may have been rotated.
 func (s *Sender) call(ctx context.Context, a *Agent, r *Result, wait func(context.Context) error, f func(*rbm.Client) error) error {
+	region := a.Region
 	for renewed := false; ; renewed = true {
 		client, err := rbm.New(rbm.Config{
 			AgentID:    a.ID,
 			Token:      a.Token,
 			HTTPClient: s.options.HTTP,
-			Region:     a.Region,
+			Region:     region,
 			Endpoint:   s.options.Endpoint,
 			Retry:      s.options.Retry,
 			UserAgent:  s.options.UserAgent,

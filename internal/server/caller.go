@@ -229,9 +229,9 @@ func (c *caller) allowMessage(m *send.Message) error {
 	return c.forbidden("", problems...)
 }
 
-// allowDestination returns an error unless the caller may use an agent and a number.
-func (c *caller) allowDestination(agent, to string) error {
-	return c.forbidden("", c.destination(agent, []payload.Recipient{{E164: to}})...)
+// allowDestination returns an error unless the caller may use an agent and some numbers.
+func (c *caller) allowDestination(agent string, to []payload.Recipient) error {
+	return c.forbidden("", c.destination(agent, to)...)
 }
 
 func (c *caller) destination(agent string, to []payload.Recipient) (problems payload.Errors) {

@@ -20,7 +20,6 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/payload"
-	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/prepare"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
@@ -228,23 +227,16 @@ func dropTask(err error) (*response.Response, error) {
 	return res, nil
 }
 
-// revoke serves DELETE /messages/{id}: it revokes a message that is not delivered yet.
+// revoke serves DELETE /messages/{id}: it revokes a message that is not delivered yet. The
+// recipient is in the query or in the body.
 func (s *Server) revoke(c *call) (*response.Response, error) {
-	query := c.URL.Query()
-	if query.Get("to") == "" {
-		return nil, invalidRequest("query parameter to: expected the recipient's number, as in /messages/ID?to=%2B12025550123")
+	id := strings.ToLower(c.PathValue("id"))
+	if !payload.IsMessageID(id) {
+		return nil, invalidRequest("message ID in the path: expected the UUID in message_id of the response to the send")
 	}
-	country, ok := phonenumber.Country(cmp.Or(query.Get("country"), s.cfg.Country))
-	if !ok && query.Get("country") != "" {
-		return nil, invalidRequest("query parameter country: expected a two-letter ISO 3166 country code, such as US or DE")
-	}
-	to, err := phonenumber.Read(query.Get("to"), phonenumber.Options{Country: country, Countries: s.cfg.AllCountries(), Form: true})
+	to, name, err := s.readNumbers(c, 1)
 	if err != nil {
-		return nil, payload.Errors{{Detail: err.Error(), Phone: true}}
-	}
-	name, ok := s.cfg.FindAgent(query.Get("agent"))
-	if !ok {
-		return nil, &prepare.UnknownAgentError{Name: query.Get("agent"), Names: c.caller.agentNames(s.agents.Names())}
+		return nil, err
 	}
 	if err := c.caller.allowDestination(name, to); err != nil {
 		return nil, err
@@ -253,11 +245,7 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := strings.ToLower(c.PathValue("id"))
-	if !payload.IsMessageID(id) {
-		return nil, invalidRequest("message ID in the path: expected the UUID in message_id of the response to the send")
-	}
-	result := s.sender.Revoke(c.Context(), a, to, id)
+	result := s.sender.Revoke(c.Context(), a, to[0].E164, id)
 	return response.FromResult(&result), nil
 }
 
@@ -355,18 +343,25 @@ func (s *Server) describe(c *call) (*response.Response, error) {
 	}
 }
 
-// prepare prepares the message of a payload. It runs for as many payloads at a time as
-// there are processors: a large payload needs many times its size in memory while it is
-// decoded, and more parallel work would not be faster.
-func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Source, c *caller) (*send.Message, error) {
+// decoding calls f, which decodes a body, for as many bodies at a time as there are
+// processors: a large one needs many times its size in memory while it is decoded, and more
+// parallel work would not be faster.
+func (s *Server) decoding(ctx context.Context, f func() error) error {
 	if err := s.preparing.Acquire(ctx, 1); err != nil {
-		return nil, &response.Problem{Code: code.Overloaded, Detail: "timed out waiting to process the body: too many requests in progress", Err: err}
+		return &response.Problem{Code: code.Overloaded, Detail: "timed out waiting to process the body: too many requests in progress", Err: err}
 	}
+	defer s.preparing.Release(1)
+	return f()
+}
+
+// prepare prepares the message of a payload.
+func (s *Server) prepare(ctx context.Context, in prepare.Input, from config.Source, c *caller) (*send.Message, error) {
 	in.Agents, in.OwnKeys = c.agentNames(nil), c.Name != ""
-	m, err := func() (*send.Message, error) {
-		defer s.preparing.Release(1)
-		return prepare.Message(in, &s.cfg, from, s.now())
-	}()
+	var m *send.Message
+	err := s.decoding(ctx, func() (err error) {
+		m, err = prepare.Message(in, &s.cfg, from, s.now())
+		return err
+	})
 	if err == nil {
 		err = c.allowMessage(m)
 	}

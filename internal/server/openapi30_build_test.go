@@ -6,6 +6,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 // describeNarrow returns an OpenAPI 3.0 description for generators of clients: only the
@@ -36,6 +37,11 @@ func describeNarrow() object {
 					"parameters": []any{object{"name": "type", "in": "query", "required": true, "schema": object{"type": "string", "enum": config.EventTypes}}},
 				}),
 			},
+			"/capabilities": object{
+				"post": with(narrowOperation("lookUpNumbers", "Which numbers can get RCS, and what the device of one number supports", "Response"), object{
+					"requestBody": object{"required": true, "content": object{"application/json": object{"schema": ref("schemas/Numbers")}}},
+				}),
+			},
 			"/messages/{message_id}": object{
 				"delete": with(narrowOperation("revokeMessage", "Revoke a message that is not delivered yet", "Response"), object{
 					"parameters": []any{
@@ -57,6 +63,13 @@ func describeNarrow() object {
 				"Button":   with(narrowSchema(payload.OnButton), object{"example": object{"label": "Track", "url": "https://example.com/t/1042"}}),
 				"Event":    narrowSchema(payload.OnEvent),
 				"Response": narrowResponse(),
+				"Numbers": object{
+					"type": "object", "required": []any{"to"},
+					"properties": object{
+						"to":    object{"type": "array", "items": object{"type": "string"}, "minItems": 1, "maxItems": rbm.MaxBatchUsers, "example": []any{"+12025550123"}},
+						"agent": object{"type": "string"}, "country": object{"type": "string"},
+					},
+				},
 				"Error": object{
 					"type": "object", "required": []any{"detail"},
 					"properties": object{"pointer": object{"type": "string"}, "detail": object{"type": "string"}, "limit": object{"type": "integer"}, "actual": object{"type": "integer"}},
@@ -162,7 +175,7 @@ func narrowField(f payload.Field) object {
 
 // narrowResponse describes the members of the response of which clients make use.
 func narrowResponse() object {
-	properties := object{}
+	properties := capabilitiesSchema(object{})
 	for _, name := range strings.Fields("code message title detail action cause source message_id to agent name request_id type") {
 		properties[name] = object{"type": "string"}
 	}

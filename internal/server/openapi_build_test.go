@@ -33,6 +33,7 @@ func describe() object {
 		"paths": object{
 			"/":                      object{"get": about(), "post": send()},
 			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
+			"/capabilities":          object{"get": lookUpOne(), "post": lookUp()},
 			"/messages/{message_id}": object{"delete": revoke()},
 			"/events":                object{"post": receive()},
 			"/events/sample":         object{"get": sampleEvents()},
@@ -46,6 +47,7 @@ func describe() object {
 				"ReceivedEvent": eventSchema(),
 				"Payload":       payloadSchema(),
 				"Form":          formSchema(),
+				"Numbers":       numbersSchema(),
 				"Card":          cardSchema(),
 				"Button":        buttonSchema(),
 				"Event":         fieldsSchema(payload.OnEvent, "A calendar event."),
@@ -197,13 +199,77 @@ func revoke() object {
 		"summary":     "Revoke a message that is not delivered yet",
 		"parameters": []any{
 			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "the message_id of the response to the send"},
-			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "the recipient, with the plus sign written as %2B"},
+			object{"name": "to", "in": "query", "schema": text, "description": "the recipient, with the plus sign written as %2B, if the body does not have it"},
 			object{"name": "agent", "in": "query", "schema": text, "description": "the agent that sent the message, if it is not the default agent"},
+			object{"name": "country", "in": "query", "schema": text, "description": "country of a national number"},
+			ref("parameters/profile"),
+		},
+		"requestBody": numbersBody(false),
+		"responses":   responses(),
+	}
+}
+
+// lookUpOne describes GET /capabilities.
+func lookUpOne() object {
+	text := object{"type": "string"}
+	return object{
+		"operationId": "lookUpOne",
+		"summary":     "Whether a number can get RCS, and what its device supports",
+		"description": "The number in the URL is in the request log of Cloud Run unless that log excludes it; POST has it in the body.",
+		"parameters": []any{
+			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "the number, with the plus sign written as %2B"},
+			object{"name": "agent", "in": "query", "schema": text, "description": "the agent, if it is not the default agent"},
 			object{"name": "country", "in": "query", "schema": text, "description": "country of a national number"},
 			ref("parameters/profile"),
 		},
 		"responses": responses(),
 	}
+}
+
+// lookUp describes POST /capabilities.
+func lookUp() object {
+	return object{
+		"operationId": "lookUp",
+		"summary":     "Which numbers can get RCS",
+		"description": "For 1 to 100 or 500 to 10,000 numbers. One number also gets what its device supports.",
+		"parameters":  []any{ref("parameters/profile")},
+		"requestBody": numbersBody(true),
+		"responses":   responses(),
+	}
+}
+
+func numbersBody(required bool) object {
+	content := object{}
+	for _, media := range []string{"application/json", "application/x-www-form-urlencoded", "multipart/form-data"} {
+		content[media] = object{"schema": ref("schemas/Numbers")}
+	}
+	return object{"required": required, "content": content}
+}
+
+// numbersSchema describes a body without a message, by the names of [payloadSchema].
+func numbersSchema() object {
+	s := object{"type": "object", "description": "Numbers to look up, or the recipient of a message to revoke.", "properties": object{}}
+	for _, f := range payload.Fields(payload.OnMessage) {
+		if slices.Contains([]string{"to", "agent", "country"}, f.Name) {
+			s["properties"].(object)[f.Name] = fieldSchema(f)
+		}
+	}
+	s["properties"].(object)["to"].(object)["description"] = "E.164, or national numbers together with country"
+	s["examples"] = []any{object{"to": []any{"+12025550123", "+12025550104"}}}
+	return object{"anyOf": []any{s, object{"type": "array", "items": s, "minItems": 1, "maxItems": 1}}}
+}
+
+// capabilitiesSchema adds the result of a look-up to the members of a response.
+func capabilitiesSchema(properties object) object {
+	for _, name := range []string{"reachable_numbers", "unreachable_numbers"} {
+		properties[name] = object{"type": "array", "items": object{"type": "string"}, "description": "of a look-up"}
+	}
+	for _, name := range keysOf(response.Capabilities{}) {
+		properties[name] = object{"type": "boolean", "description": "of a look-up of one number"}
+	}
+	properties["features"] = object{"type": "array", "items": object{"type": "string"}, "description": "as RCS Business Messaging names them"}
+	properties["carrier"] = object{"type": "string", "description": "US numbers only"}
+	return properties
 }
 
 // responses has one entry for each status of [response.Codes].
@@ -353,7 +419,7 @@ func responseSchema() object {
 		"description":          "Every response. A failure is a problem document of RFC 9457.",
 		"required":             []any{"ok", "status", "code", "retry", "message"},
 		"additionalProperties": false,
-		"properties": object{
+		"properties": capabilitiesSchema(object{
 			"ok":          object{"type": "boolean"},
 			"status":      object{"type": "integer"},
 			"code":        object{"enum": slices.Sorted(maps.Keys(codes()))},
@@ -403,7 +469,7 @@ func responseSchema() object {
 			"warnings":   object{"type": "array", "items": ref("schemas/Error")},
 			"results":    object{"type": "array", "items": ref("schemas/Response")},
 			"request_id": text,
-		},
+		}),
 	}
 }
 

@@ -32,6 +32,8 @@ var routes = []route{
 	{pattern: "GET /events/sample", key: true, query: []string{"type"}, serve: (*Server).sampleEvents},
 	{pattern: "POST /tasks/event/{id}", serve: (*Server).deliverTask},
 	{pattern: "POST /tasks/{id}", serve: (*Server).task},
+	{pattern: "GET " + capabilitiesPath, key: true, action: lookUp, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).capabilities},
+	{pattern: "POST " + capabilitiesPath, key: true, action: lookUp, query: []string{"profile"}, serve: (*Server).capabilities},
 	{pattern: "DELETE /messages/{id}", key: true, action: remove, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},
 }
 
@@ -40,6 +42,9 @@ const (
 
 	// hooksPath is the path above the sources.
 	hooksPath = "/hooks/"
+
+	// capabilitiesPath is the path of look-ups.
+	capabilitiesPath = "/capabilities"
 
 	// eventsPath is the path of RBM's webhook.
 	eventsPath = "/events"
