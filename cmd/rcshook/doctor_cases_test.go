@@ -13,6 +13,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/metadata"
+	"github.com/rcshook/rcshook/internal/googletest/storage"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
@@ -233,6 +234,114 @@ agents:
 			c.connect(c.id, c.env["RCSHOOK_URL"]+"/events")
 		},
 		warnings: []string{"target", "target"},
+	},
+	{name: "opt-out-store", change: func(c *setup) { c.optOuts() }},
+	{
+		name: "opt-out-without-store",
+		change: func(c *setup) {
+			c.connect(c.id, c.webhook(200)+"/events")
+			delete(c.env, "RCSHOOK_OPT_OUT_STORE")
+			delete(c.env, "RCSHOOK_OPT_OUT_KEY")
+		},
+		warnings: []string{"opt_out brand default"},
+	},
+	{
+		name: "opt-out-brands", // of which two share a store
+		change: func(c *setup) {
+			c.optOuts()
+			c.file = "agents:\n  care: {id: " + idSecret + ", credentials: " + keySecret + "}\n  news: {id: " + idSecret + ", credentials: " + keySecret + "}\n" +
+				"brands:\n  ferries: {agents: [care]}\n  news: {agents: [news], opt_out: {store: gs://" + storeBucket + "/news, key: " + storeKey + "}}\n"
+		},
+		errors: []string{"opt_out gs://harborline-rcs/news"},
+	},
+	{
+		name:   "opt-out-no-bucket",
+		change: func(c *setup) { c.optOuts(); c.env["RCSHOOK_OPT_OUT_STORE"] = "gs://other-rcs/sms" },
+		errors: []string{"opt_out gs://other-rcs/sms"},
+	},
+	{
+		name:   "opt-out-not-prepared",
+		change: func(c *setup) { c.optOuts(); c.sim.Storage.Delete(storeBucket, "rcs-opt-outs/_key") },
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name:   "opt-out-other-key",
+		change: func(c *setup) { c.optOuts(); c.sim.Secrets.AddVersion(storeKey, []byte(newStoreKey)) },
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name: "opt-out-invalid-key-object",
+		change: func(c *setup) {
+			c.optOuts()
+			c.sim.Storage.Put(storeBucket, "rcs-opt-outs/_key", []byte("{}"))
+		},
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name:   "opt-out-short-key",
+		change: func(c *setup) { c.optOuts(); c.sim.Secrets.AddVersion(storeKey, []byte("sesame")) },
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name:   "opt-out-no-key",
+		change: func(c *setup) { c.optOuts(); c.env["RCSHOOK_OPT_OUT_KEY"] = inProject + "new-key" },
+		errors: []string{"secret " + inProject + "new-key"},
+	},
+	{
+		name: "opt-out-denied",
+		change: func(c *setup) {
+			c.optOuts()
+			c.sim.Storage.Authorize = func(string) error {
+				return &storage.Error{Code: http.StatusForbidden, Reason: "forbidden", Message: "no access"}
+			}
+		},
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name: "opt-out-read-only",
+		change: func(c *setup) {
+			c.optOuts()
+			c.sim.Storage.Denied = []string{"storage.objects.create", "storage.objects.delete"}
+		},
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
+		name: "opt-out-denied-to-other-account",
+		change: func(c *setup) {
+			c.optOuts()
+			c.sim.Storage.Denied = []string{"storage.objects.create"}
+			c.args = append(c.args, "-env", c.write("service.json", deployed(c, "other-run@rcshook-dev.iam.gserviceaccount.com")))
+		},
+		warnings: []string{"identity", "opt_out " + storeLocation},
+	},
+	{
+		name:   "opt-out-away",
+		change: func(c *setup) { c.optOuts(); c.env["RCSHOOK_STORAGE_ENDPOINT"] = googletest.ClosedURL },
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{name: "opt-out-lookup", change: func(c *setup) { c.lookup(200, `{"opted_out": false}`) }},
+	{
+		name:     "opt-out-lookup-of-all",
+		change:   func(c *setup) { c.lookup(200, `{"opted_out": true}`) },
+		warnings: []string{"opt_out brand default"},
+	},
+	{
+		name:   "opt-out-lookup-form",
+		change: func(c *setup) { c.lookup(200, `{"optedOut": false}`) },
+		errors: []string{"opt_out brand default"},
+	},
+	{
+		name:   "opt-out-lookup-fails",
+		change: func(c *setup) { c.lookup(500, "") },
+		errors: []string{"opt_out brand default"},
+	},
+	{
+		name: "opt-out-file-error",
+		change: func(c *setup) {
+			c.optOuts()
+			c.file = "opt_out: {store: harborline, key: " + storeKey + "}\n"
+		},
+		errors: []string{"file rcshook.yaml:1:11 opt_out.store"},
 	},
 	{
 		name: "queues",

@@ -113,7 +113,33 @@ func (c *setup) webhook(status int) string {
 	c.t.Cleanup(server.Close)
 	c.sim.Secrets.AddVersion(hookSecret, []byte(hookToken+"\nold-token\n"))
 	c.env["RCSHOOK_WEBHOOK_TOKEN"], c.env["RCSHOOK_URL"] = hookSecret, server.URL
+	c.optOuts()
 	return server.URL
+}
+
+// optOuts sets a store of opt-outs, and prepares it.
+func (c *setup) optOuts() {
+	c.t.Helper()
+	c.env["RCSHOOK_OPT_OUT_STORE"], c.env["RCSHOOK_OPT_OUT_KEY"], c.env["RCSHOOK_STORAGE_ENDPOINT"] = storeLocation, storeKey, c.url
+	c.sim.Secrets.AddVersion(storeKey, []byte(oldStoreKey))
+	c.sim.Storage.AddBucket(storeBucket)
+	c.sim.Storage.Put(storeBucket, "rcs-opt-outs/_key", []byte(`{"check": "09cf3a8940d9d4485c3d5982d9a41ce0098ce259c34070a6a10f3aa81ee02540"}`)) // of oldStoreKey
+}
+
+// lookup sets a program of the operator as the store of opt-outs, with a response.
+func (c *setup) lookup(status int, body string) {
+	c.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var asked struct{ Phone, Brand string }
+		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil || asked.Phone != "+12025550100" || asked.Brand != "default" {
+			c.t.Errorf("the store is asked %+v, %v", asked, err)
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}))
+	c.t.Cleanup(server.Close)
+	c.sim.Secrets.AddVersion(crmSecret, []byte(shopSecret))
+	c.file = "opt_out: {store: {url: \"" + server.URL + "\", secret: " + crmSecret + "}}\n"
 }
 
 // connect connects an agent to a webhook that has hookToken.

@@ -102,7 +102,7 @@ func TestOptouts(t *testing.T) {
 				c.env["RCSHOOK_OPT_OUT_STORE"] = "gs://other-rcs/sms"
 			},
 			want: "rcshook: opt-outs in gs://other-rcs/sms: HTTP 404 notFound; " +
-				"Create the bucket, or correct store: gcloud storage buckets create gs://other-rcs --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention; " +
+				"Create the bucket, or correct store: gcloud storage buckets create gs://other-rcs --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d; " +
 				"Grant the service account of the function access: gcloud storage buckets add-iam-policy-binding gs://other-rcs --member=serviceAccount:SERVICE_ACCOUNT --role=roles/storage.objectUser\n",
 		},
 		{

@@ -46,6 +46,7 @@ const (
 	Number        = "number"         // whether each agent reaches the number
 	Queue         = "queue"          // each queue
 	Webhook       = "webhook"        // of each agent
+	OptOut        = "opt_out"        // each store of opt-outs
 	Source        = "source"         // each source
 	Fallback      = "fallback"       // each fallback
 	Target        = "target"         // each target of events
@@ -53,7 +54,7 @@ const (
 
 // Names are the names of checks, in the order of the report.
 var Names = []string{
-	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Queue, Webhook, Source, Fallback, Target,
+	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Queue, Webhook, OptOut, Source, Fallback, Target,
 }
 
 // Check is one check with its result. It contains nothing secret.
@@ -152,6 +153,7 @@ func Examine(ctx context.Context, o Options) Report {
 		e.number(ctx)
 		e.queues(ctx)
 		e.webhooks(ctx)
+		e.optOuts(ctx)
 		e.sources(ctx)
 		e.targets(ctx)
 	}

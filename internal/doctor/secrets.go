@@ -141,6 +141,9 @@ type secretCheck struct {
 	read   func(context.Context, config.Secret) (agent.Inspection, error)
 	suffix string
 
+	// isStoreKey reports whether it names the objects of a store of opt-outs.
+	isStoreKey bool
+
 	found agent.Inspection
 	err   error
 }
@@ -185,6 +188,16 @@ func (e *run) readSecrets(ctx context.Context) {
 	for _, name := range slices.Sorted(maps.Keys(e.cfg.Events)) {
 		targets = append(targets, e.cfg.Events[name])
 		needIdentity = needIdentity || e.cfg.Events[name].Topic != ""
+	}
+	for _, b := range e.brands() {
+		if n := len(all); b.OptOut.Key != "" {
+			if add(b.OptOut.Key, "", e.agents.Inspect); len(all) > n {
+				all[n].isStoreKey = true
+			}
+		}
+		if b.OptOut.Store.Lookup != nil {
+			targets = append(targets, b.OptOut.Store.Lookup)
+		}
 	}
 	for _, t := range targets {
 		for _, s := range t.Secrets() {
@@ -250,7 +263,11 @@ func (e *run) secret(ctx context.Context, s *secretCheck) {
 		if newest := e.agents.Newest(bound, s.secret, rejected); newest != "" {
 			detail += "; version " + newest + " is readable"
 		}
-		e.add(Error, Secret, subject, detail, e.advise(rejected)...)
+		next := e.advise(rejected)
+		if s.isStoreKey && rejected.Reason == "not_found" {
+			next = []string{"Create it, with the same -env: rcshook optouts init"}
+		}
+		e.add(Error, Secret, subject, detail, next...)
 	}
 }
 

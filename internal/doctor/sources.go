@@ -231,14 +231,19 @@ func (e *run) targets(ctx context.Context) {
 	}
 }
 
-func (e *run) target(ctx context.Context, check, name string, c *config.Target) {
-	var steps []string
-	t, invalid := target.New(c, target.Options{Transport: rbm.NewTransport(), Now: time.Now, Fallback: check == Fallback, Secret: func(_ context.Context, s config.Secret) ([]byte, error) {
+// openTarget returns a target with the secrets that were read.
+func (e *run) openTarget(c *config.Target, fallback bool) (*target.Target, []config.Problem) {
+	return target.New(c, target.Options{Transport: rbm.NewTransport(), Now: time.Now, Fallback: fallback, Secret: func(_ context.Context, s config.Secret) ([]byte, error) {
 		if s.IsResource() {
 			return e.secrets[s].Value, nil
 		}
 		return []byte(s.Literal()), nil
 	}})
+}
+
+func (e *run) target(ctx context.Context, check, name string, c *config.Target) {
+	var steps []string
+	t, invalid := e.openTarget(c, check == Fallback)
 	for _, p := range invalid {
 		next := []string{e.fixFile(cmp.Or(e.cfg.File.Literal(), "rcshook.yaml"))}
 		if p.File == "" {

@@ -319,7 +319,7 @@ func testContents(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 		{object, `{"brand": "marina", "phone": "+15550100001", "state": "opted_in", ` + times + `}`, content},
 		{object, `{"brand": "harborline", "phone": "+15550100001", "state": "opted_in", "since": "2026-05-04T00:00:01Z", "at": "2026-05-04T00:00:00Z"}`, content},
 		{object, `{"brand": "harborline", "phone": "+15550100001", "state": "opted_out", ` + times + `}`, "<nil>"},
-		{"opt-outs/_key", `{}`, "the object _key is invalid; restore it"},
+		{"opt-outs/_key", `{}`, "the object _key is invalid; delete it, and run rcshook optouts init"},
 		{"opt-outs/_key", `[]`, invalid},
 		{"opt-outs/_key", `{"check": "x"}`, "the key is not the one that names the objects; run rcshook optouts rekey with the old key and the new one"},
 		{"opt-outs/_key", `{"check": "x", "next": "y"}`, "the objects are being renamed for another key; if no rcshook optouts rekey runs, run it again with the same keys"},
@@ -481,7 +481,7 @@ func TestFind_outages(t *testing.T) {
 		{"proxy denies", respond(403, "<html>s3cret"), "HTTP 403", ""},
 		{"empty", respond(200, ""), "the response is invalid", ""},
 		{"page", respond(200, "<html>s3cret"), "the response is invalid", ""},
-		{"another server", respond(200, "{}"), "the response is not from Cloud Storage", "the object _key is invalid; restore it"},
+		{"another server", respond(200, "{}"), "the response is not from Cloud Storage", "the object _key is invalid; delete it, and run rcshook optouts init"},
 		{"half a body", func(w http.ResponseWriter) {
 			w.Header().Set("Content-Length", "100")
 			respond(200, `{"name": `)(w)

@@ -34,7 +34,7 @@ var (
 	ErrRekeying = errors.New("the objects are being renamed for another key; if no rcshook optouts rekey runs, run it again with the same keys")
 
 	errShortKey = fmt.Errorf("key: expected at least %d bytes", MinKey)
-	errKeyFile  = errors.New("the object _key is invalid; restore it")
+	errKeyFile  = errors.New("the object _key is invalid; delete it, and run rcshook optouts init")
 	errOtherKey = errors.New("its name is from another key; run rcshook optouts rekey with that key and the current one")
 )
 

@@ -2,6 +2,9 @@ package optout
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -15,8 +18,8 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// checkTimeout limits the check before a message.
-const checkTimeout = time.Second
+// CheckTimeout limits the check before a message.
+const CheckTimeout = time.Second
 
 // rereadPause is the time between two reads of a key because it is the wrong one.
 const rereadPause = 10 * time.Second
@@ -138,7 +141,7 @@ func (d *Directory) Allow(ctx context.Context, agent, phone, traffic string) err
 	if b == nil || !b.OptOut.Store.IsSet() || !slices.Contains(b.OptOut.Block, traffic) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
 	defer cancel()
 	optedOut := false
 	if b.bucket != nil {
@@ -273,4 +276,25 @@ func (b *brand) since(kind Kind, phone string, at time.Time) (since time.Time, c
 		b.recent.Add(phone, r)
 	}
 	return r.since, true
+}
+
+// Ask asks a store that is a program of the operator whether a person opted out. Exchange
+// posts the question and returns the response. The error contains no part of either.
+func Ask(ctx context.Context, exchange func(ctx context.Context, id string, question []byte) ([]byte, error), phone, brand string, now time.Time) (optedOut bool, err error) {
+	question, err := json.Marshal(map[string]string{"phone": phone, "brand": brand})
+	if err != nil {
+		return false, err
+	}
+	id := sha256.Sum256(append(question, now.String()...))
+	content, err := exchange(ctx, "ask_"+hex.EncodeToString(id[:16]), question)
+	if err != nil {
+		return false, err
+	}
+	var answer struct {
+		OptedOut *bool `json:"opted_out"`
+	}
+	if json.Unmarshal(content, &answer) != nil || answer.OptedOut == nil {
+		return false, errors.New(`expected {"opted_out": true} or {"opted_out": false} as the response of the store`)
+	}
+	return *answer.OptedOut, nil
 }

@@ -70,7 +70,7 @@ func StoreAdvice(err error, location string) []string {
 		return []string{"Enable the API: gcloud services enable storage.googleapis.com --project=PROJECT"}
 	case rejected.Code == http.StatusNotFound && rejected.Status != "":
 		return []string{
-			"Create the bucket, or correct store: gcloud storage buckets create gs://" + bucket + " --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention",
+			"Create the bucket, or correct store: gcloud storage buckets create gs://" + bucket + " --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d",
 			grant,
 		}
 	case rejected.Code == http.StatusForbidden && rejected.Status != "":

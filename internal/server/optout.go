@@ -2,10 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -38,22 +34,7 @@ func (s *Server) allow(ctx context.Context, m *send.Message, to string) error {
 
 // ask asks the target of a store whether a person opted out.
 func (s *Server) ask(ctx context.Context, t *config.Target, phone, brand string) (optedOut bool, err error) {
-	question, err := json.Marshal(map[string]string{"phone": phone, "brand": brand})
-	if err != nil {
-		return false, err
-	}
-	id := sha256.Sum256(append(question, s.now().String()...))
-	content, err := s.targets.Lookups[t].Ask(ctx, "ask_"+hex.EncodeToString(id[:16]), question)
-	if err != nil {
-		return false, err
-	}
-	var answer struct {
-		OptedOut *bool `json:"opted_out"`
-	}
-	if json.Unmarshal(content, &answer) != nil || answer.OptedOut == nil {
-		return false, errors.New(`expected {"opted_out": true} or {"opted_out": false} as the response of the store`)
-	}
-	return *answer.OptedOut, nil
+	return optout.Ask(ctx, s.targets.Lookups[t].Ask, phone, brand, s.now())
 }
 
 // optOut handles an event with which the user opts out or in, or asks for help: it stores

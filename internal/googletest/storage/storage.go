@@ -18,7 +18,7 @@ import (
 )
 
 // Server serves the methods get, insert, delete and list of objects, and testIamPermissions
-// of buckets, which grants all permissions. It keeps one generation of an object, inserts
+// of buckets. It keeps one generation of an object, inserts
 // content of uploadType=media only, and sends whole resources, whatever fields asks for.
 // Its methods may be called from several goroutines.
 //
@@ -28,6 +28,10 @@ type Server struct {
 	// response of 401, or the response that an [*Error] describes. Set it before the
 	// first request.
 	Authorize func(token string) error
+
+	// Denied are the permissions that testIamPermissions does not grant, such as
+	// storage.objects.create. Set it before the first request.
+	Denied []string
 
 	// Outage makes requests fail or hang.
 	googletest.Outage
@@ -330,9 +334,10 @@ func (s *Server) list(bucket map[string]Object, r *http.Request) (any, error) {
 	return page, nil
 }
 
-// testPermissions serves the requested permissions.
+// testPermissions serves the requested permissions that are not in Denied.
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions
 func (s *Server) testPermissions(_ map[string]Object, r *http.Request) (any, error) {
-	return map[string]any{"kind": "storage#testIamPermissionsResponse", "permissions": r.URL.Query()["permissions"]}, nil
+	granted := slices.DeleteFunc(r.URL.Query()["permissions"], func(p string) bool { return slices.Contains(s.Denied, p) })
+	return map[string]any{"kind": "storage#testIamPermissionsResponse", "permissions": granted}, nil
 }
