@@ -415,6 +415,18 @@ environment() {
   [ -z "$events_url" ] || settings+=("RCSHOOK_EVENTS_URL=$events_url" "RCSHOOK_EVENTS_SECRET=$at-events-secret")
 }
 
+# exclude_queries keeps URLs with phone numbers or tokens out of the request log of Cloud
+# Run. The log lines of rcshook still record the requests.
+exclude_queries() {
+  local filter exclusion=$name-queries
+  filter="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$name\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/(capabilities|messages|hooks)[^?]*[?]\""
+  if exists gcloud logging sinks describe _Default --project="$project" '--format=value(exclusions[].name)' &&
+    [[ ";$stdout;" == *";$exclusion;"* ]]; then
+    return
+  fi
+  run gcloud logging sinks update _Default --project="$project" --add-exclusion="name=$exclusion,filter=$filter" --quiet
+}
+
 # version prints the version of the source, as git describe does.
 version() {
   local described=devel
@@ -519,6 +531,7 @@ main() {
   create_bucket
   create_queues
   environment
+  exclude_queries
   deploy
   print_test_command
 }

@@ -91,6 +91,8 @@ func TestScriptFailures(t *testing.T) {
 		{"projects describe", denied, []string{"--queue"}},
 		{"run services get-iam-policy", denied, []string{"--access", "iam"}},
 		{"run services remove-iam-policy-binding", denied, []string{"--access", "iam"}},
+		{"logging sinks describe", denied, nil},
+		{"logging sinks update", denied, nil},
 		{"run services describe", denied, nil},
 	} {
 		t.Run(test.command, func(t *testing.T) {

@@ -23,7 +23,11 @@ type Project struct {
 	Service  string
 	Queues   []string
 	Buckets  []string // gs://NAME
-	Failed   int
+
+	// Exclusions of the sink _Default are name=NAME,filter=FILTER.
+	Exclusions []string
+
+	Failed int
 }
 
 // Load reads the state in dir.
@@ -114,6 +118,17 @@ func (p *Project) do(dir string, args []string) error {
 			return errors.New("HTTPError 409")
 		}
 		p.Buckets = append(p.Buckets, subject)
+		return nil
+	case "logging sinks describe": // the names of the exclusions
+		var names []string
+		for _, exclusion := range p.Exclusions {
+			name, _, _ := strings.Cut(strings.TrimPrefix(exclusion, "name="), ",")
+			names = append(names, name)
+		}
+		fmt.Println(strings.Join(names, ";"))
+		return nil
+	case "logging sinks update":
+		p.Exclusions = append(p.Exclusions, flags["--add-exclusion"])
 		return nil
 	case "projects describe":
 		fmt.Println("123456789012")
