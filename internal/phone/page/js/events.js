@@ -78,7 +78,7 @@ function view(group) {
 export function targetList(group) {
   return [...group.targets].map(([name, attempts]) => {
     const last = attempts.at(-1);
-    if (!last.outcome) return h("li", { class: "target" }, "No target gets this event.");
+    if (!last.outcome) return h("li", { class: "target target-status" }, "No target gets this event.");
     const status = [last.status || "", attempts.length > 1 ? plural(attempts.length, "attempt") : ""].filter(Boolean);
     return h(
       "li",
