@@ -212,6 +212,7 @@ func (c *Config) SetBrands(f File) error {
 	all := map[string]*Brand{DefaultBrand: {Name: DefaultBrand, OptOut: f.OptOut}}
 	maps.Copy(all, f.Brands)
 	rest := maps.Clone(c.Agents)
+	byStore := make(map[string]*Brand)
 	env := new(OptOut)
 	if b := c.Brands[DefaultBrand]; b != nil {
 		env = b.OptOut
@@ -238,6 +239,10 @@ func (c *Config) SetBrands(f File) error {
 		copied := *b
 		copied.OptOut = &o
 		all[name] = &copied
+		if other := byStore[o.Store.Location]; other != nil && o.Store.Location != "" && other.OptOut.Key != o.Key {
+			r.problem(o.At.Of("key"), "is not the key of brand %s, whose opt-outs are in the same store; use one key, or another prefix", other.Name)
+		}
+		byStore[o.Store.Location] = &copied
 	}
 	all[DefaultBrand].Agents = slices.Sorted(maps.Keys(rest))
 	if len(f.Brands) > 1 || len(f.Brands) == 1 && len(rest) > 0 {

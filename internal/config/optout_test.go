@@ -128,6 +128,11 @@ func TestConfig_brandProblems(t *testing.T) {
 		{"unknown agent", `brands: {a: {agents: [defualt]}}`, nil, []string{"brands.a.agents contains an agent that is not configured; did you mean default?"}},
 		{"two stores", `opt_out: {store: gs://crm/y, key: projects/p/secrets/k}`, store, []string{"opt_out.store is also described by RCSHOOK_OPT_OUT_STORE; remove one of the two"}},
 		{
+			"two keys of a store", `{opt_out: {store: gs://crm, key: projects/p/secrets/k}, brands: {a: {agents: [default], opt_out: {store: gs://crm/rcs-opt-outs/, key: projects/p/secrets/k2}}}}`, nil,
+			[]string{"opt_out.key is not the key of brand a, whose opt-outs are in the same store; use one key, or another prefix"},
+		},
+		{"a key of two stores", `{opt_out: {store: gs://crm/a, key: projects/p/secrets/k}, brands: {a: {agents: [default], opt_out: {store: gs://crm/b, key: projects/p/secrets/k}}}}`, nil, nil},
+		{
 			"targets of several brands", `{agents: {care: {id: a}}, brands: {a: {agents: [care]}}, events: {crm: {url: "https://a.example.com"}, lake: {topic: projects/p/topics/t1, agents: [care]}}}`,
 			[]string{"RCSHOOK_EVENTS_URL=https://b.example.com"},
 			[]string{

@@ -233,7 +233,7 @@ func (d *Directory) Handle(ctx context.Context, s Signal, r Record) (Decision, e
 	if s.Kind == Stop {
 		r.State = OptedOut
 	}
-	since := r.At
+	var since time.Time
 	if b.bucket != nil {
 		stored, err := b.bucket.Apply(ctx, r)
 		switch {
