@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/config"
+	sending "github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -45,7 +47,7 @@ a fixed error, the same command continues from there.
 	-reachable
 		first ask the platform which numbers are reachable, and skip the others;
 		this needs the settings of the function in the environment
-		(RCSHOOK_AGENT_ID, RCSHOOK_CREDENTIALS, RCSHOOK_REGION)
+		(RCSHOOK_AGENT_ID, RCSHOOK_CREDENTIALS)
 	-key-column COLUMN
 		the column that identifies a row; the default is the number
 	-country US
@@ -220,32 +222,22 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 	if err != nil {
 		return fmt.Errorf("-reachable: %w", err)
 	}
-	if a.Region == "" {
-		return errors.New("-reachable needs RCSHOOK_REGION, the region of the numbers: us, europe or asia")
-	}
-	platform, err := rbm.New(rbm.Config{
-		AgentID:    a.ID,
-		Token:      a.Token,
-		HTTPClient: &http.Client{Transport: transport},
-		Region:     rbm.Region(a.Region),
-		Endpoint:   cfg.RBMEndpoint,
-		UserAgent:  "rcshook/" + server.Version(),
+	sender := sending.New(sending.Options{
+		HTTP:      &http.Client{Transport: transport},
+		Endpoint:  cfg.RBMEndpoint,
+		UserAgent: "rcshook/" + server.Version(),
+		Now:       time.Now,
 	})
-	if err != nil {
-		return err
-	}
+	l := sending.LookUp{Agent: lookUpAs(agents, a)}
 	m := newMeter(std.err, "checking reachability", "numbers")
 	found, err := summary.Reach(ctx, func(ctx context.Context, phones []string) ([]string, error) {
-		users, err := platform.BatchGetUsers(ctx, phones)
-		if err != nil {
-			return nil, err
-		}
-		return users.ReachableUsers, nil
+		reachable, err := sender.Reachable(ctx, l, phones)
+		return slices.DeleteFunc(phones, func(to string) bool { return !reachable[to] }), err
 	}, func(checked int) { m.set(int64(checked), int64(left)) })
 	m.close()
 	switch {
 	case errors.Is(err, rbm.ErrInvalidArgument):
-		return fmt.Errorf("-reachable: %w; all numbers must be of the region %s: send to others from a table of their own", err, a.Region)
+		return fmt.Errorf("-reachable: %w; a list has numbers of one region of RBM, which rcshook derives from the country code: send to each country from a table of its own, with its region in RCSHOOK_REGION", err)
 	case err != nil:
 		return fmt.Errorf("-reachable: %w", err)
 	}
@@ -255,6 +247,20 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 	}
 	o.runner.Unreachable, o.unreachable = found.Contains, len(found)
 	return nil
+}
+
+// lookUpAs returns an agent for look-ups.
+func lookUpAs(agents *agent.Directory, a *agent.Agent) *sending.Agent {
+	return &sending.Agent{
+		Name: a.Name, ID: a.ID, Region: rbm.Region(a.Region), Token: a.Token,
+		Renew: func(ctx context.Context) (*sending.Agent, error) {
+			renewed, err := agents.Renew(ctx, a)
+			if err != nil {
+				return nil, err
+			}
+			return lookUpAs(agents, renewed), nil
+		},
+	}
 }
 
 // send sends to the rows that are not done.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/rbm"
 )
 
@@ -144,30 +145,38 @@ func phoneNumber(to string) uint64 {
 }
 
 // Reach asks the platform which numbers of a check are reachable, in batches of similar
-// size. After each, progress gets the number of checked ones; it may be nil.
+// size with numbers of one region. After each, progress gets the number of checked ones; it
+// may be nil.
 func (s *Summary) Reach(ctx context.Context, ask func(ctx context.Context, phones []string) (reachable []string, err error), progress func(checked int)) (UnreachableSet, error) {
 	u := UnreachableSet{}
-	if len(s.phones) == 0 {
-		return u, nil
+	regions := make(map[rbm.Region][]uint64)
+	for _, phone := range s.phones {
+		region := send.RegionOf(formatPhone(phone))
+		regions[region] = append(regions[region], phone)
 	}
 	checked := 0
-	batches := (len(s.phones) + rbm.MaxBatchUsers - 1) / rbm.MaxBatchUsers
-	for part := range slices.Chunk(s.phones, (len(s.phones)+batches-1)/batches) {
-		batch := make([]string, len(part))
-		for i, phone := range part {
-			u[phone] = struct{}{}
-			batch[i] = "+" + strconv.FormatUint(phone, 10)
-		}
-		reachable, err := ask(ctx, batch)
-		if err != nil {
-			return nil, err
-		}
-		for _, to := range reachable {
-			delete(u, phoneNumber(to))
-		}
-		if checked += len(batch); progress != nil {
-			progress(checked)
+	for _, phones := range regions {
+		batches := (len(phones) + rbm.MaxBatchUsers - 1) / rbm.MaxBatchUsers
+		for part := range slices.Chunk(phones, (len(phones)+batches-1)/batches) {
+			batch := make([]string, len(part))
+			for i, phone := range part {
+				u[phone] = struct{}{}
+				batch[i] = formatPhone(phone)
+			}
+			reachable, err := ask(ctx, batch)
+			if err != nil {
+				return nil, err
+			}
+			for _, to := range reachable {
+				delete(u, phoneNumber(to))
+			}
+			if checked += len(batch); progress != nil {
+				progress(checked)
+			}
 		}
 	}
 	return u, nil
 }
+
+// formatPhone is the inverse of phoneNumber.
+func formatPhone(phone uint64) string { return "+" + strconv.FormatUint(phone, 10) }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -326,6 +327,35 @@ func TestRunner_skips(t *testing.T) {
 	want := map[string]int{"sent accepted": 1, "faulty invalid_payload": 1, "unreachable recipient_unreachable": 1}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v; entries (-want +got):\n%s", err, diff)
+	}
+}
+
+// TestSummary_Reach checks that each list of numbers is of one region, and that every number
+// is in one.
+func TestSummary_Reach(t *testing.T) {
+	t.Parallel()
+	c, _, err := start(t, "to\n+13035550001\n+4917012345678\n+13035550002\n+919876543210\n+5215512345678\n", `{"text": "x"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.KeepPhones = true
+	summary, err := c.Check(t.Context(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lists []string
+	checked := 0
+	reach, err := summary.Reach(t.Context(), func(_ context.Context, phones []string) ([]string, error) {
+		lists = append(lists, strings.Join(phones, " "))
+		return phones[:1], nil
+	}, func(n int) { checked = n })
+	slices.Sort(lists)
+	want := []string{"+13035550001 +13035550002 +525512345678", "+4917012345678", "+919876543210"}
+	if diff := cmp.Diff(want, lists); diff != "" || err != nil || checked != 5 {
+		t.Errorf("%v; %d numbers checked; lists (-want +got):\n%s", err, checked, diff)
+	}
+	if len(reach) != 2 || !reach.Contains("+13035550002") || !reach.Contains("+525512345678") {
+		t.Errorf("unreachable are %v", reach)
 	}
 }
 

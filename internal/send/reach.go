@@ -24,21 +24,26 @@ type LookUp struct {
 	Limit  *RateLimiter // of the caller; nil means that it has none
 }
 
-// ByRegion groups E.164 numbers by the region whose host has them for users.batchGet.
+// RegionOf returns the region whose host has an E.164 number for users.batchGet.
 //
 // Assumption: Google documents the regions but not their countries, so the first digit of
 // the country code decides.
+func RegionOf(to string) rbm.Region {
+	switch to[1] {
+	case '1', '5':
+		return rbm.RegionUS
+	case '6', '8', '9':
+		return rbm.RegionAsia
+	default:
+		return rbm.RegionEurope
+	}
+}
+
+// ByRegion groups E.164 numbers by their region.
 func ByRegion(numbers []string) map[rbm.Region][]string {
 	groups := make(map[rbm.Region][]string)
 	for _, to := range numbers {
-		region := rbm.RegionEurope
-		switch to[1] {
-		case '1', '5':
-			region = rbm.RegionUS
-		case '6', '8', '9':
-			region = rbm.RegionAsia
-		}
-		groups[region] = append(groups[region], to)
+		groups[RegionOf(to)] = append(groups[RegionOf(to)], to)
 	}
 	return groups
 }
