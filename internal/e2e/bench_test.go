@@ -21,6 +21,9 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
+// benchPromotion is checked against the store of opt-outs, if there is one.
+var benchPromotion = strings.Replace(benchBody, `"transaction"`, `"promotion"`, 1)
+
 const benchBody = `{"to": "+12025550123", "title": "Order shipped", "text": "Arrives Friday before 18:00.",
 	"image": "https://cdn.example.com/box.jpg", "height": "medium",
 	"buttons": ["Track|https://example.com/t/1042", "Call us|tel:+12025550199", "Thanks"],
@@ -31,9 +34,21 @@ const benchBody = `{"to": "+12025550123", "title": "Order shipped", "text": "Arr
 //
 //	go test -run '^$' -bench 'Send|Bare' -benchmem -count 10 ./internal/e2e
 func BenchmarkSend(b *testing.B) {
-	handler := benchHandler(b)
-	b.Run("1", func(b *testing.B) { benchServe(b, handler, 1) })
-	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
+	handler := benchHandler(b, false)
+	b.Run("1", func(b *testing.B) { benchServe(b, handler, benchBody, 1) })
+	b.Run("80", func(b *testing.B) { benchServe(b, handler, benchBody, 80) })
+}
+
+// BenchmarkPromotion sends the card as a promotion, with and without a store of opt-outs,
+// which is over HTTP in this process, and in which the recipient has no record.
+//
+//	go test -run '^$' -bench Promotion -benchmem -count 10 ./internal/e2e
+func BenchmarkPromotion(b *testing.B) {
+	for name, store := range map[string]bool{"none": false, "store": true} {
+		handler := benchHandler(b, store)
+		b.Run(name+"/1", func(b *testing.B) { benchServe(b, handler, benchPromotion, 1) })
+		b.Run(name+"/80", func(b *testing.B) { benchServe(b, handler, benchPromotion, 80) })
+	}
 }
 
 // BenchmarkBare decodes a body, posts it, and copies the response.
@@ -68,8 +83,8 @@ func BenchmarkBare(b *testing.B) {
 			b.Error(err)
 		}
 	})
-	b.Run("1", func(b *testing.B) { benchServe(b, handler, 1) })
-	b.Run("80", func(b *testing.B) { benchServe(b, handler, 80) })
+	b.Run("1", func(b *testing.B) { benchServe(b, handler, benchBody, 1) })
+	b.Run("80", func(b *testing.B) { benchServe(b, handler, benchBody, 80) })
 }
 
 // benchPlatform starts a platform that accepts every request.
@@ -84,7 +99,7 @@ func benchPlatform(b *testing.B) string {
 	return web.URL
 }
 
-func benchHandler(b *testing.B) http.Handler {
+func benchHandler(b *testing.B, store bool) http.Handler {
 	b.Helper()
 	sim := platform.New(new(rbmtest.Simulator))
 	web := httptest.NewServer(sim)
@@ -95,13 +110,30 @@ func benchHandler(b *testing.B) http.Handler {
 		b.Fatal(err)
 	}
 	b.Setenv("GOOGLE_APPLICATION_CREDENTIALS", adc)
-	h, err := server.New(b.Context(), server.Options{Environ: []string{
+	environ := []string{
 		"RCSHOOK_AGENT_ID=" + env.AgentIDSecret,
 		"RCSHOOK_CREDENTIALS=" + env.KeySecret,
 		"RCSHOOK_API_KEYS=dev",
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + web.URL,
 		"RCSHOOK_RBM_ENDPOINT=" + benchPlatform(b),
-	}})
+	}
+	if store {
+		s := &stage{sim: sim, url: web.URL, adc: env.Credentials}
+		s.clock.set(time.Now())
+		s.openStore(b)
+		people := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if storageMethod(r) == "key" {
+				sim.ServeHTTP(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = io.WriteString(w, `{"error": {"code": 404, "message": "No such object", "errors": [{"message": "No such object", "domain": "global", "reason": "notFound"}]}}`)
+		}))
+		b.Cleanup(people.Close)
+		environ = append(environ, "RCSHOOK_STORAGE_ENDPOINT="+people.URL, "RCSHOOK_OPT_OUT_STORE="+storeLocation, "RCSHOOK_OPT_OUT_KEY="+storeKey)
+	}
+	h, err := server.New(b.Context(), server.Options{Environ: environ, Log: io.Discard})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -139,11 +171,11 @@ func BenchmarkEvent(b *testing.B) {
 }
 
 // benchServe calls h from several callers in parallel.
-func benchServe(b *testing.B, h http.Handler, callers int) {
+func benchServe(b *testing.B, h http.Handler, body string, callers int) {
 	b.ReportAllocs()
 	b.SetParallelism((callers + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))
 	call := func() {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(benchBody))
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer dev")
 		r.Header.Set("Content-Type", "application/json")
 		w := httptest.NewRecorder()

@@ -99,7 +99,7 @@ const (
 var stageKey = strings.Repeat("k", optout.MinKey)
 
 // openStore creates the store.
-func (s *stage) openStore(t *testing.T) {
+func (s *stage) openStore(t testing.TB) {
 	t.Helper()
 	s.sim.Storage.AddBucket(storeBucket)
 	s.sim.Secrets.AddVersion(storeKey, []byte(stageKey))
@@ -109,7 +109,7 @@ func (s *stage) openStore(t *testing.T) {
 }
 
 // bucket returns the store, with a key.
-func (s *stage) bucket(t *testing.T, key string) *optout.Bucket {
+func (s *stage) bucket(t testing.TB, key string) *optout.Bucket {
 	t.Helper()
 	background := google.NewBackground()
 	t.Cleanup(background.Close)
