@@ -170,17 +170,16 @@ func (f *fleet) tell(t *testing.T, s signal) result {
 	return f.post(t, "/events", r.header, r.body)
 }
 
-// deliver posts a signal until the response is 200, as RBM does.
-func (f *fleet) deliver(t *testing.T, s signal) {
-	t.Helper()
-	got := f.tell(t, s)
+// again makes a request until its response is not 503: on a busy machine, the checks of
+// many requests at once can take longer than they may.
+func again(request func() result) result {
 	for range 50 {
-		if got.Status != http.StatusServiceUnavailable {
-			break
+		got := request()
+		if got.Status != http.StatusServiceUnavailable && !slices.ContainsFunc(got.Results, func(r result) bool { return r.Code == "opt_out_unavailable" }) {
+			return got
 		}
-		got = f.tell(t, s)
 	}
-	got.expect(t, "signal", http.StatusOK, "received")
+	return request()
 }
 
 // stopped returns the two signals of a tap on Unsubscribe.
@@ -329,7 +328,7 @@ events:
 				text, menu := stopped(phone, at)
 				tell := func(signals ...signal) {
 					for _, s := range signals {
-						f.deliver(t, s)
+						again(func() result { return f.tell(t, s) }).expect(t, "signal", http.StatusOK, "received")
 					}
 				}
 				switch i % 3 {
@@ -358,19 +357,23 @@ events:
 					t.Errorf("the record of %s is from %v to %v", phone, r.Since, r.At)
 				}
 				all.Go(func() {
-					f.call(t, "dev", promotion("direct", phone)).expect(t, "direct", http.StatusUnprocessableEntity, "recipient_opted_out")
+					again(func() result { return f.call(t, "dev", promotion("direct", phone)) }).expect(t, "direct", http.StatusUnprocessableEntity, "recipient_opted_out")
 				})
 				all.Go(func() {
 					hook := fmt.Sprintf(`{"phone": %q}`, phone)
-					f.post(t, "/hooks/shop", http.Header{"Authorization": {"Bearer s3cret"}}, []byte(hook)).expect(t, "hook", http.StatusOK, "recipient_opted_out")
+					again(func() result {
+						return f.post(t, "/hooks/shop", http.Header{"Authorization": {"Bearer s3cret"}}, []byte(hook))
+					}).expect(t, "hook", http.StatusOK, "recipient_opted_out")
 				})
 				all.Go(func() {
-					f.tell(t, signal{phone: phone, word: "Any offers?", at: caseTime, id: "MxR" + phone}).expect(t, "reply", http.StatusOK, "received")
+					reply := signal{phone: phone, word: "Any offers?", at: caseTime, id: "MxR" + phone}
+					again(func() result { return f.tell(t, reply) }).expect(t, "reply", http.StatusOK, "received")
 				})
 				all.Go(func() { f.call(t, "dev", oneTime(phone)).expect(t, "OTP", http.StatusOK, "accepted") })
 			}
 			all.Wait()
-			results := f.call(t, "dev", promotion("several", append(people, "+12025550123")...)).Results
+			several := promotion("several", append(people, "+12025550123")...)
+			results := again(func() result { return f.call(t, "dev", several) }).Results
 			for _, r := range results {
 				want := map[bool]string{true: "accepted", false: "recipient_opted_out"}[r.To == "+12025550123"]
 				if r.Code != want {
