@@ -20,6 +20,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -47,8 +48,8 @@ func TestChaos_events(t *testing.T) {
 					break
 				}
 			}
-			t.Logf("%d events, %d requests, %d deliveries, %d replies, %d lost, %d replies lost, %d replies duplicated, in %v\nslowest 200 %v; statuses %v",
-				s.total.events, s.total.requests, s.total.deliveries, s.total.replies, s.total.lost, s.total.lostReplies, s.total.duplicated,
+			t.Logf("%d events, %d requests, %d deliveries, %d replies, %d confirmations, %d lost, %d replies lost, %d replies duplicated, in %v\nslowest 200 %v; statuses %v",
+				s.total.events, s.total.requests, s.total.deliveries, s.total.replies, s.total.confirmations, s.total.lost, s.total.lostReplies, s.total.duplicated,
 				time.Since(start).Round(time.Second), time.Duration(s.slowest.Load()).Round(time.Millisecond), &s.statuses)
 		})
 	}
@@ -66,7 +67,7 @@ type eventChaos struct {
 	slowest  atomic.Int64 // duration of a request with a 200
 	mu       sync.Mutex   // for the failures
 	statuses counter
-	total    struct{ events, requests, deliveries, replies, lost, lostReplies, duplicated int }
+	total    struct{ events, requests, deliveries, replies, confirmations, lost, lostReplies, duplicated int }
 }
 
 func newEventChaos(t *testing.T, queued bool) *eventChaos {
@@ -90,6 +91,8 @@ func newEventChaos(t *testing.T, queued bool) *eventChaos {
 	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	s.openStore(t)
+	maps.Copy(s.env, map[string]string{"RCSHOOK_OPT_OUT_STORE": storeLocation, "RCSHOOK_OPT_OUT_KEY": storeKey})
 	maps.Copy(s.env, map[string]string{"RCSHOOK_CONFIG": path, "RCSHOOK_TIMEOUT": chaosTimeout(), "RCSHOOK_WEBHOOK_TOKEN": "token"})
 	if queued {
 		s.tasks.AddQueue(eventsQueue, tasks.Settings{MinBackoff: 20 * time.Millisecond, MaxBackoff: 500 * time.Millisecond, Attempts: -1})
@@ -171,7 +174,17 @@ func newChaosEvent(t *testing.T, agentID string) chaosEvent {
 		t.Errorf("no sample of %s", types[n%int64(len(types))])
 	}
 	data = bytes.ReplaceAll(data, []byte("+12025550123"), fmt.Appendf(nil, "+1202556%04d", n%10000))
-	return chaosEvent{data, events.New(data, time.Now())}
+	e := events.New(data, time.Now())
+	at := "\n" + e.Time.Truncate(time.Microsecond).Format(time.RFC3339Nano)
+	switch {
+	case e.Type == string(optout.Stop):
+		e.SetType(e.Type, string(optout.OptedOut)+at)
+	case e.Type == string(optout.Start):
+		e.SetType(e.Type, string(optout.OptedIn)+at)
+	case e.Text == "Help":
+		e.SetType(string(optout.Help), string(optout.Help)+"\n"+e.ID)
+	}
+	return chaosEvent{data, e}
 }
 
 // round posts events and checks that each reached its targets.
@@ -197,13 +210,20 @@ func (s *eventChaos) round(t *testing.T) {
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	replies := map[string]int{}
+	replies := map[string]int{} // by event ID; confirmations by number
 	for _, m := range s.sim.Messages() {
-		var message struct{ ContentMessage struct{ Text string } }
+		var message struct {
+			ContentMessage     struct{ Text string }
+			MessageTrafficType string
+		}
 		if err := json.Unmarshal(m.AgentMessage, &message); err != nil {
 			t.Fatal(err)
 		}
-		replies[message.ContentMessage.Text]++
+		if message.MessageTrafficType == "ACKNOWLEDGEMENT" {
+			replies[m.To]++
+		} else {
+			replies[message.ContentMessage.Text]++
+		}
 	}
 	for _, e := range slices.Concat(all...) {
 		s.total.events++
@@ -214,11 +234,17 @@ func (s *eventChaos) round(t *testing.T) {
 				t.Errorf("%s did not get the event %s (%s)", path, e.ID, e.Type)
 			}
 		}
-		if e.Type != "button" {
+		reply := e.ID
+		switch e.Type {
+		case "button":
+			s.total.replies++
+		case "unsubscribed", "subscribed", "help":
+			s.total.confirmations++
+			reply = e.Phone
+		default:
 			continue
 		}
-		s.total.replies++
-		switch n := replies[e.ID]; {
+		switch n := replies[reply]; {
 		case n == 0:
 			s.total.lostReplies++
 			t.Errorf("no reply to %s", e.ID)
@@ -273,7 +299,7 @@ func (s *eventChaos) post(t *testing.T, e chaosEvent) {
 		res.Body.Close()
 		s.statuses.add(fmt.Sprint(res.StatusCode), 1)
 		if res.StatusCode != http.StatusOK {
-			if !slices.Contains([]int{http.StatusInternalServerError, http.StatusServiceUnavailable}, res.StatusCode) {
+			if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests { // of a confirmation
 				t.Errorf("status %d", res.StatusCode)
 			}
 			<-time.After(2 * time.Millisecond)
@@ -303,6 +329,10 @@ func (s *eventChaos) fail(t *testing.T, n int64) {
 		s.sim.Fail(f)
 	}
 	switch n % 200 {
+	case 20:
+		f := failures[n/20%int64(len(failures))]
+		f.Method, f.Count = "storage", 2
+		s.sim.Fail(f)
 	case 60:
 		s.function.kill()
 		s.function.start(t)
