@@ -28,9 +28,9 @@ var doctorCommand = command{
 
 	rcshook doctor [-env FILE] [-config rcshook.yaml] [-agent NAME] [-to +12025550123] [-json] [-timeout 10s]
 
-Checks settings, secrets, credentials, the platform, agents, webhooks, sources and targets
-with the code that serves, and prints the next step for each problem. It sends no message
-and prints no secrets. The exit code is 1 if there is an error.
+Checks settings, secrets, credentials, the platform, agents, webhooks, stores of opt-outs,
+sources and targets with the code that serves, and prints the next step for each problem.
+It sends no message and prints no secrets. The exit code is 1 if there is an error.
 
 	-env FILE
 		read the settings from FILE instead of the environment: lines NAME=value,
