@@ -703,6 +703,7 @@ func TestOptOut_foreign(t *testing.T) {
 func TestOptOut_hangs(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
+	s.optOutTimeout = optout.CheckTimeout
 	s.openStore(t)
 	waits, delivered, gaveUp := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	var once, end sync.Once

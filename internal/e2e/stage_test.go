@@ -40,6 +40,8 @@ type stage struct {
 	google   *token.Issuer
 	tasks    *tasks.Server
 	fallback *fallback
+
+	optOutTimeout time.Duration // long, because machines can be busy
 }
 
 // The queues of the stage and the account of their tasks. Functions only use them if
@@ -55,7 +57,7 @@ var stageIssuer = sync.OnceValues(token.NewIssuer)
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := new(stage)
+	s := &stage{optOutTimeout: time.Minute}
 	s.clock.set(caseTime)
 	s.sim = platform.New(&rbmtest.Simulator{Now: s.clock.now})
 	web := httptest.NewServer(s.sim)
@@ -169,6 +171,8 @@ func (s *stage) handler(t *testing.T, override map[string]*string) (*function, *
 		Log:   log,
 		Now:   func() time.Time { return f.now() },
 		Retry: rbm.Retry{BaseDelay: time.Nanosecond, MaxDelay: time.Nanosecond},
+
+		OptOutTimeout: s.optOutTimeout,
 	})
 	if err != nil {
 		f.err = err

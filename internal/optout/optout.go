@@ -1,6 +1,7 @@
 package optout
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,7 +19,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 )
 
-// CheckTimeout limits the check before a message.
+// CheckTimeout is the default time of the check before a message.
 const CheckTimeout = time.Second
 
 // rereadPause is the time between two reads of a key because it is the wrong one.
@@ -49,6 +50,9 @@ type Options struct {
 	Ask func(ctx context.Context, t *config.Target, phone, brand string) (optedOut bool, err error)
 
 	Now func() time.Time
+
+	// CheckTimeout limits the check before a message; zero means [CheckTimeout].
+	CheckTimeout time.Duration
 }
 
 // Directory knows the brands of a configuration. It is safe for concurrent use.
@@ -141,7 +145,7 @@ func (d *Directory) Allow(ctx context.Context, agent, phone, traffic string) err
 	if b == nil || !b.OptOut.Store.IsSet() || !slices.Contains(b.OptOut.Block, traffic) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, CheckTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.options.CheckTimeout, CheckTimeout))
 	defer cancel()
 	optedOut := false
 	if b.bucket != nil {

@@ -18,7 +18,7 @@ import (
 // openOptOuts opens the brands and their stores. The error is a [*config.Error].
 func (s *Server) openOptOuts() (err error) {
 	s.optOuts, err = optout.Open(optout.Options{
-		Brands: s.cfg.Brands, API: platformAPI{s}, Endpoint: s.cfg.StorageEndpoint, Now: s.now, Ask: s.ask,
+		Brands: s.cfg.Brands, API: platformAPI{s}, Endpoint: s.cfg.StorageEndpoint, Now: s.now, Ask: s.ask, CheckTimeout: s.optOutTimeout,
 		Secret:   func(ctx context.Context, key config.Secret) ([]byte, error) { return s.agents.Secret(ctx, key) },
 		Reread:   func(ctx context.Context, key config.Secret) error { return s.agents.Reread(ctx, key) },
 		Prefetch: func(key config.Secret) { s.agents.PrefetchSecret(key) },

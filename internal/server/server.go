@@ -64,6 +64,10 @@ type Options struct {
 	// Transport makes all requests; nil means a transport for RBM.
 	Transport *http.Transport
 
+	// OptOutTimeout limits the check of opt-outs before a message; zero means
+	// [optout.CheckTimeout].
+	OptOutTimeout time.Duration
+
 	// Delivered is called after each attempt to deliver an event to a target or a
 	// fallback, and for an event that no target gets. Nil means that nothing observes them.
 	Delivered func(Delivery)
@@ -92,8 +96,10 @@ type Server struct {
 	receiver  *events.Receiver
 	targets   *target.Directory
 	optOuts   *optout.Directory
-	delivered *lru.Cache[string, code.Code] // by target and event, without a queue; see deliverNow
-	foreign   sync.Map                      // the IDs of agents that are not configured
+
+	optOutTimeout time.Duration
+	delivered     *lru.Cache[string, code.Code] // by target and event, without a queue; see deliverNow
+	foreign       sync.Map                      // the IDs of agents that are not configured
 	// unenforced holds the brands without a store of which a user opted out.
 	unenforced sync.Map
 	replies    replyLimiter
@@ -143,6 +149,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
 		}
 	}
+	s.optOutTimeout = o.OptOutTimeout
 	if err := s.readFile(ctx, s.agentOptions(o)); err != nil {
 		return nil, err
 	}
