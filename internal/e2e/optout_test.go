@@ -884,6 +884,9 @@ func TestOptOut_lookup(t *testing.T) {
 			}))
 			defer store.Close()
 			s := newStage(t)
+			if test.body == "slow" {
+				s.optOutTimeout = optout.CheckTimeout
+			}
 			f := s.newFleet(t, 1, targetsFile(t, fmt.Sprintf("opt_out: {store: {url: %q, secret: %s}}", store.URL+"/", standardSecret)))
 			status := map[string]int{"accepted": 200, "recipient_opted_out": 422, "opt_out_unavailable": 503}[test.code]
 			f.call(t, "dev", promotion("1", phone)).expect(t, "promotion", status, test.code)
@@ -891,6 +894,9 @@ func TestOptOut_lookup(t *testing.T) {
 			s.expectTexts(t, phone, map[string][]string{"accepted": {"Half price today"}}[test.code]...)
 			if elsewhere.Load() != 0 {
 				t.Error("a redirect was followed")
+			}
+			if test.code == "opt_out_unavailable" && !strings.Contains(f.logs[0].String(), `"cause":"opt-outs: `) {
+				t.Errorf("the log does not name the cause:\n%s", f.logs[0])
 			}
 			f.checkPrivate(t)
 		})

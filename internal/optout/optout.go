@@ -157,7 +157,7 @@ func (d *Directory) Allow(ctx context.Context, agent, phone, traffic string) err
 	} else {
 		var err error
 		if optedOut, err = d.options.Ask(ctx, b.OptOut.Store.Lookup, phone, b.Name); err != nil {
-			return &Unavailable{Err: err}
+			return &Unavailable{err, "opt-outs: " + err.Error()}
 		}
 	}
 	if optedOut {
