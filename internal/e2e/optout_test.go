@@ -526,6 +526,43 @@ func TestOptOut_newKey(t *testing.T) {
 	f.checkPrivate(t)
 }
 
+// TestOptOut_noKey has a store whose key cannot be read.
+func TestOptOut_noKey(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.sim.Storage.AddBucket(storeBucket)
+	f := s.newFleet(t, 1, withStore(t, "events: {}"))
+	const phone = "+12025550101"
+	text, _ := stopped(phone, caseTime.Add(-time.Minute))
+	f.tell(t, text).expect(t, "STOP", http.StatusServiceUnavailable, "opt_out_unavailable")
+	f.call(t, "dev", promotion("1", phone)).expect(t, "promotion", http.StatusServiceUnavailable, "opt_out_unavailable")
+	f.call(t, "dev", oneTime(phone)).expect(t, "OTP", http.StatusOK, "accepted")
+	if log := f.logs[0].String(); !strings.Contains(log, `"cause":"opt-outs in `+storeLocation+`: key: `+storeKey+`/versions/latest: not found`) {
+		t.Errorf("the cause is not in the log:\n%s", log)
+	}
+	f.checkPrivate(t)
+}
+
+// TestOptOut_sameAgent has two names of an agent in two brands: an event counts for both.
+func TestOptOut_sameAgent(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.openStore(t)
+	f := s.newFleet(t, 1, withStore(t, fmt.Sprintf("agents: {news: {id: %s, credentials: %s}}\nbrands: {harborline: {agents: [news]}}\n", stageAgent, s.env["RCSHOOK_CREDENTIALS"])))
+	const phone = "+12025550101"
+	asNews := strings.Replace(promotion("1", phone), "{", `{"agent": "news", `, 1)
+	stop, menu := stopped(phone, caseTime.Add(-time.Minute))
+	f.tell(t, stop).expect(t, "STOP", http.StatusOK, "received")
+	f.tell(t, menu).expect(t, "menu", http.StatusOK, "received")
+	for _, payload := range []string{promotion("1", phone), asNews} {
+		f.call(t, "dev", payload).expect(t, payload, http.StatusUnprocessableEntity, "recipient_opted_out")
+	}
+	start := signal{phone: phone, word: "START", id: "MxT2", at: caseTime.Add(-time.Second)}
+	f.tell(t, start).expect(t, "START", http.StatusOK, "received")
+	f.call(t, "dev", asNews).expect(t, asNews, http.StatusOK, "accepted")
+	s.expectTexts(t, phone, goodbye, welcomeBack, "Half price today")
+}
+
 // TestOptOut_brands opts out of one of two brands.
 func TestOptOut_brands(t *testing.T) {
 	t.Parallel()

@@ -90,6 +90,9 @@ type Received struct {
 	// Event is the event. It is nil if it belongs to another agent, whose ID is AgentID.
 	Event   *Event
 	AgentID string
+
+	// Agents are the names of all agents with this ID. The event belongs to the first.
+	Agents []string
 }
 
 // Receive verifies a request: signature is the header [rbm.SignatureHeader]. RBM repeats
@@ -136,7 +139,7 @@ func (r *Receiver) Receive(ctx context.Context, signature string, body []byte, n
 		return nil, err
 	}
 	e.Agent = names[0]
-	return &Received{Event: e, AgentID: e.AgentID}, nil
+	return &Received{Event: e, AgentID: e.AgentID, Agents: names}, nil
 }
 
 // agents returns the names of the agents with that ID, the default first. The event

@@ -70,7 +70,7 @@ func NewBucket(o BucketOptions) *Bucket {
 	return b
 }
 
-// Unavailable reports that a [Bucket] did not do its work: the state of a person is
+// Unavailable reports that a store did not do its work: the state of a person is
 // unknown, or was not stored. Its text contains no part of a response and no number of a
 // person.
 type Unavailable struct {

@@ -135,11 +135,13 @@ func (d *Directory) Prefetch(agent string) {
 }
 
 // Allow reports whether an agent may send a message of that traffic type, as the API
-// spells it, to a person. A message without a type counts as promotion. The error is
+// spells it, to a person. A message without a known type counts as promotion. The error is
 // [ErrOptedOut], or an [*Unavailable] if the store cannot tell.
 func (d *Directory) Allow(ctx context.Context, agent, phone, traffic string) error {
 	b := d.of(agent)
-	if traffic == "" {
+	switch traffic {
+	case "AUTHENTICATION", "TRANSACTION", "SERVICEREQUEST", "ACKNOWLEDGEMENT":
+	default: // a raw message may contain MESSAGE_TRAFFIC_TYPE_UNSPECIFIED
 		traffic = "PROMOTION"
 	}
 	if b == nil || !b.OptOut.Store.IsSet() || !slices.Contains(b.OptOut.Block, traffic) {

@@ -94,6 +94,9 @@ func FromError(err error) *Response {
 		resp.Cause, resp.Action = e.Reason, QueueAdvice(e)
 		return resp
 	}
+	if e, ok := errors.AsType[*optout.Unavailable](err); ok { // perhaps because of a secret
+		return newResponse(code.OptOutUnavailable, "", e, 0)
+	}
 	if e, ok := errors.AsType[*google.SecretError](err); ok {
 		c := code.SecretInvalid
 		switch {
@@ -118,9 +121,6 @@ func FromError(err error) *Response {
 		resp.setAction(table[code.RateLimited].action,
 			"If this happens often, raise messages_per_second in rcshook.yaml or RCSHOOK_MESSAGES_PER_SECOND, or use a queue.")
 		return resp
-	}
-	if e, ok := errors.AsType[*optout.Unavailable](err); ok {
-		return newResponse(code.OptOutUnavailable, "", e, 0)
 	}
 	if e, ok := errors.AsType[*send.RefusedError](err); ok {
 		resp := newResponse(code.UpstreamUnavailable, "the platform refused the last attempt, but an earlier one may have succeeded", err, 0)

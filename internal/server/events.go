@@ -70,7 +70,7 @@ func (s *Server) event(c *call) (*response.Response, error) {
 	}
 	e := received.Event
 	res := response.New(code.Received)
-	if current, err := s.optOut(c.Context(), e); err != nil { // at any age of the event
+	if current, err := s.optOut(c.Context(), e, received.Agents); err != nil { // at any age of the event
 		res = response.FromError(err)
 	} else if !current || e.IsOld(s.now()) {
 		res = response.New(code.Ignored)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
@@ -40,7 +41,8 @@ func (s *Server) ask(ctx context.Context, t *config.Target, phone, brand string)
 // optOut handles an event with which the user opts out or in, or asks for help: it stores
 // the state, confirms it once, and gives the event its type. Other events are not changed.
 // It reports false for an event that targets do not get, because a newer one is stored.
-func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err error) {
+// The agents have the ID of the event's agent: the signal counts for the brands of all.
+func (s *Server) optOut(ctx context.Context, e *events.Event, agents []string) (current bool, err error) {
 	// As the numbers of messages are read: otherwise a check would not find the record.
 	phone, err := phonenumber.Read(e.Phone, phonenumber.Options{})
 	if err != nil {
@@ -59,9 +61,15 @@ func (s *Server) optOut(ctx context.Context, e *events.Event) (current bool, err
 	if !ok {
 		return true, nil
 	}
-	decision, err := s.optOuts.Handle(ctx, signal, optout.Record{Agent: e.Agent, Phone: phone, At: e.Time, EventID: e.ID})
-	if err != nil {
-		return false, err
+	var decision optout.Decision
+	for _, agent := range slices.Backward(agents) { // the last is that of the event
+		if agent != e.Agent && s.cfg.BrandOf(agent) == s.cfg.BrandOf(e.Agent) {
+			continue
+		}
+		decision, err = s.optOuts.Handle(ctx, signal, optout.Record{Agent: agent, Phone: phone, At: e.Time, EventID: e.ID})
+		if err != nil {
+			return false, err
+		}
 	}
 	e.Keyword, e.Via = signal.Keyword, signal.Via
 	if decision.Superseded {
