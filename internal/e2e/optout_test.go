@@ -940,6 +940,39 @@ func TestOptOut_lookup(t *testing.T) {
 	}
 }
 
+// TestOptOut_targetAway tests that a failure of a target delays the confirmation only if
+// the target has to tell a store of the operator's own.
+func TestOptOut_targetAway(t *testing.T) {
+	t.Parallel()
+	for _, ownStore := range []bool{false, true} {
+		s := newStage(t)
+		s.openStore(t)
+		var recovered atomic.Bool
+		crm := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if !recovered.Load() {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+		}))
+		defer crm.Close()
+		file := fmt.Sprintf("events: {crm: {url: %q, secret: %s}}\n", crm.URL, standardSecret)
+		settings := withStore(t, file)
+		var early []string
+		if ownStore {
+			settings = targetsFile(t, file+fmt.Sprintf("opt_out: {store: {url: %q, secret: %s}}", crm.URL, standardSecret))
+		} else {
+			early = []string{goodbye}
+		}
+		f := s.newFleet(t, 1, settings)
+		const phone = "+12025550101"
+		stop, _ := stopped(phone, caseTime.Add(-time.Minute))
+		f.tell(t, stop).expect(t, "target away", http.StatusServiceUnavailable, "target_unavailable")
+		s.expectTexts(t, phone, early...)
+		recovered.Store(true)
+		f.tell(t, stop).expect(t, "repeated", http.StatusOK, "received")
+		s.expectTexts(t, phone, goodbye)
+	}
+}
+
 // TestOptOut_withoutStore tests the reply of an operator without a store: one for each
 // change, on one instance, in all orders and with repetitions.
 func TestOptOut_withoutStore(t *testing.T) {
@@ -1007,7 +1040,7 @@ func TestOptOut_confirmation(t *testing.T) {
 			f.tell(t, menu).expect(t, phone+": RBM unavailable", http.StatusServiceUnavailable, "upstream_unavailable")
 		}
 		f.expectState(t, "default", phone, optout.OptedOut)
-		in.expectTypes("/crm", phone)
+		in.expectTypes("/crm", phone, "unsubscribed")
 		s.sim.ClearFailures()
 		for _, sent := range []signal{text, menu, text} {
 			f.tell(t, sent).expect(t, phone+": repeated", http.StatusOK, "received")
