@@ -111,10 +111,10 @@ func (m *importer) columns() (problems []string) {
 	if m.column != "" {
 		m.number = slices.IndexFunc(m.table.Columns, func(name string) bool { return payload.FoldName(name) == payload.FoldName(m.column) })
 		if m.number < 0 {
-			add(fmt.Errorf("-column: the table has none of this name; the columns are %s", m.names()))
+			add(fmt.Errorf("-column: the table has no such column; the columns are %s", m.names()))
 		}
 	} else if m.number = find(numberColumns, "number", "choose one with -column"); m.number < 0 && len(problems) == 0 {
-		add(fmt.Errorf("no column has a name of numbers, such as phone; choose one with -column; the columns are %s", m.names()))
+		add(fmt.Errorf("no column is named phone, number or the like; choose one with -column; the columns are %s", m.names()))
 	}
 	if m.date = -1; m.own == nil {
 		m.date = find(dateColumns, "date", "rename the other one")
@@ -377,7 +377,7 @@ const importParallel = 16
 // store stores the rows, which were checked.
 func (m *importer) store(ctx context.Context, rows, duplicates int) error {
 	progress := newMeter(m.std.err, "storing", "rows")
-	var added, newer atomic.Int64
+	var stored, newer atomic.Int64
 	group, bound := errgroup.WithContext(ctx)
 	group.SetLimit(importParallel)
 	var readErr error
@@ -391,29 +391,29 @@ func (m *importer) store(ctx context.Context, rows, duplicates int) error {
 			break
 		}
 		group.Go(func() error {
-			stored, err := m.apply(bound, s)
+			newest, err := m.apply(bound, s)
 			switch {
 			case err != nil:
 				return m.advise(s.store, err)
-			case stored:
-				added.Add(1)
+			case newest:
+				stored.Add(1)
 			default:
 				newer.Add(1)
 			}
-			progress.set(added.Load()+newer.Load(), int64(rows))
+			progress.set(stored.Load()+newer.Load(), int64(rows))
 			return nil
 		})
 	}
 	err := errors.Join(group.Wait(), readErr)
 	progress.close()
-	done := added.Load() + newer.Load()
+	done := stored.Load() + newer.Load()
 	if err != nil || ctx.Err() != nil {
 		if ctx.Err() != nil {
 			err = errors.New("interrupted")
 		}
 		return fmt.Errorf("%w; %d of %s are stored, and the same command continues", err, done, count(rows, "row"))
 	}
-	fmt.Fprintf(m.std.out, "%d added, %d already newer, %s in the file\n", added.Load(), newer.Load(), count(duplicates, "duplicate"))
+	fmt.Fprintf(m.std.out, "%d stored, %d skipped because the store has a newer signal, %s in the file\n", stored.Load(), newer.Load(), count(duplicates, "duplicate"))
 	return nil
 }
 

@@ -313,14 +313,14 @@ func TestOptouts_import(t *testing.T) {
 	}{
 		{
 			name: "numbers", file: "Phone Number\n+12025550123\n+12025550124\n",
-			want:   "list.csv: 2 rows, 2 opted out, 0 opted in\n2 added, 0 already newer, 0 duplicates in the file\n",
+			want:   "list.csv: 2 rows, 2 opted out, 0 opted in\n2 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "default,+12025550123,opted_out,NOW,NOW,import,,,\ndefault,+12025550124,opted_out,NOW,NOW,import,,,\n",
 		},
 		{
 			name: "dates-and-states",
 			file: "\ufeffMSISDN;Status;Unsubscribed At\r\n'+12025550123;unsubscribed;31.12.2025 23:59\r\n\"=\"\"+12025550124\"\"\";START;2026-01-02T03:04:05.5+01:00\r\n" +
 				"+12025550125;STOP;1767323045\r\n+12025550126;Blocked;Fri, 02 Jan 2026 03:04:05 -0500\r\n+12025550127;opted_out;2026-01-02\r\n+12025550128;opted out;\r\n",
-			want: "list.csv: 6 rows, 5 opted out, 1 opted in\n6 added, 0 already newer, 0 duplicates in the file\n",
+			want: "list.csv: 6 rows, 5 opted out, 1 opted in\n6 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "default,+12025550123,opted_out,2025-12-31T23:59:00Z,2025-12-31T23:59:00Z,import,,,\n" +
 				"default,+12025550124,opted_in,2026-01-02T02:04:05.5Z,2026-01-02T02:04:05.5Z,import,,,\n" +
 				"default,+12025550125,opted_out,2026-01-02T03:04:05Z,2026-01-02T03:04:05Z,import,,,\n" +
@@ -330,7 +330,7 @@ func TestOptouts_import(t *testing.T) {
 		},
 		{
 			name: "booleans", file: "phone,opted_out\n+12025550123,TRUE\n+12025550124,false\n",
-			want:   "list.csv: 2 rows, 1 opted out, 1 opted in\n2 added, 0 already newer, 0 duplicates in the file\n",
+			want:   "list.csv: 2 rows, 1 opted out, 1 opted in\n2 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "default,+12025550123,opted_out,NOW,NOW,import,,,\ndefault,+12025550124,opted_in,NOW,NOW,import,,,\n",
 		},
 		{
@@ -355,12 +355,12 @@ func TestOptouts_import(t *testing.T) {
 		},
 		{
 			name: "column", file: "From,To,Body\n+12025550123,+12025550100,STOP\n", args: []string{"-column", "from"},
-			want:   "list.csv: 1 row, 1 opted out, 0 opted in\n1 added, 0 already newer, 0 duplicates in the file\n",
+			want:   "list.csv: 1 row, 1 opted out, 0 opted in\n1 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "default,+12025550123,opted_out,NOW,NOW,import,,,\n",
 		},
 		{
 			name: "no-number", file: "name,email\nAda,ada@example.com\n", code: 1,
-			want: "rcshook: list.csv:\n  no column has a name of numbers, such as phone; choose one with -column; the columns are name, email\n",
+			want: "rcshook: list.csv:\n  no column is named phone, number or the like; choose one with -column; the columns are name, email\n",
 		},
 		{
 			name: "columns", file: "phone,mobile,state,status\n1,2,3,4\n", code: 1, brands: true,
@@ -371,7 +371,7 @@ func TestOptouts_import(t *testing.T) {
 		},
 		{
 			name: "brands", file: "phone,brand\n+12025550123,ferries\n+12025550123,default\n", brands: true,
-			want:   "list.csv: 2 rows, 2 opted out, 0 opted in\n2 added, 0 already newer, 0 duplicates in the file\n",
+			want:   "list.csv: 2 rows, 2 opted out, 0 opted in\n2 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "default,+12025550123,opted_out,NOW,NOW,import,,,\nferries,+12025550123,opted_out,NOW,NOW,import,,,\n",
 		},
 		{
@@ -381,7 +381,7 @@ func TestOptouts_import(t *testing.T) {
 		},
 		{
 			name: "brand-for-all", file: "phone,brand\n+12025550123,Harborline\n", brands: true, args: []string{"-brand", "ferries"},
-			want:   "list.csv: 1 row, 1 opted out, 0 opted in\n1 added, 0 already newer, 0 duplicates in the file\n",
+			want:   "list.csv: 1 row, 1 opted out, 0 opted in\n1 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n",
 			export: "ferries,+12025550123,opted_out,NOW,NOW,import,,,\n",
 		},
 		{
@@ -434,7 +434,7 @@ func TestOptouts_exportImport(t *testing.T) {
 	c.initStore()
 	t.Chdir(c.dir)
 	c.write("export.csv", export)
-	const stored = "export.csv: 2 rows, 1 opted out, 1 opted in\n2 added, 0 already newer, 0 duplicates in the file\n"
+	const stored = "export.csv: 2 rows, 1 opted out, 1 opted in\n2 stored, 0 skipped because the store has a newer signal, 0 duplicates in the file\n"
 	for range 2 { // it can be repeated
 		if diff := cmp.Diff(stored, c.must("optouts", "import", "export.csv")); diff != "" {
 			t.Errorf("import (-want +got):\n%s", diff)
@@ -444,7 +444,7 @@ func TestOptouts_exportImport(t *testing.T) {
 		t.Errorf("export (-want +got):\n%s", diff)
 	}
 	c.write("older.csv", "phone,state,date\n+12025550123,opted_in,2026-01-02\n+12025550123,opted_in,2026-01-02\n")
-	if got, want := c.must("optouts", "import", "older.csv"), "older.csv: 2 rows, 0 opted out, 2 opted in\n0 added, 2 already newer, 1 duplicate in the file\n"; got != want {
+	if got, want := c.must("optouts", "import", "older.csv"), "older.csv: 2 rows, 0 opted out, 2 opted in\n0 stored, 2 skipped because the store has a newer signal, 1 duplicate in the file\n"; got != want {
 		t.Errorf("import of an older signal: %q, want %q", got, want)
 	}
 	c.write("both.csv", "phone,state,date\n+12025550125,opted_out,2026-01-02T03:00:00Z\n+1 202 555 0125,opted_in,2026-01-02T02:00:00Z\n+12025550126,in,2026-01-02\n")

@@ -106,6 +106,8 @@ func OpenTable(path string) (*Table, error) {
 		return nil, err
 	case t.names == 0:
 		return nil, fmt.Errorf("%s: is empty; the first row must name the columns, such as to", path)
+	case slices.ContainsFunc(t.Columns, phoneForm.MatchString):
+		return nil, t.rowError(t.names, errors.New("contains a phone number; insert a row above it that names the columns, such as to"))
 	case len(t.Columns) > maxColumns:
 		return nil, t.rowError(t.names, fmt.Errorf("expected at most %d columns, got %d", maxColumns, len(t.Columns)))
 	case !utf8.ValidString(strings.Join(t.Columns, "")):
@@ -116,6 +118,9 @@ func OpenTable(path string) (*Table, error) {
 	}
 	return t, nil
 }
+
+// phoneForm matches a phone number in place of the name of a column. A date is shorter.
+var phoneForm = regexp.MustCompile(`^\s*'?[+(]?\d(?:[ ().-]*\d){9,14}\s*$`)
 
 // formats are the problems of files of other formats, by media type.
 var formats = map[string]string{

@@ -90,6 +90,7 @@ func TestTable(t *testing.T) {
 		{"an image", "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", nil, `is not text, or is UTF-16 without a byte order mark; save the sheet as "CSV UTF-8"`},
 		{"UTF-16 without a byte order mark", "t\x00o\x00\n\x00", nil, `is not text, or is UTF-16 without a byte order mark; save the sheet as "CSV UTF-8"`},
 		{"no rows", "to\n", []string{`["to"]`}, ""},
+		{"without names", "Ada,(202) 555-0123\nGrace,+12025550124\n", nil, "row 1: contains a phone number; insert a row above it that names the columns, such as to"},
 		{"empty", "", nil, "is empty; the first row must name the columns, such as to"},
 		{
 			"a quote in a cell", "to,name\n1,5\" pipe\n",

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -106,7 +107,7 @@ const optOutPrefix = "/rcs-opt-outs"
 func readLocation(text string) (location, problem string) {
 	location = strings.TrimRight(text, "/")
 	if !storeForm.MatchString(location) {
-		return "", "must be a Cloud Storage bucket and a prefix, such as gs://BUCKET/rcs-opt-outs"
+		return "", "must be a Cloud Storage bucket, with or without a prefix, such as gs://BUCKET/rcs-opt-outs"
 	}
 	if strings.Count(location, "/") == 2 { // of gs://
 		location += optOutPrefix
@@ -125,7 +126,9 @@ func (r *reader) optOut() *OptOut {
 		if o.Store.Location, problem = readLocation(r.values[envOptOutStore]); problem != "" {
 			r.problem(envOptOutStore, problem)
 		}
-		if o.Key == "" {
+		if problem = checkOptOutKey(o.Key); problem != "" {
+			r.problem(envOptOutKey, problem)
+		} else if o.Key == "" {
 			r.missing(envOptOutKey, optOutKeyFix)
 		}
 	case o.Key != "":
@@ -134,7 +137,18 @@ func (r *reader) optOut() *OptOut {
 	return o
 }
 
+// MinOptOutKey is the length of the shortest key of a store in a bucket, in bytes.
+const MinOptOutKey = 32
+
 const optOutKeyFix = "set it to the secret with the key of the store, projects/PROJECT/secrets/SECRET; rcshook optouts init makes one"
+
+// checkOptOutKey returns the problem with a key that is written in place of the name of a secret.
+func checkOptOutKey(key Secret) string {
+	if n := len(key.Literal()); n > 0 && n < MinOptOutKey {
+		return fmt.Sprintf("must have at least %d bytes, got %d; %s", MinOptOutKey, n, optOutKeyFix)
+	}
+	return ""
+}
 
 // optOut checks the opt-out settings of a brand.
 func (r *fileReader) optOut(o *OptOut) *OptOut {
@@ -150,7 +164,9 @@ func (r *fileReader) optOut(o *OptOut) *OptOut {
 		if o.Store.Location, problem = readLocation(location); problem != "" {
 			r.problem(o.At.Of("store"), "%s", problem)
 		}
-		if o.Key == "" {
+		if problem = checkOptOutKey(o.Key); problem != "" {
+			r.problem(o.At.Of("key"), "%s", problem)
+		} else if o.Key == "" {
 			r.problem(o.At.Of("key"), "is missing; %s", optOutKeyFix)
 		}
 	case o.Key != "":
@@ -177,7 +193,7 @@ func (r *fileReader) optOut(o *OptOut) *OptOut {
 	}
 	if o.Block = block; len(block) == 0 {
 		o.Block = defaultBlock
-	} else if !slices.Contains(block, "PROMOTION") {
+	} else if !slices.Contains(block, "PROMOTION") && !slices.Contains(block, "") {
 		r.problem(o.At.Of("block"), "must contain promotion, which people opt out of")
 	}
 	return o
@@ -195,9 +211,9 @@ func (r *fileReader) brands(brands map[string]*Brand) {
 		if len(b.Agents) == 0 {
 			r.problem(b.At.Of("agents"), "is missing; list the agents of the brand")
 		}
-		for _, agent := range b.Agents {
+		for i, agent := range b.Agents {
 			if owner, ok := owners[agent]; ok {
-				r.problem(b.At.Of("agents"), "contains an agent of brand %s; an agent has one brand", owner)
+				r.problem(b.At.Of("agents"), "contains an agent of brand %s (value %d); an agent has one brand", owner, i+1)
 			}
 			owners[agent] = name
 		}
@@ -219,10 +235,10 @@ func (c *Config) SetBrands(f File) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		b := all[name]
-		for _, agent := range b.Agents {
+		for i, agent := range b.Agents {
 			if _, ok := c.Agents[agent]; !ok {
 				names := slices.Sorted(maps.Keys(c.Agents))
-				r.problems = append(r.problems, unknown(b.At.Of("agents"), Closest(agent, names), "contains an agent that is not configured", "the agents are "+strings.Join(names, ", ")))
+				r.problems = append(r.problems, unknown(b.At.Of("agents"), Closest(agent, names), fmt.Sprintf("contains an agent that is not configured (value %d)", i+1), "the agents are "+strings.Join(names, ", ")))
 			}
 			delete(rest, agent)
 		}

@@ -92,6 +92,9 @@ func TestConfig_brandProblems(t *testing.T) {
 		{"no key", `opt_out: {store: gs://bucket/x}`, nil, []string{
 			"opt_out.key is missing; set it to the secret with the key of the store, projects/PROJECT/secrets/SECRET; rcshook optouts init makes one",
 		}},
+		{"short key", `opt_out: {store: gs://bucket/x, key: ferry-1234}`, nil, []string{
+			"opt_out.key must have at least 32 bytes, got 10; set it to the secret with the key of the store, projects/PROJECT/secrets/SECRET; rcshook optouts init makes one",
+		}},
 		{"no key in the environment", ``, store[:1], []string{
 			"RCSHOOK_OPT_OUT_KEY is missing; set it to the secret with the key of the store, projects/PROJECT/secrets/SECRET; rcshook optouts init makes one",
 		}},
@@ -101,10 +104,10 @@ func TestConfig_brandProblems(t *testing.T) {
 		{"no store in the environment", ``, store[1:], []string{"RCSHOOK_OPT_OUT_KEY is set without RCSHOOK_OPT_OUT_STORE; set both, or remove it"}},
 		{"empty store", `opt_out: {store: ""}`, nil, []string{"opt_out.store is empty; set it to gs://BUCKET/rcs-opt-outs, or remove it"}},
 		{"not a bucket", `opt_out: {store: s3://b/x, key: projects/p/secrets/k}`, nil, []string{
-			"opt_out.store must be a Cloud Storage bucket and a prefix, such as gs://BUCKET/rcs-opt-outs",
+			"opt_out.store must be a Cloud Storage bucket, with or without a prefix, such as gs://BUCKET/rcs-opt-outs",
 		}},
 		{"dots", `opt_out: {store: "gs://bucket/x y", key: projects/p/secrets/k}`, nil, []string{
-			"opt_out.store must be a Cloud Storage bucket and a prefix, such as gs://BUCKET/rcs-opt-outs",
+			"opt_out.store must be a Cloud Storage bucket, with or without a prefix, such as gs://BUCKET/rcs-opt-outs",
 		}},
 		{"fields of a lookup", `opt_out: {store: {url: https://a.example.com, map: ., only: reply}, key: projects/p/secrets/k}`, nil, []string{
 			"opt_out.store.map is not for a store, which gets the phone and the brand as JSON; remove it",
@@ -115,6 +118,12 @@ func TestConfig_brandProblems(t *testing.T) {
 			"opt_out.block contains acknowledgement, the type of the confirmation of an opt-out; remove it",
 			"opt_out.block must be otp, transaction, promotion, service or acknowledgement",
 		}},
+		{"unknown block", `opt_out: {block: [promotions]}`, nil, []string{
+			"opt_out.block must be otp, transaction, promotion, service or acknowledgement",
+		}},
+		{"reply is false", `opt_out: {reply: false, help: "no"}`, nil, []string{
+			`opt_out.reply must be a text, got true or false; write "" for no text`,
+		}},
 		{"empty block", `opt_out: {block: []}`, nil, []string{
 			"opt_out.block is empty; list the traffic types that people who opted out do not get, or remove it to block promotion",
 		}},
@@ -123,9 +132,9 @@ func TestConfig_brandProblems(t *testing.T) {
 			"brands.default is the name of the brand of all other agents; set opt_out at the top of the file for it",
 		}},
 		{"an agent of two brands", `brands: {a: {agents: [default]}, b: {agents: [default]}}`, nil, []string{
-			"brands.b.agents contains an agent of brand a; an agent has one brand",
+			"brands.b.agents contains an agent of brand a (value 1); an agent has one brand",
 		}},
-		{"unknown agent", `brands: {a: {agents: [defualt]}}`, nil, []string{"brands.a.agents contains an agent that is not configured; did you mean default?"}},
+		{"unknown agent", `brands: {a: {agents: [defualt]}}`, nil, []string{"brands.a.agents contains an agent that is not configured (value 1); did you mean default?"}},
 		{"two stores", `opt_out: {store: gs://crm/y, key: projects/p/secrets/k}`, store, []string{"opt_out.store is also described by RCSHOOK_OPT_OUT_STORE; remove one of the two"}},
 		{
 			"two keys of a store", `{opt_out: {store: gs://crm, key: projects/p/secrets/k}, brands: {a: {agents: [default], opt_out: {store: gs://crm/rcs-opt-outs/, key: projects/p/secrets/k2}}}}`, nil,

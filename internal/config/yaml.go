@@ -146,6 +146,10 @@ func (d *yamlDecoder) value(n *yaml.Node, v reflect.Value, at Position) {
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
+		if n.Tag == "!!bool" && v.Type().Elem().Kind() == reflect.String {
+			d.problem(at, `must be a text, got true or false; write "" for no text`)
+			return
+		}
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(n, v.Elem(), at)
 	case reflect.Struct:

@@ -405,7 +405,7 @@ func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
 		e.add(Error, Number, subject, "the agent is not launched (HTTP 403)", "Launch the agent in the RCS for Business console")
 	case errors.Is(err, rbm.ErrUnreachable):
 		e.add(Error, Number, subject, "not reachable (HTTP 404)", causes(
-			"the phone does not have RCS, is switched off, or was not online for 31 days: open Google Messages, Settings, RCS chats",
+			"the phone does not have RCS, has it turned off, or was not online for 31 days: open Google Messages, Settings, RCS chats",
 			"the agent is not launched, and the number is not a tester that has accepted: invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent",
 			"the agent is not launched on the network of this number: check its launches in the RCS for Business console")...)
 	case errors.Is(err, rbm.ErrRateLimited):

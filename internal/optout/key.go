@@ -13,11 +13,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
 )
 
 // MinKey is the length of the shortest key, in bytes.
-const MinKey = 32
+const MinKey = config.MinOptOutKey
 
 // A verified key is trusted for keyLifetime. A write then starts within applyTimeout.
 // RekeyPause is longer than both together.
