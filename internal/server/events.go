@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -70,12 +71,21 @@ func (s *Server) event(c *call) (*response.Response, error) {
 	}
 	e := received.Event
 	res := response.New(code.Received)
-	if current, err := s.optOut(c.Context(), e, received.Agents); err != nil { // at any age of the event
-		res = response.FromError(err)
-	} else if !current || e.IsOld(s.now()) {
+	decision, err := s.optOut(c.Context(), e, received.Agents) // at any age of the event
+	switch {
+	case err != nil:
+	case decision.Superseded, e.IsOld(s.now()):
 		res = response.New(code.Ignored)
-		res.Cause = map[bool]string{true: "old", false: "superseded"}[current]
-	} else if err := s.passOn(c.Context(), e, ""); err != nil {
+		res.Cause = map[bool]string{true: "superseded", false: "old"}[decision.Superseded]
+	default:
+		err = s.passOn(c.Context(), e, "")
+	}
+	// A store of the operator's own learns of the opt-out from the event. The failure of a
+	// target does not delay the confirmation otherwise, nor that of the confirmation the event.
+	if decision.Text != "" && (err == nil || s.cfg.BrandOf(e.Agent).OptOut.Store.Lookup == nil) {
+		err = cmp.Or(err, s.confirm(c.Context(), e, decision))
+	}
+	if err != nil {
 		res = response.FromError(err)
 	}
 	res.Agent, res.Event, res.EventType, res.To, res.MessageID = e.Agent, e.ID, e.Type, e.Phone, e.MessageID

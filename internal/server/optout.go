@@ -39,15 +39,10 @@ func (s *Server) ask(ctx context.Context, t *config.Target, phone, brand string)
 }
 
 // optOut handles an event with which the user opts out or in, or asks for help: it stores
-// the state, confirms it once, and gives the event its type. Other events are not changed.
-// It reports false for an event that targets do not get, because a newer one is stored.
-// The agents have the ID of the event's agent: the signal counts for the brands of all.
-func (s *Server) optOut(ctx context.Context, e *events.Event, agents []string) (current bool, err error) {
-	// As the numbers of messages are read: otherwise a check would not find the record.
-	phone, err := phonenumber.Read(e.Phone, phonenumber.Options{})
-	if err != nil {
-		phone = e.Phone // RBM knows numbers that this program does not
-	}
+// the state, and gives the event its type. Other events are not changed. The agents have
+// the ID of the event's agent: the signal counts for the brands of all.
+func (s *Server) optOut(ctx context.Context, e *events.Event, agents []string) (decision optout.Decision, err error) {
+	phone := numberOf(e)
 	action := optout.Action{Agent: e.Agent, Phone: phone}
 	switch e.Type {
 	case string(optout.Stop), string(optout.Start):
@@ -59,31 +54,37 @@ func (s *Server) optOut(ctx context.Context, e *events.Event, agents []string) (
 	}
 	signal, ok := s.optOuts.Recognize(action)
 	if !ok {
-		return true, nil
+		return decision, nil
 	}
-	var decision optout.Decision
 	for _, agent := range slices.Backward(agents) { // the last is that of the event
 		if agent != e.Agent && s.cfg.BrandOf(agent) == s.cfg.BrandOf(e.Agent) {
 			continue
 		}
 		decision, err = s.optOuts.Handle(ctx, signal, optout.Record{Agent: agent, Phone: phone, At: e.Time, EventID: e.ID})
 		if err != nil {
-			return false, err
+			return optout.Decision{}, err
 		}
 	}
 	e.Keyword, e.Via = signal.Keyword, signal.Via
 	if decision.Superseded {
 		e.Type = string(signal.Kind)
-		return false, nil
+		return decision, nil
 	}
 	e.SetType(string(signal.Kind), decision.ID)
 	if decision.Unenforced {
 		s.warnUnenforced(ctx, s.cfg.BrandOf(e.Agent).Name)
 	}
-	if decision.Text == "" {
-		return true, nil
+	return decision, nil
+}
+
+// numberOf returns the number of an event as those of messages are read: otherwise a check
+// would not find the record. RBM knows numbers that this program does not.
+func numberOf(e *events.Event) string {
+	phone, err := phonenumber.Read(e.Phone, phonenumber.Options{})
+	if err != nil {
+		return e.Phone
 	}
-	return true, s.confirm(ctx, e, phone, decision)
+	return phone
 }
 
 // warnUnenforced logs, once for each brand, that opting out has no effect.
@@ -96,9 +97,9 @@ func (s *Server) warnUnenforced(ctx context.Context, brand string) {
 // confirm sends the confirmation of a signal. All signals of one change of the state have
 // the same message ID, so that the user gets one confirmation. The error is temporary: RBM
 // sends the event again.
-func (s *Server) confirm(ctx context.Context, e *events.Event, phone string, d optout.Decision) error {
+func (s *Server) confirm(ctx context.Context, e *events.Event, d optout.Decision) error {
 	var res *response.Response
-	if m, err := prepare.Confirmation(e.Agent, phone, d.Text, d.Chip, s.now()); err != nil {
+	if m, err := prepare.Confirmation(e.Agent, numberOf(e), d.Text, d.Chip, s.now()); err != nil {
 		res = response.FromError(err) // no retry helps
 	} else {
 		m.Key = "opt-out\n" + d.ID
