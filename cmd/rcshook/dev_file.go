@@ -104,7 +104,8 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 // addStores adds the stores of opt-outs. One in the file for all brands replaces that of
 // dev.
 func (f *devFunction) addStores(ctx context.Context, file *devFile, parsed config.File) error {
-	if err := f.addStore(ctx, devOptOuts, devOptOutKey); err != nil {
+	brands := append(slices.Collect(maps.Keys(parsed.Brands)), config.DefaultBrand)
+	if err := f.addStore(ctx, devOptOuts, devOptOutKey, brands); err != nil {
 		return err
 	}
 	all := []*config.OptOut{parsed.OptOut}
@@ -122,7 +123,7 @@ func (f *devFunction) addStores(ctx context.Context, file *devFile, parsed confi
 		if o.Store.Lookup != nil {
 			err = f.addTarget(file, o.Store.Lookup, `gets the response {"opted_out": false} from dev`)
 		} else {
-			err = f.addStore(ctx, o.Store.Location, o.Key)
+			err = f.addStore(ctx, o.Store.Location, o.Key, brands)
 		}
 		if err != nil {
 			return err
@@ -134,7 +135,7 @@ func (f *devFunction) addStores(ctx context.Context, file *devFile, parsed confi
 
 // addStore creates a bucket in memory, unless it exists, and prepares it for opt-outs. All
 // keys have the same generated value, so that another name of a secret changes nothing.
-func (f *devFunction) addStore(ctx context.Context, location string, setting config.Secret) error {
+func (f *devFunction) addStore(ctx context.Context, location string, setting config.Secret, brands []string) error {
 	bucket, _, _ := strings.Cut(strings.TrimPrefix(location, "gs://"), "/")
 	if !slices.Contains(f.buckets, bucket) {
 		f.buckets = append(f.buckets, bucket)
@@ -145,7 +146,7 @@ func (f *devFunction) addStore(ctx context.Context, location string, setting con
 		API: f.api, Endpoint: f.baseURL, Location: location, Now: time.Now,
 		Key:       func(context.Context) ([]byte, error) { return key, nil },
 		RereadKey: func(context.Context) error { return nil },
-	}).Init(ctx)
+	}).Init(ctx, brands...)
 }
 
 // secret returns the value of a setting. If the setting names a secret, the secret gets

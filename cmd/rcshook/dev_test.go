@@ -65,7 +65,7 @@ func TestDev_events(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := func(want map[string]any) {
+	next := func(want map[string]any) (e map[string]any) {
 		t.Helper()
 		var r request
 		select {
@@ -76,7 +76,6 @@ func TestDev_events(t *testing.T) {
 		if err := verifier.Verify(r.body, r.header); err != nil {
 			t.Errorf("the signature is invalid: %v", err)
 		}
-		var e map[string]any
 		if err := json.Unmarshal(r.body, &e); err != nil {
 			t.Fatal(err)
 		}
@@ -88,6 +87,7 @@ func TestDev_events(t *testing.T) {
 				t.Errorf("%s = %v, want %v, in %s", key, e[key], value, r.body)
 			}
 		}
+		return e
 	}
 	id := d.send(`"text": "Thursday, 3 pm?", "buttons": ["Confirm|=CONFIRM"]`)
 	next(map[string]any{"type": "delivered", "status": "delivered", "message_id": id})
@@ -104,11 +104,10 @@ func TestDev_events(t *testing.T) {
 	// The text START and the event SUBSCRIBE are one event, with one confirmation.
 	d.user(`"action": "subscribe"`)
 	next(map[string]any{"type": "subscribed", "keyword": "START", "via": "text"})
-	messages := d.messages()
-	if len(messages) != 2 || messages[0].MessageID != id {
+	delivered := next(map[string]any{"type": "delivered"})
+	if messages := d.messages(); len(messages) != 2 || messages[0].MessageID != id || messages[1].MessageID != delivered["message_id"] {
 		t.Fatalf("messages = %+v, want the first one and a confirmation", messages)
 	}
-	next(map[string]any{"type": "delivered", "message_id": messages[1].MessageID})
 	d.user(`"action": "text", "text": "Thanks"`)
 	next(map[string]any{"type": "reply", "text": "Thanks"})
 	d.stop()

@@ -255,6 +255,14 @@ agents:
 		errors: []string{"opt_out gs://harborline-rcs/news"},
 	},
 	{
+		name: "opt-out-new-brand", // that shares the store of another one
+		change: func(c *setup) {
+			c.optOuts()
+			c.file = "agents:\n  care: {id: " + idSecret + ", credentials: " + keySecret + "}\nbrands:\n  marina: {agents: [care]}\n"
+		},
+		errors: []string{"opt_out " + storeLocation},
+	},
+	{
 		name:   "opt-out-no-bucket",
 		change: func(c *setup) { c.optOuts(); c.env["RCSHOOK_OPT_OUT_STORE"] = "gs://other-rcs/sms" },
 		errors: []string{"opt_out gs://other-rcs/sms"},

@@ -123,7 +123,7 @@ func (c *setup) optOuts() {
 	c.env["RCSHOOK_OPT_OUT_STORE"], c.env["RCSHOOK_OPT_OUT_KEY"], c.env["RCSHOOK_STORAGE_ENDPOINT"] = storeLocation, storeKey, c.url
 	c.sim.Secrets.AddVersion(storeKey, []byte(oldStoreKey))
 	c.sim.Storage.AddBucket(storeBucket)
-	c.sim.Storage.Put(storeBucket, "rcs-opt-outs/_key", []byte(`{"check": "09cf3a8940d9d4485c3d5982d9a41ce0098ce259c34070a6a10f3aa81ee02540"}`)) // of oldStoreKey
+	c.sim.Storage.Put(storeBucket, "rcs-opt-outs/_key", []byte(`{"check": "09cf3a8940d9d4485c3d5982d9a41ce0098ce259c34070a6a10f3aa81ee02540", "brands": "default ferries"}`)) // of oldStoreKey
 }
 
 // lookup sets a program of the operator as the store of opt-outs, with a response.

@@ -250,10 +250,20 @@ func (o *optoutsRun) init(ctx context.Context) error {
 			fmt.Fprintf(o.std.out, "  Let the function read it: gcloud secrets add-iam-policy-binding %s --project=%s --member=serviceAccount:%s --role=roles/secretmanager.secretAccessor\n",
 				parts[3], parts[1], cmp.Or(o.account, "SERVICE_ACCOUNT"))
 		}
-		if err := s.Init(ctx); err != nil {
+		former, err := s.Brands(ctx)
+		if err == nil {
+			err = s.Init(ctx, s.brands...)
+		}
+		if err != nil {
 			return o.advise(s, err)
 		}
 		fmt.Fprintf(o.std.out, "%s is ready for %s\n", s.location, listBrands(s.brands))
+		without := func(names, others []string) []string {
+			return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(others, name) })
+		}
+		if old := without(former, s.brands); len(old) > 0 && len(without(s.brands, former)) > 0 {
+			fmt.Fprintf(o.std.out, "  It also has opt-outs of %s, without agents in the settings. If a brand has a new name, export its opt-outs with the former settings, and import them.\n", listBrands(old))
+		}
 	}
 	fmt.Fprintln(o.std.out, "Next: rcshook doctor checks that the function can use it, and rcshook optouts import reads an existing list.")
 	return nil

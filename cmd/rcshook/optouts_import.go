@@ -432,7 +432,7 @@ func (m *importer) apply(ctx context.Context, s importedRow) (newest bool, err e
 				rejected, ok := errors.AsType[*google.APIError](err)
 				_, secret := errors.AsType[*google.SecretError](err)
 				permanent := secret || ok && rejected.Code < 500 && rejected.Code != http.StatusTooManyRequests
-				if permanent || errors.Is(err, optout.ErrKey) || errors.Is(err, optout.ErrNoKey) || errors.Is(err, optout.ErrRekeying) {
+				if permanent || errors.Is(err, optout.ErrKey) || errors.Is(err, optout.ErrNoKey) || errors.Is(err, optout.ErrBrand) || errors.Is(err, optout.ErrRekeying) {
 					final = err
 					return nil
 				}

@@ -96,6 +96,15 @@ func TestOptouts(t *testing.T) {
 			want: "gs://harborline-rcs/rcs-opt-outs is ready for the brands default, ferries\n" + next,
 		},
 		{
+			name: "init-renamed-brand", before: func(c *setup) {
+				c.initStore()
+				c.twoBrands()
+				c.file = strings.Replace(c.file, "agents: [care], opt_out: {store: gs://"+storeBucket+"/ferries, key: "+storeKey+"}", "agents: [care, default]", 1)
+			}, args: []string{"init"},
+			want: "gs://harborline-rcs/rcs-opt-outs is ready for the brand ferries\n" +
+				"  It also has opt-outs of the brand default, without agents in the settings. If a brand has a new name, export its opt-outs with the former settings, and import them.\n" + next,
+		},
+		{
 			name: "init-no-bucket", code: 1, args: []string{"init"},
 			before: func(c *setup) {
 				c.initStore()

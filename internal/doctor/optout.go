@@ -52,7 +52,13 @@ func (e *run) optOuts(ctx context.Context) {
 			e.withoutStore(b)
 		case !slices.Contains(seen, key):
 			seen = append(seen, key)
-			e.store(ctx, b)
+			var names []string
+			for _, other := range e.brands() {
+				if key == (bucket{other.OptOut.Store.Location, other.OptOut.Key}) {
+					names = append(names, other.Name)
+				}
+			}
+			e.store(ctx, b.OptOut, names)
 		}
 	}
 }
@@ -72,21 +78,21 @@ func (e *run) withoutStore(b *config.Brand) {
 // storePermissions are the permissions that the function needs on a bucket.
 var storePermissions = []string{"storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list"}
 
-// store checks that a bucket is reachable, that its objects are named by the key, and that
-// the account may change them.
+// store checks that the bucket of brands is reachable, that its objects are named by the
+// key, and that the account may change them.
 //
 // Google docs: https://docs.cloud.google.com/storage/docs/json_api/v1/buckets/testIamPermissions
-func (e *run) store(ctx context.Context, b *config.Brand) {
-	location := b.OptOut.Store.Location
+func (e *run) store(ctx context.Context, o *config.OptOut, brands []string) {
+	location := o.Store.Location
 	if !e.identify(ctx) && e.skip(OptOut, location, Identity, "") {
 		return
 	}
-	key, ok := e.value(OptOut, location, b.OptOut.Key)
+	key, ok := e.value(OptOut, location, o.Key)
 	switch {
 	case !ok:
 		return
 	case len(key) < optout.MinKey:
-		e.add(Error, OptOut, location, "the key is too short: expected at least 32 bytes", "Store a longer key: openssl rand -hex 32 | "+addVersion(b.OptOut.Key.String())+" --data-file=-")
+		e.add(Error, OptOut, location, "the key is too short: expected at least 32 bytes", "Store a longer key: openssl rand -hex 32 | "+addVersion(o.Key.String())+" --data-file=-")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
@@ -96,7 +102,12 @@ func (e *run) store(ctx context.Context, b *config.Brand) {
 		Key:       func(context.Context) ([]byte, error) { return key, nil },
 		RereadKey: func(context.Context) error { return nil },
 	})
-	_, err := store.Find(ctx, b.Name, fictional)
+	var err error
+	for _, brand := range brands {
+		if _, err = store.Find(ctx, brand, fictional); err != nil {
+			break
+		}
+	}
 	rejected, _ := errors.AsType[*google.APIError](err)
 	var granted struct {
 		Permissions []string `json:"permissions"`

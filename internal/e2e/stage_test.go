@@ -105,7 +105,7 @@ func (s *stage) openStore(t testing.TB) {
 	t.Helper()
 	s.sim.Storage.AddBucket(storeBucket)
 	s.sim.Secrets.AddVersion(storeKey, []byte(stageKey))
-	if err := s.bucket(t, stageKey).Init(t.Context()); err != nil {
+	if err := s.bucket(t, stageKey).Init(t.Context(), "default", "harborline", "bakery"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -55,7 +55,7 @@ type Bucket struct {
 	prefix string // of the names of objects: empty, or with a slash at its end
 
 	mu         sync.Mutex
-	verified   string // check value of a key that was right
+	verified   keyFile // that was right
 	verifiedAt time.Time
 }
 
@@ -239,8 +239,8 @@ func (b *Bucket) find(ctx context.Context, key []byte, brand, phone string) (r *
 		wrongKey error
 		verify   sync.WaitGroup
 	)
-	if check := checkValue(key); !b.trusts(check) {
-		verify.Go(func() { wrongKey = b.verify(ctx, check) })
+	if check := checkValue(key); !b.trusts(check, brand) {
+		verify.Go(func() { wrongKey = b.verify(ctx, check, brand) })
 	}
 	object := b.object(key, brand, phone)
 	r, generation, err = b.record(ctx, object, missing)

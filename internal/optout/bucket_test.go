@@ -34,6 +34,7 @@ var suite = map[string]func(t *testing.T, newStage func(t *testing.T) *stage, se
 	"Init":        testInit,
 	"contents":    testContents,
 	"Rekey":       testRekey,
+	"brands":      testBrands,
 }
 
 func TestBucket(t *testing.T) {
@@ -266,7 +267,7 @@ func testInit(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 	var wait sync.WaitGroup
 	for range 5 {
 		wait.Go(func() {
-			if err := s.bucket().Init(t.Context()); err != nil {
+			if err := s.bucket().Init(t.Context(), "harborline"); err != nil {
 				t.Errorf("Init: %v", err)
 			}
 		})
@@ -286,7 +287,7 @@ func testInit(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
 			t.Errorf("another key: %+v, %v, %d rereads", found, err, s.rereads)
 		}
 	}
-	if err := b.Init(t.Context()); !errors.Is(err, optout.ErrKey) {
+	if err := b.Init(t.Context(), "harborline"); !errors.Is(err, optout.ErrKey) {
 		t.Errorf("Init with another key: %v", err)
 	}
 	s.secret = key
@@ -345,11 +346,11 @@ func TestInit_restores(t *testing.T) {
 	}
 	s.server.Delete("bkt", "opt-outs/_key")
 	s.secret, s.cached = otherKey, otherKey
-	if err := s.bucket().Init(t.Context()); !errors.Is(err, optout.ErrKey) || len(s.server.Objects("bkt")) != 1 {
+	if err := s.bucket().Init(t.Context(), "harborline"); !errors.Is(err, optout.ErrKey) || len(s.server.Objects("bkt")) != 1 {
 		t.Errorf("another key: %v, %d objects", err, len(s.server.Objects("bkt")))
 	}
 	s.secret, s.cached = key, key
-	if err := s.bucket().Init(t.Context()); err != nil || len(s.server.Objects("bkt")) != 2 {
+	if err := s.bucket().Init(t.Context(), "harborline"); err != nil || len(s.server.Objects("bkt")) != 2 {
 		t.Errorf("the right key: %v, %d objects", err, len(s.server.Objects("bkt")))
 	}
 	if found, err := s.bucket().Find(t.Context(), "harborline", phone); found == nil || err != nil {
@@ -372,7 +373,7 @@ func TestInit_race(t *testing.T) {
 			if r.Method == http.MethodPost && second.CompareAndSwap(false, true) {
 				options := s.options
 				options.Key = func(context.Context) ([]byte, error) { return test.winner, nil }
-				if err := optout.NewBucket(options).Init(t.Context()); err != nil {
+				if err := optout.NewBucket(options).Init(t.Context(), "harborline"); err != nil {
 					t.Error(err)
 				}
 				if test.status != 0 {
@@ -382,7 +383,7 @@ func TestInit_race(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-		if err := s.bucket().Init(t.Context()); !errors.Is(err, test.want) || !second.Load() {
+		if err := s.bucket().Init(t.Context(), "harborline"); !errors.Is(err, test.want) || !second.Load() {
 			t.Errorf("got %v, want %v", err, test.want)
 		}
 	}
@@ -399,7 +400,7 @@ func TestInit_written(t *testing.T) {
 			s.started(t)
 		}
 	})
-	if err := s.bucket().Init(t.Context()); err != nil || !second.Load() {
+	if err := s.bucket().Init(t.Context(), "harborline"); err != nil || !second.Load() {
 		t.Error(err)
 	}
 }
@@ -690,6 +691,50 @@ func BenchmarkFind(b *testing.B) {
 	for b.Loop() {
 		if found, err := bucket.Find(b.Context(), "harborline", phone); found != nil || err != nil {
 			b.Fatal(found, err)
+		}
+	}
+}
+
+// testBrands tests that a brand with another name is not one without opt-outs.
+func testBrands(t *testing.T, newStage func(t *testing.T) *stage, _ int) {
+	s := newStage(t)
+	b := s.bucket()
+	if names, err := b.Brands(t.Context()); names != nil || err != nil {
+		t.Errorf("Brands before Init = %q, %v", names, err)
+	}
+	if err := b.Init(t.Context(), "harborline"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Apply(t.Context(), record(optout.OptedOut, at(0))); err != nil {
+		t.Fatal(err)
+	}
+	const want = "brand ferries: the store is not prepared for the brand; if it is a new name, use the former one, otherwise run rcshook optouts init"
+	renamed := record(optout.OptedOut, at(1))
+	renamed.Brand = "ferries"
+	for _, b := range []*optout.Bucket{b, s.bucket()} { // the first one trusts the key
+		if found, err := b.Find(t.Context(), "ferries", phone); found != nil || errorText(err) != want || !errors.Is(err, optout.ErrBrand) {
+			t.Errorf("Find = %+v, %v, want %s", found, err, want)
+		}
+		if _, err := b.Apply(t.Context(), renamed); errorText(err) != want {
+			t.Errorf("Apply: %v, want %s", err, want)
+		}
+	}
+	for range 2 {
+		if err := b.Init(t.Context(), "marina", "ferries"); err != nil {
+			t.Error(err)
+		}
+	}
+	newKey := []byte(strings.Repeat("n", optout.MinKey))
+	if n, err := b.Rekey(t.Context(), key, newKey, 0); n != 1 || err != nil {
+		t.Errorf("Rekey = %d, %v", n, err)
+	}
+	s.secret, s.cached = newKey, newKey
+	if names, err := b.Brands(t.Context()); !slices.Equal(names, []string{"ferries", "harborline", "marina"}) || err != nil {
+		t.Errorf("Brands = %q, %v", names, err)
+	}
+	for _, brand := range []string{"ferries", "harborline"} {
+		if found, err := b.Find(t.Context(), brand, phone); (found != nil) != (brand == "harborline") || err != nil {
+			t.Errorf("%s: %+v, %v", brand, found, err)
 		}
 	}
 }

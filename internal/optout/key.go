@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +34,7 @@ const (
 var (
 	ErrKey      = errors.New("the key is not the one that names the objects; run rcshook optouts rekey with the old key and the new one")
 	ErrNoKey    = errors.New("the object _key is missing; run rcshook optouts init")
+	ErrBrand    = errors.New("the store is not prepared for the brand; if it is a new name, use the former one, otherwise run rcshook optouts init")
 	ErrRekeying = errors.New("the objects are being renamed for another key; if no rcshook optouts rekey runs, run it again with the same keys")
 
 	errShortKey = fmt.Errorf("key: expected at least %d bytes", MinKey)
@@ -46,6 +49,21 @@ const keyObject = "_key"
 type keyFile struct {
 	Check string `json:"check"`          // check value of the key
 	Next  string `json:"next,omitempty"` // check value of the key for which objects are being renamed
+
+	// Brands are the names of the brands, with spaces between them. The names of the objects
+	// depend on that of the brand, so no opt-outs would be found under another one.
+	Brands string `json:"brands"`
+}
+
+// missingBrand returns the first of the brands that is not in the file, or "".
+func (f keyFile) missingBrand(brands ...string) string {
+	known := strings.Fields(f.Brands)
+	for _, brand := range brands {
+		if !slices.Contains(known, brand) {
+			return brand
+		}
+	}
+	return ""
 }
 
 // checkValue returns a value that shows whether a key is the same, but not the key.
@@ -87,16 +105,16 @@ func (b *Bucket) ready(ctx context.Context) error {
 	return nil
 }
 
-// trusts reports whether the key with a check value was right a moment ago.
-func (b *Bucket) trusts(check string) bool {
+// trusts reports whether the key with a check value was right a moment ago, for a brand.
+func (b *Bucket) trusts(check, brand string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	age := b.o.Now().Sub(b.verifiedAt)
-	return b.verified == check && age >= 0 && age < keyLifetime
+	return b.verified.Check == check && b.verified.missingBrand(brand) == "" && age >= 0 && age < keyLifetime
 }
 
-// verify returns the reason why the key with a check value must not be used.
-func (b *Bucket) verify(ctx context.Context, check string) error {
+// verify returns the reason why the key with a check value must not be used for the brands.
+func (b *Bucket) verify(ctx context.Context, check string, brands ...string) error {
 	start := b.o.Now()
 	found, err := b.readKey(ctx)
 	switch {
@@ -107,9 +125,12 @@ func (b *Bucket) verify(ctx context.Context, check string) error {
 	case found.Check != check:
 		return ErrKey
 	}
+	if brand := found.missingBrand(brands...); brand != "" {
+		return fmt.Errorf("brand %s: %w", brand, ErrBrand)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.verified, b.verifiedAt = check, start
+	b.verified, b.verifiedAt = found, start
 	return nil
 }
 
@@ -135,30 +156,49 @@ func (b *Bucket) readKey(ctx context.Context) (found keyFile, err error) {
 	return found, err
 }
 
-// Init writes the object _key if it is missing. It returns [ErrKey] if the objects are
-// named by another key.
-func (b *Bucket) Init(ctx context.Context) error {
+// Init writes the object _key if it is missing, or adds brands to it. It returns [ErrKey]
+// if the objects are named by another key.
+func (b *Bucket) Init(ctx context.Context, brands ...string) error {
 	return b.withKey(ctx, func(key []byte) error {
 		check := checkValue(key)
-		err := b.verify(ctx, check)
-		if !errors.Is(err, ErrNoKey) {
-			return err
-		}
-		for _, err := range b.records(ctx, key) {
-			if errors.Is(err, errOtherKey) {
-				return ErrKey
-			} else if err != nil {
+		found, generation := keyFile{Check: check}, int64(missing)
+		err := b.verify(ctx, check, brands...)
+		switch {
+		case errors.Is(err, ErrBrand):
+			if generation, err = b.read(ctx, b.prefix+keyObject, missing, &found); err != nil {
 				return err
 			}
+		case errors.Is(err, ErrNoKey):
+			for _, err := range b.records(ctx, key) {
+				if errors.Is(err, errOtherKey) {
+					return ErrKey
+				} else if err != nil {
+					return err
+				}
+			}
+		default:
+			return err
 		}
-		_, err = b.write(ctx, b.prefix+keyObject, missing, keyFile{Check: check})
+		all := append(strings.Fields(found.Brands), brands...)
+		slices.Sort(all)
+		found.Brands = strings.Join(slices.Compact(all), " ")
+		_, err = b.write(ctx, b.prefix+keyObject, generation, found)
 		if err != nil { // another instance may have been faster, or only the response was lost
-			if verified := b.verify(ctx, check); verified == nil || isStatus(err, http.StatusPreconditionFailed) {
+			if verified := b.verify(ctx, check, brands...); verified == nil || isStatus(err, http.StatusPreconditionFailed) {
 				return verified
 			}
 		}
 		return err
 	})
+}
+
+// Brands returns the names of the brands for which Init prepared the bucket; none before.
+func (b *Bucket) Brands(ctx context.Context) ([]string, error) {
+	found, err := b.readKey(ctx)
+	if errors.Is(err, ErrNoKey) {
+		return nil, nil
+	}
+	return strings.Fields(found.Brands), b.unavailable(ctx, err)
 }
 
 // Rekey renames all objects from one key to another, and returns how many it renamed.
@@ -183,13 +223,13 @@ func (b *Bucket) Rekey(ctx context.Context, oldKey, newKey []byte, pause time.Du
 
 // startRekey does all of [Bucket.Rekey] but deleting the old objects.
 func (b *Bucket) startRekey(ctx context.Context, oldKey, newKey []byte, pause time.Duration) error {
-	before, after := keyFile{Check: checkValue(oldKey)}, keyFile{Check: checkValue(newKey)}
-	during := keyFile{before.Check, after.Check}
 	if _, err := b.readKey(ctx); err != nil {
 		return err
 	}
 	var found keyFile
 	generation, err := b.read(ctx, b.prefix+keyObject, missing, &found)
+	before, after := keyFile{Check: checkValue(oldKey), Brands: found.Brands}, keyFile{Check: checkValue(newKey), Brands: found.Brands}
+	during := keyFile{before.Check, after.Check, found.Brands}
 	switch {
 	case err != nil:
 		return err

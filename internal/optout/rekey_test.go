@@ -225,7 +225,7 @@ func TestRekey_during(t *testing.T) {
 				if _, err := s.bucket().Apply(t.Context(), record(optout.OptedOut, at(0))); !errors.Is(err, optout.ErrRekeying) {
 					t.Errorf("Apply: %v", err)
 				}
-				if err := s.bucket().Init(t.Context()); !errors.Is(err, optout.ErrRekeying) {
+				if err := s.bucket().Init(t.Context(), "harborline"); !errors.Is(err, optout.ErrRekeying) {
 					t.Errorf("Init: %v", err)
 				}
 			}

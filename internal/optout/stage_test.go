@@ -106,7 +106,7 @@ func (s *stage) advance(d time.Duration) {
 func (s *stage) started(t testing.TB) *optout.Bucket {
 	t.Helper()
 	b := s.bucket()
-	if err := b.Init(t.Context()); err != nil {
+	if err := b.Init(t.Context(), "harborline", "marina"); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -36,7 +36,7 @@ func optOutRig(t *testing.T) *rig {
 		Key:       func(context.Context) ([]byte, error) { return []byte(key), nil },
 		RereadKey: func(context.Context) error { return nil },
 	})
-	if err := bucket.Init(t.Context()); err != nil {
+	if err := bucket.Init(t.Context(), "default"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: g.call + "events", ClientToken: "token"}); err != nil {

@@ -62,6 +62,8 @@ func StoreAdvice(err error, location string) []string {
 	switch {
 	case errors.Is(err, optout.ErrNoKey):
 		return []string{"Prepare the bucket, with the same -env: rcshook optouts init"}
+	case errors.Is(err, optout.ErrBrand):
+		return []string{"If the brand is new, with the same -env: rcshook optouts init", "If it has a new name, use the former one: the opt-outs are stored under it"}
 	case errors.Is(err, optout.ErrKey), errors.Is(err, optout.ErrRekeying):
 		return []string{"Rename the objects, with the same -env: rcshook optouts rekey"}
 	case rejected == nil:
