@@ -2,6 +2,7 @@ package config_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -169,5 +170,33 @@ func TestConfig_brandProblems(t *testing.T) {
 				t.Errorf("problems (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A store that is asked has to learn of opt-outs from a target.
+func TestEventWarnings_lookup(t *testing.T) {
+	t.Parallel()
+	const want = "the store of brand default is asked who opted out, but no target gets the unsubscribed and subscribed events of default; add a target that updates the store"
+	lookup := config.Store{Lookup: &config.Target{}}
+	for _, test := range []struct {
+		name   string
+		token  config.Secret
+		events map[string]*config.Target
+		store  config.Store
+		warned bool
+	}{
+		{"no target", "token", nil, lookup, true},
+		{"other types only", "token", map[string]*config.Target{"crm": {Only: []string{"reply", "unsubscribed", "failed"}}}, lookup, true},
+		{"target", "token", map[string]*config.Target{"crm": {}}, lookup, false},
+		{"no webhook", "", nil, lookup, false},
+		{"bucket", "token", nil, config.Store{Location: "gs://b/x"}, false},
+	} {
+		c := &config.Config{
+			WebhookToken: test.token, Events: test.events, Agents: map[string]config.Agent{"default": {}},
+			Brands: map[string]*config.Brand{"default": {Name: "default", Agents: []string{"default"}, OptOut: &config.OptOut{Store: test.store}}},
+		}
+		if got := c.EventWarnings(nil); slices.Contains(got, want) != test.warned {
+			t.Errorf("%s: warnings %q, want this one: %t", test.name, got, test.warned)
+		}
 	}
 }

@@ -118,6 +118,12 @@ func (c *Config) EventWarnings(ids map[string]string) (warnings []string) {
 			warnings = append(warnings, "no target gets "+eventType+" events of "+strings.Join(without, ", ")+"; add "+eventType+" to the list only of a target")
 		}
 	}
+	for _, name := range names {
+		b, hasEvents := c.BrandOf(name), c.WebhookToken != "" || len(c.Agents[name].WebhookTokens) > 0
+		if hasEvents && b != nil && b.OptOut.Store.Lookup != nil && !(gets(name, "unsubscribed") && gets(name, "subscribed")) {
+			warnings = append(warnings, "the store of brand "+b.Name+" is asked who opted out, but no target gets the unsubscribed and subscribed events of "+name+"; add a target that updates the store")
+		}
+	}
 	owners := make(map[string]string) // by ID
 	if _, ok := ids[DefaultAgent]; ok {
 		names = slices.Insert(names, 0, DefaultAgent)
