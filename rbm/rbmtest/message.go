@@ -484,8 +484,11 @@ func (s *Simulator) schedule() {
 			next = t
 		}
 	}
+	now := s.now()
 	for _, p := range s.pushes {
-		earliest(p.next)
+		if p.next.After(now) { // pushAll is about to make the others
+			earliest(p.next)
+		}
 	}
 	for _, m := range s.changing {
 		earliest(m.due())
