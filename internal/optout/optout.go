@@ -186,16 +186,16 @@ func (d *Directory) Recognize(a Action) (s Signal, ok bool) {
 	case b == nil, a.Phone == "":
 		return Signal{}, false
 	case a.Kind != "":
-		s = Signal{Kind: a.Kind, Via: "menu"}
+		s, ok = Signal{Kind: a.Kind, Via: "menu"}, true
 	case a.Postback != "":
 		s, ok = FromPostback(a.Postback)
 	default:
 		s, ok = b.words.FromText(a.Phone, a.Text)
 	}
-	if s.Language == "" {
+	if ok && s.Language == "" {
 		s.Language = Language(a.Phone)
 	}
-	return s, ok || a.Kind != ""
+	return s, ok
 }
 
 // Decision is the result of a signal.

@@ -78,11 +78,17 @@ func (t *Target) exchange(ctx context.Context, id string, body []byte) (_ Result
 
 // request returns a signed request. The error lists every setting that cannot be used.
 func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Request, error) {
-	values := make(map[string]string)
+	values, header := make(map[string]string), make(http.Header)
+	header.Set("Idempotency-Key", id)
+	header.Set("Webhook-Id", id)
 	var problems []error
 	for _, s := range t.settings() {
 		value, err := t.options.Secret(ctx, s.secret)
-		if err == nil {
+		switch {
+		case err != nil:
+		case s.field == "secret":
+			err = standardwebhook.Sign(header, body, value, t.options.Now())
+		default:
 			err = s.check(value)
 		}
 		if err != nil {
@@ -97,6 +103,7 @@ func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Req
 	if err != nil {
 		return nil, errors.New("url: invalid") // the error contains the address
 	}
+	r.Header = header
 	r.Header.Set("User-Agent", t.options.UserAgent)
 	r.Header.Set("Content-Type", "application/json")
 	if t.config.Form {
@@ -111,12 +118,7 @@ func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Req
 	for name := range t.config.Headers {
 		r.Header.Set(name, values["headers"+name])
 	}
-	r.Header.Set("Idempotency-Key", id)
-	r.Header.Set("Webhook-Id", id)
-	if t.config.Secret != "" {
-		err = standardwebhook.Sign(r.Header, body, []byte(values["secret"]), t.options.Now())
-	}
-	return r, err
+	return r, nil
 }
 
 // Check reads the secrets of the target. The error lists all that cannot be used.

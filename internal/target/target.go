@@ -155,8 +155,6 @@ func (s setting) check(value []byte) error {
 		if detail := config.CheckURL(string(value)); detail != "" {
 			return errors.New(detail)
 		}
-	case "secret":
-		return checkKey(value)
 	case "basic":
 		if !bytes.Contains(value, []byte(":")) {
 			return errors.New("must be USER:PASSWORD")
