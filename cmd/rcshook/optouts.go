@@ -234,7 +234,7 @@ func (o *optoutsRun) advise(s *optoutStore, err error) error {
 	if next == "" {
 		return err
 	}
-	return errors.New(text + "; " + next)
+	return errors.New(text + "; " + strings.ToLower(next[:1]) + next[1:])
 }
 
 func (o *optoutsRun) init(ctx context.Context) error {

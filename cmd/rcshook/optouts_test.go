@@ -111,7 +111,7 @@ func TestOptouts(t *testing.T) {
 				c.env["RCSHOOK_OPT_OUT_STORE"] = "gs://other-rcs/sms"
 			},
 			want: "rcshook: opt-outs in gs://other-rcs/sms: HTTP 404 notFound; " +
-				"Create the bucket, or correct store: gcloud storage buckets create gs://other-rcs --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d; " +
+				"create the bucket, or correct store: gcloud storage buckets create gs://other-rcs --project=PROJECT --location=LOCATION --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d; " +
 				"Grant the service account of the function access: gcloud storage buckets add-iam-policy-binding gs://other-rcs --member=serviceAccount:SERVICE_ACCOUNT --role=roles/storage.objectUser\n",
 		},
 		{
@@ -120,12 +120,12 @@ func TestOptouts(t *testing.T) {
 				c.sim.Secrets.AddVersion(storeKey, []byte(oldStoreKey))
 				c.sim.Fail(rbmtest.Failure{Method: "storage", Status: 403, Message: "denied"})
 			},
-			want: "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: HTTP 403 PERMISSION_DENIED; Grant the account that runs this command access: gcloud storage buckets add-iam-policy-binding gs://harborline-rcs --member=user:YOUR_EMAIL --role=roles/storage.objectUser\n",
+			want: "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: HTTP 403 PERMISSION_DENIED; grant the account that runs this command access: gcloud storage buckets add-iam-policy-binding gs://harborline-rcs --member=user:YOUR_EMAIL --role=roles/storage.objectUser\n",
 		},
 		{
 			name: "init-other-key", code: 1, args: []string{"init"},
 			before: func(c *setup) { c.initStore(); c.sim.Secrets.AddVersion(storeKey, []byte(newStoreKey)) },
-			want:   "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: the key is not the one that names the objects; Rename the objects, with the same -env: rcshook optouts rekey\n",
+			want:   "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: the key is not the one that names the objects; rename the objects, with the same -env: rcshook optouts rekey\n",
 		},
 		{
 			name: "init-short-key", code: 1, args: []string{"init"},
@@ -136,7 +136,7 @@ func TestOptouts(t *testing.T) {
 		{
 			name: "list-no-object", code: 1, args: []string{"list"},
 			before: func(c *setup) { c.sim.Secrets.AddVersion(storeKey, []byte(oldStoreKey)) },
-			want:   "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: the object _key is missing; Prepare the bucket, with the same -env: rcshook optouts init\n",
+			want:   "rcshook: opt-outs in gs://harborline-rcs/rcs-opt-outs: the object _key is missing; prepare the bucket, with the same -env: rcshook optouts init\n",
 		},
 		{name: "list-empty", before: (*setup).initStore, args: []string{"list"}, want: "The store has no such records.\n"},
 		{
