@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,23 +19,28 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest"
 )
 
-// A Failure makes requests to create a task fail.
+// A Failure makes requests to create or to delete a task fail.
 type Failure struct {
+	// Method is create or delete; empty means create.
+	Method string
+
 	Status  string // of the error, such as PERMISSION_DENIED or UNAVAILABLE
 	Message string // of the error
 	Reason  string // in the details of the error, such as SERVICE_DISABLED
 	Count   int    // number of requests; negative means all that follow
 
-	// After creates the task before the failure. Break ends the connection without a
-	// response.
+	// After creates or deletes the task before the failure. Break ends the connection
+	// without a response.
 	After, Break bool
 
 	// Hang waits until the client disconnects.
 	Hang bool
 }
 
-// Fail adds a failure. Failures happen in the order in which they were added.
+// Fail adds a failure. The failures of a method happen in the order in which they were
+// added.
 func (s *Server) Fail(f Failure) {
+	f.Method = cmp.Or(f.Method, "create")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures = append(s.failures, f)
@@ -77,7 +83,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 		}
 	}
 	if m := taskPath.FindStringSubmatch(r.URL.Path); m != nil {
-		return s.serveTask(r.Method+m[3], m[1])
+		switch method := r.Method + m[3]; method {
+		case "GET":
+			return s.serveTask("get", m[1])
+		case "POST:run":
+			return s.serveTask("run", m[1])
+		case "DELETE":
+			return s.attempt(r, "delete", func() (any, error) { return s.serveTask("delete", m[1]) })
+		}
+		return nil, errMethod
 	}
 	m := queuePath.FindStringSubmatch(r.URL.Path)
 	if m == nil {
@@ -85,7 +99,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	switch r.Method + m[2] {
 	case "POST/tasks":
-		return s.create(w, r, m[1])
+		return s.attempt(r, "create", func() (any, error) { return s.add(w, r, m[1]) })
 	case "POST:pause", "POST:resume", "GET":
 		return s.serveQueue(r.Method+m[2], m[1])
 	case "POST:testIamPermissions":
@@ -101,8 +115,10 @@ func (s *Server) serveQueue(method, name string) (any, error) {
 	if q == nil {
 		return nil, notFound("Queue does not exist.")
 	}
-	if method == "GET" && slices.Contains(s.Denied, "cloudtasks.queues.get") {
-		return nil, &googletest.Error{Code: http.StatusForbidden, Message: "The principal lacks IAM permission \"cloudtasks.queues.get\" for the resource."}
+	if method == "GET" {
+		if err := s.allow("cloudtasks.queues.get"); err != nil {
+			return nil, err
+		}
 	}
 	paused := !isClosed(q.resumed)
 	switch {
@@ -144,28 +160,39 @@ func (s *Server) testPermissions(r *http.Request, name string) (any, error) {
 	return permissions, nil
 }
 
+// allow returns an error if callers lack a permission.
+func (s *Server) allow(permission string) error {
+	if !slices.Contains(s.Denied, permission) {
+		return nil
+	}
+	return &googletest.Error{Code: http.StatusForbidden, Message: fmt.Sprintf("The principal lacks IAM permission %q for the resource.", permission)}
+}
+
+// serveTask gets, runs or deletes a task. An attempt in flight goes on after the task is
+// deleted, as the last one.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/delete
 func (s *Server) serveTask(method, name string) (any, error) {
+	if err := s.allow("cloudtasks.tasks." + method); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tasks[name]
-	if t == nil {
-		return nil, notFound("The task does not exist.")
-	}
-	switch method {
-	case "GET":
-		return t.basicView(), nil
-	case "POST:run":
-		if !isClosed(t.forced) {
-			close(t.forced)
-		}
-		return t.basicView(), nil
-	case "DELETE":
-		s.finish(t, false)
+	switch {
+	case t == nil && s.now().Before(s.names[name]):
+		return nil, notFound("The task no longer exists, though a task with this name existed recently. The task either successfully completed or was deleted.")
+	case t == nil:
+		return nil, notFound("Requested entity was not found.")
+	case method == "run" && !isClosed(t.forced):
+		close(t.forced)
+	case method == "delete":
+		s.finish(t, Ended{Deleted: true})
 		close(t.deleted)
 		s.changed()
 		return struct{}{}, nil
 	}
-	return nil, errMethod
+	return t.basicView(), nil
 }
 
 // basicView returns a task without the fields that may be large or private.
@@ -218,41 +245,43 @@ func (t apiTask) deadline() (time.Duration, bool) {
 
 const defaultDeadline = 10 * time.Minute
 
-// create adds a task, unless the request must fail.
-func (s *Server) create(w http.ResponseWriter, r *http.Request, parent string) (any, error) {
+// attempt serves a request by f, unless the request must fail.
+func (s *Server) attempt(r *http.Request, method string, f func() (any, error)) (any, error) {
 	s.mu.Lock()
-	var f *Failure
-	if len(s.failures) > 0 {
-		next := s.failures[0]
-		f = &next
-		if s.failures[0].Count--; s.failures[0].Count == 0 {
-			s.failures = s.failures[1:]
+	i := slices.IndexFunc(s.failures, func(f Failure) bool { return f.Method == method })
+	var failure Failure
+	if i >= 0 {
+		failure = s.failures[i]
+		if s.failures[i].Count--; s.failures[i].Count == 0 {
+			s.failures = slices.Delete(s.failures, i, i+1)
 		}
 	}
 	s.mu.Unlock()
-	var response any
-	var err error
-	if f == nil || f.After {
-		response, err = s.add(w, r, parent)
+	if i < 0 {
+		return f()
+	}
+	if failure.After {
+		_, _ = f() // the failure replaces its result
 	}
 	switch {
-	case f == nil:
-		return response, err
-	case f.Hang:
+	case failure.Hang:
 		_, _ = io.Copy(io.Discard, r.Body) // lets the server notice when the client disconnects
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
-	case f.Break:
+	case failure.Break:
 		panic(http.ErrAbortHandler)
 	}
-	e := &googletest.Error{Code: googletest.StatusCode(f.Status), Status: f.Status, Message: f.Message}
-	if f.Reason != "" {
-		e.Details = []any{googletest.ErrorInfo(f.Reason, nil)}
+	e := &googletest.Error{Code: googletest.StatusCode(failure.Status), Status: failure.Status, Message: failure.Message}
+	if failure.Reason != "" {
+		e.Details = []any{googletest.ErrorInfo(failure.Reason, nil)}
 	}
 	return nil, e
 }
 
 func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (any, error) {
+	if err := s.allow("cloudtasks.tasks.create"); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
 	if err != nil {
 		return nil, invalid("The request is too large.")
@@ -276,8 +305,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (any
 	if err := s.check(added, parent); err != nil {
 		return nil, err
 	}
-	until, taken := s.names[added.Name]
-	if s.tasks[added.Name] != nil || taken && s.now().Before(until) {
+	if s.tasks[added.Name] != nil || s.now().Before(s.names[added.Name]) {
 		return nil, &googletest.Error{Code: http.StatusConflict, Message: "The task cannot be created because a task with this name existed too recently."}
 	}
 	if s.closed {

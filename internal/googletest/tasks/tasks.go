@@ -19,6 +19,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -82,11 +83,21 @@ type Settings struct {
 	Doublings   int           // 16
 }
 
-// Ended is a task that succeeded or ran out of attempts.
+// Ended is a task that succeeded, ran out of attempts or was deleted.
 type Ended struct {
 	Name     string `json:"name"`
 	Statuses []int  `json:"statuses"` // of all attempts; 0 without a response
 	Done     bool   `json:"done"`     // the last response was 2xx
+	Deleted  bool   `json:"deleted,omitempty"`
+}
+
+// Waiting is a task that has not ended. An attempt may be in flight.
+type Waiting struct {
+	Name         string    `json:"name"`
+	Path         string    `json:"path"`          // of the URL
+	ScheduleTime time.Time `json:"schedule_time"` // of the next attempt
+	Statuses     []int     `json:"statuses"`      // of all attempts; 0 without a response
+	Body         []byte    `json:"-"`
 }
 
 type queue struct {
@@ -163,6 +174,21 @@ func (s *Server) Waiting() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.tasks))
+}
+
+// Tasks returns the tasks that have not ended, by the time of their next attempt.
+func (s *Server) Tasks() []Waiting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []Waiting
+	for _, t := range s.tasks {
+		u, _ := url.Parse(t.HTTPRequest.URL) // checked by check
+		all = append(all, Waiting{t.Name, u.Path, t.ScheduleTime, slices.Clone(t.statuses), t.HTTPRequest.Body})
+	}
+	slices.SortFunc(all, func(a, b Waiting) int {
+		return cmp.Or(a.ScheduleTime.Compare(b.ScheduleTime), cmp.Compare(a.Name, b.Name))
+	})
+	return all
 }
 
 // Ended returns the tasks that have ended, in that order.
@@ -273,7 +299,9 @@ func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 		if status != 0 && status < http.StatusInternalServerError {
 			executions++
 		}
-		previous = strconv.Itoa(status)
+		if previous = ""; status != 0 {
+			previous = strconv.Itoa(status)
+		}
 	}
 	for name, value := range map[string]string{
 		"User-Agent":                        "Google-Cloud-Tasks",
@@ -320,7 +348,7 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 	set, n := t.queue.settings, len(t.statuses)
 	spent := set.Attempts >= 0 && n >= set.Attempts && (set.MaxDuration == 0 || now.Sub(t.first) >= set.MaxDuration)
 	if done := status/100 == 2; done || spent {
-		s.finish(t, done)
+		s.finish(t, Ended{Done: done})
 		return false
 	}
 	t.ScheduleTime = now.Add(max(set.backoff(n), retryAfter))
@@ -329,10 +357,11 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 }
 
 // finish ends a task. s.mu must be held.
-func (s *Server) finish(t *task, done bool) {
+func (s *Server) finish(t *task, ended Ended) {
 	delete(s.tasks, t.Name)
 	s.names[t.Name] = s.now().Add(nameLifetime)
-	s.ended = append(s.ended, Ended{t.Name, t.statuses, done})
+	ended.Name, ended.Statuses = t.Name, t.statuses
+	s.ended = append(s.ended, ended)
 }
 
 // backoff returns the pause after the n-th attempt. It doubles a number of times, then

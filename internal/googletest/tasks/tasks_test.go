@@ -25,15 +25,19 @@ const (
 type function struct {
 	mu       sync.Mutex
 	statuses []int
-	after    string // Retry-After
+	after    string        // Retry-After
+	takes    time.Duration // for each response
 	began    time.Time
 	at       []time.Duration
+	headers  []http.Header
 }
 
-func (f *function) RoundTrip(*http.Request) (*http.Response, error) {
+func (f *function) RoundTrip(r *http.Request) (*http.Response, error) {
+	time.Sleep(f.takes)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.at = append(f.at, time.Since(f.began))
+	f.headers = append(f.headers, r.Header)
 	status := http.StatusOK
 	if len(f.statuses) > 0 {
 		status, f.statuses = f.statuses[0], f.statuses[1:]
@@ -178,6 +182,118 @@ func TestNames(t *testing.T) {
 	})
 }
 
+// An attempt describes the ones before it.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks#handler
+func TestHeaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &function{statuses: []int{503, 404, 0, 302, 500}}
+		s := &Server{Client: &http.Client{Transport: f}}
+		defer s.Close()
+		s.AddQueue(queueA, Settings{})
+		s.mustAdd(t, "1", "")
+		if err := s.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got [][]string
+		for _, h := range f.headers {
+			got = append(got, []string{h.Get("X-CloudTasks-TaskRetryCount"), h.Get("X-CloudTasks-TaskExecutionCount"), strings.Join(h["X-Cloudtasks-Taskpreviousresponse"], ",")})
+		}
+		want := [][]string{{"0", "0", ""}, {"1", "0", "503"}, {"2", "1", "404"}, {"3", "1", ""}, {"4", "2", "302"}, {"5", "2", "500"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("headers (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// A deleted task ends, and an attempt in flight is its last.
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &function{statuses: []int{500}, takes: time.Minute, began: time.Now()}
+		s := &Server{Client: &http.Client{Transport: f}}
+		defer s.Close()
+		s.AddQueue(queueA, Settings{MinBackoff: time.Second})
+		call := func(method, id string, want int, text string) {
+			t.Helper()
+			if status, response := s.call(method, queueA+"/tasks/"+id, ""); status != want || !strings.Contains(response, text) {
+				t.Errorf("%s %s: %d %s, want %d %q", method, id, status, response, want, text)
+			}
+		}
+		later := time.Now().Add(time.Hour).Truncate(time.Second)
+		s.mustAdd(t, "later", `, "scheduleTime": "`+later.Format(time.RFC3339)+`"`)
+		s.mustAdd(t, "in-flight", "")
+		synctest.Wait()
+		want := []Waiting{
+			{Name: queueA + "/tasks/in-flight", Path: "/tasks/1", ScheduleTime: time.Now()},
+			{Name: queueA + "/tasks/later", Path: "/tasks/1", ScheduleTime: later},
+		}
+		if diff := cmp.Diff(want, s.Tasks()); diff != "" {
+			t.Errorf("tasks (-want +got):\n%s", diff)
+		}
+		call("DELETE", "in-flight", 200, "{}")
+		call("DELETE", "in-flight", 404, "though a task with this name existed recently")
+		call("DELETE", "later", 200, "{}")
+		call("DELETE", "other", 404, "Requested entity was not found.")
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if diff := cmp.Diff([]time.Duration{time.Minute}, f.at); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+		ended := []Ended{{Name: queueA + "/tasks/in-flight", Deleted: true}, {Name: queueA + "/tasks/later", Deleted: true}}
+		if diff := cmp.Diff(ended, s.Ended()); diff != "" || len(s.Tasks()) > 0 {
+			t.Errorf("ended (-want +got):\n%s\nwaiting: %v", diff, s.Tasks())
+		}
+	})
+}
+
+// Creating and deleting fail as asked, each on its own.
+func TestFail(t *testing.T) {
+	t.Parallel()
+	s := new(Server)
+	defer s.Close()
+	s.AddQueue(queueA, Settings{})
+	s.call("POST", queueA+":pause", "")
+	s.Fail(Failure{Method: "delete", Status: "UNAVAILABLE", Message: "Try later.", Count: 2})
+	s.Fail(Failure{Method: "delete", Status: "INTERNAL", After: true, Count: 1})
+	s.Fail(Failure{Status: "RESOURCE_EXHAUSTED", Count: 1})
+	const create = `{"task": {"name": "` + queueA + `/tasks/1", "httpRequest": {"url": "` + target + `"}}}`
+	for i, test := range []struct {
+		method, path, text string
+		want               int
+	}{
+		{"POST", "/tasks", "RESOURCE_EXHAUSTED", 429},
+		{"POST", "/tasks", queueA + "/tasks/1", 200},
+		{"DELETE", "/tasks/1", "Try later.", 503},
+		{"DELETE", "/tasks/1", "UNAVAILABLE", 503},
+		{"GET", "/tasks/1", queueA + "/tasks/1", 200},
+		{"DELETE", "/tasks/1", "INTERNAL", 500},
+		{"DELETE", "/tasks/1", "NOT_FOUND", 404},
+	} {
+		if status, response := s.call(test.method, queueA+test.path, create); status != test.want || !strings.Contains(response, test.text) {
+			t.Errorf("request %d: %s %s: %d %s, want %d %s", i+1, test.method, test.path, status, response, test.want, test.text)
+		}
+	}
+	s.Denied = []string{"cloudtasks.tasks.create", "cloudtasks.tasks.delete"}
+	for method, path := range map[string]string{"POST": "/tasks", "DELETE": "/tasks/1"} {
+		if status, response := s.call(method, queueA+path, create); status != 403 || !strings.Contains(response, `lacks IAM permission`) {
+			t.Errorf("%s without the permission: %d %s, want 403", method, status, response)
+		}
+	}
+	web := httptest.NewServer(s)
+	defer web.Close()
+	s.Fail(Failure{Method: "delete", Break: true, Count: 1})
+	req, err := http.NewRequestWithContext(t.Context(), "DELETE", web.URL+"/v2/"+queueA+"/tasks/1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := web.Client().Do(req); err == nil {
+		res.Body.Close()
+		t.Errorf("a broken connection: %s, want no response", res.Status)
+	}
+}
+
 // Tasks that Cloud Tasks would reject are rejected.
 func TestCreate_invalid(t *testing.T) {
 	t.Parallel()
@@ -231,7 +347,7 @@ func TestCreate_invalid(t *testing.T) {
 	for _, test := range []struct{ method, path, want string }{
 		{"POST", "projects/p/locations/l/queues/b/tasks", "Queue does not exist"},
 		{"GET", "projects/p/locations/l/queues/b", "Queue does not exist"},
-		{"GET", queueA + "/tasks/2", "The task does not exist"},
+		{"GET", queueA + "/tasks/2", "Requested entity was not found"},
 		{"PUT", queueA + "/tasks", "Method not found"},
 		{"GET", "projects/p", "Method not found"},
 	} {
