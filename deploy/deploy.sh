@@ -7,8 +7,8 @@ usage() {
 Usage: deploy/deploy.sh [--dry-run] [options]
 
 Deploys this folder as a function. It creates a service account that can read the
-secrets of the function, add tasks to its queues, read and write opt-outs in its
-buckets, publish to the topics of rcshook.yaml, and nothing else. Run it again at any
+secrets of the function, add tasks to its queues, delete tasks of messages, read and
+write opt-outs in its buckets, publish to the topics of rcshook.yaml, and nothing else. Run it again at any
 time: it keeps everything that exists already.
 
 The script prints every command before it runs it. With --dry-run it only prints
@@ -322,6 +322,8 @@ create_queues() {
   if [ -n "$queue" ]; then
     create_queue "$name" RCSHOOK_QUEUE --max-dispatches-per-second=50 \
       --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
+    # A message that is delivered or revoked leaves tasks behind.
+    grant_queue "$name" roles/cloudtasks.taskDeleter
   fi
   if [ -n "$events" ]; then
     # The function itself gives up an event after 7 days, and reports it. The queue keeps it longer.
@@ -342,9 +344,13 @@ create_queue() {
   shift 2
   exists gcloud tasks queues describe "$id" "${where[@]}" ||
     run gcloud tasks queues create "$id" "${where[@]}" --max-concurrent-dispatches="$concurrency" "$@"
-  bind gcloud tasks queues add-iam-policy-binding "$id" "${where[@]}" \
-    --member="serviceAccount:$runner" --role=roles/cloudtasks.enqueuer
+  grant_queue "$id" roles/cloudtasks.enqueuer
   settings+=("$setting=projects/$project/locations/$region/queues/$id")
+}
+
+grant_queue() {
+  bind gcloud tasks queues add-iam-policy-binding "$1" --location="$region" --project="$project" \
+    --member="serviceAccount:$runner" --role="$2"
 }
 
 # create_bucket creates the private bucket of the opt-outs. Without soft delete, a mistake

@@ -1,6 +1,6 @@
 # rcshook as a function on Cloud Run, with its own service account that can read the
-# secrets of the function, add tasks to its queues, read and write opt-outs in its
-# buckets, publish to topics, and nothing else.
+# secrets of the function, add tasks to its queues, delete tasks of messages, read and
+# write opt-outs in its buckets, publish to topics, and nothing else.
 # Terraform never handles keys: it creates empty secrets, and gcloud fills them (output
 # "fill_secrets").
 

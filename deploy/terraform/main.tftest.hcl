@@ -250,6 +250,10 @@ run "queue_with_keys" {
     condition     = [for m in google_cloud_tasks_queue_iam_member.producer : m.role] == ["roles/cloudtasks.enqueuer"]
     error_message = "expected the producer to be allowed to add tasks"
   }
+  assert {
+    condition     = length(google_cloud_tasks_queue_iam_member.deleter) == 0
+    error_message = "expected no role for a queue that the function does not use"
+  }
 }
 
 run "through_the_queue" {
@@ -270,6 +274,10 @@ run "through_the_queue" {
   assert {
     condition     = toset([for m in google_cloud_tasks_queue_iam_member.producer : m.member]) == toset(["serviceAccount:shop@rcshook-test.iam.gserviceaccount.com", "serviceAccount:${google_service_account.run.email}"])
     error_message = "expected the function to be allowed to add tasks"
+  }
+  assert {
+    condition     = [for m in google_cloud_tasks_queue_iam_member.deleter : "${m.role} on ${m.name} for ${m.member}"] == ["roles/cloudtasks.taskDeleter on rcshook for serviceAccount:${google_service_account.run.email}"]
+    error_message = "expected the function to be allowed to delete the tasks of messages"
   }
   assert {
     condition     = alltrue([for m in google_service_account_iam_member.producer : m.role == "roles/iam.serviceAccountUser"])

@@ -96,6 +96,16 @@ resource "google_cloud_tasks_queue_iam_member" "producer" {
   member   = each.value
 }
 
+# A message that is delivered or revoked leaves tasks behind, which the function deletes.
+resource "google_cloud_tasks_queue_iam_member" "deleter" {
+  count    = local.through ? 1 : 0
+  project  = var.project_id
+  location = var.region
+  name     = google_cloud_tasks_queue.messages[0].name
+  role     = "roles/cloudtasks.taskDeleter"
+  member   = "serviceAccount:${google_service_account.run.email}"
+}
+
 # To create a task with a token of the queue's service account, a producer must be
 # allowed to act as that account. The account can only call the function.
 resource "google_service_account_iam_member" "producer" {

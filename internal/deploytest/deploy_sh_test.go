@@ -222,6 +222,7 @@ func TestScriptQueue(t *testing.T) {
 	c.deploy(input, "--queue")
 	for _, want := range []string{
 		"roles/cloudtasks.enqueuer on rcshook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
+		"roles/cloudtasks.taskDeleter on rcshook for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
 		"roles/iam.serviceAccountUser on " + queuer + " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com",
 	} {
 		if !slices.Contains(c.state().Access, want) {
