@@ -26,6 +26,21 @@ type Defaults struct {
 	// MaxDelay limits how far ahead a message can be scheduled. Zero means that there is
 	// no queue for scheduled messages.
 	MaxDelay time.Duration
+
+	// Fallback is the fallback of the message; nil means that there is none.
+	Fallback *Fallback
+}
+
+// Fallback is when a message goes to its fallback.
+type Fallback struct {
+	// After is how long delivery may take. Auto means that it depends on the traffic type.
+	// If neither is set, only a message that RCS cannot deliver goes to the fallback.
+	After time.Duration
+	Auto  bool
+
+	// MaxDelay limits how far ahead that time can be. Zero means that the function has no
+	// queue to keep the message until then.
+	MaxDelay time.Duration
 }
 
 // Composed is a valid message.
@@ -39,6 +54,13 @@ type Composed struct {
 	// At is the time to send the message; zero means now.
 	At time.Time
 
+	// FallbackAt is when the message goes to its fallback unless it was delivered; zero means
+	// only if RCS cannot deliver it.
+	FallbackAt time.Time
+
+	// FallbackText is the text for the fallback. It is set if the message has one.
+	FallbackText string
+
 	// Warnings list values that are valid but probably mistakes.
 	Warnings []Warning
 
@@ -49,22 +71,34 @@ type Composed struct {
 // Message composes the message of p. The error is of type [payload.Errors] and includes the
 // errors of p itself.
 func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
-	c := composer{payload: p, now: now, errors: slices.Clip(p.Errors)}
+	c := composer{payload: p, received: now, now: now, errors: slices.Clip(p.Errors)}
 	at := c.schedule(d)
+	c.checkFallback(d.Fallback)
 	m := c.message(d)
 	if len(c.errors) > 0 {
 		return nil, c.errors.Sorted()
 	}
-	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now}
-	return &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: m.Billing()}, nil
+	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now, hasFallback: d.Fallback != nil}
+	composed := &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: m.Billing()}
+	if d.Fallback != nil {
+		if composed.FallbackText = p.FallbackText.Value; composed.FallbackText == "" {
+			composed.FallbackText = PlainText(m)
+		}
+	}
+	if c.after > 0 {
+		composed.FallbackAt = c.now.Add(c.after)
+	}
+	return composed, nil
 }
 
 // composer builds one message and collects its errors.
 type composer struct {
-	payload *payload.Payload
-	now     time.Time // when the message will be sent
-	errors  payload.Errors
-	encoded []byte // the message as JSON, once it was checked
+	payload  *payload.Payload
+	received time.Time     // when the request arrived
+	now      time.Time     // when the message will be sent
+	after    time.Duration // from then to the fallback; zero if only a rejection leads to it
+	errors   payload.Errors
+	encoded  []byte // the message as JSON, once it was checked
 
 	shown  []payload.Card // the cards as composed
 	record bool           // record the origins of the parts
@@ -75,6 +109,13 @@ type composer struct {
 func (c *composer) errorf(p payload.Position, format string, args ...any) {
 	p.MarkInvalid()
 	c.errors = append(c.errors, p.Errorf(format, args...))
+}
+
+// tooMuch reports a value above a limit. The format has both numbers.
+func (c *composer) tooMuch(p payload.Position, format string, limit, actual int) {
+	c.errorf(p, format, limit, actual)
+	e := &c.errors[len(c.errors)-1]
+	e.Limit, e.Actual = limit, actual
 }
 
 // message builds the message and checks it.
@@ -121,7 +162,12 @@ func (c *composer) setDelivery(m *rbm.AgentMessage, d Defaults) {
 	case m.MessageTrafficType == "":
 		m.MessageTrafficType = d.Traffic
 	}
+	c.setAfter(m, d)
 	expires := m.TTL != 0 || !m.ExpireTime.IsZero()
+	reach := time.Duration(0) // of a lifetime that the caller did not send
+	if c.after > 0 {
+		reach = c.after + margin
+	}
 	switch at := p.TTL.Position; {
 	case p.TTL.Sent() || p.ExpiresAt.Sent():
 		if !p.TTL.Sent() {
@@ -136,10 +182,11 @@ func (c *composer) setDelivery(m *rbm.AgentMessage, d Defaults) {
 		}
 	case expires:
 	case p.OTP.Value:
-		m.TTL = rbm.Duration(otpTTL)
-	default:
-		m.TTL = rbm.Duration(d.TTL)
+		m.TTL = rbm.Duration(max(otpTTL, reach))
+	case d.TTL > 0:
+		m.TTL = rbm.Duration(max(d.TTL, reach))
 	}
+	c.checkReach(m)
 }
 
 // setTraffic sets the traffic type unless a raw message has another one.
@@ -190,23 +237,28 @@ func (c *composer) raw(d Defaults) *rbm.AgentMessage {
 func (c *composer) schedule(d Defaults) time.Time {
 	p := c.payload
 	at := p.ScheduleAt.Value
+	maxDelay := d.MaxDelay
+	if maxDelay == 0 && d.Fallback != nil {
+		maxDelay = d.Fallback.MaxDelay // see setAfter
+	}
 	switch delay := at.Sub(c.now); {
 	case !p.ScheduleAt.Sent():
 		return time.Time{}
-	case d.MaxDelay == 0:
-		c.errorf(p.ScheduleAt.Position, "scheduling needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", p.ScheduleAt.Name())
+	case maxDelay == 0:
+		c.cannotSchedule()
 		return time.Time{}
 	case delay <= 0:
 		return time.Time{}
-	case delay > d.MaxDelay:
-		limit, actual := days(d.MaxDelay), days(delay)
-		e := p.ScheduleAt.Errorf("expected at most %d days ahead, got %d", limit, actual)
-		e.Limit, e.Actual = limit, actual
-		p.ScheduleAt.MarkInvalid()
-		c.errors = append(c.errors, e)
+	case delay > maxDelay:
+		c.tooMuch(p.ScheduleAt.Position, "expected at most %d days ahead, got %d", days(maxDelay), days(delay))
 	}
 	c.now = at
 	return at
+}
+
+func (c *composer) cannotSchedule() {
+	at := c.payload.ScheduleAt.Position
+	c.errorf(at, "scheduling needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", at.Name())
 }
 
 // days returns d in days, rounded up.

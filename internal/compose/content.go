@@ -106,32 +106,3 @@ func isUpload(t payload.Text) bool { return strings.HasPrefix(t.Value, "files/")
 var webURL = strings.NewReplacer(
 	" ", "%20", `"`, "%22", "<", "%3C", ">", "%3E", `\`, "%5C", "^", "%5E", "`", "%60", "{", "%7B", "|", "%7C", "}", "%7D",
 ).Replace
-
-// PlainText returns the text of a message, or the titles and descriptions of its cards.
-func PlainText(m *rbm.AgentMessage) string {
-	c := m.ContentMessage
-	if c == nil {
-		return ""
-	}
-	lines := []string{c.Text}
-	if c.RichCard != nil {
-		if card := c.RichCard.StandaloneCard; card != nil && card.CardContent != nil {
-			lines = append(lines, card.CardContent.Title, card.CardContent.Description)
-		}
-		if carousel := c.RichCard.CarouselCard; carousel != nil {
-			for _, card := range carousel.CardContents {
-				lines = append(lines, card.Title, card.Description)
-			}
-		}
-	}
-	var text strings.Builder
-	for _, line := range lines {
-		if line != "" {
-			if text.Len() > 0 {
-				text.WriteByte('\n')
-			}
-			text.WriteString(line)
-		}
-	}
-	return text.String()
-}

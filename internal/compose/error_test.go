@@ -25,7 +25,7 @@ func TestMessage_errors(t *testing.T) {
 		}},
 		{"the wrong type explains it", `"text": {"a": 1}`, []string{`/text: expected text, got an object`}},
 		{"a far name does not", `"zzz": "a"`, []string{
-			"/zzz: unknown field; expected one of to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
+			"/zzz: unknown field; expected one of to, text, title, description, image, video, thumbnail, height, alt, force_refresh, layout, align, file, card, cards, card_width, buttons, chips, ttl, expires_at, schedule_at, fallback_after, fallback_text, traffic, otp, agent, country, idempotency_key, message_id, dry_run, raw",
 			nothing,
 		}},
 

@@ -28,6 +28,8 @@ type warner struct {
 	size    int            // of the message as JSON
 	now     time.Time
 	list    []Warning
+
+	hasFallback bool
 }
 
 func (w *warner) warn(p payload.Position, format string, args ...any) {
@@ -90,6 +92,12 @@ func (w *warner) checkTimes() {
 	}
 	if p.TTL.Sent() && p.TTL.Value < minLifetime {
 		w.warn(p.TTL.Position, "with less than 10 seconds, a message may be reported both as delivered and as revoked")
+	}
+	if p.FallbackAfter.Sent() && p.FallbackAfter.Value < minLifetime {
+		w.warn(p.FallbackAfter.Position, "many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages")
+	}
+	if !w.hasFallback {
+		w.unused("the message has no fallback", p.FallbackText.Position)
 	}
 }
 

@@ -24,6 +24,9 @@ const (
 	// MaxTTL is the longest lifetime of a message that the platform accepts.
 	MaxTTL = 15 * 24 * time.Hour
 
+	// MaxAfter is the longest time after which a message goes to its fallback.
+	MaxAfter = MaxTTL - 5*time.Minute
+
 	// MaxTimeout is the longest request timeout of Cloud Run.
 	MaxTimeout = time.Hour
 )

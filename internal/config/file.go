@@ -256,7 +256,7 @@ func ParseFile(name string, data []byte) (File, error) {
 		}
 		t.Name = key
 		r.name(key, t.At[""], "")
-		r.target(t)
+		r.target(t, false)
 		f.Events[key] = t
 	}
 	for key, c := range raw.Callers {
@@ -298,6 +298,11 @@ func (c Config) With(name string, f File) (Config, error) {
 	for _, key := range slices.Sorted(maps.Keys(f.Sources)) {
 		if s := f.Sources[key]; s.Queue != "" && s.Queue != NoQueue && c.QueueAccount == "" {
 			r.problem(s.At.Of("queue"), "needs %s and %s, which are not set: the address and the service account of the queue's tasks", envURL, envQueueAccount)
+		}
+	}
+	for _, t := range f.Fallbacks() {
+		if t.After != (After{}) && c.Queue == "" {
+			r.problem(t.At.Of("after"), "needs %s, which is not set: the queue that keeps messages until then", envQueue)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(f.Agents)) {

@@ -173,7 +173,7 @@ func (r *fileReader) optOut(o *OptOut) *OptOut {
 		r.problem(o.At.Of("key"), "is for a store in a bucket; set store to gs://BUCKET/rcs-opt-outs, or remove it")
 	}
 	if t := o.Store.Lookup; t != nil {
-		r.target(t)
+		r.target(t, false)
 		for _, field := range []string{"topic", "send", "map", "ok", "form", "only", "agents"} {
 			if _, written := t.At[field]; written {
 				r.problem(t.At.Of(field), "is not for a store, which gets the phone and the brand as JSON; remove it")

@@ -62,11 +62,21 @@ type Target struct {
 	// Timeout is the time for one request. Zero means the default.
 	Timeout time.Duration `yaml:"timeout"`
 
+	// After is how long RCS may take to deliver a message before it goes to this fallback.
+	// The zero value means that only messages that RCS cannot deliver go there.
+	After After `yaml:"after"`
+
 	// Name is the key of the target in the file; empty for a fallback.
 	Name string
 
 	// At holds the position of each field.
 	At Positions
+}
+
+// After is a duration, or auto: a duration that depends on the traffic type.
+type After struct {
+	Duration time.Duration
+	Auto     bool
 }
 
 // String returns the name only, so that printing a target shows no secret.
@@ -155,7 +165,7 @@ func reserved(header string) bool {
 }
 
 // target checks a target.
-func (r *fileReader) target(t *Target) {
+func (r *fileReader) target(t *Target, isFallback bool) {
 	isSet := map[string]bool{
 		"url": t.URL != "", "topic": t.Topic != "", "send": t.Send.Text != "", "secret": t.Secret != "", "basic": t.Basic != "",
 		"bearer": t.Bearer != "", "headers": len(t.Headers) > 0, "form": t.Form, "map": t.Map.Text != "", "ok": t.OK.Text != "", "timeout": t.Timeout > 0,
@@ -237,6 +247,9 @@ func (r *fileReader) target(t *Target) {
 	if t.Timeout > MaxTargetTimeout {
 		r.problem(t.At.Of("timeout"), "must be at most %s", MaxTargetTimeout)
 	}
+	if _, written := t.At["after"]; written && !isFallback {
+		r.problem(t.At.Of("after"), "is for fallbacks; remove it")
+	}
 }
 
 // fallback checks the target for messages that RCS cannot deliver.
@@ -244,7 +257,7 @@ func (r *fileReader) fallback(t *Target) *Target {
 	if t == nil {
 		return nil
 	}
-	r.target(t)
+	r.target(t, true)
 	if t.Send.Text != "" {
 		r.problem(t.At.Of("send"), "is not for a fallback, because RCS cannot deliver the message; set url")
 	}

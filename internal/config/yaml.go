@@ -153,7 +153,7 @@ func (d *yamlDecoder) value(n *yaml.Node, v reflect.Value, at Position) {
 		v.Set(reflect.New(v.Type().Elem()))
 		d.value(n, v.Elem(), at)
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[Program]() {
+		if v.Type() == reflect.TypeFor[Program]() || v.Type() == reflect.TypeFor[After]() {
 			d.scalar(n, v, at)
 			return
 		}
@@ -384,6 +384,20 @@ func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
 			d.problem(at, notPositive)
 		default:
 			*p = t
+		}
+	case *After:
+		t, err := parseDuration(n.Value)
+		switch {
+		case n.Value == "auto":
+			p.Auto = true
+		case err != nil:
+			d.problem(at, "must be auto or a duration; write auto, 2m, 90s, or a whole number of seconds")
+		case t < time.Second:
+			d.problem(at, "must be at least 1s; remove it to use the fallback only for messages that RCS cannot deliver")
+		case t > MaxAfter:
+			d.problem(at, "must be at most %s, 5 minutes less than RCS keeps a message", MaxAfter)
+		default:
+			p.Duration = t
 		}
 	case *bool:
 		var err error

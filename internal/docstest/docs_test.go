@@ -101,7 +101,7 @@ func composed(t *testing.T, contentType, body string) string {
 		t.Errorf("%s: %v", body, err)
 		return ""
 	}
-	c, err := compose.Message(p, compose.Defaults{MaxDelay: 30 * 24 * time.Hour}, exampleTime)
+	c, err := compose.Message(p, compose.Defaults{MaxDelay: 30 * 24 * time.Hour, Fallback: &compose.Fallback{MaxDelay: 30 * 24 * time.Hour}}, exampleTime)
 	if err != nil {
 		t.Errorf("%s: %+v", body, err)
 		return ""
@@ -316,21 +316,22 @@ func checkForms(t *testing.T, section page) {
 func checkLimits(t *testing.T, section page) {
 	t.Helper()
 	want := map[string]int{
-		"`text` of a message":             rbm.MaxText,
-		"title of a card":                 rbm.MaxCardTitle,
-		"description of a card":           rbm.MaxCardDescription,
-		"label of a button":               rbm.MaxSuggestionText,
-		"postback":                        rbm.MaxPostback,
-		"URL of a button, `fallback_url`": rbm.MaxURL,
-		"title of an event":               rbm.MaxCalendarTitle,
-		"description of an event":         rbm.MaxCalendarDescription,
-		"chips under a message":           rbm.MaxSuggestions,
-		"buttons of a card":               rbm.MaxCardSuggestions,
-		"cards of a carousel":             rbm.MaxCarouselCards,
-		"recipients":                      payload.MaxRecipients,
-		"`idempotency_key`":               payload.MaxIdempotencyKey,
-		"the whole message as JSON":       rbm.MaxMessageBytes,
-		"`ttl`":                           int(rbm.MaxLifetime.Seconds()),
+		"`text` of a message, `fallback_text`": rbm.MaxText,
+		"title of a card":                      rbm.MaxCardTitle,
+		"description of a card":                rbm.MaxCardDescription,
+		"label of a button":                    rbm.MaxSuggestionText,
+		"postback":                             rbm.MaxPostback,
+		"URL of a button, `fallback_url`":      rbm.MaxURL,
+		"title of an event":                    rbm.MaxCalendarTitle,
+		"description of an event":              rbm.MaxCalendarDescription,
+		"chips under a message":                rbm.MaxSuggestions,
+		"buttons of a card":                    rbm.MaxCardSuggestions,
+		"cards of a carousel":                  rbm.MaxCarouselCards,
+		"recipients":                           payload.MaxRecipients,
+		"`idempotency_key`":                    payload.MaxIdempotencyKey,
+		"the whole message as JSON":            rbm.MaxMessageBytes,
+		"`ttl`":                                int(rbm.MaxLifetime.Seconds()),
+		"`fallback_after`":                     int(config.MaxAfter.Seconds()),
 	}
 	got := map[string]int{}
 	for _, row := range section.rows() {

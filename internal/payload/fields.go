@@ -24,6 +24,8 @@ const (
 	fTTL
 	fExpiresAt
 	fScheduleAt
+	fFallbackAfter
+	fFallbackText
 	fTraffic
 	fOTP
 	fAgent
@@ -160,6 +162,16 @@ var fields = [fieldCount]Field{
 		Name: "schedule_at", Aliases: []string{"schedule_time", "send_at"},
 		Type: TypeTime, Level: OnMessage,
 		Meaning: "when to send the message, at most 30 days ahead; needs a queue",
+	},
+	fFallbackAfter: {
+		Name: "fallback_after",
+		Type: TypeDuration, Level: OnMessage,
+		Meaning: "how long delivery may take before the message goes to its fallback; needs a queue",
+	},
+	fFallbackText: {
+		Name: "fallback_text",
+		Type: TypeText, Level: OnMessage,
+		Meaning: "text for the fallback, such as an SMS; default the text of the message and the links of its buttons",
 	},
 	fTraffic: {
 		Name: "traffic", Aliases: []string{"traffic_type", "message_traffic_type"},

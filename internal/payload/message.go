@@ -70,6 +70,8 @@ func (r *reader) readDelivery(p *Payload, f *record) {
 	p.TTL = r.duration(f.get(fTTL))
 	p.ExpiresAt = r.time(f.get(fExpiresAt))
 	p.ScheduleAt = r.time(f.get(fScheduleAt))
+	p.FallbackAfter = r.duration(f.get(fFallbackAfter))
+	p.FallbackText = r.text(f.get(fFallbackText))
 	if ttl, at := f.get(fTTL), f.get(fExpiresAt); ttl != nil && at != nil {
 		r.errorf(at, "%q and %q both set the expiration; send one of them", ttl.position().Name(), at.position().Name())
 	}

@@ -39,6 +39,11 @@ type Payload struct {
 	// ScheduleAt is the time to send the message.
 	ScheduleAt Value[time.Time]
 
+	// FallbackAfter is how long delivery may take before the message goes to its fallback,
+	// and FallbackText the text for it.
+	FallbackAfter Value[time.Duration]
+	FallbackText  Text
+
 	Text      Text
 	File      Text // an https URL or the name of an upload
 	Top       Card // the card fields of the payload itself; its text is Payload.Text

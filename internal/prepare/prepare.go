@@ -122,6 +122,16 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 	if m.Queue != "" {
 		defaults.MaxDelay = queue.MaxDelay
 	}
+	fallback := cmp.Or(from.Fallback, agent.Fallback)
+	switch {
+	case !known || cfg.Agents == nil:
+		defaults.Fallback = &compose.Fallback{MaxDelay: queue.MaxDelay} // the agent may have one
+	case fallback != nil:
+		defaults.Fallback = &compose.Fallback{After: fallback.After.Duration, Auto: fallback.After.Auto}
+		if cfg.Queue != "" {
+			defaults.Fallback.MaxDelay = queue.MaxDelay
+		}
+	}
 	m.Message, err = compose.Message(p, defaults, now)
 	var unknown *UnknownAgentError
 	if !known {
@@ -144,13 +154,16 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 		return nil, unknown
 	}
 	m.Message.Warnings = append(m.Message.Warnings, in.Warnings...)
+	if !m.Message.FallbackAt.IsZero() {
+		m.Queue = cfg.Queue // which keeps the message until then, also for a source without a queue
+	}
 	if in.Agents != nil && !slices.Contains(in.Agents, name) {
 		return m, nil // the caller gets another error, without the countries of this agent
 	}
 	if err := CheckDestinations(p.To, cfg, from, agent); err != nil {
 		return nil, err
 	}
-	if m.Fallback = cmp.Or(from.Fallback, agent.Fallback); m.Fallback != nil {
+	if m.Fallback = fallback; m.Fallback != nil {
 		m.Payload = in.Body
 	}
 	return m, nil

@@ -69,6 +69,9 @@ type Response struct {
 	// ScheduleAt is the time at which the queue will send the message, if the caller set one.
 	ScheduleAt *time.Time `json:"schedule_at,omitempty"`
 
+	// FallbackAt is the time at which the message goes to its fallback unless it was delivered.
+	FallbackAt *time.Time `json:"fallback_at,omitempty"`
+
 	// DuplicateRisk warns that the message may have been sent despite the error, under a
 	// random ID. Only a retry with MessageID cannot send it twice.
 	DuplicateRisk bool `json:"duplicate_risk,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/compose"
@@ -71,6 +72,7 @@ func FromResult(r *send.Result) *Response {
 			at := r.Task.At.UTC()
 			resp.ScheduleAt = &at
 		}
+		resp.setFallbackAt(r.Task.FallbackAt)
 	case r.Preview != nil:
 		c := r.Preview.Message
 		resp = New(code.DryRun)
@@ -79,8 +81,9 @@ func FromResult(r *send.Result) *Response {
 			resp.DryRun.Billing = &c.Billing
 		}
 		if r.Preview.Fallback {
-			resp.DryRun.Fallback = compose.NewSMS(compose.PlainText(c.Message))
+			resp.DryRun.Fallback = compose.NewSMS(c.FallbackText)
 		}
+		resp.setFallbackAt(c.FallbackAt)
 	case r.Duplicate:
 		resp = New(code.Duplicate)
 	default:
@@ -102,6 +105,12 @@ func FromResult(r *send.Result) *Response {
 		resp.noteRandomID(unsure)
 	}
 	return resp
+}
+
+func (resp *Response) setFallbackAt(at time.Time) {
+	if at = at.UTC(); !at.IsZero() {
+		resp.FallbackAt = &at
+	}
 }
 
 // otherContent is the warning about a message that RBM ignored, because another message

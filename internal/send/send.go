@@ -166,6 +166,10 @@ type Task struct {
 	Name string
 	At   time.Time // when it is sent; zero means as soon as possible
 
+	// FallbackAt is when the message goes to its fallback unless it was delivered; zero
+	// means only if RCS cannot deliver it.
+	FallbackAt time.Time
+
 	// Duplicate reports that the queue has a task for this message already, or had
 	// one within the last day.
 	Duplicate bool

@@ -184,7 +184,7 @@ func narrowResponse() object {
 	properties["status"] = object{"type": "integer"}
 	properties["retry"] = object{"type": "string", "enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}}
 	properties["duplicate_risk"] = object{"type": "boolean"}
-	for _, name := range []string{"send_time", "schedule_at"} {
+	for _, name := range []string{"send_time", "schedule_at", "fallback_at"} {
 		properties[name] = object{"type": "string", "format": "date-time"}
 	}
 	for name, of := range map[string]string{"errors": "Error", "warnings": "Error", "results": "Response"} {

@@ -439,6 +439,7 @@ func responseSchema() object {
 			"name":        object{"type": "string", "description": "the resource name of the message at the platform, or of the task of a queued message"},
 			"send_time":   object{"type": "string", "format": "date-time"},
 			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue will send a scheduled message"},
+			"fallback_at": object{"type": "string", "format": "date-time", "description": "when the message goes to its fallback unless it was delivered"},
 			"event":       object{"type": "string", "description": "the id of the event that was received"},
 			"event_type":  object{"enum": config.EventTypes},
 			"target":      object{"type": "string", "description": "the target of the delivery"},
