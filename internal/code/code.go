@@ -61,6 +61,7 @@ const (
 	StaleSignature           Code = "stale_signature"
 	ForbiddenDestination     Code = "forbidden_destination"
 	FallbackUnavailable      Code = "fallback_unavailable"
+	FallbackNotArmed         Code = "fallback_not_armed"
 	Overloaded               Code = "overloaded"
 	QueueNotFound            Code = "queue_not_found"
 	QueueDenied              Code = "queue_denied"

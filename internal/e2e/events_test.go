@@ -89,6 +89,9 @@ func TestEvents_givesUp(t *testing.T) {
 			if !strings.HasPrefix(response, fmt.Sprintf("HTTP/1.1 %d ", test.status)) || !strings.Contains(response, `"code": "`+test.code+`"`) || strings.Contains(response, "Retry-After") {
 				t.Errorf("response %s, want %d %s without Retry-After", response, test.status, test.code)
 			}
+			if err := s.tasks.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			if n := strings.Count(s.fallback.received(t), `"type": "failed"`); n != test.failed {
 				t.Errorf("%d events of the type failed, want %d", n, test.failed)
 			}

@@ -144,7 +144,7 @@ func TestTask(t *testing.T) {
 		{name: "invalid message", body: body(map[string]any{"message": []int{}}), status: 200, code: "invalid_payload"},
 		{name: "invalid message ID", path: "/tasks/1", body: body(nil), status: 200, code: "invalid_payload"},
 		{name: "invalid number", body: body(to("12")), status: 200, code: "invalid_phone"},
-		{name: "newer version", body: body(map[string]any{"version": 2}), status: 500, code: "misconfigured"},
+		{name: "newer version", body: body(map[string]any{"version": 3}), status: 500, code: "misconfigured"},
 		{name: "unknown agent", body: body(map[string]any{"agent": "former"}), status: 500, code: "misconfigured"},
 		{
 			name: "secret denied", body: body(nil), status: 500, code: "secret_denied",

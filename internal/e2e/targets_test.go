@@ -48,15 +48,14 @@ func TestTargets_rejected(t *testing.T) {
 			t.Parallel()
 			s := newStage(t)
 			settings := targetsFile(t, fmt.Sprintf("events:\n  bot: {%s}\n  other: {url: %q, secret: %s, only: [failed]}\n", test.target, s.fallback.url, standardSecret))
-			queue, account := stageQueue, stageAccount
-			settings["RCSHOOK_QUEUE"], settings["RCSHOOK_QUEUE_ACCOUNT"], settings["RCSHOOK_URL"] = &queue, &account, pointer("http://127.0.0.1:1")
-			h, log := s.handler(t, settings)
-			web := httptest.NewServer(h)
-			defer web.Close()
+			h, log, url := s.queueHandler(t, settings)
 			event := request{http.MethodPost, "/events", http.Header{"X-Sign": {"valid"}}, []byte(`{"senderPhoneNumber": "+12025550101", "agentId": "rcshook_demo_k3x9a1bc_agent", "messageId": "m", "text": "Hello"}`)}
 			s.sign(t, h, &event)
-			if response := event.doOnce(t, web.URL); !strings.HasPrefix(response, "HTTP/1.1 200 ") {
+			if response := event.doOnce(t, url); !strings.HasPrefix(response, "HTTP/1.1 200 ") {
 				t.Errorf("response %s, want 200", response)
+			}
+			if err := s.tasks.Settle(t.Context()); err != nil {
+				t.Fatal(err)
 			}
 			var line struct{ Severity, Message, Target, Cause string }
 			for text := range strings.Lines(log.String()) {

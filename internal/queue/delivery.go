@@ -1,15 +1,9 @@
 package queue
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"time"
 )
-
-// deliveryPath is the path below [Path] of deliveries, to which the ID of the task is
-// appended.
-const deliveryPath = "event/"
 
 // MaxDeliveryAge is the age at which the function gives up the delivery of an event. RBM
 // gives up at the same age.
@@ -30,10 +24,7 @@ type Delivery struct {
 	Created time.Time `json:"created"`
 }
 
-func (d *Delivery) taskID() string {
-	sum := sha256.Sum256([]byte("event\n" + d.Target + "\n" + d.EventID))
-	return hex.EncodeToString(sum[:])
-}
+func (d *Delivery) taskID() string { return deliver.taskID(d.Target, d.EventID) }
 
 // DecodeDelivery parses the body of the task of that ID. The error is [ErrTask] or
 // [ErrVersion]; it contains no part of the body.

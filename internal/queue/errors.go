@@ -25,7 +25,7 @@ var kinds = map[Kind]string{NotFound: "not found", Denied: "denied", Rejected: "
 // String returns the kind in words.
 func (k Kind) String() string { return kinds[k] }
 
-// Error reports why a task could not be created. It contains nothing of the message.
+// Error reports why a task could not be created or deleted. It contains nothing of the message.
 type Error struct {
 	Kind Kind
 
@@ -44,8 +44,11 @@ type Error struct {
 	// its tasks carry.
 	Queue, Account string
 
-	// MaybeAdded reports that the task may have been created anyway.
-	MaybeAdded bool
+	// MaybeDone reports that the task may have been created or deleted anyway.
+	MaybeDone bool
+
+	// Deleting reports that a task was to be deleted, and not to be created.
+	Deleting bool
 
 	// Err is the cause.
 	Err error
@@ -83,13 +86,13 @@ func (e *Error) setCall(ctx context.Context, err error) {
 	switch {
 	case ok:
 		e.Kind, e.Reason = classify(response)
-		e.MaybeAdded = response.Code >= 500 || response.Status == "" // a proxy may have sent it after the request arrived
+		e.MaybeDone = response.Code >= 500 || response.Status == "" // a proxy may have sent it after the request arrived
 		e.exists = response.Status == "ALREADY_EXISTS"
 		e.Err = fmt.Errorf("HTTP %d %s", response.Code, response.Status) // the message can quote the task
 	case ctx.Err() != nil:
-		e.Reason, e.MaybeAdded, e.Err = "timeout", true, errors.New("timeout")
+		e.Reason, e.MaybeDone, e.Err = "timeout", true, errors.New("timeout")
 	default:
-		e.Reason, e.MaybeAdded = "unreachable", true
+		e.Reason, e.MaybeDone = "unreachable", true
 	}
 }
 

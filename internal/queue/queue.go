@@ -1,9 +1,11 @@
 // Package queue stores messages, and events on their way to targets, in Cloud Tasks, one
 // task each. It reads the tasks when Cloud Tasks sends them back to the function.
 //
-// The name of a task is derived from its message ID, or from its event and target. So the
-// queue drops a message or an event that was added before, and RCS Business Messaging
-// drops a message that is sent twice.
+// A message with a fallback in time has a second task, the watch. The watch or the task that
+// sends the message creates a third, which gives the message to its fallback.
+//
+// The name of a task is derived from its job and its message, or from its event and target.
+// So the queue drops a task that was added before, and any instance can delete one.
 //
 // Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
 package queue
@@ -19,7 +21,7 @@ import (
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// Path is the path of tasks at the function, to which the message ID is appended.
+// Path is the path of tasks at the function, to which the job and the ID are appended.
 const Path = "/tasks/"
 
 // Limits of Cloud Tasks.
@@ -68,7 +70,7 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// Client creates tasks. It is safe for concurrent use.
+// Client creates and deletes tasks. It is safe for concurrent use.
 type Client struct{ options Options }
 
 // New returns a client.
@@ -86,83 +88,125 @@ type Place struct {
 	Header map[string]string
 }
 
-// Limits for adding a task. A webhook has a second or less for everything.
+// Limits of a call. A webhook has a second or less for everything.
 const (
-	addTimeout = 5 * time.Second
-	attempts   = 2
-	retryDelay = 50 * time.Millisecond
+	callTimeout = 5 * time.Second
+	attempts    = 2
+	retryDelay  = 50 * time.Millisecond
 )
 
 // Add creates a task and returns its name. Repeated reports that the queue contains a
 // task for this message, or contained one within the last day; then Add creates none.
 // The error is an [*Error].
 func (c *Client) Add(ctx context.Context, t Task, p Place) (name string, repeated bool, err error) {
-	// A message ID that a caller chose may be that of a message to another number.
-	return c.add(ctx, p, rbm.MessageID(t.Agent, t.To, t.ID), t.ID, &t)
+	t.Version = version
+	return c.add(ctx, p, Send, t.taskID(Send), &t)
+}
+
+// AddHandover is like [Client.Add] for [Watch] and [Fallback].
+func (c *Client) AddHandover(ctx context.Context, job Job, h Handover, p Place) (name string, repeated bool, err error) {
+	h.Version = version
+	return c.add(ctx, p, job, h.taskID(job), &h)
 }
 
 // AddDelivery is like [Client.Add] for the delivery of an event to a target.
 func (c *Client) AddDelivery(ctx context.Context, d Delivery, p Place) (name string, repeated bool, err error) {
 	d.Version = version
-	return c.add(ctx, p, d.taskID(), deliveryPath+d.taskID(), &d)
+	return c.add(ctx, p, deliver, d.taskID(), &d)
 }
 
 // add creates the task of that ID, whose request has v as its JSON body.
-func (c *Client) add(ctx context.Context, p Place, id, path string, v any) (name string, repeated bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, addTimeout)
+func (c *Client) add(ctx context.Context, p Place, job Job, id string, v any) (name string, repeated bool, err error) {
+	name = taskName(p.Queue, id)
+	request, err := c.request(p, name, string(job)+"/"+id, v)
+	if err != nil {
+		return name, false, &Error{Kind: Rejected, Reason: "invalid", Queue: p.Queue, Account: c.options.Account, Err: err}
+	}
+	var created struct {
+		Name string `json:"name"`
+	}
+	unsure, failure := c.try(ctx, p.Queue, func(ctx context.Context) error {
+		err := c.options.API.Call(ctx, "POST", c.options.Endpoint+"/v2/"+p.Queue+"/tasks", request, &created)
+		if err == nil && path.Base(created.Name) != id {
+			err = errors.New("the response does not contain the task") // another server may have sent it
+		}
+		return err
+	})
+	switch {
+	case failure == nil:
+		return name, false, nil
+	case failure.exists:
+		return name, !unsure, nil
+	}
+	return name, false, failure
+}
+
+func taskName(queue, id string) string { return queue + "/tasks/" + id }
+
+// Removal is the result of [Client.Delete].
+type Removal int
+
+// The results.
+const (
+	Missing Removal = iota // the queue had no such task
+	Removed                // the task is deleted; an attempt of it may be in flight
+	Unsure                 // one or the other: a response was lost
+)
+
+// Delete deletes the task for a job with a message. The error is an [*Error]. Cloud Tasks
+// does not say whether the task or the queue does not exist.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/delete
+func (c *Client) Delete(ctx context.Context, queue string, job Job, m Message) (Removal, error) {
+	unsure, failure := c.try(ctx, queue, func(ctx context.Context) error {
+		return c.options.API.Call(ctx, "DELETE", c.options.Endpoint+"/v2/"+taskName(queue, m.taskID(job)), nil, nil)
+	})
+	switch {
+	case failure == nil:
+		return Removed, nil
+	case failure.Kind != NotFound:
+		failure.Deleting = true
+		return Unsure, failure
+	case unsure:
+		return Unsure, nil
+	}
+	return Missing, nil
+}
+
+// try calls a method of Cloud Tasks, twice if necessary. Unsure reports that an attempt
+// before the last one may have succeeded.
+func (c *Client) try(ctx context.Context, queue string, call func(context.Context) error) (unsure bool, failure *Error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	name = p.Queue + "/tasks/" + id
-	failure := &Error{Queue: p.Queue, Account: c.options.Account}
+	failure = &Error{Queue: queue, Account: c.options.Account}
 	if err := c.options.API.Ready(ctx); err != nil {
 		failure.setCredentials(err)
-		return name, false, failure
-	}
-	request, err := c.request(p, name, path, v)
-	if err != nil {
-		failure.Kind, failure.Reason, failure.Err = Rejected, "invalid", err
-		return name, false, failure
+		return false, failure
 	}
 	deadline, _ := ctx.Deadline()
 	timeout := time.Until(deadline) / attempts
-	unsure := false // an attempt may have succeeded
 	for i := 1; ; i++ {
-		err := c.create(ctx, p.Queue, request, timeout)
-		switch {
-		case err == nil:
-			return name, false, nil
-		case err.exists:
-			return name, !unsure, nil
+		failure = &Error{Queue: queue, Account: c.options.Account}
+		attempt, cancel := context.WithTimeout(ctx, timeout)
+		err := call(attempt)
+		if err == nil {
+			cancel()
+			return unsure, nil
 		}
-		unsure = unsure || err.MaybeAdded
-		err.MaybeAdded = unsure
-		if !err.isTransient() || i == attempts {
-			return name, false, err
+		failure.setCall(attempt, err)
+		cancel()
+		certain := failure.exists || failure.Kind == NotFound // about the task, not this attempt
+		unsure = unsure || failure.MaybeDone && !certain
+		failure.MaybeDone = unsure
+		if certain || !failure.isTransient() || i == attempts {
+			return unsure, failure
 		}
 		select {
 		case <-time.After(retryDelay):
 		case <-ctx.Done():
-			return name, false, err
+			return unsure, failure
 		}
 	}
-}
-
-// create makes one attempt to create a task.
-func (c *Client) create(ctx context.Context, queue string, request *createRequest, timeout time.Duration) *Error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	var created struct {
-		Name string `json:"name"`
-	}
-	err := c.options.API.Call(ctx, "POST", c.options.Endpoint+"/v2/"+queue+"/tasks", request, &created)
-	if err == nil && path.Base(created.Name) != path.Base(request.Task.Name) {
-		err = errors.New("the response does not contain the task") // another server may have sent it
-	}
-	if err != nil {
-		e := &Error{Queue: queue, Account: c.options.Account}
-		e.setCall(ctx, err)
-		return e
-	}
-	return nil
 }
 
 // createRequest is the request to create a task.

@@ -33,8 +33,12 @@ const (
 	scope   = "https://www.googleapis.com/auth/cloud-platform"
 )
 
+// taskID is the hash of send, agent-1, +12025550123 and id. It must not change: two versions
+// of the function run while one is deployed.
+const taskID = "94f68265b5c3a3a9dff81c32b9f63987ee06872c25ebefb9f65cab022d944447"
+
 // taskName is the name of the task of [task].
-var taskName = name + "/tasks/" + rbm.MessageID("default", "+12025550123", id)
+const taskName = name + "/tasks/" + taskID
 
 // world is a queue and a function that records its tasks.
 type world struct {
@@ -97,7 +101,7 @@ func task(t *testing.T) queue.Task {
 		t.Fatal(err)
 	}
 	task := queue.NewTask(m, encoded, time.Now())
-	task.ID, task.Agent, task.To = id, "default", "+12025550123"
+	task.Agent, task.Message = "default", queue.Message{ID: id, AgentID: "agent-1", To: "+12025550123"}
 	return task
 }
 
@@ -117,7 +121,7 @@ func TestAdd(t *testing.T) {
 		if err := tokens.Verify(t.Context(), r.Header, time.Now()); err != nil {
 			t.Errorf("the token of the task: %v", err)
 		}
-		if got, want := r.URL.Path, queue.Path+id; got != want || r.Method != http.MethodPost {
+		if got, want := r.URL.Path, queue.Path+"send/"+taskID; got != want || r.Method != http.MethodPost {
 			t.Errorf("%s %s, want POST %s", r.Method, got, want)
 		}
 		got := map[string]string{}
@@ -247,7 +251,7 @@ func TestAdd_errors(t *testing.T) {
 			if !ok {
 				t.Fatalf("Add = %v, want an Error", err)
 			}
-			if diff := cmp.Diff(test.want, want{e.Kind, e.Reason, e.MaybeAdded}, cmp.AllowUnexported(want{})); diff != "" {
+			if diff := cmp.Diff(test.want, want{e.Kind, e.Reason, e.MaybeDone}, cmp.AllowUnexported(want{})); diff != "" {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 			if e.Queue != test.queue || e.Account != account {
@@ -307,7 +311,7 @@ func TestAdd_schedule(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := shown
-	want.ScheduleTime, want.DispatchDeadline, want.HTTPRequest.URL = at, "30s", w.url+queue.Path+id
+	want.ScheduleTime, want.DispatchDeadline, want.HTTPRequest.URL = at, "30s", w.url+queue.Path+"send/"+taskID
 	want.HTTPRequest.OIDCToken.ServiceAccountEmail, want.HTTPRequest.OIDCToken.Audience = account, w.url
 	if diff := cmp.Diff(want, shown, cmpopts.EquateApproxTime(0)); diff != "" {
 		t.Errorf("the task (-want +got):\n%s", diff)

@@ -2,34 +2,62 @@ package queue
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
 )
 
-// version is the version of the format of a [Task]. A function does not read tasks of a
-// newer version.
-const version = 1
+// version is the version of the format of tasks. A function does not read tasks of a newer
+// version.
+const version = 2
+
+// Job is what the function does with a task. It is part of the path and of the name.
+type Job string
+
+// The jobs.
+const (
+	Send     Job = "send"     // send a message
+	Watch    Job = "watch"    // revoke a message that is not delivered in time
+	Fallback Job = "fallback" // give a message to its fallback
+	deliver  Job = "event"    // deliver an event to a target
+)
+
+// taskID returns the ID of the task for a job. Cloud Tasks recommends hashes, because it is
+// slower with IDs that have the same prefix.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues.tasks/create
+func (j Job) taskID(parts ...string) string {
+	sum := sha256.Sum256([]byte(string(j) + "\n" + strings.Join(parts, "\n")))
+	return hex.EncodeToString(sum[:])
+}
+
+// Message identifies a message. Messages of two agents or to two numbers can have the same ID.
+type Message struct {
+	ID      string `json:"message_id"`
+	AgentID string `json:"agent_id"` // of RBM, without "@rbm.goog"
+	To      string `json:"to"`       // in E.164 format
+}
+
+func (m Message) taskID(j Job) string { return j.taskID(m.AgentID, m.To, m.ID) }
 
 // Task is one message to one recipient in the queue. It contains no secrets: the
 // credentials of the agent and the fallback are looked up by name when it is sent.
 type Task struct {
 	Version int `json:"version"`
+	Message
 
-	// ID is the message ID. It is in the URL of the task, not in its body. The name of
-	// the task is derived from it.
-	ID string `json:"-"`
-
-	// Agent is the name of the sending agent, To the number in E.164 format.
+	// Agent is the name of the sending agent in the configuration.
 	Agent string `json:"agent"`
-	To    string `json:"to"`
 
-	// Message is the AgentMessage as JSON.
-	Message json.RawMessage `json:"message"`
+	// Content is the AgentMessage as JSON.
+	Content json.RawMessage `json:"message"`
 
 	// NotAfter is the time at which the message expires; zero means never. A TTL
 	// starts at the requested time, not at the time of the dispatch.
@@ -41,17 +69,48 @@ type Task struct {
 	// Caller is the name of the direct caller with limits that sent the message; may be empty.
 	Caller string `json:"caller,omitempty"`
 
-	// Payload is the payload of the request, if a fallback may need it.
-	Payload []byte `json:"payload,omitempty"`
+	// Payload is the payload of the request, and FallbackText the text, if a fallback may
+	// need them.
+	Payload      []byte `json:"payload,omitempty"`
+	FallbackText string `json:"fallback_text,omitempty"`
+
+	// FallbackAt is when the fallback gets the message, unless it is delivered by then; zero
+	// means that the fallback only gets a message that RCS cannot deliver.
+	FallbackAt time.Time `json:"fallback_at,omitzero"`
 }
 
 // NewTask returns the task for a message to be sent at the given time.
 func NewTask(m *rbm.AgentMessage, encoded []byte, at time.Time) Task {
-	t := Task{Version: version, Message: encoded, NotAfter: m.ExpireTime}
+	t := Task{Content: encoded, NotAfter: m.ExpireTime}
 	if m.TTL > 0 {
 		t.NotAfter = at.Add(time.Duration(m.TTL))
 	}
 	return t
+}
+
+// Handover is a message that its fallback gets: now, or if it is not delivered in time.
+type Handover struct {
+	Version int `json:"version"`
+	Message
+
+	Agent   string `json:"agent"`            // its name in the configuration
+	Source  string `json:"source,omitempty"` // whose webhook caused the message; may be empty
+	Traffic string `json:"traffic"`
+
+	// Text is what the fallback sends. Payload is the payload of the request.
+	Text    string `json:"text"`
+	Payload []byte `json:"payload"`
+
+	// Reason is why the fallback gets the message: timeout, expired, or the code of an error.
+	Reason string `json:"reason"`
+
+	// At is when the fallback gets the message. NotAfter is when the message expires; zero
+	// means never.
+	At       time.Time `json:"at"`
+	NotAfter time.Time `json:"not_after,omitzero"`
+
+	// Queue is the queue of the task that sends the message.
+	Queue string `json:"queue"`
 }
 
 // encode returns the body of a task.
@@ -77,36 +136,54 @@ var (
 	ErrExpired = errors.New("the message expired in the queue")
 )
 
-// Decode parses the body of the task with that message ID. The error is [ErrTask] or
-// [ErrVersion]; it contains no part of the body.
+// Decode parses the body of the task with that ID, which is the message ID for tasks of
+// version 1. The error is [ErrTask] or [ErrVersion]; it contains no part of the body.
 func Decode(id string, body []byte) (*Task, error) {
-	t := Task{ID: id}
+	var t Task
 	err := json.Unmarshal(body, &t)
+	if t.Version == 1 {
+		t.ID = id
+	}
 	switch {
 	case err == nil && t.Version > version:
 		return nil, ErrVersion
-	case err != nil || !payload.IsMessageID(id) || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Message) == 0:
+	case err != nil || !payload.IsMessageID(t.ID) || t.Version < 1 || t.Agent == "" || t.To == "" || len(t.Content) == 0,
+		t.Version > 1 && id != t.taskID(Send):
 		return nil, ErrTask
 	}
 	return &t, nil
 }
 
+// DecodeHandover parses the body of the task with that ID for [Watch] or [Fallback]. The
+// error is [ErrTask] or [ErrVersion]; it contains no part of the body.
+func DecodeHandover(job Job, id string, body []byte) (*Handover, error) {
+	var h Handover
+	err := json.Unmarshal(body, &h)
+	switch {
+	case err == nil && h.Version > version:
+		return nil, ErrVersion
+	case err != nil || h.Version < 2 || h.Agent == "" || h.At.IsZero() || id != h.taskID(job):
+		return nil, ErrTask
+	}
+	return &h, nil
+}
+
 // Open returns the message to be sent now, also encoded, with the remaining part of its
-// TTL. The error is [ErrExpired] or [ErrTask].
+// TTL. The error is [ErrTask], or [ErrExpired] together with the message.
 func (t *Task) Open(now time.Time) (m *rbm.AgentMessage, encoded []byte, err error) {
 	m = new(rbm.AgentMessage)
-	if err := json.Unmarshal(t.Message, m); err != nil {
+	if err := json.Unmarshal(t.Content, m); err != nil {
 		return nil, nil, ErrTask
 	}
 	if t.NotAfter.IsZero() {
-		return m, t.Message, nil
+		return m, t.Content, nil
 	}
 	left := t.NotAfter.Sub(now).Truncate(time.Millisecond)
 	switch {
 	case left <= 0:
-		return nil, nil, fmt.Errorf("%w, %s ago", ErrExpired, (-left).Round(time.Second))
+		return m, nil, fmt.Errorf("%w, %s ago", ErrExpired, (-left).Round(time.Second))
 	case m.TTL <= rbm.Duration(left):
-		return m, t.Message, nil
+		return m, t.Content, nil
 	}
 	m.TTL = rbm.Duration(left)
 	if encoded, err = m.Encode(); err != nil {

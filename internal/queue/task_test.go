@@ -29,7 +29,7 @@ func newTask(t *testing.T, m *rbm.AgentMessage) Task {
 		t.Fatal(err)
 	}
 	task := NewTask(m, encoded, noon)
-	task.ID, task.Agent, task.To = id, "default", "+12025550123"
+	task.Version, task.Agent, task.Message = version, "default", Message{id, "agent", "+12025550123"}
 	return task
 }
 
@@ -78,7 +78,7 @@ func TestOpen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			task, err := Decode(made.ID, body)
+			task, err := Decode(made.taskID(Send), body)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,8 +116,9 @@ func TestDecode_invalid(t *testing.T) {
 		{`{"version": 1, "to": "+1", "message": {}}`, ErrTask},
 		{`{"version": 0, "agent": "a", "to": "+1", "message": {}}`, ErrTask},
 		{`{"version": 1, "agent": "a", "to": "+1", "message": {}, "not_after": "soon"}`, ErrTask},
-		{`{"version": 2, "agent": "a", "to": "+1", "message": {}}`, ErrVersion},
-		{`{"version": 2, "recipient": "+1"}`, ErrVersion},
+		{`{"version": 2, "agent": "a", "to": "+1", "message_id": "` + id + `", "message": {}}`, ErrTask}, // of another message
+		{`{"version": 3, "agent": "a", "to": "+1", "message": {}}`, ErrVersion},
+		{`{"version": 3, "recipient": "+1"}`, ErrVersion},
 	} {
 		if _, err := Decode(id, []byte(test.body)); !errors.Is(err, test.want) {
 			t.Errorf("Decode(%s) = %v, want %v", test.body, err, test.want)
@@ -126,7 +127,7 @@ func TestDecode_invalid(t *testing.T) {
 	if _, err := Decode("order-1", []byte(`{"version": 1, "agent": "a", "to": "+1", "message": {}}`)); !errors.Is(err, ErrTask) {
 		t.Errorf("Decode with an invalid ID = %v, want %v", err, ErrTask)
 	}
-	task := Task{Version: 1, Message: json.RawMessage(`{"ttl": "soon"}`)}
+	task := Task{Version: 1, Content: json.RawMessage(`{"ttl": "soon"}`)}
 	if _, _, err := task.Open(noon); !errors.Is(err, ErrTask) {
 		t.Errorf("Open of an invalid message = %v, want %v", err, ErrTask)
 	}
@@ -142,15 +143,15 @@ func TestLargest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(task.Message) < rbm.MaxMessageBytes-10 || len(body) > MaxBody*2/3 {
-		t.Errorf("a message of %d bytes is a task of %d", len(task.Message), len(body))
+	if len(task.Content) < rbm.MaxMessageBytes-10 || len(body) > MaxBody*2/3 {
+		t.Errorf("a message of %d bytes is a task of %d", len(task.Content), len(body))
 	}
 }
 
 // FuzzDecode checks that any body gives a valid message or an error.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "agent": "default", "to": "+12025550123", "message": {"contentMessage": {"text": "x"}, "ttl": "600s"}, "not_after": "2026-12-01T12:10:00Z"}`))
-	f.Add([]byte(`{"version": 2}`))
+	f.Add([]byte(`{"version": 3}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		task, err := Decode(id, body)
 		if err != nil {

@@ -150,8 +150,12 @@ func QueueAdvice(e *queue.Error) string {
 	case "not_found":
 		return "Create the queue: gcloud tasks queues create " + at + " (a new queue takes up to a minute)"
 	case "permission_denied":
-		return "Allow the service account of the function to create tasks: gcloud tasks queues add-iam-policy-binding " + at +
-			" --member=serviceAccount:SERVICE_ACCOUNT --role=roles/cloudtasks.enqueuer (a missing queue may give the same error)"
+		verb, role := "create", "enqueuer"
+		if e.Deleting {
+			verb, role = "delete", "taskDeleter"
+		}
+		return "Allow the service account of the function to " + verb + " tasks: gcloud tasks queues add-iam-policy-binding " + at +
+			" --member=serviceAccount:SERVICE_ACCOUNT --role=roles/cloudtasks." + role + " (a missing queue may give the same error)"
 	case "act_as":
 		return "Allow the service account of the function to act as RCSHOOK_QUEUE_ACCOUNT: gcloud iam service-accounts add-iam-policy-binding " + e.Account +
 			" --project=" + project + " --member=serviceAccount:SERVICE_ACCOUNT --role=roles/iam.serviceAccountUser"

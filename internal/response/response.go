@@ -105,6 +105,8 @@ type Response struct {
 	advice   string // the part of Action that remains true when the retry needs a message ID
 	empty    bool   // a 200 has no body
 
+	repeat bool // Status makes Cloud Tasks repeat a task
+
 	// misconfigured means that an operator must fix the configuration, although the code
 	// is usually an error of the caller.
 	misconfigured bool
@@ -157,7 +159,7 @@ func (resp *Response) setAction(action, advice string) {
 // no recipient is worth a retry: a sender that ignores the results would lose the
 // message otherwise, and a retry does not send the delivered ones again.
 func (resp *Response) SetProfile(p Profile) {
-	if r := table[resp.Code]; p == Soft && r.soft != 0 && !resp.misconfigured {
+	if r := table[resp.Code]; p == Soft && r.soft != 0 && !resp.misconfigured && !resp.repeat {
 		resp.Status = r.soft
 	}
 	least := http.StatusTooManyRequests
@@ -169,6 +171,14 @@ func (resp *Response) SetProfile(p Profile) {
 			resp.Status = max(resp.Status, result.Status)
 		}
 	}
+}
+
+// Repeat makes Cloud Tasks repeat only this task, with any status but 2xx, 429 and 503: for
+// those and for Retry-After, it would slow down the whole queue.
+//
+// Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
+func (resp *Response) Repeat(status int) {
+	resp.Status, resp.RetryAfter, resp.repeat = status, 0, true
 }
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender

@@ -11,6 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/target"
 )
 
 // Document returns a response with a document of its own.
@@ -45,11 +46,16 @@ func FromResult(r *send.Result) *Response {
 	var resp *Response
 	switch {
 	case r.Fallback:
-		resp = New(code.Fallback)
-		if r.FallbackErr != nil {
+		cause := FromError(r.Err)
+		switch {
+		case r.FallbackErr == nil:
+			resp = New(code.Fallback)
+		case errors.Is(r.FallbackErr, target.ErrRejected):
+			resp = New(cause.Code)
+			resp.Detail, resp.Err = "RCS cannot deliver it, and the fallback did not accept it", r.FallbackErr
+		default:
 			resp = FromError(&Problem{Code: code.FallbackUnavailable, Err: r.FallbackErr})
 		}
-		cause := FromError(r.Err)
 		resp.Cause, resp.Upstream = string(cause.Code), cause.Upstream
 	case r.Err != nil:
 		resp = FromError(r.Err)
@@ -91,7 +97,7 @@ func FromResult(r *send.Result) *Response {
 	}
 	unsure := r.MaybeSent
 	if failed, ok := errors.AsType[*queue.Error](r.Err); ok {
-		unsure = unsure || failed.MaybeAdded
+		unsure = unsure || failed.MaybeDone
 	}
 	if unsure && resp.Code == code.AlreadyDelivered {
 		resp.Detail = "it may also be revoked, because an earlier attempt of this request got no response"

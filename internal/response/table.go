@@ -152,6 +152,10 @@ var table = map[code.Code]row{
 		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "RCS cannot deliver the message, and the fallback did not accept it", "the fallback failed or did not respond",
 		"Send the request again after the time in Retry-After, with the same idempotency_key.", "",
 	},
+	code.FallbackNotArmed: {
+		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "The message has no fallback in time", "the queue did not take both of its tasks",
+		"Send the request again after the time in Retry-After, with the same idempotency_key.", "",
+	},
 	code.TargetUnavailable: {
 		http.StatusServiceUnavailable, 0, code.RetryLater, 10 * time.Second, "A target did not accept the event", "the target failed or did not respond",
 		"Nothing is lost: the event is delivered again later. If this lasts, check the target.", "",

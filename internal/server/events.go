@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
-	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/events"
 	"github.com/rcshook/rcshook/internal/mapping"
@@ -78,7 +77,8 @@ func (s *Server) event(c *call) (*response.Response, error) {
 		res = response.New(code.Ignored)
 		res.Cause = map[bool]string{true: "superseded", false: "old"}[decision.Superseded]
 	default:
-		err = s.passOn(c.Context(), e, "")
+		err = s.disarm(c.Context(), e, received.Agents)
+		err = cmp.Or(s.passOn(c.Context(), e, ""), err)
 	}
 	// A store of the operator's own learns of the opt-out from the event. The failure of a
 	// target does not delay the confirmation otherwise, nor that of the confirmation the event.
@@ -108,7 +108,8 @@ func (s *Server) sampleEvents(c *call) (*response.Response, error) {
 
 // passOn delivers an event to the targets that want it, except one. With a queue, it adds
 // a task for each; the error is a [*queue.Error]. Without a queue, the error reports that
-// a target is unavailable.
+// a target is unavailable. RBM does not repeat the events of the function itself, so the
+// queue for messages carries them if events have none of their own.
 func (s *Server) passOn(ctx context.Context, e *events.Event, except string) error {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(s.cfg.Events)) {
@@ -124,9 +125,14 @@ func (s *Server) passOn(ctx context.Context, e *events.Event, except string) err
 		s.observe(Delivery{Event: body})
 		return nil
 	}
-	pass := s.deliverNow
-	if s.cfg.EventsQueue != "" {
-		pass = s.enqueueEvent
+	pass, queueName := s.deliverNow, s.cfg.EventsQueue
+	if e.Type == "failed" || e.Type == "fallback" {
+		queueName = cmp.Or(queueName, s.cfg.Queue)
+	}
+	if queueName != "" {
+		pass = func(ctx context.Context, name string, e *events.Event, body []byte) error {
+			return s.enqueueEvent(ctx, queueName, name, e, body)
+		}
 	}
 	if len(names) == 1 {
 		return pass(ctx, names[0], e, body)
@@ -149,9 +155,9 @@ func (s *Server) passOn(ctx context.Context, e *events.Event, except string) err
 
 // enqueueEvent adds the delivery of an event to the queue. A delivery that was added
 // before counts as a success.
-func (s *Server) enqueueEvent(ctx context.Context, name string, e *events.Event, body []byte) error {
+func (s *Server) enqueueEvent(ctx context.Context, queueName, name string, e *events.Event, body []byte) error {
 	_, _, err := s.queue.AddDelivery(ctx, queue.Delivery{Target: name, EventID: e.ID, Event: body, Created: s.now().UTC()},
-		queue.Place{Queue: s.cfg.EventsQueue, Header: trace.FromContext(ctx).Header()})
+		queue.Place{Queue: queueName, Header: trace.FromContext(ctx).Header()})
 	return err
 }
 
@@ -216,19 +222,11 @@ func (s *Server) deliverTask(c *call) (*response.Response, error) {
 		res = response.FromError(problem)
 	default:
 		res = response.FromError(&response.Problem{Code: code.TargetUnavailable, Detail: "target " + d.Target, Err: result.Err})
-		repeatTask(res)
+		res.Repeat(http.StatusInternalServerError)
 	}
 	res.Agent, res.Event, res.EventType, res.Target, res.To, res.MessageID = e.Agent, e.ID, e.Type, d.Target, e.Phone, e.MessageID
 	res.EventAge = s.now().Sub(e.Time)
 	return res, nil
-}
-
-// repeatTask makes Cloud Tasks repeat only this task: for 429 and 503, and for Retry-After,
-// it would slow down the whole queue.
-//
-// Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks
-func repeatTask(res *response.Response) {
-	res.Status, res.RetryAfter = http.StatusInternalServerError, 0
 }
 
 // attempt is the result of one attempt to deliver an event.
@@ -384,28 +382,4 @@ func pointers(res *response.Response, program string) string {
 		return ""
 	}
 	return " at " + strings.Join(all, ", ")
-}
-
-// fallBack gives a message that RCS cannot deliver to its fallback.
-func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, reason code.Code) error {
-	original := json.RawMessage(m.Payload)
-	if !json.Valid(original) { // a form
-		text, err := json.Marshal(string(m.Payload))
-		if err != nil {
-			return err
-		}
-		original = text
-	}
-	about := events.Event{Phone: to, Agent: m.AgentName, AgentID: m.Agent.ID, MessageID: id}
-	body, err := json.Marshal(events.Fallback(about, string(reason), compose.PlainText(m.Message.Message), original, s.now()))
-	if err != nil {
-		return err
-	}
-	result := s.targets.Fallbacks[m.Fallback].Deliver(ctx, id, body)
-	s.observe(Delivery{m.Fallback.At.Of("").Path, body, result})
-	if result.Outcome != target.OK {
-		return result.Err
-	}
-	s.logProgramError(ctx, result)
-	return nil
 }

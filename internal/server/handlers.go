@@ -143,7 +143,7 @@ func (s *Server) readTask(c *call) ([]byte, error) {
 // same maximum.
 const maxTaskPause = 5 * time.Minute
 
-// task serves POST /tasks/{id}: a message that waited in the queue. Cloud Tasks retries
+// task serves POST /tasks/send/{id}: a message that waited in the queue. Cloud Tasks retries
 // a task until the status is 2xx, so only errors that can pass have another status.
 func (s *Server) task(c *call) (*response.Response, error) {
 	body, err := s.readTask(c)
@@ -163,45 +163,58 @@ func (s *Server) task(c *call) (*response.Response, error) {
 	if err != nil {
 		res = response.FromError(err)
 	}
-	if res.Code == code.OptOutUnavailable {
-		repeatTask(res)
+	switch res.SetProfile(response.Soft); {
+	case res.OK:
 		return res, nil
-	}
-	if res.SetProfile(response.Soft); res.OK || res.Status >= http.StatusMultipleChoices {
-		res.RetryAfter = min(res.RetryAfter, maxTaskPause)
+	case res.Status >= http.StatusMultipleChoices:
+		// RBM is overloaded or fails, so the whole queue should slow down, unless it contains
+		// tasks that have to be in time.
+		slow := res.Code == code.RateLimited || res.Code == code.UpstreamUnavailable
+		if res.RetryAfter = min(res.RetryAfter, maxTaskPause); !slow || len(s.targets.Fallbacks) > 0 {
+			res.Repeat(http.StatusInternalServerError)
+		}
 		return res, nil
 	}
 	// The queue drops the task, so the targets of events learn that it failed.
-	about := events.Event{Phone: t.To, Agent: t.Agent, MessageID: t.ID}
-	about.AgentID, _ = s.agents.ID(c.Context(), t.Agent) // empty if the agent is not configured
-	if err := s.passOn(c.Context(), events.Failed(about, "", string(res.Code), s.now()), ""); err != nil {
-		res = response.FromError(err)
-		repeatTask(res)
+	if t.AgentID == "" { // of version 1
+		t.AgentID, _ = s.agents.ID(c.Context(), t.Agent) // empty if the agent is not configured
 	}
-	return res, nil
+	return s.giveUp(c.Context(), t.Message, t.Agent, res), nil
+}
+
+// giveUp passes the event failed for the message of a task to the targets. The response
+// removes the task from the queue, unless the event has to wait.
+func (s *Server) giveUp(ctx context.Context, m queue.Message, agent string, res *response.Response) *response.Response {
+	about := events.Event{Phone: m.To, Agent: agent, AgentID: m.AgentID, MessageID: m.ID}
+	if err := s.passOn(ctx, events.Failed(about, "", string(res.Code), s.now()), ""); err != nil {
+		res = response.FromError(err)
+		res.Repeat(http.StatusInternalServerError)
+	}
+	return res
 }
 
 // sendTask sends the message of a task.
 func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
-	message, encoded, err := t.Open(s.now())
-	if err != nil {
-		return nil, err
+	message, encoded, expired := t.Open(s.now())
+	if message == nil {
+		return nil, expired
 	}
 	if c.caller = s.findCaller(t.Caller); c.caller == nil {
 		c.caller = &caller{Caller: config.Caller{Name: t.Caller}}
 		return dropTask(c.caller.forbidden("was removed from the configuration"))
 	}
-	a, err := s.agent(c.Context(), t.Agent)
-	if errors.Is(err, agent.ErrUnknownAgent) {
-		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message was removed from the configuration"}
+	id := ""
+	if !t.FallbackAt.IsZero() {
+		id = t.AgentID
 	}
+	a, err := s.taskAgent(c.Context(), t.Agent, id)
 	if err != nil {
 		return nil, err
 	}
 	m := &send.Message{
 		AgentName: a.Name,
 		Agent:     a,
-		Message:   &compose.Composed{Message: message, Encoded: encoded},
+		Message:   &compose.Composed{Message: message, Encoded: encoded, FallbackAt: t.FallbackAt, FallbackText: t.FallbackText},
 		To:        []payload.Recipient{{E164: t.To}},
 		ID:        t.ID,
 		Payload:   t.Payload,
@@ -216,7 +229,40 @@ func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
 	if err := prepare.CheckDestinations(m.To, &s.cfg, from, settings); err != nil {
 		return nil, err // the configuration may have changed
 	}
-	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
+	if res := s.sendLate(c.Context(), m, expired); res != nil {
+		return res, nil
+	}
+	if expired != nil {
+		return nil, expired
+	}
+	ctx := c.Context()
+	if !t.FallbackAt.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t.FallbackAt.Sub(s.now())+sendTime)
+		defer cancel()
+	}
+	return response.FromResults(s.sender.Send(ctx, m), nil), nil
+}
+
+// taskAgent returns the agent of a task. With an ID, it keeps that ID although the secret
+// with it may have changed: RBM revokes a message under no other.
+func (s *Server) taskAgent(ctx context.Context, name, id string) (*send.Agent, error) {
+	a, err := s.agent(ctx, name)
+	if errors.Is(err, agent.ErrUnknownAgent) {
+		err = &response.Problem{Code: code.Misconfigured, Detail: "the agent of this queued message was removed from the configuration"}
+	}
+	if err != nil || id == "" {
+		return a, err
+	}
+	renew := a.Renew
+	a.ID, a.Renew = id, func(ctx context.Context) (*send.Agent, error) {
+		renewed, err := renew(ctx)
+		if err == nil {
+			renewed.ID = id
+		}
+		return renewed, err
+	}
+	return a, nil
 }
 
 // dropTask returns the response to a task of a caller that may no longer send the message,
@@ -245,7 +291,19 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	removed, err := s.deleteTasks(c.Context(), queue.Message{ID: id, AgentID: a.ID, To: to[0].E164})
+	if err != nil {
+		return nil, err
+	}
 	result := s.sender.Revoke(c.Context(), a, to[0].E164, id)
+	if errors.Is(result.Err, rbm.ErrAlreadyDelivered) {
+		switch removed {
+		case queue.Removed:
+			result.Revoked, result.Err = true, nil // RBM does not have it yet, or not any more
+		case queue.Unsure:
+			result.MaybeSent = true
+		}
+	}
 	return response.FromResult(&result), nil
 }
 
@@ -415,7 +473,7 @@ func (s *Server) sendAs(a *agent.Agent) *send.Agent {
 	}
 }
 
-// enqueue adds a message for one recipient to its queue.
+// enqueue adds a message for one recipient to its queue, and its watch if it has one.
 func (s *Server) enqueue(ctx context.Context, m *send.Message, to, id string) (*send.Task, error) {
 	at := m.Message.At
 	from := at
@@ -423,15 +481,20 @@ func (s *Server) enqueue(ctx context.Context, m *send.Message, to, id string) (*
 		from = s.now()
 	}
 	t := queue.NewTask(m.Message.Message, m.Message.Encoded, from)
-	t.ID, t.Agent, t.To, t.Source, t.Caller = id, m.AgentName, to, m.Source, m.Caller
+	t.Message = queue.Message{ID: id, AgentID: m.Agent.ID, To: to}
+	t.Agent, t.Source, t.Caller = m.AgentName, m.Source, m.Caller
 	if m.Fallback != nil {
-		t.Payload = m.Payload
+		t.Payload, t.FallbackText, t.FallbackAt = m.Payload, m.Message.FallbackText, m.Message.FallbackAt
 	}
-	name, duplicate, err := s.queue.Add(ctx, t, queue.Place{Queue: m.Queue, At: at, Header: trace.FromContext(ctx).Header()})
+	place := queue.Place{Queue: m.Queue, At: at, Header: trace.FromContext(ctx).Header()}
+	name, duplicate, err := s.queue.Add(ctx, t, place)
+	if !t.FallbackAt.IsZero() {
+		err = s.watch(ctx, m, &t, place, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &send.Task{Name: name, At: at, Duplicate: duplicate}, nil
+	return &send.Task{Name: name, At: at, FallbackAt: t.FallbackAt, Duplicate: duplicate}, nil
 }
 
 // invalidRequest returns an error for problems in the path or the query; nil if there

@@ -31,7 +31,10 @@ var routes = []route{
 	{pattern: "POST /events", serve: (*Server).event},
 	{pattern: "GET /events/sample", key: true, query: []string{"type"}, serve: (*Server).sampleEvents},
 	{pattern: "POST /tasks/event/{id}", serve: (*Server).deliverTask},
-	{pattern: "POST /tasks/{id}", serve: (*Server).task},
+	{pattern: "POST /tasks/send/{id}", serve: (*Server).task},
+	{pattern: "POST /tasks/watch/{id}", serve: (*Server).watchTask},
+	{pattern: "POST /tasks/fallback/{id}", serve: (*Server).fallbackTask},
+	{pattern: "POST /tasks/{id}", serve: (*Server).task}, // of version 1
 	{pattern: "GET " + capabilitiesPath, key: true, action: lookUp, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).capabilities},
 	{pattern: "POST " + capabilitiesPath, key: true, action: lookUp, query: []string{"profile"}, serve: (*Server).capabilities},
 	{pattern: "DELETE /messages/{id}", key: true, action: remove, query: []string{"to", "agent", "country", "profile"}, serve: (*Server).revoke},

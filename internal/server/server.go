@@ -102,6 +102,7 @@ type Server struct {
 	foreign       sync.Map                      // the IDs of agents that are not configured
 	// unenforced holds the brands without a store of which a user opted out.
 	unenforced sync.Map
+	warnDenied sync.Once // that the function may not delete tasks
 	replies    replyLimiter
 	observe    func(Delivery)
 	log        *slog.Logger

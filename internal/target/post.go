@@ -146,14 +146,14 @@ func cause(ctx context.Context, err error) string {
 }
 
 // classify returns the outcome of a status without the program ok. A provider does not
-// send a message that it rejects with 4xx, but an operator can fix most of the reasons.
+// send a message that it rejects with 3xx or 4xx, but an operator can fix most of the reasons.
 func classify(status int) Outcome {
 	switch {
 	case status/100 == 2:
 		return OK
 	case status == 400 || status == 410 || status == 413 || status == 415 || status == 422:
 		return Never
-	case status/100 == 4 && status != http.StatusConflict || status == http.StatusServiceUnavailable:
+	case status/100 == 3, status/100 == 4 && status != http.StatusConflict, status == http.StatusServiceUnavailable:
 		return Retry
 	default:
 		return Unknown

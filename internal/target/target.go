@@ -79,6 +79,9 @@ const (
 	Unknown Outcome = "unknown" // the target may have the message; only for fallbacks
 )
 
+// ErrRejected means that a fallback will not send a message.
+var ErrRejected = errors.New("rejected")
+
 // Result is the result of one delivery.
 type Result struct {
 	Outcome Outcome
