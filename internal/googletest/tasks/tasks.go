@@ -276,10 +276,15 @@ func (s *Server) wait(t *task) bool {
 func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 	select {
 	case t.queue.slots <- struct{}{}:
+	case <-t.deleted:
+		return 0, 0
 	case <-s.ctx.Done():
 		return 0, 0
 	}
 	defer func() { <-t.queue.slots }()
+	if isClosed(t.deleted) { // while it waited for its turn
+		return 0, 0
+	}
 	h := t.HTTPRequest
 	deadline, _ := t.deadline()
 	ctx, cancel := context.WithTimeout(s.ctx, deadline)
