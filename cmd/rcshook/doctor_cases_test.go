@@ -372,6 +372,31 @@ agents:
 		errors: []string{"queue " + inQueues + "events", "queue " + inQueues + "messages"},
 	},
 	{
+		name: "queue-delete-denied",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.tasks.delete")
+			c.file = ""
+			delete(c.env, "RCSHOOK_CONFIG")
+		},
+		warnings: []string{"queue " + inQueues + "messages"},
+	},
+	{
+		name: "queue-delete-denied-with-fallback",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.tasks.delete")
+			c.file = strings.Replace(goodFile, "    preset:", "    queue: "+inQueues+"events\n    preset:", 1)
+		},
+		errors: []string{"queue " + inQueues + "events", "queue " + inQueues + "messages"},
+	},
+	{
+		name: "queue-delete-denied-to-other-account",
+		change: func(c *setup) {
+			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.tasks.delete")
+			c.args = append(c.args, "-env", c.write("service.json", deployed(c, "other-run@rcshook-dev.iam.gserviceaccount.com")))
+		},
+		warnings: []string{"identity", "queue " + inQueues + "messages"},
+	},
+	{
 		name: "queue-denied-to-other-account",
 		change: func(c *setup) {
 			c.queues(tasks.Settings{Attempts: -1}, "cloudtasks.tasks.create")

@@ -18,26 +18,36 @@ import (
 
 // queues checks each queue of the settings and of the sources.
 func (e *run) queues(ctx context.Context) {
-	names := []string{e.cfg.Queue, e.cfg.EventsQueue}
+	messages := []string{e.cfg.Queue}
 	for _, s := range e.cfg.Sources {
-		names = append(names, s.Queue)
+		messages = append(messages, s.Queue)
 	}
+	names := append([]string{e.cfg.EventsQueue}, messages...)
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
 		if name == "" || name == config.NoQueue || !e.identify(ctx) && e.skip(Queue, name, Identity, "") {
 			continue
 		}
-		e.queue(ctx, name)
+		e.queue(ctx, name, slices.Contains(messages, name))
 	}
 }
 
-// queue checks that the account may add tasks to a queue, and the settings of the queue if
-// the account may read them. The role of the function does not include that.
+// queue checks that the account may add tasks to a queue, and delete those of messages. It
+// checks the settings of the queue if the account may read them. The roles of the function
+// do not include that.
 //
 // Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues
-func (e *run) queue(ctx context.Context, name string) {
+func (e *run) queue(ctx context.Context, name string, messages bool) {
 	resource := cmp.Or(e.cfg.TasksEndpoint, "https://cloudtasks.googleapis.com") + "/v2/" + name
-	granted, err := e.isGranted(ctx, resource, "cloudtasks.tasks.create")
+	uses, permissions := "add tasks", []string{"cloudtasks.tasks.create"}
+	if messages {
+		uses, permissions = "add and delete tasks", append(permissions, "cloudtasks.tasks.delete")
+	}
+	missing, err := e.missingPermissions(ctx, resource, permissions...)
+	mayAdd, denied := !slices.Contains(missing, permissions[0]), " may not add tasks"
+	if mayAdd {
+		denied = " may not delete tasks"
+	}
 	var found struct {
 		State string      `json:"state"`
 		Retry retryConfig `json:"retryConfig"`
@@ -54,8 +64,7 @@ func (e *run) queue(ctx context.Context, name string) {
 	parts := strings.Split(name, "/") // projects/*/locations/*/queues/*
 	at := parts[5] + " --location=" + parts[3] + " --project=" + parts[1]
 	advise := func(reason string) string {
-		account := cmp.Or(e.Service.Account, e.identity.Account, "SERVICE_ACCOUNT")
-		return strings.ReplaceAll(response.QueueAdvice(&queue.Error{Reason: reason, Queue: name}), "SERVICE_ACCOUNT", account)
+		return strings.ReplaceAll(response.QueueAdvice(&queue.Error{Reason: reason, Queue: name, Deleting: mayAdd}), "SERVICE_ACCOUNT", e.functionAccount())
 	}
 	switch {
 	case rejected.HasReason(google.ReasonDisabled):
@@ -64,19 +73,23 @@ func (e *run) queue(ctx context.Context, name string) {
 		e.add(Error, Queue, name, "missing", advise("not_found"))
 	case err != nil && rejected.Status != "PERMISSION_DENIED":
 		e.add(Error, Queue, name, "Cloud Tasks: "+err.Error(), advise("unavailable"))
-	case !granted && err == nil && e.usesOtherAccount():
-		e.add(Warning, Queue, name, e.accountName()+" may not add tasks; not checked: whether the function may", e.impersonate())
-	case !granted:
-		e.add(Error, Queue, name, e.accountName()+" may not add tasks, or the queue is missing", advise("permission_denied"))
+	case len(missing) > 0 && err == nil && e.usesOtherAccount():
+		e.add(Warning, Queue, name, e.accountName()+denied+"; not checked: whether the function may", e.impersonate())
+	case !mayAdd:
+		e.add(Error, Queue, name, e.accountName()+denied+", or the queue is missing", advise("permission_denied"))
+	case len(missing) > 0 && len(e.allFallbacks()) > 0:
+		e.add(Error, Queue, name, e.accountName()+denied+", so a delivered message may still go to its fallback", advise("permission_denied"))
+	case len(missing) > 0:
+		e.add(Warning, Queue, name, e.accountName()+denied+", so messages that wait cannot be revoked", advise("permission_denied"))
 	case err != nil:
-		e.add(OK, Queue, name, e.accountName()+" may add tasks; not checked: its settings, which this account may not read")
+		e.add(OK, Queue, name, e.accountName()+" may "+uses+"; not checked: its settings, which this account may not read")
 	case found.State != "RUNNING":
 		e.add(Warning, Queue, name, "the queue is "+cmp.Or(found.State, "without a state")+", so its tasks wait", "Resume it: gcloud tasks queues resume "+at)
 	case name == e.cfg.EventsQueue && !found.Retry.keeps(queue.MaxDeliveryAge):
 		e.add(Error, Queue, name, "the queue may drop an event before the function gives it up after 7 days and reports it",
 			"Keep tasks longer: gcloud tasks queues update "+at+" --max-attempts=-1 --max-retry-duration=691200s")
 	default:
-		e.add(OK, Queue, name, e.accountName()+" may add tasks")
+		e.add(OK, Queue, name, e.accountName()+" may "+uses)
 	}
 }
 

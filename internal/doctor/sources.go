@@ -281,18 +281,19 @@ func (e *run) target(ctx context.Context, check, name string, c *config.Target) 
 	}
 }
 
-// isGranted reports whether the account has a permission on a resource with that URL.
+// missingPermissions returns the permissions that the account lacks on a resource with that
+// URL; all after an error.
 //
 // Google docs: https://docs.cloud.google.com/pubsub/docs/reference/rest/v1/projects.topics/testIamPermissions
 // Google docs: https://docs.cloud.google.com/tasks/docs/reference/rest/v2/projects.locations.queues/testIamPermissions
-func (e *run) isGranted(ctx context.Context, resource, permission string) (bool, error) {
+func (e *run) missingPermissions(ctx context.Context, resource string, permissions ...string) ([]string, error) {
 	var granted struct {
 		Permissions []string `json:"permissions"`
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
-	err := e.agents.Platform().Call(ctx, http.MethodPost, resource+":testIamPermissions", map[string]any{"permissions": []string{permission}}, &granted)
-	return slices.Contains(granted.Permissions, permission), err
+	err := e.agents.Platform().Call(ctx, http.MethodPost, resource+":testIamPermissions", map[string]any{"permissions": permissions}, &granted)
+	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(granted.Permissions, p) }), err
 }
 
 // topic checks that the account may publish to a topic.
@@ -300,16 +301,15 @@ func (e *run) topic(ctx context.Context, name, topic string) {
 	if e.skip(Target, name, Identity, "") {
 		return
 	}
-	granted, err := e.isGranted(ctx, cmp.Or(e.cfg.PubSubEndpoint, "https://pubsub.googleapis.com")+"/v1/"+topic, "pubsub.topics.publish")
+	missing, err := e.missingPermissions(ctx, cmp.Or(e.cfg.PubSubEndpoint, "https://pubsub.googleapis.com")+"/v1/"+topic, "pubsub.topics.publish")
 	project, id, _ := strings.Cut(strings.TrimPrefix(topic, "projects/"), "/topics/")
 	switch {
 	case err != nil:
 		e.add(Error, Target, name, topic+": Pub/Sub: "+err.Error(), "Check that Pub/Sub is enabled, and try again later: gcloud services enable pubsub.googleapis.com --project="+project)
-	case !granted:
-		account := cmp.Or(e.Service.Account, e.identity.Account, "SERVICE_ACCOUNT")
+	case len(missing) > 0:
 		e.add(Error, Target, name, topic+" is missing, or "+e.accountName()+" may not publish to it",
 			"Create the topic, if it is missing: gcloud pubsub topics create "+id+" --project="+project,
-			"Grant the function access: gcloud pubsub topics add-iam-policy-binding "+id+" --project="+project+" --member=serviceAccount:"+account+" --role=roles/pubsub.publisher")
+			"Grant the function access: gcloud pubsub topics add-iam-policy-binding "+id+" --project="+project+" --member=serviceAccount:"+e.functionAccount()+" --role=roles/pubsub.publisher")
 	default:
 		e.add(OK, Target, name, topic+": "+e.accountName()+" may publish")
 	}
