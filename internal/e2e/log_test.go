@@ -100,7 +100,7 @@ func TestHygiene_queue(t *testing.T) {
 			_ = s.tasks.Settle(waits)
 			h.Close()
 			containsNone(t, "the log", log.String(), s.secretMarks(), []string{callerMark, numberMark})
-			if text := log.String(); failure == nil && !strings.Contains(text, `"path":"/tasks/*"`) {
+			if text := log.String(); failure == nil && !strings.Contains(text, `"path":"/tasks/send/*"`) {
 				t.Errorf("the log has no task:\n%s", text)
 			}
 		})

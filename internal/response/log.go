@@ -129,10 +129,13 @@ func knownMethod(method string) string {
 // knownPath returns the part of a path that rcshook defines. The rest may contain
 // personal data.
 func knownPath(path string) string {
-	first, _, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	first, rest, more := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	job, _, _ := strings.Cut(rest, "/")
 	switch {
 	case path == "/", path == "/openapi.json", path == "/capabilities", path == "/events", path == "/events/sample":
 		return path
+	case first == "tasks" && (job == "send" || job == "watch" || job == "fallback" || job == "event"):
+		return "/tasks/" + job + "/*"
 	case more && (first == "messages" || first == "hooks" || first == "tasks"):
 		return "/" + first + "/*"
 	default:
