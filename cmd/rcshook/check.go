@@ -96,8 +96,8 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE"),
 		AllowPremiumNumbers: allowsPremiumNumbers(),
 	}
-	if slices.ContainsFunc(file.Fallbacks(), func(t *config.Target) bool { return t.After != (config.After{}) }) {
-		cfg.Queue = cmp.Or(cfg.Queue, "unknown") // the function needs one
+	if file.NeedsQueue() {
+		cfg.Queue = cmp.Or(cfg.Queue, "unknown")
 	}
 	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
 		if cfg.Agents == nil {

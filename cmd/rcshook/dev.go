@@ -87,7 +87,7 @@ phone in the browser. It needs no account and no network.
 		the secret that signs them, or uses RCSHOOK_EVENTS_SECRET
 	-queue
 		send messages and events through queues, as with Cloud Tasks; queues that
-		the file names are always simulated
+		the file names, or needs for a fallback with after, are always simulated
 	-agent-name NAME, -agent-color #RRGGBB
 		the name and the color of the agent on the phone
 	-images

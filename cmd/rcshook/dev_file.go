@@ -94,6 +94,11 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 			return nil, err
 		}
 	}
+	if parsed.NeedsQueue() {
+		file.settings["RCSHOOK_QUEUE"] = devQueue
+		file.queues = append(file.queues, devQueue)
+		f.addQueue(devQueue)
+	}
 	if err := f.addStores(ctx, file, parsed); err != nil {
 		return nil, err
 	}

@@ -90,6 +90,9 @@ func (p *sendPrinter) recipient(out io.Writer, r *response.Response) {
 	default:
 		p.failure(out, r)
 	}
+	if at := r.FallbackAt; at != nil {
+		fmt.Fprintf(out, "  fallback: at %s, unless the message was delivered before\n", at.Format(time.RFC3339))
+	}
 	if d := r.DryRun; d != nil {
 		fmt.Fprintf(out, "  request: %s %s\n", d.Method, d.URL)
 		if b := d.Billing; b != nil {

@@ -95,7 +95,7 @@ func (c *composer) checkReach(m *rbm.AgentMessage) {
 		}
 	}
 	if m.ExpireTime.After(c.now) && m.ExpireTime.Before(end) {
-		const format = "expected %s or later, which is 15s more than %s after the message is sent"
+		const format = "expected %s or later, which is 15s after the time that %s sets"
 		until := end.Add(time.Second).UTC().Format(time.RFC3339) // rounded up
 		if p.ExpiresAt.Sent() {
 			c.errorf(p.ExpiresAt.Position, format, until, what)

@@ -32,6 +32,9 @@ func FuzzMessage(f *testing.F) {
 		`to[]=1&to[]=2&button1_label=Go&button1_event[start]=2026-12-01T10:00Z`,
 		"--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+12025550123\r\n--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n\xff\r\n--X--\r\n",
 		`{"to": "+12025550123", "title": "a", "image": "files/a", "layout": "horizontal", "thumbnail": "http://bit.ly/x", "traffic": "promotion"}`,
+		`{"to": "+12025550123", "text": "hi", "fallback_after": "90s", "fallback_text": "b", "expires_at": "2026-11-22T12:10Z"}`,
+		`{"to": "+12025550123", "raw": {"contentMessage": {"text": "a"}, "expire_time": "2026-11-22T12:01:10Z", "message_traffic_type": "AUTHENTICATION"}, "Fallback Text": 5}`,
+		`to=+12025550123&text=hi&fallbackAfter=15d&otp=1&ttl=3600&schedule_at=2026-12-22T11:59Z`,
 	} {
 		f.Add(asJSON, seed)
 		f.Add(asForm, seed)
@@ -50,10 +53,37 @@ func FuzzMessage(f *testing.F) {
 		c, err := compose.Message(p, compose.Defaults{}, now)
 		if err != nil {
 			checkErrors(t, body, err)
-			return
+		} else {
+			checkMessage(t, p, c)
 		}
-		checkMessage(t, p, c)
+		if p, err = payload.Decode(contentType, []byte(body), payload.Options{Country: "DE"}); err != nil {
+			t.Fatalf("Decode again: %v", err)
+		}
+		fallback := &compose.Fallback{Auto: true, MaxDelay: 30 * day}
+		if c, err = compose.Message(p, compose.Defaults{TTL: time.Second, Fallback: fallback}, now); err != nil {
+			checkErrors(t, body, err)
+		} else if !c.FallbackAt.IsZero() {
+			checkFallback(t, c)
+		}
 	})
+}
+
+// checkFallback checks that the queue keeps a message until the time of its fallback, and
+// RBM for longer.
+func checkFallback(t *testing.T, c *compose.Composed) {
+	t.Helper()
+	sent := c.At
+	if sent.IsZero() {
+		sent = now
+	}
+	least := c.FallbackAt.Add(15 * time.Second)
+	if c.FallbackAt.Sub(sent) < time.Second || c.FallbackAt.Sub(now) > 30*day {
+		t.Errorf("the fallback is at %s", c.FallbackAt)
+	}
+	m := c.Message
+	if m.TTL > 0 && sent.Add(time.Duration(m.TTL)).Before(least) || !m.ExpireTime.IsZero() && m.ExpireTime.Before(least) {
+		t.Errorf("the fallback of %s is at %s", c.Encoded, c.FallbackAt)
+	}
 }
 
 // checkErrors checks that every error points to a value in the body, or to a missing member

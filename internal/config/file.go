@@ -101,6 +101,11 @@ func (f File) Fallbacks() []*Target {
 	return slices.DeleteFunc(all, func(t *Target) bool { return t == nil })
 }
 
+// NeedsQueue reports whether a fallback has after, which needs a queue for messages.
+func (f File) NeedsQueue() bool {
+	return slices.ContainsFunc(f.Fallbacks(), func(t *Target) bool { return t.After != (After{}) })
+}
+
 // Source is a third party: how its requests are authenticated, and how its events
 // become messages.
 type Source struct {

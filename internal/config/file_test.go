@@ -502,7 +502,7 @@ func TestProgram_At(t *testing.T) {
 // No file makes the parser panic, and every error lists problems.
 func FuzzParseFile(f *testing.F) {
 	f.Add(wholeFile)
-	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x"} {
+	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x", "agents: {a: {fallback: {after: auto}}}"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -110,9 +110,10 @@ func TestConfig_brandProblems(t *testing.T) {
 		{"dots", `opt_out: {store: "gs://bucket/x y", key: projects/p/secrets/k}`, nil, []string{
 			"opt_out.store must be a Cloud Storage bucket, with or without a prefix, such as gs://BUCKET/rcs-opt-outs",
 		}},
-		{"fields of a lookup", `opt_out: {store: {url: https://a.example.com, map: ., only: reply}, key: projects/p/secrets/k}`, nil, []string{
+		{"fields of a lookup", `opt_out: {store: {url: https://a.example.com, map: ., only: reply, after: 2m}, key: projects/p/secrets/k}`, nil, []string{
 			"opt_out.store.map is not for a store, which gets the phone and the brand as JSON; remove it",
 			"opt_out.store.only is not for a store, which gets the phone and the brand as JSON; remove it",
+			"opt_out.store.after is for fallbacks; remove it",
 			"opt_out.key is for a store in a bucket; set store to gs://BUCKET/rcs-opt-outs, or remove it",
 		}},
 		{"block", `opt_out: {block: [promotion, acknowledgement, ads]}`, nil, []string{

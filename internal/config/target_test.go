@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -117,6 +118,8 @@ func TestParseFile_targetProblems(t *testing.T) {
 		{"timeout in seconds", `{url: "https://a.example", timeout: 61}`, []string{"events.t.timeout must be at most 1m0s"}},
 		{"longest timeout in seconds", `{url: "https://a.example", timeout: 60}`, nil},
 		{"timeout with a fraction", `{url: "https://a.example", timeout: 1.5}`, []string{"events.t.timeout must be a duration; write 10m, 90s, or a whole number of seconds"}},
+		{"after", `{url: "https://a.example", after: 2m}`, []string{"events.t.after is for fallbacks; remove it"}},
+		{"after auto", `{topic: projects/p-1/topics/t1, after: auto}`, []string{"events.t.after is for fallbacks; remove it"}},
 		{"no time", `{url: "https://a.example", timeout: 0}`, []string{"events.t.timeout must be greater than zero; leave it empty for the default"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -147,6 +150,61 @@ func TestParseFile_fallbackProblems(t *testing.T) {
 	}
 }
 
+func TestParseFile_after(t *testing.T) {
+	t.Parallel()
+	const (
+		wrong = "must be auto or a duration; write auto, 2m, 90s, or a whole number of seconds"
+		short = "must be at least 1s; remove it to use the fallback only for messages that RCS cannot deliver"
+		long  = "must be at most 359h55m0s, 5 minutes less than RCS keeps a message"
+	)
+	for _, test := range []struct {
+		value string
+		want  config.After
+		err   string
+	}{
+		{"", config.After{}, ""},
+		{"auto", config.After{Auto: true}, ""},
+		{"2m", config.After{Duration: 2 * time.Minute}, ""},
+		{"90", config.After{Duration: 90 * time.Second}, ""},
+		{"1.5s", config.After{Duration: 1500 * time.Millisecond}, ""},
+		{"1s", config.After{Duration: time.Second}, ""},
+		{"359h55m", config.After{Duration: config.MaxAfter}, ""},
+		{"359h55m1s", config.After{}, long},
+		{"999ms", config.After{}, short},
+		{"0", config.After{}, short},
+		{"-2m", config.After{}, short},
+		{"Auto", config.After{}, wrong},
+		{"''", config.After{}, wrong},
+		{"2 minutes", config.After{}, wrong},
+		{"[2m, 5m]", config.After{}, "must be a single value"},
+		{"{otp: 2m}", config.After{}, "must be a single value"},
+	} {
+		for path, text := range map[string]string{
+			"agents.a":  "agents: {a: {id: a, fallback: {url: \"https://a.example\", after: " + test.value + "}}}",
+			"sources.s": "sources: {s: {preset: p, secret: x, fallback: {url: \"https://a.example\", after: " + test.value + "}}}",
+		} {
+			file, err := config.ParseFile("f.yaml", []byte(text))
+			if got := file.Fallbacks()[0].After; got != test.want {
+				t.Errorf("%s of %q: got %+v, want %+v", path, test.value, got, test.want)
+			}
+			want := ""
+			if test.err != "" {
+				want = path + ".fallback.after " + test.err
+			}
+			got := ""
+			if err != nil {
+				_, got, _ = strings.Cut(strings.TrimPrefix(err.Error(), "config: "), " ")
+			}
+			if got != want {
+				t.Errorf("%s of %q: %s\nwant %s", path, test.value, got, want)
+			}
+			if got, want := file.NeedsQueue(), test.want != (config.After{}); got != want {
+				t.Errorf("%s of %q: NeedsQueue = %t", path, test.value, got)
+			}
+		}
+	}
+}
+
 func TestWith_targets(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -161,6 +219,17 @@ func TestWith_targets(t *testing.T) {
 			[]string{"RCSHOOK_EVENTS_URL=https://a.example"},
 			`events: {events: {url: "https://b.example"}}`,
 			"config: f.yaml:1:10 events.events is also described by RCSHOOK_EVENTS_URL; rename it",
+		},
+		{
+			"fallbacks in time", nil,
+			`{agents: {other: {id: b, fallback: {url: "https://b.example", after: 2m}}}, sources: {s: {preset: p, secret: x, fallback: {url: "https://b.example", after: auto}}}}`,
+			"config: 2 problems: f.yaml:1:63 agents.other.fallback.after needs RCSHOOK_QUEUE, which is not set: the queue that keeps messages until then; " +
+				"f.yaml:1:150 sources.s.fallback.after needs RCSHOOK_QUEUE, which is not set: the queue that keeps messages until then",
+		},
+		{
+			"fallbacks in time, with a queue",
+			[]string{"RCSHOOK_QUEUE=projects/p/locations/l/queues/q", "RCSHOOK_QUEUE_ACCOUNT=q@p.iam.gserviceaccount.com", "RCSHOOK_URL=https://f.example"},
+			`agents: {other: {id: b, fallback: {url: "https://b.example", after: 2m}}}`, "",
 		},
 		{
 			"unknown agent", nil, `events: {t: {url: "https://b.example", agents: [defualt]}}`,
