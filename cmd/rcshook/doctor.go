@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,11 +27,13 @@ var doctorCommand = command{
 	summary: "check a setup, and print the next steps",
 	help: `Usage:
 
-	rcshook doctor [-env FILE] [-config rcshook.yaml] [-agent NAME] [-to +12025550123] [-json] [-timeout 10s]
+	rcshook doctor [-env FILE] [-config rcshook.yaml] [-agent NAME] [-to +12025550123]
+		[-number +12025550123 [-wait 30s]] [-json] [-timeout 10s]
 
 Checks settings, secrets, credentials, the platform, agents, webhooks, stores of opt-outs,
 sources and targets with the code that serves, and prints the next step for each problem.
-It sends no message and prints no secrets. The exit code is 1 if there is an error.
+It sends no message without -number, and prints no secrets. The exit code is 1 if there
+is an error.
 
 	-env FILE
 		read the settings from FILE instead of the environment: lines NAME=value,
@@ -43,6 +46,13 @@ It sends no message and prints no secrets. The exit code is 1 if there is an err
 		check only this agent
 	-to +12025550123
 		also check whether the agent reaches this number; the phone does not notice
+	-number +12025550123
+		also check that a delivered message cannot be revoked, as a fallback in time
+		needs: send a visible message to this number, wait until it is on the phone,
+		and revoke it
+	-wait 30s
+		with -number, wait for this time, at most 1h; without it, press Enter when
+		the message is on the phone
 	-json
 		print one JSON object
 	-timeout 10s
@@ -62,9 +72,9 @@ func (f *settingsFlags) flags(flags *flag.FlagSet) {
 // doctorFlags are the flags of doctor.
 type doctorFlags struct {
 	settingsFlags
-	agent, to string
-	json      bool
-	timeout   time.Duration
+	agent, to, number string
+	json              bool
+	wait, timeout     time.Duration
 }
 
 func (f *doctorFlags) parse(args []string) error {
@@ -72,6 +82,8 @@ func (f *doctorFlags) parse(args []string) error {
 	f.flags(flags)
 	flags.StringVar(&f.agent, "agent", "", "")
 	flags.StringVar(&f.to, "to", "", "")
+	flags.StringVar(&f.number, "number", "", "")
+	flags.DurationVar(&f.wait, "wait", 0, "")
 	flags.BoolVar(&f.json, "json", false, "")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "")
 	if err := parse(flags, args); err != nil {
@@ -82,15 +94,51 @@ func (f *doctorFlags) parse(args []string) error {
 		return usageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
 	case f.timeout <= 0:
 		return usageError("-timeout must be positive")
-	case f.to == "":
-		return nil
+	case f.wait < 0 || f.wait > time.Hour:
+		return usageError("-wait must be positive, and at most 1h")
+	case f.wait > 0 && f.number == "":
+		return usageError("-wait has no effect without -number: remove it")
 	}
-	to, err := phonenumber.Read(f.to, phonenumber.Options{})
-	if err != nil {
-		return usageError("-to: expected a phone number in E.164 format, such as +12025550123")
+	for _, number := range []struct {
+		flag  string
+		value *string
+	}{{"-to", &f.to}, {"-number", &f.number}} {
+		if *number.value == "" {
+			continue
+		}
+		read, err := phonenumber.Read(*number.value, phonenumber.Options{})
+		if err != nil {
+			return usageError(number.flag + ": expected a phone number in E.164 format, such as +12025550123")
+		}
+		*number.value = read
 	}
-	f.to = to
 	return nil
+}
+
+// arrived waits until the message should be on the phone, and reports whether a person has
+// seen it there.
+func (f *doctorFlags) arrived(ctx context.Context, std stdio, subject string) bool {
+	fmt.Fprintf(std.err, "Sent a message to %s. ", subject)
+	if f.wait > 0 {
+		fmt.Fprintf(std.err, "Waiting %v.\n", f.wait)
+		select {
+		case <-time.After(f.wait):
+		case <-ctx.Done():
+		}
+		return false
+	}
+	fmt.Fprint(std.err, "Press Enter when it is on the phone, or type no if it does not arrive: ")
+	line := make(chan string, 1)
+	go func() {
+		text, _ := bufio.NewReader(std.in).ReadString('\n') // without the end of a line after an error
+		line <- text
+	}()
+	select {
+	case text := <-line:
+		return strings.HasSuffix(text, "\n") && strings.TrimSpace(text) == ""
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func runDoctor(ctx context.Context, args []string, std stdio) error {
@@ -98,12 +146,16 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 	if err := f.parse(args); err != nil {
 		return err
 	}
+	if f.number != "" && f.wait == 0 && !isTerminal(std.in) {
+		return usageError("-number: the input is not a terminal; add -wait 30s, the time that the message needs to arrive")
+	}
 	environ, service, err := f.environ(ctx, std.in)
 	if err != nil {
 		return err
 	}
 	report := doctor.Examine(ctx, doctor.Options{
-		Environ: environ, Service: service, Agent: f.agent, To: f.to, Timeout: f.timeout,
+		Environ: environ, Service: service, Agent: f.agent, To: f.to, Number: f.number, Timeout: f.timeout,
+		Arrived:   func(ctx context.Context, subject string) bool { return f.arrived(ctx, std, subject) },
 		UserAgent: "rcshook/" + server.Version(),
 	})
 	if f.json {

@@ -1,5 +1,6 @@
 // Package doctor checks a setup with the code that serves: settings, secrets,
-// credentials, the platform, agents, webhooks, sources and targets. It sends no message.
+// credentials, the platform, agents, webhooks, sources and targets. It sends no message, except
+// to [Options.Number].
 //
 // A check that depends on a failed one is skipped and names it, so that each problem is
 // reported once, at its cause.
@@ -50,11 +51,12 @@ const (
 	Source        = "source"         // each source
 	Fallback      = "fallback"       // each fallback
 	Target        = "target"         // each target of events
+	Revocation    = "revocation"     // of a delivered message
 )
 
 // Names are the names of checks, in the order of the report.
 var Names = []string{
-	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Queue, Webhook, OptOut, Source, Fallback, Target,
+	Environment, Platform, Clock, Identity, File, SecretManager, Secret, Callers, Credentials, Agent, Number, Queue, Webhook, OptOut, Source, Fallback, Target, Revocation,
 }
 
 // Check is one check with its result. It contains nothing secret.
@@ -107,6 +109,12 @@ type Options struct {
 	// To is a phone number in E.164 format whose reachability is checked, if any.
 	To string
 
+	// Number is a phone number in E.164 format that gets a message, if any. Arrived is called
+	// once the platform has the message, and returns when it should be on the phone. It
+	// reports whether a person has seen it there.
+	Number  string
+	Arrived func(ctx context.Context, subject string) (seen bool)
+
 	// Timeout limits each exchange.
 	Timeout time.Duration
 
@@ -156,6 +164,7 @@ func Examine(ctx context.Context, o Options) Report {
 		e.optOuts(ctx)
 		e.sources(ctx)
 		e.targets(ctx)
+		e.revocation(ctx)
 	}
 	slices.SortStableFunc(e.checks, func(a, b Check) int {
 		return cmp.Compare(slices.Index(Names, a.Name), slices.Index(Names, b.Name))

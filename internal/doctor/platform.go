@@ -382,12 +382,14 @@ func (e *run) number(ctx context.Context) {
 		if err == nil {
 			can, err = e.capabilities(ctx, a.ID, name, a.Region, e.To)
 		}
-		e.reachable(subject, can, err)
+		e.reachable(Number, subject, can, err)
 	}
 }
 
+// reachable adds the result of a request for a number, or of a message to it.
+//
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones/getCapabilities
-func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
+func (e *run) reachable(check, subject string, can *rbm.Capabilities, err error) {
 	remote, ok := errors.AsType[*rbm.Error](err)
 	switch {
 	case err == nil:
@@ -398,21 +400,21 @@ func (e *run) reachable(subject string, can *rbm.Capabilities, err error) {
 		if can.Carrier != "" {
 			detail += "; carrier " + can.Carrier
 		}
-		e.add(OK, Number, subject, detail)
+		e.add(OK, check, subject, detail)
 	case errors.Is(err, rbm.ErrNotTester):
-		e.add(Error, Number, subject, "the agent is not launched, and the number is not one of its testers (HTTP 403)", "Invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent")
+		e.add(Error, check, subject, "the agent is not launched, and the number is not one of its testers (HTTP 403)", "Invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent")
 	case errors.Is(err, rbm.ErrNotLaunched):
-		e.add(Error, Number, subject, "the agent is not launched (HTTP 403)", "Launch the agent in the RCS for Business console")
+		e.add(Error, check, subject, "the agent is not launched (HTTP 403)", "Launch the agent in the RCS for Business console")
 	case errors.Is(err, rbm.ErrUnreachable):
-		e.add(Error, Number, subject, "not reachable (HTTP 404)", causes(
+		e.add(Error, check, subject, "not reachable (HTTP 404)", causes(
 			"the phone does not have RCS, has it turned off, or was not online for 31 days: open Google Messages, Settings, RCS chats",
 			"the agent is not launched, and the number is not a tester that has accepted: invite the number as a tester in the RCS for Business console, and accept on the phone; or launch the agent",
 			"the agent is not launched on the network of this number: check its launches in the RCS for Business console")...)
 	case errors.Is(err, rbm.ErrRateLimited):
-		e.add(Warning, Number, subject, rateLimited, "Try again in a minute")
+		e.add(Warning, check, subject, rateLimited, "Try again in a minute")
 	case ok:
-		e.add(Error, Number, subject, summary(remote), retryPlatform)
+		e.add(Error, check, subject, summary(remote), retryPlatform)
 	default:
-		e.add(Error, Number, subject, "invalid number", "Write it in E.164 format, such as +12025550123")
+		e.add(Error, check, subject, "invalid number", "Write it in E.164 format, such as +12025550123")
 	}
 }
