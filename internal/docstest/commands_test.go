@@ -27,6 +27,8 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/events.md", "rcshook trigger ", "cmd/rcshook/trigger_test.go", "TestTrigger_to"},
 	{"docs/payload.md", "curl http://localhost:8080/", "internal/docstest/docs_test.go", "checkForms"},
 	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
+	{"docs/fallback.md", "rcshook dev -queue -config rcshook.yaml", "cmd/rcshook/testdata/dev-fallback.txtar", "-queue -config rcshook.yaml"},
+	{"docs/fallback.md", "curl http://localhost:8080/", "cmd/rcshook/testdata/dev-fallback.txtar", "+12025550108"},
 	{"docs/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},
 	{"docs/scaling.md", "go test ./internal/docstest -run TestScaling", "internal/docstest/scaling_test.go", "TestScaling"},
 }

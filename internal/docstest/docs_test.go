@@ -205,6 +205,49 @@ func TestFallbackExample(t *testing.T) {
 	}
 }
 
+// TestFallbackPage checks the examples of docs/fallback.md, and the times of each traffic
+// type in its table.
+func TestFallbackPage(t *testing.T) {
+	t.Parallel()
+	doc := readPage(t, filepath.Join("docs", "fallback.md"))
+	checkPayloads(t, doc)
+	file, err := config.ParseFile("rcshook.yaml", []byte(doc.blocks("yaml")[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fallback := file.Agents["default"].Fallback
+	if !fallback.After.Auto {
+		t.Error("the example does not have after: auto")
+	}
+	checkTargets(t, nil, []*config.Target{fallback})
+
+	got, want := map[string]string{}, map[string]string{}
+	for _, row := range doc.section(t, "## Settings").rows()[3:] {
+		for _, traffic := range quoted(row[0]) {
+			got[traffic], _, _ = strings.Cut(row[1], ":")
+			p, err := payload.Decode("application/json", fmt.Appendf(nil, `{"to": "+12025550123", "text": "a", "traffic": %q}`, traffic), payload.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := compose.Message(p, compose.Defaults{Fallback: &compose.Fallback{Auto: true, MaxDelay: time.Hour}}, exampleTime)
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch after := c.FallbackAt.Sub(exampleTime); {
+			case c.FallbackAt.IsZero():
+				want[traffic] = "never"
+			case after < 2*time.Minute:
+				want[traffic] = fmt.Sprint(after.Seconds(), " seconds")
+			default:
+				want[traffic] = fmt.Sprint(after.Minutes(), " minutes")
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) != 5 {
+		t.Errorf("after: auto of %d traffic types (-want +got):\n%s", len(got), diff)
+	}
+}
+
 // fields returns the members of the JSON of a value.
 func fields(t *testing.T, v any) (object map[string]any) {
 	t.Helper()
