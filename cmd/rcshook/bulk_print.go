@@ -48,6 +48,9 @@ func printSummary(out io.Writer, table string, s *bulk.Summary) {
 	if s.NonUS > 0 {
 		fmt.Fprintf(out, "Other numbers: %d\n", s.NonUS)
 	}
+	if s.SMSSegments > 0 {
+		fmt.Fprintf(out, "For the fallback, as SMS: %s\n", count(s.SMSSegments, "segment"))
+	}
 }
 
 func printKinds(out io.Writer, title string, kinds []bulk.Issue) {

@@ -271,6 +271,34 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheck_fallback checks that the text for the fallback counts as SMS, if the message has
+// fields for it.
+func TestCheck_fallback(t *testing.T) {
+	t.Parallel()
+	const long = "This text of 70 characters or more, with an é or a ж, is several segments as an SMS."
+	for _, test := range []struct {
+		table, message string
+		want           int
+	}{
+		{"to\n+12025550110\n", `{"text": "` + long + `"}`, 0},
+		{"to\n+12025550110\n+12025550111\n", `{"text": "` + long + `", "fallback_after": "2m"}`, 4},
+		{"to,Fallback Text\n+12025550110,short\n+12025550111,\n+1202555,short\n", `{"text": "` + long + `"}`, 3},
+		{"to,code\n+12025550110,719204\n", `{"text": "` + long + `", "fallback_text": "{{code}}"}`, 1},
+	} {
+		c, unused, err := start(t, test.table, test.message)
+		if err != nil || len(unused) > 0 {
+			t.Fatal(unused, err)
+		}
+		s, err := c.Check(t.Context(), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.SMSSegments != test.want {
+			t.Errorf("%s with %s: got %d segments, want %d", test.table, test.message, s.SMSSegments, test.want)
+		}
+	}
+}
+
 // TestIssueGroups checks the maximum number of issues.
 func TestIssueGroups(t *testing.T) {
 	t.Parallel()

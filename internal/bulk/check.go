@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/rcshook/rcshook/internal/compose"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/rbm"
@@ -29,6 +30,9 @@ type Summary struct {
 	Billing  map[string]int
 	Segments int
 	NonUS    int
+
+	// SMSSegments are those of all messages as SMS, if the message has fields of a fallback.
+	SMSSegments int
 
 	// TableHash is a hash of the table.
 	TableHash string
@@ -79,6 +83,9 @@ func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progre
 			s.Segments += m.Composed.Billing.Segments
 		} else {
 			s.NonUS++
+		}
+		if c.known["fallback_after"] || c.known["fallback_text"] {
+			s.SMSSegments += compose.NewSMS(m.Composed.FallbackText).Segments
 		}
 		for _, w := range m.Composed.Warnings {
 			warnings.add(payload.Error{Pointer: w.Pointer, Detail: w.Detail}, m.Row)

@@ -98,7 +98,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.pace, r.requests = newPace(r.Rate, time.Now), make(chan struct{}, r.Concurrency)
 	var rows errgroup.Group
 	rows.SetLimit(r.Concurrency * maxWaiting)
-	probe := r.Campaign.known["schedule_at"]
+	probe := slices.ContainsFunc(timeFields, func(name string) bool { return r.Campaign.known[name] })
 	for m, err := range r.Campaign.messages(ctx, new(Pass)) {
 		if err != nil {
 			r.stop(err)
@@ -107,7 +107,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		if r.skip(m) {
 			continue
 		}
-		if probe && r.rejectsSchedule(ctx, m) {
+		if probe && r.rejectsTimes(ctx, m) {
 			break
 		}
 		probe = false
@@ -120,9 +120,13 @@ func (r *Runner) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// rejectsSchedule ends the run if the function, such as one without a queue, rejects a
-// dry run of a scheduled message. A rejected row would not be sent again.
-func (r *Runner) rejectsSchedule(ctx context.Context, m *Message) bool {
+// timeFields are the fields that one function accepts and another rejects, such as one
+// without a queue or with another fallback.
+var timeFields = []string{"schedule_at", "fallback_after", "ttl", "expires_at"}
+
+// rejectsTimes ends the run if the function rejects a dry run of a message because of its
+// times. A rejected row would not be sent again.
+func (r *Runner) rejectsTimes(ctx context.Context, m *Message) bool {
 	body := append(slices.Clone(m.Body[:len(m.Body)-1]), `,"dry_run":true}`...)
 	bound, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -131,7 +135,7 @@ func (r *Runner) rejectsSchedule(ctx context.Context, m *Message) bool {
 		return false // any other problem concerns all messages
 	}
 	for _, e := range res.Errors {
-		if f, _, ok := payload.FindField(strings.TrimPrefix(e.Pointer, "/")); ok && f.Name == "schedule_at" {
+		if f, _, ok := payload.FindField(strings.TrimPrefix(e.Pointer, "/")); ok && slices.Contains(timeFields, f.Name) {
 			r.stop(&StopError{Code: string(res.Code), Detail: e.Detail, Action: res.Action})
 			return true
 		}

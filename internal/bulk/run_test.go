@@ -245,11 +245,24 @@ func TestRunner_stops(t *testing.T) {
 	}
 }
 
-// TestRunner_schedule checks that only an error of schedule_at in the dry run of the first
-// row ends a run.
-func TestRunner_schedule(t *testing.T) {
+// TestRunner_times checks that only an error of a time in the dry run of the first row ends
+// a run.
+func TestRunner_times(t *testing.T) {
 	t.Parallel()
-	for pointer, ends := range map[string]bool{"/schedule_at": true, "/Send At": true, "/text": false, "": false} {
+	for _, test := range []struct {
+		field, pointer string
+		ends           bool
+	}{
+		{`"schedule_at": "2026-01-03T00:00:00Z"`, "/schedule_at", true},
+		{`"Send At": "2026-01-03T00:00:00Z"`, "/Send At", true},
+		{`"schedule_at": "2026-01-03T00:00:00Z"`, "/text", false},
+		{`"schedule_at": "2026-01-03T00:00:00Z"`, "", false},
+		{`"fallback_after": "2m"`, "/fallback_after", true},
+		{`"ttl": "1m"`, "/ttl", true},
+		{`"expires_at": "2026-01-03T00:00:00Z"`, "/expires_at", true},
+		{`"validity_period": 60`, "/validity_period", true},
+	} {
+		pointer, ends := test.pointer, test.ends
 		s := newStage(t)
 		s.trouble = func(n int64, w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			body, _ := io.ReadAll(r.Body)
@@ -266,7 +279,7 @@ func TestRunner_schedule(t *testing.T) {
 				io.WriteString(w, `{"ok": true, "status": 200, "code": "queued", "retry": "none"}`)
 			}
 		}
-		c, _, err := start(t, numbers(3), `{"text": "x", "schedule_at": "2026-01-03T00:00:00Z"}`)
+		c, _, err := start(t, numbers(3), `{"text": "x", `+test.field+`}`)
 		if err != nil {
 			t.Fatal(err)
 		}
