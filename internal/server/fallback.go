@@ -91,9 +91,8 @@ func mayRepeat(traffic string) bool {
 // watch adds the watch of a message whose own task was added, or failed with err.
 func (s *Server) watch(ctx context.Context, m *send.Message, t *queue.Task, p queue.Place, err error) error {
 	if err == nil {
-		h := s.newHandover(m, t.To, t.ID, "timeout")
-		h.At, h.NotAfter, h.Queue, p.At = t.FallbackAt, t.NotAfter, p.Queue, t.FallbackAt
-		_, _, err = s.queue.AddHandover(ctx, queue.Watch, h, p)
+		p.At = t.FallbackAt
+		_, err = s.addWatch(ctx, m, t, p)
 		if failed, ok := errors.AsType[*queue.Error](err); ok {
 			failed.MaybeDone = true // the message will be sent
 		}
@@ -103,6 +102,15 @@ func (s *Server) watch(ctx context.Context, m *send.Message, t *queue.Task, p qu
 	}
 	failure := response.FromError(err)
 	return &response.Problem{Code: code.FallbackNotArmed, Cause: failure.Cause, Detail: string(failure.Code), Err: err}
+}
+
+// addWatch adds a watch. Repeated reports that the message has one, or had one within the
+// last day.
+func (s *Server) addWatch(ctx context.Context, m *send.Message, t *queue.Task, p queue.Place) (repeated bool, err error) {
+	h := s.newHandover(m, t.To, t.ID, "timeout")
+	h.At, h.NotAfter, h.Queue = t.FallbackAt, t.NotAfter, p.Queue
+	_, repeated, err = s.queue.AddHandover(ctx, queue.Watch, h, p)
+	return repeated, err
 }
 
 func (s *Server) newHandover(m *send.Message, to, id string, reason code.Code) queue.Handover {
@@ -115,27 +123,46 @@ func (s *Server) newHandover(m *send.Message, to, id string, reason code.Code) q
 
 // sendLate returns the response to the task of a message that must not be sent any more,
 // because its fallback is due or because it expired. It returns nil for other messages.
-func (s *Server) sendLate(ctx context.Context, m *send.Message, expired error) *response.Response {
-	due := m.Message.FallbackAt
-	isDue := !due.IsZero() && !s.now().Before(due)
-	switch {
-	case expired == nil && !isDue, m.Fallback == nil:
+func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, expired error) *response.Response {
+	isDue := !t.FallbackAt.IsZero() && !s.now().Before(t.FallbackAt)
+	if expired == nil && !isDue || m.Fallback == nil {
 		return nil
-	case isDue && s.now().Sub(due) < watchTime:
-		// The watch deletes this task. If a delivery receipt has deleted the watch, the task
-		// waits until an attempt to revoke the message can tell.
-		res := response.FromError(&response.Problem{Code: code.Expired, Detail: "its fallback is due"})
-		res.Repeat(http.StatusInternalServerError)
-		return res
 	}
 	reason := code.Expired
 	if isDue {
 		reason = "timeout"
+		if res := s.awaitWatch(ctx, m, t); res != nil {
+			return res
+		}
 	}
 	to, id := m.To[0].E164, m.ID
 	result := send.Result{Agent: m.AgentName, To: to, MessageID: id, Err: queue.ErrExpired, Fallback: true}
 	result.FallbackErr = s.fallBack(ctx, m, to, id, reason)
 	return response.FromResult(&result)
+}
+
+// awaitWatch returns the response to a task that its watch should have deleted. It returns
+// nil if the watch has not done so in time, and now is deleted itself.
+func (s *Server) awaitWatch(ctx context.Context, m *send.Message, t *queue.Task) *response.Response {
+	waiting := repeat(&response.Problem{Code: code.Expired, Detail: "its fallback is due"}, http.StatusInternalServerError)
+	if s.now().Sub(t.FallbackAt) < watchTime {
+		return waiting
+	}
+	removed, err := s.queue.Delete(ctx, s.cfg.Queue, queue.Watch, t.Message)
+	if failed, ok := errors.AsType[*queue.Error](err); ok && failed.Reason != "permission_denied" {
+		return repeat(err, http.StatusInternalServerError)
+	}
+	if err != nil || removed != queue.Missing {
+		return nil
+	}
+	// A delivery receipt has deleted the watch, unless it was never added.
+	repeated, err := s.addWatch(ctx, m, t, queue.Place{Queue: s.cfg.Queue, Header: trace.FromContext(ctx).Header()})
+	if err != nil || !repeated {
+		return waiting
+	}
+	res := response.New(code.Ignored)
+	res.Cause = "delivered"
+	return res
 }
 
 // fallBack gives a message to its fallback for a reason other than its time. Where there is

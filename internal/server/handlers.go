@@ -229,7 +229,8 @@ func (s *Server) sendTask(c *call, t *queue.Task) (*response.Response, error) {
 	if err := prepare.CheckDestinations(m.To, &s.cfg, from, settings); err != nil {
 		return nil, err // the configuration may have changed
 	}
-	if res := s.sendLate(c.Context(), m, expired); res != nil {
+	if res := s.sendLate(c.Context(), m, t, expired); res != nil {
+		res.Agent, res.Source, res.To, res.MessageID = t.Agent, t.Source, t.To, t.ID
 		return res, nil
 	}
 	if expired != nil {

@@ -62,6 +62,9 @@ type Simulator struct {
 	// means at once. With Now, [Simulator.Tick] delivers.
 	Delay time.Duration
 
+	// Transport pushes events to webhooks; nil means a transport without idle connections.
+	Transport http.RoundTripper
+
 	// Page serves the front page and every other path. Nil means a short page of links.
 	// It is protected like the admin paths.
 	Page http.Handler

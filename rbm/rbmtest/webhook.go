@@ -303,7 +303,11 @@ func (s *Simulator) post(ctx context.Context, target string, body []byte, header
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := pushClient.Do(req)
+	client := *pushClient
+	if s.Transport != nil {
+		client.Transport = s.Transport
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		if urlErr, ok := errors.AsType[*url.Error](err); ok {
 			err = urlErr.Err // without the URL, whose query may be secret

@@ -1,0 +1,455 @@
+package e2e
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+)
+
+// chaosQueue has the settings that deploy/terraform gives to the queue of messages.
+var chaosQueue = tasks.Settings{Attempts: 20, MaxDuration: 7 * 24 * time.Hour, MinBackoff: 2 * time.Second, MaxBackoff: 300 * time.Second, Doublings: 7}
+
+// fact is something that happened to a message.
+type fact struct {
+	began, ended time.Duration // since the start
+	what         string        // such as "create", "delete", "add watch", "run watch", "sms" or "event delivered"
+	done         bool          // the other side did it
+	status       int           // of the response, as the client saw it; 0 without one
+	by           string        // the host that asked
+}
+
+func (f fact) String() string {
+	return fmt.Sprintf("%10.3fs to %10.3fs  %-16s done %-5t status %3d  %s", f.began.Seconds(), f.ended.Seconds(), f.what, f.done, f.status, f.by)
+}
+
+// ledger records what happened to each message. It stands between the function and
+// everything else, and makes some requests fail.
+type ledger struct {
+	*world
+	start time.Time
+
+	// fate decides what happens to a request.
+	fate func(what, id string) fate
+
+	mu    sync.Mutex
+	facts map[string][]fact    // by message ID
+	names map[string][2]string // of tasks: their job and message ID
+	due   map[string]time.Time // of the watch
+}
+
+// fate is what happens to a request.
+type fate int
+
+const (
+	served fate = iota
+	refused
+	throttled
+	brokenBefore
+	brokenAfter
+	truncated
+	hidden       // behind the error page of a proxy
+	late         // the client may have given up
+	killedBefore // with the instance that asked
+	killedAfter
+)
+
+func newLedger(t *testing.T, fate func(what, id string) fate) *ledger {
+	t.Helper()
+	l := &ledger{fate: fate, start: time.Now(), facts: map[string][]fact{}, names: map[string][2]string{}, due: map[string]time.Time{}}
+	l.world = newWorld(t, chaosQueue, l.platform, l.queue, l.pushes, l.dispatches)
+	l.net.host("sms").serve(t, worldSMS, l.target(func(string) string { return "sms" }))
+	l.net.host("crm").serve(t, worldCRM, l.target(func(kind string) string { return "event " + kind }))
+	for range 3 {
+		l.world.start()
+	}
+	l.connect()
+	return l
+}
+
+func (l *ledger) add(id, what, by string, began time.Time, done bool, status int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.facts[id] = append(l.facts[id], fact{began.Sub(l.start), time.Since(l.start), what, done, status, by})
+}
+
+// all returns the facts of one kind about a message.
+func (l *ledger) all(id, what string) (found []fact) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.facts[id] {
+		if f.what == what {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// serve serves a request as its fate is, and records it.
+func (l *ledger) serve(w http.ResponseWriter, r *http.Request, h http.Handler, what, id string) {
+	began, done, status := time.Now(), false, 0
+	how := l.fate(what, id)
+	defer func() { l.add(id, what, r.RemoteAddr, began, done, status) }()
+	do := func() (response *bytes.Buffer, header http.Header) {
+		full := perform(h, r)
+		done, status = full.Code/100 == 2, full.Code
+		return full.Body, full.Header()
+	}
+	lose := func() {
+		status = 0
+		panic(http.ErrAbortHandler)
+	}
+	page := func(code int) {
+		status = code
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(code)
+		_, _ = io.WriteString(w, "<html><title>Error</title>")
+	}
+	switch how {
+	case refused:
+		page(http.StatusServiceUnavailable)
+		return
+	case throttled:
+		page(http.StatusTooManyRequests)
+		return
+	case hidden:
+		do()
+		page(http.StatusServiceUnavailable)
+		return
+	case brokenBefore:
+		lose()
+	case killedBefore:
+		l.kill(r.RemoteAddr, rand.N(3*time.Second))
+		lose()
+	case brokenAfter:
+		do()
+		lose()
+	case killedAfter:
+		do()
+		l.kill(r.RemoteAddr, rand.N(3*time.Second))
+		lose()
+	case late:
+		time.Sleep(rand.N(20 * time.Second))
+	}
+	body, header := do()
+	if r.Context().Err() != nil {
+		lose()
+	}
+	for name, values := range header {
+		w.Header()[name] = values
+	}
+	if how == truncated {
+		status = 0
+		w.Header().Set("Content-Length", fmt.Sprint(body.Len()))
+		_, _ = w.Write(body.Bytes()[:body.Len()/2])
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// readBody reads the body of a request, which can be read again.
+func readBody(r *http.Request) []byte {
+	googletest.Decompress(r)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body
+}
+
+// platform records requests to send and to revoke a message.
+func (l *ledger) platform(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/agentMessages"):
+			readBody(r)
+			l.serve(w, r, h, "create", r.URL.Query().Get("messageId"))
+		case r.Method == http.MethodDelete:
+			l.serve(w, r, h, "delete", path.Base(r.URL.Path))
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// queue records requests to add and to remove a task.
+func (l *ledger) queue(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			l.mu.Lock()
+			name := l.names[path.Base(r.URL.Path)]
+			l.mu.Unlock()
+			l.serve(w, r, h, "remove "+name[0], name[1])
+			return
+		}
+		var request struct {
+			Task struct {
+				Name         string
+				ScheduleTime time.Time
+				HTTPRequest  struct {
+					URL  string
+					Body []byte
+				}
+			}
+		}
+		var about struct {
+			ID    string `json:"message_id"`
+			Event struct {
+				ID string `json:"message_id"`
+			}
+		}
+		if err := errors.Join(json.Unmarshal(readBody(r), &request), json.Unmarshal(request.Task.HTTPRequest.Body, &about)); err != nil {
+			l.t.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
+		}
+		id := cmp.Or(about.ID, about.Event.ID)
+		job := strings.Split(request.Task.HTTPRequest.URL, "/")[4]
+		l.mu.Lock()
+		l.names[path.Base(request.Task.Name)] = [2]string{job, id}
+		if job == "watch" && l.due[id].IsZero() {
+			l.due[id] = request.Task.ScheduleTime
+		}
+		l.mu.Unlock()
+		l.serve(w, r, h, "add "+job, id)
+	})
+}
+
+// target is a target, which keeps what it gets. Its failures may come after that.
+func (l *ledger) target(what func(kind string) string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var event struct {
+			Type string
+			ID   string `json:"message_id"`
+		}
+		body := readBody(r)
+		if err := errors.Join(json.Unmarshal(body, &event), verifyStandard(r.Header, body)); err != nil {
+			l.t.Error(err)
+		}
+		l.serve(w, r, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), what(event.Type), event.ID)
+	})
+}
+
+// roundTripper is a function that makes requests.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+var errLost = errors.New("the connection broke")
+
+// pass makes a request, unless its fate is another one.
+func (l *ledger) pass(base http.RoundTripper, r *http.Request, what, id string) (*http.Response, error) {
+	began, how := time.Now(), l.fate(what, id)
+	if how == brokenBefore {
+		l.add(id, what, "", began, false, 0)
+		return nil, errLost
+	}
+	res, err := base.RoundTrip(r)
+	status := 0
+	if err == nil && how == brokenAfter {
+		res.Body.Close()
+		l.add(id, what, "", began, res.StatusCode/100 == 2, 0)
+		return nil, errLost
+	}
+	if err == nil {
+		status = res.StatusCode
+	}
+	l.add(id, what, "", began, status/100 == 2, status)
+	return res, err
+}
+
+// pushes loses some events of the platform, and records the others.
+func (l *ledger) pushes(base http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		var envelope struct{ Message struct{ Data []byte } }
+		var event struct{ EventType, MessageID string }
+		if err := json.Unmarshal(readBody(r), &envelope); err != nil || json.Unmarshal(envelope.Message.Data, &event) != nil || event.EventType == "" {
+			return base.RoundTrip(r) // the handshake
+		}
+		what := "push " + event.EventType
+		if l.fate("lose "+what, event.MessageID) != served {
+			l.add(event.MessageID, "lose "+what, "", time.Now(), true, 0)
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
+		}
+		return l.pass(base, r, what, event.MessageID)
+	})
+}
+
+// dispatches records the attempts of tasks.
+func (l *ledger) dispatches(base http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		l.mu.Lock()
+		name := l.names[path.Base(r.URL.Path)]
+		l.mu.Unlock()
+		return l.pass(base, r, "run "+name[0], name[1])
+	})
+}
+
+// send posts a payload until the function accepts it, and returns the message ID.
+func (l *ledger) send(body string) string {
+	var response struct {
+		ID string `json:"message_id"`
+	}
+	for range 1000 {
+		req, err := http.NewRequestWithContext(l.t.Context(), http.MethodPost, "http://"+worldFunction, strings.NewReader(body))
+		if err != nil {
+			l.t.Error(err)
+			return ""
+		}
+		req.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer dev"}}
+		res, err := l.caller.Do(req)
+		if err == nil {
+			text, readErr := io.ReadAll(res.Body)
+			res.Body.Close()
+			err = errors.Join(readErr, json.Unmarshal(text, &response))
+			switch {
+			case err == nil && res.StatusCode == http.StatusOK:
+				return response.ID
+			case err == nil && res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests:
+				l.t.Errorf("%s: %d: %s", body, res.StatusCode, text)
+				return ""
+			}
+		}
+		time.Sleep(time.Second)
+	}
+	l.t.Errorf("not accepted: %s", body)
+	return ""
+}
+
+// settle waits until the queue is empty and the platform has pushed everything.
+func (l *ledger) settle() {
+	for range 24 * 60 {
+		if len(l.tasks.Waiting()) == 0 && l.sim.Waiting() == 0 {
+			return
+		}
+		time.Sleep(time.Minute)
+	}
+	for _, task := range l.tasks.Tasks() {
+		l.t.Errorf("a task is left after a day: %s %v", task.Path, task.Statuses)
+	}
+}
+
+// arrived returns when a message was delivered by RCS; zero if it was not.
+func (l *ledger) arrived() map[string]time.Time {
+	all := map[string]time.Time{}
+	for _, m := range l.sim.Messages() {
+		all[m.MessageID] = m.Detail.Delivered
+	}
+	return all
+}
+
+// report prints everything about a message.
+func (l *ledger) report(id, format string, args ...any) {
+	l.mu.Lock()
+	facts := slices.Clone(l.facts[id])
+	l.mu.Unlock()
+	slices.SortStableFunc(facts, func(a, b fact) int { return cmp.Compare(a.ended, b.ended) })
+	var text strings.Builder
+	for _, f := range facts {
+		fmt.Fprintf(&text, "%s\n", f)
+	}
+	l.t.Errorf(id+": "+format+"\n%s%s", append(args, &text, l.logOf(id))...)
+}
+
+// TestFallback_outage sends one-time passwords through three instances while the platform
+// responds to everything with 503 for ten minutes. It refuses the messages, or it accepts
+// them and its responses get lost.
+func TestFallback_outage(t *testing.T) {
+	t.Parallel()
+	const many, few, outage = 100, 5, 10 * time.Minute
+	for _, test := range []struct {
+		name    string
+		create  fate
+		delete  fate
+		lost    bool          // the events
+		offline bool          // the phones
+		online  time.Duration // when offline phones are online
+
+		sms, rcs, both int
+	}{
+		{name: "refused", create: refused, delete: refused, sms: many},
+		{name: "throttled", create: throttled, delete: throttled, sms: few},
+		{name: "connections break", create: brokenBefore, delete: brokenBefore, sms: few},
+		{name: "accepted, and the event arrives", create: hidden, delete: hidden, rcs: few},
+		{name: "accepted for offline phones", create: hidden, delete: served, offline: true, online: outage, sms: few},
+		{name: "accepted for offline phones, connections break", create: brokenAfter, delete: served, offline: true, online: outage, sms: few},
+		{name: "accepted for phones that are online before", create: truncated, delete: refused, offline: true, online: 30 * time.Second, rcs: few},
+		// The platform does not revoke the message, which expires.
+		{name: "never revoked", create: hidden, delete: refused, offline: true, online: outage, sms: few},
+		// A 404 to a revocation also means that the platform does not have the message.
+		{name: "accepted, and all events get lost", create: brokenAfter, delete: refused, lost: true, sms: few, rcs: few, both: few},
+		{name: "not revoked before a phone is online", create: hidden, delete: refused, offline: true, online: 3 * time.Minute, sms: few, rcs: few, both: few},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				l := newLedger(t, func(what, _ string) fate {
+					switch {
+					case time.Since(start) >= outage:
+						return served
+					case what == "create":
+						return test.create
+					case what == "delete":
+						return test.delete
+					case what == "lose push DELIVERED" && test.lost:
+						return refused
+					}
+					return served
+				})
+				var ids []string
+				for i := range max(test.sms, test.rcs) {
+					phone := fmt.Sprintf("+1202556%04d", i)
+					if test.offline {
+						l.sim.SetOnline(phone, false)
+						time.AfterFunc(test.online-time.Since(start), func() { l.sim.SetOnline(phone, true) })
+					}
+					ids = append(ids, l.send(fmt.Sprintf(`{"to": %q, "text": "Your code is %04d", "traffic": "otp", "ttl": "6m", "fallback_after": "60s", "idempotency_key": "code"}`, phone, i)))
+					time.Sleep(10 * time.Millisecond)
+				}
+				time.Sleep(outage)
+				l.settle()
+				arrived := l.arrived()
+				sms, rcs, both := 0, 0, 0
+				for _, id := range ids {
+					n, delivered := len(l.all(id, "sms")), !arrived[id].IsZero()
+					if n > 1 {
+						l.report(id, "%d SMS, want at most 1", n)
+					}
+					if n > 0 && len(l.all(id, "event fallback")) == 0 || delivered && !test.lost && len(l.all(id, "event delivered")) == 0 {
+						l.report(id, "an event is missing")
+					}
+					if n == 1 {
+						sms++
+						if at := l.all(id, "sms")[0].began; at > 80*time.Second {
+							l.report(id, "the SMS went after %v, want a little more than a minute", at)
+						}
+					}
+					if delivered {
+						rcs++
+					}
+					if n == 1 && delivered {
+						both++
+					}
+				}
+				if sms != test.sms || rcs != test.rcs || both != test.both {
+					l.report(ids[0], "%d by SMS, %d by RCS, %d by both; want %d, %d, %d", sms, rcs, both, test.sms, test.rcs, test.both)
+				}
+			})
+		})
+	}
+}
