@@ -114,6 +114,9 @@ type task struct {
 	forced   chan struct{} // closed to run the task now
 	deleted  chan struct{} // closed when the task is deleted
 	statuses []int
+	made     int  // ended attempts, also of one that was deleted meanwhile
+	status   int  // of the last one
+	stopped  bool // no attempt follows, and none is in flight
 	first    time.Time
 }
 
@@ -221,7 +224,39 @@ func (s *Server) Settle(ctx context.Context) error {
 	}
 }
 
-// changed wakes the callers of Settle. s.mu must be held.
+// Run makes an attempt of a task now, also if its queue is paused, and waits for the end of
+// the attempt. The status is 0 without a response, or if the task was deleted before.
+func (s *Server) Run(ctx context.Context, name string) (status int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[name]
+	if t == nil {
+		return 0, fmt.Errorf("no task %s", name)
+	}
+	made := t.made
+	if !isClosed(t.forced) {
+		close(t.forced)
+	}
+	for t.made == made && !t.stopped {
+		change := s.change
+		s.mu.Unlock()
+		select {
+		case <-change:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		s.mu.Lock()
+		if err != nil {
+			return 0, err
+		}
+	}
+	if t.made > made {
+		status = t.status
+	}
+	return status, nil
+}
+
+// changed wakes the callers of Settle and Run. s.mu must be held.
 func (s *Server) changed() {
 	close(s.change)
 	s.change = make(chan struct{})
@@ -236,6 +271,12 @@ func (s *Server) now() time.Time {
 
 // run dispatches a task until it ends.
 func (s *Server) run(t *task) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		t.stopped = true
+		s.changed()
+	}()
 	for s.wait(t) {
 		status, retryAfter := s.dispatch(t)
 		if !s.reschedule(t, status, retryAfter) {
@@ -340,10 +381,11 @@ func (s *Server) dispatch(t *task) (status int, retryAfter time.Duration) {
 func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.changed()
+	t.made, t.status = t.made+1, status
 	if s.ctx.Err() != nil || s.tasks[t.Name] != t {
 		return false
 	}
-	defer s.changed()
 	now := s.now()
 	if t.first.IsZero() {
 		t.first = now
