@@ -57,7 +57,7 @@ const (
 // the status of the previous one, from a header of Cloud Tasks, and nothing else.
 const (
 	statusUnchanged = http.StatusConflict            // no attempt has revoked or sent anything
-	statusRevoked   = http.StatusGone                // the message is revoked, and the fallback does not know
+	statusDone      = http.StatusGone                // the message is revoked or sent, and the next task or event is missing
 	statusUnsure    = http.StatusInternalServerError // an attempt may have revoked or sent the message
 )
 
@@ -66,14 +66,14 @@ const (
 //
 // Google docs: https://docs.cloud.google.com/tasks/docs/creating-http-target-tasks#handler
 func previousAttempt(h http.Header) int {
-	if h.Get("X-CloudTasks-TaskRetryCount") == "0" {
+	retries, previous := h.Get("X-CloudTasks-TaskRetryCount"), h.Get("X-CloudTasks-TaskPreviousResponse")
+	switch {
+	case retries == "0", previous == "409":
 		return statusUnchanged
-	}
-	switch h.Get("X-CloudTasks-TaskPreviousResponse") {
-	case "409", "429": // Cloud Run uses 429 if no instance gets the request
+	case retries == "1" && previous == "429": // Cloud Run uses it if no instance gets the request
 		return statusUnchanged
-	case "410":
-		return statusRevoked
+	case previous == "410":
+		return statusDone
 	}
 	return statusUnsure
 }
@@ -125,7 +125,7 @@ func (s *Server) newHandover(m *send.Message, to, id string, reason code.Code) q
 // because its fallback is due or because it expired. It returns nil for other messages.
 func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, expired error) *response.Response {
 	isDue := !t.FallbackAt.IsZero() && !s.now().Before(t.FallbackAt)
-	if expired == nil && !isDue || m.Fallback == nil {
+	if !isDue && (expired == nil || m.Fallback == nil) {
 		return nil
 	}
 	reason := code.Expired
@@ -135,9 +135,8 @@ func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, e
 			return res
 		}
 	}
-	to, id := m.To[0].E164, m.ID
-	result := send.Result{Agent: m.AgentName, To: to, MessageID: id, Err: queue.ErrExpired, Fallback: true}
-	result.FallbackErr = s.fallBack(ctx, m, to, id, reason)
+	result := send.Result{Agent: m.AgentName, To: t.To, MessageID: t.ID, Err: queue.ErrExpired, Fallback: true}
+	result.FallbackErr = s.fallBack(ctx, m, t.To, t.ID, reason)
 	return response.FromResult(&result)
 }
 
@@ -186,7 +185,7 @@ func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, r
 		}
 		return result.Err
 	}
-	if err := s.addFallback(ctx, h, time.Time{}); err != nil {
+	if _, err := s.addFallback(ctx, h, time.Time{}); err != nil {
 		return err
 	}
 	if !m.Message.FallbackAt.IsZero() {
@@ -198,9 +197,9 @@ func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, r
 
 // addFallback adds the task that gives a message to its fallback. A task that was added
 // before counts as a success.
-func (s *Server) addFallback(ctx context.Context, h queue.Handover, at time.Time) error {
-	_, _, err := s.queue.AddHandover(ctx, queue.Fallback, h, queue.Place{Queue: h.Queue, At: at, Header: trace.FromContext(ctx).Header()})
-	return err
+func (s *Server) addFallback(ctx context.Context, h queue.Handover, at time.Time) (repeated bool, err error) {
+	_, repeated, err = s.queue.AddHandover(ctx, queue.Fallback, h, queue.Place{Queue: h.Queue, At: at, Header: trace.FromContext(ctx).Header()})
+	return repeated, err
 }
 
 // handOver makes one attempt to give a message to its fallback.
@@ -238,23 +237,35 @@ func (s *Server) handover(c *call, job queue.Job, f func(context.Context, *queue
 	if err != nil {
 		return nil, err
 	}
+	previous := previousAttempt(c.Header)
 	release, err := s.reserve(c.Context(), len(body))
 	if err != nil {
-		return nil, err
+		return repeat(err, previous), nil
 	}
 	defer release()
 	h, err := queue.DecodeHandover(job, c.PathValue("id"), body)
-	if err != nil {
+	switch {
+	case errors.Is(err, queue.ErrTask):
 		return nil, err
+	case err != nil:
+		return repeat(err, previous), nil
 	}
 	var res *response.Response
-	if age := s.now().Sub(h.At); age > maxFallbackAge || age > maxAuthenticatedAge && h.Traffic == string(rbm.TrafficAuthentication) {
+	old := previous != statusDone && s.isOld(h)
+	if !old || job == queue.Watch { // a watch revokes the message at any age
+		res = f(c.Context(), h, previous)
+	}
+	if old && (res == nil || res.Status >= http.StatusMultipleChoices) {
 		res = s.stop(c.Context(), h, &response.Problem{Code: code.Expired, Detail: "its fallback was due too long ago"})
-	} else {
-		res = f(c.Context(), h, previousAttempt(c.Header))
 	}
 	res.Agent, res.Source, res.To, res.MessageID = h.Agent, h.Source, h.To, h.ID
 	return res, nil
+}
+
+// isOld reports whether a message is worthless for its fallback now.
+func (s *Server) isOld(h *queue.Handover) bool {
+	age := s.now().Sub(h.At)
+	return age > maxFallbackAge || age > maxAuthenticatedAge && h.Traffic == string(rbm.TrafficAuthentication)
 }
 
 // stop gives up a message for its fallback.
@@ -280,7 +291,7 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		if allowed != nil && !errors.Is(allowed, optout.ErrOptedOut) {
 			return repeat(allowed, previous)
 		}
-		if previous != statusRevoked {
+		if previous != statusDone {
 			if res := s.revokeLate(ctx, h, previous); res != nil {
 				return res
 			}
@@ -288,8 +299,16 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		if allowed != nil {
 			return s.stop(ctx, h, allowed)
 		}
-		if err := s.addFallback(ctx, *h, s.now().Add(revokePause)); err != nil {
-			return repeat(err, statusRevoked)
+		repeated, err := s.addFallback(ctx, *h, s.now().Add(revokePause))
+		if err != nil {
+			return repeat(err, statusDone)
+		}
+		if !repeated {
+			// A delivery receipt or the caller may have deleted this task, but not yet the next.
+			removed, err := s.deleteTask(ctx, h.Queue, queue.Watch, h.Message)
+			if err == nil && removed == queue.Missing {
+				_, _ = s.deleteTask(ctx, h.Queue, queue.Fallback, h.Message) // RBM may deliver it too
+			}
 		}
 		res := response.New(code.Fallback)
 		res.Cause = h.Reason
@@ -340,17 +359,14 @@ func (s *Server) fallbackTask(c *call) (*response.Response, error) {
 		// The server remembers that the fallback has the message, until the targets of events
 		// know that too.
 		key := "fallback\n" + h.AgentID + "\n" + h.To + "\n" + h.ID
-		if !s.delivered.Contains(key) {
+		if previous != statusDone && !s.delivered.Contains(key) {
 			if res := s.giveToFallback(ctx, h, previous); res != nil {
 				return res
 			}
 			s.delivered.Add(key, "")
 		}
 		if err := s.passOn(ctx, s.fallbackEvent(h), ""); err != nil {
-			if mayRepeat(h.Traffic) {
-				return repeat(err, statusUnsure)
-			}
-			s.log.LogAttrs(ctx, slog.LevelError, "the event fallback did not reach all targets", slog.String("message_id", h.ID), slog.Any("cause", err))
+			return repeat(err, statusDone)
 		}
 		res := response.New(code.Fallback)
 		res.Cause = h.Reason
@@ -405,7 +421,7 @@ func (s *Server) disarm(ctx context.Context, e *events.Event, agents []string) e
 	}
 	m := queue.Message{ID: e.MessageID, AgentID: e.AgentID, To: numberOf(e)}
 	removed, err := s.deleteTask(ctx, s.cfg.Queue, queue.Watch, m)
-	if err == nil && removed == queue.Missing {
+	if err == nil && removed != queue.Removed {
 		_, err = s.deleteTask(ctx, s.cfg.Queue, queue.Fallback, m)
 	}
 	return err

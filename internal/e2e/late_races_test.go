@@ -1,0 +1,490 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+// perTraffic are the outcomes of a race for messages that may arrive twice, and for those
+// that may not.
+type perTraffic struct{ repeatable, single outcome }
+
+func (p perTraffic) of(traffic string) outcome {
+	if slices.Contains(repeatable, traffic) {
+		return p.repeatable
+	}
+	return p.single
+}
+
+func same(o outcome) perTraffic { return perTraffic{o, o} }
+
+// traffics returns one traffic type of each kind if the outcomes are the same, otherwise all.
+func (p perTraffic) traffics() []string {
+	if p.repeatable == p.single {
+		return []string{repeatable[0], single[1]}
+	}
+	return traffics
+}
+
+// Causes of failures in the table below.
+var (
+	rbmDown   = rbmtest.Failure{Status: http.StatusServiceUnavailable}
+	rbmBusy   = rbmtest.Failure{Status: http.StatusTooManyRequests}
+	lostAfter = rbmtest.Failure{Method: "phones.agentMessages.delete", Break: rbmtest.BreakAfter, Count: 1}
+)
+
+// TestLate_races tests what happens to a message when its steps happen in an unusual order,
+// or a part of the platform fails.
+func TestLate_races(t *testing.T) {
+	t.Parallel()
+	const gaveUp = "failed fallback_unavailable"
+	for _, test := range []struct {
+		name  string
+		setup lateSetup
+		play  func(l *lateStage, traffic string)
+		want  perTraffic
+	}{
+		{
+			"delivered before the watch exists",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.before("create watch", func() { l.run("send") })
+				l.send(online, traffic)
+			},
+			same(outcome{"create 200, delete 404", 0, "delivered"}),
+		},
+		{
+			"the receipt is lost",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+			},
+			same(outcome{"create 200, delete 404", 0, ""}),
+		},
+		{
+			"delivered between the revocation and the fallback",
+			lateSetup{assume: rbmtest.Assumptions{RevokeRace: true}},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+			},
+			same(outcome{"create 200, delete 200", 0, "delivered"}),
+		},
+		{
+			"delivered after the watch, and the fallback waits",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.on("rbm delete", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "{}") })
+				l.run("watch")
+				l.pass(9 * time.Second)
+				l.sim.SetOnline(offline, true)
+				l.flush()
+				l.expectCalls("create send", "create watch", "delete send", "create fallback", "delete watch", "delete watch", "delete fallback")
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"delivered while the watch revokes it",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.before("rbm delete", func() { l.sim.SetOnline(offline, true); l.flush() })
+				l.run("watch")
+			},
+			same(outcome{"create 200, delete 404", 0, "delivered"}),
+		},
+		{
+			"delivered and revoked, and the receipt overtakes the watch",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.on("rbm delete", func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+					l.sim.SetOnline(offline, true)
+					l.flush()
+					next.ServeHTTP(httptest.NewRecorder(), r)
+					fmt.Fprint(w, "{}")
+				})
+				l.run("watch")
+			},
+			same(outcome{"create 200, delete 404", 0, "delivered"}),
+		},
+		{
+			"delivered after the SMS",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.on("rbm delete", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "{}") })
+				l.run("watch")
+				l.wait(10 * time.Second)
+				l.on("rbm delete", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "{}") })
+				l.run("fallback")
+				l.pass(time.Second)
+				l.sim.SetOnline(offline, true)
+			},
+			same(outcome{"create 200", 1, "fallback timeout, delivered"}),
+		},
+		{
+			"RBM revokes everything, and no receipt comes",
+			lateSetup{deaf: true, assume: rbmtest.Assumptions{RevokeAlwaysOK: true}},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+			},
+			same(outcome{"create 200, delete 200", 1, "fallback timeout"}),
+		},
+		{
+			"RBM revokes everything, and a receipt comes",
+			lateSetup{assume: rbmtest.Assumptions{RevokeAlwaysOK: true}},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"RBM revokes messages that it does not have",
+			lateSetup{assume: rbmtest.Assumptions{RevokeUnknownOK: true}},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+			},
+			same(outcome{"create 200, delete 200", 1, "fallback timeout"}),
+		},
+		{
+			"the response to the revocation is lost",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.sim.Fail(lostAfter)
+			},
+			perTraffic{
+				outcome{"create 200, delete 0, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 0, delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"the response to the revocation is lost, and that of RBM's next one is 429",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.sim.Fail(lostAfter)
+				l.sim.Fail(rbmBusy)
+				l.expectRun("watch", http.StatusInternalServerError)
+				l.sim.ClearFailures()
+			},
+			perTraffic{
+				outcome{"create 200, delete 0, delete 429, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 0, delete 429, delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"RBM throttles revocations, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.sim.Fail(rbmBusy)
+				l.expectRun("watch", http.StatusConflict)
+				l.expectRun("watch", http.StatusConflict)
+				l.sim.ClearFailures()
+			},
+			same(outcome{"create 200, delete 429, delete 404", 0, ""}),
+		},
+		{
+			"RBM throttles revocations, and the phone is offline",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.sim.Fail(rbmBusy)
+				l.expectRun("watch", http.StatusConflict)
+				l.sim.ClearFailures()
+			},
+			same(outcome{"create 200, delete 429, delete 200, delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"RBM cannot be reached for the revocation, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.refuse()
+				l.expectRun("watch", http.StatusConflict)
+				l.accept()
+			},
+			same(outcome{"create 200, delete 404", 0, ""}),
+		},
+		{
+			"RBM is down for ten minutes",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.sim.Fail(rbmDown)
+				l.send(online, traffic)
+				l.pass(10 * time.Minute)
+				l.sim.ClearFailures()
+			},
+			perTraffic{
+				outcome{"create 503, delete 503", 1, "fallback timeout"},
+				outcome{"create 503, delete 503, delete 404", 1, "fallback timeout"},
+			},
+		},
+		{
+			"RBM throttles for ten minutes",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.sim.Fail(rbmBusy)
+				l.send(online, traffic)
+				l.pass(10 * time.Minute)
+				l.sim.ClearFailures()
+			},
+			perTraffic{
+				outcome{"create 429, delete 429", 1, "fallback timeout"},
+				outcome{"create 429, delete 429, delete 404", 1, "fallback timeout"},
+			},
+		},
+		{
+			"RBM is down from the time of the fallback, and the phone offline",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.pass(59 * time.Second)
+				l.sim.Fail(rbmDown)
+				l.pass(29 * time.Second)
+				if sms := l.outcome().sms; sms != 0 {
+					l.t.Errorf("%d SMS before 30 s without a response of RBM", sms)
+				}
+				l.pass(5 * time.Minute)
+				l.sim.ClearFailures()
+			},
+			perTraffic{
+				outcome{"create 200, delete 503", 1, "fallback timeout"},
+				outcome{"create 200, delete 503, delete 200, delete 404", 1, "fallback timeout"},
+			},
+		},
+		{
+			"RBM is down from the time of the fallback, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.pass(59 * time.Second)
+				l.sim.Fail(rbmDown)
+				l.pass(5 * time.Minute)
+				l.sim.ClearFailures()
+			},
+			perTraffic{
+				outcome{"create 200, delete 503", 1, "fallback timeout"}, // RBM may deliver it as well
+				outcome{"create 200, delete 503, delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"the queue is late by half an hour, and sends first",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(31 * time.Minute)
+				l.expectRun("send", http.StatusOK)
+				if n := len(l.waiting("watch")); n != 0 {
+					l.t.Errorf("%d watches, want none", n)
+				}
+			},
+			same(outcome{"delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"the queue is late by half an hour, and watches first",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(31 * time.Minute)
+				l.expectRun("watch", http.StatusOK)
+				if n := len(l.waiting("send")); n != 0 {
+					l.t.Errorf("%d tasks that send, want none", n)
+				}
+			},
+			same(outcome{"delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"an attempt to send at the time of the fallback, before the watch",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(time.Minute)
+				l.expectRun("send", http.StatusInternalServerError)
+				l.wait(5*time.Minute - time.Second)
+				l.expectRun("send", http.StatusInternalServerError)
+				l.expectRun("watch", http.StatusOK)
+			},
+			same(outcome{"delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"the watch was never created",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.replaceN("create watch", http.StatusServiceUnavailable, 2)
+				got := l.do(http.MethodPost, "/", message(online, traffic), nil)
+				if got.Code != "fallback_not_armed" {
+					l.t.Errorf("code %s", got.Code)
+				}
+				l.wait(time.Minute)
+				l.expectRun("send", http.StatusInternalServerError)
+			},
+			same(outcome{"delete 404", 1, "fallback timeout"}),
+		},
+		{
+			// RBM had the message and delivered it, so the receipt deleted the watch.
+			"sent by an attempt without a response, delivered, and the queue is late",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.lose("POST /tasks/send")
+				l.run("send")
+				l.wait(7 * time.Minute)
+				l.expectRun("send", http.StatusOK)
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"a send in flight while the watch runs arrives after it",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.wait(59 * time.Second)
+				l.before("rbm create", func() {
+					l.wait(time.Second)
+					l.run("watch")
+				})
+				l.run("send")
+			},
+			same(outcome{"create 200, delete 200", 1, "fallback timeout"}),
+		},
+		{
+			"a send in flight while the watch runs is delivered",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(59 * time.Second)
+				l.before("rbm create", func() {
+					l.wait(time.Second)
+					l.run("watch")
+				})
+				l.run("send")
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"two instances run the watch",
+			lateSetup{instances: 2},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				watch := l.copyOf("watch")
+				l.before("create fallback", func() { l.dispatch(watch, http.StatusOK) })
+				l.run("watch")
+				l.dispatch(watch, http.StatusOK)
+			},
+			same(outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"two instances revoke at once",
+			lateSetup{instances: 2},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				watch := l.copyOf("watch")
+				var both sync.WaitGroup
+				both.Go(func() { l.dispatch(watch, http.StatusOK) })
+				both.Go(func() { l.dispatch(watch, http.StatusOK) })
+				both.Wait()
+			},
+			same(outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"expired before the watch ran",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic, `"ttl": "90s"`)
+				l.run("send")
+				l.wait(2 * time.Minute)
+			},
+			perTraffic{
+				outcome{"create 200, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"expired at RBM, which reports it",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic, `"ttl": "90s"`)
+				l.run("send")
+				l.wait(2 * time.Minute)
+			},
+			perTraffic{
+				outcome{"create 200, delete 404", 1, "expired expired, fallback timeout"},
+				outcome{"create 200, delete 404", 0, "expired expired, " + gaveUp},
+			},
+		},
+		{
+			"expired at RBM, which reports nothing",
+			lateSetup{assume: rbmtest.Assumptions{Expiry: rbmtest.ExpiryNeither}},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic, `"ttl": "90s"`)
+				l.run("send")
+				l.wait(2 * time.Minute)
+			},
+			perTraffic{
+				outcome{"create 200, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"expired and delivered",
+			lateSetup{assume: rbmtest.Assumptions{Expiry: rbmtest.ExpiryBoth}},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic, `"ttl": "90s"`)
+				l.run("send")
+				l.wait(2 * time.Minute)
+			},
+			same(outcome{"create 200", 0, "expired expired, delivered"}),
+		},
+		{
+			"RBM conflicts with a repeated ID",
+			lateSetup{assume: rbmtest.Assumptions{DuplicateConflict: true}},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.lose("POST /tasks/send")
+				l.run("send")
+			},
+			same(outcome{"create 200, create 409, delete 200, delete 404", 1, "fallback timeout"}),
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			each(t, test.want.traffics(), func(t *testing.T, traffic string) {
+				l := newLate(t, test.setup)
+				test.play(l, traffic)
+				l.expect(test.want.of(traffic))
+			})
+		})
+	}
+}
