@@ -41,7 +41,8 @@ var untested = []string{
 var mark = regexp.MustCompile(`# (.*; )?needs (a Google account|Docker)$`)
 
 // TestCommands checks that each command of each document is run by a test, or is marked
-// as needing an account.
+// as needing an account. A block of the language "sh account" needs one as a whole; its
+// commands can be pasted into zsh, which takes a comment for an argument.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	block := regexp.MustCompile("(?ms)^ *```(?:sh|bash|shell|console)\n(.*?)^ *```$")

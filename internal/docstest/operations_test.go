@@ -21,7 +21,8 @@ import (
 )
 
 // TestOperationsLine compares the log line in docs/operations.md with a real one, and
-// checks that log lines have the fields that the metrics of Terraform use.
+// checks that the page describes its fields, and that log lines have the fields that the
+// metrics of Terraform use.
 func TestOperationsLine(t *testing.T) {
 	lines := readPage(t, filepath.Join("docs", "operations.md")).blocks("json")
 	if len(lines) != 1 {
@@ -69,6 +70,17 @@ func TestOperationsLine(t *testing.T) {
 	failed := log.String()
 	if !regexp.MustCompile(`"logging.googleapis.com/labels":\{[^}]*"target":"events".*"event_age_s":72\d\d,`).MatchString(failed) {
 		t.Errorf("the line does not name the target and the age of the event: %s", failed)
+	}
+
+	var described []string
+	for _, row := range readPage(t, filepath.Join("docs", "operations.md")).section(t, "## The log").rows() {
+		described = append(described, quoted(row[0])...)
+	}
+	for _, line := range append(members(t, lines[0]), members(t, failed)...) {
+		name, _, _ := strings.Cut(line, " ")
+		if !slices.Contains(append(described, "time", "message"), name) && !strings.HasPrefix(name, "logging.googleapis.com/") {
+			t.Errorf("the page does not describe the field %s", name)
+		}
 	}
 
 	monitoring := readPage(t, filepath.Join("deploy", "terraform", "monitoring.tf"))
