@@ -246,6 +246,18 @@ func TestFallbackPage(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(got) != 5 {
 		t.Errorf("after: auto of %d traffic types (-want +got):\n%s", len(got), diff)
 	}
+
+	// An operation costs $0.40 per million.
+	for _, row := range doc.section(t, "## Cost").rows() {
+		operations := 0
+		for calls := range strings.SplitSeq(row[1], ", ") {
+			_, times, _ := strings.Cut(calls, " ")
+			operations += map[string]int{"": 1, "twice": 2, "three times": 3}[times]
+		}
+		if want := fmt.Sprintf("%.2f", 0.4*float64(operations)); row[2] != want {
+			t.Errorf("%s: got $%s for %d operations, want $%s", row[0], row[2], operations, want)
+		}
+	}
 }
 
 // fields returns the members of the JSON of a value.
