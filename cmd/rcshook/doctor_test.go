@@ -18,7 +18,7 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-var update = flag.Bool("update", false, "write the output of doctor to testdata/doctor")
+var update = flag.Bool("update", false, "write the output of doctor and init to testdata")
 
 // TestDoctor checks that doctor reports exactly the cause of each broken setup.
 func TestDoctor(t *testing.T) {

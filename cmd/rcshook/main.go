@@ -38,7 +38,7 @@ type stdio struct {
 }
 
 // commands are listed in the order in which a new user needs them. The first is the default.
-var commands = []command{devCommand, sendCommand, bulkCommand, checkCommand, doctorCommand, webhookCommand, optoutsCommand, triggerCommand, serveCommand}
+var commands = []command{devCommand, sendCommand, bulkCommand, initCommand, checkCommand, doctorCommand, webhookCommand, optoutsCommand, triggerCommand, serveCommand}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

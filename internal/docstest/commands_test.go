@@ -29,6 +29,7 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
 	{"docs/fallback.md", "rcshook dev -queue -config rcshook.yaml", "cmd/rcshook/testdata/dev-fallback.txtar", "-queue -config rcshook.yaml"},
 	{"docs/fallback.md", "curl http://localhost:8080/", "cmd/rcshook/testdata/dev-fallback.txtar", "+12025550108"},
+	{"docs/sources.md", "rcshook init ", "cmd/rcshook/init_test.go", "TestInit"},
 	{"docs/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},
 	{"docs/scaling.md", "go test ./internal/docstest -run TestScaling", "internal/docstest/scaling_test.go", "TestScaling"},
 }

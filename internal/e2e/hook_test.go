@@ -215,7 +215,7 @@ func TestHooks_concurrent(t *testing.T) {
 	s := newStage(t)
 	for _, preset := range source.Presets() {
 		t.Run(preset, func(t *testing.T) {
-			c, err := source.Example(preset)
+			c, err := source.Example(preset, "p")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -13,7 +13,7 @@ import (
 func BenchmarkReceive(b *testing.B) {
 	for _, name := range []string{"stripe", "shopify", "github", "standard-webhooks", "bearer", "pubsub"} {
 		b.Run(name, func(b *testing.B) {
-			c, err := source.Example(name)
+			c, err := source.Example(name, "p")
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func BenchmarkReceive(b *testing.B) {
 
 // BenchmarkOpen compiles one source.
 func BenchmarkOpen(b *testing.B) {
-	c, err := source.Example("stripe")
+	c, err := source.Example("stripe", "p")
 	if err != nil {
 		b.Fatal(err)
 	}

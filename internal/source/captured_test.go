@@ -145,7 +145,7 @@ func TestPresets_captured(t *testing.T) {
 func TestPresets_credentials(t *testing.T) {
 	t.Parallel()
 	for _, name := range source.Presets() {
-		c, err := source.Example(name)
+		c, err := source.Example(name, "p")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -168,11 +168,22 @@ func (s *Source) Sample(id string) *Request {
 	return r
 }
 
-// Example returns an entry of rcshook.yaml for a preset, with its sample mapping.
-func Example(name string) (config.Source, error) {
+// Example returns an entry of rcshook.yaml for a preset: its sample mapping, and examples
+// of the other settings that its sender requires.
+func Example(name, project string) (config.Source, error) {
 	p, ok := loadPreset(name)
 	if !ok || name == "" {
 		return config.Source{}, fmt.Errorf("unknown preset %q", name)
 	}
-	return config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}, nil
+	c := config.Source{Name: name, Preset: name, Map: config.Program{Text: string(p.file("map"))}}
+	const address = "https://rcshook.example.com/hooks/"
+	if signsURL(p.Scheme) {
+		c.URL = address + name
+	}
+	if p.Scheme.Type == "google-oidc" {
+		c.Audience, c.Emails = []string{address + name}, []string{"caller@" + project + ".iam.gserviceaccount.com"}
+	} else {
+		c.Secrets = []config.Secret{config.Secret("projects/" + project + "/secrets/" + name + "-hook")}
+	}
+	return c, nil
 }

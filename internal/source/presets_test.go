@@ -59,7 +59,7 @@ func open(t testing.TB, c config.Source, google http.Handler) *source.Source {
 // rehearsal opens a source for a preset, and returns a function that signs as its sender.
 func rehearsal(t testing.TB, name string) (*source.Source, func(*source.Request, time.Time)) {
 	t.Helper()
-	c, err := source.Example(name)
+	c, err := source.Example(name, "p")
 	if err != nil {
 		t.Fatal(err)
 	}

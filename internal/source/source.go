@@ -194,7 +194,7 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 			problem("audience", "and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub")
 		}
 	}
-	if c.URL == "" && (described.Type == "twilio" || strings.Contains(described.Content, "{url}")) {
+	if c.URL == "" && signsURL(described) {
 		problem("url", "is required: this sender signs the public address of the source")
 	}
 	var invalid []config.Problem
@@ -210,6 +210,11 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 		}
 	}
 	return problems
+}
+
+// signsURL reports whether a sender signs the public address of the source.
+func signsURL(s config.Scheme) bool {
+	return s.Type == "twilio" || strings.Contains(s.Content, "{url}")
 }
 
 // compile compiles the jq programs of the preset and of the file, which wins.
@@ -300,3 +305,6 @@ func (s *Source) NewKeys() (receiver, sender []byte) { return s.scheme.newKeys()
 
 // Description names the sender.
 func (s *Source) Description() string { return s.preset.About }
+
+// Docs is the address of the sender's documentation; may be empty.
+func (s *Source) Docs() string { return s.preset.Docs }

@@ -46,7 +46,7 @@ func senders(t testing.TB) (all []sender) {
 		all = append(all, snd)
 	}
 	for _, name := range source.Presets() {
-		c, err := source.Example(name)
+		c, err := source.Example(name, "p")
 		if err != nil {
 			t.Fatal(err)
 		}
