@@ -97,6 +97,13 @@ func (p *Project) do(dir string, args []string) error {
 		return nil
 	case "secrets describe", "secrets create", "secrets versions list", "secrets versions add":
 		return p.secret(command, subject, flags)
+	case "secrets versions access": // latest
+		versions := p.Secrets[flags["--secret"]]
+		if len(versions) == 0 {
+			return errNotFound
+		}
+		fmt.Print(versions[len(versions)-1])
+		return nil
 	case "tasks queues describe":
 		if !slices.Contains(p.Queues, subject) {
 			return errNotFound
