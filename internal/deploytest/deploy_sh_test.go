@@ -554,8 +554,7 @@ func TestScriptHelp(t *testing.T) {
 	}
 }
 
-// TestReadmeDeploy runs the dry run of the README, and checks that its other commands are
-// marked as needing an account.
+// TestReadmeDeploy runs the dry run and the deployment of the README.
 func TestReadmeDeploy(t *testing.T) {
 	t.Parallel()
 	_, section, ok := strings.Cut(read(t, "README.md"), "\n## Deploy\n")
@@ -563,20 +562,13 @@ func TestReadmeDeploy(t *testing.T) {
 		t.Fatal("the README has no section Deploy")
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
-	dryRun := false
-	for _, m := range regexp.MustCompile("(?m)^deploy/deploy.sh(.*)$").FindAllStringSubmatch(section, -1) {
-		command, comment, _ := strings.Cut(m[1], "#")
-		args := strings.Fields(command)
-		if slices.Contains(args, "--dry-run") {
-			dryRun = true
-		} else if !strings.Contains(comment, "Google") {
-			t.Errorf("this is not marked as needing a Google account: %s", m[0])
-		}
-		c := newCloud(t)
-		c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", args...)
+	commands := deployCommands(section)
+	if len(commands) != 2 || !strings.Contains(commands[0], "--dry-run") || strings.Contains(commands[1], "--dry-run") {
+		t.Fatalf("got the commands %q, want a dry run and a deployment", commands)
 	}
-	if !dryRun {
-		t.Error("the README has no dry run")
+	for _, args := range commands {
+		c := newCloud(t)
+		c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", strings.Fields(args)...)
 	}
 }
 

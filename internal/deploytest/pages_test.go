@@ -15,6 +15,14 @@ func shellBlocks(page string) (blocks []string) {
 	return blocks
 }
 
+// deployCommands returns the arguments of the commands of a page that run the script.
+func deployCommands(page string) (commands []string) {
+	for _, match := range regexp.MustCompile("(?m)^deploy/deploy.sh(.*)$").FindAllStringSubmatch(strings.Join(shellBlocks(page), ""), -1) {
+		commands = append(commands, match[1])
+	}
+	return commands
+}
+
 // TestKeysPage changes the API key with the commands of docs/keys.md.
 func TestKeysPage(t *testing.T) {
 	t.Parallel()
@@ -100,13 +108,13 @@ func TestDeletePage(t *testing.T) {
 func TestFirstMessagePage(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
-	commands := regexp.MustCompile("(?m)^deploy/deploy.sh(.*)$").FindAllStringSubmatch(strings.Join(shellBlocks(read(t, "docs/first-message.md")), ""), -1)
+	commands := deployCommands(read(t, "docs/first-message.md"))
 	if len(commands) != 3 {
-		t.Fatalf("got %d commands, want a dry run, a deployment, and one with events", len(commands))
+		t.Fatalf("got the commands %q, want a dry run, a deployment, and one with events", commands)
 	}
 	var out string
-	for _, m := range commands {
-		out = c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", strings.Fields(m[1])...)
+	for _, args := range commands {
+		out = c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", strings.Fields(args)...)
 	}
 	for _, want := range []string{"rcshook is at https://", "rcshook optouts init -env -", "rcshook webhook set -env -"} {
 		if !strings.Contains(out, want) {

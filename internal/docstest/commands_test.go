@@ -14,7 +14,6 @@ import (
 var testedBy = []struct{ page, command, file, test string }{
 	{"README.md", "go run ./cmd/rcshook", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"README.md", "curl http://localhost:808", "cmd/rcshook/main_test.go", "TestReadme"},
-	{"README.md", "deploy/deploy.sh --dry-run", "internal/deploytest/deploy_sh_test.go", "TestReadmeDeploy"},
 	{"docs/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
 	{"docs/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
 	{"docs/dev.md", "go run ./cmd/rcshook dev -events", "cmd/rcshook/dev_test.go", "TestDev_events"},
