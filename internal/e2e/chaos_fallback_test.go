@@ -19,6 +19,7 @@ import (
 
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
 // chaosQueue has the settings that deploy/terraform gives to the queue of messages.
@@ -113,22 +114,21 @@ func (l *ledger) serve(w http.ResponseWriter, r *http.Request, h http.Handler, w
 		status = 0
 		panic(http.ErrAbortHandler)
 	}
-	page := func(code int) {
+	refuse := func(code int) {
 		status = code
-		w.Header().Set("Content-Type", "text/html")
-		w.WriteHeader(code)
-		_, _ = io.WriteString(w, "<html><title>Error</title>")
+		(&googletest.Error{Code: code, Message: "Try again."}).Write(w)
 	}
 	switch how {
 	case refused:
-		page(http.StatusServiceUnavailable)
+		refuse(http.StatusServiceUnavailable)
 		return
 	case throttled:
-		page(http.StatusTooManyRequests)
+		refuse(http.StatusTooManyRequests)
 		return
 	case hidden:
 		do()
-		page(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
+		http.Error(w, "<html><title>Error</title>", status)
 		return
 	case brokenBefore:
 		lose()
@@ -452,4 +452,252 @@ func TestFallback_outage(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestFallback_event tests that the event of a fallback is repeated until the queue has it,
+// by any instance, and the SMS is not.
+func TestFallback_event(t *testing.T) {
+	t.Parallel()
+	for _, traffic := range []string{"otp", "promotion"} {
+		t.Run(traffic, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				start := time.Now()
+				l := newLedger(t, func(what, _ string) fate {
+					if what == "add event" && time.Since(start) < 5*time.Minute {
+						return brokenBefore
+					}
+					return served
+				})
+				l.sim.SetOnline("+12025560001", false)
+				id := l.send(fmt.Sprintf(`{"to": "+12025560001", "text": "Hello", "traffic": %q, "fallback_after": "60s", "idempotency_key": "1"}`, traffic))
+				l.settle()
+				if len(l.all(id, "sms")) != 1 || len(l.all(id, "event fallback")) != 1 || len(l.all(id, "event failed")) != 0 {
+					l.report(id, "want one SMS and one event fallback")
+				}
+			})
+		})
+	}
+}
+
+// TestChaos_fallback sends messages to phones of which a third is online, a third comes
+// online before or after the fallback is due, and a third never. Meanwhile, everything fails,
+// and instances are killed. Every message must arrive by RCS or by SMS, and by both only if
+// the records explain that:
+//
+//	go test -run TestChaos_fallback -chaos 10m -timeout 15m -v ./internal/e2e
+func TestChaos_fallback(t *testing.T) {
+	if testing.Short() && *chaosFor == 0 {
+		t.Skip("takes a few seconds")
+	}
+	start, messages := time.Now(), 200
+	if *chaosFor > 0 {
+		messages = 1000
+	}
+	for {
+		synctest.Test(t, func(t *testing.T) { fallbackRound(t, messages) })
+		if t.Failed() || time.Since(start) >= *chaosFor {
+			return
+		}
+	}
+}
+
+const (
+	chaosSends = 4 * time.Minute // while messages are sent
+	chaosFails = 9 * time.Minute // while requests fail
+)
+
+// chaosFate returns the fate of a request.
+func chaosFate(since time.Duration, what string) fate {
+	between := func(from, to time.Duration) bool { return from <= since && since < to }
+	job, _, _ := strings.Cut(what, " ")
+	choose := func(percent float64, all ...fate) fate {
+		if rand.Float64()*100 >= percent {
+			return served
+		}
+		return all[rand.N(len(all))]
+	}
+	platform, queue := job == "create" || job == "delete", job == "add" || job == "remove"
+	switch {
+	case since >= chaosFails:
+		return served
+	case platform && between(100*time.Second, 160*time.Second):
+		return refused
+	case platform && between(220*time.Second, 250*time.Second):
+		return []fate{hidden, brokenAfter}[rand.N(2)]
+	case queue && between(130*time.Second, 140*time.Second), queue && between(300*time.Second, 310*time.Second):
+		return []fate{brokenBefore, brokenAfter}[rand.N(2)] // Cloud Tasks restarts
+	case job == "run" && between(130*time.Second, 140*time.Second):
+		return []fate{brokenBefore, brokenAfter}[rand.N(2)]
+	case rand.N(600) == 0 && (platform || queue || job == "sms"):
+		return []fate{killedBefore, killedAfter}[rand.N(2)]
+	}
+	switch {
+	case platform:
+		return choose(25, refused, throttled, brokenBefore, brokenAfter, truncated, hidden, late)
+	case queue:
+		return choose(8, refused, throttled, brokenBefore, brokenAfter, truncated, hidden)
+	case job == "lose":
+		return choose(30, refused)
+	case job == "sms":
+		return choose(15, refused, throttled, brokenBefore, brokenAfter, late)
+	case job == "event":
+		return choose(10, refused, throttled, brokenBefore, brokenAfter, late)
+	default:
+		return choose(5, brokenBefore, brokenAfter)
+	}
+}
+
+// chaosMessage is one message of [TestChaos_fallback].
+type chaosMessage struct {
+	id, phone string
+	repeats   bool // rather twice than never
+}
+
+func fallbackRound(t *testing.T, messages int) {
+	start := time.Now()
+	l := newLedger(t, func(what, _ string) fate { return chaosFate(time.Since(start), what) })
+	all := make([]chaosMessage, messages)
+	var sending sync.WaitGroup
+	for i := range all {
+		m := &all[i]
+		m.phone = fmt.Sprintf("+1202556%04d", i)
+		traffic := []string{"otp", "transaction", "promotion", ""}[rand.N(4)]
+		m.repeats = traffic == "otp" || traffic == "transaction"
+		after := 30*time.Second + rand.N(time.Minute).Truncate(time.Second)
+		begin := rand.N(chaosSends)
+		switch {
+		case i%50 == 49:
+			l.sim.SetBehavior(m.phone, rbmtest.Behavior{Refusal: rbmtest.Unreachable})
+		case i%3 == 1: // late
+			l.sim.SetOnline(m.phone, false)
+			time.AfterFunc(begin+rand.N(3*after), func() { l.sim.SetOnline(m.phone, true) })
+		case i%3 == 2: // never
+			l.sim.SetOnline(m.phone, false)
+		}
+		body := fmt.Sprintf(`{"to": %q, "text": "Your code is %04d", "fallback_after": %q, "idempotency_key": "code", "traffic": %q}`, m.phone, i, after, traffic)
+		if traffic == "" {
+			body = strings.Replace(body, `, "traffic": ""`, "", 1)
+		}
+		sending.Go(func() {
+			time.Sleep(begin)
+			m.id = l.send(body)
+		})
+	}
+	sending.Wait()
+	l.settle()
+	for _, m := range all {
+		l.sim.SetOnline(m.phone, true)
+	}
+	l.settle()
+	arrived := l.arrived()
+	var totals counter
+	for _, m := range all {
+		totals.add(l.audit(m, arrived[m.id]), 1)
+	}
+	l.mu.Lock()
+	facts := 0
+	for _, of := range l.facts {
+		facts += len(of)
+	}
+	l.mu.Unlock()
+	t.Logf("%d messages, %d requests, %d instances, in %v of simulated time\n%s", messages, facts, l.started, time.Since(start).Round(time.Second), &totals)
+}
+
+// audit checks that the records explain what a message became, and returns that.
+func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
+	sms, failed := l.all(m.id, "sms"), l.all(m.id, "event failed")
+	sms = slices.DeleteFunc(sms, func(f fact) bool { return !f.done })
+	rcs := !delivered.IsZero()
+	stored := func(what string) bool {
+		return slices.ContainsFunc(l.all(m.id, what), func(f fact) bool { return f.done })
+	}
+	outcome = map[[2]bool]string{{true, true}: "both", {true, false}: "RCS", {false, true}: "SMS", {false, false}: "none"}[[2]bool{rcs, len(sms) > 0}]
+	if len(failed) > 0 {
+		outcome += ", failed"
+	}
+
+	// The events tell everything.
+	lost := func(f fact) bool { return f.status/100 != 2 }
+	unknown := func(f fact) bool { return f.status == 0 || f.status >= 500 }
+	if rcs && !stored("lose push DELIVERED") && !stored("event delivered") {
+		l.report(m.id, "no event delivered")
+	}
+	if len(sms) > 0 && !stored("event fallback") && !(len(failed) > 0 && !m.repeats) {
+		l.report(m.id, "no event fallback")
+	}
+	if !rcs && len(sms) == 0 && (m.repeats || !stored("event failed")) {
+		l.report(m.id, "no outcome")
+	}
+	if len(failed) > 0 && m.repeats {
+		l.report(m.id, "it failed, although it may be repeated")
+	}
+	if len(failed) > 0 && !slices.ContainsFunc([]string{"delete", "sms", "remove send", "run watch", "run fallback"}, func(what string) bool {
+		return slices.ContainsFunc(l.all(m.id, what), unknown)
+	}) {
+		l.report(m.id, "it failed without a reason")
+	}
+
+	// Another SMS follows only a request or an attempt whose result is unknown.
+	slices.SortFunc(sms, func(a, b fact) int { return cmp.Compare(a.began, b.began) })
+	for i := 1; i < len(sms); i++ {
+		between := func(run fact) bool {
+			return run.status == 0 && sms[i-1].began <= run.ended && run.began <= sms[i].began
+		}
+		if !m.repeats || !lost(sms[i-1]) && !slices.ContainsFunc(l.all(m.id, "run fallback"), between) {
+			l.report(m.id, "%d SMS", len(sms))
+		}
+	}
+	if len(sms) > 1 {
+		outcome += fmt.Sprintf(", %d SMS", len(sms))
+	}
+	// A message may be on its way to the platform when its fallback is due.
+	for _, f := range sms {
+		if !slices.ContainsFunc(l.all(m.id, "run fallback"), func(run fact) bool {
+			return slices.ContainsFunc(l.all(m.id, "delete"), func(d fact) bool { return run.began <= d.began && d.began <= f.began })
+		}) {
+			l.report(m.id, "an SMS without an attempt to revoke the message")
+		}
+	}
+	if !rcs || len(sms) == 0 {
+		return outcome
+	}
+
+	// Both: RBM could not tell, or an instance could not tell others.
+	first := sms[0]
+	before := func(all []fact, test func(fact) bool) bool {
+		return slices.ContainsFunc(all, func(f fact) bool { return f.began <= first.began && test(f) })
+	}
+	switch {
+	case before(l.all(m.id, "remove send"), func(f fact) bool { return f.done }) &&
+		(before(l.all(m.id, "create"), func(f fact) bool { return f.done && lost(f) }) || before(l.all(m.id, "run send"), lost)):
+		outcome += ", accepted with a lost response"
+	case before(l.all(m.id, "delete"), unknown):
+		outcome += ", result of DELETE lost"
+	case before(l.all(m.id, "remove send"), unknown):
+		outcome += ", result of a removal lost"
+	case before(l.all(m.id, "run watch"), func(f fact) bool { return f.status == 0 }):
+		outcome += ", watch interrupted"
+	case m.repeats && before(l.all(m.id, "delete"), func(f fact) bool {
+		return f.status == http.StatusTooManyRequests && first.began-f.began >= 10*time.Second
+	}):
+		outcome += ", DELETE throttled"
+	default:
+		l.report(m.id, "by RCS and by SMS")
+	}
+
+	// A receipt that the function has acknowledged prevents the SMS, unless the watch was not
+	// there yet, or was about to add the fallback, or that was on its way.
+	pushed := l.all(m.id, "push DELIVERED")
+	if i := slices.IndexFunc(pushed, func(f fact) bool { return f.done }); i >= 0 {
+		receipt := pushed[i]
+		isBefore := func(f fact) bool { return f.done && f.ended < receipt.began }
+		armed := slices.ContainsFunc(l.all(m.id, "add watch"), isBefore) && l.start.Add(receipt.ended).Before(l.due[m.id])
+		watched := slices.ContainsFunc(l.all(m.id, "run watch"), isBefore)
+		given := slices.ContainsFunc(l.all(m.id, "run fallback"), func(f fact) bool { return f.began <= receipt.ended })
+		if armed || watched && !given {
+			l.report(m.id, "an SMS although the function knew that the message was delivered")
+		}
+	}
+	return outcome
 }
