@@ -40,17 +40,35 @@ var (
 	lostAfter = rbmtest.Failure{Method: "phones.agentMessages.delete", Break: rbmtest.BreakAfter, Count: 1}
 )
 
+const gaveUp = "failed fallback_unavailable"
+
+// race is a row of the table of races. After play, the queue makes the rest of its attempts.
+type race struct {
+	name  string
+	setup lateSetup
+	play  func(l *lateStage, traffic string)
+	want  perTraffic
+}
+
+func runRaces(t *testing.T, races []race) {
+	t.Helper()
+	for _, test := range races {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			each(t, test.want.traffics(), func(t *testing.T, traffic string) {
+				l := newLate(t, test.setup)
+				test.play(l, traffic)
+				l.expect(test.want.of(traffic))
+			})
+		})
+	}
+}
+
 // TestLate_races tests what happens to a message when its steps happen in an unusual order,
 // or a part of the platform fails.
 func TestLate_races(t *testing.T) {
 	t.Parallel()
-	const gaveUp = "failed fallback_unavailable"
-	for _, test := range []struct {
-		name  string
-		setup lateSetup
-		play  func(l *lateStage, traffic string)
-		want  perTraffic
-	}{
+	runRaces(t, []race{
 		{
 			"delivered before the watch exists",
 			lateSetup{},
@@ -477,14 +495,5 @@ func TestLate_races(t *testing.T) {
 			},
 			same(outcome{"create 200, create 409, delete 200, delete 404", 1, "fallback timeout"}),
 		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			each(t, test.want.traffics(), func(t *testing.T, traffic string) {
-				l := newLate(t, test.setup)
-				test.play(l, traffic)
-				l.expect(test.want.of(traffic))
-			})
-		})
-	}
+	})
 }

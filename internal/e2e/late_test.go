@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	gocmp "cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,10 +35,12 @@ type lateStage struct {
 
 	rbm *httptest.Server
 
-	mu    sync.Mutex
-	jobs  map[string]string // of tasks, by ID
-	calls []string          // of Cloud Tasks
-	hooks map[string]hook
+	settings map[string]*string
+	fill     *strings.Replacer // of the places in a file
+	mu       sync.Mutex
+	jobs     map[string]string // of tasks, by ID
+	calls    []string          // of Cloud Tasks
+	hooks    map[string]hook
 }
 
 // hook serves a request in place of next, once.
@@ -51,6 +54,8 @@ type lateSetup struct {
 	store     bool   // of opt-outs
 	file      string // in place of lateFile
 	queueless bool   // without RCSHOOK_QUEUE
+
+	maxBackoff time.Duration // of the queue; 0 means a minute
 }
 
 // lateFile is rcshook.yaml. Of the sources, own has a queue of its own, and none has none.
@@ -87,7 +92,7 @@ func newLate(t *testing.T, o lateSetup) *lateStage {
 	l := &lateStage{t: t, jobs: make(map[string]string), hooks: make(map[string]hook)}
 	s.sim.Assume = o.assume
 	for _, name := range []string{stageQueue, ownQueue} {
-		s.tasks.AddQueue(name, tasks.Settings{MinBackoff: time.Second, MaxBackoff: time.Minute, Attempts: -1})
+		s.tasks.AddQueue(name, tasks.Settings{MinBackoff: time.Second, MaxBackoff: gocmp.Or(o.maxBackoff, time.Minute), Attempts: -1})
 		s.api(t, "/v2/"+name+":pause")
 	}
 	queue := httptest.NewServer(http.HandlerFunc(l.serveTasks))
@@ -103,14 +108,14 @@ func newLate(t *testing.T, o lateSetup) *lateStage {
 	if o.file == "" {
 		o.file = lateFile
 	}
-	file := strings.NewReplacer("[id]", s.env["RCSHOOK_AGENT_ID"], "[key]", s.env["RCSHOOK_CREDENTIALS"],
-		"[fallback]", s.fallback.url, "[secret]", standardSecret, "[queue]", ownQueue, "[in]", in).Replace(o.file)
-	settings := targetsFile(t, file)
+	l.fill = strings.NewReplacer("[id]", s.env["RCSHOOK_AGENT_ID"], "[key]", s.env["RCSHOOK_CREDENTIALS"],
+		"[fallback]", s.fallback.url, "[secret]", standardSecret, "[queue]", ownQueue, "[in]", in)
+	l.settings = targetsFile(t, l.fill.Replace(o.file))
 	if s.openStore(t); o.store {
-		settings = withStore(t, file)
+		l.settings = withStore(t, l.fill.Replace(o.file))
 	}
-	settings["RCSHOOK_AGENT_ID"], settings["RCSHOOK_CREDENTIALS"] = nil, nil
-	l.fleet = s.newFleet(t, max(o.instances, 1), settings)
+	l.settings["RCSHOOK_AGENT_ID"], l.settings["RCSHOOK_CREDENTIALS"] = nil, nil
+	l.fleet = s.newFleet(t, max(o.instances, 1), l.settings)
 	for _, h := range l.instances {
 		l.wrap(h)
 	}
@@ -120,6 +125,17 @@ func newLate(t *testing.T, o lateSetup) *lateStage {
 		}
 	}
 	return l
+}
+
+// restart replaces all instances by one, with another file unless it is empty.
+func (l *lateStage) restart(file string) {
+	l.t.Helper()
+	if file != "" {
+		l.settings["RCSHOOK_CONFIG"] = targetsFile(l.t, l.fill.Replace(file))["RCSHOOK_CONFIG"]
+	}
+	l.instances = nil
+	l.add(l.t, l.settings)
+	l.wrap(l.instances[0])
 }
 
 // wrap lets hooks serve the requests of an instance.
@@ -156,6 +172,14 @@ func (l *lateStage) lose(name string) {
 // replace replaces the next request with that name by a response.
 func (l *lateStage) replace(name string, status int) {
 	l.on(name, func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(status) })
+}
+
+// respond makes the next request with that name, and replaces its response.
+func (l *lateStage) respond(name string, status int) {
+	l.on(name, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		w.WriteHeader(status)
+	})
 }
 
 // replaceN is like replace for several requests.
