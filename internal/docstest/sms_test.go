@@ -270,7 +270,7 @@ func newStandIn(t *testing.T, p provider, section page) *standIn {
 	if err != nil || len(file.Fallbacks()) != 1 {
 		t.Fatalf("got %d fallbacks: %v", len(file.Fallbacks()), err)
 	}
-	stored := storedSecret.FindStringSubmatch(section.blocks("sh")[0])
+	stored := storedSecret.FindStringSubmatch(section.blocks("sh account")[0])
 	if stored == nil {
 		t.Fatal("the section stores no secret")
 	}
