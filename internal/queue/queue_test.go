@@ -139,7 +139,7 @@ func TestAdd(t *testing.T) {
 	if err := w.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want := []tasks.Ended{{Name: taskName, Statuses: []int{503, 200}, Done: true}}
+	want := []tasks.Ended{{Name: taskName, Path: queue.Path + "send/" + taskID, Statuses: []int{503, 200}, Done: true}}
 	if diff := cmp.Diff(want, w.tasks.Ended()); diff != "" {
 		t.Errorf("ended (-want +got):\n%s", diff)
 	}

@@ -318,6 +318,7 @@ func (s *Server) add(w http.ResponseWriter, r *http.Request, parent string) (any
 	}
 	t := &task{apiTask: *added, queue: q, forced: make(chan struct{}), deleted: make(chan struct{})}
 	s.tasks[added.Name] = t
+	s.observe(t, nil)
 	s.work.Go(func() { s.run(t) })
 	s.changed()
 	return added.basicView(), nil

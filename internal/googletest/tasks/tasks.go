@@ -57,6 +57,10 @@ type Server struct {
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
 
+	// Observe, if set, is called when a task is added, after each attempt, and with the
+	// result when it ends. It must not use the server.
+	Observe func(t Waiting, ended *Ended)
+
 	mu       sync.Mutex
 	queues   map[string]*queue
 	tasks    map[string]*task
@@ -86,6 +90,7 @@ type Settings struct {
 // Ended is a task that succeeded, ran out of attempts or was deleted.
 type Ended struct {
 	Name     string `json:"name"`
+	Path     string `json:"-"`        // of the URL
 	Statuses []int  `json:"statuses"` // of all attempts; 0 without a response
 	Done     bool   `json:"done"`     // the last response was 2xx
 	Deleted  bool   `json:"deleted,omitempty"`
@@ -94,7 +99,7 @@ type Ended struct {
 // Waiting is a task that has not ended. An attempt may be in flight.
 type Waiting struct {
 	Name         string    `json:"name"`
-	Path         string    `json:"path"`          // of the URL
+	Path         string    `json:"-"`             // of the URL
 	ScheduleTime time.Time `json:"schedule_time"` // of the next attempt
 	Statuses     []int     `json:"statuses"`      // of all attempts; 0 without a response
 	Body         []byte    `json:"-"`
@@ -185,13 +190,24 @@ func (s *Server) Tasks() []Waiting {
 	defer s.mu.Unlock()
 	var all []Waiting
 	for _, t := range s.tasks {
-		u, _ := url.Parse(t.HTTPRequest.URL) // checked by check
-		all = append(all, Waiting{t.Name, u.Path, t.ScheduleTime, slices.Clone(t.statuses), t.HTTPRequest.Body})
+		all = append(all, t.waiting())
 	}
 	slices.SortFunc(all, func(a, b Waiting) int {
 		return cmp.Or(a.ScheduleTime.Compare(b.ScheduleTime), cmp.Compare(a.Name, b.Name))
 	})
 	return all
+}
+
+func (t *task) waiting() Waiting {
+	u, _ := url.Parse(t.HTTPRequest.URL) // checked by check
+	return Waiting{t.Name, u.Path, t.ScheduleTime, slices.Clone(t.statuses), t.HTTPRequest.Body}
+}
+
+// observe reports the state of a task. s.mu must be held.
+func (s *Server) observe(t *task, ended *Ended) {
+	if s.Observe != nil {
+		s.Observe(t.waiting(), ended)
+	}
 }
 
 // Ended returns the tasks that have ended, in that order.
@@ -400,6 +416,7 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 	}
 	t.ScheduleTime = now.Add(max(set.backoff(n), retryAfter))
 	t.forced = make(chan struct{})
+	s.observe(t, nil)
 	return true
 }
 
@@ -407,8 +424,9 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 func (s *Server) finish(t *task, ended Ended) {
 	delete(s.tasks, t.Name)
 	s.names[t.Name] = s.now().Add(nameLifetime)
-	ended.Name, ended.Statuses = t.Name, t.statuses
+	ended.Name, ended.Path, ended.Statuses = t.Name, t.waiting().Path, t.statuses
 	s.ended = append(s.ended, ended)
+	s.observe(t, &ended)
 }
 
 // backoff returns the pause after the n-th attempt. It doubles a number of times, then

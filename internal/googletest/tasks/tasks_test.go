@@ -241,7 +241,10 @@ func TestDelete(t *testing.T) {
 		if diff := cmp.Diff([]time.Duration{time.Minute}, f.at); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
-		ended := []Ended{{Name: queueA + "/tasks/in-flight", Deleted: true}, {Name: queueA + "/tasks/later", Deleted: true}}
+		ended := []Ended{
+			{Name: queueA + "/tasks/in-flight", Path: "/tasks/1", Deleted: true},
+			{Name: queueA + "/tasks/later", Path: "/tasks/1", Deleted: true},
+		}
 		if diff := cmp.Diff(ended, s.Ended()); diff != "" || len(s.Tasks()) > 0 {
 			t.Errorf("ended (-want +got):\n%s\nwaiting: %v", diff, s.Tasks())
 		}
