@@ -29,7 +29,7 @@ const host = "127.0.0.1"
 // devKey is the API key of the function in dev.
 const devKey = "dev"
 
-// devDir is the prefix of the temporary folder with keys and the copy of rcshook.yaml.
+// devDir is the prefix of the temporary folder with keys and the rcshook.yaml of dev -queue.
 const devDir = "rcshook-dev-"
 
 // removeStale removes the folders of earlier runs that were killed, by their age. A run
@@ -87,7 +87,8 @@ phone in the browser. It needs no account and no network.
 		the secret that signs them, or uses RCSHOOK_EVENTS_SECRET
 	-queue
 		send messages and events through queues, as with Cloud Tasks; queues that
-		the file names, or needs for a fallback with after, are always simulated
+		the file names, or needs for a fallback with after, are always simulated.
+		Without a file, an SMS provider that exists in dev only is the fallback
 	-agent-name NAME, -agent-color #RRGGBB
 		the name and the color of the agent on the phone
 	-images

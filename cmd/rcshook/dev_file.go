@@ -52,6 +52,10 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	file := &devFile{port: f.port, settings: make(map[string]string), keys: make(map[string][]byte), google: f.google}
 	file.agents = []rbmtest.AgentConfig{{ID: f.agentID}}
 	var parsed config.File
+	if f.config == "" && f.queue {
+		file.targets = []string{"agents.default.fallback   is an SMS provider that exists in dev only; the phone shows its messages"}
+		file.redirected = true
+	}
 	if f.config != "" {
 		data, err := readFile(f.config)
 		if err != nil {

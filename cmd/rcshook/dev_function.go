@@ -28,6 +28,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -42,6 +43,16 @@ const (
 	devOptOuts   = "gs://rcshook-dev-opt-outs/rcs-opt-outs"
 	devOptOutKey = "projects/rcshook-dev/secrets/rcshook-opt-out-key"
 )
+
+// smsFile is the rcshook.yaml of dev -queue without one: a fallback whose requests stay in
+// dev.
+const smsFile = `
+agents:
+  default:
+    id: %s
+    credentials: %s
+    fallback: {url: "https://sms.invalid/messages", map: "{to: .phone, text}", after: auto}
+`
 
 // devFunction is the function in dev, with all that it needs on this machine.
 type devFunction struct {
@@ -105,6 +116,7 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 			Log: slog.New(slog.DiscardHandler), Credentials: env.Credentials,
 		}),
 	}
+	f.tasks.Observe = f.queued
 	f.settings = map[string]string{
 		"GOOGLE_APPLICATION_CREDENTIALS": adc,
 		"RCSHOOK_AGENT_ID":               env.AgentIDSecret,
@@ -132,6 +144,13 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		f.settings["RCSHOOK_QUEUE"], f.settings["RCSHOOK_EVENTS_QUEUE"] = devQueue, devEventsQueue
 		f.addQueue(devQueue)
 		f.addQueue(devEventsQueue)
+	}
+	if o.queue && o.config == "" {
+		file := filepath.Join(dir, "rcshook.yaml")
+		if err := os.WriteFile(file, fmt.Appendf(nil, smsFile, env.AgentIDSecret, env.KeySecret), 0o600); err != nil {
+			return nil, err
+		}
+		f.settings["RCSHOOK_CONFIG"], f.settings["RCSHOOK_AGENT_ID"], f.settings["RCSHOOK_CREDENTIALS"] = file, "", ""
 	}
 	if o.events != "" {
 		secret := config.Secret(os.Getenv("RCSHOOK_EVENTS_SECRET")).Literal()
@@ -292,11 +311,14 @@ func problemsOf(err error) (problems []string) {
 
 // delivered shows an attempt to deliver an event.
 func (f *devFunction) delivered(d server.Delivery) {
-	note := &phone.Delivery{Target: d.Target, Event: d.Event, Outcome: string(d.Result.Outcome), Status: d.Result.Status}
-	if d.Result.Err != nil {
-		note.Error = d.Result.Err.Error()
+	f.sim.Note(phone.NewDelivery(d.Target, d.Event, d.Result))
+}
+
+// queued shows a task that has changed, if it is for a message with a fallback.
+func (f *devFunction) queued(t tasks.Waiting, ended *tasks.Ended) {
+	if note, ok := phone.NewTask(t, ended != nil); ok {
+		f.sim.Note(note)
 	}
-	f.sim.Note(phone.Note{Delivery: note})
 }
 
 // samples returns the sources whose samples the phone can send.
@@ -323,12 +345,7 @@ func (f *devFunction) simulatorMux() http.Handler {
 		f.clearOptOuts()
 		f.sim.ServeHTTP(w, r)
 	})
-	list(devQueuePath, func() any {
-		return struct {
-			Waiting []string      `json:"waiting"`
-			Ended   []tasks.Ended `json:"ended"`
-		}{append([]string{}, f.tasks.Waiting()...), append([]tasks.Ended{}, f.tasks.Ended()...)}
-	})
+	list(devQueuePath, f.listTasks)
 	list(devTargetsPath, func() any {
 		topics := make(map[string][]pubsub.Message)
 		for _, name := range f.current.Load().topics {
@@ -337,6 +354,41 @@ func (f *devFunction) simulatorMux() http.Handler {
 		return map[string]any{"requests": f.targets.requests(), "topics": topics}
 	})
 	return mux
+}
+
+// listTasks lists the tasks for people: what each is for, and when it is due.
+func (f *devFunction) listTasks() any {
+	type about struct {
+		To        string `json:"to,omitempty"`
+		MessageID string `json:"message_id,omitempty"`
+		Target    string `json:"target,omitempty"`
+	}
+	type waiting struct {
+		Job queue.Job `json:"job"`
+		Due string    `json:"due"`
+		about
+		tasks.Waiting
+	}
+	type ended struct {
+		Job queue.Job `json:"job"`
+		tasks.Ended
+	}
+	list := struct {
+		Waiting []waiting `json:"waiting"`
+		Ended   []ended   `json:"ended"`
+	}{[]waiting{}, []ended{}}
+	for _, t := range f.tasks.Tasks() {
+		w := waiting{Job: phone.JobOf(t.Path), Due: "now", Waiting: t}
+		if left := time.Until(t.ScheduleTime).Round(time.Second); left > 0 {
+			w.Due = "in " + left.String()
+		}
+		_ = json.Unmarshal(t.Body, &w.about) // the function encoded it
+		list.Waiting = append(list.Waiting, w)
+	}
+	for _, t := range f.tasks.Ended() {
+		list.Ended = append(list.Ended, ended{phone.JobOf(t.Path), t})
+	}
+	return list
 }
 
 // clearOptOuts deletes the records of all people. The objects that name the keys stay.

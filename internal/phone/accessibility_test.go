@@ -124,6 +124,16 @@ func TestAccessibleNames(t *testing.T) {
 		}
 	}
 	g.wait(`document.querySelectorAll(".row-agent").length === 16`)
+	for role, least := range map[string]int{"button": 40, "link": 3, "textbox": 2, "tab": 2} {
+		if n := g.named()[role]; n < least {
+			t.Errorf("%d elements of role %s, want at least %d", n, role, least)
+		}
+	}
+}
+
+// named returns the number of controls by role. It fails the test if one has no name.
+func (g *rig) named() map[string]int {
+	g.t.Helper()
 	call(g, accessibility.Enable, cdp.Empty{})
 	tree := call(g, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
 	text := func(v *accessibility.Value) string {
@@ -141,15 +151,11 @@ func TestAccessibleNames(t *testing.T) {
 			}
 			operable[role]++
 			if text(node.Name) == "" {
-				t.Errorf("a %s has no name", role)
+				g.t.Errorf("a %s has no name", role)
 			}
 		}
 	}
-	for role, least := range map[string]int{"button": 40, "link": 3, "textbox": 2, "tab": 2} {
-		if operable[role] < least {
-			t.Errorf("%d elements of role %s, want at least %d", operable[role], role, least)
-		}
-	}
+	return operable
 }
 
 // TestKeyboard tabs through the page: every control is reachable, in a logical order and

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -48,6 +51,8 @@ type rig struct {
 	handler atomic.Pointer[platform.Platform]
 	gate    atomic.Bool // the page cannot reach the simulator
 	options phone.Options
+	issuer  *token.Issuer
+	tasks   *tasks.Server // of Cloud Tasks, for tests with RCSHOOK_QUEUE
 
 	mu       sync.Mutex
 	requests []string // URLs requested by the tab
@@ -59,12 +64,23 @@ type rig struct {
 // Settings are added to those of the function.
 func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	t.Helper()
-	g := &rig{t: t}
+	issuer, err := token.NewIssuer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &rig{t: t, issuer: issuer, tasks: &tasks.Server{Issuer: issuer}}
 	web := httptest.NewUnstartedServer(g)
 	base := "http://" + web.Listener.Addr().String()
 	sim := platform.New(new(rbmtest.Simulator))
 	env := sim.Provision(base)
-	options := server.Options{Delivered: func(d server.Delivery) { sim.Note(noteOf(d)) }, DefaultCredentials: env.Credentials}
+	functionServer := httptest.NewUnstartedServer(nil)
+	functionURL := "http://" + functionServer.Listener.Addr().String()
+	g.tasks.Observe = func(task tasks.Waiting, ended *tasks.Ended) {
+		if note, ok := phone.NewTask(task, ended != nil); ok {
+			sim.Note(note)
+		}
+	}
+	options := server.Options{Delivered: func(d server.Delivery) { sim.Note(phone.NewDelivery(d.Target, d.Event, d.Result)) }, DefaultCredentials: env.Credentials}
 	options.Environ = append([]string{
 		"RCSHOOK_AGENT_ID=" + env.AgentID,
 		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(base)),
@@ -72,13 +88,22 @@ func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 		"RCSHOOK_RBM_ENDPOINT=" + base,
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + base,
 		"RCSHOOK_STORAGE_ENDPOINT=" + base,
+		"RCSHOOK_OIDC_ENDPOINT=" + base,
+		"RCSHOOK_TASKS_ENDPOINT=" + base,
+		"RCSHOOK_QUEUE_ACCOUNT=queue@example.com",
+		"RCSHOOK_URL=" + functionURL,
 	}, settings...)
+	options.Environ = slices.DeleteFunc(options.Environ, func(entry string) bool { // an empty setting removes one
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(settings, name+"=")
+	})
 	function, err := server.New(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	functionServer := httptest.NewServer(function)
-	o.FunctionURL, o.APIKey = functionServer.URL+"/", "dev"
+	functionServer.Config.Handler = function
+	functionServer.Start()
+	o.FunctionURL, o.APIKey = functionURL+"/", "dev"
 	o.Agents = append(o.Agents, phone.Demo(env.AgentID))
 	sim.Page = phone.New(o)
 	g.sim, g.options, g.server, g.call = sim, o, web, o.FunctionURL
@@ -88,6 +113,7 @@ func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	t.Cleanup(func() {
 		g.handler.Load().Close()
 		sim.Close()
+		g.tasks.Close()
 		web.Close()
 		functionServer.Close()
 		function.Close()
@@ -95,21 +121,19 @@ func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	return g
 }
 
-// noteOf is what dev notes of a delivery.
-func noteOf(d server.Delivery) phone.Note {
-	note := &phone.Delivery{Target: d.Target, Event: d.Event, Outcome: string(d.Result.Outcome), Status: d.Result.Status}
-	if d.Result.Err != nil {
-		note.Error = d.Result.Err.Error()
-	}
-	return phone.Note{Delivery: note}
-}
-
 // ServeHTTP serves the simulator, unless the gate blocks the page.
 func (g *rig) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.gate.Load() && !strings.HasPrefix(r.URL.Path, "/v1/") && r.URL.Path != "/token" {
 		panic(http.ErrAbortHandler)
 	}
-	g.handler.Load().ServeHTTP(w, r)
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/v2/"):
+		g.tasks.ServeHTTP(w, r)
+	case r.URL.Path == g.issuer.Path():
+		g.issuer.ServeHTTP(w, r)
+	default:
+		g.handler.Load().ServeHTTP(w, r)
+	}
 }
 
 // replace replaces the simulator with a new one, like a restart of the process.

@@ -11,7 +11,7 @@ import { icon } from "./icons.js";
 import { inspect, pushText } from "./inspector.js";
 import { Screen } from "./screen.js";
 import { agentLook, setup } from "./setup.js";
-import { Store, describe, emptyConversation, unread } from "./store.js";
+import { Store, counting, describe, emptyConversation, unread } from "./store.js";
 import { ask, follow } from "./stream.js";
 import { theme } from "./theme.js";
 
@@ -36,6 +36,7 @@ const state = {
   markAgain: false, // another one is needed after it
   tab: "compose",
   frame: 0,
+  tick: 0, // the timer of a countdown
 };
 
 const store = new Store(refresh);
@@ -141,6 +142,8 @@ function render() {
   const news = [...store.conversations.values()].reduce((n, x) => n + unread(x), 0);
   document.title = news > 0 ? `(${news}) rcshook phone` : "rcshook phone";
   markAsRead(c);
+  clearTimeout(state.tick);
+  if (c && counting(c)) state.tick = setTimeout(refresh, 1000);
 }
 
 /** The empty conversation under a preview. It stays the same while the text changes. */
@@ -184,6 +187,9 @@ function markAsRead(c) {
 
 /** Announces a new message to screen readers. */
 function announce(event) {
+  const { sms, event: about } = obj(obj(event.payload).delivery);
+  if (sms && Date.parse(event.time) >= opened)
+    setText(byID("announcer"), `New SMS to ${phoneNumber(about.phone)}: ${shorten(sms.text, 200)}`);
   if (event.kind !== "message" || Date.parse(event.time) < opened) return;
   const content = event.detail?.response?.contentMessage ?? {};
   if (event.message.state === "delivered" && !(event.detail?.read > "")) {
@@ -277,14 +283,18 @@ async function reloaded(reload, time) {
   fill(
     box,
     h(
-      "p",
-      { class: "reload-title" },
+      "p.reload-title",
       problems.length > 0
         ? `${str(reload.file)} has problems. The version before stays in use.`
         : `The new ${str(reload.file)} is in use.`,
     ),
-    problems.length > 0 ? h("ul", null, problems.map((p) => h("li", null, str(p)))) : null,
-    h("button", { type: "button", class: "round", "aria-label": "Close", onclick: close }, icon("close")),
+    problems.length > 0
+      ? h(
+          "ul",
+          problems.map((p) => h("li", str(p))),
+        )
+      : null,
+    h("button.round", { "aria-label": "Close", onclick: close }, icon("close")),
   );
   if (problems.length > 0) return;
   box.timer = setTimeout(close, 5000);

@@ -44,24 +44,20 @@ function card(content, { pointer, tap, label, horizontal = false, side = "" }) {
   const hasText = title || description;
   const text = hasText
     ? h(
-        "div",
-        { class: "card-text" },
-        title ? h("p", { class: "card-title", dir: "auto" }, title) : null,
-        description ? h("p", { class: "card-description", dir: "auto" }, device.iphone ? description : linkify(description)) : null,
+        "div.card-text",
+        title ? h("p.card-title", { dir: "auto" }, title) : null,
+        description
+          ? h("p.card-description", { dir: "auto" }, device.iphone ? description : linkify(description))
+          : null,
       )
     : null;
   if (description.length > long) watchCut(text);
   return h(
-    "article",
-    { class: "card", "aria-label": label, data: horizontal ? { layout: "horizontal", side } : { layout: "vertical" } },
+    "article.card",
+    { "aria-label": label, data: horizontal ? { layout: "horizontal", side } : { layout: "vertical" } },
     content.media ? cardMedia(obj(content.media)) : null,
     hasText || buttons.length > 0
-      ? h(
-          "div",
-          { class: "card-body" },
-          text,
-          buttons.length > 0 ? h("div", { class: "card-buttons" }, cardButtons(buttons, pointer, tap)) : null,
-        )
+      ? h("div.card-body", text, buttons.length > 0 ? h("div.card-buttons", cardButtons(buttons, pointer, tap)) : null)
       : null,
   );
 }

@@ -29,31 +29,21 @@ export class Compose {
         this.send();
       }
     });
-    this.picker = h("div", { class: "examples", role: "group", "aria-label": "Examples" });
-    this.sources = h("div", {
-      class: "examples",
-      id: "sources",
-      role: "group",
-      "aria-label": "Sample events of sources",
-    });
-    this.verdict = h("p", { class: "verdict", role: "status" });
-    this.problems = h("ol", { class: "problems", "aria-label": "Problems" });
+    this.picker = h("div.examples", { role: "group", "aria-label": "Examples" });
+    this.sources = h("div.examples", { id: "sources", role: "group", "aria-label": "Sample events of sources" });
+    this.verdict = h("p.verdict", { role: "status" });
+    this.problems = h("ol.problems", { "aria-label": "Problems" });
     this.sendButton = h(
-      "button",
-      { type: "button", class: "button primary", id: "send", title: "Ctrl+Enter", onclick: () => this.send() },
+      "button.button.primary",
+      { id: "send", title: "Ctrl+Enter", onclick: () => this.send() },
       "Send",
     );
     this.curlButton = h(
-      "button",
-      { type: "button", class: "button", id: "curl", onclick: () => copy(this.curlButton, curl(this.editor.text)) },
+      "button.button",
+      { id: "curl", onclick: () => copy(this.curlButton, curl(this.editor.text)) },
       "Copy as curl",
     );
-    this.response = h("section", {
-      class: "response",
-      id: "response",
-      "aria-label": "Response of the function",
-      hidden: true,
-    });
+    this.response = h("section.response", { id: "response", "aria-label": "Response of the function", hidden: true });
   }
 
   /** Builds the pane when the setup is known. */
@@ -61,7 +51,7 @@ export class Compose {
     if (!setup.function) {
       return fill(
         this.root,
-        h("p", { class: "pane-empty" }, "The simulator runs without a function, so messages cannot be sent from here."),
+        h("p.pane-empty", "The simulator runs without a function, so messages cannot be sent from here."),
       );
     }
     this.showSources();
@@ -70,19 +60,15 @@ export class Compose {
       this.root,
       this.picker,
       this.sources,
-      h("div", { class: "editor-frame" }, this.editor.el, this.problems),
-      h("div", { class: "compose-foot" }, this.verdict, this.curlButton, this.sendButton),
+      h("div.editor-frame", this.editor.el, this.problems),
+      h("div.compose-foot", this.verdict, this.curlButton, this.sendButton),
       this.response,
     );
     const examples = await ask("/examples.json");
     fill(
       this.picker,
       examples.map((e) =>
-        h(
-          "button",
-          { type: "button", class: "example", title: e.about, data: { example: e.name }, onclick: () => this.use(e) },
-          e.label,
-        ),
+        h("button.example", { title: e.about, data: { example: e.name }, onclick: () => this.use(e) }, e.label),
       ),
     );
     const draft = sessionStorage.getItem(draftKey);
@@ -94,17 +80,11 @@ export class Compose {
     this.sources.hidden = setup.sources.length === 0;
     fill(
       this.sources,
-      h("span", { class: "caption" }, "Send a sample event"),
+      h("span.caption", "Send a sample event"),
       setup.sources.map((s) =>
         h(
-          "button",
-          {
-            type: "button",
-            class: "example",
-            title: `Send a sample event: ${s.about}`,
-            data: { source: s.name },
-            onclick: () => this.hook(s.name),
-          },
+          "button.example",
+          { title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) },
           icon("send"),
           s.name,
         ),
@@ -229,14 +209,14 @@ export class Compose {
     const lines = broken ? [this.editor.markBroken()] : this.editor.mark(problems);
     const shown = broken ? [{ pointer: "", detail: str(response.detail) }] : problems;
     return shown.map((f, i) => {
-      const text = h("span", { class: "problem-text" }, f.pointer ? [h("code", null, f.pointer), ": "] : null, f.detail);
+      const text = h("span.problem-text", f.pointer ? [h("code", f.pointer), ": "] : null, f.detail);
       return h(
         "li",
         { data: f.mild ? { tone: "wait" } : {} },
         h(
-          "button",
-          { type: "button", class: "problem-entry", onclick: () => this.editor.goTo(i) },
-          h("span", { class: "problem-line" }, `Line ${lines[i]}`),
+          "button.problem-entry",
+          { onclick: () => this.editor.goTo(i) },
+          h("span.problem-line", `Line ${lines[i]}`),
           text,
         ),
       );
@@ -249,23 +229,21 @@ export class Compose {
     fill(
       this.response,
       h(
-        "div",
-        { class: "response-head" },
-        h("h3", { class: "caption" }, title),
+        "div.response-head",
+        h("h3.caption", title),
         h(
-          "span",
-          { class: "pill", data: { tone: ok ? "good" : "bad", status: String(reply.status) } },
+          "span.pill",
+          { data: { tone: ok ? "good" : "bad", status: String(reply.status) } },
           `${reply.status} ${str(response.code)}`,
         ),
         h(
-          "span",
-          { class: "response-time" },
+          "span.response-time",
           [`${reply.milliseconds} ms`, reply.retry_after ? `Retry-After ${reply.retry_after}` : ""]
             .filter(Boolean)
             .join(", "),
         ),
       ),
-      response.action ? h("p", { class: "response-action" }, str(response.action)) : null,
+      response.action ? h("p.response-action", str(response.action)) : null,
       jsonView(Object.keys(response).length > 0 ? response : reply.body, "Response of the function"),
     );
   }

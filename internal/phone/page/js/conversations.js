@@ -44,20 +44,20 @@ export class Conversations {
 
   entry(key) {
     const e = {
-      number: h("span", { class: "chat-number" }),
-      time: h("span", { class: "chat-time" }),
-      last: h("span", { class: "chat-last", dir: "auto" }),
-      badge: h("span", { class: "chat-badge" }),
+      number: h("span.chat-number"),
+      time: h("span.chat-time"),
+      last: h("span.chat-last", { dir: "auto" }),
+      badge: h("span.chat-badge"),
     };
     e.button = h(
-      "button",
-      { type: "button", class: "chat", data: { phone: key.split(" ")[0] }, onclick: () => this.choose(key) },
+      "button.chat",
+      { data: { phone: key.split(" ")[0] }, onclick: () => this.choose(key) },
       e.number,
       e.time,
       e.last,
       e.badge,
     );
-    e.el = h("li", null, e.button);
+    e.el = h("li", e.button);
     return e;
   }
 
@@ -75,14 +75,9 @@ export class Conversations {
         e.badge,
         store.isOnline(c.phone)
           ? null
-          : h(
-              "span",
-              { class: "badge quiet", title: "offline" },
-              icon("airplane"),
-              h("span", { class: "unseen" }, "offline"),
-            ),
-        waiting > 0 ? h("span", { class: "badge quiet", title: `${waiting} waiting` }, String(waiting)) : null,
-        news > 0 ? h("span", { class: "badge" }, String(news), h("span", { class: "unseen" }, " unread")) : null,
+          : h("span.badge.quiet", { title: "offline" }, icon("airplane"), h("span.unseen", "offline")),
+        waiting > 0 ? h("span.badge.quiet", { title: `${waiting} waiting` }, String(waiting)) : null,
+        news > 0 ? h("span.badge", String(news), h("span.unseen", " unread")) : null,
       );
     }
     if (selected === e.button.hasAttribute("aria-current")) return;
@@ -97,6 +92,7 @@ export class Conversations {
 
 function summary(item) {
   if (item.kind === "agent") return describe(item.content);
+  if (item.kind === "sms") return `SMS: ${item.text}`;
   if (item.kind === "notice") return noticeText(item);
   return (
     { location: "You shared a location", file: "You sent a file", action: `You tapped ${item.text}` }[item.what] ??
@@ -135,12 +131,11 @@ export function showNumbers(numbers, pick) {
       .map(([phone, b]) =>
         h(
           "li",
-          null,
           h(
-            "button",
-            { type: "button", class: "odd-number", onclick: () => pick(phone) },
-            h("span", null, phoneNumber(phone)),
-            h("span", { class: "odd-what" }, behavior(b)),
+            "button.odd-number",
+            { onclick: () => pick(phone) },
+            h("span", phoneNumber(phone)),
+            h("span.odd-what", behavior(b)),
           ),
         ),
       ),

@@ -5,13 +5,17 @@
 const unsafe = /^(href|src|srcset|srcdoc|style|action|formaction|data|on.*)$/i;
 
 /**
- * Creates an element: h("p", {class: "note", onclick: f}, "text", child, null).
- * Functions named on... are listeners, data is the dataset, and true and false set and
- * omit an attribute.
+ * Creates an element with classes: h("p.note.small", {onclick: f}, "text", child, null). The
+ * attributes are optional. Functions named on... are listeners, data is the dataset, and true
+ * and false set and omit an attribute. A button submits nothing, unless its type is submit.
  */
-export function h(tag, props, ...children) {
+export function h(name, ...children) {
+  const [tag, ...classes] = name.split(".");
+  const props = children[0]?.constructor === Object ? children.shift() : {};
   const el = document.createElement(tag);
-  for (const [name, value] of Object.entries(props ?? {})) {
+  el.classList.add(...classes);
+  if (tag === "button") el.type = "button";
+  for (const [name, value] of Object.entries(props)) {
     if (typeof value === "function" && name.startsWith("on")) {
       el.addEventListener(name.slice(2), value);
     } else if (name === "data") {

@@ -8,9 +8,8 @@ import { maxColored, locate, placeOf, tokens } from "./json.js";
 export class Editor {
   constructor(label, changed) {
     this.marks = [];
-    this.layer = h("div", { class: "editor-layer", "aria-hidden": "true" });
-    this.area = h("textarea", {
-      class: "editor-text",
+    this.layer = h("div.editor-layer", { "aria-hidden": "true" });
+    this.area = h("textarea.editor-text", {
       spellcheck: "false",
       autocapitalize: "off",
       autocomplete: "off",
@@ -21,7 +20,7 @@ export class Editor {
         changed();
       },
     });
-    this.el = h("div", { class: "editor" }, h("div", { class: "editor-sheet" }, this.layer, this.area));
+    this.el = h("div.editor", h("div.editor-sheet", this.layer, this.area));
   }
 
   get text() {

@@ -9,10 +9,9 @@ const tones = { ok: "good", retry: "wait" };
 export class Events {
   constructor(root) {
     this.views = new Map();
-    this.list = h("ol", { class: "events" });
+    this.list = h("ol.events");
     this.empty = h(
-      "p",
-      { class: "pane-empty" },
+      "p.pane-empty",
       "No event has left the function yet. Send a message, or reply on the phone: each event appears here with the response of each target.",
     );
     fill(root, this.empty, this.list);
@@ -43,15 +42,15 @@ export class Events {
 
 /** Creates the view of a group: {group, el, update}. Its parts stay, so that they stay open. */
 function view(group) {
-  const type = h("b", { class: "event-type mono" });
-  const about = h("span", { class: "event-about", dir: "auto" });
-  const phone = h("span", { class: "event-phone" });
-  const targets = h("ul", { class: "targets" });
-  const parts = h("div", { class: "event-parts" });
+  const type = h("b.event-type.mono");
+  const about = h("span.event-about", { dir: "auto" });
+  const phone = h("span.event-phone");
+  const targets = h("ul.targets");
+  const parts = h("div.event-parts");
   const el = h(
-    "li",
-    { class: "event", data: { key: group.key } },
-    h("div", { class: "event-head" }, type, about, h("time", { class: "mono" }, exactTime(group.at))),
+    "li.event",
+    { data: { key: group.key } },
+    h("div.event-head", type, about, h("time.mono", exactTime(group.at))),
     phone,
     targets,
     parts,
@@ -78,15 +77,16 @@ function view(group) {
 export function targetList(group) {
   return [...group.targets].map(([name, attempts]) => {
     const last = attempts.at(-1);
-    if (!last.outcome) return h("li", { class: "target target-status" }, "No target gets this event.");
+    if (!last.outcome && group.targets.size > 1) return null; // the fallback gets it
+    if (!last.outcome) return h("li.target.target-status", "No target gets this event.");
     const status = [last.status || "", attempts.length > 1 ? plural(attempts.length, "attempt") : ""].filter(Boolean);
     return h(
-      "li",
-      { class: "target", data: { target: name, outcome: str(last.outcome) } },
-      h("span", { class: "target-name" }, name),
-      h("span", { class: "pill", data: { tone: tones[last.outcome] ?? "bad" } }, str(last.outcome)),
-      h("span", { class: "target-status" }, status.join(", ")),
-      last.error ? h("span", { class: "target-error" }, str(last.error).replace(`target ${name}: `, "")) : null,
+      "li.target",
+      { data: { target: name, outcome: str(last.outcome) } },
+      h("span.target-name", name),
+      h("span.pill", { data: { tone: tones[last.outcome] ?? "bad" } }, str(last.outcome)),
+      h("span.target-status", status.join(", ")),
+      last.error ? h("span.target-error", str(last.error).replace(`target ${name}: `, "")) : null,
     );
   });
 }
@@ -94,13 +94,9 @@ export function targetList(group) {
 /** A collapsed JSON, which is created when it is opened. */
 function part(kind, title, value) {
   const el = h(
-    "details",
-    {
-      class: "event-part",
-      data: { part: kind },
-      ontoggle: () => el.children.length < 2 && el.append(jsonView(value, title)),
-    },
-    h("summary", null, title),
+    "details.event-part",
+    { data: { part: kind }, ontoggle: () => el.children.length < 2 && el.append(jsonView(value, title)) },
+    h("summary", title),
   );
   return el;
 }

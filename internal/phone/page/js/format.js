@@ -34,6 +34,12 @@ export function day(time) {
 
 export const count = (n) => new Intl.NumberFormat("en").format(n);
 
+/** 42 s, 5 min, 2 h. */
+export function span(seconds) {
+  if (seconds < 120) return `${seconds} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
 /** 1 message, 2 messages. */
 export const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 

@@ -5,30 +5,26 @@ import { count, dateAndTime, exactTime, phoneNumber, plural } from "./format.js"
 import { targetList } from "./events.js";
 import { jsonView } from "./json.js";
 import { closeLimits, limitText } from "./limits.js";
+import { smsSize } from "./message.js";
 import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
 
-const pair = (name, value, props) => (value ? [h("dt", null, name), h("dd", props, value)] : []);
+const pair = (name, value, props) => (value ? [h("dt", name), h("dd", props, value)] : []);
 
-const section = (title, ...content) => h("section", { class: "part" }, h("h3", { class: "caption" }, title), content);
+const section = (title, ...content) => h("section.part", h("h3.caption", title), content);
 
 function jsonSection(title, value) {
   const button = h(
-    "button",
-    { type: "button", class: "button small quiet", onclick: () => copy(button, JSON.stringify(value, null, 2)) },
+    "button.button.small.quiet",
+    { onclick: () => copy(button, JSON.stringify(value, null, 2)) },
     "Copy",
   );
-  return h(
-    "section",
-    { class: "part" },
-    h("div", { class: "part-head" }, h("h3", { class: "caption" }, title), button),
-    jsonView(value, title),
-  );
+  return h("section.part", h("div.part-head", h("h3.caption", title), button), jsonView(value, title));
 }
 
 function identifier(value) {
-  const button = h("button", { type: "button", class: "copy-id", onclick: () => copy(button, value) }, "Copy");
-  return [h("span", { class: "mono" }, value), button];
+  const button = h("button.copy-id", { onclick: () => copy(button, value) }, "Copy");
+  return [h("span.mono", value), button];
 }
 
 const badges = {
@@ -42,20 +38,15 @@ const badges = {
 /** Shows an item, or a hint if there is none. */
 export function inspect(root, item, conversation, store, actions) {
   if (!item) {
-    fill(root, h("p", { class: "pane-empty" }, "Select a message on the phone to see its content, cost and history."));
+    fill(root, h("p.pane-empty", "Select a message on the phone to see its content, cost and history."));
     return;
   }
-  const make = { agent: ofAgent, user: ofUser, notice: ofNotice }[item.kind];
+  const make = { agent: ofAgent, user: ofUser, notice: ofNotice, sms: ofSMS }[item.kind];
   fill(root, make(item, conversation, store, actions));
 }
 
 function head(title, badge, tone) {
-  return h(
-    "div",
-    { class: "inspect-head" },
-    h("h2", null, title),
-    badge ? h("span", { class: "pill", data: { tone } }, badge) : null,
-  );
+  return h("div.inspect-head", h("h2", title), badge ? h("span.pill", { data: { tone } }, badge) : null);
 }
 
 function ofAgent(item, c, store, actions) {
@@ -66,8 +57,7 @@ function ofAgent(item, c, store, actions) {
   return [
     head(kindOf(item.content), badge, tone),
     h(
-      "dl",
-      { class: "facts" },
+      "dl.facts",
       pair("Message ID", identifier(item.id)),
       pair("To", phoneNumber(c.phone)),
       pair("Agent", c.agent, { class: "mono" }),
@@ -79,7 +69,7 @@ function ofAgent(item, c, store, actions) {
     ),
     closeness(item.content, detail.bytes),
     item.state === "delivered"
-      ? h("button", { type: "button", class: "button small", onclick: () => actions.read(c, item) }, "Mark as read")
+      ? h("button.button.small", { onclick: () => actions.read(c, item) }, "Mark as read")
       : null,
     requests(item.requests),
     timeline(item, store),
@@ -102,18 +92,11 @@ function closeness(content, bytes) {
   return section(
     "Close to a limit",
     h(
-      "ul",
-      { class: "limits" },
+      "ul.limits",
       limits.map((l) => {
-        const meter = h("span", { class: "meter", "aria-hidden": "true" });
+        const meter = h("span.meter", { "aria-hidden": "true" });
         meter.style.setProperty("--used", String(Math.min(1, l.used / l.limit)));
-        return h(
-          "li",
-          null,
-          h("span", { dir: "auto" }, l.what),
-          h("span", { class: "limit-used" }, limitText(l)),
-          meter,
-        );
+        return h("li", h("span", { dir: "auto" }, l.what), h("span.limit-used", limitText(l)), meter);
       }),
     ),
   );
@@ -125,19 +108,17 @@ function requests(all) {
     all.length === 1 ? "Request" : `${all.length} requests`,
     all.map((r) =>
       h(
-        "div",
-        { class: "request" },
-        h("p", { class: "request-line mono" }, h("b", null, r.verb), " ", r.url),
+        "div.request",
+        h("p.request-line.mono", h("b", r.verb), " ", r.url),
         h(
-          "p",
-          { class: "request-foot" },
+          "p.request-foot",
           h(
-            "span",
-            { class: "pill", data: { tone: r.status === 200 ? "good" : "bad" } },
+            "span.pill",
+            { data: { tone: r.status === 200 ? "good" : "bad" } },
             r.status ? String(r.status) : "no response",
           ),
           `request ${r.number}, ${exactTime(new Date(r.ended))}`,
-          r.user_agent ? h("span", { class: "request-agent" }, r.user_agent) : null,
+          r.user_agent ? h("span.request-agent", r.user_agent) : null,
         ),
       ),
     ),
@@ -148,16 +129,14 @@ function timeline(item, store) {
   return section(
     "History",
     h(
-      "ol",
-      { class: "timeline" },
+      "ol.timeline",
       item.timeline.map((t) =>
         h(
           "li",
-          null,
-          h("time", { class: "mono" }, exactTime(t.at)),
+          h("time.mono", exactTime(t.at)),
           t.payload
-            ? h("details", null, h("summary", null, t.label), jsonView(t.payload, `Payload of ${t.label}`))
-            : h("span", null, t.label),
+            ? h("details", h("summary", t.label), jsonView(t.payload, `Payload of ${t.label}`))
+            : h("span", t.label),
           t.payload ? pushes(store.pushes.get(t.event)) : null,
         ),
       ),
@@ -173,15 +152,9 @@ function targets(item, store) {
     "Targets",
     groups.map((g) =>
       h(
-        "div",
-        { class: "event" },
-        h(
-          "div",
-          { class: "event-head" },
-          h("b", { class: "event-type mono" }, str(g.event.type)),
-          h("time", { class: "mono" }, exactTime(g.at)),
-        ),
-        h("ul", { class: "targets" }, targetList(g)),
+        "div.event",
+        h("div.event-head", h("b.event-type.mono", str(g.event.type)), h("time.mono", exactTime(g.at))),
+        h("ul.targets", targetList(g)),
       ),
     ),
   );
@@ -189,7 +162,7 @@ function targets(item, store) {
 
 function pushes(attempts) {
   const data = attempts && { tone: attempts.at(-1)?.status === 200 ? "good" : "bad" };
-  return h("span", { class: "pushed", data }, pushText(attempts));
+  return h("span.pushed", { data }, pushText(attempts));
 }
 
 /** The delivery status of an event to the webhook. */
@@ -213,8 +186,7 @@ function ofUser(item, c, store) {
   return [
     head(titles[item.what], item.seen ? "Read by the agent" : "", "good"),
     h(
-      "dl",
-      { class: "facts" },
+      "dl.facts",
       pair("Message ID", identifier(item.id)),
       pair("From", phoneNumber(c.phone)),
       pair("To agent", c.agent, { class: "mono" }),
@@ -226,31 +198,43 @@ function ofUser(item, c, store) {
   ];
 }
 
+function ofSMS(item, c, store) {
+  return [
+    head("SMS", item.state, item.state === "ok" ? "good" : "wait"),
+    h(
+      "dl.facts",
+      pair("Message ID", identifier(item.id)),
+      pair("To", phoneNumber(c.phone)),
+      pair("Size", smsSize(item.sms)),
+      pair("Reason", c.fallbacks.get(item.id).reason, { class: "mono" }),
+    ),
+    targets(item, store),
+  ];
+}
+
 function webhook(item, c, store) {
   const attempts = store.pushes.get(item.event);
-  if (!attempts) return section("Webhook", h("p", { class: "hint-text" }, "Pushing to the webhook."));
+  if (!attempts) return section("Webhook", h("p.hint-text", "Pushing to the webhook."));
   if (attempts.length === 0) {
     const name = setup.agents[0]?.id === c.agent ? "" : " -agent NAME";
     return section(
       "Webhook",
-      h("p", { class: "hint-text" }, "The agent had no webhook, so nothing got this event."),
-      setup.connect && h("p", { class: "hint-text" }, "Connect one: ", h("code", { class: "mono" }, setup.connect + name)),
+      h("p.hint-text", "The agent had no webhook, so nothing got this event."),
+      setup.connect && h("p.hint-text", "Connect one: ", h("code.mono", setup.connect + name)),
     );
   }
   return section(
     "Webhook",
     h(
-      "ol",
-      { class: "timeline" },
+      "ol.timeline",
       attempts.map((a) =>
         h(
           "li",
-          null,
-          h("time", { class: "mono" }, exactTime(a.at)),
-          h("span", null, a.url),
+          h("time.mono", exactTime(a.at)),
+          h("span", a.url),
           h(
-            "span",
-            { class: "pushed", data: { tone: a.status === 200 ? "good" : "bad" } },
+            "span.pushed",
+            { data: { tone: a.status === 200 ? "good" : "bad" } },
             a.status ? String(a.status) : a.error || "no response",
           ),
         ),
@@ -271,15 +255,13 @@ function ofNotice(item, c, store) {
   return [
     head("Rejected message", status ? String(status) : "no response", "bad"),
     h(
-      "dl",
-      { class: "facts" },
+      "dl.facts",
       pair("Message ID", identifier(item.id)),
       pair("To", phoneNumber(c.phone)),
       pair("Agent", c.agent, { class: "mono" }),
     ),
     h(
-      "p",
-      { class: "hint-text" },
+      "p.hint-text",
       "The platform rejected this message, so it is not on the phone. The response of the function has the reason.",
     ),
     requests(item.requests),

@@ -20,7 +20,7 @@ export const maxColored = 60_000;
 /** A value as an element, indented and colored. */
 export function jsonView(value, label) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  const pre = h("pre", { class: "json", tabindex: "0", role: "group", "aria-label": label });
+  const pre = h("pre.json", { tabindex: "0", role: "group", "aria-label": label });
   let at = 0;
   if (text.length <= maxColored) {
     for (const t of tokens(text)) {

@@ -68,15 +68,14 @@ function still(img, alt) {
 
 function placeholder(media, why) {
   const el = h(
-    "div",
+    "div.stand-in",
     {
-      class: "stand-in",
       role: "img",
       "aria-label": [media.alt || nouns[media.kind] || "Media", media.name, why].filter(Boolean).join(", "),
     },
     icon(media.kind === "file" ? "image" : media.kind === "pdf" ? "file" : media.kind),
-    h("span", { class: "stand-in-name" }, media.name || "image"),
-    h("span", { class: "stand-in-why" }, [media.host, why].filter(Boolean).join(" \u00b7 ")),
+    h("span.stand-in-name", media.name || "image"),
+    h("span.stand-in-why", [media.host, why].filter(Boolean).join(" \u00b7 ")),
   );
   el.style.setProperty("--hue", String(hue(media.address)));
   return el;
@@ -89,7 +88,7 @@ function hue(text) {
   return n;
 }
 
-const playIcon = () => h("span", { class: "play" }, icon("play"));
+const playIcon = () => h("span.play", icon("play"));
 
 /**
  * Calls make with the media. The type of an upload is known to the simulator only, so a
@@ -119,12 +118,7 @@ export function cardMedia(media) {
 }
 
 function mediaBox(m, height) {
-  return h(
-    "div",
-    { class: "media", data: { kind: m.kind, height } },
-    picture(m, true),
-    m.kind === "video" ? playIcon() : null,
-  );
+  return h("div.media", { data: { kind: m.kind, height } }, picture(m, true), m.kind === "video" ? playIcon() : null);
 }
 
 /** A message that is a file. */
@@ -135,28 +129,20 @@ export function fileBubble(content) {
 function fileBox(m) {
   if (m.kind === "audio") return soundBubble(m);
   if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail && !m.unknown)) return documentBubble(m);
-  return h(
-    "div",
-    { class: "bubble file", data: { kind: m.kind } },
-    picture(m, false),
-    m.kind === "video" ? playIcon() : null,
-  );
+  return h("div.bubble.file", { data: { kind: m.kind } }, picture(m, false), m.kind === "video" ? playIcon() : null);
 }
 
 function documentBubble(m) {
   return h(
-    "div",
-    { class: "bubble document" },
-    m.thumbnail ? h("div", { class: "document-page" }, picture(m, false)) : null,
+    "div.bubble.document",
+    m.thumbnail ? h("div.document-page", picture(m, false)) : null,
     h(
-      "div",
-      { class: "document-row" },
-      h("span", { class: "document-icon" }, m.kind === "pdf" ? "PDF" : icon("file")),
+      "div.document-row",
+      h("span.document-icon", m.kind === "pdf" ? "PDF" : icon("file")),
       h(
-        "div",
-        { class: "document-text" },
-        h("span", { class: "document-name" }, outLink(m.address, m.name || "file")),
-        h("span", { class: "document-host" }, m.host),
+        "div.document-text",
+        h("span.document-name", outLink(m.address, m.name || "file")),
+        h("span.document-host", m.host),
       ),
     ),
   );
@@ -170,14 +156,12 @@ function soundBubble(m) {
     return bar;
   });
   return h(
-    "div",
-    { class: "bubble sound" },
-    h("span", { class: "sound-play" }, icon("play")),
+    "div.bubble.sound",
+    h("span.sound-play", icon("play")),
     h(
-      "div",
-      { class: "sound-text" },
-      h("span", { class: "sound-wave", "aria-hidden": "true" }, bars),
-      h("span", { class: "sound-name" }, outLink(m.address, m.name || "audio")),
+      "div.sound-text",
+      h("span.sound-wave", { "aria-hidden": "true" }, bars),
+      h("span.sound-name", outLink(m.address, m.name || "audio")),
     ),
   );
 }

@@ -4,15 +4,14 @@
 import { richCard } from "./card.js";
 import { device } from "./device.js";
 import { h, obj, setText, str } from "./dom.js";
-import { dateAndTime, timeOfDay } from "./format.js";
+import { dateAndTime, plural, timeOfDay } from "./format.js";
 import { icon } from "./icons.js";
 import { fileBubble } from "./media.js";
 import { linkify } from "./url.js";
 
 /** Renders the content of an agent message. */
 export function body(content, tap) {
-  if (content.text !== undefined)
-    return h("div", { class: "bubble", dir: "auto" }, linkify(str(content.text), device.iphone));
+  if (content.text !== undefined) return h("div.bubble", { dir: "auto" }, linkify(str(content.text), device.iphone));
   if (content.richCard) return richCard(obj(content.richCard), tap);
   return fileBubble(content);
 }
@@ -28,6 +27,7 @@ const states = {
 /** Creates the view of an item: {el, update}. */
 export function view(item, actions) {
   if (item.kind === "agent") return agentView(item, actions);
+  if (item.kind === "sms") return smsView(item, actions);
   if (item.kind === "user") return item.what === "action" ? tapView(item, actions) : userView(item, actions);
   return noticeView(item, actions);
 }
@@ -47,6 +47,23 @@ function agentView(item, actions) {
   };
 }
 
+function smsView(item, actions) {
+  const { el, meta, frame } = row("sms", item, actions);
+  frame.append(
+    h("div.bubble", h("span.sms-label", "SMS"), h("div", { dir: "auto" }, linkify(item.text, device.iphone))),
+  );
+  return {
+    el,
+    update() {
+      const sent = item.state === "ok" ? "Sent" : "May be sent";
+      meta(timeOfDay(item.at), icon(item.state === "ok" ? "check" : "clock"), `${sent} in ${smsSize(item.sms)}`);
+    },
+  };
+}
+
+/** The size of an SMS: 2 segments of UCS-2. */
+export const smsSize = (sms) => `${plural(sms.segments, "segment")} of ${sms.encoding}`;
+
 function userView(item, actions) {
   const { el, meta, frame } = row("user", item, actions);
   const location = obj(item.payload.location);
@@ -54,9 +71,9 @@ function userView(item, actions) {
     frame.append(mapBubble(location));
   } else if (item.what === "file") {
     const file = obj(obj(item.payload.userFile).payload);
-    frame.append(h("div", { class: "bubble", dir: "auto" }, str(file.fileName) || str(file.mimeType) || "File"));
+    frame.append(h("div.bubble", { dir: "auto" }, str(file.fileName) || str(file.mimeType) || "File"));
   } else {
-    frame.append(h("div", { class: "bubble", dir: "auto" }, linkify(item.text)));
+    frame.append(h("div.bubble", { dir: "auto" }, linkify(item.text)));
   }
   return {
     el,
@@ -73,17 +90,11 @@ function userView(item, actions) {
 
 /** A tapped action has no bubble on a phone, so it gets a line. */
 function tapView(item, actions) {
-  const pushed = h("span", { class: "tap-pushed" });
+  const pushed = h("span.tap-pushed");
   const el = h(
-    "li",
-    { class: "row row-tap", data: { key: item.key } },
-    h(
-      "button",
-      { type: "button", class: "tap", onclick: () => actions.inspect(item) },
-      "Tapped ",
-      h("q", { dir: "auto" }, item.text),
-      pushed,
-    ),
+    "li.row.row-tap",
+    { data: { key: item.key } },
+    h("button.tap", { onclick: () => actions.inspect(item) }, "Tapped ", h("q", { dir: "auto" }, item.text), pushed),
   );
   return {
     el,
@@ -97,11 +108,11 @@ function tapView(item, actions) {
 function noticeView(item, actions) {
   const text = h("span");
   const el = h(
-    "li",
-    { class: "row row-notice", data: { key: item.key, what: item.what } },
+    "li.row.row-notice",
+    { data: { key: item.key, what: item.what } },
     h(
-      "button",
-      { type: "button", class: "notice", onclick: () => actions.inspect(item) },
+      "button.notice",
+      { onclick: () => actions.inspect(item) },
       icon(item.what === "rejected" ? "warning" : "check"),
       text,
     ),
@@ -124,27 +135,16 @@ export function noticeText(item) {
 
 function mapBubble(location) {
   const where = `${location.latitude}, ${location.longitude}`;
-  return h(
-    "div",
-    { class: "bubble map" },
-    h("div", { class: "map-view", "aria-hidden": "true" }, icon("place")),
-    h("span", { class: "map-where" }, where),
-  );
+  return h("div.bubble.map", h("div.map-view", { "aria-hidden": "true" }, icon("place")), h("span.map-where", where));
 }
 
 /** The frame around a bubble, and the line below it that opens the inspector. */
 function row(side, item, actions) {
-  const frame = h("div", { class: "frame" });
+  const frame = h("div.frame");
   const time = h("span");
-  const sign = h("span", { class: "sign" });
-  const words = h("span", { class: "meta-words" });
-  const meta = h(
-    "button",
-    { type: "button", class: "meta", title: "Inspect", onclick: () => actions.inspect(item) },
-    time,
-    sign,
-    words,
-  );
+  const sign = h("span.sign");
+  const words = h("span.meta-words");
+  const meta = h("button.meta", { title: "Inspect", onclick: () => actions.inspect(item) }, time, sign, words);
   const el = h("li", { class: `row row-${side}`, data: { key: item.key } }, frame, meta);
   frame.addEventListener("click", (e) => {
     // Selecting text must not open the inspector.

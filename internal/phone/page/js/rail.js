@@ -8,27 +8,13 @@ export function rail(className, label, children) {
   const row = h("div", { class: `rail-row ${className}`, role: "group", "aria-label": label, tabindex: "0" }, children);
   const step = (direction) => () => row.scrollBy({ left: direction * Math.max(160, row.clientWidth * 0.7) });
   const back = h(
-    "button",
-    {
-      type: "button",
-      class: "rail-button rail-back",
-      tabindex: "-1",
-      "aria-label": "Scroll back",
-      hidden: true,
-      onclick: step(-1),
-    },
+    "button.rail-button.rail-back",
+    { tabindex: "-1", "aria-label": "Scroll back", hidden: true, onclick: step(-1) },
     icon("left"),
   );
   const on = h(
-    "button",
-    {
-      type: "button",
-      class: "rail-button rail-on",
-      tabindex: "-1",
-      "aria-label": "Scroll forward",
-      hidden: true,
-      onclick: step(1),
-    },
+    "button.rail-button.rail-on",
+    { tabindex: "-1", "aria-label": "Scroll forward", hidden: true, onclick: step(1) },
     icon("right"),
   );
   const update = () => {
@@ -40,5 +26,5 @@ export function rail(className, label, children) {
   };
   row.addEventListener("scroll", update, { passive: true });
   new ResizeObserver(update).observe(row);
-  return h("div", { class: "rail" }, row, back, on);
+  return h("div.rail", row, back, on);
 }

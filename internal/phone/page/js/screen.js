@@ -5,6 +5,7 @@ import { body, view } from "./message.js";
 import { copy, fill, h, setText } from "./dom.js";
 import { curl } from "./curl.js";
 import { device } from "./device.js";
+import { fallbackStatus } from "./fallback.js";
 import { day, phoneNumber, plural } from "./format.js";
 import { icon } from "./icons.js";
 import { rail } from "./rail.js";
@@ -60,26 +61,20 @@ export class Screen {
     const command = setup.function
       ? curl({ to: "+12025550123", text: "Hello from rcshook", buttons: ["Hi!", "Docs|https://example.com"] })
       : "";
-    const button = h(
-      "button",
-      { type: "button", class: "button", onclick: () => copy(button, command) },
-      "Copy command",
-    );
+    const button = h("button.button", { onclick: () => copy(button, command) }, "Copy command");
     fill(
       this.root,
-      h("div", { class: "status-bar" }, h("span", null, "No messages yet"), icon("wifi")),
+      h("div.status-bar", h("span", "No messages yet"), icon("wifi")),
       h(
-        "div",
-        { class: "invite" },
-        h("p", { class: "invite-title" }, "Waiting for the first message"),
+        "div.invite",
+        h("p.invite-title", "Waiting for the first message"),
         h(
           "p",
-          null,
           command
             ? "Send one from a terminal, or pick an example in Compose."
             : "Messages sent to the simulator appear here.",
         ),
-        command ? h("pre", { class: "invite-command", tabindex: "0" }, command) : null,
+        command ? h("pre.invite-command", { tabindex: "0" }, command) : null,
         command ? button : null,
       ),
     );
@@ -89,25 +84,18 @@ export class Screen {
     const look = agentLook(c.agent);
     this.root.style.setProperty("--agent", look.color);
     this.root.classList.toggle("iphone", device.iphone);
-    this.signal = h("span", { class: "signal" });
-    this.rows = h("ol", { class: "rows" });
-    this.end = h("div", { class: "tail" });
-    this.banner = h("div", { class: "banner", hidden: true });
-    this.note = h("p", { class: "toast", role: "status" });
+    this.signal = h("span.signal");
+    this.rows = h("ol.rows");
+    this.end = h("div.tail");
+    this.banner = h("div.banner", { hidden: true });
+    this.note = h("p.toast", { role: "status" });
     const menuButton = h(
-      "button",
-      {
-        type: "button",
-        class: "round menu-button",
-        "aria-label": "More",
-        "aria-expanded": "false",
-        onclick: () => this.toggleMenu(),
-      },
+      "button.round.menu-button",
+      { "aria-label": "More", "aria-expanded": "false", onclick: () => this.toggleMenu() },
       icon("more"),
     );
     this.menuButton = menuButton;
-    this.input = h("input", {
-      class: "typed",
+    this.input = h("input.typed", {
       type: "text",
       placeholder: "RCS message",
       "aria-label": `Message to ${look.name}`,
@@ -119,70 +107,45 @@ export class Screen {
       this.sendTyped();
     };
     this.scroller = h(
-      "div",
-      {
-        class: "scroller",
-        tabindex: "0",
-        role: "region",
-        "aria-label": "Messages",
-        onscroll: () => this.updateToEnd(),
-      },
-      h("div", { class: "thread" }, this.rows, this.end),
+      "div.scroller",
+      { tabindex: "0", role: "region", "aria-label": "Messages", onscroll: () => this.updateToEnd() },
+      h("div.thread", this.rows, this.end),
     );
     this.toEnd = h(
-      "button",
-      {
-        type: "button",
-        class: "to-end",
-        "aria-label": "Scroll to the latest message",
-        hidden: true,
-        onclick: () => this.scroller.scrollTo({ top: 0 }),
-      },
+      "button.to-end",
+      { "aria-label": "Scroll to the latest message", hidden: true, onclick: () => this.scroller.scrollTo({ top: 0 }) },
       icon("down"),
     );
     fill(
       this.root,
       h(
-        "div",
-        { class: "status-bar" },
-        h("span", { class: "status-number" }, phoneNumber(c.phone)),
-        device.iphone ? h("span", { class: "status-device" }, "iPhone") : null,
+        "div.status-bar",
+        h("span.status-number", phoneNumber(c.phone)),
+        device.iphone ? h("span.status-device", "iPhone") : null,
         this.signal,
       ),
       h(
-        "div",
-        { class: "head" },
-        h("span", { class: "avatar", "aria-hidden": "true" }, look.initial),
+        "div.head",
+        h("span.avatar", { "aria-hidden": "true" }, look.initial),
         h(
-          "div",
-          { class: "head-text" },
+          "div.head-text",
           h(
-            "h2",
-            { class: "head-name" },
-            h("bdi", null, look.name),
-            h(
-              "span",
-              { class: "verified", title: "Verified" },
-              icon("verified"),
-              h("span", { class: "unseen" }, "verified"),
-            ),
+            "h2.head-name",
+            h("bdi", look.name),
+            h("span.verified", { title: "Verified" }, icon("verified"), h("span.unseen", "verified")),
           ),
-          h("p", { class: "head-id" }, c.agent || "no agent"),
+          h("p.head-id", c.agent || "no agent"),
         ),
         menuButton,
       ),
-      h("div", { class: "scroll-frame" }, this.scroller, this.toEnd),
+      h("div.scroll-frame", this.scroller, this.toEnd),
       this.banner,
       h(
-        "form",
-        { class: "type-row", onsubmit: typed },
-        h(
-          "button",
-          { type: "button", class: "round", "aria-label": "Share", onclick: () => this.share() },
-          icon("plus"),
-        ),
+        "form.type-row",
+        { onsubmit: typed },
+        h("button.round", { "aria-label": "Share", onclick: () => this.share() }, icon("plus")),
         this.input,
-        h("button", { type: "submit", class: "round send", "aria-label": "Send" }, icon("send")),
+        h("button.round.send", { type: "submit", "aria-label": "Send" }, icon("send")),
       ),
       this.note,
     );
@@ -204,7 +167,7 @@ export class Screen {
         v.item = item;
         this.views.set(item.key, v);
         const today = item.at.toDateString();
-        if (today !== lastDay) fresh.append(h("li", { class: "day" }, day(item.at)));
+        if (today !== lastDay) fresh.append(h("li.day", day(item.at)));
         lastDay = today;
         fresh.append(v.el);
       }
@@ -214,6 +177,13 @@ export class Screen {
         v.stamp = stamp;
         v.el.classList.toggle("selected", selected);
         v.update();
+      }
+      const f = item.kind !== "sms" && c.fallbacks.get(item.id);
+      if (f) {
+        const [text, tone] = fallbackStatus(f, item);
+        if (!v.fallback) v.el.append((v.fallback = h("p.pill.fallback")));
+        setText(v.fallback, text);
+        v.fallback.dataset.tone = tone;
       }
     }
     this.lastDay = lastDay;
@@ -230,9 +200,7 @@ export class Screen {
     const parts = [];
     if (preview) parts.push(...this.previewParts(preview));
     if (c.typing)
-      parts.push(
-        h("div", { class: "bubble typing", role: "img", "aria-label": "The agent is typing" }, h("i"), h("i"), h("i")),
-      );
+      parts.push(h("div.bubble.typing", { role: "img", "aria-label": "The agent is typing" }, h("i"), h("i"), h("i")));
     if (current)
       parts.push(
         rail(
@@ -251,25 +219,19 @@ export class Screen {
     const suggestions = Array.isArray(content.suggestions) ? content.suggestions : [];
     return [
       h(
-        "div",
-        { class: "preview", role: "group", "aria-label": "Preview" },
+        "div.preview",
+        { role: "group", "aria-label": "Preview" },
         h(
-          "div",
-          { class: "preview-label" },
+          "div.preview-label",
           "Preview",
-          h("span", null, "not sent"),
+          h("span", "not sent"),
           h(
-            "button",
-            {
-              type: "button",
-              class: "preview-close",
-              "aria-label": "Close the preview",
-              onclick: () => this.actions.closePreview(),
-            },
+            "button.preview-close",
+            { "aria-label": "Close the preview", onclick: () => this.actions.closePreview() },
             icon("close"),
           ),
         ),
-        h("div", { class: "frame" }, body(content, tap)),
+        h("div.frame", body(content, tap)),
         suggestions.length > 0 ? rail("chips", "Suggestions in the preview", chips(suggestions, tap)) : null,
       ),
     ];
@@ -281,11 +243,7 @@ export class Screen {
     if (this.statusStamp === stamp && this.banner.isConnected && this.banner.dataset.stamp === stamp) return;
     this.statusStamp = stamp;
     this.banner.dataset.stamp = stamp;
-    fill(
-      this.signal,
-      icon(online ? "wifi" : "airplane"),
-      h("span", { class: "unseen" }, online ? "online" : "offline"),
-    );
+    fill(this.signal, icon(online ? "wifi" : "airplane"), h("span.unseen", online ? "online" : "offline"));
     this.root.classList.toggle("offline", !online);
     this.banner.hidden = online;
     this.input.disabled = !online;
@@ -294,16 +252,11 @@ export class Screen {
       this.banner,
       icon("airplane"),
       h(
-        "span",
-        { class: "banner-text" },
-        h("b", null, "Offline"),
+        "span.banner-text",
+        h("b", "Offline"),
         waiting > 0 ? `${plural(waiting, "message")} waiting` : "Messages wait until it is online",
       ),
-      h(
-        "button",
-        { type: "button", class: "button small", onclick: () => this.actions.setOnline(c.phone, true) },
-        "Go online",
-      ),
+      h("button.button.small", { onclick: () => this.actions.setOnline(c.phone, true) }, "Go online"),
     );
   }
 
@@ -362,17 +315,17 @@ export class Screen {
     this.closeOverlays();
     const before = document.activeElement;
     const close = h(
-      "button",
-      { type: "button", class: "round sheet-close", "aria-label": "Close", onclick: () => this.closeOverlays() },
+      "button.round.sheet-close",
+      { "aria-label": "Close", onclick: () => this.closeOverlays() },
       icon("close"),
     );
     const el = h(
-      "div",
-      { class: "sheet", role: "dialog", "aria-label": sheet.title, tabindex: "-1", data: { size: sheet.size ?? "" } },
-      h("div", { class: "sheet-head" }, h("span", { class: "sheet-title" }, sheet.title), close),
+      "div.sheet",
+      { role: "dialog", "aria-label": sheet.title, tabindex: "-1", data: { size: sheet.size ?? "" } },
+      h("div.sheet-head", h("span.sheet-title", sheet.title), close),
       sheet.body(() => this.closeOverlays()),
     );
-    const shade = h("div", { class: "shade", onclick: () => this.closeOverlays() });
+    const shade = h("div.shade", { onclick: () => this.closeOverlays() });
     this.root.append(shade, el);
     this.overlay = { close: () => (shade.remove(), el.remove(), before?.isConnected && before.focus()) };
     (el.querySelector("[data-first]") ?? close).focus();
@@ -398,14 +351,9 @@ export class Screen {
     const c = this.conversation;
     const receipts = this.actions.receipts;
     const entry = (label, act) =>
-      h(
-        "button",
-        { type: "button", class: "menu-entry", onclick: () => (this.closeMenu(), this.menuButton.focus(), act()) },
-        label,
-      );
+      h("button.menu-entry", { onclick: () => (this.closeMenu(), this.menuButton.focus(), act()) }, label);
     this.menu = h(
-      "div",
-      { class: "menu" },
+      "div.menu",
       entry(this.online ? "Go offline" : "Go online", () => this.actions.setOnline(c.phone, !this.online)),
       entry(receipts.get() ? "Stop sending read receipts" : "Send read receipts", () => receipts.set(!receipts.get())),
       entry("Share a location", () => this.shareLocation()),

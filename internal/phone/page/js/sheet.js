@@ -6,8 +6,7 @@ import { dateAndTime, phoneNumber } from "./format.js";
 import { icon } from "./icons.js";
 import { hostOf, link, webURL } from "./url.js";
 
-const row = (name, value) =>
-  value ? h("div", { class: "sheet-row" }, h("dt", null, name), h("dd", { dir: "auto" }, value)) : null;
+const row = (name, value) => (value ? h("div.sheet-row", h("dt", name), h("dd", { dir: "auto" }, value)) : null);
 
 /** The sheet for a parsed suggestion: {title, size, body(close)}. */
 export function actionSheet(s) {
@@ -22,10 +21,9 @@ const sheets = {
     title: "Dial",
     body: () =>
       h(
-        "div",
-        { class: "sheet-body dialer" },
-        h("p", { class: "dialer-number" }, phoneNumber(str(about.phoneNumber))),
-        h("p", { class: "sheet-note" }, "The phone opens its dialer with this number."),
+        "div.sheet-body.dialer",
+        h("p.dialer-number", phoneNumber(str(about.phoneNumber))),
+        h("p.sheet-note", "The phone opens its dialer with this number."),
       ),
   }),
 
@@ -36,10 +34,9 @@ const sheets = {
       title: "Map",
       body: () =>
         h(
-          "div",
-          { class: "sheet-body" },
-          h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")),
-          h("dl", null, row("Place", str(about.label)), row("Search", str(about.query)), row("Coordinates", where)),
+          "div.sheet-body",
+          h("div.map-view.tall", { "aria-hidden": "true" }, icon("place")),
+          h("dl", row("Place", str(about.label)), row("Search", str(about.query)), row("Coordinates", where)),
         ),
     };
   },
@@ -48,8 +45,7 @@ const sheets = {
     title: "New event",
     body: () =>
       h(
-        "dl",
-        { class: "sheet-body" },
+        "dl.sheet-body",
         row("Title", str(about.title)),
         row("Starts", dateAndTime(str(about.startTime))),
         row("Ends", dateAndTime(str(about.endTime))),
@@ -64,8 +60,7 @@ const sheets = {
       title: "New message",
       body: () =>
         h(
-          "dl",
-          { class: "sheet-body" },
+          "dl.sheet-body",
           row("To", phoneNumber(str(draft.phoneNumber) || str(recording.phoneNumber))),
           row("Text", str(draft.text)),
           row("Recording", str(recording.type)),
@@ -75,7 +70,7 @@ const sheets = {
 
   file: (_, s) => ({
     title: s.label,
-    body: () => h("p", { class: "sheet-body sheet-note" }, "This page does not support the action."),
+    body: () => h("p.sheet-body.sheet-note", "This page does not support the action."),
   }),
 };
 
@@ -87,18 +82,16 @@ function browser(title, size, about) {
     size,
     body: () =>
       h(
-        "div",
-        { class: "sheet-body" },
-        h("div", { class: "address" }, icon("open"), h("bdi", null, hostOf(address) || "invalid address")),
-        h("p", { class: "sheet-address" }, address),
+        "div.sheet-body",
+        h("div.address", icon("open"), h("bdi", hostOf(address) || "invalid address")),
+        h("p.sheet-address", address),
         h(
-          "p",
-          { class: "sheet-note" },
+          "p.sheet-note",
           title === "Browser"
             ? "The phone opens its browser and leaves the conversation."
             : "The page opens here, over the conversation.",
         ),
-        about.description ? h("p", { class: "sheet-note", dir: "auto" }, str(about.description)) : null,
+        about.description ? h("p.sheet-note", { dir: "auto" }, str(about.description)) : null,
         open,
       ),
   };
@@ -113,7 +106,7 @@ const files = [
 /** The sheet that asks for a file and passes it to send. Its content stays with the sender. */
 export function fileSheet(send) {
   const field = (label, value) =>
-    h("input", { class: "field", type: "text", required: true, value, autocomplete: "off", "aria-label": label });
+    h("input.field", { type: "text", required: true, value, autocomplete: "off", "aria-label": label });
   const name = field("File name", "");
   const type = field("Type", "");
   const uri = field("Address", "");
@@ -127,9 +120,8 @@ export function fileSheet(send) {
     title: "Send a file",
     body: (close) =>
       h(
-        "form",
+        "form.sheet-body",
         {
-          class: "sheet-body",
           onsubmit: (e) => {
             e.preventDefault();
             close();
@@ -137,14 +129,13 @@ export function fileSheet(send) {
           },
         },
         h(
-          "div",
-          { class: "places" },
-          files.map((f) => h("button", { type: "button", class: "chip", onclick: () => choose(f) }, icon("file"), f[0])),
+          "div.places",
+          files.map((f) => h("button.chip", { onclick: () => choose(f) }, icon("file"), f[0])),
         ),
-        h("div", { class: "coordinates" }, name, type),
+        h("div.coordinates", name, type),
         uri,
-        h("p", { class: "sheet-note" }, "The agent gets the address. The page does not load it."),
-        h("button", { type: "submit", class: "button", data: { first: "" } }, "Send this file"),
+        h("p.sheet-note", "The agent gets the address. The page does not load it."),
+        h("button.button", { type: "submit", data: { first: "" } }, "Send this file"),
       ),
   };
 }
@@ -155,9 +146,8 @@ export function shareSheet(entries) {
     title: "Share",
     body: () =>
       h(
-        "div",
-        { class: "sheet-body places" },
-        entries.map(([label, sign, act]) => h("button", { type: "button", class: "chip", onclick: act }, icon(sign), label)),
+        "div.sheet-body.places",
+        entries.map(([label, sign, act]) => h("button.chip", { onclick: act }, icon(sign), label)),
       ),
   };
 }
@@ -165,19 +155,17 @@ export function shareSheet(entries) {
 /** The sheet that describes the differences of an iPhone. */
 export function deviceSheet() {
   const items = (title, ...texts) => [
-    h("h3", { class: "caption" }, title),
+    h("h3.caption", title),
     h(
-      "ul",
-      { class: "differences" },
-      texts.map((text) => h("li", null, text)),
+      "ul.differences",
+      texts.map((text) => h("li", text)),
     ),
   ];
   return {
     title: "As on an iPhone",
     body: () =>
       h(
-        "div",
-        { class: "sheet-body sheet-note" },
+        "div.sheet-body.sheet-note",
         items(
           "This page shows",
           "Unsubscribe sends only a text, without the event.",
@@ -206,8 +194,7 @@ const places = [
 /** The sheet that asks for a location and passes it to send. */
 export function locationSheet(send) {
   const number = (label, value, limit) =>
-    h("input", {
-      class: "field",
+    h("input.field", {
       type: "number",
       step: "any",
       min: String(-limit),
@@ -222,30 +209,28 @@ export function locationSheet(send) {
     title: "Share a location",
     body: (close) =>
       h(
-        "form",
+        "form.sheet-body",
         {
-          class: "sheet-body",
           onsubmit: (e) => {
             e.preventDefault();
             close();
             send({ latitude: latitude.valueAsNumber, longitude: longitude.valueAsNumber });
           },
         },
-        h("div", { class: "map-view tall", "aria-hidden": "true" }, icon("place")),
+        h("div.map-view.tall", { "aria-hidden": "true" }, icon("place")),
         h(
-          "div",
-          { class: "places" },
+          "div.places",
           places.map(([name, lat, long]) =>
             h(
-              "button",
-              { type: "button", class: "chip", onclick: () => ((latitude.value = lat), (longitude.value = long)) },
+              "button.chip",
+              { onclick: () => ((latitude.value = lat), (longitude.value = long)) },
               icon("place"),
               name,
             ),
           ),
         ),
-        h("div", { class: "coordinates" }, latitude, longitude),
-        h("button", { type: "submit", class: "button", data: { first: "" } }, "Send this location"),
+        h("div.coordinates", latitude, longitude),
+        h("button.button", { type: "submit", data: { first: "" } }, "Send this location"),
       ),
   };
 }

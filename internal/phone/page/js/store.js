@@ -5,9 +5,11 @@
 //   agent    a message from the agent
 //   user     a message or a tap from the user
 //   notice   an event without a bubble: a rejected message, a change of subscription
+//   sms      a message that its fallback accepted, or may have sent
 
 import { device } from "./device.js";
 import { list, obj, str } from "./dom.js";
+import { newFallback } from "./fallback.js";
 import { fileNameOf } from "./url.js";
 
 // Assumption: how long a phone shows the typing indicator, in milliseconds.
@@ -229,18 +231,41 @@ export class Store {
   }
 
   /** Adds an attempt to deliver an event, or a request that was received for a target. */
-  note({ delivery, request }, at) {
-    if (delivery) {
+  note({ delivery, request, task }, at) {
+    if (task) {
+      const f = this.fallback(this.conversation({ ...task, phone: task.to }), task.message_id);
+      f.due[task.job] = task.due ? Date.parse(task.due) : 0;
+      f.at ||= f.due.watch;
+      f.reason = str(task.reason);
+    } else if (delivery) {
       const event = obj(delivery.event);
       // The ID in the request of a fallback is that of the message.
       const group = this.group(str(event.type === "fallback" ? event.message_id : event.id), at);
       group.event = event;
+      if (delivery.sms) this.sms(event, delivery, at);
       this.textSubscription(event);
       group.targets.set(delivery.target, [...(group.targets.get(delivery.target) ?? []), delivery]);
     } else if (request) {
       this.group(str(request.id), at).requests.push(request);
     }
     this.changed(null);
+  }
+
+  /** Returns the fallback of a message, which is added if it is new. */
+  fallback(c, id) {
+    if (!c.fallbacks.has(id)) c.fallbacks.set(id, newFallback());
+    return c.fallbacks.get(id);
+  }
+
+  /** Adds an attempt to give a message to its fallback, and the SMS that it may have sent. */
+  sms(event, delivery, at) {
+    const c = this.conversation(event);
+    const f = this.fallback(c, event.message_id);
+    f.attempts.push(delivery);
+    f.reason = str(event.reason);
+    if (delivery.outcome !== "ok" && delivery.outcome !== "unknown") return;
+    const item = this.item(c, "sms", event.message_id, at);
+    Object.assign(item, { text: str(event.text), sms: delivery.sms, state: delivery.outcome });
   }
 
   /** Returns the group of an event, which is added if it is new. */
@@ -258,7 +283,8 @@ export class Store {
   /** The groups of the events about an item. */
   eventsOf(item) {
     const field = item.kind === "user" ? "reply_id" : "message_id";
-    return [...this.events.values()].filter((g) => g.event && g.event[field] === item.id);
+    const about = [...this.events.values()].filter((g) => g.event && g.event[field] === item.id);
+    return item.kind === "sms" ? about.filter((g) => g.event.type === "fallback") : about;
   }
 
   /** The conversations, latest first. */
@@ -269,8 +295,11 @@ export class Store {
 }
 
 export function emptyConversation(phone, agent = "") {
-  return { key: `${phone} ${agent}`, phone, agent, items: [], byKey: new Map(), typing: false };
+  return { key: `${phone} ${agent}`, phone, agent, items: [], byKey: new Map(), fallbacks: new Map(), typing: false };
 }
+
+/** Whether a fallback of the conversation waits for its time. */
+export const counting = (c) => [...c.fallbacks.values()].some((f) => f.due.watch || f.due.fallback);
 
 /** The number of unread messages. */
 export const unread = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" && i.state === "delivered"), 0);

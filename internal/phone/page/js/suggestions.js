@@ -48,17 +48,16 @@ function button(className, suggestion, tap) {
   return h(
     "button",
     {
-      type: "button",
       class: className,
       title: [names[s.kind], s.hint].filter(Boolean).join(": "),
       data: { kind: s.kind },
       onclick: () => tap(s),
     },
     icon(s.kind),
-    h("span", { class: "label", dir: "auto" }, s.label),
+    h("span.label", { dir: "auto" }, s.label),
     // Google Messages shows the host that an action opens.
     className === "card-button" && s.hint && (s.kind === "open" || s.kind === "webview")
-      ? h("span", { class: "hint", "aria-hidden": "true" }, s.hint)
+      ? h("span.hint", { "aria-hidden": "true" }, s.hint)
       : null,
   );
 }

@@ -75,5 +75,5 @@ function balanced(text) {
 
 /** A link with the icon for external links. */
 export function outLink(addr, label) {
-  return link(addr, h("span", { class: "out" }, label, icon("out")));
+  return link(addr, h("span.out", label, icon("out")));
 }

@@ -1,0 +1,150 @@
+package phone_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/rcshook/rcshook/internal/googletest/platform"
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/queue"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const offlineNumber = "+12025550108"
+
+// fallbackRig is a rig whose function has a queue and a fallback. The fallback responds with
+// the statuses in turn, then with 200.
+func fallbackRig(t *testing.T, statuses ...int) *rig {
+	t.Helper()
+	next := make(chan int, len(statuses))
+	for _, status := range statuses {
+		next <- status
+	}
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case status := <-next:
+			w.WriteHeader(status)
+		default:
+		}
+	}))
+	t.Cleanup(provider.Close)
+	file := filepath.Join(t.TempDir(), "rcshook.yaml")
+	content := fmt.Sprintf("agents: {default: {id: %s, credentials: %s, fallback: {url: %s}}}", platform.AgentIDSecret, platform.KeySecret, provider.URL)
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const messages = "projects/p/locations/local/queues/messages"
+	g := serve(t, phone.Options{}, "RCSHOOK_AGENT_ID=", "RCSHOOK_CREDENTIALS=", "RCSHOOK_CONFIG="+file, "RCSHOOK_QUEUE="+messages, "RCSHOOK_WEBHOOK_TOKEN=token")
+	g.tasks.AddQueue(messages, tasks.Settings{})
+	if _, err := g.sim.Connect(t.Context(), rbmtest.WebhookConfig{URL: g.call + "events", ClientToken: "token"}); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// run dispatches the only waiting task for a job, which is due later.
+func (g *rig) run(job queue.Job) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), timeout)
+	defer cancel()
+	if err := g.tasks.Settle(ctx); err != nil {
+		g.t.Fatal(err)
+	}
+	waiting := slices.DeleteFunc(g.tasks.Tasks(), func(t tasks.Waiting) bool { return phone.JobOf(t.Path) != job })
+	if len(waiting) != 1 {
+		g.t.Fatalf("%d tasks for the job %s wait, want 1", len(waiting), job)
+	}
+	w := httptest.NewRecorder()
+	g.tasks.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/v2/"+waiting[0].Name+":run", nil))
+	if w.Code != http.StatusOK {
+		g.t.Fatalf("run the task for the job %s: %d %s", job, w.Code, w.Body)
+	}
+}
+
+// TestFallback plays the story of a one-time password: it reaches a phone in time, or goes
+// to the fallback, which shows on the message.
+func TestFallback(t *testing.T) {
+	t.Parallel()
+	g := fallbackRig(t, http.StatusServiceUnavailable, http.StatusInternalServerError).open(1440, 900)
+	const code = `"text": "482913 is your code.", "otp": true, "fallback_after": "1h", "fallback_text": "482913 – your code"}`
+
+	// An online phone: the receipt deletes the watch.
+	g.post(`{"to": "` + phoneNumber + `", ` + code)
+	g.shows(".row-agent .fallback[data-tone=good]", "Delivered in time: no SMS")
+	if left := g.tasks.Tasks(); len(left) > 0 {
+		t.Errorf("%d tasks wait, want none", len(left))
+	}
+
+	// An offline phone: the watch revokes the message, and the provider gets an SMS.
+	g.post(`{"to": "` + offlineNumber + `", ` + code)
+	g.click(`[data-phone="` + offlineNumber + `"]`)
+	g.wait(`/^SMS in (60|59) min unless delivered$/.test(document.querySelector(".row-agent[data-state=queued] .fallback").textContent)`)
+	g.run(queue.Watch)
+	g.wait(`/^Revoked after 60 min; SMS (in \d+ s|now)$/.test(document.querySelector(".row-agent[data-state=revoked] .fallback").textContent)`)
+	g.run(queue.Fallback)
+	g.shows(".fallback[data-tone=bad]", "Revoked after 60 min; SMS not sent, again ")
+	if g.text(".row-sms") != "no match" {
+		t.Error("an SMS is shown although the provider did not get it")
+	}
+	g.shows(".fallback", "Revoked after 60 min; SMS sent")
+	g.shows(".row-sms .bubble", "482913 – your code")
+	g.shows(".row-sms .meta", "Sent in 1 segment of UCS-2")
+	g.shows(".chat", "SMS: 482913 – your code")
+	g.shows("#announcer", "New SMS to +1 202 555 0108: 482913 – your code")
+	g.click(".row-sms .meta")
+	g.shows("#inspect .facts", "timeout")
+	g.wait(`document.querySelector("#inspect .targets").innerText === "agents.default.fallback\nok\n200, 3 attempts"`)
+
+	// A phone without RCS, at once.
+	g.post(`{"to": "+12025550104", ` + code)
+	g.click(`[data-phone="+12025550104"]`)
+	g.shows(".row-notice .fallback", "SMS sent")
+	g.shows(".row-sms .bubble", "482913 – your code")
+	g.named()
+	g.harmless()
+	g.clean()
+}
+
+// TestFallback_rejected shows a provider that rejects an SMS, on a small phone, light and
+// dark. Its text is hostile.
+func TestFallback_rejected(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"light", "dark"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			g := fallbackRig(t, http.StatusOK, http.StatusInternalServerError, http.StatusBadRequest).open(320, 640)
+			g.scheme(scheme)
+			send := func(number, text string) {
+				g.post(`{"to": "` + number + `", "text": "` + text + `", "otp": true, "fallback_after": "80s"}`)
+			}
+			send(offlineNumber, `Your code, which is valid for the next ten minutes: <img src=x onerror=alert(1)> 482913482913482913482913482913482913482913 https://harborline.example/sign-in/from-this-phone`)
+			g.shows(".fallback", "SMS in ")
+			g.run(queue.Watch)
+			g.shows(".row-agent .fallback", "Revoked after 80 s; SMS ")
+			g.run(queue.Fallback)
+			g.shows(".row-sms .meta", "Sent in 2 segments of GSM-7")
+			send(offlineNumber, "719204 is your code.")
+			g.wait(`document.querySelectorAll(".row-agent .fallback").length === 2`)
+			g.run(queue.Watch)
+			g.wait(`document.querySelectorAll(".row-agent[data-state=revoked]").length === 2`)
+			g.run(queue.Fallback)
+			g.shows(".row-agent .fallback[data-tone=bad]", "Revoked after 80 s; the provider rejected the SMS")
+			g.shot("fallback-" + scheme)
+			for _, bad := range eval[[]string](g, contrasts) {
+				t.Errorf("not enough contrast: %s", bad)
+			}
+			if got := eval[int](g, `document.scrollingElement.scrollWidth`); got > 320 {
+				t.Errorf("the page is %d wide, want at most 320", got)
+			}
+			g.harmless()
+			g.clean()
+		})
+	}
+}
