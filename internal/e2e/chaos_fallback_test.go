@@ -480,6 +480,32 @@ func TestFallback_event(t *testing.T) {
 	}
 }
 
+// TestFallback_refusedWhenDue tests a refusal that arrives while the watch runs: the task
+// that sends the message deletes a watch that has added the fallback.
+func TestFallback_refusedWhenDue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start, removals := time.Now(), 0
+		l := newLedger(t, func(what, _ string) fate {
+			switch {
+			case what == "create":
+				time.Sleep(6*time.Second - time.Since(start))
+			case what == "remove watch":
+				if removals++; removals == 1 { // by the watch
+					time.Sleep(2 * time.Second)
+				}
+			}
+			return served
+		})
+		l.sim.SetBehavior("+12025560001", rbmtest.Behavior{Refusal: rbmtest.Unreachable})
+		id := l.send(`{"to": "+12025560001", "text": "Hello", "traffic": "otp", "fallback_after": "5s", "idempotency_key": "1"}`)
+		l.settle()
+		if len(l.all(id, "sms")) != 1 || len(l.all(id, "event fallback")) != 1 {
+			l.report(id, "want one SMS and one event fallback")
+		}
+	})
+}
+
 // TestChaos_fallback sends messages to phones of which a third is online, a third comes
 // online before or after the fallback is due, and a third never. Meanwhile, everything fails,
 // and instances are killed. Every message must arrive by RCS or by SMS, and by both only if

@@ -291,8 +291,10 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		if allowed != nil && !errors.Is(allowed, optout.ErrOptedOut) {
 			return repeat(allowed, previous)
 		}
+		var sent bool
 		if previous != statusDone {
-			if res := s.revokeLate(ctx, h, previous); res != nil {
+			var res *response.Response
+			if sent, res = s.revokeLate(ctx, h, previous); res != nil {
 				return res
 			}
 		}
@@ -303,7 +305,7 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		if err != nil {
 			return repeat(err, statusDone)
 		}
-		if !repeated {
+		if sent && !repeated {
 			// A delivery receipt or the caller may have deleted this task, but not yet the next.
 			removed, err := s.deleteTask(ctx, h.Queue, queue.Watch, h.Message)
 			if err == nil && removed == queue.Missing {
@@ -317,17 +319,19 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 }
 
 // revokeLate revokes a message whose fallback is due. It returns the response to the watch
-// if the fallback does not get the message, or not yet.
-func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int) *response.Response {
+// if the fallback does not get the message, or not yet. Sent reports that the task that sends
+// the message had ended: otherwise that task may delete the watch itself, and needs its fallback.
+func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int) (sent bool, res *response.Response) {
 	removed, err := s.deleteTask(ctx, h.Queue, queue.Send, h.Message)
 	if failed, ok := errors.AsType[*queue.Error](err); ok && failed.MaybeDone || removed == queue.Unsure && err == nil {
 		previous = statusUnsure
 	}
+	sent = removed == queue.Missing
 	switch {
 	case err != nil:
-		return repeat(err, previous)
+		return sent, repeat(err, previous)
 	case removed == queue.Removed:
-		return nil
+		return sent, nil
 	}
 	result := s.revokeTask(ctx, h)
 	if result.MaybeSent {
@@ -336,21 +340,21 @@ func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int
 	expired := !h.NotAfter.IsZero() && !s.now().Before(h.NotAfter)
 	switch {
 	case result.Err == nil:
-		return nil
+		return sent, nil
 	case errors.Is(result.Err, rbm.ErrAlreadyDelivered) && previous == statusUnchanged && !expired:
 		res := response.New(code.Ignored)
 		res.Cause = "delivered"
-		return res
+		return sent, res
 	case errors.Is(result.Err, rbm.ErrAlreadyDelivered):
 		// RBM does not tell a delivered message from one that is revoked or expired.
 		if mayRepeat(h.Traffic) {
-			return nil
+			return sent, nil
 		}
-		return s.stop(ctx, h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message was delivered, or it was revoked and the response lost", Err: result.Err})
+		return sent, s.stop(ctx, h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message was delivered, or it was revoked and the response lost", Err: result.Err})
 	case mayRepeat(h.Traffic) && s.now().Sub(h.At) >= verdictTime:
-		return nil
+		return sent, nil
 	}
-	return repeat(result.Err, previous)
+	return sent, repeat(result.Err, previous)
 }
 
 // fallbackTask serves POST /tasks/fallback/{id}: a message for its fallback.
