@@ -106,6 +106,7 @@ type Response struct {
 	empty    bool   // a 200 has no body
 
 	repeat bool // Status makes Cloud Tasks repeat a task
+	final  bool // a retry is useless, although the code usually advises one
 
 	// misconfigured means that an operator must fix the configuration, although the code
 	// is usually an error of the caller.
@@ -161,6 +162,8 @@ func (resp *Response) setAction(action, advice string) {
 func (resp *Response) SetProfile(p Profile) {
 	if r := table[resp.Code]; p == Soft && r.soft != 0 && !resp.misconfigured && !resp.repeat {
 		resp.Status = r.soft
+	} else if p == Soft && resp.final {
+		resp.Status = http.StatusOK
 	}
 	least := http.StatusTooManyRequests
 	if p == All {

@@ -55,6 +55,11 @@ func FromResult(r *send.Result) *Response {
 			resp.Detail, resp.Err = "RCS cannot deliver it, and the fallback did not accept it", r.FallbackErr
 		default:
 			resp = FromError(&Problem{Code: code.FallbackUnavailable, Err: r.FallbackErr})
+			if errors.Is(r.FallbackErr, target.ErrUnsure) {
+				resp.Detail = "the fallback may have sent it, and a message of this traffic type is not sent twice"
+				resp.Action = "Find out at the provider of the fallback whether the message was sent. Messages with the traffic transaction, otp or service are repeated."
+				resp.Status, resp.Retry, resp.RetryAfter, resp.final = http.StatusUnprocessableEntity, code.RetryNever, 0, true
+			}
 		}
 		resp.Cause, resp.Upstream = string(cause.Code), cause.Upstream
 	case r.Err != nil:

@@ -182,6 +182,10 @@ func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, r
 			return nil
 		case target.Never:
 			return fmt.Errorf("%w: %w", target.ErrRejected, result.Err)
+		case target.Unknown:
+			if !mayRepeat(h.Traffic) {
+				return fmt.Errorf("%w: %w", target.ErrUnsure, result.Err)
+			}
 		}
 		return result.Err
 	}
@@ -219,9 +223,6 @@ func (s *Server) handOver(ctx context.Context, h *queue.Handover) target.Result 
 	result := s.targets.Fallbacks[place].Deliver(ctx, h.ID, body)
 	s.observe(Delivery{place.At.Of("").Path, body, result})
 	s.logProgramError(ctx, result)
-	if result.Outcome == target.Unknown && !mayRepeat(h.Traffic) {
-		result.Outcome = target.Never
-	}
 	return result
 }
 
@@ -401,6 +402,9 @@ func (s *Server) giveToFallback(ctx context.Context, h *queue.Handover, previous
 	case target.Never:
 		return s.stop(ctx, h, problem)
 	case target.Unknown:
+		if !mayRepeat(h.Traffic) {
+			return s.stop(ctx, h, problem)
+		}
 		return repeat(problem, statusUnsure)
 	}
 	return repeat(problem, previous)

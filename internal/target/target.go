@@ -79,8 +79,14 @@ const (
 	Unknown Outcome = "unknown" // the target may have the message; only for fallbacks
 )
 
-// ErrRejected means that a fallback will not send a message.
-var ErrRejected = errors.New("rejected")
+// Errors of fallbacks after which another attempt must not be made.
+var (
+	// ErrRejected means that the fallback will not send the message.
+	ErrRejected = errors.New("rejected")
+
+	// ErrUnsure means that the fallback may have sent a message that must not arrive twice.
+	ErrUnsure = errors.New("the result is unknown")
+)
 
 // Result is the result of one delivery.
 type Result struct {
