@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,7 +101,7 @@ func benchPlatform(b *testing.B) string {
 	return web.URL
 }
 
-func benchHandler(b *testing.B, store bool) http.Handler {
+func benchHandler(b *testing.B, store bool, more ...string) http.Handler {
 	b.Helper()
 	sim := platform.New(new(rbmtest.Simulator))
 	web := httptest.NewServer(sim)
@@ -117,6 +119,7 @@ func benchHandler(b *testing.B, store bool) http.Handler {
 		"RCSHOOK_SECRETMANAGER_ENDPOINT=" + web.URL,
 		"RCSHOOK_RBM_ENDPOINT=" + benchPlatform(b),
 	}
+	environ = append(environ, more...)
 	if store {
 		s := &stage{sim: sim, url: web.URL, adc: env.Credentials}
 		s.clock.set(time.Now())
@@ -139,6 +142,79 @@ func benchHandler(b *testing.B, store bool) http.Handler {
 	}
 	b.Cleanup(func() { h.Close() })
 	return h
+}
+
+// BenchmarkFallback sends the card without a time for its fallback; with one, for which the
+// caller waits until the queue has two tasks; and with one that is delivered: the first task
+// is dispatched, and the receipt deletes the second.
+//
+//	go test -run '^$' -bench Fallback -benchmem -count 10 ./internal/e2e
+func BenchmarkFallback(b *testing.B) {
+	var sends atomic.Pointer[[]byte] // the last request to create a task that sends
+	queue := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		if r.Method == http.MethodDelete {
+			_, _ = io.WriteString(w, "{}")
+			return
+		}
+		name, _, _ := bytes.Cut(body[bytes.Index(body, []byte(stageQueue)):], []byte(`"`))
+		fmt.Fprintf(w, `{"name": %q}`, name)
+		if bytes.Contains(body, []byte("/tasks/send/")) {
+			sends.Store(&body)
+		}
+	}))
+	b.Cleanup(queue.Close)
+	issuer, err := stageIssuer()
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys := httptest.NewServer(issuer)
+	b.Cleanup(keys.Close)
+	const function = "https://rcshook.example.com"
+	file := filepath.Join(b.TempDir(), "rcshook.yaml")
+	text := fmt.Sprintf("agents:\n  late: {id: %s, credentials: %s, fallback: {url: https://sms.example.com}}\n", platform.AgentIDSecret, platform.KeySecret)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	handler := benchHandler(b, false, "RCSHOOK_CONFIG="+file, "RCSHOOK_QUEUE="+stageQueue, "RCSHOOK_QUEUE_ACCOUNT="+stageAccount,
+		"RCSHOOK_URL="+function, "RCSHOOK_TASKS_ENDPOINT="+queue.URL, "RCSHOOK_OIDC_ENDPOINT="+keys.URL, "RCSHOOK_WEBHOOK_TOKEN=token")
+	post := func(path string, header http.Header, body []byte) {
+		r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
+		r.Header = header
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		if handler.ServeHTTP(w, r); w.Code != http.StatusOK {
+			b.Fatalf("%s: %d: %s", path, w.Code, w.Body)
+		}
+	}
+	without := strings.Replace(benchBody, "{", `{"agent": "late", `, 1)
+	with := strings.Replace(without, "{", `{"fallback_after": "60s", `, 1)
+	b.Run("without", func(b *testing.B) { benchServe(b, handler, without, 1) })
+	b.Run("with", func(b *testing.B) { benchServe(b, handler, with, 1) })
+	b.Run("delivered", func(b *testing.B) {
+		b.ReportAllocs()
+		data, _ := events.SampleData("delivered", stageAgent, "1", time.Now())
+		event := request{header: http.Header{}, body: data}
+		event.sealEvent("token")
+		task := http.Header{"Authorization": {"Bearer " + issuer.Token(function, stageAccount, time.Now())}, "X-Cloudtasks-Taskretrycount": {"0"}}
+		for b.Loop() {
+			post("/", http.Header{"Authorization": {"Bearer dev"}}, []byte(with))
+			var created struct {
+				Task struct {
+					HTTPRequest struct {
+						URL  string
+						Body []byte
+					}
+				}
+			}
+			if err := json.Unmarshal(*sends.Load(), &created); err != nil {
+				b.Fatal(err)
+			}
+			post(strings.TrimPrefix(created.Task.HTTPRequest.URL, function), task, created.Task.HTTPRequest.Body)
+			post("/events", event.header, event.body)
+		}
+	})
 }
 
 // BenchmarkEvent receives an event and delivers it to one target, signed. Compare it with
