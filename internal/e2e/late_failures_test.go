@@ -492,6 +492,22 @@ func TestLate_optOut(t *testing.T) {
 			},
 		},
 		{
+			"before the watch, and the event cannot be added",
+			lateSetup{store: true},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				stop(l)
+				l.wait(time.Minute)
+				l.tasks.Fail(queueDown)
+				l.expectRun("watch", http.StatusGone)
+			},
+			perTraffic{
+				outcome{"create 200, delete 200, delete 404", 1, "unsubscribed, fallback timeout, expired expired"},
+				outcome{"create 200, delete 200", 0, "unsubscribed, failed recipient_opted_out, expired expired"},
+			},
+		},
+		{
 			"before the fallback",
 			lateSetup{store: true},
 			func(l *lateStage, traffic string) {
@@ -587,6 +603,17 @@ func TestLate_targets(t *testing.T) {
 				l.wait(9 * time.Second)
 				l.lose("POST /tasks/fallback")
 				l.run("fallback")
+			},
+			same(outcome{revoked, 1, "fallback timeout"}),
+		},
+		{
+			"Cloud Run has no instance for it",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.pass(61 * time.Second)
+				l.replace("POST /tasks/fallback", http.StatusTooManyRequests)
+				l.expectRun("fallback", http.StatusTooManyRequests)
 			},
 			same(outcome{revoked, 1, "fallback timeout"}),
 		},

@@ -239,6 +239,18 @@ func TestLate_races(t *testing.T) {
 			same(outcome{"create 200, delete 429, delete 200, delete 404", 1, "fallback timeout"}),
 		},
 		{
+			"Cloud Run has no instance for the watch, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.replace("POST /tasks/watch", http.StatusTooManyRequests)
+				l.expectRun("watch", http.StatusTooManyRequests)
+			},
+			same(outcome{"create 200, delete 404", 0, ""}),
+		},
+		{
 			"RBM cannot be reached for the revocation, and the message is delivered",
 			lateSetup{deaf: true},
 			func(l *lateStage, traffic string) {

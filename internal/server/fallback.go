@@ -300,7 +300,11 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 			}
 		}
 		if allowed != nil {
-			return s.stop(ctx, h, allowed)
+			res := s.stop(ctx, h, allowed)
+			if res.Status >= http.StatusMultipleChoices {
+				res.Repeat(statusDone) // the next attempt only adds the event
+			}
+			return res
 		}
 		repeated, err := s.addFallback(ctx, *h, s.now().Add(revokePause))
 		if err != nil {
