@@ -561,6 +561,8 @@ func chaosFate(since time.Duration, what string) fate {
 	switch {
 	case platform:
 		return choose(25, refused, throttled, brokenBefore, brokenAfter, truncated, hidden, late)
+	case what == "add watch": // twice at once, so that the caller repeats the request
+		return choose(30, refused, throttled, brokenBefore, brokenAfter)
 	case queue:
 		return choose(8, refused, throttled, brokenBefore, brokenAfter, truncated, hidden)
 	case job == "lose":
@@ -677,6 +679,14 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 	if len(sms) > 1 {
 		outcome += fmt.Sprintf(", %d SMS", len(sms))
 	}
+	for _, run := range l.all(m.id, "run send") {
+		if !l.start.Add(run.began).Before(l.due[m.id]) && slices.ContainsFunc(l.all(m.id, "create"), func(f fact) bool {
+			return run.began <= f.began && f.began <= run.ended
+		}) {
+			l.report(m.id, "it was sent after its fallback was due")
+		}
+	}
+
 	// A message may be on its way to the platform when its fallback is due.
 	for _, f := range sms {
 		if !slices.ContainsFunc(l.all(m.id, "run fallback"), func(run fact) bool {

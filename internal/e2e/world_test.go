@@ -78,7 +78,7 @@ func (h *host) serve(t *testing.T, address string, handler http.Handler) {
 	}
 	h.net.hosts[address] = append(h.net.hosts[address], h)
 	h.net.mu.Unlock()
-	web := &http.Server{Handler: handler, ErrorLog: nil}
+	web := &http.Server{Handler: handler}
 	go func() { _ = web.Serve(h) }()
 	t.Cleanup(func() { h.shutDown(); web.Close() })
 }
@@ -113,17 +113,6 @@ func (h *host) shutDown() {
 	if !h.isOff() {
 		close(h.off)
 	}
-	open := h.open
-	h.open = map[*wire]bool{}
-	h.mu.Unlock()
-	for c := range open {
-		c.Conn.Close()
-	}
-}
-
-// breakConnections breaks all connections of a host.
-func (h *host) breakConnections() {
-	h.mu.Lock()
 	open := h.open
 	h.open = map[*wire]bool{}
 	h.mu.Unlock()
