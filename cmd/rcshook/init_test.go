@@ -148,7 +148,7 @@ func TestInit_errors(t *testing.T) {
 		"shopify stripe":                      "expected one preset, got 2",
 		"shopify -contry US":                  "flag provided but not defined: -contry; did you mean -country?",
 		"shopify -project Harborline":         "-project must be the ID of a Google Cloud project, such as my-project-1",
-		"shopify -project your-project":       "-project contains a placeholder; replace it by your own value",
+		"shopify -project your-project":       "-project contains a placeholder; replace your-project by the ID of your Google Cloud project",
 		"-caller a/b":                         "-caller must be at most 64 letters, digits, - and _",
 		"-caller default":                     "-caller is the name of the caller with the keys in RCSHOOK_API_KEYS; use another",
 		"-replies https://hook.eu1.make.com":  "-replies is an address that works like a password; store it in Secret Manager, and write projects/PROJECT/secrets/SECRET",

@@ -228,6 +228,7 @@ type Problem struct {
 	Suggestion       string
 
 	placeholder bool
+	misplaced   bool // keys at the wrong level, so that others seem to be missing
 }
 
 func (p Problem) String() string {
@@ -242,6 +243,8 @@ type Position struct {
 	File         string // empty for the environment
 	Line, Column int    // from 1; zero if the setting was not written
 	Path         string // of the setting in the file, such as sources.shop.map
+
+	unset bool // the setting is not in the file
 }
 
 func (p Position) String() string {
@@ -277,7 +280,7 @@ func Join(errs ...error) error {
 		slices.SortStableFunc(problems, func(a, b Problem) int {
 			return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column)
 		})
-		return &Error{onlyPlaceholders(problems)}
+		return &Error{onlyCauses(problems)}
 	}
 	return errors.Join(errs...)
 }

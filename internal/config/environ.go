@@ -126,7 +126,7 @@ func FromEnviron(environ []string) (Config, error) {
 		}
 	}
 	if len(r.problems) > 0 {
-		return Config{}, &Error{onlyPlaceholders(r.problems)}
+		return Config{}, &Error{onlyCauses(r.problems)}
 	}
 	return cfg, nil
 }

@@ -167,7 +167,7 @@ func TestFromEnviron_problems(t *testing.T) {
 		{"placeholder for a version", minimal("RCSHOOK_CREDENTIALS=projects/p-1/secrets/s/versions/NUMBER"), "RCSHOOK_CREDENTIALS", "replace NUMBER by the number of the version"},
 		{"placeholder for an agent", minimal("RCSHOOK_AGENT_ID=AGENT_ID"), "RCSHOOK_AGENT_ID", "replace AGENT_ID by the agent's ID"},
 		{"placeholder for a key", minimal("RCSHOOK_API_KEYS=KEY"), "RCSHOOK_API_KEYS", "replace KEY by a long random key"},
-		{"placeholder in a URL", minimal("RCSHOOK_RBM_ENDPOINT=https://YOUR-HOST.example.net"), "RCSHOOK_RBM_ENDPOINT", "replace it by your own value"},
+		{"placeholder in a URL", minimal("RCSHOOK_RBM_ENDPOINT=https://YOUR-HOST.example.net"), "RCSHOOK_RBM_ENDPOINT", "replace YOUR-HOST by the host of your function"},
 		{"placeholder in an email", minimal("RCSHOOK_OIDC_AUDIENCE=x", "RCSHOOK_OIDC_EMAILS=caller@PROJECT.iam.gserviceaccount.com"), "RCSHOOK_OIDC_EMAILS", "replace PROJECT by"},
 		{
 			"placeholders of a queue", minimal("RCSHOOK_QUEUE=projects/p-1/locations/LOCATION/queues/QUEUE", "RCSHOOK_QUEUE_ACCOUNT=NAME@PROJECT.iam.gserviceaccount.com", "RCSHOOK_URL=https://HOST"),

@@ -239,6 +239,10 @@ func ParseFile(name string, data []byte) (File, error) {
 		Agents: make(map[string]Agent), Sources: make(map[string]Source),
 		Events: make(map[string]*Target), Callers: make(map[string]Caller), Brands: make(map[string]*Brand),
 	}
+	agents := slices.Sorted(maps.Keys(raw.Agents))
+	if _, ok := raw.Agents[DefaultAgent]; !ok {
+		agents = append(agents, DefaultAgent) // that of the environment
+	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
 		a := raw.Agents[key]
 		if a.At == nil { // an empty entry
@@ -262,6 +266,7 @@ func ParseFile(name string, data []byte) (File, error) {
 		t.Name = key
 		r.name(key, t.At[""], "")
 		r.target(t, false)
+		r.agents(t.At.Of("agents"), t.Agents, agents)
 		f.Events[key] = t
 	}
 	for key, c := range raw.Callers {
@@ -280,9 +285,9 @@ func ParseFile(name string, data []byte) (File, error) {
 	}
 	r.brands(f.Brands)
 	f.OptOut = r.optOut(raw.OptOut)
-	r.callers(f.Callers, append(slices.Sorted(maps.Keys(raw.Agents)), DefaultAgent))
+	r.callers(f.Callers, agents)
 	if len(r.problems) > 0 {
-		return f, &Error{onlyPlaceholders(r.problems)}
+		return f, &Error{onlyCauses(r.problems)}
 	}
 	return f, nil
 }
@@ -319,12 +324,6 @@ func (c Config) With(name string, f File) (Config, error) {
 	maps.Copy(events, c.Events)
 	for _, key := range slices.Sorted(maps.Keys(f.Events)) {
 		t := f.Events[key]
-		for i, a := range t.Agents {
-			if _, ok := agents[a]; !ok {
-				names := slices.Sorted(maps.Keys(agents))
-				r.problems = append(r.problems, unknown(t.At.Of("agents"), Closest(a, names), fmt.Sprintf("contains an agent that is not configured (value %d)", i+1), "the agents are "+strings.Join(names, ", ")))
-			}
-		}
 		if _, ok := events[key]; ok {
 			r.problem(t.At[""], "is also described by %s; rename it", envEventsURL)
 		}
@@ -345,6 +344,15 @@ type fileReader struct{ problems []Problem }
 
 func (r *fileReader) problem(at Position, format string, args ...any) {
 	r.problems = append(r.problems, at.Problemf(format, args...))
+}
+
+// agents checks that a list contains names of agents.
+func (r *fileReader) agents(at Position, list, known []string) {
+	for i, name := range list {
+		if !slices.Contains(known, name) {
+			r.problems = append(r.problems, unknown(at, Closest(name, known), fmt.Sprintf("contains an agent that is not configured (value %d)", i+1), "the agents are "+strings.Join(known, ", ")))
+		}
+	}
 }
 
 // agent checks an agent by the rules of the environment, where the same settings
@@ -374,7 +382,7 @@ func (r *fileReader) agent(e agentEntry) Agent {
 		r.problems = append(r.problems, p)
 	}
 	a.Countries = r.countries(e.Countries, e.At.Of("countries"))
-	a.Fallback = r.fallback(e.Fallback)
+	a.Fallback = r.fallback(e.Fallback, e.At)
 	a.WebhookTokens = e.Tokens
 	if e.Tokens != nil && len(e.Tokens) == 0 {
 		r.problem(e.At.Of("webhook_token"), "is empty; set it to the client token, or remove it")
@@ -397,9 +405,6 @@ func (r *fileReader) name(name string, at Position, purpose string) {
 
 func (r *fileReader) source(s Source) Source {
 	r.name(s.Name, s.At[""], " for the path /hooks/NAME")
-	if s.Preset == "" && s.Scheme.Type == "" {
-		r.problem(s.At.Of("preset"), "is missing; name the sender, such as stripe, or use bearer for a token in a header")
-	}
 	for i, secret := range s.Secrets {
 		if secret == "" {
 			r.problem(s.At.Of("secret"), "is empty (value %d)", i+1)
@@ -415,7 +420,7 @@ func (r *fileReader) source(s Source) Source {
 	}
 	s.Country = r.country(s.Country, s.At.Of("country"))
 	s.Countries = r.countries(s.Countries, s.At.Of("countries"))
-	s.Fallback = r.fallback(s.Fallback)
+	s.Fallback = r.fallback(s.Fallback, s.At)
 	switch s.Queue {
 	case "":
 	case NoQueue, "false", "no", "off":

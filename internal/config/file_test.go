@@ -142,7 +142,7 @@ func TestParseFile_problems(t *testing.T) {
 		{"invalid YAML", "sources: [", []string{"f.yaml:2:1: invalid YAML: did not find expected node content while parsing a flow node from line 2"}},
 		{"key without a colon", "events:\n  team\n    url: x\n", []string{"f.yaml:3:8: invalid YAML: expected one key in this line; end the key above with a colon, or quote the value that contains \": \""}},
 		{"value with a colon", "a: b: hunter2", []string{"f.yaml:1:5: invalid YAML: expected one key in this line; end the key above with a colon, or quote the value that contains \": \""}},
-		{"list", "- a", []string{"f.yaml:1:1: must be a mapping: indented lines of key: value"}},
+		{"list", "- a", []string{"f.yaml:1:1: must be a mapping: indented lines of key: value, without a dash"}},
 		{"text", "sources: none", []string{"f.yaml:1:1 sources must be a mapping: indented lines of key: value"}},
 		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:1: second document; a file must contain only one"}},
 		{
@@ -172,8 +172,6 @@ func TestParseFile_problems(t *testing.T) {
 			[]string{
 				"f.yaml:2:3 sources.a must not use an anchor, alias or tag; write the value out",
 				"f.yaml:3:3 sources.b must not use an anchor, alias or tag; write the value out",
-				"f.yaml sources.a.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
-				"f.yaml sources.b.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
 			},
 		},
 		{
@@ -185,7 +183,7 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:4:14 agents.a.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
 			},
 		},
-		{"unclosed quote", "a: 'x\n", []string{"f.yaml:1:4: invalid YAML: found unexpected end of stream while scanning a quoted scalar from line 1"}},
+		{"unclosed quote", "a: 'x\n", []string{"f.yaml:1:4: invalid YAML: expected a quote at the end of the value that starts here"}},
 		{"an alias that could be a secret", "a: *hunter2", []string{"f.yaml:1:4: invalid YAML: unknown anchor"}},
 		{"control character", "a: \x00", []string{"f.yaml: invalid YAML: control characters are not allowed (value: 0)"}},
 		{
@@ -194,7 +192,6 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:1:15 sources.s.preset must be a single value",
 				"f.yaml:1:37 sources.s.secret[0] must be the name of a secret, projects/PROJECT/secrets/SECRET, optionally with /versions/NUMBER; PROJECT is the project's ID or number",
 				"f.yaml:1:105 sources.s.scheme must be a mapping: indented lines of key: value",
-				"f.yaml:1:15 sources.s.preset is missing; name the sender, such as stripe, or use bearer for a token in a header",
 				"f.yaml:1:28 sources.s.secret is empty (value 2)",
 				"f.yaml:1:91 sources.s.url must be a URL such as https://example.com/path",
 				"f.yaml:1:63 sources.s.country must be an ISO 3166 country code; write GB",
@@ -248,17 +245,32 @@ sources:
     emails: caller@<project>.iam.gserviceaccount.com
     fallback: {url: https://YOUR-DOMAIN/in, secret: SECRET}
     queue: projects/*/locations/l/queues/q
+  bill:
+    preset: stripe
+    secret:
+      - projects/${PROJECT_ID}/secrets/s
+      - projects/{project-id}/secrets/s
+      - projects/$PROJECT/secrets/s
+      - projects/p-1/secrets/your-thing
+opt_out: {store: gs://BUCKET/opt-outs, key: projects/p-1/secrets/k}
+events: {lake: {topic: projects/p-1/topics/TOPIC}}
 `
 	_, err := config.ParseFile("f.yaml", []byte(text))
 	want := []string{
 		"f.yaml:2:13 agents.default.id contains a placeholder; replace PROJECT by the ID of your Google Cloud project",
-		"f.yaml:2:46 agents.default.credentials contains a placeholder; replace it by your own value",
-		"f.yaml:6:38 sources.shop.secret[1] contains a placeholder; replace it by your own value",
+		"f.yaml:2:46 agents.default.credentials contains a placeholder; replace your-secret by the name of your secret",
+		"f.yaml:6:38 sources.shop.secret[1] contains a placeholder; replace YOUR_SECRET by the name of your secret",
 		"f.yaml:6:51 sources.shop.secret[2] contains a placeholder; replace it by your own value",
-		"f.yaml:7:5 sources.shop.emails contains a placeholder; replace it by your own value",
-		"f.yaml:8:16 sources.shop.fallback.url contains a placeholder; replace it by your own value",
+		"f.yaml:7:5 sources.shop.emails contains a placeholder; replace <project> by the ID of your Google Cloud project",
+		"f.yaml:8:16 sources.shop.fallback.url contains a placeholder; replace YOUR-DOMAIN by your domain",
 		"f.yaml:8:45 sources.shop.fallback.secret contains a placeholder; replace SECRET by the name of your secret",
 		"f.yaml:9:5 sources.shop.queue contains a placeholder; replace it by your own value",
+		"f.yaml:13:9 sources.bill.secret[0] contains a placeholder; replace ${PROJECT_ID} by the ID of your Google Cloud project",
+		"f.yaml:14:9 sources.bill.secret[1] contains a placeholder; replace {project-id} by the ID of your Google Cloud project",
+		"f.yaml:15:9 sources.bill.secret[2] contains a placeholder; replace $PROJECT by the ID of your Google Cloud project",
+		"f.yaml:16:9 sources.bill.secret[3] contains a placeholder; replace it by your own value",
+		"f.yaml:17:11 opt_out.store contains a placeholder; replace BUCKET by the name of your bucket",
+		"f.yaml:18:17 events.lake.topic contains a placeholder; replace TOPIC by the name of your topic",
 	}
 	var got []string
 	if e, ok := errors.AsType[*config.Error](err); ok {
@@ -411,7 +423,7 @@ sources:
       secret: x
       map: .
 `,
-			"f.yaml:1:1 sources must be a mapping: indented lines of key: value",
+			"f.yaml:1:1 sources must be a mapping: indented lines of key: value, without a dash",
 		},
 		{
 			"second line of a program", `sources:
@@ -464,6 +476,117 @@ sources:
     secret: x
 `,
 			"f.yaml:5:5 agents.default.url is not a key here; write it and the lines after it below fallback:, indented further",
+		},
+		{
+			"first field one space short", "agents:\n  default:\n   id: a\n    ttl: 4h\n",
+			"f.yaml:3:4: invalid YAML: expected 4 spaces at the start of the line, as in line 4, got 3",
+		},
+		{
+			"first field too deep", "agents:\n  default:\n      id: a\n    ttl: 4h\n",
+			"f.yaml:3:7: invalid YAML: expected 4 spaces at the start of the line, as in line 4, got 6",
+		},
+		{
+			"first field at the level of the name", "agents:\n  default:\n  id: a\n    ttl: 4h\n",
+			"f.yaml:3:3: invalid YAML: expected 4 spaces at the start of the line, as in line 4, got 2",
+		},
+		{
+			"field between others at the level of the name", "agents:\n  default:\n    id: a\n  ttl: 4h\n    region: us\n",
+			"f.yaml:4:3: invalid YAML: expected 4 spaces at the start of the line, as in line 3, got 2",
+		},
+		{
+			"program at the level of the name", "sources:\n  s:\n    preset: shopify\n  map: |\n      .data\n    secret: x\n",
+			"f.yaml:4:3: invalid YAML: expected 4 spaces at the start of the line, as in line 3, got 2",
+		},
+		{
+			"first line of the file", " agents:\n  default: {id: a}\nsources:\n",
+			"f.yaml:1:2: invalid YAML: expected 0 spaces at the start of the line, as in line 3, got 1",
+		},
+		{
+			"key in a list", "events:\n  t:\n    url: https://x.example\n    only:\n      - reply\n      map: .\n",
+			"f.yaml:6:7: invalid YAML: expected 4 spaces at the start of the line, as in line 4, got 6",
+		},
+		{
+			"tab below a bar", "sources:\n  s:\n    map: |\n\t.data\n",
+			"f.yaml:4:1: invalid YAML: expected spaces at the start of the line, got a tab",
+		},
+		{
+			"program without a bar, on lines of its own", "sources:\n  s:\n    map: .data\n      | {to: .phone, text: \"a: b\"}\n",
+			"f.yaml:3:5: invalid YAML: expected map: | and the program in the lines below, indented further",
+		},
+		{
+			"comment in a program without a bar", "sources:\n  s:\n    map: .data # of the order\n      | {to: .phone}\n",
+			"f.yaml:3:5: invalid YAML: expected map: | and the program in the lines below, indented further",
+		},
+		{
+			"target without a bar", "events:\n  t:\n    send:\n      select(.text)\n      | {text: \"a: b\"}\n",
+			"f.yaml:3:5: invalid YAML: expected send: | and the program in the lines below, indented further",
+		},
+		{
+			"bar without a space", "sources:\n  s:\n    map:|\n      .data\n      | {to: .phone}\n    secret: x\n",
+			"f.yaml:3:5: invalid YAML: expected a space after the colon",
+		},
+		{
+			"quote that does not end", "agents:\n  a:\n    region: \"us\n    id: a\nsources:\n  s:\n    map: .\n",
+			"f.yaml:3:13: invalid YAML: expected a quote at the end of the value that starts here",
+		},
+		{
+			"list that does not end", "agents:\n  a:\n    countries: [US, CA\n    id: a\n",
+			"f.yaml:3:16: invalid YAML: expected a comma or ] in the list that starts here",
+		},
+		{
+			"mapping that does not end", "agents:\n  a: {id: a, ttl: 4h\n  b: {id: b}\n",
+			"f.yaml:2:6: invalid YAML: expected a comma or } in the mapping that starts here",
+		},
+		{"character that starts no value", "agents:\n  a: {id: @a}\n", "f.yaml:2:11: invalid YAML: expected a value; quote it if it starts with %, @ or a backtick"},
+		{"Markdown", "```yaml\nagents:\n```\n", "f.yaml:1:1: invalid YAML: expected YAML, got a line of Markdown; remove it"},
+		{"key without a colon", "agents: {}\nsources\nevents: {}\n", "f.yaml:2:1: invalid YAML: expected a colon and a space after the key"},
+		{
+			"first key without a colon", "agents\n# a comment\nsources:\n",
+			"f.yaml:3:1: invalid YAML: expected one key in this line; end the key above with a colon, or quote the value that contains \": \"",
+		},
+		{
+			"non-breaking space", "agents:\n\u00a0 shop:\n    id: a\n",
+			"f.yaml:2:1 \u00a0 shop contains a non-breaking space; replace it by a space",
+		},
+		{
+			"file without the key of its section", "preset: shopify\nsecret: x\nmap: |\n  {to: .phone}\nagent: shop\n",
+			"f.yaml:1:1 preset is not a key here; write it and the lines after it below sources: and a name, indented further",
+		},
+		{
+			"nothing indented", "sources:\nshop:\npreset: shopify\nsecret: x\nmap: .\nevents:\n  t: {url: https://x.example}\n",
+			"f.yaml:2:1 shop is not a key here; write it and the lines after it below sources:, indented further",
+		},
+		{
+			"fields not indented", "callers:\n  zapier:\nkey: projects/p/secrets/k\ncountries: [US]\n",
+			"f.yaml:3:1 key is not a key here; write it and the lines after it below callers: and a name, indented further",
+		},
+		{
+			"section that is indented", "agents:\n  default: {id: a}\n  sources:\n  shop:\n    preset: shopify\n    secret: x\n    map: .\n",
+			"f.yaml:3:3 agents.sources is a key of the file; do not indent it",
+		},
+		{
+			"missing section", "events:\n  crm: {url: https://x.example}\n  zapier: {key: projects/p/secrets/k, countries: [US]}\n  make: {key: projects/p/secrets/m}\n",
+			"f.yaml:3:3 events.zapier has keys of an entry of callers; write callers: in a line above it",
+		},
+		{
+			"later field at the level of the name", "sources:\n  shop:\n    preset: shopify\n    secret: x\n  map: .\n  country: US\n",
+			"f.yaml:5:3 sources.map is a key of shop; indent it and the lines after it further than shop",
+		},
+		{
+			"fallback at the level of the name", "sources:\n  shop: {preset: shopify, secret: x, map: .}\n  fallback:\n    url: https://x.example\n    secret: whsec_YQ==\n",
+			"f.yaml:3:3 sources.fallback is a key of shop; indent it and the lines after it further than shop",
+		},
+		{
+			"fallback without its fields", "sources:\n  shop:\n    preset: twilio\n    secret: x\n    fallback:\n    url: https://x.example\n",
+			"f.yaml:5:5 sources.shop.fallback is empty; indent the lines below it further, or remove it",
+		},
+		{
+			"fields with dashes", "agents:\n  shop:\n    - id: a\n    - region: us\n",
+			"f.yaml:2:3 agents.shop must be a mapping: indented lines of key: value, without a dash",
+		},
+		{
+			"a second name", "agents:\n  shop:\n    harborline: {id: a, region: us}\n",
+			"f.yaml:3:5 agents.shop.harborline is an unknown key; the keys are id, credentials, region, traffic, ttl, messages_per_second, countries, fallback, webhook_token",
 		},
 	} {
 		_, err := config.ParseFile("f.yaml", []byte(test.text))

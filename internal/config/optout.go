@@ -235,11 +235,8 @@ func (c *Config) SetBrands(f File) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		b := all[name]
-		for i, agent := range b.Agents {
-			if _, ok := c.Agents[agent]; !ok {
-				names := slices.Sorted(maps.Keys(c.Agents))
-				r.problems = append(r.problems, unknown(b.At.Of("agents"), Closest(agent, names), fmt.Sprintf("contains an agent that is not configured (value %d)", i+1), "the agents are "+strings.Join(names, ", ")))
-			}
+		r.agents(b.At.Of("agents"), b.Agents, slices.Sorted(maps.Keys(c.Agents)))
+		for _, agent := range b.Agents {
 			delete(rest, agent)
 		}
 		o := OptOut{Block: defaultBlock, At: b.At}

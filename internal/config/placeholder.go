@@ -18,7 +18,9 @@ var placeholders = map[string]string{
 	"VERSION":         "the number of the version",
 	"NUMBER":          "the number of the version",
 	"QUEUE":           "the name of your queue",
-	"NAME":            "your own name",
+	"TOPIC":           "the name of your topic",
+	"BUCKET":          "the name of your bucket",
+	"NAME":            "the name that you chose",
 	"SERVICE_ACCOUNT": "the email of your service account",
 	"ACCOUNT":         "the name of your service account",
 	"AGENT":           "the agent's ID from the RCS for Business console",
@@ -36,6 +38,10 @@ var placeholders = map[string]string{
 // placeholderForm matches other words that stand for a value: YOUR-DOMAIN, <domain>.
 var placeholderForm = regexp.MustCompile(`^(?i:your[-_][a-z0-9_-]+|[<\[{][a-z0-9 _-]+[>\]}]|\*|.*\.{3}|changeme|change-me)$`)
 
+// markedForm matches a word of our documents with marks: your-project, <project-id>,
+// ${PROJECT}.
+var markedForm = regexp.MustCompile(`^(?i:your[-_]([a-z_-]+)|\$?[<\[{]([a-z _-]+)[>\]}]|\$([a-z_]+))$`)
+
 // findPlaceholder returns a problem with a value that was copied from an example and not
 // replaced, or "".
 func findPlaceholder(value string) string {
@@ -44,7 +50,11 @@ func findPlaceholder(value string) string {
 		words = strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune("/@.:?&=", r) })
 	}
 	for _, word := range words {
-		if meaning := placeholders[word]; meaning != "" {
+		plain := word
+		if marked := markedForm.FindStringSubmatch(word); marked != nil {
+			plain = strings.ToUpper(strings.NewReplacer("-", "_", " ", "_").Replace(strings.Join(marked[1:], "")))
+		}
+		if meaning := placeholders[plain]; meaning != "" {
 			return "contains a placeholder; replace " + word + " by " + meaning
 		}
 		if placeholderForm.MatchString(word) {
@@ -54,11 +64,16 @@ func findPlaceholder(value string) string {
 	return ""
 }
 
-// onlyPlaceholders removes the other problems of settings that contain a placeholder.
-func onlyPlaceholders(problems []Problem) []Problem {
-	placeholders := make(map[Position]bool)
+// onlyCauses removes the problems that probably have another one as their cause: other
+// problems of settings that contain a placeholder, and missing settings if keys are at the
+// wrong level.
+func onlyCauses(problems []Problem) []Problem {
+	placeholders, misplaced := make(map[Position]bool), false
 	for _, p := range problems {
 		placeholders[p.Position] = placeholders[p.Position] || p.placeholder
+		misplaced = misplaced || p.misplaced
 	}
-	return slices.DeleteFunc(problems, func(p Problem) bool { return !p.placeholder && placeholders[p.Position] })
+	return slices.DeleteFunc(problems, func(p Problem) bool {
+		return !p.placeholder && placeholders[p.Position] || misplaced && p.unset
+	})
 }

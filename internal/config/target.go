@@ -253,8 +253,12 @@ func (r *fileReader) target(t *Target, isFallback bool) {
 }
 
 // fallback checks the target for messages that RCS cannot deliver.
-func (r *fileReader) fallback(t *Target) *Target {
+func (r *fileReader) fallback(t *Target, outer Positions) *Target {
 	if t == nil {
+		if at, written := outer["fallback"]; written { // messages would have no fallback
+			at.unset = true // if its keys are at the wrong level, that is the cause
+			r.problem(at, "is empty; indent the lines below it further, or remove it")
+		}
 		return nil
 	}
 	r.target(t, true)

@@ -100,6 +100,7 @@ func TestParseFile_targetProblems(t *testing.T) {
 			},
 		},
 		{"unknown type", `{url: "https://a.example", only: [reply, replies, x]}`, []string{"events.t.only contains an unknown event type (value 2); did you mean reply?", "events.t.only contains an unknown event type (value 3); the types are " + strings.Join(config.EventTypes, ", ")}},
+		{"unknown agent", `{url: "https://b.example", agents: [default, defualt]}`, []string{"events.t.agents contains an agent that is not configured (value 2); did you mean default?"}},
 		{"no agents", `{url: "https://a.example", agents: []}`, []string{"events.t.agents is empty; list the agents, or remove it to get the events of all"}},
 		{
 			"empty credentials", `{url: "https://a.example", secret: "", basic: "", bearer: }`,
@@ -230,10 +231,6 @@ func TestWith_targets(t *testing.T) {
 			"fallbacks in time, with a queue",
 			[]string{"RCSHOOK_QUEUE=projects/p/locations/l/queues/q", "RCSHOOK_QUEUE_ACCOUNT=q@p.iam.gserviceaccount.com", "RCSHOOK_URL=https://f.example"},
 			`agents: {other: {id: b, fallback: {url: "https://b.example", after: 2m}}}`, "",
-		},
-		{
-			"unknown agent", nil, `events: {t: {url: "https://b.example", agents: [defualt]}}`,
-			"config: f.yaml:1:40 events.t.agents contains an agent that is not configured (value 1); did you mean default?",
 		},
 		{
 			"token behind IAM",

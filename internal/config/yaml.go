@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ func (p Positions) Of(field string) Position {
 		return at
 	}
 	at := p[""]
-	at.Path = join(at.Path, field)
+	at.Path, at.unset = join(at.Path, field), field != ""
 	return at
 }
 
@@ -80,7 +81,7 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 		}
 		return []Problem{at.Problemf("%v; save the file as UTF-8", err)}
 	}
-	d := yamlDecoder{file: file, lines: bytes.Split(data, []byte("\n"))}
+	d := yamlDecoder{file: file, lines: bytes.Split(data, []byte("\n")), root: reflect.TypeOf(v).Elem()}
 	var documents []*yaml.Node
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	for err == nil {
@@ -92,21 +93,7 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 	if !errors.Is(err, io.EOF) {
 		at, message := Position{File: file}, "cannot be read"
 		if e, ok := errors.AsType[*yaml.LoadError](err); ok {
-			if line, column, text, ok := explainSyntax(d.lines, e.Mark.Line); ok {
-				at.Line, at.Column = line, column
-				return []Problem{at.Problemf("invalid YAML: %s", text)}
-			}
-			at.Line, at.Column = e.Mark.Line, e.Mark.Column
-			if strings.Contains(e.Message, "end of stream") && e.ContextMark.Line > 0 {
-				at.Line, at.Column = e.ContextMark.Line, e.ContextMark.Column
-			}
-			message, _, _ = strings.Cut(e.Message, " '") // a quoted part may be a value
-			if strings.HasPrefix(message, "mapping values are not allowed") {
-				message = `expected one key in this line; end the key above with a colon, or quote the value that contains ": "`
-			}
-			if e.ContextMsg != "" {
-				message += fmt.Sprintf(" %s from line %d", e.ContextMsg, e.ContextMark.Line)
-			}
+			at.Line, at.Column, message = d.syntax(e)
 		}
 		return []Problem{at.Problemf("invalid YAML: %s", message)}
 	}
@@ -124,11 +111,60 @@ type yamlDecoder struct {
 	file     string
 	lines    [][]byte
 	problems []Problem
-	outer    [][]string // the keys of the structs around the current value
+	root     reflect.Type // of the file
+	outer    [][]string   // the keys of the structs around the current value
 }
 
 func (d *yamlDecoder) problem(at Position, format string, args ...any) {
 	d.problems = append(d.problems, at.Problemf(format, args...))
+}
+
+// unclosed are the errors of constructs that do not end, by the context that the parser
+// reports.
+var unclosed = map[string]string{
+	"while scanning a quoted scalar": "expected a quote at the end of the value that starts here",
+	"while parsing a flow sequence":  "expected a comma or ] in the list that starts here",
+	"while parsing a flow mapping":   "expected a comma or } in the mapping that starts here",
+}
+
+// syntax returns the position and the text of a syntax error. The parser often stops some
+// lines after the cause.
+func (d *yamlDecoder) syntax(e *yaml.LoadError) (line, column int, text string) {
+	context, stopped := e.ContextMark, e.Mark
+	text = unclosed[e.ContextMsg]
+	if strings.Contains(e.Message, "unknown escape") {
+		text = ""
+	}
+	if text != "" {
+		stopped = context
+	}
+	if line, column, text, ok := explainSyntax(d.lines, cmp.Or(context.Line, stopped.Line), stopped.Line); ok {
+		return line, column, text
+	}
+	switch {
+	case text != "":
+	case strings.HasPrefix(e.Message, "mapping values are not allowed"), strings.Contains(e.Message, "<document start>"):
+		text = `expected one key in this line; end the key above with a colon, or quote the value that contains ": "`
+	case strings.HasPrefix(e.Message, "could not find expected"):
+		return context.Line, context.Column, "expected a colon and a space after the key"
+	case strings.HasPrefix(e.Message, "found character that cannot start any token"):
+		if text = "expected a value; quote it if it starts with %, @ or a backtick"; bytes.HasPrefix(d.lines[stopped.Line-1], []byte("```")) {
+			text = "expected YAML, got a line of Markdown; remove it"
+		}
+	default:
+		text, _, _ = strings.Cut(e.Message, " '") // a quoted part may be a value
+		if e.ContextMsg != "" {
+			text += fmt.Sprintf(" %s from line %d", e.ContextMsg, context.Line)
+		}
+	}
+	return stopped.Line, stopped.Column, text
+}
+
+// misplaced adds a problem with a key at the wrong level.
+func (d *yamlDecoder) misplaced(at Position, format string, args ...any) {
+	p := at.Problemf(format, args...)
+	p.misplaced = true
+	d.problems = append(d.problems, p)
 }
 
 func (d *yamlDecoder) at(n *yaml.Node, path string) Position {
@@ -189,7 +225,11 @@ func (d *yamlDecoder) value(n *yaml.Node, v reflect.Value, at Position) {
 // entries calls decode for every entry of a mapping.
 func (d *yamlDecoder) entries(n *yaml.Node, at Position, decode func(name string, value *yaml.Node, at Position)) {
 	if n.Kind != yaml.MappingNode {
-		d.problem(at, "must be a mapping: indented lines of key: value")
+		dash := ""
+		if n.Kind == yaml.SequenceNode {
+			dash = ", without a dash"
+		}
+		d.misplaced(at, "must be a mapping: indented lines of key: value%s", dash)
 		return
 	}
 	seen := make(map[string]bool)
@@ -199,6 +239,8 @@ func (d *yamlDecoder) entries(n *yaml.Node, at Position, decode func(name string
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			d.problem(keyAt, "must have plain text as its keys")
+		case strings.ContainsRune(key.Value, '\u00a0'):
+			d.misplaced(keyAt, "contains a non-breaking space; replace it by a space")
 		case seen[key.Value]:
 			d.problem(keyAt, "is a duplicate key")
 		default:
@@ -221,34 +263,38 @@ func (d *yamlDecoder) object(n *yaml.Node, v reflect.Value, at Position) {
 	}
 	d.outer = append(d.outer, names)
 	defer func() { d.outer = d.outer[:len(d.outer)-1] }()
-	misplaced := make(map[string]bool) // by the key below which they belong
-	set := make(map[string]bool)       // the keys with a value
+	set := make(map[string]bool) // the keys with a value
+	var others []string          // the unknown keys
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if key := n.Content[i].Value; n.Content[i+1].Tag != "!!null" {
-			set[key] = true
+		key := n.Content[i].Value
+		set[key] = set[key] || n.Content[i+1].Tag != "!!null"
+		if !slices.Contains(names, key) {
+			others = append(others, key)
 		}
 	}
+	above, reported := "", false // the last known key; whether a problem covers the unknown keys after it
 	d.entries(n, at, func(name string, value *yaml.Node, at Position) {
 		if field, ok := fields[name]; ok {
+			above, reported = name, false
 			positions[name] = at
 			d.value(value, field, at)
 			return
 		}
+		if reported {
+			return
+		}
+		near := Closest(name, names)
 		if d.isOuter(name) {
-			if !misplaced[""] {
-				d.problem(at, "is a key of an outer level; indent it and the lines after it less")
-			}
-			misplaced[""] = true
-			return
+			d.misplaced(at, "is a key of an outer level; indent it and the lines after it less")
+			reported = true
+		} else if below := belongsBelow(set, v, above, name, value, others); below != "" && near == "" {
+			d.misplaced(at, "is not a key here; write it and the lines after it below %s, indented further", below)
+			reported = true
+		} else {
+			p := unknown(at, near, "is an unknown key", "the keys are "+strings.Join(names, ", "))
+			p.misplaced = near == "" && value.Kind == yaml.MappingNode
+			d.problems = append(d.problems, p)
 		}
-		if above := belongsBelow(set, v, name, value); above != "" {
-			if !misplaced[above] {
-				d.problem(at, "is not a key here; write it and the lines after it below %s:, indented further", above)
-			}
-			misplaced[above] = true
-			return
-		}
-		d.problems = append(d.problems, unknown(at, Closest(name, names), "is an unknown key", "the keys are "+strings.Join(names, ", ")))
 	})
 }
 
@@ -257,22 +303,42 @@ func (d *yamlDecoder) isOuter(name string) bool {
 	return slices.ContainsFunc(d.outer[:len(d.outer)-1], func(names []string) bool { return slices.Contains(names, name) })
 }
 
-// belongsBelow returns the field of v below which an unknown key was probably meant to be:
-// one that is not set.
-func belongsBelow(set map[string]bool, v reflect.Value, name string, value *yaml.Node) string {
-	for i := range v.NumField() {
-		field := v.Type().Field(i)
-		if key := field.Tag.Get("yaml"); key == "" || set[key] {
-			continue
-		} else if field.Type.Kind() == reflect.Map {
-			if slices.ContainsFunc(keys(field.Type.Elem()), func(k string) bool { return hasKey(value, k) }) {
-				return key
+// belongsBelow returns the field of v below which an unknown key was probably meant to be,
+// with a colon: one that is not set, or has entries with such keys. The last known key is
+// above it, which is the likeliest field; others are the unknown keys of v.
+func belongsBelow(set map[string]bool, v reflect.Value, above, name string, value *yaml.Node, others []string) string {
+	entries := ""
+	for pass := range 2 {
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			key := field.Tag.Get("yaml")
+			if key == "" || pass == 0 && key != above {
+				continue
 			}
-		} else if slices.Contains(keys(field.Type), name) {
-			return key
+			if field.Type.Kind() != reflect.Map {
+				if !set[key] && slices.Contains(keys(field.Type), name) {
+					return key + ":"
+				}
+				continue
+			}
+			known := keys(field.Type.Elem())
+			if !set[key] && (key == above && value.Tag == "!!null" || slices.ContainsFunc(known, func(k string) bool { return hasKey(value, k) })) {
+				return key + ":"
+			}
+			if slices.Contains(known, name) && (key == above || containsAll(known, others)) {
+				entries = cmp.Or(entries, key+": and a name")
+			}
+		}
+		if entries != "" {
+			return entries
 		}
 	}
 	return ""
+}
+
+// containsAll reports whether a list contains all of others.
+func containsAll(list, others []string) bool {
+	return !slices.ContainsFunc(others, func(name string) bool { return !slices.Contains(list, name) })
 }
 
 // hasKey reports whether a value is a mapping with a key.
@@ -298,38 +364,84 @@ func keys(t reflect.Type) (names []string) {
 	return names
 }
 
+// keysOf returns the keys of a field of a struct or of a pointer to one.
+func keysOf(t reflect.Type, name string) []string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	for i := range t.NumField() {
+		if t.Field(i).Tag.Get("yaml") == name {
+			return keys(t.Field(i).Type)
+		}
+	}
+	return nil
+}
+
 // named decodes a mapping whose keys are names, such as sources. Keys of an entry in place
 // of names are one problem.
 func (d *yamlDecoder) named(n *yaml.Node, v reflect.Value, at Position) {
 	v.Set(reflect.MakeMap(v.Type()))
 	fields, of := keys(v.Type().Elem()), at.Path
 	misplaced := func(name string, value *yaml.Node) bool {
-		return slices.Contains(fields, name) && value.Kind != yaml.MappingNode && value.Tag != "!!null"
+		if !slices.Contains(fields, name) || value.Tag == "!!null" || value.Kind != yaml.MappingNode {
+			return slices.Contains(fields, name) && value.Tag != "!!null"
+		}
+		// An entry may have the name of a key, such as fallback.
+		inner := keysOf(v.Type().Elem(), name)
+		return !slices.ContainsFunc(fields, func(k string) bool { return hasKey(value, k) && !slices.Contains(inner, k) })
 	}
 	anyMisplaced := false
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		anyMisplaced = anyMisplaced || misplaced(n.Content[i].Value, n.Content[i+1])
 	}
-	above, reported := "", false
+	above, reported := "", false // the last name; whether a problem covers the entries after it
 	d.entries(n, at, func(name string, value *yaml.Node, at Position) {
+		section := d.sectionOf(value, of)
 		switch {
+		case reported:
 		case anyMisplaced && slices.Contains(fields, name):
-			if !reported && above != "" {
-				d.problem(at, "is a key of %s; indent it and the lines after it further than %[1]s", above)
-			} else if !reported {
-				d.problem(at, "is not a name; write the name of the %s in a line above it, and indent it further than the name", strings.TrimSuffix(of, "s"))
+			if above != "" {
+				d.misplaced(at, "is a key of %s; indent it and the lines after it further than %[1]s", above)
+			} else {
+				d.misplaced(at, "is not a name; write the name of the %s in a line above it, and indent it further than the name", strings.TrimSuffix(of, "s"))
 			}
 			reported = true
-		case anyMisplaced && value.Tag == "!!null":
-			above = name
 		case slices.Contains(d.outer[0], name) && !slices.ContainsFunc(fields, func(k string) bool { return hasKey(value, k) }):
-			d.problem(at, "is a key of the file; do not indent it")
+			d.misplaced(at, "is a key of the file; do not indent it")
+			reported = value.Tag == "!!null" // the entries after it are its own
+		case section != "":
+			d.misplaced(at, "has keys of an entry of %s; write %[1]s: in a line above it", section)
+			reported = true
 		default:
+			if above = name; anyMisplaced && value.Tag == "!!null" {
+				return
+			}
 			item := reflect.New(v.Type().Elem()).Elem()
 			d.value(value, item, at)
 			v.SetMapIndex(reflect.ValueOf(name), item)
 		}
 	})
+}
+
+// sectionOf returns the section of the file to which an entry below the wrong one belongs:
+// it has all keys of the entry. If the section is the right one, it returns "".
+func (d *yamlDecoder) sectionOf(entry *yaml.Node, current string) (section string) {
+	var names []string
+	for i := 0; entry.Kind == yaml.MappingNode && i+1 < len(entry.Content); i += 2 {
+		names = append(names, entry.Content[i].Value)
+	}
+	for i := 0; len(names) > 0 && i < d.root.NumField(); i++ {
+		field := d.root.Field(i)
+		key := field.Tag.Get("yaml")
+		if field.Type.Kind() != reflect.Map || !containsAll(keys(field.Type.Elem()), names) {
+			continue
+		}
+		if key == current {
+			return ""
+		}
+		section = cmp.Or(section, key)
+	}
+	return section
 }
 
 // Closest returns the candidate that was probably meant by name, or "".

@@ -72,8 +72,6 @@ func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []con
 		return twilioScheme{url}, checkFields(s)
 	case "google-oidc":
 		return googleScheme{tokens}, checkFields(s)
-	case "":
-		return nil, []config.Problem{s.At.Of("type").Problemf("is required: one of %s", strings.Join(schemeTypes, ", "))}
 	default:
 		return nil, []config.Problem{s.At.Of("type").Problemf("must be one of %s", strings.Join(schemeTypes, ", "))}
 	}

@@ -174,6 +174,10 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 	if described.At == nil {
 		described.At = config.Positions{"": c.At.Of("scheme")}
 	}
+	if described.Type == "" {
+		problem("preset", "is missing; name the sender, such as stripe, or use bearer for a token in a header")
+		return problems
+	}
 	tokens := &GoogleTokens{audience: c.Audience, emails: c.Emails}
 	if described.Type == "google-oidc" {
 		tokens.keys = keys()

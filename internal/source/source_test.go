@@ -341,7 +341,7 @@ func TestOpen_noScheme(t *testing.T) {
 	t.Parallel()
 	at := config.Positions{"": {File: "f", Line: 1, Column: 11, Path: "sources.s"}}
 	_, err := source.Open(map[string]config.Source{"s": {Name: "s", Secrets: []config.Secret{"x"}, At: at}}, source.Options{})
-	const want = "config: f:1:11 sources.s.scheme.type is required: one of token, basic, signature, standard-webhooks, twilio, google-oidc"
+	const want = "config: f:1:11 sources.s.preset is missing; name the sender, such as stripe, or use bearer for a token in a header"
 	if err == nil || err.Error() != want {
 		t.Errorf("Open: %v, want %s", err, want)
 	}
