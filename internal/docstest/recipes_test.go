@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,16 +36,46 @@ import (
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// A box is a code block of a recipe:
+// A box is a code block or a table of a recipe:
 //
-//	yaml           a complete rcshook.yaml, with one source or with targets of events
-//	json payload   a payload for the function
-//	json event     an event for the source
-//	json message   the message that the previous box sends
-//	json body TYPE the body that the target posts for a sample of that type
+//	yaml                a complete rcshook.yaml, with one source or with targets of events
+//	| name | value |    the rows of a form in a tool, which sends them as a form or as JSON
+//	form payload        a form for the function
+//	json payload PATH   a payload for the function; PATH is / unless it is written
+//	json event          an event for the source
+//	json message        the message that the previous box sends
+//	json response       members of the response to the previous box; without it, the
+//	                    response must be accepted
+//	form fallback       the form that the fallback gets for the previous box
+//	json body TYPE      the body that the target posts for a sample of that type
 type box struct{ kind, text string }
 
-var boxes = regexp.MustCompile("(?s)```(yaml|json payload|json event|json message|json body [a-z_]+)\n(.*?)```")
+var boxes = regexp.MustCompile("(?ms)^```(yaml|form payload|form fallback|json (?:payload(?: /\\S*)?|event|message|response|body [a-z_]+))\n(.*?)^```$|^\\| (name \\| value) \\|\n((?:\\|[^\n]*\n)+)")
+
+// sample has the values of the tool's own fields, by the last word of their names. They
+// contain the characters that break JSON and forms.
+var sample = map[string]string{
+	"phone": "(202) 555-0123", "name": `Ada "Ace" O'Neil & Söhne`, "order": "1042", "id": "17", "link": "https://example.com/t/1042?a=1&b=2",
+}
+
+// fill replaces the references to a tool's fields, such as *Name*, {{ $json.name }},
+// {{flow.data.name}}, @{encodeUriComponent(triggerBody()?['name'])} or ${row.name}.
+func fill(t *testing.T, template string, encode func(string) string) string {
+	t.Helper()
+	return reference.ReplaceAllStringFunc(template, func(match string) string {
+		words := word.FindAllString(match, -1)
+		value, ok := sample[strings.ToLower(words[len(words)-1])]
+		if !ok {
+			t.Errorf("the sample has no value for %s", match)
+		}
+		return encode(value)
+	})
+}
+
+var (
+	reference = regexp.MustCompile(`\*\w+\*|\{\{.*?\}\}|@\{.*?\}|\$\{.*?\}`)
+	word      = regexp.MustCompile(`\w+`)
+)
 
 // TestRecipes posts the payloads and events of the recipes to the function. Events are
 // signed as their senders sign them. Targets get a sample of each type.
@@ -77,8 +109,13 @@ func tryRecipe(t *testing.T, page string) {
 		t.Fatal(err)
 	}
 	k := newKitchen(t)
+	var all []box
 	for _, b := range boxes.FindAllStringSubmatch(strings.ReplaceAll(string(text), "PROJECT", "example"), -1) {
-		k.try(box{b[1], b[2]})
+		all = append(all, box{b[1] + b[3], b[2] + b[4]})
+	}
+	for i, b := range all {
+		k.responds = i+1 < len(all) && all[i+1].kind == "json response"
+		k.try(b)
 	}
 	if k.sent == 0 && len(k.posted) == 0 {
 		t.Error("the recipe sends no message, and its targets get no event")
@@ -113,6 +150,10 @@ type kitchen struct {
 	google  *token.Issuer
 	sent    int
 	posted  map[string]string // the last body for each type of event
+
+	responds bool   // whether the recipe shows the response to this box
+	response string // the last one
+	fallback string // the last body that the fallback got
 }
 
 func newKitchen(t *testing.T) *kitchen {
@@ -130,11 +171,24 @@ func (k *kitchen) try(b box) {
 		k.body(eventType, b.text)
 		return
 	}
+	if path, ok := strings.CutPrefix(b.kind, "json payload"); ok {
+		k.post("/"+strings.TrimPrefix(path, " /"), caller("application/json"), b.text)
+		return
+	}
 	switch b.kind {
 	case "yaml":
 		k.file(b.text)
-	case "json payload":
-		k.post("/", http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {"application/json"}}, b.text)
+	case "name | value":
+		k.rows(page("| name | value |\n" + b.text))
+	case "form payload":
+		form := fill(k.t, strings.TrimSpace(b.text), url.QueryEscape)
+		k.post("/", caller("application/x-www-form-urlencoded"), form)
+	case "json response":
+		k.responded(b.text)
+	case "form fallback":
+		if diff := cmp.Diff(strings.TrimSpace(b.text), k.fallback); diff != "" {
+			k.t.Errorf("request to the fallback (-want +got):\n%s", diff)
+		}
 	case "json event":
 		r := k.source.Sample("0001")
 		r.Body = []byte(b.text)
@@ -146,6 +200,44 @@ func (k *kitchen) try(b box) {
 		k.post("/hooks/"+k.source.Name, r.Header, b.text)
 	case "json message":
 		k.message(b.text)
+	}
+}
+
+// caller returns the header of a request with the key.
+func caller(contentType string) http.Header {
+	return http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {contentType}}
+}
+
+// rows posts the rows of a table as a form and as JSON.
+func (k *kitchen) rows(table page) {
+	k.t.Helper()
+	form, object := url.Values{}, map[string]string{}
+	for _, row := range table.rows() {
+		value := fill(k.t, strings.ReplaceAll(row[1], "`", ""), strings.Clone)
+		name := strings.Trim(row[0], "`")
+		form.Set(name, value)
+		object[name] = value
+	}
+	k.post("/", caller("application/x-www-form-urlencoded"), form.Encode())
+	first := k.sim.Messages()
+	text, err := json.Marshal(object)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.post("/", caller("application/json"), string(text))
+	second := k.sim.Messages()
+	if len(first) == 0 || len(second) == 0 || string(first[len(first)-1].AgentMessage) != string(second[len(second)-1].AgentMessage) {
+		k.t.Errorf("the form and the JSON of a table are different messages:\n%s", table)
+	}
+}
+
+// responded compares the members of the last response that the recipe shows.
+func (k *kitchen) responded(want string) {
+	k.t.Helper()
+	wanted, got := fields(k.t, json.RawMessage(want)), fields(k.t, json.RawMessage(k.response))
+	maps.DeleteFunc(got, func(name string, _ any) bool { _, ok := wanted[name]; return !ok })
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		k.t.Errorf("response (-want +got):\n%s", diff)
 	}
 }
 
@@ -273,10 +365,13 @@ func (k *kitchen) post(path string, header http.Header, body string) {
 	r.Header = header
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	if !strings.Contains(w.Body.String(), `"code":"accepted"`) {
+	k.response = w.Body.String()
+	if strings.Contains(k.response, `"code":"accepted"`) {
+		k.sent++
+	} else if !k.responds {
 		k.t.Errorf("POST %s: %d %s\n%s", path, w.Code, w.Body, body)
 	}
-	if k.sent++; len(k.sim.Messages()) != k.sent {
+	if len(k.sim.Messages()) != k.sent {
 		k.t.Errorf("got %d messages, want %d", len(k.sim.Messages()), k.sent)
 	}
 }
