@@ -5,6 +5,8 @@ set -euo pipefail
 usage() {
   cat <<'END'
 Usage: deploy/deploy.sh [--dry-run] [options]
+       deploy/deploy.sh --rotate-key [finish] [--caller NAME] [--dry-run] [--yes]
+       deploy/deploy.sh --delete [--with-secrets] [--with-opt-outs] [--dry-run] [--yes]
 
 Deploys this folder as a function. It creates a service account that can read the
 secrets of the function, add tasks to its queues, delete tasks of messages, read and
@@ -51,8 +53,20 @@ the commands of a first deployment, and needs neither gcloud nor an account.
 The files are stored only in secrets that are empty; a secret with a version is not
 changed. The settings of the function are replaced, so repeat the other options.
 If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and the function
-can use the secrets, topics and buckets that it names. The script checks the file
-first, with Go.
+can use the secrets, topics and buckets that it names. The script checks the file with
+these options first, with Go, and creates the secrets of the file, without a value. If the
+file describes the agent default, the script does not ask for its ID and key.
+
+  --rotate-key          add a new API key in front of the old one, or of that of --caller
+                        NAME; the function accepts both
+  --rotate-key finish   keep only the new key, when all callers use it
+  --delete              delete the function, its queues with their messages, its accounts
+                        and its exclusion of the request log
+  --with-secrets        with --delete, delete also the secrets that the script created,
+                        without the key of the opt-outs
+  --with-opt-outs       with --delete, delete also the bucket of people who opted out, and
+                        its key, without which the records are useless
+  --yes                 do not ask before --delete and --rotate-key finish
 END
 }
 
@@ -132,7 +146,7 @@ setting() {
 }
 
 options() {
-  dry='' queue='' events='' events_url='' opt_out=yes project='' region='' name=rcshook access=keys rcs_region=''
+  dry='' action=deploy yes='' with_secrets='' with_opt_outs='' queue='' events='' events_url='' opt_out=yes project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
   invokers=() settings=() callers=() keys=()
@@ -144,6 +158,15 @@ options() {
     --queue) queue=yes && continue ;;
     --events) events=yes && continue ;;
     --no-opt-out) opt_out='' && continue ;;
+    --delete) action=delete && continue ;;
+    --with-secrets) with_secrets=yes && continue ;;
+    --with-opt-outs) with_opt_outs=yes && continue ;;
+    --yes) yes=yes && continue ;;
+    --rotate-key)
+      action=rotate
+      [ "${1-}" != finish ] || { action=finish && shift; }
+      continue
+      ;;
     --help | -h) usage && exit 0 ;;
     --*=*) set -- "${option#*=}" "$@" && option=${option%%=*} ;;
     esac
@@ -189,6 +212,7 @@ check_options() {
   [ -n "$events" ] || [ -z "$events_url" ] || usage_error '--events-url needs --events'
   [ -n "$events" ] || [ -n "$opt_out" ] || usage_error '--no-opt-out needs --events'
   [ -n "$events" ] || opt_out=''
+  [ "$action" = delete ] || [ -z "$with_secrets$with_opt_outs" ] || usage_error '--with-secrets and --with-opt-outs need --delete'
   [[ $events_url =~ ^(https://[^/@,#[:space:]]+(/[^,#[:space:]]*)?|projects/[^/,]+/secrets/[A-Za-z0-9_-]+|)$ ]] ||
     usage_error '--events-url must be an https:// address without a comma, or a secret, projects/PROJECT/secrets/SECRET'
   for value in ${invokers[@]+"${invokers[@]}"}; do
@@ -240,23 +264,22 @@ empty() {
 ask() {
   local part
   agent_id='' fill=()
-  if empty "$name-agent-id"; then
-    fill+=(agent-id)
-    if [ -z "$agent_id_file$dry" ]; then
+  for part in ${keys[@]+"${keys[@]}"}; do
+    empty "$name-$part" || continue
+    fill+=("$part")
+    case $part in
+    agent-id)
+      [ -z "$agent_id_file$dry" ] || continue
       read -rp 'Agent ID, from the RCS for Business console: ' agent_id || die 'missing agent ID; use --agent-id-file'
       check_agent_id <<<"$agent_id"
-    fi
-  fi
-  if empty "$name-credentials"; then
-    fill+=(credentials)
-    [ -z "$dry" ] || key_file=${key_file:-KEY.json}
-    if [ -z "$key_file" ]; then
+      ;;
+    credentials)
+      [ -z "$dry" ] || key_file=${key_file:-KEY.json}
+      [ -z "$key_file" ] || continue
       read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'missing key; use --key-file'
       check_key "$key_file"
-    fi
-  fi
-  for part in ${keys[@]+"${keys[@]}"}; do
-    ! empty "$name-$part" || fill+=("$part")
+      ;;
+    esac
   done
 }
 
@@ -277,16 +300,26 @@ store() {
   [ -n "$dry" ] || printf '%s' "$value" | gcloud secrets versions add "$secret" --project="$project" --data-file=-
 }
 
+# create_secret creates a secret without a value. --delete finds it by its label.
+create_secret() {
+  exists gcloud secrets describe "$1" --project="$project" ||
+    run gcloud secrets create "$1" --project="$project" --replication-policy=automatic --labels="rcshook=$name"
+}
+
+# new_key sets random to 256 random bits, and key to the same in letters for URLs.
+new_key() {
+  random=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
+  key=$(tr '+/' '-_' <<<"${random%=}")
+}
+
 secrets() {
   local part secret random key
-  for part in agent-id credentials ${keys[@]+"${keys[@]}"}; do
+  for part in ${keys[@]+"${keys[@]}"}; do
     secret=$name-$part
-    exists gcloud secrets describe "$secret" --project="$project" ||
-      run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
+    create_secret "$secret"
     case " ${fill[*]-} " in
     *" $part "*)
-      random=$(head -c 32 /dev/urandom | base64 | tr -d '\n')
-      key=$(tr '+/' '-_' <<<"${random%=}")
+      new_key
       case $part in
       agent-id) store "$secret" "$agent_id_file" "$agent_id" ;;
       credentials) store "$secret" "$key_file" '' ;;
@@ -305,8 +338,8 @@ print_callers() {
   local caller secret
   for caller in ${callers[@]+"${callers[@]}"}; do
     secret=projects/$project/secrets/$name-caller-$caller
-    printf '\nThe key of the caller %s:\n\n  gcloud secrets versions access latest --secret=%s --project=%s\n' "$caller" "${secret##*/}" "$project"
-    [[ $'\n'$named$'\n' == *$'\n'$secret$'\n'* ]] ||
+    printf '\nThe key of the caller %s:\n\n  gcloud secrets versions access latest --secret=%s --project=%s | head -n 1\n' "$caller" "${secret##*/}" "$project"
+    names "$secret" ||
       printf '\nAdd the caller to rcshook.yaml, with its limits, and deploy again:\n\n  callers:\n    %s: {key: %s}\n' "$caller" "$secret"
   done
 }
@@ -314,38 +347,30 @@ print_callers() {
 # create_queues creates the queues. The function may add tasks to them, which carry tokens
 # of a service account of their own.
 create_queues() {
-  local number queuer=$name-queue@$project.iam.gserviceaccount.com
   [ -n "$queue$events" ] || return 0
   account "$name-queue" "Tasks of $name"
   bind gcloud iam service-accounts add-iam-policy-binding "$queuer" --project="$project" \
     --member="serviceAccount:$runner" --role=roles/iam.serviceAccountUser
   if [ -n "$queue" ]; then
-    create_queue "$name" RCSHOOK_QUEUE --max-dispatches-per-second=50 \
+    create_queue "$name" --max-dispatches-per-second=50 \
       --max-attempts=20 --max-retry-duration=86400s --min-backoff=2s --max-backoff=300s
     # A message that is delivered or revoked leaves tasks behind.
     grant_queue "$name" roles/cloudtasks.taskDeleter
   fi
   if [ -n "$events" ]; then
     # The function itself gives up an event after 7 days, and reports it. The queue keeps it longer.
-    create_queue "$name-events" RCSHOOK_EVENTS_QUEUE --max-dispatches-per-second=200 \
+    create_queue "$name-events" --max-dispatches-per-second=200 \
       --max-attempts=-1 --max-retry-duration=691200s --min-backoff=5s --max-backoff=3600s
   fi
-  show gcloud projects describe "$project" '--format=value(projectNumber)'
-  number=NUMBER
-  [ -n "$dry" ] || number=$(gcloud projects describe "$project" '--format=value(projectNumber)')
-  address=https://$name-$number.$region.run.app
-  settings+=("RCSHOOK_QUEUE_ACCOUNT=$queuer" "RCSHOOK_URL=$address")
-  [ "$access" = keys ] || invokers+=("serviceAccount:$queuer")
 }
 
-# create_queue creates a queue with the options of gcloud, for a setting of the function.
+# create_queue creates a queue with the options of gcloud.
 create_queue() {
-  local id=$1 setting=$2 where=(--location="$region" --project="$project")
-  shift 2
+  local id=$1 where=(--location="$region" --project="$project")
+  shift
   exists gcloud tasks queues describe "$id" "${where[@]}" ||
     run gcloud tasks queues create "$id" "${where[@]}" --max-concurrent-dispatches="$concurrency" "$@"
   grant_queue "$id" roles/cloudtasks.enqueuer
-  settings+=("$setting=projects/$project/locations/$region/queues/$id")
 }
 
 grant_queue() {
@@ -357,14 +382,12 @@ grant_queue() {
 # could make the function forget who opted out. The list contains only buckets of the
 # project, because a stranger's bucket can have the name.
 create_bucket() {
-  local bucket=$project-$name-optouts
   [ -n "$opt_out" ] || return 0
   exists gcloud storage buckets list --project="$project" --filter="name=$bucket" '--format=value(name)' || stdout=''
   [ -n "$stdout" ] ||
     run gcloud storage buckets create "gs://$bucket" --project="$project" --location="$region" \
       --uniform-bucket-level-access --public-access-prevention --soft-delete-duration=7d
   grant_bucket "gs://$bucket"
-  settings+=("RCSHOOK_OPT_OUT_STORE=gs://$bucket/rcs-opt-outs")
 }
 
 grant_bucket() {
@@ -377,27 +400,90 @@ grant() {
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# check_file checks rcshook.yaml and sets named to the secrets, topics and buckets that the
-# function needs because of it.
-check_file() {
+# rcshook runs the command of this folder.
+rcshook() {
+  go run -C "$root" ./cmd/rcshook "$@"
+}
+
+# names reports whether rcshook.yaml names a secret, a topic, a bucket or an agent.
+names() {
+  [[ $'\n'$named$'\n' == *$'\n'$1$'\n'* ]]
+}
+
+# read_file sets named to what the function needs because of rcshook.yaml: its secrets, topics
+# and buckets, and the names of its agents. Unless one of them is default, it adds the secrets
+# of that agent to keys.
+read_file() {
+  local part given=()
   named=''
+  if [ -f "$root/rcshook.yaml" ]; then
+    command -v go >/dev/null || die 'rcshook.yaml is checked with Go, which is not installed; see https://go.dev/doc/install'
+    show go run -C "$root" ./cmd/rcshook check rcshook.yaml
+    named=$(rcshook check -agents -secrets -topics -buckets rcshook.yaml) || die "rcshook.yaml has errors:"$'\n'"$named"
+  fi
+  if ! names default; then
+    keys=(agent-id credentials ${keys[@]+"${keys[@]}"})
+    return
+  fi
+  [ -z "$agent_id_file" ] || given+=(agent-id)
+  [ -z "$key_file" ] || given+=(credentials)
+  for part in ${given[@]+"${given[@]}"}; do
+    names "projects/$project/secrets/$name-$part" ||
+      usage_error "rcshook.yaml describes the agent default without the secret projects/$project/secrets/$name-$part; remove --agent-id-file and --key-file, or name that secret"
+    keys+=("$part")
+  done
+}
+
+# check_file checks rcshook.yaml together with the settings of the function.
+check_file() {
   [ -f "$root/rcshook.yaml" ] || return 0
-  command -v go >/dev/null || die 'rcshook.yaml is checked with Go, which is not installed; see https://go.dev/doc/install'
-  show go run -C "$root" ./cmd/rcshook check rcshook.yaml
-  [ -n "$queue" ] && export RCSHOOK_QUEUE=projects/$project/locations/$region/queues/$name
-  go run -C "$root" ./cmd/rcshook check rcshook.yaml || die 'rcshook.yaml has errors; see above'
-  named=$(go run -C "$root" ./cmd/rcshook check -secrets -topics -buckets rcshook.yaml) || die 'cannot list the secrets, topics and buckets of rcshook.yaml'
+  printf '%s\n' "${settings[@]}" | rcshook check -env - rcshook.yaml ||
+    die 'rcshook.yaml does not work with these options; see above. --queue sets RCSHOOK_QUEUE, --events sets RCSHOOK_WEBHOOK_TOKEN and RCSHOOK_OPT_OUT_STORE, and --no-opt-out leaves out the latter'
+}
+
+# check_named checks that resources exist that rcshook.yaml and the options name and the
+# script does not create: secrets of other projects, topics and buckets.
+check_named() {
+  local scheme project_of kind id stdout stderr='' command create missing=''
+  while IFS=/ read -r scheme project_of kind id; do
+    case $scheme/$kind in
+    gs:/*)
+      command=(gcloud storage buckets describe "gs://$kind" --project="$project" '--format=value(name)')
+      create="gcloud storage buckets create gs://$kind --project=$project --location=$region --uniform-bucket-level-access --public-access-prevention"
+      ;;
+    projects/secrets)
+      [ "$project_of" != "$project" ] || continue
+      command=(gcloud secrets describe "$id" --project="$project_of")
+      create="gcloud secrets create $id --project=$project_of --replication-policy=automatic"
+      ;;
+    projects/topics)
+      command=(gcloud pubsub topics describe "$id" --project="$project_of")
+      create="gcloud pubsub topics create $id --project=$project_of"
+      ;;
+    *) continue ;;
+    esac
+    show "${command[@]}"
+    [ -n "$dry" ] || capture "${command[@]}" || missing+=$'\n  '$create$'\n    '${stderr//$'\n'/ }
+  done <<<"$named"
+  [ -z "$missing" ] || die "these resources of rcshook.yaml or --events-url are missing, or you may not see them. Correct their names, or create them:"$'\n'"$missing"
 }
 
 # grant_named grants access to the secrets, topics and buckets that the options and
-# rcshook.yaml name.
+# rcshook.yaml name, and creates the secrets that do not exist. It sets unfilled to those
+# without a value.
 grant_named() {
   local scheme project_of kind id
-  [ ! -f "$root/rcshook.yaml" ] || settings+=(RCSHOOK_CONFIG=rcshook.yaml)
+  unfilled=()
   while IFS=/ read -r scheme project_of kind id; do
     case $scheme/$kind in
     gs:/*) grant_bucket "gs://$kind" ;;
-    projects/secrets) grant "$id" "$project_of" ;;
+    projects/secrets)
+      if [ "$project_of" = "$project" ] && [[ " ${keys[*]-} " != *" ${id#"$name-"} "* ]]; then
+        create_secret "$id"
+        ! empty "$id" || unfilled+=("$id")
+      fi
+      grant "$id" "$project_of"
+      ;;
     projects/topics)
       bind gcloud pubsub topics add-iam-policy-binding "$id" --project="$project_of" \
         --member="serviceAccount:$runner" --role=roles/pubsub.publisher
@@ -406,9 +492,21 @@ grant_named() {
   done <<<"$named"
 }
 
+# print_unfilled prints how to fill the secrets without a value.
+print_unfilled() {
+  local secret
+  [ ${#unfilled[@]} -gt 0 ] || return 0
+  printf '\nThese secrets are empty. Store their values:\n\n'
+  for secret in "${unfilled[@]}"; do
+    printf '  gcloud secrets versions add %s --project=%s --data-file=FILE\n' "$secret" "$project"
+  done
+  printf '\nrcshook webhook set fills those of webhook_token, and rcshook optouts init that of opt_out.key.\n'
+}
+
 environment() {
-  local at=projects/$project/secrets/$name
-  settings+=("RCSHOOK_AGENT_ID=$at-agent-id" "RCSHOOK_CREDENTIALS=$at-credentials")
+  local at=projects/$project/secrets/$name queues=projects/$project/locations/$region/queues number=NUMBER
+  [ ! -f "$root/rcshook.yaml" ] || settings+=(RCSHOOK_CONFIG=rcshook.yaml)
+  names default || settings+=("RCSHOOK_AGENT_ID=$at-agent-id" "RCSHOOK_CREDENTIALS=$at-credentials")
   case $access in
   keys) settings+=("RCSHOOK_API_KEYS=$at-api-keys") ;;
   iam) settings+=(RCSHOOK_ALLOW_UNAUTHENTICATED=true) ;;
@@ -417,8 +515,16 @@ environment() {
   settings+=(GOMEMLIMIT=200MiB)               # four fifths of --memory; near it, Go collects garbage more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
   [ -z "$events" ] || settings+=("RCSHOOK_WEBHOOK_TOKEN=$at-webhook-token")
-  [ -z "$opt_out" ] || settings+=("RCSHOOK_OPT_OUT_KEY=$at-opt-out-key")
+  [ -z "$opt_out" ] || settings+=("RCSHOOK_OPT_OUT_STORE=gs://$bucket/rcs-opt-outs" "RCSHOOK_OPT_OUT_KEY=$at-opt-out-key")
   [ -z "$events_url" ] || settings+=("RCSHOOK_EVENTS_URL=$events_url" "RCSHOOK_EVENTS_SECRET=$at-events-secret")
+  [ -n "$queue$events" ] || return 0
+  show gcloud projects describe "$project" '--format=value(projectNumber)'
+  [ -n "$dry" ] || number=$(gcloud projects describe "$project" '--format=value(projectNumber)')
+  address=https://$name-$number.$region.run.app
+  settings+=("RCSHOOK_QUEUE_ACCOUNT=$queuer" "RCSHOOK_URL=$address")
+  [ -z "$queue" ] || settings+=("RCSHOOK_QUEUE=$queues/$name")
+  [ -z "$events" ] || settings+=("RCSHOOK_EVENTS_QUEUE=$queues/$name-events")
+  [ "$access" = keys ] || invokers+=("serviceAccount:$queuer")
 }
 
 # exclude_queries keeps URLs with phone numbers or tokens out of the request log of Cloud
@@ -484,9 +590,9 @@ print_test_command() {
   # shellcheck disable=SC2016 # the reader's shell expands it
   key='$(gcloud auth print-identity-token)'
   [ "$access" = iam ] || key="\$(gcloud secrets versions access latest --secret=$name-api-keys --project=$project | head -n 1)"
+  printf '\nrcshook is at %s\n' "$url"
+  print_unfilled
   cat <<END
-
-rcshook is at $url
 
 This command checks everything and sends nothing:
 
@@ -508,21 +614,146 @@ The next step connects the webhook of the agent to the function:
 
   $describe | rcshook webhook set -env -
 END
-  [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
 
-main() {
-  local apis=(run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com secretmanager.googleapis.com)
-  errors=$(mktemp) || die 'cannot create a temporary file'
-  trap 'rm -f "$errors"' EXIT
-  options "$@"
-  check_options
-  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-  runner=$name-run@$project.iam.gserviceaccount.com
-  builder=$name-build@$project.iam.gserviceaccount.com
+# rotate_keys adds a key in front of the one in the secret of the API keys, or of each
+# --caller, or keeps only the first one.
+rotate_keys() {
+  local caller secret random key count secrets=()
+  for caller in ${callers[@]+"${callers[@]}"}; do
+    secrets+=("$name-caller-$caller")
+  done
+  for secret in "${secrets[@]-$name-api-keys}"; do
+    exists gcloud secrets versions access latest --secret="$secret" --project="$project" || [ -n "$dry" ] ||
+      die "$secret contains no key; deploy first"
+    count=$(grep -c '[^[:space:],]' <<<"$stdout") || [ -n "$dry" ] || die "$secret contains no key"
+    case $action/$count in
+    finish/1) printf '%s contains one key.\n' "$secret" && continue ;;
+    finish/*)
+      confirm "$secret will contain only the first of its $count keys. Callers with another one are rejected."
+      key=$(grep -m 1 '[^[:space:],]' <<<"$stdout") || true
+      store "$secret" '' "$key"
+      printf 'Within five minutes, the function accepts only the new key in %s.\n' "$secret"
+      continue
+      ;;
+    rotate/[01])
+      new_key
+      store "$secret" '' "$key"$'\n'"$stdout"
+      ;;
+    rotate/*) printf '%s contains %s keys already, so the script added none.\n' "$secret" "$count" ;;
+    esac
+    cat <<END
 
+Within five minutes, the function accepts all keys in $secret. This is the new one:
+
+  gcloud secrets versions access latest --secret=$secret --project=$project | head -n 1
+
+When all callers use it, run the script with the same options and --rotate-key finish.
+END
+  done
+}
+
+# plan adds a command to those of --delete.
+plan() {
+  local command
+  printf -v command ' %q' "$@" --quiet
+  planned+=("$command")
+}
+
+# present reports whether a resource exists. In a dry run, all of them do.
+present() {
+  exists "$@" || [ -n "$dry" ]
+}
+
+# delete_all deletes what the script created, in the order in which it is used: a run that
+# failed can be repeated.
+delete_all() {
+  local id account secret other planned=() kept='' stdout='' stderr=''
+  local here=(--project="$project" --region="$region") there=(--project="$project" --location="$region")
+  exists gcloud run services list --project="$project" --filter="metadata.name=$name" '--format=value(region)' || true
+  other=$(grep -vx "$region" <<<"$stdout" | tr '\n' ' ') || true
+  ! present gcloud run services describe "$name" "${here[@]}" '--format=value(status.url)' || plan gcloud run services delete "$name" "${here[@]}"
+  for id in "$name" "$name-events"; do
+    ! present gcloud tasks queues describe "$id" "${there[@]}" || plan gcloud tasks queues delete "$id" "${there[@]}"
+  done
+  if [[ $other == *[a-z]* ]]; then
+    kept="the accounts, secrets and bucket, which $name also uses in: $other"
+  else
+    plan_shared
+  fi
+  [ ${#planned[@]} -gt 0 ] || { printf 'Nothing to delete.\n%s' "${kept:+This stays: $kept}" && return; }
+  printf '\nThese commands delete %s from the project %s:\n\n' "$name" "$project"
+  printf ' %s\n' "${planned[@]}"
+  cat <<END
+
+First disconnect the webhook, if RCS for Business sends events to the function:
+
+  gcloud run services describe $name --project=$project --region=$region --format=json | rcshook webhook remove -env -
+
+Messages in the queues are lost. For several days, Cloud Tasks accepts no new queue with
+the name of a deleted one; to deploy again with a queue, use another --name.
+${kept:+This stays: $kept
+}
+END
+  confirm 'This cannot be undone.'
+  [ -z "$dry" ] || return 0
+  for command in "${planned[@]}"; do
+    printf '+%s\n' "$command"
+    eval "capture$command" || is_missing || { printf '%s\n' "$stderr" >&2 && die 'gcloud failed; see its error above. Fix it, and run the script again'; }
+  done
+}
+
+# plan_shared plans the deletion of resources without a region.
+plan_shared() {
+  local account secret
+  if exists gcloud logging sinks describe _Default --project="$project" '--format=value(exclusions[].name)' && [[ ";$stdout;" == *";$name-queries;"* ]] || [ -n "$dry" ]; then
+    plan gcloud logging sinks update _Default --project="$project" --remove-exclusions="$name-queries"
+  fi
+  for account in "$runner" "$builder" "$queuer"; do
+    present gcloud iam service-accounts describe "$account" --project="$project" || continue
+    [ "$account" != "$builder" ] || plan gcloud projects remove-iam-policy-binding "$project" --member="serviceAccount:$builder" \
+      --role=roles/run.builder --condition=None
+    plan gcloud iam service-accounts delete "$account" --project="$project"
+  done
+  exists gcloud secrets list --project="$project" --filter="labels.rcshook=$name" '--format=value(name.basename())' || [ -z "$dry" ] || stdout=SECRET
+  for secret in $stdout; do
+    if [ "$secret" = "$name-opt-out-key" ]; then
+      continue
+    elif [ -n "$with_secrets" ]; then
+      plan gcloud secrets delete "$secret" --project="$project"
+    else
+      kept+="$secret "
+    fi
+  done
+  [ -z "$kept" ] || kept="the secrets $kept(--with-secrets deletes them too)"
+  exists gcloud storage buckets list --project="$project" --filter="name=$bucket" '--format=value(name)' || [ -z "$dry" ] || stdout=$bucket
+  if [ -n "$stdout" ] && [ -n "$with_opt_outs" ]; then
+    plan gcloud storage rm --recursive "gs://$bucket"
+  elif [ -n "$stdout" ]; then
+    kept+="${kept:+, and }who opted out: gs://$bucket and the secret $name-opt-out-key (--with-opt-outs deletes both)"
+  fi
+  [ -n "$with_opt_outs" ] && present gcloud secrets describe "$name-opt-out-key" --project="$project" &&
+    plan gcloud secrets delete "$name-opt-out-key" --project="$project"
+  return 0
+}
+
+# confirm asks whether to continue.
+confirm() {
+  local reply
+  printf '%s\n' "$1"
+  [ -z "$yes$dry" ] || return 0
+  read -rp 'Type yes to continue: ' reply || die 'nothing was changed; to continue without a terminal, use --yes'
+  [ "$reply" = yes ] || die 'nothing was changed'
+}
+
+# deploy_all creates missing resources, and deploys the function.
+deploy_all() {
+  local apis=(run.googleapis.com cloudbuild.googleapis.com artifactregistry.googleapis.com secretmanager.googleapis.com)
+  read_file
+  environment
   check_file
   [[ $events_url != projects/* ]] || named+=$'\n'$events_url
+  check_named
   [ -z "$queue$events" ] || apis+=(cloudtasks.googleapis.com)
   [[ -z $opt_out && $named != *gs://* ]] || apis+=(storage.googleapis.com)
   [[ $named != */topics/* ]] || apis+=(pubsub.googleapis.com)
@@ -536,10 +767,27 @@ main() {
   grant_named
   create_bucket
   create_queues
-  environment
   exclude_queries
   deploy
   print_test_command
+}
+
+main() {
+  errors=$(mktemp) || die 'cannot create a temporary file'
+  trap 'rm -f "$errors"' EXIT
+  options "$@"
+  check_options
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  runner=$name-run@$project.iam.gserviceaccount.com
+  builder=$name-build@$project.iam.gserviceaccount.com
+  queuer=$name-queue@$project.iam.gserviceaccount.com
+  bucket=$project-$name-optouts
+  case $action in
+  rotate | finish) rotate_keys ;;
+  delete) delete_all ;;
+  *) deploy_all ;;
+  esac
+  [ -z "$dry" ] || printf '\nDry run: nothing was changed.\n'
 }
 
 main "$@"

@@ -45,7 +45,7 @@ var checkCommand = command{
 	summary: "check rcshook.yaml and run the cases of its sources",
 	help: `Usage:
 
-	rcshook check [-update] [-secrets] [-topics] [-buckets] [rcshook.yaml]
+	rcshook check [-update] [-env FILE] [-agents] [-secrets] [-topics] [-buckets] [rcshook.yaml]
 
 Reports every error in the file, warns of events that no target gets and of keys that are
 easy to guess, and runs the cases of its sources: events in cases/SOURCE/NAME.json, or with
@@ -57,6 +57,13 @@ scheduled.
 
 	-update
 		write the result of each event to its .want.json
+	-env FILE
+		check the file together with the settings of a deployment: lines NAME=value, or
+		the output of "gcloud run services describe NAME --format=json"; - is standard
+		input
+	-agents
+		list the agents that the file describes, and run no cases; a deployment needs
+		RCSHOOK_AGENT_ID if default is not among them
 	-secrets
 		list the secrets that the function needs access to, and run no cases
 	-topics
@@ -70,6 +77,8 @@ scheduled.
 func check(ctx context.Context, args []string, std stdio) error {
 	flags := newFlags("check")
 	update := flags.Bool("update", false, "")
+	env := flags.String("env", "", "")
+	agents := flags.Bool("agents", false, "")
 	secrets := flags.Bool("secrets", false, "")
 	topics := flags.Bool("topics", false, "")
 	buckets := flags.Bool("buckets", false, "")
@@ -96,6 +105,17 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE"),
 		AllowPremiumNumbers: allowsPremiumNumbers(),
 	}
+	var deployErr error
+	if *env != "" {
+		environ, _, err := (&settingsFlags{env: *env}).environ(ctx, std.in)
+		if err != nil {
+			return err
+		}
+		if cfg, deployErr = config.FromEnviron(environ); deployErr == nil {
+			cfg, deployErr = cfg.With(name, file)
+		}
+		cfg.Sources = file.Sources
+	}
 	if file.NeedsQueue() {
 		cfg.Queue = cmp.Or(cfg.Queue, "unknown")
 	}
@@ -109,13 +129,16 @@ func check(ctx context.Context, args []string, std stdio) error {
 		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
 		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	brandErr := cfg.SetBrands(file)
+	var brandErr error
+	if cfg.Brands == nil { // not deployed
+		brandErr = cfg.SetBrands(file)
+	}
 	_, optOutErr := optout.Open(optout.Options{Brands: cfg.Brands})
 	opened, invalid := targets.Open(file.Events, file.Fallbacks(), cfg.Lookups(), targets.Options{
 		Transport: rbm.NewTransport(), Now: time.Now, Strict: true,
 		Phone: phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 	})
-	if err := config.Join(err, wrong, invalid, brandErr, optOutErr); err != nil {
+	if err := config.Join(err, deployErr, wrong, invalid, brandErr, optOutErr); err != nil {
 		if e, ok := errors.AsType[*config.Error](err); ok {
 			for _, p := range e.Problems {
 				fmt.Fprintln(std.out, p)
@@ -125,8 +148,11 @@ func check(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	var needed []string
+	if *agents {
+		needed = slices.Sorted(maps.Keys(file.Agents))
+	}
 	if *secrets {
-		needed = file.Secrets()
+		needed = append(needed, file.Secrets()...)
 	}
 	if *topics {
 		needed = append(needed, file.Topics()...)
@@ -137,8 +163,12 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, name := range needed {
 		fmt.Fprintln(std.out, name)
 	}
-	if *secrets || *topics || *buckets {
+	if *agents || *secrets || *topics || *buckets {
 		return nil
+	}
+	hasToken := func(a config.Agent) bool { return len(a.WebhookTokens) > 0 }
+	if *env != "" && len(file.Events) > 0 && cfg.WebhookToken == "" && !slices.ContainsFunc(slices.Collect(maps.Values(cfg.Agents)), hasToken) {
+		fmt.Fprintln(std.out, "warning: the targets of events get nothing, because no agent has a client token; use deploy.sh --events, or set RCSHOOK_WEBHOOK_TOKEN or webhook_token")
 	}
 	cfg.Events = file.Events
 	for _, warning := range cfg.EventWarnings(literalIDs(cfg.Agents)) {

@@ -50,6 +50,8 @@ func TestScriptInvalid(t *testing.T) {
 		{"region of RCS", "", []string{"--rcs-region", "eu"}, 2, "us, europe or asia"},
 		{"caller with iam", "", []string{"--access", "iam", "--caller", "zapier"}, 2, "--caller needs --access keys"},
 		{"name of a caller", "", []string{"--caller", "my zapier"}, 2, "--caller must be a name"},
+		{"deletion of secrets without --delete", "", []string{"--with-secrets"}, 2, "--with-secrets and --with-opt-outs need --delete"},
+		{"argument of --rotate-key", "", []string{"--rotate-key", "end"}, 2, "unknown option end"},
 		{"concurrency", "", []string{"--concurrency", "many"}, 2, "must be numbers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -336,7 +336,18 @@ func TestScriptEvents(t *testing.T) {
 
 	// Messages have another queue, and the address of the target may be a secret.
 	c.forget()
-	c.deploy("", "--queue", "--events", "--events-url", "projects/crm/secrets/address")
+	args := []string{"--queue", "--events", "--events-url", "projects/crm/secrets/address"}
+	if out, err := c.try("", args...); err == nil || !strings.Contains(out, "\n  gcloud secrets create address --project=crm --replication-policy=automatic\n") {
+		t.Errorf("%v, want the command that creates the secret:\n%s", err, out)
+	}
+	first.Secrets["address"] = []string{"https://crm.example.com/"} // of the project crm, but the replacement has one project
+	data, err := json.Marshal(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.file("project.json", string(data))
+	c.forget()
+	c.deploy("", args...)
 	if want := "roles/secretmanager.secretAccessor on address" + runner; !slices.Contains(c.state().Access, want) {
 		t.Errorf("%s is missing; access is %q", want, c.state().Access)
 	}
@@ -452,6 +463,7 @@ func TestScriptFile(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
 	c.addGo()
+	c.file("project.json", `{"Secrets": {"shop-hook": ["x"], "sms": ["x"]}, "Labels": {}, "Topics": ["rcs-events"], "Buckets": ["gs://harborline-rcs"]}`)
 	c.file("rcshook.yaml", `# projects/my-project/secrets/old
 agents:
   other: {id: other_x7k2_agent, credentials: projects/my-project/secrets/other-key/versions/3}
@@ -469,7 +481,15 @@ brands:
     agents: [other]
     opt_out: {store: gs://harborline-rcs/a/b, key: projects/my-project/secrets/harborline-key} # not gs://old/a
 `)
-	c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
+	out := c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
+	for _, secret := range []string{"harborline-key", "other-key", "zap"} {
+		if versions, ok := c.state().Secrets[secret]; !ok || len(versions) > 0 || !strings.Contains(out, "\n  gcloud secrets versions add "+secret+" --project=my-project --data-file=FILE\n") {
+			t.Errorf("%s has the versions %q (%t), want none and the next step:\n%s", secret, versions, ok, out)
+		}
+	}
+	if command := "gcloud secrets versions add sms --project=my-project --data-file=FILE"; strings.Contains(out, command) {
+		t.Errorf("a secret with a value is called empty: %s", command)
+	}
 	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return strings.HasPrefix(s, "roles/run.builder on ") })
 	want := []string{"roles/pubsub.publisher on rcs-events for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"}
 	for _, secret := range []string{"harborline-key", "other-key", "rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "shop-hook", "sms", "zap"} {
@@ -507,7 +527,7 @@ func TestScriptCallers(t *testing.T) {
 		if want := "roles/secretmanager.secretAccessor on " + secret + " for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"; !slices.Contains(first.Access, want) {
 			t.Errorf("%s is missing; access is %q", want, first.Access)
 		}
-		if !strings.Contains(out, "\n  gcloud secrets versions access latest --secret="+secret+" --project=my-project\n") {
+		if !strings.Contains(out, "\n  gcloud secrets versions access latest --secret="+secret+" --project=my-project | head -n 1\n") {
 			t.Errorf("the output does not say how to read %s:\n%s", secret, out)
 		}
 	}

@@ -18,11 +18,14 @@ import (
 type Project struct {
 	Accounts []string
 	Secrets  map[string][]string // versions
+	Labels   map[string]string   // NAME=VALUE, of secrets
 	Access   []string            // sorted
 	Public   []string            // the public members that may call the function
 	Service  string
+	Regions  []string // of other services with its name
 	Queues   []string
 	Buckets  []string // gs://NAME
+	Topics   []string
 
 	// Exclusions of the sink _Default are name=NAME,filter=FILTER.
 	Exclusions []string
@@ -32,7 +35,7 @@ type Project struct {
 
 // Load reads the state in dir.
 func Load(dir string) (Project, error) {
-	p := Project{Secrets: map[string][]string{}}
+	p := Project{Secrets: map[string][]string{}, Labels: map[string]string{}}
 	data, err := os.ReadFile(filepath.Join(dir, "project.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return p, nil
@@ -95,14 +98,24 @@ func (p *Project) do(dir string, args []string) error {
 		}
 		p.Accounts = append(p.Accounts, subject)
 		return nil
-	case "secrets describe", "secrets create", "secrets versions list", "secrets versions add":
+	case "iam service-accounts delete":
+		name, _, _ := strings.Cut(subject, "@")
+		return remove(&p.Accounts, name)
+	case "secrets describe", "secrets create", "secrets delete", "secrets versions list", "secrets versions add":
 		return p.secret(command, subject, flags)
 	case "secrets versions access": // latest
-		versions := p.Secrets[flags["--secret"]]
-		if len(versions) == 0 {
+		return p.secret(command, flags["--secret"], flags)
+	case "secrets": // list
+		for name := range p.Secrets {
+			if flags["--filter"] == "labels."+p.Labels[name] {
+				fmt.Println(name)
+			}
+		}
+		return nil
+	case "pubsub topics describe":
+		if !slices.Contains(p.Topics, subject) {
 			return errNotFound
 		}
-		fmt.Print(versions[len(versions)-1])
 		return nil
 	case "tasks queues describe":
 		if !slices.Contains(p.Queues, subject) {
@@ -115,6 +128,15 @@ func (p *Project) do(dir string, args []string) error {
 		}
 		p.Queues = append(p.Queues, subject)
 		return nil
+	case "tasks queues delete":
+		return remove(&p.Queues, subject)
+	case "storage buckets describe":
+		if !slices.Contains(p.Buckets, subject) {
+			return errNotFound
+		}
+		return nil
+	case "storage rm":
+		return remove(&p.Buckets, subject)
 	case "storage buckets": // list, with the filter name=NAME
 		if name := strings.TrimPrefix(flags["--filter"], "name="); slices.Contains(p.Buckets, "gs://"+name) {
 			fmt.Println(name)
@@ -135,6 +157,10 @@ func (p *Project) do(dir string, args []string) error {
 		fmt.Println(strings.Join(names, ";"))
 		return nil
 	case "logging sinks update":
+		if removed := flags["--remove-exclusions"]; removed != "" {
+			p.Exclusions = slices.DeleteFunc(p.Exclusions, func(e string) bool { return strings.HasPrefix(e, "name="+removed+",") })
+			return nil
+		}
 		p.Exclusions = append(p.Exclusions, flags["--add-exclusion"])
 		return nil
 	case "projects describe":
@@ -143,22 +169,30 @@ func (p *Project) do(dir string, args []string) error {
 	case "projects add-iam-policy-binding", "secrets add-iam-policy-binding", "run services add-iam-policy-binding",
 		"tasks queues add-iam-policy-binding", "pubsub topics add-iam-policy-binding", "storage buckets add-iam-policy-binding", "iam service-accounts add-iam-policy-binding":
 		return p.bind(dir, subject, flags)
+	case "projects remove-iam-policy-binding":
+		return remove(&p.Access, binding(subject, flags))
 	case "run services get-iam-policy":
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{
 			"bindings": []any{map[string]any{"members": p.Public, "role": "roles/run.invoker"}},
 		})
 	case "run services remove-iam-policy-binding":
-		i := slices.Index(p.Public, flags["--member"])
-		if i < 0 {
-			return errNotFound
-		}
-		p.Public = slices.Delete(p.Public, i, i+1)
-		return nil
+		return remove(&p.Public, flags["--member"])
 	case "run deploy":
 		if _, ok := flags["--allow-unauthenticated"]; ok && !slices.Contains(p.Public, "allUsers") {
 			p.Public = append(p.Public, "allUsers")
 		}
 		p.Service = subject
+		return nil
+	case "run services delete":
+		if p.Service != subject {
+			return errNotFound
+		}
+		p.Service, p.Public = "", nil
+		return nil
+	case "run services": // list, by the name
+		for _, region := range p.Regions {
+			fmt.Println(region)
+		}
 		return nil
 	case "run services describe":
 		if p.Service != subject {
@@ -180,10 +214,17 @@ func (p *Project) secret(command, name string, flags map[string]string) error {
 		if ok {
 			return errors.New("ALREADY_EXISTS")
 		}
-		p.Secrets[name] = []string{}
+		p.Secrets[name], p.Labels[name] = []string{}, flags["--labels"]
 		return nil
 	case !ok:
 		return errNotFound
+	case command == "secrets delete":
+		delete(p.Secrets, name)
+		delete(p.Labels, name)
+	case command == "secrets versions access" && len(versions) == 0:
+		return errNotFound
+	case command == "secrets versions access":
+		fmt.Print(versions[len(versions)-1])
 	case command == "secrets versions list" && len(versions) > 0:
 		fmt.Println(len(versions))
 	case command == "secrets versions add":
@@ -204,12 +245,27 @@ func (p *Project) secret(command, name string, flags map[string]string) error {
 	return nil
 }
 
+// binding describes the access that the flags of a command give.
+func binding(on string, flags map[string]string) string {
+	return fmt.Sprintf("%s on %s for %s", flags["--role"], on, flags["--member"])
+}
+
+// remove removes a name from a list.
+func remove(list *[]string, name string) error {
+	i := slices.Index(*list, name)
+	if i < 0 {
+		return errNotFound
+	}
+	*list = slices.Delete(*list, i, i+1)
+	return nil
+}
+
 func (p *Project) bind(dir, on string, flags map[string]string) error {
 	if fmt.Sprint(p.Failed) < os.Getenv("FAIL_BINDINGS") {
 		p.Failed++
 		return p.fail(dir)
 	}
-	line := fmt.Sprintf("%s on %s for %s", flags["--role"], on, flags["--member"])
+	line := binding(on, flags)
 	if !slices.Contains(p.Access, line) {
 		p.Access = append(p.Access, line)
 		slices.Sort(p.Access)
