@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -63,6 +64,15 @@ func runRaces(t *testing.T, races []race) {
 		})
 	}
 }
+
+// ofSource is a file with a fallback for the messages of a source only.
+const ofSource = `agents:
+  default: {id: [id], credentials: [key]}
+sources:
+  shop: {preset: bearer, secret: s3cret, fallback: {url: "[fallback]", secret: [secret]}}
+events:
+  crm: {url: "[in]/crm", secret: [secret]}
+`
 
 // TestLate_races tests what happens to a message when its steps happen in an unusual order,
 // or a part of the platform fails.
@@ -139,6 +149,97 @@ func TestLate_races(t *testing.T) {
 				l.run("watch")
 			},
 			same(outcome{"create 200, delete 404", 0, "delivered"}),
+		},
+		{
+			// RBM repeats the receipt after an error.
+			"delivered, and the watch cannot be deleted",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.replaceN("delete watch", http.StatusServiceUnavailable, 2)
+				l.run("send")
+				l.copyOf("watch")
+				l.pass(50 * time.Second)
+				if n := len(l.waiting("watch")); n != 0 {
+					l.t.Errorf("%d watches after the second receipt, want none", n)
+				}
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"delivered, and the response to the deletion of the watch is lost",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.on("rbm delete", func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { fmt.Fprint(w, "{}") })
+				l.run("watch")
+				l.lose("delete watch")
+				l.sim.SetOnline(offline, true)
+				l.flush()
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"the response to the deletion of the task that sends is lost",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(time.Minute)
+				l.lose("delete send")
+				l.expectRun("watch", http.StatusOK)
+			},
+			perTraffic{
+				outcome{"delete 404", 1, "fallback timeout"},
+				outcome{"delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"the task that sends cannot be deleted, although it was",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(time.Minute)
+				l.tasks.Fail(tasks.Failure{Method: "delete", Status: "UNAVAILABLE", After: true, Count: 1})
+				l.tasks.Fail(tasks.Failure{Method: "delete", Status: "UNAVAILABLE", Count: 1})
+				l.expectRun("watch", http.StatusInternalServerError)
+			},
+			perTraffic{
+				outcome{"delete 404", 1, "fallback timeout"},
+				outcome{"delete 404", 0, gaveUp},
+			},
+		},
+		{
+			"the task that sends cannot be deleted",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(time.Minute)
+				l.tasks.Fail(tasks.Failure{Method: "delete", Status: "RESOURCE_EXHAUSTED", Count: 1})
+				l.expectRun("watch", http.StatusConflict)
+			},
+			same(outcome{"delete 404", 1, "fallback timeout"}),
+		},
+		{
+			"delivered, and only the source has a fallback",
+			lateSetup{file: ofSource},
+			func(l *lateStage, traffic string) {
+				l.expectCode(l.hook("shop", message(online, traffic)), http.StatusOK, "queued")
+				l.run("send")
+				if n := len(l.waiting("watch")); n != 0 {
+					l.t.Errorf("%d watches, want none", n)
+				}
+			},
+			same(outcome{"create 200", 0, "delivered"}),
+		},
+		{
+			"offline, and only the source has a fallback",
+			lateSetup{file: ofSource},
+			func(l *lateStage, traffic string) {
+				l.expectCode(l.hook("shop", message(offline, traffic)), http.StatusOK, "queued")
+			},
+			same(outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"}),
 		},
 		{
 			"delivered after the SMS",

@@ -497,6 +497,13 @@ func TestLate_offline(t *testing.T) {
 			t.Errorf("fallback %v, want one 10 s after the watch", next)
 		}
 		l.expect(outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"})
+		var sms struct{ Text, Reason, Phone, Type string }
+		if err := json.Unmarshal(l.fallback.requests[0].Body, &sms); err != nil {
+			t.Fatal(err)
+		}
+		if sms.Text != "Code 123456" || sms.Reason != "timeout" || sms.Phone != offline || sms.Type != "fallback" {
+			t.Errorf("the fallback got %+v", sms)
+		}
 		l.sim.SetOnline(offline, true)
 		l.flush()
 		if got := l.outcome(); got.events != "fallback timeout" {

@@ -133,7 +133,7 @@ func TestFallback_rejected(t *testing.T) {
 			send(offlineNumber, "719204 is your code.")
 			g.wait(`document.querySelectorAll(".row-agent .fallback").length === 2`)
 			g.run(queue.Watch)
-			g.wait(`document.querySelectorAll(".row-agent[data-state=revoked]").length === 2`)
+			g.wait(`[...document.querySelectorAll(".row-agent .fallback")].at(-1).textContent.startsWith("Revoked after 80 s; SMS ")`)
 			g.run(queue.Fallback)
 			g.shows(".row-agent .fallback[data-tone=bad]", "Revoked after 80 s; the provider rejected the SMS")
 			g.shot("fallback-" + scheme)

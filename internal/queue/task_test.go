@@ -170,3 +170,74 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeHandover checks that any body gives a message for its fallback, under its own
+// name only, or an error.
+func FuzzDecodeHandover(f *testing.F) {
+	h := Handover{
+		Version: version, Message: Message{id, "agent", "+12025550123"}, Agent: "default", Source: "shop", Traffic: "PROMOTION",
+		Text: "Hello", Payload: []byte("{}"), Reason: "timeout", At: noon, NotAfter: noon.Add(time.Hour), Queue: "projects/p/locations/l/queues/q",
+	}
+	body, err := encode(&h)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(h.taskID(Watch), body)
+	f.Add(h.taskID(Fallback), body)
+	f.Add("", []byte(`{"version": 2, "agent": "default", "at": "2026-12-01T12:00:00Z"}`))
+	f.Add(h.taskID(Watch), []byte(`{"version": 1, "agent": "default", "at": "2026-12-01T12:00:00Z"}`))
+	f.Add(id, []byte(`{"version": 3}`))
+	f.Add(id, []byte(`{"version": 2, "at": "soon"}`))
+	f.Fuzz(func(t *testing.T, name string, body []byte) {
+		for _, job := range []Job{Watch, Fallback} {
+			h, err := DecodeHandover(job, name, body)
+			if err != nil {
+				if !errors.Is(err, ErrTask) && !errors.Is(err, ErrVersion) {
+					t.Errorf("DecodeHandover = %v", err)
+				}
+				continue
+			}
+			encoded, err := encode(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := DecodeHandover(job, name, encoded)
+			if diff := cmp.Diff(h, again); diff != "" || err != nil {
+				t.Errorf("the message changed: %v (-want +got):\n%s", err, diff)
+			}
+			for _, other := range []Job{Send, Watch, Fallback} {
+				if _, err := DecodeHandover(other, name, body); other != job && err == nil {
+					t.Errorf("the name for the job %s is that for %s", job, other)
+				}
+			}
+		}
+	})
+}
+
+func TestDecodeHandover_invalid(t *testing.T) {
+	t.Parallel()
+	const start = `{"version": 2, "message_id": "` + id + `", "agent_id": "agent", "to": "+12025550123", `
+	name := Message{id, "agent", "+12025550123"}.taskID(Watch)
+	for _, test := range []struct {
+		name, body string
+		want       error
+	}{
+		{name, start + `"agent": "a", "at": "2026-12-01T12:00:00Z"}`, nil},
+		{name, start + `"agent": "a"}`, ErrTask},
+		{name, start + `"at": "2026-12-01T12:00:00Z"}`, ErrTask},
+		{name, start + `"agent": "a", "at": "soon"}`, ErrTask},
+		{name, start + `"agent": "a", "at": "2026-12-01T12:00:00Z", "to": "+12025550124"}`, ErrTask},
+		{name, strings.Replace(start, "2", "1", 1) + `"agent": "a", "at": "2026-12-01T12:00:00Z"}`, ErrTask},
+		{name, strings.Replace(start, "2", "3", 1) + `"agent": "a"}`, ErrVersion},
+		{name, "[]", ErrTask},
+		{name, "", ErrTask},
+		{id, start + `"agent": "a", "at": "2026-12-01T12:00:00Z"}`, ErrTask},
+	} {
+		if _, err := DecodeHandover(Watch, test.name, []byte(test.body)); !errors.Is(err, test.want) {
+			t.Errorf("DecodeHandover(%s) = %v, want %v", test.body, err, test.want)
+		}
+	}
+	if _, err := DecodeHandover(Fallback, name, []byte(start+`"agent": "a", "at": "2026-12-01T12:00:00Z"}`)); !errors.Is(err, ErrTask) {
+		t.Errorf("DecodeHandover of another job = %v, want %v", err, ErrTask)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -215,6 +216,13 @@ func TestDelete(t *testing.T) {
 		s := &Server{Client: &http.Client{Transport: f}}
 		defer s.Close()
 		s.AddQueue(queueA, Settings{MinBackoff: time.Second})
+		observed := map[string]int{} // by name; an ended task counts 10
+		s.Observe = func(w Waiting, ended *Ended) {
+			observed[path.Base(w.Name)]++
+			if ended != nil {
+				observed[path.Base(ended.Name)] += 9
+			}
+		}
 		call := func(method, id string, want int, text string) {
 			t.Helper()
 			if status, response := s.call(method, queueA+"/tasks/"+id, ""); status != want || !strings.Contains(response, text) {
@@ -247,6 +255,9 @@ func TestDelete(t *testing.T) {
 		}
 		if diff := cmp.Diff(ended, s.Ended()); diff != "" || len(s.Tasks()) > 0 {
 			t.Errorf("ended (-want +got):\n%s\nwaiting: %v", diff, s.Tasks())
+		}
+		if diff := cmp.Diff(map[string]int{"in-flight": 11, "later": 11}, observed); diff != "" {
+			t.Errorf("observed (-want +got):\n%s", diff)
 		}
 	})
 }
