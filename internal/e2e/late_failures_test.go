@@ -471,6 +471,11 @@ func TestLate_optOut(t *testing.T) {
 				l.send(offline, traffic)
 				l.run("send")
 				stop(l)
+				l.wait(time.Minute)
+				l.expectRun("watch", http.StatusOK)
+				if n := len(l.waiting("fallback")); n != 0 && slices.Contains(single, traffic) {
+					l.t.Errorf("%d tasks for the fallback, want none", n)
+				}
 			},
 			perTraffic{
 				outcome{"create 200, delete 200, delete 404", 1, "unsubscribed, fallback timeout, expired expired"},
