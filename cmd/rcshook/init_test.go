@@ -20,7 +20,7 @@ func runInitIn(t *testing.T, dir string, args ...string) (code int, output strin
 	t.Helper()
 	var out bytes.Buffer
 	code = run(t.Context(), append(append([]string{"init"}, args...), "-dir", dir), stdio{strings.NewReader(""), &out, &out})
-	return code, strings.ReplaceAll(out.String(), dir+string(filepath.Separator), "DIR/")
+	return code, filepath.ToSlash(strings.ReplaceAll(out.String(), dir+string(filepath.Separator), "DIR/"))
 }
 
 // readTree returns the files in a folder.
@@ -179,7 +179,7 @@ func TestInit_existing(t *testing.T) {
 		code, output := runInitIn(t, dir, "stripe")
 		want := "rcshook: DIR/" + strings.TrimSuffix(existing, "/own.json") +
 			" exists, and init overwrites nothing: write to another folder with -dir FOLDER, and copy the entry that you need\n"
-		if code != 1 || filepath.ToSlash(output) != want {
+		if code != 1 || output != want {
 			t.Errorf("exit code %d\n got %s\nwant %s", code, output, want)
 		}
 		if diff := cmp.Diff(map[string]string{existing: "mine"}, readTree(t, dir)); diff != "" {

@@ -210,7 +210,7 @@ func (p *Program) run(ctx *limit.Meter, now time.Time, input any, values []any) 
 				return Results{}, ended
 			}
 			failed := &Error{Detail: describe(err), At: p.position(err)}
-			if _, own := errors.AsType[functionError](err); !own && strings.HasPrefix(failed.Detail, fails) {
+			if _, own := errors.AsType[functionError](err); !own && (strings.HasPrefix(failed.Detail, fails) || failed.Detail == callsError) {
 				failed.Err = err
 			}
 			return Results{}, failed
@@ -259,7 +259,10 @@ func (p *Program) position(err error) config.Position {
 	return p.source.At(at[0][0])
 }
 
-const fails = "fails: "
+const (
+	fails      = "fails: "
+	callsError = "calls error"
+)
 
 // describe describes an error of gojq without the values that it quotes.
 func describe(err error) string {
@@ -273,7 +276,7 @@ func describe(err error) string {
 		return fails + string(own)
 	}
 	if _, ok := errors.AsType[gojq.ValueError](err); ok {
-		return "calls error"
+		return callsError
 	}
 	text := err.Error()
 	if i := strings.IndexAny(text, `("[{0123456789`); i >= 0 { // where a value starts
