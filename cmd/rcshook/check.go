@@ -56,7 +56,8 @@ and sends nothing. Set RCSHOOK_QUEUE if the function has it, so that messages ca
 scheduled.
 
 	-update
-		write the result of each event to its .want.json
+		write the result of each event to its .want.json, and name the events that become
+		no message
 	-env FILE
 		check the file together with the settings of a deployment: lines NAME=value, or
 		the output of "gcloud run services describe NAME --format=json"; - is standard
@@ -275,6 +276,9 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	if c.update {
 		if err := replaceFile(filepath.Join(folder, wantFile), got); err != nil {
 			return err
+		}
+		if bytes.Equal(got, []byte("[]\n")) {
+			fmt.Fprintf(c.out, "note %s/%s: no message: the mapping ignores this event; change the map if it should not\n", s.Name, name)
 		}
 	}
 	want, err := os.ReadFile(filepath.Join(folder, wantFile))

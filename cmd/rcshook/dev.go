@@ -48,7 +48,7 @@ const envPath = "/_dev/env"
 
 const greeting = `rcshook is running on this machine. %[6]s leaves it.
 
-  phone      http://localhost:%[2]d/   open it in a browser
+  phone      http://localhost:%[2]d/   open it in a browser%[7]s
   function   http://localhost:%[1]d/   key: %[3]s
   simulator  http://localhost:%[2]d/
 
@@ -95,6 +95,10 @@ phone in the browser. It needs no account and no network.
 		let the phone load images from their URLs
 	-delay 1s
 		how long a message takes to arrive; 0 means at once
+	-host NAME
+		also serve the phone under this host name, such as that of a forwarded port; all
+		that can open it there can read and change everything. Other names than this one
+		and localhost stay forbidden
 	-webhook URL, -webhook-token TOKEN
 		send the events of RBM to a webhook of your own in place of the function,
 		which may be outside of this machine
@@ -109,6 +113,7 @@ type devOptions struct {
 	images, queue         bool
 	delay                 time.Duration
 	config, events        string // rcshook.yaml, and the URL that gets events
+	host                  string // of a forwarded port
 	webhook, webhookToken string
 }
 
@@ -127,6 +132,7 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "")
 	flags.StringVar(&o.config, "config", "", "")
 	flags.StringVar(&o.events, "events", "", "")
+	flags.StringVar(&o.host, "host", "", "")
 	flags.BoolVar(&o.queue, "queue", false, "")
 	flags.BoolVar(&o.images, "images", false, "")
 	flags.DurationVar(&o.delay, "delay", time.Second, "")
@@ -144,6 +150,8 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 		err = usageError(fmt.Sprintf("the function and the simulator cannot share port %d", o.port))
 	case !regexp.MustCompile(`^#[0-9a-fA-F]{6}$`).MatchString(o.agent.Color):
 		err = usageError("-agent-color: expected a color such as #0b5c7a")
+	case o.host != "" && !regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`).MatchString(o.host):
+		err = usageError("-host: expected one name in lower case, without https:// and port, such as NAME-8081.app.github.dev")
 	case o.webhook != "" && !regexp.MustCompile(`^https?://.`).MatchString(o.webhook):
 		err = usageError("-webhook: expected a URL that starts with http:// or https://")
 	case o.events != "" && config.CheckURL(o.events) != "":
@@ -182,6 +190,11 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	defer os.RemoveAll(dir)
 
 	sim := platform.New(&rbmtest.Simulator{Delay: o.delay})
+	forwarded := ""
+	if o.host != "" {
+		sim.AdminHosts = []string{o.host}
+		forwarded = fmt.Sprintf("\n             https://%s/   where the port is forwarded", o.host)
+	}
 	defer sim.Close()
 	function, err := newDevFunction(&o, sim, "http://"+simulator.Addr().String(), dir, std)
 	if err != nil {
@@ -208,7 +221,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	if to := cmp.Or(o.events, o.webhook); to != "" && !config.IsLoopback(to) {
 		leaves = "Except for events, nothing"
 	}
-	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves)
+	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves, forwarded)
 	function.greet(std.out)
 	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
 	go func() { failed <- http.Serve(listener, function) }()

@@ -59,6 +59,13 @@ func TestAdmin_localOnly(t *testing.T) {
 		{"other port's image", "/_sim/key", "", http.Header{"Sec-Fetch-Site": {"same-site"}}, 403},
 		{"link to the front page", "/", "", http.Header{"Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"navigate"}}, 200},
 		{"own page", "/_sim/messages", "", http.Header{"Sec-Fetch-Site": {"same-origin"}}, 200},
+		{"allowed host as the origin", "/_sim/key", "localhost:81", http.Header{"Origin": {"https://sim.internal"}, "Sec-Fetch-Site": {"same-origin"}}, 200},
+		{"allowed host, rewritten origin", "/_sim/key", "sim.internal", http.Header{"Origin": {"http://localhost:81"}, "Sec-Fetch-Site": {"same-origin"}}, 200},
+		{"other page, rewritten origin", "/_sim/key", "sim.internal", http.Header{"Origin": {"http://localhost:81"}, "Sec-Fetch-Site": {"cross-site"}}, 403},
+		{"rewritten origin, unknown page", "/_sim/key", "sim.internal", http.Header{"Origin": {"http://localhost:81"}}, 403},
+		{"part of an allowed host", "/_sim/key", "a.sim.internal", nil, 403},
+		{"longer than an allowed host", "/_sim/key", "sim.internal.evil.example", nil, 403},
+		{"foreign origin behind a forwarder", "/_sim/key", "localhost:81", http.Header{"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"same-origin"}}, 403},
 	}
 	for _, tt := range tests {
 		req := g.request(t, "GET", tt.path, "")

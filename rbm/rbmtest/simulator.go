@@ -69,9 +69,9 @@ type Simulator struct {
 	// It is protected like the admin paths.
 	Page http.Handler
 
-	// AdminHosts are host names, without port, under which the admin paths and Page are
-	// served, besides localhost and the loopback addresses. Any page that a browser
-	// shows from such a host can read and change everything, keys included.
+	// AdminHosts are host names in lower case, without port, under which the admin paths
+	// and Page are served, besides localhost and the loopback addresses. Any page that a
+	// browser shows from such a host can read and change everything, keys included.
 	AdminHosts []string
 
 	tokens token.Server
@@ -343,17 +343,11 @@ func (s *Simulator) servePage(w http.ResponseWriter, r *http.Request) {
 // of another site.
 func (s *Simulator) LocalOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
-		addr, err := netip.ParseAddr(host)
-		if host != "localhost" && !strings.HasSuffix(host, ".localhost") && !slices.Contains(s.AdminHosts, host) && !(err == nil && addr.IsLoopback()) {
-			http.Error(w, "the simulator's pages are only for this machine; use localhost or a loopback address", http.StatusForbidden)
+		if !s.allows(r.Host) {
+			http.Error(w, "the simulator's pages are only for this machine; use localhost or a loopback address, or allow the host of a forwarded port with rcshook dev -host", http.StatusForbidden)
 			return
 		}
-		if !sameOrigin(r) {
+		if !s.sameOrigin(r) {
 			http.Error(w, "the simulator's pages are not available to other sites", http.StatusForbidden)
 			return
 		}
@@ -363,13 +357,28 @@ func (s *Simulator) LocalOnly(h http.Handler) http.Handler {
 	})
 }
 
+// allows reports whether the admin paths are served under a host, which may have a port.
+func (s *Simulator) allows(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.Trim(host, "[]"), "."))
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || slices.Contains(s.AdminHosts, host) || err == nil && addr.IsLoopback()
+}
+
 // sameOrigin reports whether a request comes from a page of this server or not from a
 // page at all. Browsers set one header or the other.
-func sameOrigin(r *http.Request) bool {
+func (s *Simulator) sameOrigin(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host && origin != "https://"+r.Host {
-		return false
+		// Forwarders of ports, such as that of Codespaces, change the host or the origin.
+		_, host, _ := strings.Cut(origin, "://")
+		if len(s.AdminHosts) == 0 || site != "same-origin" || !s.allows(host) {
+			return false
+		}
 	}
-	switch r.Header.Get("Sec-Fetch-Site") {
+	switch site {
 	case "", "none", "same-origin":
 		return true
 	}
