@@ -39,7 +39,7 @@ func (c *composer) checkFallback(f *Fallback) {
 	case f.MaxDelay == 0:
 		c.errorf(after.Position, "a fallback after a time needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", after.Name())
 	case after.Value < time.Second:
-		c.errorf(after.Position, "expected at least 1 second; omit it to use the fallback only if RCS cannot deliver the message")
+		c.errorf(after.Position, "expected at least 1 second")
 	case after.Value > maxAfter:
 		c.errorf(after.Position, "expected at most %s, 5 minutes less than RCS keeps a message", maxAfter)
 	}

@@ -119,10 +119,10 @@ func TestMessage_fallbackErrors(t *testing.T) {
 			`/fallback_after: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`,
 		}},
 		{"too short", `"text": "a", "fallback_after": 0.999, "ttl": 5`, queue, false, []string{
-			"/fallback_after: expected at least 1 second; omit it to use the fallback only if RCS cannot deliver the message",
+			"/fallback_after: expected at least 1 second",
 		}},
 		{"zero", `"text": "a", "fallback_after": 0`, after, false, []string{
-			"/fallback_after: expected at least 1 second; omit it to use the fallback only if RCS cannot deliver the message",
+			"/fallback_after: expected at least 1 second",
 		}},
 		{"too long", `"text": "a", "fallback_after": 1295701, "ttl": "15d"`, queue, false, []string{
 			"/fallback_after: expected at most 359h55m0s, 5 minutes less than RCS keeps a message",
