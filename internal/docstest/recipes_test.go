@@ -43,6 +43,8 @@ import (
 //	form payload        a form for the function
 //	json payload PATH   a payload for the function; PATH is / unless it is written
 //	json event          an event for the source
+//	http event          header fields, an empty line and the body of an event
+//	http unsigned       the same, without the signature of the sender
 //	json message        the message that the previous box sends
 //	json response       members of the response to the previous box; without it, the
 //	                    response must be accepted
@@ -50,7 +52,7 @@ import (
 //	json body TYPE      the body that the target posts for a sample of that type
 type box struct{ kind, text string }
 
-var boxes = regexp.MustCompile("(?ms)^```(yaml|form payload|form fallback|json (?:payload(?: /\\S*)?|event|message|response|body [a-z_]+))\n(.*?)^```$|^\\| (name \\| value) \\|\n((?:\\|[^\n]*\n)+)")
+var boxes = regexp.MustCompile("(?ms)^```(yaml|http event|http unsigned|form payload|form fallback|json (?:payload(?: /\\S*)?|event|message|response|body [a-z_]+))\n(.*?)^```$|^\\| (name \\| value) \\|\n((?:\\|[^\n]*\n)+)")
 
 // sample has the values of the tool's own fields, by the last word of their names. They
 // contain the characters that break JSON and forms.
@@ -190,17 +192,32 @@ func (k *kitchen) try(b box) {
 			k.t.Errorf("request to the fallback (-want +got):\n%s", diff)
 		}
 	case "json event":
-		r := k.source.Sample("0001")
-		r.Body = []byte(b.text)
-		if k.source.UsesGoogleTokens() {
-			r.Header.Set("Authorization", "Bearer "+k.google.Token(k.source.Config.Audience[0], k.source.Config.Emails[0], time.Now()))
-		} else if err := k.source.Sign(r, k.secret, time.Now()); err != nil {
-			k.t.Fatal(err)
-		}
-		k.post("/hooks/"+k.source.Name, r.Header, b.text)
+		k.event("", b.text, true)
+	case "http event", "http unsigned":
+		header, body, _ := strings.Cut(b.text, "\n\n")
+		k.event(header, strings.TrimSpace(body), b.kind == "http event")
 	case "json message":
 		k.message(b.text)
 	}
+}
+
+// event posts an event to the source, with lines that change the header of its sample.
+func (k *kitchen) event(header, body string, signed bool) {
+	k.t.Helper()
+	r := k.source.Sample("0001")
+	r.Body = []byte(body)
+	for line := range strings.Lines(header) {
+		name, value, _ := strings.Cut(line, ":")
+		r.Header.Set(name, strings.TrimSpace(value))
+	}
+	if k.source.UsesGoogleTokens() {
+		r.Header.Set("Authorization", "Bearer "+k.google.Token(k.source.Config.Audience[0], k.source.Config.Emails[0], time.Now()))
+	} else if signed {
+		if err := k.source.Sign(r, k.secret, time.Now()); err != nil {
+			k.t.Fatal(err)
+		}
+	}
+	k.post("/hooks/"+k.source.Name, r.Header, body)
 }
 
 // caller returns the header of a request with the key.
