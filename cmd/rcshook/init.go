@@ -309,9 +309,9 @@ func (o *initOptions) next(name string) string {
 	for _, c := range append(commands, [2]string{deploy, "with rcshook.yaml in the folder of go.mod"}) {
 		text += fmt.Sprintf("\n  %s\n      %s\n", c[0], c[1])
 	}
-	text += "\nThe deployment needs the secrets that rcshook check -secrets lists"
+	text += "\nThe script creates the secrets of the file, and prints how to fill them."
 	if o.project == "" {
-		text += ", and the ID of your Google Cloud project in place of my-project"
+		text += "\nBefore that, replace my-project in the file by the ID of your Google Cloud project."
 	}
-	return text + ".\n"
+	return text + "\n"
 }
