@@ -43,6 +43,7 @@ import (
 //	form payload        a form for the function
 //	json payload PATH   a payload for the function; PATH is / unless it is written
 //	json event          an event for the source
+//	json event again    an event that must not send another message
 //	http event          header fields, an empty line and the body of an event
 //	http unsigned       the same, without the signature of the sender
 //	json message        the message that the previous box sends
@@ -52,7 +53,7 @@ import (
 //	json body TYPE      the body that the target posts for a sample of that type
 type box struct{ kind, text string }
 
-var boxes = regexp.MustCompile("(?ms)^```(yaml|http event|http unsigned|form payload|form fallback|json (?:payload(?: /\\S*)?|event|message|response|body [a-z_]+))\n(.*?)^```$|^\\| (name \\| value) \\|\n((?:\\|[^\n]*\n)+)")
+var boxes = regexp.MustCompile("(?ms)^```(yaml|http event|http unsigned|form payload|form fallback|json (?:payload(?: /\\S*)?|event|event again|message|response|body [a-z_]+))\n(.*?)^```$|^\\| (name \\| value) \\|\n((?:\\|[^\n]*\n)+)")
 
 // sample has the values of the tool's own fields, by the last word of their names. They
 // contain the characters that break JSON and forms.
@@ -83,8 +84,8 @@ var (
 // signed as their senders sign them. Targets get a sample of each type.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
-	if err != nil || len(pages) != 17 {
-		t.Fatalf("got %d documents, want 17: %v", len(pages), err)
+	if err != nil || len(pages) != 19 {
+		t.Fatalf("got %d documents, want 19: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -192,6 +193,9 @@ func (k *kitchen) try(b box) {
 			k.t.Errorf("request to the fallback (-want +got):\n%s", diff)
 		}
 	case "json event":
+		k.event("", b.text, true)
+	case "json event again":
+		k.sent-- // The response is accepted again.
 		k.event("", b.text, true)
 	case "http event", "http unsigned":
 		header, body, _ := strings.Cut(b.text, "\n\n")

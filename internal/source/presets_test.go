@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -144,6 +145,30 @@ func TestPresets(t *testing.T) {
 				t.Errorf("Timeout = %s", s.Timeout)
 			}
 		})
+	}
+}
+
+// TestWooCommerce_laterChange checks that a later change of a completed order, which is
+// another event, has the key of the same message.
+func TestWooCommerce_laterChange(t *testing.T) {
+	t.Parallel()
+	s, sign := rehearsal(t, "woocommerce")
+	key := func(changed string) string {
+		r := s.Sample("0001")
+		r.Body = bytes.Replace(r.Body, []byte("2026-12-01T08:59:58"), []byte(changed), 1)
+		sign(r, now)
+		received, err := s.Receive(t.Context(), r, now)
+		if err != nil || len(received.Messages) != 1 {
+			t.Fatalf("got %d messages, %v", len(received.Messages), err)
+		}
+		p, err := payload.Decode(received.Messages[0].ContentType, received.Messages[0].Body, payload.Options{})
+		if err != nil {
+			t.Fatal(explain(err))
+		}
+		return p.IdempotencyKey
+	}
+	if first, second := key("2026-12-01T08:59:58"), key("2026-12-02T10:00:00"); first != "order-727-completed" || second != first {
+		t.Errorf("got the keys %q and %q, want order-727-completed", first, second)
 	}
 }
 

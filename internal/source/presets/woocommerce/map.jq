@@ -5,5 +5,6 @@ select(.status == "completed")
 | ([.line_items[]?.name | present] | join(", ") | truncate(80)) as $items
 | {
     to: $to,
-    text: "Order\(.number | surround(" "; "")) is complete\($items | surround(": "; ""))\(money(.total; .currency) | surround(", "; ""))."
+    text: "Order\(.number | surround(" "; "")) is complete\($items | surround(": "; ""))\(money(.total; .currency) | surround(", "; "")).",
+    idempotency_key: (.id | surround("order-"; "-completed")) # each change of an order is an event
   }
