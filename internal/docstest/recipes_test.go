@@ -84,8 +84,8 @@ var (
 // signed as their senders sign them. Targets get a sample of each type.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
-	if err != nil || len(pages) != 19 {
-		t.Fatalf("got %d documents, want 19: %v", len(pages), err)
+	if err != nil || len(pages) != 21 {
+		t.Fatalf("got %d documents, want 21: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -241,6 +241,9 @@ func (k *kitchen) rows(table page) {
 	}
 	k.post("/", caller("application/x-www-form-urlencoded"), form.Encode())
 	first := k.sim.Messages()
+	if key, ok := object["idempotency_key"]; ok {
+		object["idempotency_key"] = key + "-json" // otherwise it is a duplicate
+	}
 	text, err := json.Marshal(object)
 	if err != nil {
 		k.t.Fatal(err)
@@ -282,6 +285,12 @@ func (k *kitchen) file(text string) {
 		k.t.Fatalf("got %d sources, want 1", len(all))
 	}
 	k.source = all[0]
+	if k.source.Config.Fallback != nil {
+		text = targetURL.ReplaceAllString(text, "$1 "+k.provider())
+	}
+	for _, secret := range parsed.Secrets() {
+		k.sim.Secrets.AddVersion(secret, []byte("user:password"))
+	}
 	for _, s := range k.source.Config.Secrets {
 		name, _ := s.Resource()
 		secret, _, _ := strings.Cut(name, "/versions/")
@@ -295,6 +304,17 @@ func (k *kitchen) file(text string) {
 	google := httptest.NewServer(k.google)
 	k.t.Cleanup(google.Close)
 	k.environ = append(k.environ, "RCSHOOK_CONFIG="+k.write(text), "RCSHOOK_OIDC_ENDPOINT="+google.URL)
+}
+
+// provider starts a stand-in for a provider of SMS and returns its URL.
+func (k *kitchen) provider() string {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, _ := io.ReadAll(r.Body)
+		k.fallback = string(data)
+		w.WriteHeader(http.StatusCreated)
+	}))
+	k.t.Cleanup(provider.Close)
+	return provider.URL
 }
 
 func (k *kitchen) write(text string) (path string) {
