@@ -387,7 +387,10 @@ func TestLate_revokedByHand(t *testing.T) {
 				l.before("create fallback", func() { revoke(l, offline, id, http.StatusConflict, "already_delivered") })
 				l.run("watch")
 			},
-			same(outcome{"create 200, delete 200, delete 404", 0, ""}),
+			perTraffic{
+				outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 200, delete 404", 0, gaveUp},
+			},
 		},
 		{
 			"before the fallback gets it",

@@ -102,6 +102,12 @@ func TestLate_races(t *testing.T) {
 			lateSetup{assume: rbmtest.Assumptions{RevokeRace: true}},
 			func(l *lateStage, traffic string) {
 				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				watched := make(chan struct{})
+				l.on("POST /", func(w http.ResponseWriter, r *http.Request, next http.Handler) { <-watched; next.ServeHTTP(w, r) })
+				l.after("POST /tasks/watch", func() { close(watched) })
+				l.run("watch")
 			},
 			same(outcome{"create 200, delete 200", 0, "delivered"}),
 		},
@@ -148,7 +154,10 @@ func TestLate_races(t *testing.T) {
 				})
 				l.run("watch")
 			},
-			same(outcome{"create 200, delete 404", 0, "delivered"}),
+			perTraffic{
+				outcome{"create 200, delete 404", 1, "delivered, fallback timeout"},
+				outcome{"create 200, delete 404", 0, "delivered, " + gaveUp},
+			},
 		},
 		{
 			// RBM repeats the receipt after an error.
@@ -440,6 +449,16 @@ func TestLate_races(t *testing.T) {
 			same(outcome{"delete 404", 1, "fallback timeout"}),
 		},
 		{
+			"the queue is late by 13 hours, and sends first",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(13 * time.Hour)
+				l.expectRun("send", http.StatusOK)
+			},
+			same(outcome{"", 0, "failed expired"}),
+		},
+		{
 			"the queue is late by half an hour, and watches first",
 			lateSetup{},
 			func(l *lateStage, traffic string) {
@@ -493,6 +512,19 @@ func TestLate_races(t *testing.T) {
 			same(outcome{"create 200", 0, "delivered"}),
 		},
 		{
+			// RBM does not tell a delivered message from one that it never had.
+			"sent by an attempt without a response, delivered, and the receipt is lost",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.lose("POST /tasks/send")
+				l.run("send")
+				l.wait(time.Minute)
+				l.run("watch")
+			},
+			same(outcome{"create 200, delete 404", 1, "fallback timeout"}),
+		},
+		{
 			"a send in flight while the watch runs arrives after it",
 			lateSetup{},
 			func(l *lateStage, traffic string) {
@@ -533,6 +565,23 @@ func TestLate_races(t *testing.T) {
 				l.dispatch(watch, http.StatusOK)
 			},
 			same(outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"}),
+		},
+		{
+			// The second attempt gets a 404, so it takes the message for a delivered one.
+			"two instances run the watch, and the second one ends it",
+			lateSetup{instances: 2},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				watch := l.copyOf("watch")
+				l.before("create fallback", func() { l.expectRun("watch", http.StatusOK) })
+				l.dispatch(watch, http.StatusOK)
+			},
+			perTraffic{
+				outcome{"create 200, delete 200, delete 404", 1, "fallback timeout"},
+				outcome{"create 200, delete 200, delete 404", 0, gaveUp},
+			},
 		},
 		{
 			"two instances revoke at once",

@@ -481,6 +481,17 @@ func TestLate_inTime(t *testing.T) {
 	})
 }
 
+// A receipt for a message whose fallback has no time costs two calls, because it does not show
+// that.
+func TestLate_withoutTime(t *testing.T) {
+	t.Parallel()
+	l := newLate(t, lateSetup{})
+	l.expectCode(l.do(http.MethodPost, "/", plain(online, "transaction"), nil), http.StatusOK, "queued")
+	l.expectRun("send", http.StatusOK)
+	l.expectCalls("create send", "delete unknown", "delete unknown")
+	l.expect(outcome{"create 200", 0, "delivered"})
+}
+
 // A message that is not delivered in time is revoked, and goes to its fallback once.
 func TestLate_offline(t *testing.T) {
 	t.Parallel()

@@ -128,15 +128,16 @@ func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, e
 	if !isDue && (expired == nil || m.Fallback == nil) {
 		return nil
 	}
-	reason := code.Expired
+	h := s.newHandover(m, t.To, t.ID, code.Expired)
+	h.At = t.NotAfter // the queue may be late
 	if isDue {
-		reason = "timeout"
+		h.Reason, h.At = "timeout", t.FallbackAt
 		if res := s.awaitWatch(ctx, m, t); res != nil {
 			return res
 		}
 	}
 	result := send.Result{Agent: m.AgentName, To: t.To, MessageID: t.ID, Err: queue.ErrExpired, Fallback: true}
-	result.FallbackErr = s.fallBack(ctx, m, t.To, t.ID, reason)
+	result.FallbackErr = s.useFallback(ctx, m, h)
 	return response.FromResult(&result)
 }
 
@@ -164,10 +165,13 @@ func (s *Server) awaitWatch(ctx context.Context, m *send.Message, t *queue.Task)
 	return res
 }
 
-// fallBack gives a message to its fallback for a reason other than its time. Where there is
-// a queue, a task does that.
+// fallBack gives a message to its fallback because RCS cannot deliver it.
 func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, reason code.Code) error {
-	h := s.newHandover(m, to, id, reason)
+	return s.useFallback(ctx, m, s.newHandover(m, to, id, reason))
+}
+
+// useFallback gives a message to its fallback now. Where there is a queue, a task does that.
+func (s *Server) useFallback(ctx context.Context, m *send.Message, h queue.Handover) error {
 	h.Queue = s.cfg.Queue
 	if from := s.cfg.Sources[m.Source]; h.Queue == "" && from.Queue != config.NoQueue {
 		h.Queue = from.Queue
@@ -177,7 +181,7 @@ func (s *Server) fallBack(ctx context.Context, m *send.Message, to, id string, r
 		switch result.Outcome {
 		case target.OK:
 			if err := s.passOn(ctx, s.fallbackEvent(&h), ""); err != nil {
-				s.log.LogAttrs(ctx, slog.LevelError, "the event fallback did not reach all targets", slog.String("message_id", id), slog.Any("cause", err))
+				s.log.LogAttrs(ctx, slog.LevelError, "the event fallback did not reach all targets", slog.String("message_id", h.ID), slog.Any("cause", err))
 			}
 			return nil
 		case target.Never:
@@ -292,10 +296,10 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		if allowed != nil && !errors.Is(allowed, optout.ErrOptedOut) {
 			return repeat(allowed, previous)
 		}
-		var sent bool
+		var sent, revoked bool
 		if previous != statusDone {
 			var res *response.Response
-			if sent, res = s.revokeLate(ctx, h, previous); res != nil {
+			if sent, revoked, res = s.revokeLate(ctx, h, previous); res != nil {
 				return res
 			}
 		}
@@ -312,9 +316,13 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 		}
 		if sent && !repeated {
 			// A delivery receipt or the caller may have deleted this task, but not yet the next.
+			// After the revocation, another attempt may have ended this task: it gets a 404.
 			removed, err := s.deleteTask(ctx, h.Queue, queue.Watch, h.Message)
-			if err == nil && removed == queue.Missing {
-				_, _ = s.deleteTask(ctx, h.Queue, queue.Fallback, h.Message) // RBM may deliver it too
+			if err == nil && removed == queue.Missing && !(revoked && mayRepeat(h.Traffic)) {
+				removed, _ = s.deleteTask(ctx, h.Queue, queue.Fallback, h.Message) // RBM may deliver it too
+				if revoked && removed == queue.Removed {
+					return s.stop(ctx, h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message was revoked, but perhaps also delivered"})
+				}
 			}
 		}
 		res := response.New(code.Fallback)
@@ -325,19 +333,20 @@ func (s *Server) watchTask(c *call) (*response.Response, error) {
 
 // revokeLate revokes a message whose fallback is due. It returns the response to the watch
 // if the fallback does not get the message, or not yet. Sent reports that the task that sends
-// the message had ended: otherwise that task may delete the watch itself, and needs its fallback.
-func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int) (sent bool, res *response.Response) {
+// the message had ended: otherwise that task may delete the watch itself, and needs its
+// fallback. Revoked reports that RBM has revoked the message now.
+func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int) (sent, revoked bool, res *response.Response) {
 	removed, err := s.deleteTask(ctx, h.Queue, queue.Send, h.Message)
 	if failed, ok := errors.AsType[*queue.Error](err); ok && failed.MaybeDone || removed == queue.Unsure && err == nil {
 		previous = statusUnsure
 	}
-	sent = removed == queue.Missing
 	switch {
 	case err != nil:
-		return sent, repeat(err, previous)
+		return false, false, repeat(err, previous)
 	case removed == queue.Removed:
-		return sent, nil
+		return false, false, nil
 	}
+	sent = removed == queue.Missing
 	result := s.revokeTask(ctx, h)
 	if result.MaybeSent {
 		previous = statusUnsure
@@ -345,21 +354,21 @@ func (s *Server) revokeLate(ctx context.Context, h *queue.Handover, previous int
 	expired := !h.NotAfter.IsZero() && !s.now().Before(h.NotAfter)
 	switch {
 	case result.Err == nil:
-		return sent, nil
+		return sent, true, nil
 	case errors.Is(result.Err, rbm.ErrAlreadyDelivered) && previous == statusUnchanged && !expired:
 		res := response.New(code.Ignored)
 		res.Cause = "delivered"
-		return sent, res
+		return false, false, res
 	case errors.Is(result.Err, rbm.ErrAlreadyDelivered):
 		// RBM does not tell a delivered message from one that is revoked or expired.
 		if mayRepeat(h.Traffic) {
-			return sent, nil
+			return sent, false, nil
 		}
-		return sent, s.stop(ctx, h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message was delivered, or it was revoked and the response lost", Err: result.Err})
+		return false, false, s.stop(ctx, h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message was delivered, or it was revoked and the response lost", Err: result.Err})
 	case mayRepeat(h.Traffic) && s.now().Sub(h.At) >= verdictTime:
-		return sent, nil
+		return sent, false, nil
 	}
-	return sent, repeat(result.Err, previous)
+	return false, false, repeat(result.Err, previous)
 }
 
 // fallbackTask serves POST /tasks/fallback/{id}: a message for its fallback.
