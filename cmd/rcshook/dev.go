@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -80,8 +81,8 @@ phone in the browser. It needs no account and no network.
 
 	-config rcshook.yaml
 		also serve the sources and targets of the file, with generated secrets; the
-		phone can send a sample event of each source. Requests to targets outside
-		of this machine end in dev. Changes of the file are in use a second later
+		phone can send a sample event of each source, and events of your own. Requests
+		to targets outside of this machine end in dev. Changes of the file are in use a second later
 	-events URL
 		pass events on to this URL, which may be outside of this machine; dev prints
 		the secret that signs them, or uses RCSHOOK_EVENTS_SECRET
@@ -91,6 +92,8 @@ phone in the browser. It needs no account and no network.
 		Without a file, an SMS provider that exists in dev only is the fallback
 	-agent-name NAME, -agent-color #RRGGBB
 		the name and the color of the agent on the phone
+	-agent-logo FILE
+		the logo of the agent on the phone, a PNG or JPEG
 	-images
 		let the phone load images from their URLs
 	-delay 1s
@@ -114,6 +117,7 @@ type devOptions struct {
 	delay                 time.Duration
 	config, events        string // rcshook.yaml, and the URL that gets events
 	host                  string // of a forwarded port
+	logo                  []byte
 	webhook, webhookToken string
 }
 
@@ -130,6 +134,7 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	flags.IntVar(&o.simPort, "sim-port", 8081, "")
 	flags.StringVar(&o.agent.Name, "agent-name", demo.Name, "")
 	flags.StringVar(&o.agent.Color, "agent-color", demo.Color, "")
+	logo := flags.String("agent-logo", "", "")
 	flags.StringVar(&o.config, "config", "", "")
 	flags.StringVar(&o.events, "events", "", "")
 	flags.StringVar(&o.host, "host", "", "")
@@ -141,7 +146,17 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	if err := parse(flags, args); err != nil {
 		return o, err
 	}
+	if *logo != "" {
+		if o.logo, err = readFile(*logo); err != nil {
+			return o, err
+		}
+		o.agent.Logo = phone.LogoPath
+	} else if o.agent.Name == demo.Name {
+		o.agent.Logo = demo.Logo
+	}
 	switch {
+	case *logo != "" && !slices.Contains([]string{"image/png", "image/jpeg"}, http.DetectContentType(o.logo)):
+		err = usageError("-agent-logo: expected a PNG or JPEG")
 	case flags.NArg() > 0:
 		err = usageError(fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
 	case o.port < 1 || o.port > 65535 || o.simPort < 1 || o.simPort > 65535:
@@ -206,7 +221,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
 	sim.Page = phone.New(phone.Options{
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
-		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.samples,
+		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.phoneSources, Logo: o.logo,
 	})
 	failed := make(chan error, 2)
 	changed := o.fileState()

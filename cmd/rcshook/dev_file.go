@@ -268,24 +268,49 @@ func addSecret(sim *platform.Platform, name string, content []byte) {
 	}
 }
 
-// samples returns the sources whose samples the phone can send.
-func (f *devFile) samples() []phone.Source {
+// phoneSources returns the sources whose events the phone can send.
+func (f *devFile) phoneSources() []phone.Source {
 	var all []phone.Source
 	for _, s := range f.sources {
-		if s.Config.Preset != "" {
-			all = append(all, phone.Source{Name: s.Name, About: s.Description(), Sample: func() (*http.Request, error) { return f.sample(s) }})
-		}
+		sample, _ := sampleText(s.Sample(newEventID()))
+		all = append(all, phone.Source{
+			Name: s.Name, About: s.Description(), Sample: string(sample),
+			Request: func(event string) (*http.Request, error) { return f.eventRequest(s, event) },
+		})
 	}
 	return all
 }
 
-// sample returns a sample event with an ID of its own, so that it is not a duplicate.
-func (f *devFile) sample(s *source.Source) (*http.Request, error) {
-	event := s.Sample(strings.ToLower(rand.Text())[:12])
+// newEventID returns an ID that makes a sample event unique, so that it is not a duplicate.
+func newEventID() string { return strings.ToLower(rand.Text())[:12] }
+
+// eventRequest returns a signed request with an event for a source, or its sample event if
+// the event is empty. Headers that the event lacks are those of the sample.
+func (f *devFile) eventRequest(s *source.Source, text string) (*http.Request, error) {
+	event := s.Sample(newEventID())
+	if text != "" {
+		kind := "http"
+		if start := strings.TrimSpace(text); strings.HasPrefix(start, "{") || strings.HasPrefix(start, "[") {
+			kind = "json"
+		}
+		own, err := parseEvent([]byte(text), kind)
+		if err != nil {
+			return nil, err
+		}
+		if event != nil {
+			own.Query = event.Query
+			maps.Copy(event.Header, own.Header)
+			own.Header = event.Header
+		}
+		event = own
+	}
+	if event == nil {
+		return nil, errors.New("the source has no sample event; send an event of your own")
+	}
 	if s.UsesGoogleTokens() {
 		event.Header.Set("Authorization", "Bearer "+f.google.Token(s.Config.Audience[0], s.Config.Emails[0], time.Now()))
 	} else if err := s.Sign(event, f.keys[s.Name], time.Now()); err != nil {
-		return nil, errors.New("cannot sign the sample, because the file contains a public key: name a secret instead, and dev generates a key pair")
+		return nil, errors.New("cannot sign the event, because the file contains a public key: name a secret instead, and dev generates a key pair")
 	}
 	address := fmt.Sprintf("http://localhost:%d/hooks/%s", f.port, s.Name)
 	if event.Query != "" {

@@ -321,8 +321,8 @@ func (f *devFunction) queued(t tasks.Waiting, ended *tasks.Ended) {
 	}
 }
 
-// samples returns the sources whose samples the phone can send.
-func (f *devFunction) samples() []phone.Source { return f.current.Load().samples() }
+// phoneSources returns the sources whose events the phone can send.
+func (f *devFunction) phoneSources() []phone.Source { return f.current.Load().phoneSources() }
 
 // simulatorMux serves the simulator, Google's services, and the pages of dev.
 func (f *devFunction) simulatorMux() http.Handler {
@@ -444,7 +444,7 @@ func (f *devFile) contents(simPort int) string {
 	for _, s := range f.sources {
 		sources = append(sources, fmt.Sprintf("http://localhost:%d/hooks/%s   %s", f.port, s.Name, s.Description()))
 	}
-	section("Sources; the phone can send a sample event of each", sources...)
+	section("Sources; the phone can send a sample of each, and events of your own", sources...)
 	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)
 	section("Targets and fallbacks", f.targets...)
 	if f.redirected {

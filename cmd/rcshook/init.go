@@ -271,19 +271,28 @@ func (o *initOptions) render() (text []byte, name string, event []byte, err erro
 		s := sources.All()[0]
 		view.Source, view.Docs, view.Fixed = &c, s.Docs(), strings.Contains(c.Map.Text, `"+12025550123"`)
 		view.About, _, _ = strings.Cut(s.Description(), ";")
-		sample := s.Sample("0001")
-		if name = "sample.json"; len(sample.Header) > 1 || sample.Header.Get("Content-Type") != "application/json" {
-			name = "sample.http"
-			for _, header := range slices.Sorted(maps.Keys(sample.Header)) {
-				event = fmt.Appendf(event, "%s: %s\n", header, sample.Header.Get(header))
-			}
-			event = append(event, '\n')
-		}
-		event = append(event, sample.Body...)
+		kind := ""
+		event, kind = sampleText(s.Sample("0001"))
+		name = "sample." + kind
 	}
 	var b bytes.Buffer
 	err = initFile.Execute(&b, view)
 	return b.Bytes(), name, event, err
+}
+
+// sampleText returns a sample event in the form of a case, and the extension of its file.
+func sampleText(sample *source.Request) (text []byte, kind string) {
+	if sample == nil {
+		return nil, ""
+	}
+	if len(sample.Header) == 1 && sample.Header.Get("Content-Type") == "application/json" {
+		return sample.Body, "json"
+	}
+	for _, header := range slices.Sorted(maps.Keys(sample.Header)) {
+		text = fmt.Appendf(text, "%s: %s\n", header, sample.Header.Get(header))
+	}
+	text = append(text, '\n')
+	return append(text, sample.Body...), "http"
 }
 
 // next returns the next commands.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -61,7 +62,11 @@ the file.
 	-dry-run
 		check everything, send nothing, and show the message
 	-preview
-		show the message on a phone in a browser; nothing leaves this machine
+		show this message on a phone in a browser, without an account, and then ask
+		whether to send it. If the input is not a terminal, it is only shown, and nothing
+		leaves this machine
+	-yes
+		with -preview: send without the question, and show the message until Ctrl-C
 	-direct
 		send without a function, straight to RCS Business Messaging, with the
 		settings of a function in the environment: RCSHOOK_AGENT_ID,
@@ -88,6 +93,7 @@ that most recommends sending again wins: no recipient gets a message twice.
 type sendOptions struct {
 	target
 	direct, preview, json bool
+	yes                   bool // preview does not ask
 	timeout               time.Duration
 	message               *draft
 	key                   string // generated if the message has none
@@ -99,8 +105,13 @@ func send(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	if o.preview {
-		return preview(ctx, o, std)
+		return preview(ctx, o, std, isTerminal(std.in))
 	}
+	return o.send(ctx, std)
+}
+
+// send sends the message and prints the result.
+func (o *sendOptions) send(ctx context.Context, std stdio) error {
 	if !o.message.has("idempotency_key") && !o.message.has("message_id") {
 		o.key = "send-" + strings.ToLower(rand.Text())
 	}
@@ -162,6 +173,7 @@ func parseSendFlags(args []string, in io.Reader) (*sendOptions, error) {
 	o.flags(flags)
 	flags.BoolVar(&o.direct, "direct", false, "")
 	flags.BoolVar(&o.preview, "preview", false, "")
+	flags.BoolVar(&o.yes, "yes", false, "")
 	flags.BoolVar(&o.json, "json", false, "")
 	flags.DurationVar(&o.timeout, "timeout", 2*time.Minute, "")
 	var fields []field
@@ -197,8 +209,10 @@ func parseSendFlags(args []string, in io.Reader) (*sendOptions, error) {
 	}
 	flags.Visit(func(f *flag.Flag) {
 		switch name := f.Name; {
-		case o.preview && slices.Contains([]string{"direct", "json", "url", "key", "token", "dry-run"}, name):
-			err = usageError("-preview sends nothing, so -" + name + " has no effect: remove one of them")
+		case o.preview && name == "dry-run":
+			err = usageError("-preview sends nothing without asking, so -dry-run has no effect: remove one of them")
+		case o.yes && !o.preview && name == "yes":
+			err = usageError("-yes skips the question of -preview: add -preview, or remove -yes")
 		case o.direct && slices.Contains([]string{"url", "key", "token"}, name):
 			err = usageError("-direct calls no function, so -" + name + " has no effect: remove one of them")
 		}
@@ -262,30 +276,26 @@ func (o *sendOptions) read(file string, in io.Reader) (err error) {
 }
 
 // preview shows the message on a phone, with a function and a simulator that are
-// reachable from this machine only, until ctx ends.
-func preview(ctx context.Context, o *sendOptions, std stdio) error {
+// reachable from this machine only. It sends the message too, with -yes or after a yes at
+// a terminal; otherwise it shows the message until ctx ends.
+func preview(ctx context.Context, o *sendOptions, std stdio, terminal bool) error {
 	simulator, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return err
 	}
 	defer simulator.Close()
-	function, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		return err
-	}
-	defer function.Close()
-	address := func(l net.Listener) string {
-		return "http://" + strings.Replace(l.Addr().String(), host, "localhost", 1)
-	}
+	address := "http://" + strings.Replace(simulator.Addr().String(), host, "localhost", 1)
 
-	sim := platform.New(new(rbmtest.Simulator))
+	// Every number gets the message here.
+	sim := platform.New(&rbmtest.Simulator{Numbers: map[string]rbmtest.Behavior{}})
 	defer sim.Close()
-	agentID := sim.Provision(address(simulator)).AgentID
+	agent := phone.Demo(sim.Provision(address).AgentID)
+	agent.Name, agent.Logo = "Your agent", ""
 	environ := []string{
-		"RCSHOOK_AGENT_ID=" + agentID,
-		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(address(simulator))),
+		"RCSHOOK_AGENT_ID=" + agent.ID,
+		"RCSHOOK_CREDENTIALS=" + string(sim.KeyFile(address)),
 		"RCSHOOK_API_KEYS=" + devKey,
-		"RCSHOOK_RBM_ENDPOINT=" + address(simulator),
+		"RCSHOOK_RBM_ENDPOINT=" + address,
 	}
 	for _, name := range []string{"RCSHOOK_COUNTRY", "RCSHOOK_TRAFFIC", "RCSHOOK_TTL", envPremium} {
 		environ = append(environ, name+"="+os.Getenv(name))
@@ -295,20 +305,23 @@ func preview(ctx context.Context, o *sendOptions, std stdio) error {
 		return err
 	}
 	defer h.Close()
-	sim.Page = phone.New(phone.Options{FunctionURL: address(function) + "/", APIKey: devKey, Agents: []phone.Agent{phone.Demo(agentID)}})
-	failed := make(chan error, 2)
+	sim.Page = phone.New(phone.Options{Agents: []phone.Agent{agent}}) // it cannot send
+	failed := make(chan error, 1)
 	go func() { failed <- http.Serve(simulator, sim.LocalOnly(sim)) }()
-	go func() { failed <- http.Serve(function, h) }()
 
-	o.message.remove("agent") // the preview has one
-	if !o.message.has("to") {
-		o.message.remove("to")
-		if err := o.message.set("to", "+12025550123"); err != nil {
+	// The function that sends it may have other agents, a queue and fallbacks.
+	shown := *o.message
+	for _, field := range []string{"agent", "dry_run", "schedule_at", "fallback_after", "fallback_text"} {
+		shown.remove(field)
+	}
+	if !shown.has("to") {
+		shown.remove("to")
+		if err := shown.set("to", "+12025550123"); err != nil {
 			return err
 		}
 	}
-	c := client.Client{URL: address(function), Key: devKey}
-	res, err := c.Send(ctx, o.message.json(), "application/json", "")
+	c := client.Client{URL: localURL, Key: devKey, HTTP: client.Local(h)}
+	res, err := c.Send(ctx, shown.json(), "application/json", "")
 	if err != nil {
 		return err
 	}
@@ -316,9 +329,35 @@ func preview(ctx context.Context, o *sendOptions, std stdio) error {
 	if !res.OK {
 		return printer.response(res, "")
 	}
-	printer.warnings(std.out, &res.Response)
-	fmt.Fprintf(std.out, "Open %s/ in a browser on this machine to see the message.\nNothing is sent. Ctrl-C stops the preview.\n", address(simulator))
+	out := std.out
+	if o.json {
+		out = std.err
+	}
+	printer.warnings(out, &res.Response)
+	fmt.Fprintf(out, "Open %s/ in a browser on this machine to see the message.\n", address)
+	answer := make(chan bool, 1)
+	switch {
+	case o.yes:
+		if err := o.send(ctx, std); err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "Ctrl-C stops the preview.")
+	case terminal:
+		fmt.Fprint(out, "Send it? yes or no: ")
+		go func() {
+			line, _ := bufio.NewReader(std.in).ReadString('\n') // the end of the input means no
+			answer <- slices.Contains([]string{"y\n", "yes\n"}, strings.ToLower(strings.ReplaceAll(line, "\r", "")))
+		}()
+	default:
+		fmt.Fprintln(out, "Nothing is sent. Ctrl-C stops the preview; -yes sends the message.")
+	}
 	select {
+	case yes := <-answer:
+		if !yes {
+			fmt.Fprintln(out, "Not sent.")
+			return nil
+		}
+		return o.send(ctx, std)
 	case <-ctx.Done():
 		return nil
 	case err := <-failed:

@@ -229,6 +229,11 @@ func TestNarrow(t *testing.T) {
 	}
 	g.wait(`document.querySelectorAll(".row-agent").length === 4`)
 	fits("phone")
+	// Fonts of other systems are wider.
+	for _, element := range []string{".bar", ".views"} {
+		eval[string](g, `document.querySelector("`+element+`").style.letterSpacing = "0.06em"`)
+		fits("wide letters in " + element)
+	}
 	if cut := eval[[]string](g, `[...document.querySelectorAll(".bubble, .card-text")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)`); len(cut) > 0 {
 		t.Errorf("texts are wider than their containers: %q", cut)
 	}
@@ -242,6 +247,11 @@ func TestNarrow(t *testing.T) {
 	g.click(`.views [data-view=chats]`)
 	g.wait(`document.querySelector(".chat").checkVisibility()`)
 	fits("chats")
+	g.click(`.views [data-view=events]`)
+	fits("events")
+	g.click("#reset")
+	g.shows("#reload", "Delete all messages")
+	fits("question")
 	g.clean()
 }
 

@@ -47,6 +47,61 @@ func TestChips(t *testing.T) {
 	g.clean()
 }
 
+// TestChips_scroll scrolls chips with the buttons beside them, which cover none.
+func TestChips_scroll(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(320, 640)
+	g.post(`{"to": "` + phoneNumber + `", "text": "When?", "buttons": ["Tomorrow morning", "Tomorrow at noon", "In the evening", "Never"]}`)
+	g.shows(".chip", "Never")
+	const covered = `(() => {
+		const row = document.querySelector(".chips").getBoundingClientRect();
+		return [...document.querySelectorAll(".rail-button:not([hidden])")].map((b) => b.getBoundingClientRect())
+			.filter((b) => b.left < row.right && b.right > row.left).length;
+	})()`
+	if n := eval[int](g, covered); n != 0 {
+		t.Errorf("%d buttons cover chips", n)
+	}
+	g.shot("chips")
+	g.click(".rail-on")
+	g.wait(`document.querySelector(".chips").scrollLeft > 100`)
+	g.wait(`!document.querySelector(".rail-back").hidden`)
+	if n := eval[int](g, covered); n != 0 {
+		t.Errorf("%d buttons cover chips after a click", n)
+	}
+	g.shot("chips-scrolled")
+	g.click(".chip:nth-child(4)")
+	g.shows(".row-user", "Never")
+	g.post(`{"to": "` + phoneNumber + `", "text": "Really?", "buttons": ["No"]}`)
+	g.shows(".chip", "No")
+	g.wait(`document.querySelector(".rail-on").hidden && document.querySelector(".rail-back").hidden`)
+	g.clean()
+}
+
+// TestOneTimeCode copies the code of a one-time password. The agent does not learn that.
+func TestOneTimeCode(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	eval[bool](g, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Ferry 104200 is late", "traffic": "transaction", "buttons": ["Fine"]}`)
+	g.shows(".chip", "Fine")
+	g.wait(`!document.querySelector(".chip[data-kind=copy]")`)
+	g.write(`{"to": "` + phoneNumber + `", "text": "719-204 is your code until 10:30", "otp": true}`)
+	g.shows(".preview .chip", "Copy 719-204")
+	g.post(`{"to": "` + phoneNumber + `", "text": "482913 is your code", "otp": true}`)
+	g.click(".preview-close")
+	g.shows(".tail > .rail .chip", "Copy 482913")
+	g.shot("code")
+	g.click(".chip")
+	g.wait(`window.copied === "482913"`)
+	if n := eval[int](g, `document.querySelectorAll(".row-user, .row-tap").length`); n != 0 {
+		t.Errorf("%d rows of the user, want none", n)
+	}
+	g.click("#device") // an iPhone offers the code on its keyboard
+	g.shows(".status-device", "iPhone")
+	g.wait(`!document.querySelector(".chip")`)
+	g.clean()
+}
+
 // TestActions taps every kind of action and checks its sheet.
 func TestActions(t *testing.T) {
 	t.Parallel()

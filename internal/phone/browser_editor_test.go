@@ -1,8 +1,11 @@
 package phone_test
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,14 +107,17 @@ func TestWarnings(t *testing.T) {
 	g.clean()
 }
 
-// TestSources sends the sample event of a source. Its errors are not marked in the
-// editor.
+// TestSources sends events to sources: samples, and one of one's own. Errors in them are
+// not marked in the editor.
 func TestSources(t *testing.T) {
 	t.Parallel()
 	function := ""
-	sample := func(payload string) func() (*http.Request, error) {
-		return func() (*http.Request, error) {
-			req, err := http.NewRequest(http.MethodPost, function, strings.NewReader(payload))
+	request := func(sample string) func(string) (*http.Request, error) {
+		return func(event string) (*http.Request, error) {
+			if event == "{" {
+				return nil, errors.New("expected a header such as Content-Type: application/json")
+			}
+			req, err := http.NewRequest(http.MethodPost, function, strings.NewReader(cmp.Or(event, sample)))
 			if err == nil {
 				req.Header.Set("Authorization", "Bearer dev")
 				req.Header.Set("Content-Type", "application/json")
@@ -119,10 +125,12 @@ func TestSources(t *testing.T) {
 			return req, err
 		}
 	}
+	const shop, broken = `{"to": "` + phoneNumber + `", "text": "Order 1042 has shipped"}`, `{"to": "` + phoneNumber + `", "txt": "x"}`
 	g := serve(t, phone.Options{Sources: func() []phone.Source {
 		return []phone.Source{
-			{Name: "shop", About: "Shopify", Sample: sample(`{"to": "` + phoneNumber + `", "text": "Order 1042 has shipped"}`)},
-			{Name: "broken", About: "a broken mapping", Sample: sample(`{"to": "` + phoneNumber + `", "txt": "x"}`)},
+			{Name: "shop", About: "Shopify", Sample: shop, Request: request(shop)},
+			{Name: "broken", About: "a broken mapping", Sample: broken, Request: request(broken)},
+			{Name: "custom", About: "without a sample", Request: request("")},
 		}
 	}})
 	function = g.call
@@ -133,8 +141,43 @@ func TestSources(t *testing.T) {
 	g.click(`[data-source="broken"]`)
 	g.shows("#response .pill", "422 invalid_payload")
 	g.shows("#response h3", "Response to /hooks/broken")
-	g.wait(`!document.querySelector(".problems li, .editor-line.wrong")`)
+	g.wait(`!document.querySelector(".problems li, .editor-line.wrong, [data-source=custom]")`)
+
+	// The box starts with the sample of its source.
+	g.click("#own summary")
+	box := func(want string) {
+		t.Helper()
+		g.wait(`document.querySelector(".own-event").value === ` + quoted(want))
+	}
+	choose := func(source string) {
+		t.Helper()
+		eval[bool](g, `(() => {
+			const choice = document.querySelector("#own select");
+			choice.value = `+quoted(source)+`;
+			return choice.dispatchEvent(new Event("change"));
+		})()`)
+	}
+	box(shop)
+	choose("broken")
+	box(broken)
+	choose("custom")
+	box("")
+	write := func(event string) {
+		t.Helper()
+		eval[string](g, `document.querySelector(".own-event").value = `+quoted(event))
+		g.click("#send-own")
+	}
+	write(`{"to": "` + phoneNumber + `", "text": "Order 1043 is late"}`)
+	g.shows("#response h3", "Response to /hooks/custom")
+	g.shows("#response .pill", "200 accepted")
+	g.shows(".verdict", "Received: accepted")
+	g.shows(".rows .bubble", "Order 1043 is late")
+	write("{")
+	g.shows(".verdict", "expected a header such as Content-Type: application/json")
 	g.shot("sources")
+	g.mu.Lock()
+	g.troubles = slices.DeleteFunc(g.troubles, func(s string) bool { return strings.Contains(s, "status of 400") })
+	g.mu.Unlock()
 	g.clean()
 }
 

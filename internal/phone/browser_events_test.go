@@ -118,7 +118,7 @@ func TestEvents_notes(t *testing.T) {
 	g.click("#events [data-part=request] summary")
 	g.shows("#events .json", hostileText)
 
-	added := []phone.Source{{Name: "shop", About: "Shopify"}}
+	added := []phone.Source{{Name: "shop", About: "Shopify", Sample: "{}"}}
 	current.Store(&added)
 	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{"rcshook.yaml:2:4 " + hostileText, "second"}}})
 	g.shows("#reload[data-tone=bad]", "rcshook.yaml:2:4 "+hostileText)

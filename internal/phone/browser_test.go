@@ -22,7 +22,12 @@ func TestLive(t *testing.T) {
 	g.post(`{"to": "` + phoneNumber + `", "text": "Hello from a program", "buttons": ["Hi!"]}`)
 	g.shows("#screen", "Hello from a program")
 	// A visible message is marked as read.
-	g.shows(".row-agent[data-state=read] .meta", "Read")
+	g.wait(`document.querySelector(".row-agent[data-state=read]")`)
+	// The recipient sees no receipt of it, and the logo of the agent.
+	if meta := eval[string](g, `document.querySelector(".row-agent .meta").innerHTML`); strings.Contains(meta, "svg") || strings.Contains(meta, "Read") {
+		t.Errorf("a received message has a receipt: %s", meta)
+	}
+	g.wait(`document.querySelector(".avatar img").naturalWidth > 0`)
 	if got := g.sim.Messages()[0].State; got != rbmtest.StateRead {
 		t.Errorf("state = %s, want read", got)
 	}
@@ -218,7 +223,17 @@ func TestReset(t *testing.T) {
 	g.post(`{"to": "` + phoneNumber + `", "text": "Hello"}`)
 	g.shows(".bubble", "Hello")
 	g.click("#reset")
+	g.shows("#reload", "Delete all messages and opt-outs?")
+	g.click("#reload [aria-label=Close]")
+	g.wait(`document.querySelector("#reload").hidden`)
+	g.shows(".bubble", "Hello")
+	if n := len(g.sim.Messages()); n != 1 {
+		t.Errorf("%d messages after the question was closed, want 1", n)
+	}
+	g.click("#reset")
+	g.click("#reset-now")
 	g.shows("#screen", "Waiting for the first message")
+	g.wait(`document.querySelector("#reload").hidden`)
 	g.wait(`document.querySelectorAll(".chat").length === 0`)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Again"}`)
 	g.shows(".bubble", "Again")
@@ -234,6 +249,8 @@ func TestReconnect(t *testing.T) {
 	g.gate.Store(true)
 	g.server.CloseClientConnections()
 	g.wait(`document.querySelector("#live").dataset.state === "lost"`)
+	g.click("#send")
+	g.shows(".verdict", "rcshook does not respond. Start it again in its terminal.")
 	g.post(`{"to": "` + phoneNumber + `", "text": "meanwhile"}`)
 	g.gate.Store(false)
 	g.shows(".bubble", "meanwhile")

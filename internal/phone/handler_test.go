@@ -74,6 +74,18 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestLogo serves the logo of the options.
+func TestLogo(t *testing.T) {
+	t.Parallel()
+	w := serveRequest(t, phone.New(phone.Options{Logo: []byte("\x89PNG\r\n\x1a\n")}), "GET", phone.LogoPath, "", nil)
+	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "image/png" || w.Body.Len() != 8 {
+		t.Errorf("status %d, %s, %d bytes", w.Code, w.Header().Get("Content-Type"), w.Body.Len())
+	}
+	if w := serveRequest(t, phone.New(phone.Options{}), "GET", phone.LogoPath, "", nil); w.Code != http.StatusNotFound {
+		t.Errorf("without a logo: status %d, want 404", w.Code)
+	}
+}
+
 func TestNotModified(t *testing.T) {
 	t.Parallel()
 	h := phone.New(phone.Options{})
@@ -107,7 +119,7 @@ func TestSetup(t *testing.T) {
 	want := map[string]any{
 		"function": "http://localhost:8080/", "key": "dev", "sources": []any{},
 		"connect": "rcshook webhook set", "images": false,
-		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a"}},
+		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a", "logo": "/pictures/logo.svg"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("setup (-want +got):\n%s", diff)

@@ -46,7 +46,10 @@ type Options struct {
 	// it, and adds -agent NAME for other agents than the first.
 	Connect string
 
-	// Sources returns the third parties whose sample events can be sent; nil means that
+	// Logo is an image that the page serves at [LogoPath].
+	Logo []byte
+
+	// Sources returns the third parties whose events can be sent; nil means that
 	// there are none. A [Reload] makes the page ask again.
 	Sources func() []Source
 
@@ -67,7 +70,14 @@ type Agent struct {
 
 	// Color is the brand's color as #rrggbb.
 	Color string `json:"color,omitempty"`
+
+	// Logo is the path of an image on the page, such as [LogoPath]. Without one, the page
+	// shows the first letter of the name.
+	Logo string `json:"logo,omitempty"`
 }
+
+// LogoPath is the path of the logo in the options.
+const LogoPath = "/_dev/logo"
 
 // Source is a third party whose webhooks the function accepts.
 type Source struct {
@@ -77,8 +87,13 @@ type Source struct {
 	// About is a short description of the sender.
 	About string `json:"about"`
 
-	// Sample returns a request with a sample event, signed like the sender does.
-	Sample func() (*http.Request, error) `json:"-"`
+	// Sample is a sample event: a body of JSON, or headers, an empty line and a body. It is
+	// empty if there is none.
+	Sample string `json:"sample,omitempty"`
+
+	// Request returns a request with an event in the form of Sample, signed like the sender
+	// does. An empty event stands for the sample with an ID of its own.
+	Request func(event string) (*http.Request, error) `json:"-"`
 }
 
 //go:embed page
@@ -110,6 +125,12 @@ func New(o Options) http.Handler {
 		panic("phone: embedded page: " + err.Error()) // decided at build time
 	}
 	mux.HandleFunc("GET /_dev/setup", p.setup)
+	if p.Logo != nil {
+		mux.HandleFunc("GET "+LogoPath, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", http.DetectContentType(p.Logo))
+			w.Write(p.Logo)
+		})
+	}
 	mux.HandleFunc("POST /_dev/images", p.setImages)
 	mux.HandleFunc("POST /_dev/send", p.send)
 	mux.HandleFunc("POST /_dev/hook", p.hook)
@@ -260,5 +281,5 @@ func writeError(w http.ResponseWriter, status int, text string) {
 
 // Demo returns the agent of the page's examples.
 func Demo(agentID string) Agent {
-	return Agent{ID: agentID, Name: "Harborline Ferries", Color: "#0b5c7a"}
+	return Agent{ID: agentID, Name: "Harborline Ferries", Color: "#0b5c7a", Logo: "/pictures/logo.svg"}
 }

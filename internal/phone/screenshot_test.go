@@ -35,7 +35,7 @@ func TestReadmeScreenshot(t *testing.T) {
 	g.click("#send")
 	g.shows("#response .pill", "200 accepted")
 	g.wait(`document.querySelector(".rows .carousel") && !document.querySelector(".preview")`)
-	g.shows(".row-agent:last-child .meta", "Read")
+	g.wait(`document.querySelector(".row-agent:last-child").dataset.state === "read"`)
 	eval[bool](g, `(document.activeElement.blur(), true)`)
 	g.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
 	// The port of dev instead of that of the test.

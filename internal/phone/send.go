@@ -61,25 +61,26 @@ func (p *page) send(w http.ResponseWriter, r *http.Request) {
 	p.forward(w, req)
 }
 
-// hook sends a sample event of the source in the body, and wraps the response like
-// send.
+// hook sends an event to the source in the body, or its sample event, and wraps the
+// response like send.
 func (p *page) hook(w http.ResponseWriter, r *http.Request) {
 	var req struct {
 		Source string `json:"source"`
+		Event  string `json:"event"`
 	}
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&req)
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxPayload)).Decode(&req)
 	sources := p.sources()
 	i := slices.IndexFunc(sources, func(s Source) bool { return s.Name == req.Source })
 	if err != nil || i < 0 {
 		writeError(w, http.StatusBadRequest, `the body must name a source: {"source": "..."}`)
 		return
 	}
-	sample, err := sources[i].Sample()
+	event, err := sources[i].Request(req.Event)
 	if err != nil {
-		writeError(w, http.StatusBadGateway, err.Error())
+		writeError(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	p.forward(w, sample.WithContext(r.Context()))
+	p.forward(w, event.WithContext(r.Context()))
 }
 
 // forward makes a request to the function and wraps its response.

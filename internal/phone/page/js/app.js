@@ -235,7 +235,31 @@ for (const name of tabs) {
 }
 for (const b of document.querySelectorAll(".views button")) b.addEventListener("click", () => showView(b.dataset.view));
 
-byID("reset").addEventListener("click", () => post("/_sim/reset", {}));
+/** Shows a box over the page and returns the function that closes it. */
+function showBox(tone, title, ...more) {
+  const box = byID("reload");
+  clearTimeout(box.timer);
+  box.hidden = false;
+  box.dataset.tone = tone;
+  const close = () => (box.hidden = true);
+  fill(
+    box,
+    h("p.reload-title", title),
+    more,
+    h("button.round", { "aria-label": "Close", onclick: close }, icon("close")),
+  );
+  return close;
+}
+
+byID("reset").addEventListener("click", () => {
+  const clear = () => (close(), post("/_sim/reset", {}));
+  const close = showBox(
+    "bad",
+    "Delete all messages and opt-outs?",
+    h("button.button.small", { id: "reset-now", onclick: clear }, "Delete"),
+  );
+  byID("reload").querySelector(".round").focus();
+});
 
 byID("images").addEventListener("click", async () => {
   // The Content-Security-Policy of the page decides, so the page must be loaded again.
@@ -275,29 +299,20 @@ async function loadNumbers() {
 /** Shows whether a changed rcshook.yaml is in use, and its problems. */
 async function reloaded(reload, time) {
   const problems = Array.isArray(reload.problems) ? reload.problems : [];
-  const box = byID("reload");
-  clearTimeout(box.timer);
-  box.hidden = problems.length === 0 && Date.parse(time) < opened;
-  box.dataset.tone = problems.length > 0 ? "bad" : "good";
-  const close = () => (box.hidden = true);
-  fill(
-    box,
+  const good = problems.length === 0;
+  const close = showBox(
+    good ? "good" : "bad",
+    good
+      ? `The new ${str(reload.file)} is in use.`
+      : `${str(reload.file)} has problems. The version before stays in use.`,
     h(
-      "p.reload-title",
-      problems.length > 0
-        ? `${str(reload.file)} has problems. The version before stays in use.`
-        : `The new ${str(reload.file)} is in use.`,
+      "ul",
+      problems.map((p) => h("li", str(p))),
     ),
-    problems.length > 0
-      ? h(
-          "ul",
-          problems.map((p) => h("li", str(p))),
-        )
-      : null,
-    h("button.round", { "aria-label": "Close", onclick: close }, icon("close")),
   );
-  if (problems.length > 0) return;
-  box.timer = setTimeout(close, 5000);
+  if (!good) return;
+  if (Date.parse(time) < opened) close();
+  byID("reload").timer = setTimeout(close, 5000);
   Object.assign(setup, await ask("/_dev/setup"));
   compose.showSources();
 }
@@ -314,6 +329,7 @@ follow({
     button.querySelector(".tool-state").textContent = setup.images ? "on" : "off";
     setText(byID("endpoint"), setup.function && `POST ${setup.function}`);
     await compose.start();
+    if (!setup.function && !kept("tab")) showTab("inspect");
     refresh();
   },
   event(e) {

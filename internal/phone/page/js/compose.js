@@ -31,6 +31,20 @@ export class Compose {
     });
     this.picker = h("div.examples", { role: "group", "aria-label": "Examples" });
     this.sources = h("div.examples", { id: "sources", role: "group", "aria-label": "Sample events of sources" });
+    this.source = h("select.field", { "aria-label": "Source", onchange: () => this.sample() });
+    this.event = h("textarea.field.own-event", { "aria-label": "Event", rows: "8", spellcheck: "false" });
+    this.own = h(
+      "details.own",
+      { id: "own", ontoggle: () => this.event.value || this.sample() },
+      h("summary", "Send an event of your own"),
+      this.source,
+      this.event,
+      h(
+        "button.button.small",
+        { id: "send-own", onclick: () => this.hook(this.source.value, this.event.value) },
+        "Sign and send",
+      ),
+    );
     this.verdict = h("p.verdict", { role: "status" });
     this.problems = h("ol.problems", { "aria-label": "Problems" });
     this.sendButton = h(
@@ -60,6 +74,7 @@ export class Compose {
       this.root,
       this.picker,
       this.sources,
+      this.own,
       h("div.editor-frame", this.editor.el, this.problems),
       h("div.compose-foot", this.verdict, this.curlButton, this.sendButton),
       this.response,
@@ -77,11 +92,18 @@ export class Compose {
 
   /** Shows the sources of the setup. */
   showSources() {
-    this.sources.hidden = setup.sources.length === 0;
+    const samples = setup.sources.filter((s) => s.sample);
+    const chosen = this.source.value;
+    this.sources.hidden = samples.length === 0;
+    this.own.hidden = setup.sources.length === 0;
+    fill(
+      this.source,
+      setup.sources.map((s) => h("option", { selected: s.name === chosen }, s.name)),
+    );
     fill(
       this.sources,
       h("span.caption", "Send a sample event"),
-      setup.sources.map((s) =>
+      samples.map((s) =>
         h(
           "button.example",
           { title: `Send a sample event: ${s.about}`, data: { source: s.name }, onclick: () => this.hook(s.name) },
@@ -90,6 +112,11 @@ export class Compose {
         ),
       ),
     );
+  }
+
+  /** Writes the sample of the chosen source into the box for events. */
+  sample() {
+    this.event.value = setup.sources.find((s) => s.name === this.source.value)?.sample ?? "";
   }
 
   /** Puts an example into the editor, addressed to the selected number. */
@@ -142,9 +169,9 @@ export class Compose {
     return this.post("/_dev/send", this.editor.text);
   }
 
-  /** Sends a sample event of a source, signed like its sender does. */
-  hook(source) {
-    return this.post("/_dev/hook", { source }, source);
+  /** Sends an event to a source, or its sample, signed like its sender does. */
+  hook(source, event = "") {
+    return this.post("/_dev/hook", { source, event }, source);
   }
 
   async post(path, body, source = "") {
@@ -155,6 +182,7 @@ export class Compose {
     try {
       const reply = await ask(path, body);
       const response = this.show(reply, false, source);
+      if (source) this.response.scrollIntoView({ block: "nearest" });
       const accepted = [response, ...list(response.results)].filter((a) => a.ok && a.to);
       if (accepted.length > 0) this.sent(accepted[0]);
       else if (response.to && !unsent.has(response.code)) this.sent(response);
@@ -187,14 +215,16 @@ export class Compose {
     fill(this.problems, source ? [] : this.listProblems(response));
     const plan = [response, ...list(response.results)].map((a) => obj(a.dry_run)).find((d) => d.agent_message);
     if (plan) {
-      const content = obj(obj(plan.agent_message).contentMessage);
-      const to = /\/phones\/([^/]+)\//.exec(str(plan.url))?.[1] ?? "";
-      const phone = decode(to);
-      this.preview({ phone, agent: agentOf(plan.url), content });
+      const message = obj(plan.agent_message);
+      const content = obj(message.contentMessage);
+      const url = new URL(plan.url);
+      const phone = decodeURIComponent(url.pathname.split("/")[3]);
+      const agent = url.searchParams.get("agentId");
+      this.preview({ phone, agent, content, traffic: message.messageTrafficType });
       this.setStatus("good", `${kindOf(content)} to ${phoneNumber(phone)}, ${count(plan.bytes)} bytes`);
     } else {
       this.preview(null);
-      if (response.ok) this.setStatus("good", dry ? "Nothing to send" : `Sent: ${response.code}`);
+      if (response.ok) this.setStatus("good", dry ? "Nothing to send" : `${source ? "Received" : "Sent"}: ${response.code}`);
       else this.setStatus("bad", str(response.title) || `The function returned ${reply.status}`);
     }
     this.showResponse(reply, response, dry ? "Dry run" : source ? `Response to /hooks/${source}` : "Response");
@@ -249,42 +279,16 @@ export class Compose {
   }
 }
 
-function decode(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function agentOf(url) {
-  try {
-    return new URL(url).searchParams.get("agentId") ?? "";
-  } catch {
-    return "";
-  }
-}
-
 /** Formats JSON with short objects and lists on one line. */
 function write(value, indent = "") {
-  const flat = JSON.stringify(value);
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
   const inner = indent + "  ";
-  if (value === null || typeof value !== "object" || (indent && flat.length + indent.length < 58))
-    return pretty(flat, value);
-  const isList = Array.isArray(value);
-  const parts = Object.entries(value).map(
-    ([k, v]) => inner + (isList ? "" : `${JSON.stringify(k)}: `) + write(v, inner),
-  );
-  return `${isList ? "[" : "{"}\n${parts.join(",\n")}\n${indent}${isList ? "]" : "}"}`;
-}
-
-const pretty = (flat, value) => (value !== null && typeof value === "object" ? spaced(value) : flat);
-
-function spaced(value) {
-  if (Array.isArray(value)) return `[${value.map((v) => pretty(JSON.stringify(v), v)).join(", ")}]`;
-  return `{${Object.entries(value)
-    .map(([k, v]) => `${JSON.stringify(k)}: ${pretty(JSON.stringify(v), v)}`)
-    .join(", ")}}`;
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  const name = (k) => (open === "[" ? "" : `${JSON.stringify(k)}: `);
+  const parts = Object.entries(value).map(([k, v]) => name(k) + write(v, inner));
+  const flat = open + parts.join(", ") + close;
+  if (indent && !flat.includes("\n") && flat.length + indent.length < 64) return flat;
+  return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
 /**

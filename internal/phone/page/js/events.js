@@ -93,12 +93,11 @@ export function targetList(group) {
 
 /** A collapsed JSON, which is created when it is opened. */
 function part(kind, title, value) {
-  const el = h(
+  return h(
     "details.event-part",
-    { data: { part: kind }, ontoggle: () => el.children.length < 2 && el.append(jsonView(value, title)) },
+    { data: { part: kind }, ontoggle: (e) => e.target.children[1] ?? e.target.append(jsonView(value, title)) },
     h("summary", title),
   );
-  return el;
 }
 
 /** A body as a value if it is JSON. */

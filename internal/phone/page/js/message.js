@@ -18,8 +18,8 @@ export function body(content, tap) {
 
 const states = {
   queued: ["Waiting on the platform", "clock"],
-  delivered: ["Delivered", "checks"],
-  read: ["Read", "checks"],
+  delivered: [""], // a recipient sees no receipts
+  read: [""],
   revoked: ["Revoked before delivery", "revoke"],
   expired: ["Expired before delivery", "revoke"],
 };
@@ -42,7 +42,7 @@ function agentView(item, actions) {
       el.dataset.state = item.state;
       const expires = item.detail?.expires;
       const until = item.state === "queued" && expires ? `${label}, expires ${dateAndTime(expires)}` : label;
-      meta(timeOfDay(item.at), icon(sign), until);
+      meta(timeOfDay(item.at), sign ? icon(sign) : "", until);
     },
   };
 }

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { icon } from "./icons.js";
 
 /** Puts the children in a rail. */
-export function rail(className, label, children) {
+export function rail(className, label, ...children) {
   const row = h("div", { class: `rail-row ${className}`, role: "group", "aria-label": label, tabindex: "0" }, children);
   const step = (direction) => () => row.scrollBy({ left: direction * Math.max(160, row.clientWidth * 0.7) });
   const back = h(

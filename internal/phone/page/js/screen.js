@@ -11,8 +11,9 @@ import { icon } from "./icons.js";
 import { rail } from "./rail.js";
 import { agentLook, setup } from "./setup.js";
 import { actionSheet, deviceSheet, fileSheet, locationSheet, shareSheet } from "./sheet.js";
-import { chipsOf, queued } from "./store.js";
-import { chips } from "./suggestions.js";
+import { chipsOf, oneTimeCode, queued } from "./store.js";
+import { chips, codeChip } from "./suggestions.js";
+import { image } from "./url.js";
 
 export class Screen {
   /**
@@ -126,7 +127,7 @@ export class Screen {
       ),
       h(
         "div.head",
-        h("span.avatar", { "aria-hidden": "true" }, look.initial),
+        h("span.avatar", { "aria-hidden": "true" }, look.logo ? image(look.logo, "", () => look.initial) : look.initial),
         h(
           "div.head-text",
           h(
@@ -206,6 +207,7 @@ export class Screen {
         rail(
           "chips",
           "Suggestions",
+          current.code ? codeChip(current.code) : null,
           chips(current.suggestions, (pointer, about) => this.tap(current.item, pointer, about)),
         ),
       );
@@ -217,6 +219,7 @@ export class Screen {
     const content = preview.content;
     const tap = (_, about) => this.tapPreview(about);
     const suggestions = Array.isArray(content.suggestions) ? content.suggestions : [];
+    const code = oneTimeCode(content, preview.traffic);
     return [
       h(
         "div.preview",
@@ -232,7 +235,9 @@ export class Screen {
           ),
         ),
         h("div.frame", body(content, tap)),
-        suggestions.length > 0 ? rail("chips", "Suggestions in the preview", chips(suggestions, tap)) : null,
+        suggestions.length > 0 || code
+          ? rail("chips", "Suggestions in the preview", code ? codeChip(code) : null, chips(suggestions, tap))
+          : null,
       ),
     ];
   }
@@ -240,8 +245,7 @@ export class Screen {
   status(c, online) {
     const waiting = queued(c);
     const stamp = `${online} ${waiting}`;
-    if (this.statusStamp === stamp && this.banner.isConnected && this.banner.dataset.stamp === stamp) return;
-    this.statusStamp = stamp;
+    if (this.banner.dataset.stamp === stamp) return;
     this.banner.dataset.stamp = stamp;
     fill(this.signal, icon(online ? "wifi" : "airplane"), h("span.unseen", online ? "online" : "offline"));
     this.root.classList.toggle("offline", !online);

@@ -13,12 +13,12 @@ export const setup = {
   limits: {},
 };
 
-/** The agent's name, color and initial. */
+/** The agent's name, logo, color and initial. */
 export function agentLook(id) {
   const known = setup.agents.find((a) => a.id === id);
   let name = known?.name || nameOf(id);
   if (device.iphone) name = name.replace(/[/\\:]/g, "");
-  return { name, color: readable(known?.color), initial: ([...name][0] ?? "?").toUpperCase() };
+  return { name, logo: known?.logo, color: readable(known?.color), initial: ([...name][0] ?? "?").toUpperCase() };
 }
 
 /** Converts harborline_ferries_k3x9a1bc_agent to Harborline ferries. */

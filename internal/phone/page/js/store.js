@@ -317,10 +317,17 @@ export function chipsOf(c) {
     if (item.kind === "user" && item.what !== "action" && !(device.iphone && item.what === "reply")) return null;
     if (item.kind === "agent" && (item.state === "delivered" || item.state === "read")) {
       const suggestions = list(item.content.suggestions);
-      return suggestions.length > 0 ? { item, suggestions } : null;
+      const code = oneTimeCode(item.content, obj(item.detail?.response).messageTrafficType);
+      return suggestions.length > 0 || code ? { item, suggestions, code } : null;
     }
   }
   return null;
+}
+
+/** The one-time code that the phone offers to copy, or "". An iPhone offers it on its keyboard. */
+export function oneTimeCode(content, traffic) {
+  if (traffic !== "AUTHENTICATION" || device.iphone) return "";
+  return /\b(\d{3}[ -]\d{3}|\d{4,8})\b/.exec(str(content.text))?.[0] ?? "";
 }
 
 /** A short description of a message. */

@@ -2,13 +2,19 @@
 
 /** Requests JSON. A response that is not 2xx becomes an Error with its text. */
 export async function ask(path, body, signal) {
-  const response = await fetch(path, {
-    method: body === undefined ? "GET" : "POST",
-    headers: body === undefined ? {} : { "Content-Type": "application/json" },
-    body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
-    signal,
-  });
-  const text = await response.text();
+  let response, text;
+  try {
+    response = await fetch(path, {
+      method: body === undefined ? "GET" : "POST",
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
+      signal,
+    });
+    text = await response.text();
+  } catch (e) {
+    if (e.name === "AbortError") throw e;
+    throw new Error("rcshook does not respond. Start it again in its terminal.");
+  }
   let value = {};
   try {
     value = JSON.parse(text);

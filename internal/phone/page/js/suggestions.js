@@ -1,6 +1,6 @@
 // Suggestions: the chips below the latest message, and the buttons of cards.
 
-import { h, obj, str } from "./dom.js";
+import { copy, h, obj, str } from "./dom.js";
 import { icon } from "./icons.js";
 import { phoneNumber } from "./format.js";
 import { hostOf } from "./url.js";
@@ -65,6 +65,12 @@ function button(className, suggestion, tap) {
 /** The chips of a message. A tap calls tap with the pointer and the parsed suggestion. */
 export function chips(suggestions, tap) {
   return suggestions.map((s, i) => button("chip", s, (about) => tap(`/contentMessage/suggestions/${i}`, about)));
+}
+
+/** The chip of the phone that copies a one-time code. */
+export function codeChip(code) {
+  const label = h("span.label", `Copy ${code}`);
+  return h("button.chip", { data: { kind: "copy" }, onclick: () => copy(label, code) }, icon("copy"), label);
 }
 
 /** The buttons of the card at a pointer. */
