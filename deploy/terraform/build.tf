@@ -41,10 +41,14 @@ locals {
     "rbm/*.go",
     # End of the generated list
   ]
-  uploaded = toset([
-    for file in flatten([for pattern in local.upload_patterns : tolist(fileset(local.root, pattern))]) : file
-    if !endswith(file, "_test.go")
-  ])
+  # The path of each file by its name in the upload.
+  uploaded = merge(
+    {
+      for file in flatten([for pattern in local.upload_patterns : tolist(fileset(local.root, pattern))]) : file => "${local.root}/${file}"
+      if !endswith(file, "_test.go") && file != "rcshook.yaml"
+    },
+    local.config_file == "" ? {} : { "rcshook.yaml" = local.config_file },
+  )
 }
 
 data "archive_file" "source" {
@@ -54,8 +58,8 @@ data "archive_file" "source" {
   dynamic "source" {
     for_each = local.uploaded
     content {
-      filename = source.value
-      content  = file("${local.root}/${source.value}")
+      filename = source.key
+      content  = file(source.value)
     }
   }
 }

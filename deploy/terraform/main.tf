@@ -14,7 +14,7 @@ locals {
   # The secrets by environment variable. With a queue and keys, rcshook also accepts
   # the tokens of the queue.
   named_secrets = merge(
-    {
+    local.default_in_file || var.agent_id_secret == "" ? {} : {
       RCSHOOK_AGENT_ID    = var.agent_id_secret
       RCSHOOK_CREDENTIALS = var.credentials_secret
     },
@@ -27,7 +27,7 @@ locals {
   )
   signed         = local.events && try(var.events.signing_secret, "") != "" && try("${var.events.url}${var.events.url_secret}", "") != ""
   caller_secrets = { for c in var.callers : c => "${var.name}-caller-${c}" }
-  secrets        = setunion(values(local.named_secrets), var.source_secrets, values(local.caller_secrets))
+  secrets        = setunion(values(local.named_secrets), var.source_secrets, values(local.caller_secrets), local.own_secrets)
 
   # The audience of the tokens in producers' tasks, and the URL of the function, which
   # is the audience of its own tasks.
@@ -50,6 +50,7 @@ locals {
       "projects/${var.project_id}/secrets/${secret}",
       contains(keys(var.secret_versions), secret) ? "/versions/${var.secret_versions[secret]}" : "",
     ]) },
+    local.config_file == "" ? {} : { RCSHOOK_CONFIG = "rcshook.yaml" },
     var.rcs_region == "" ? {} : { RCSHOOK_REGION = var.rcs_region },
     var.access == "iam" ? { RCSHOOK_ALLOW_UNAUTHENTICATED = "true" } : {},
     var.access == "keys" && local.queued ? {
@@ -71,8 +72,8 @@ resource "google_project_service" "api" {
   for_each = toset(concat(
     ["run.googleapis.com", "cloudbuild.googleapis.com", "artifactregistry.googleapis.com", "secretmanager.googleapis.com"],
     local.queued || local.events ? ["cloudtasks.googleapis.com"] : [],
-    length(var.topics) > 0 ? ["pubsub.googleapis.com"] : [],
-    local.opt_out || length(var.buckets) > 0 ? ["storage.googleapis.com"] : [],
+    length(local.topics) > 0 ? ["pubsub.googleapis.com"] : [],
+    local.opt_out || length(local.buckets) > 0 ? ["storage.googleapis.com"] : [],
   ))
   project            = var.project_id
   service            = each.value
@@ -124,6 +125,13 @@ resource "google_cloud_run_v2_service" "function" {
           value = env.value
         }
       }
+    }
+  }
+
+  lifecycle {
+    precondition {
+      condition     = local.config_file == "" || local.config != null
+      error_message = "${local.config_file} is empty or has errors; rcshook check reports them."
     }
   }
 

@@ -576,3 +576,123 @@ run "refuses_channels_that_are_none" {
   }
   expect_failures = [var.monitoring]
 }
+
+run "a_file_with_the_agent" {
+  command = apply
+  variables {
+    config_file = "testdata/agent.yaml"
+    events      = { opt_out = false }
+  }
+
+  assert {
+    condition     = !contains(keys(local.environment), "RCSHOOK_AGENT_ID") && !contains(keys(local.environment), "RCSHOOK_CREDENTIALS") && local.environment.RCSHOOK_CONFIG == "rcshook.yaml"
+    error_message = "expected the agent of the file only"
+  }
+  assert {
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "harborline-key rcshook-api-keys rcshook-webhook-token shop-agent shop-hook shop-key"
+    error_message = "expected the secrets of the file, and none for an agent of the environment"
+  }
+  assert {
+    condition     = keys(google_secret_manager_secret_iam_member.run) == keys(google_secret_manager_secret.created) && contains(output.fill_secrets, "gcloud secrets versions add shop-hook --project=rcshook-test --data-file=FILE")
+    error_message = "expected access to the secrets of the file, and the next step"
+  }
+  assert {
+    condition     = keys(google_pubsub_topic_iam_member.publisher) == ["projects/lake/topics/rcs-events"] && [for m in google_storage_bucket_iam_member.opt_outs : m.bucket] == ["harborline-rcs"]
+    error_message = "expected access to the topic and the bucket of the file"
+  }
+  assert {
+    condition     = local.uploaded["rcshook.yaml"] == "testdata/agent.yaml"
+    error_message = "expected the file in the upload"
+  }
+}
+
+run "targets_need_a_webhook" {
+  command = plan
+  variables {
+    config_file = "testdata/agent.yaml"
+  }
+  expect_failures = [check.targets_without_webhook]
+}
+
+run "secrets_of_other_projects" {
+  command = plan
+  variables {
+    config_file = "testdata/late.yaml"
+    queue       = { through = true }
+  }
+  expect_failures = [check.secrets_of_other_projects]
+}
+
+run "the_agent_in_a_secret" {
+  command = apply
+  variables {
+    agent_id_secret = ""
+    config_secret   = "rcshook-config"
+  }
+
+  assert {
+    condition     = !contains(keys(local.environment), "RCSHOOK_AGENT_ID") && join(" ", keys(google_secret_manager_secret.created)) == "rcshook-api-keys rcshook-config"
+    error_message = "expected no agent in the environment"
+  }
+}
+
+run "refuses_two_default_agents" {
+  command = plan
+  variables {
+    agent_id_secret = "other-agent"
+    config_file     = "testdata/agent.yaml"
+  }
+  expect_failures = [var.agent_id_secret, check.targets_without_webhook]
+}
+
+run "refuses_no_default_agent" {
+  command = plan
+  variables {
+    agent_id_secret = ""
+  }
+  expect_failures = [var.agent_id_secret]
+}
+
+run "refuses_two_files" {
+  command = plan
+  variables {
+    config_secret = "rcshook-config"
+    config_file   = "testdata/agent.yaml"
+  }
+  expect_failures = [var.config_file]
+}
+
+run "refuses_no_file" {
+  command = plan
+  variables {
+    config_file = "testdata/missing.yaml"
+  }
+  expect_failures = [var.config_file]
+}
+
+run "refuses_a_late_fallback_without_a_queue" {
+  command = plan
+  variables {
+    config_file = "testdata/late.yaml"
+    queue       = {}
+  }
+  expect_failures = [var.queue, check.secrets_of_other_projects]
+}
+
+run "refuses_two_stores" {
+  command = plan
+  variables {
+    config_file = "testdata/late.yaml"
+    queue       = { through = true }
+    events      = {}
+  }
+  expect_failures = [var.events, check.secrets_of_other_projects]
+}
+
+run "refuses_an_invalid_file" {
+  command = plan
+  variables {
+    config_file = "testdata/invalid.yaml"
+  }
+  expect_failures = [google_cloud_run_v2_service.function]
+}

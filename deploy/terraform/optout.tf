@@ -24,7 +24,7 @@ resource "google_storage_bucket" "opt_outs" {
 locals {
   # The names of the buckets in which the function keeps opt-outs.
   opt_out_buckets = merge(
-    { for bucket in var.buckets : bucket => trimprefix(bucket, "gs://") },
+    { for bucket in local.buckets : bucket => trimprefix(bucket, "gs://") },
     local.opt_out ? { own = google_storage_bucket.opt_outs[0].name } : {},
   )
 }

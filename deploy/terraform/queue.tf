@@ -79,7 +79,7 @@ resource "google_cloud_tasks_queue_iam_member" "events" {
 
 # The topics that targets of events name.
 resource "google_pubsub_topic_iam_member" "publisher" {
-  for_each   = var.topics
+  for_each   = local.topics
   project    = split("/", each.value)[1]
   topic      = split("/", each.value)[3]
   role       = "roles/pubsub.publisher"

@@ -61,9 +61,18 @@ variable "invokers" {
 }
 
 variable "agent_id_secret" {
-  description = "The secret that contains the agent ID."
+  description = "The secret that contains the ID of the agent default. Not used if rcshook.yaml describes that agent. Empty: the file in config_secret does."
   type        = string
   default     = "rcshook-agent-id"
+
+  validation {
+    condition     = !local.default_in_file || contains(["", "rcshook-agent-id"], var.agent_id_secret)
+    error_message = "rcshook.yaml describes the agent default; remove agent_id_secret, or that agent from the file."
+  }
+  validation {
+    condition     = local.default_in_file || var.agent_id_secret != "" || var.config_secret != ""
+    error_message = "No file describes the agent default; set agent_id_secret, or add the agent to rcshook.yaml."
+  }
 }
 
 variable "credentials_secret" {
@@ -78,14 +87,29 @@ variable "api_keys_secret" {
   default     = "rcshook-api-keys"
 }
 
+variable "config_file" {
+  description = "The path of rcshook.yaml, such as ./rcshook.yaml. The module uploads it, and reads which secrets, topics and buckets it names. Empty: rcshook.yaml in the folder of go.mod, if it exists."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.config_file == "" || try(fileexists(var.config_file), false)
+    error_message = "config_file must be the path of a file that exists, such as ./rcshook.yaml."
+  }
+  validation {
+    condition     = var.config_file == "" || var.config_secret == ""
+    error_message = "config_file and config_secret exclude each other: the function reads one rcshook.yaml."
+  }
+}
+
 variable "config_secret" {
-  description = "The secret that contains rcshook.yaml. Empty: no such file."
+  description = "The secret that contains rcshook.yaml. Empty: no such secret."
   type        = string
   default     = ""
 }
 
 variable "source_secrets" {
-  description = "The secrets that rcshook.yaml names, of senders and of further agents."
+  description = "The secrets that rcshook.yaml in config_secret names, of senders and of further agents."
   type        = set(string)
   default     = []
 }
@@ -251,6 +275,10 @@ variable "queue" {
     condition     = var.queue == null || try(can(regex("^[1-9][0-9]*s$", var.queue.max_age)), false)
     error_message = "queue.max_age must be in seconds, such as 86400s."
   }
+  validation {
+    condition     = !local.late_fallback || try(var.queue.through, false)
+    error_message = "A fallback in rcshook.yaml has after, which needs a queue that keeps messages until then; set queue = {through = true}."
+  }
 }
 
 variable "events" {
@@ -271,6 +299,10 @@ variable "events" {
     error_message = "events needs access = \"keys\": RCS for Business cannot pass Cloud Run IAM."
   }
   validation {
+    condition     = !can(local.config.opt_out.store) || !try(var.events.opt_out, false)
+    error_message = "opt_out of rcshook.yaml has a store; set opt_out = false in events, or remove it from the file."
+  }
+  validation {
     condition     = var.events == null || try(var.events.rate > 0 && var.events.rate <= 500, false)
     error_message = "events.rate must be at most 500 per second."
   }
@@ -281,7 +313,7 @@ variable "events" {
 }
 
 variable "topics" {
-  description = "The Pub/Sub topics that rcshook.yaml names, as rcshook check -topics lists them. They must exist."
+  description = "The Pub/Sub topics that rcshook.yaml in config_secret names, as rcshook check -topics lists them. They must exist."
   type        = set(string)
   default     = []
 
@@ -292,7 +324,7 @@ variable "topics" {
 }
 
 variable "buckets" {
-  description = "The buckets in which brands of rcshook.yaml keep who opted out, as rcshook check -buckets lists them. They must exist."
+  description = "The buckets in which brands of rcshook.yaml in config_secret keep who opted out, as rcshook check -buckets lists them. They must exist."
   type        = set(string)
   default     = []
 
