@@ -62,8 +62,8 @@ file describes the agent default, the script does not ask for its ID and key.
   --rotate-key finish   keep only the new key, when all callers use it
   --delete              delete the function, its queues with their messages, its accounts
                         and its exclusion of the request log
-  --with-secrets        with --delete, delete also the secrets that the script created,
-                        without the key of the opt-outs
+  --with-secrets        with --delete, delete also the secrets that the script filled, without
+                        the key of the opt-outs; other secrets of rcshook.yaml stay
   --with-opt-outs       with --delete, delete also the bucket of people who opted out, and
                         its key, without which the records are useless
   --yes                 do not ask before --delete and --rotate-key finish
@@ -300,10 +300,10 @@ store() {
   [ -n "$dry" ] || printf '%s' "$value" | gcloud secrets versions add "$secret" --project="$project" --data-file=-
 }
 
-# create_secret creates a secret without a value. --delete finds it by its label.
+# create_secret creates a secret without a value, with more options of gcloud.
 create_secret() {
   exists gcloud secrets describe "$1" --project="$project" ||
-    run gcloud secrets create "$1" --project="$project" --replication-policy=automatic --labels="rcshook=$name"
+    run gcloud secrets create "$@" --project="$project" --replication-policy=automatic
 }
 
 # new_key sets random to 256 random bits, and key to the same in letters for URLs.
@@ -316,7 +316,7 @@ secrets() {
   local part secret random key
   for part in ${keys[@]+"${keys[@]}"}; do
     secret=$name-$part
-    create_secret "$secret"
+    create_secret "$secret" --labels="rcshook=$name" # --delete finds it by its label
     case " ${fill[*]-} " in
     *" $part "*)
       new_key
@@ -400,8 +400,9 @@ grant() {
     --member="serviceAccount:$runner" --role=roles/secretmanager.secretAccessor
 }
 
-# rcshook runs the command of this folder.
+# rcshook prints and runs the command of this folder.
 rcshook() {
+  show go run -C "$root" ./cmd/rcshook "$@" >&2
   go run -C "$root" ./cmd/rcshook "$@"
 }
 
@@ -418,7 +419,6 @@ read_file() {
   named=''
   if [ -f "$root/rcshook.yaml" ]; then
     command -v go >/dev/null || die 'rcshook.yaml is checked with Go, which is not installed; see https://go.dev/doc/install'
-    show go run -C "$root" ./cmd/rcshook check rcshook.yaml
     named=$(rcshook check -agents -secrets -topics -buckets rcshook.yaml) || die "rcshook.yaml has errors:"$'\n'"$named"
   fi
   if ! names default; then
@@ -668,7 +668,7 @@ present() {
 # delete_all deletes what the script created, in the order in which it is used: a run that
 # failed can be repeated.
 delete_all() {
-  local id account secret other planned=() kept='' stdout='' stderr=''
+  local id other command planned=() kept='' stdout='' stderr=''
   local here=(--project="$project" --region="$region") there=(--project="$project" --location="$region")
   exists gcloud run services list --project="$project" --filter="metadata.name=$name" '--format=value(region)' || true
   other=$(grep -vx "$region" <<<"$stdout" | tr '\n' ' ') || true

@@ -18,6 +18,8 @@ func deployAll(t *testing.T) (*cloud, gcloudtest.Project) {
 	t.Helper()
 	c := newCloud(t)
 	c.file("project.json", `{"Secrets": {"database": ["of another program"]}, "Labels": {}, "Accounts": ["database"], "Buckets": ["gs://database"], "Exclusions": ["name=database,filter=x"]}`)
+	c.addGo()
+	c.file("rcshook.yaml", "sources: {shop: {preset: shopify, secret: projects/my-project/secrets/shop-hook, map: '{to: .phone, text: \"a\"}'}}\n")
 	c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--queue", "--events", "--events-url", "https://crm.example.com/", "--caller", "zapier")
 	c.forget()
 	return c, c.state()
@@ -58,11 +60,11 @@ func TestScriptDelete(t *testing.T) {
 	}
 
 	c.deploy("", "--delete", "--with-secrets", "--yes")
-	if got := slices.Sorted(maps.Keys(c.state().Secrets)); !slices.Equal(got, []string{"database", "rcshook-opt-out-key"}) {
+	if got := slices.Sorted(maps.Keys(c.state().Secrets)); !slices.Equal(got, []string{"database", "rcshook-opt-out-key", "shop-hook"}) {
 		t.Errorf("the secrets are %q", got)
 	}
 	c.deploy("", "--delete", "--with-opt-outs", "--yes")
-	if got := c.state(); len(got.Secrets) != 1 || !slices.Equal(got.Buckets, []string{"gs://database"}) {
+	if got := c.state(); len(got.Secrets) != 2 || !slices.Equal(got.Buckets, []string{"gs://database"}) {
 		t.Errorf("the secrets are %q, and the buckets %q", got.Secrets, got.Buckets)
 	}
 	if out := c.deploy("", "--delete"); !strings.Contains(out, "Nothing to delete.") {
@@ -97,7 +99,7 @@ func TestScriptDelete_fails(t *testing.T) {
 			}
 			c.env = environ
 			c.deploy("", args...)
-			if got := c.state(); len(got.Accounts) != 1 || len(got.Secrets) != 1 || len(got.Buckets) != 1 || len(got.Queues)+len(got.Service) > 0 {
+			if got := c.state(); len(got.Accounts) != 1 || len(got.Secrets) != 2 || len(got.Buckets) != 1 || len(got.Queues)+len(got.Service) > 0 {
 				t.Errorf("this is left: %+v", got)
 			}
 		})
