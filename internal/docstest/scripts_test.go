@@ -79,3 +79,52 @@ const context = {
 		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
 	}
 }
+
+// TestAppsScript runs the program for Google Sheets: a test, and then the messages. A row
+// that was sent is not sent again.
+func TestAppsScript(t *testing.T) {
+	program := readPage(t, "deploy/recipes/apps-script.md").blocks("js")[0]
+	var got [][]string
+	messages := script(t, `
+const { execFileSync } = require("node:child_process");
+const values = [
+  ["to", "country", "text", "", "status", "button1"],
+  ["(202) 555-0123", "US", 'See you, Ada "Ace" & Co.', "a note", "", "Confirm|=YES"],
+  ["", "", "", "", "", ""],
+  ["+12025550104", "", "See you.", "", "", ""],
+  ["+12025550199", "", "See you.", "", "accepted: Accepted", ""],
+  ["+12", "", "See you.", "", "", ""],
+];
+const sheet = {
+  getDataRange: () => ({ getDisplayValues: () => values.map((row) => [...row]) }),
+  getRange: (row, column) => ({ setValue: (value) => { values[row - 1][column - 1] = value; } }),
+};
+const items = [];
+const menu = { addItem: (_, name) => { items.push(name); return menu; }, addToUi: () => {} };
+const SpreadsheetApp = { getUi: () => ({ createMenu: () => menu }), getActiveSheet: () => sheet, flush: () => {} };
+const PropertiesService = { getScriptProperties: () => ({ getProperty: (name) => process.env[name] }) };
+const UrlFetchApp = {
+  fetch: (url, { method, payload, headers, muteHttpExceptions }) => {
+    if (!muteHttpExceptions) throw new Error("expected muteHttpExceptions");
+    const request = "const [url, method, form, headers] = JSON.parse(process.argv[1]);" +
+      "fetch(url, { method, body: new URLSearchParams(form), headers }).then((r) => r.text()).then((text) => process.stdout.write(text));";
+    const text = execFileSync(process.execPath, ["-e", request, JSON.stringify([url, method, payload, headers])], { encoding: "utf8" });
+    return { getContentText: () => text };
+  },
+};
+`, program, `
+const codes = () => values.map((row) => row[4].split(":")[0]);
+onOpen();
+const runs = items.map((name) => { eval(name + "()"); return codes(); });
+send();
+runs.push(codes());
+console.log(JSON.stringify(runs));`, &got)
+	want := [][]string{
+		{"status", "dry_run", "", "dry_run", "accepted", "invalid_phone"},
+		{"status", "accepted", "", "recipient_unreachable", "accepted", "invalid_phone"},
+		{"status", "accepted", "", "recipient_unreachable", "accepted", "invalid_phone"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(messages) != 1 {
+		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
+	}
+}

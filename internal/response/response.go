@@ -239,7 +239,7 @@ func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.Set("Content-Type", "application/json")
-	if !resp.OK && !acceptsOnlyJSON(r.Header) {
+	if !resp.OK && resp.Status != http.StatusOK && !acceptsOnlyJSON(r.Header) {
 		h.Set("Content-Type", "application/problem+json")
 	}
 	body, err := resp.encode()

@@ -40,6 +40,7 @@ func TestWrite(t *testing.T) {
 		header   http.Header
 	}{
 		{"success", New(code.Accepted), 200, http.Header{"Content-Type": {"application/json"}}},
+		{"failure that is acknowledged", &Response{Status: 200, Code: code.RecipientUnreachable}, 200, http.Header{"Content-Type": {"application/json"}}},
 		{"failure", New(code.InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
 		{
 			"a part of a second is a whole one", &Response{Status: 429, Code: code.RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,

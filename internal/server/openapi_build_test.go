@@ -289,11 +289,10 @@ func responses() object {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			headers["Retry-After"] = ref("headers/RetryAfter")
 		}
-		// The soft profile acknowledges failures with 200. Clients that accept only
-		// application/json get it for all.
-		content := object{}
-		for _, media := range []string{"application/json", "application/problem+json"} {
-			content[media] = object{"schema": ref("schemas/Response")}
+		// Clients that accept only application/json get it for all.
+		content := object{"application/json": object{"schema": ref("schemas/Response")}}
+		if status != http.StatusOK {
+			content["application/problem+json"] = object{"schema": ref("schemas/Response")}
 		}
 		all[strconv.Itoa(status)] = object{
 			"description": "code " + strings.Join(codes, ", "),
