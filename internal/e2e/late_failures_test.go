@@ -626,6 +626,27 @@ func TestLate_targets(t *testing.T) {
 			same(outcome{revoked, 1, "fallback timeout"}),
 		},
 		{
+			"the ID token is not accepted",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.pass(61 * time.Second)
+				l.replace("POST /tasks/fallback", http.StatusUnauthorized)
+				l.expectRun("fallback", http.StatusUnauthorized)
+			},
+			same(outcome{revoked, 1, "fallback timeout"}),
+		},
+		{
+			"Google's keys cannot be fetched",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(offline, traffic)
+				l.pass(61 * time.Second)
+				l.withoutKeys("fallback", http.StatusConflict)
+			},
+			same(outcome{revoked, 1, "fallback timeout"}),
+		},
+		{
 			"the queue dispatches it twice",
 			lateSetup{},
 			func(l *lateStage, traffic string) {
@@ -663,6 +684,17 @@ func TestLate_targets(t *testing.T) {
 			perTraffic{outcome{revoked, 2, gaveUp}, outcome{revoked, 1, gaveUp}},
 		},
 	})
+}
+
+// withoutKeys makes an attempt at an instance that cannot fetch Google's public keys.
+func (l *lateStage) withoutKeys(job string, want int) {
+	l.t.Helper()
+	nowhere := "http://127.0.0.1:1"
+	l.settings["RCSHOOK_OIDC_ENDPOINT"] = &nowhere
+	l.restart("")
+	l.expectRun(job, want)
+	delete(l.settings, "RCSHOOK_OIDC_ENDPOINT")
+	l.restart("")
 }
 
 // An instance ends between the revocation and the task for the fallback. The next attempt
@@ -721,6 +753,8 @@ func TestLate_previousResponse(t *testing.T) {
 			outcome{"create 200, delete 429, delete 200, delete 404", 0, gaveUp},
 		}},
 		{"429 of Cloud Run", lateSetup{}, attempts(notMade(429)), same(revoked)},
+		{"none, then 401", lateSetup{}, attempts(lost, notMade(401)), unknown},
+		{"none, then without Google's keys", lateSetup{}, attempts(lost, func(l *lateStage) { l.withoutKeys("watch", http.StatusInternalServerError) }), unknown},
 		{"none, then 429 of Cloud Run", lateSetup{}, attempts(lost, notMade(429)), unknown},
 		{"410, then 429 of Cloud Run", lateSetup{}, attempts(gone, notMade(429)), unknown},
 		{"410, then 503 of Cloud Run", lateSetup{}, attempts(gone, notMade(503)), unknown},

@@ -361,6 +361,29 @@ func TestLate_races(t *testing.T) {
 			same(outcome{"create 200, delete 404", 0, ""}),
 		},
 		{
+			"Cloud Run does not let the watch in, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.replace("POST /tasks/watch", http.StatusForbidden)
+				l.expectRun("watch", http.StatusForbidden)
+			},
+			same(outcome{"create 200, delete 404", 0, ""}),
+		},
+		{
+			"Google's keys cannot be fetched for the watch, and the message is delivered",
+			lateSetup{deaf: true},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.run("send")
+				l.wait(time.Minute)
+				l.withoutKeys("watch", http.StatusConflict)
+			},
+			same(outcome{"create 200, delete 404", 0, ""}),
+		},
+		{
 			"RBM cannot be reached for the revocation, and the message is delivered",
 			lateSetup{deaf: true},
 			func(l *lateStage, traffic string) {

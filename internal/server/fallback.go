@@ -18,6 +18,7 @@ import (
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/send"
+	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/target"
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
@@ -70,8 +71,8 @@ func previousAttempt(h http.Header) int {
 	switch {
 	case retries == "0", previous == "409":
 		return statusUnchanged
-	case retries == "1" && previous == "429": // Cloud Run uses it if no instance gets the request
-		return statusUnchanged
+	case retries == "1" && (previous == "429" || previous == "401" || previous == "403"):
+		return statusUnchanged // Cloud Run has no instance, or the ID token was not accepted
 	case previous == "410":
 		return statusDone
 	}
@@ -238,11 +239,14 @@ func (s *Server) fallbackEvent(h *queue.Handover) *events.Event {
 
 // handover serves the task of a message for its fallback with f.
 func (s *Server) handover(c *call, job queue.Job, f func(context.Context, *queue.Handover, int) *response.Response) (*response.Response, error) {
+	previous := previousAttempt(c.Header)
 	body, err := s.readTask(c)
-	if err != nil {
+	switch {
+	case errors.Is(err, source.ErrKeys):
+		return repeat(err, previous), nil
+	case err != nil:
 		return nil, err
 	}
-	previous := previousAttempt(c.Header)
 	release, err := s.reserve(c.Context(), len(body))
 	if err != nil {
 		return repeat(err, previous), nil
