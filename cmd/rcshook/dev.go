@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -55,12 +56,11 @@ const greeting = `rcshook is running on this machine. %[6]s leaves it.
 
 Send a message:
 
-  curl -i http://localhost:%[1]d/ -H 'Authorization: Bearer %[3]s' -H 'Content-Type: application/json' \
-    -d '{"to": "+12025550123", "text": "Hello from rcshook", "buttons": ["Hi!", "Docs|https://example.com"]}'
+  %[8]s
 
 List the messages that arrived:
 
-  curl http://localhost:%[2]d/_sim/messages
+  %[9]s http://localhost:%[2]d/_sim/messages
 %[5]s
 Check the setup, as for a deployment:
 
@@ -68,6 +68,22 @@ Check the setup, as for a deployment:
 
 Ctrl-C stops both.
 `
+
+// The examples send the same message. Windows PowerShell removes the quotes of JSON.
+const (
+	curlExample = `curl -i %s -H 'Authorization: Bearer %s' -H 'Content-Type: application/json' \
+    -d '{"to": "+12025550123", "text": "Hello from rcshook", "buttons": ["Hi!", "Docs|https://example.com"]}'`
+	sendExample = `rcshook send -url %s -to +12025550123 -text "Hello from rcshook" -button "Hi!" -button "Docs|https://example.com"`
+)
+
+// curlName returns the name of the command curl. In Windows PowerShell, the name curl
+// stands for Invoke-WebRequest.
+func curlName() string {
+	if runtime.GOOS == "windows" {
+		return "curl.exe"
+	}
+	return "curl"
+}
 
 var devCommand = command{
 	name:    "dev",
@@ -230,13 +246,21 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	export := ""
 	if functionURL != localURL {
-		export = fmt.Sprintf("\nMake rcshook send and bulk use it, in their terminal:\n\n  export %s=%s\n", envURL, functionURL)
+		format := "export %s=%s"
+		if runtime.GOOS == "windows" {
+			format = "$env:%s = %q"
+		}
+		export = "\nMake rcshook send and bulk use it, in their terminal:\n\n  " + fmt.Sprintf(format, envURL, functionURL) + "\n"
+	}
+	example := fmt.Sprintf(curlExample, functionURL, devKey)
+	if runtime.GOOS == "windows" {
+		example = fmt.Sprintf(sendExample, functionURL)
 	}
 	leaves := "Nothing"
 	if to := cmp.Or(o.events, o.webhook); to != "" && !config.IsLoopback(to) {
 		leaves = "Except for events, nothing"
 	}
-	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves, forwarded)
+	fmt.Fprintf(std.out, greeting, o.port, o.simPort, devKey, envPath, export, leaves, forwarded, example, curlName())
 	function.greet(std.out)
 	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
 	go func() { failed <- http.Serve(listener, function) }()
@@ -297,9 +321,15 @@ func finish(ctx context.Context, requests *server.Requests, out io.Writer) error
 	return nil
 }
 
+// isPortTaken reports whether another program listens on the port. Windows has its own
+// number for this error, WSAEADDRINUSE, which package syscall does not translate.
+func isPortTaken(err error) bool {
+	return errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.Errno(10048))
+}
+
 func listen(port int, setting string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if isPortTaken(err) {
 		return nil, fmt.Errorf("port %d is in use by another program: stop it, or choose another port with %s", port, setting)
 	}
 	return l, err

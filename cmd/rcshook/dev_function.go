@@ -448,7 +448,7 @@ func (f *devFile) contents(simPort int) string {
 	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)
 	section("Targets and fallbacks", f.targets...)
 	if f.redirected {
-		section("List what stays in dev", fmt.Sprintf("curl http://localhost:%d%s", simPort, devTargetsPath))
+		section("List what stays in dev", fmt.Sprintf("%s http://localhost:%d%s", curlName(), simPort, devTargetsPath))
 	}
 	return text.String()
 }
@@ -465,7 +465,7 @@ func (f *devFunction) greet(out io.Writer) {
 		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with %s\n", f.events, secret)
 	}
 	if f.queue || len(file.queues) > 0 {
-		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  curl http://localhost:%d%s\n", f.simPort, devQueuePath)
+		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  %s http://localhost:%d%s\n", curlName(), f.simPort, devQueuePath)
 	}
 	if f.config != "" {
 		fmt.Fprintf(out, "\nChanges of %s are in use a second later.\n", f.config)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -327,4 +329,14 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// TestIsPortTaken checks the numbers of the error in Unix and in Windows.
+func TestIsPortTaken(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[syscall.Errno]bool{syscall.EADDRINUSE: true, 10048: true, syscall.EACCES: false, 10061: false} {
+		if got := isPortTaken(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", number)}); got != want {
+			t.Errorf("%d: got %v, want %v", uintptr(number), got, want)
+		}
+	}
 }

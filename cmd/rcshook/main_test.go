@@ -50,15 +50,17 @@ func TestReadme(t *testing.T) {
 	section, _, _ = strings.Cut(section, "\n## ")
 	var script strings.Builder
 	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(section, -1) {
-		command := strings.NewReplacer("\\\n", " ", "localhost:8080", "127.0.0.1:$PORT", "localhost:8081", "127.0.0.1:$SIM").Replace(block[1])
-		switch {
-		case strings.Contains(command, "go run ./cmd/rcshook"):
-			script.WriteString("exec rcshook -port $PORT -sim-port $SIM &dev&\nawait http://127.0.0.1:$PORT/\n")
-		case strings.HasPrefix(command, "curl"):
-			script.WriteString("exec sh -c '" + strings.ReplaceAll(strings.TrimSpace(command), "'", `''`) + "'\ncp stdout last\n")
-			script.WriteString("stdout '\"code\":\"accepted\"|\"state\": \"(queued|delivered)\"'\n")
-		default:
-			t.Errorf("untested command in the README: %s", block[1])
+		text := strings.NewReplacer("\\\n", " ", "localhost:8080", "127.0.0.1:$PORT", "localhost:8081", "127.0.0.1:$SIM", "go run ./cmd/", "").Replace(block[1])
+		for command := range strings.Lines(text) {
+			switch {
+			case command == "rcshook\n":
+				script.WriteString("exec rcshook -port $PORT -sim-port $SIM &dev&\nawait http://127.0.0.1:$PORT/\nenv RCS_FUNCTION_URL=http://127.0.0.1:$PORT/\n")
+			case strings.HasPrefix(command, "curl "), strings.HasPrefix(command, "rcshook send "):
+				script.WriteString("exec sh -c '" + strings.ReplaceAll(strings.TrimSpace(command), "'", `''`) + "'\n")
+				script.WriteString("stdout '\"code\":\"accepted\"|^accepted: |\"state\": \"(queued|delivered)\"'\n")
+			case !strings.HasPrefix(command, "git clone "):
+				t.Errorf("untested command in the README: %s", command)
+			}
 		}
 	}
 	if strings.Count(script.String(), "curl") < 2 {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
@@ -61,7 +60,7 @@ func serve(ctx context.Context, args []string, std stdio) error {
 	}
 	defer handler.Close()
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	if isPortTaken(err) {
 		return fmt.Errorf("%s is in use by another program: stop it, or choose another port with -listen or PORT", address)
 	}
 	if err != nil {

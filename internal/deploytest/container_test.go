@@ -77,7 +77,7 @@ func TestContainer(t *testing.T) {
 		}
 	}
 	version := regexp.MustCompile(`(?m)^go (1\.\d+)`).FindStringSubmatch(read(t, "go.mod"))
-	if version == nil || !strings.Contains(file, "FROM golang:"+version[1]+" ") {
+	if version == nil || !strings.Contains(file, " golang:"+version[1]+" ") {
 		t.Error("the image is not built with the Go version of go.mod")
 	}
 }

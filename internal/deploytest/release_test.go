@@ -1,45 +1,161 @@
 package deploytest
 
 import (
+	"archive/tar"
+	"archive/zip"
+	"compress/gzip"
 	"crypto/sha256"
-	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
 )
 
-// TestRelease builds the release for this platform, and checks its checksum.
-func TestRelease(t *testing.T) {
-	t.Parallel()
-	for _, program := range []string{"bash", "sha256sum"} {
+// releaseFiles are the files of a release, by platform.
+var releaseFiles = map[string]string{
+	"linux/amd64": "rcshook-linux-amd64.tar.gz", "linux/arm64": "rcshook-linux-arm64.tar.gz",
+	"darwin/amd64": "rcshook-darwin-amd64.tar.gz", "darwin/arm64": "rcshook-darwin-arm64.tar.gz",
+	"windows/amd64": "rcshook-windows-amd64.zip", "windows/arm64": "rcshook-windows-arm64.zip",
+}
+
+// release runs the script that builds a release, and checks the checksums of its files.
+func release(t *testing.T, environ ...string) (dist string) {
+	t.Helper()
+	for _, program := range []string{"bash", "curl", "git", "sha256sum"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skip("needs " + program)
 		}
 	}
-	dist := t.TempDir()
-	platform := runtime.GOOS + "/" + runtime.GOARCH
+	if err := exec.CommandContext(t.Context(), "git", "rev-parse", "HEAD").Run(); err != nil {
+		t.Skip("needs a repository of Git")
+	}
+	dist = t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", quick(read(t, ".ci/release")), ".ci/release", dist)
-	cmd.Env = append(os.Environ(), "PLATFORMS="+platform)
+	cmd.Env = append(os.Environ(), environ...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	name := "rcshook-" + strings.ReplaceAll(platform, "/", "-")
-	program, err := os.ReadFile(filepath.Join(dist, name))
+	files, err := filepath.Glob(filepath.Join(dist, "rcshook-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := sha256.Sum256(program)
-	if got, want := read(t, filepath.Join(dist, "SHA256SUMS")), hex.EncodeToString(sum[:])+"  "+name+"\n"; got != want {
+	want := ""
+	for _, file := range files {
+		want += fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(read(t, file))), filepath.Base(file))
+	}
+	if got := read(t, filepath.Join(dist, "SHA256SUMS")); got != want || want == "" {
 		t.Errorf("the checksums are %q, want %q", got, want)
 	}
-	if got := run(t, dist, filepath.Join(dist, name), "version"); !strings.HasPrefix(got, "rcshook ") {
+	return dist
+}
+
+// unpack returns the files of an archive. It fails if a program is not executable.
+func unpack(t *testing.T, archive string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	add := func(info fs.FileInfo, content io.Reader) {
+		if program := strings.HasPrefix(info.Name(), "rcshook"); program != (info.Mode()&0o111 != 0) {
+			t.Errorf("%s: %s has the mode %v", archive, info.Name(), info.Mode())
+		}
+		text, err := io.ReadAll(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[info.Name()] = string(text)
+	}
+	if filepath.Ext(archive) == ".zip" {
+		z, err := zip.OpenReader(archive)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer z.Close()
+		for _, f := range z.File {
+			content, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(f.FileInfo(), content)
+		}
+		return files
+	}
+	z, err := gzip.NewReader(strings.NewReader(read(t, archive)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for archived := tar.NewReader(z); ; {
+		head, err := archived.Next()
+		if errors.Is(err, io.EOF) {
+			return files
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Typeflag == tar.TypeReg {
+			add(head.FileInfo(), archived)
+		}
+	}
+}
+
+// TestRelease builds the release for this platform, installs its program with the command
+// of docs/install.md, and runs it.
+func TestRelease(t *testing.T) {
+	t.Parallel()
+	name := releaseFiles[runtime.GOOS+"/"+runtime.GOARCH]
+	command := regexp.MustCompile(`(?m)^curl -fsSL (https\S+/)(` + regexp.QuoteMeta(name) + ` .*)$`).FindStringSubmatch(read(t, "docs/install.md"))
+	if name == "" || command == nil {
+		t.Skip("docs/install.md has no command for " + runtime.GOOS + "/" + runtime.GOARCH)
+	}
+	dist := release(t, "PLATFORMS="+runtime.GOOS+"/"+runtime.GOARCH)
+	run(t, dist, "bash", "-o", "pipefail", "-c", "curl -fsSL file://"+filepath.ToSlash(dist)+"/"+command[2])
+	if got := run(t, dist, filepath.Join(dist, "rcshook"), "version"); !strings.HasPrefix(got, "rcshook ") {
 		t.Errorf("version: got %q", got)
+	}
+}
+
+// TestRelease_platforms checks the archives of all platforms. Outside of .ci/run, a script
+// takes the place of the compiler, which needs a minute for each platform.
+func TestRelease_platforms(t *testing.T) {
+	t.Parallel()
+	var environ []string
+	if !inCI {
+		bin := t.TempDir()
+		compiler := "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho $GOOS/$GOARCH >\"$2\"\nchmod 755 \"$2\"\n"
+		if err := os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		environ = []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+	}
+	dist := release(t, environ...)
+	if files, err := os.ReadDir(dist); err != nil || len(files) != len(releaseFiles)+1 {
+		t.Errorf("got %v, %v, want %d archives and their checksums", files, err, len(releaseFiles))
+	}
+	install := read(t, "docs/install.md")
+	for platform, name := range releaseFiles {
+		files := unpack(t, filepath.Join(dist, name))
+		program := "rcshook"
+		if strings.HasPrefix(platform, "windows/") {
+			program = "rcshook.exe"
+		}
+		if len(files) != 3 || files["LICENSE"] == "" || files["README.md"] == "" || files[program] == "" {
+			t.Errorf("%s contains %q", name, slices.Sorted(maps.Keys(files)))
+		}
+		if !inCI && files[program] != platform+"\n" {
+			t.Errorf("%s contains a program for %q", name, files[program])
+		}
+		if !strings.Contains(install, "`"+name+"`") {
+			t.Errorf("docs/install.md does not name %s", name)
+		}
 	}
 }
 
@@ -68,9 +184,9 @@ func TestReleaseNotes(t *testing.T) {
 	}
 }
 
-// TestWorkflows checks that a job can change the repository only if it runs none of its
-// code, that no other job uses a token, that programs are built apart from the tests, and
-// that each action is pinned by its digest.
+// TestWorkflows checks that a job can write only if it runs no code of the repository, that
+// no other job uses a token, that programs are built apart from the tests, and that each
+// action is pinned by its digest.
 func TestWorkflows(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob(".github/workflows/*.y*ml")
@@ -112,7 +228,7 @@ func TestWorkflows(t *testing.T) {
 			writes := false
 			for scope, access := range permissions {
 				writes = writes || access != "read"
-				if scope != "contents" {
+				if !slices.Contains([]string{"contents", "packages", "id-token", "attestations"}, scope) {
 					t.Errorf("%s: %s has the permission %s", file, name, scope)
 				}
 			}
@@ -126,12 +242,14 @@ func TestWorkflows(t *testing.T) {
 				switch {
 				case step.Uses != "" && !pinned.MatchString(step.Uses):
 					t.Errorf("%s: %s uses %s without its digest", file, name, step.Uses)
-				case checkout && writes:
-					t.Errorf("%s: %s can change the repository and checks it out", file, name)
+				case writes && (checkout || strings.Contains(step.Run, "go ") || strings.Contains(step.Run, "docker ")):
+					t.Errorf("%s: %s can write, and checks out the repository or runs programs of others", file, name)
 				case checkout && step.With["persist-credentials"] != false:
 					t.Errorf("%s: %s leaves its token to the programs that it runs", file, name)
 				case step.Env != nil && !writes:
 					t.Errorf("%s: %s gives a program an environment, perhaps with a token", file, name)
+				case strings.HasPrefix(step.Uses, "actions/attest") && permissions["attestations"] != "write":
+					t.Errorf("%s: %s attests without the permission", file, name)
 				case strings.Contains(step.Run, "${{"):
 					t.Errorf("%s: %s expands an expression in a script", file, name)
 				}

@@ -14,6 +14,7 @@ import (
 var testedBy = []struct{ page, command, file, test string }{
 	{"README.md", "go run ./cmd/rcshook", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"README.md", "curl http://localhost:808", "cmd/rcshook/main_test.go", "TestReadme"},
+	{"docs/install.md", "curl ", "internal/deploytest/release_test.go", "docs/install.md"},
 	{"docs/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
 	{"docs/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
 	{"docs/dev.md", "go run ./cmd/rcshook dev -events", "cmd/rcshook/dev_test.go", "TestDev_events"},
@@ -29,6 +30,8 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/capabilities.md", "curl ", "cmd/rcshook/testdata/dev.txtar", "/capabilities -H"},
 	{"docs/events.md", "rcshook trigger ", "cmd/rcshook/trigger_test.go", "TestTrigger_to"},
 	{"docs/payload.md", "curl http://localhost:8080/", "internal/docstest/docs_test.go", "checkForms"},
+	{"docs/payload.md", "rcshook send to=", "internal/docstest/docs_test.go", "sendField"},
+	{"docs/opt-out.md", "rcshook send -to", "cmd/rcshook/send_docs_test.go", "docs/opt-out.md"},
 	{"docs/queue.md", "go run ./cmd/rcshook dev -queue", "cmd/rcshook/testdata/dev-queue.txtar", "-queue"},
 	{"docs/fallback.md", "rcshook dev -queue -config rcshook.yaml", "cmd/rcshook/testdata/dev-fallback.txtar", "-queue -config rcshook.yaml"},
 	{"docs/fallback.md", "curl http://localhost:8080/", "cmd/rcshook/testdata/dev-fallback.txtar", "+12025550108"},
@@ -37,9 +40,11 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/scaling.md", "go test ./internal/docstest -run TestScaling", "internal/docstest/scaling_test.go", "TestScaling"},
 }
 
-// untested are prefixes of commands that no test runs: for Git, an editor, or go itself.
+// untested are prefixes of commands that no test runs: for Git, GitHub, an editor, or go
+// itself.
 var untested = []string{
 	"git ", "mkdir -p testdata/cases/", "cp -r testdata/cases/", "$EDITOR ", "go test ", "export RCSHOOK_", "go run ./internal/bench ", "go build -C ../before ", "terraform init && terraform test ",
+	"go install github.com/rcshook/rcshook/", "gh attestation verify ",
 }
 
 var mark = regexp.MustCompile(`# needs Docker$`)

@@ -338,6 +338,9 @@ func checkButtons(t *testing.T, section page) {
 
 var curlField = regexp.MustCompile(`-F '(\w+)=([^']*)'`)
 
+// sendField matches an argument FIELD=VALUE of rcshook send, with or without quotes.
+var sendField = regexp.MustCompile(`"(\w+)=([^"]*)"| (\w+)=([^\s"]+)`)
+
 // checkForms checks that the flat carousel is the same message in JSON, as a form and as
 // fields of curl.
 func checkForms(t *testing.T, section page) {
@@ -363,6 +366,17 @@ func checkForms(t *testing.T, section page) {
 	}
 	if got := composed(t, w.FormDataContentType(), body.String()); got != flat {
 		t.Errorf("the curl fields are composed to %s, the JSON to %s", got, flat)
+	}
+	fields := map[string]string{}
+	for _, field := range sendField.FindAllStringSubmatch(section.blocks("sh")[1], -1) {
+		fields[field[1]+field[3]] = field[2] + field[4]
+	}
+	body.Reset()
+	if err := json.NewEncoder(&body).Encode(fields); err != nil {
+		t.Fatal(err)
+	}
+	if got := composed(t, "application/json", body.String()); got != flat {
+		t.Errorf("the fields of rcshook send are composed to %s, the JSON to %s", got, flat)
 	}
 }
 

@@ -135,7 +135,7 @@ func exchangeError(ctx context.Context, transport *boundTransport) error {
 	if dns, ok := errors.AsType[*net.DNSError](cause); ok && dns.IsNotFound {
 		return errors.New("no such host")
 	}
-	if errors.Is(cause, syscall.ECONNREFUSED) {
+	if errors.Is(cause, syscall.ECONNREFUSED) || errors.Is(cause, syscall.Errno(10061)) { // WSAECONNREFUSED of Windows
 		return errors.New("connection refused")
 	}
 	return errResponse
