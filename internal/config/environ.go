@@ -428,6 +428,9 @@ var (
 	accountForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*@[a-z0-9.-]+\.[a-z]+$`)
 )
 
+// IsQueue reports whether a name has the form projects/*/locations/*/queues/*.
+func IsQueue(name string) bool { return queueForm.MatchString(name) }
+
 const badQueue = "must be the full name of a queue, projects/PROJECT/locations/LOCATION/queues/QUEUE"
 
 // tokenBehindIAM is the problem of a webhook token without authentication: Cloud Run's IAM
@@ -465,7 +468,7 @@ func (r *reader) queues() (messages, events, account, address string) {
 		}
 	}
 	for _, setting := range []string{envQueue, envEventsQueue} {
-		if name := r.values[setting]; name != "" && !queueForm.MatchString(name) {
+		if name := r.values[setting]; name != "" && !IsQueue(name) {
 			r.problem(setting, badQueue)
 		}
 	}

@@ -426,7 +426,7 @@ func (r *fileReader) source(s Source) Source {
 	case NoQueue, "false", "no", "off":
 		s.Queue = NoQueue
 	default:
-		if !queueForm.MatchString(s.Queue) {
+		if !IsQueue(s.Queue) {
 			r.problem(s.At.Of("queue"), "%s, or none to send directly", badQueue)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/rbm"
 )
@@ -162,7 +163,8 @@ func DecodeHandover(job Job, id string, body []byte) (*Handover, error) {
 	switch {
 	case err == nil && h.Version > version:
 		return nil, ErrVersion
-	case err != nil || h.Version < 2 || h.Agent == "" || h.At.IsZero() || id != h.taskID(job):
+	case err != nil || h.Version < 2 || !payload.IsMessageID(h.ID) || h.Agent == "" || h.At.IsZero() || id != h.taskID(job),
+		!config.IsQueue(h.Queue): // it becomes part of a URL
 		return nil, ErrTask
 	}
 	return &h, nil

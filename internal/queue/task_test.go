@@ -216,7 +216,7 @@ func FuzzDecodeHandover(f *testing.F) {
 
 func TestDecodeHandover_invalid(t *testing.T) {
 	t.Parallel()
-	const start = `{"version": 2, "message_id": "` + id + `", "agent_id": "agent", "to": "+12025550123", `
+	const start = `{"version": 2, "message_id": "` + id + `", "agent_id": "agent", "to": "+12025550123", "queue": "projects/p/locations/l/queues/q", `
 	name := Message{id, "agent", "+12025550123"}.taskID(Watch)
 	for _, test := range []struct {
 		name, body string
@@ -229,6 +229,9 @@ func TestDecodeHandover_invalid(t *testing.T) {
 		{name, start + `"agent": "a", "at": "2026-12-01T12:00:00Z", "to": "+12025550124"}`, ErrTask},
 		{name, strings.Replace(start, "2", "1", 1) + `"agent": "a", "at": "2026-12-01T12:00:00Z"}`, ErrTask},
 		{name, strings.Replace(start, "2", "3", 1) + `"agent": "a"}`, ErrVersion},
+		{name, start + `"agent": "a", "at": "2026-12-01T12:00:00Z", "queue": ""}`, ErrTask},
+		{name, start + `"agent": "a", "at": "2026-12-01T12:00:00Z", "queue": "projects/p/locations/l/queues/q?x="}`, ErrTask},
+		{Message{"x", "agent", "+12025550123"}.taskID(Watch), start + `"agent": "a", "at": "2026-12-01T12:00:00Z", "message_id": "x"}`, ErrTask},
 		{name, "[]", ErrTask},
 		{name, "", ErrTask},
 		{id, start + `"agent": "a", "at": "2026-12-01T12:00:00Z"}`, ErrTask},
