@@ -62,7 +62,7 @@ var sample = map[string]string{
 }
 
 // fill replaces the references to a tool's fields, such as *Name*, {{ $json.name }},
-// {{flow.data.name}}, @{encodeUriComponent(triggerBody()?['name'])} or ${row.name}.
+// {{flow.data.name}} or @{encodeUriComponent(triggerBody()?['name'])}.
 func fill(t *testing.T, template string, encode func(string) string) string {
 	t.Helper()
 	return reference.ReplaceAllStringFunc(template, func(match string) string {
@@ -76,7 +76,7 @@ func fill(t *testing.T, template string, encode func(string) string) string {
 }
 
 var (
-	reference = regexp.MustCompile(`\*\w+\*|\{\{.*?\}\}|@\{.*?\}|\$\{.*?\}`)
+	reference = regexp.MustCompile(`\*\w+\*|\{\{.*?\}\}|@\{.*?\}`)
 	word      = regexp.MustCompile(`\w+`)
 )
 

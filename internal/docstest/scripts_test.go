@@ -36,7 +36,7 @@ func script(t *testing.T, before, program, after string, result any) []rbmtest.M
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
 	file := filepath.Join(t.TempDir(), "recipe.cjs")
-	if err := os.WriteFile(file, []byte(before+strings.ReplaceAll(program, `"HOOK"`, `"`+web.URL+`"`)+after), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(before+strings.ReplaceAll(program, `"HOOK`, `"`+web.URL)+after), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), node, file)
@@ -76,6 +76,31 @@ const context = {
 		{"code": "recipient_unreachable"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(messages) != 1 {
+		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
+	}
+}
+
+// TestPipedreamStep runs the step of the recipe with a stand-in for Pipedream's axios.
+func TestPipedreamStep(t *testing.T) {
+	program := readPage(t, "deploy/recipes/pipedream.md").blocks("js")[0]
+	program = strings.NewReplacer(`import { axios } from "@pipedream/platform";`, "", "export default", "const step =").Replace(program)
+	var got []string
+	messages := script(t, `
+const defineComponent = (component) => component;
+const axios = async (_, { method, url, headers, data }) => {
+  const response = await fetch(url, { method, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(data) });
+  if (!response.ok) throw new Error(response.status);
+  return response.json();
+};`, program, `
+(async () => {
+  const codes = [];
+  for (const phone of ["(202) 555-0123", "+12025550104"]) {
+    const body = { phone, name: 'Ada "Ace" & Co', order: phone };
+    codes.push((await step.run({ steps: { trigger: { event: { body } } }, $: {} })).code);
+  }
+  console.log(JSON.stringify(codes));
+})();`, &got)
+	if diff := cmp.Diff([]string{"accepted", "recipient_unreachable"}, got); diff != "" || len(messages) != 1 {
 		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
 	}
 }

@@ -58,7 +58,7 @@ func (r *reader) word(f *record, id fieldID) Text {
 		r.wrongType(n, "one of "+canonicalWords(id))
 		return Text{}
 	}
-	sent := FoldName(n.scalar())
+	sent := FoldName(strings.TrimSpace(n.scalar()))
 	for _, words := range fields[id].Words {
 		if slices.ContainsFunc(words, func(word string) bool { return sent == FoldName(word) }) {
 			return Text{words[0], n.position()}

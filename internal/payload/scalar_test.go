@@ -110,13 +110,13 @@ func TestDecode_wrongValues(t *testing.T) {
 	}
 }
 
-// Every synonym of a word, in any spelling, decodes to the word.
+// Every synonym of a word, in any spelling and between spaces, decodes to the word.
 func TestDecode_words(t *testing.T) {
 	t.Parallel()
 	for _, f := range payload.Fields(payload.OnMessage) {
 		for _, words := range f.Words {
 			for _, word := range words {
-				for _, spelling := range spellings(word) {
+				for _, spelling := range append(spellings(word), " "+word+"\\n") {
 					p := decode(t, asJSON, `{"to": "+12025550123", "`+f.Name+`": "`+spelling+`"}`)
 					got := map[string]payload.Text{
 						"height": p.Top.Height, "layout": p.Top.Layout, "align": p.Top.Align, "card_width": p.CardWidth, "traffic": p.Traffic,
