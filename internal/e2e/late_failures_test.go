@@ -221,6 +221,23 @@ func TestLate_intake(t *testing.T) {
 	}
 }
 
+// An operator has to fix a queue that the function may not use.
+func TestLate_denied(t *testing.T) {
+	t.Parallel()
+	l := newLate(t, lateSetup{})
+	l.tasks.Denied = []string{"cloudtasks.tasks.create"}
+	for _, body := range []string{message(offline, "authentication"), strings.Replace(message(offline, "authentication"), `"idempotency_key": "k", `, "", 1)} {
+		got := l.do(http.MethodPost, "/", body, nil)
+		l.expectCode(got, http.StatusServiceUnavailable, "fallback_not_armed")
+		if got.Cause != "permission_denied" || !strings.Contains(got.Action, "roles/cloudtasks.enqueuer") {
+			t.Errorf("cause %s, action %s", got.Cause, got.Action)
+		}
+	}
+	if n := strings.Count(l.logs[0].String(), `"severity":"ERROR","message":"fallback_not_armed"`); n != 2 {
+		t.Errorf("%d errors in the log, want 2:\n%s", n, l.logs[0])
+	}
+}
+
 // The same key again does not add a second fallback.
 func TestLate_sameKey(t *testing.T) {
 	t.Parallel()

@@ -295,6 +295,7 @@ func (l *lateStage) serveTasks(w http.ResponseWriter, r *http.Request) {
 type lateReply struct {
 	Status        int
 	Code, Cause   string
+	Action        string
 	MessageID     string    `json:"message_id"`
 	DuplicateRisk bool      `json:"duplicate_risk"`
 	FallbackAt    time.Time `json:"fallback_at"`

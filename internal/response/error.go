@@ -60,6 +60,10 @@ func FromError(err error) *Response {
 		resp.Allow, resp.Errors, resp.Cause, resp.Action = p.Allow, p.Errors, p.Cause, cmp.Or(p.Action, resp.Action)
 		resp.Target = p.Target
 		resp.Title = cmp.Or(p.Title, resp.Title)
+		if failed, ok := errors.AsType[*queue.Error](p.Err); ok && p.Code == code.FallbackNotArmed && failed.Kind != queue.Unavailable {
+			resp.misconfigured = true
+			resp.setAction(resp.Action, QueueAdvice(failed))
+		}
 		return resp
 	}
 	if e, ok := errors.AsType[*payload.BodyError](err); ok {
