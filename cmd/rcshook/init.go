@@ -315,7 +315,7 @@ func (o *initOptions) next(name string) string {
 		deploy += " --events"
 	}
 	text := "Next:\n"
-	for _, c := range append(commands, [2]string{deploy, "with rcshook.yaml in the folder of go.mod"}) {
+	for _, c := range append(commands, [2]string{deploy, "with rcshook.yaml in the folder of go.mod; on Windows, in Cloud Shell or WSL"}) {
 		text += fmt.Sprintf("\n  %s\n      %s\n", c[0], c[1])
 	}
 	text += "\nThe script creates the secrets of the file, and prints how to fill them."
