@@ -302,8 +302,10 @@ store() {
 
 # create_secret creates a secret without a value, with more options of gcloud.
 create_secret() {
-  exists gcloud secrets describe "$1" --project="$project" ||
-    run gcloud secrets create "$@" --project="$project" --replication-policy=automatic
+  local secret=$1
+  shift
+  exists gcloud secrets describe "$secret" --project="$project" ||
+    run gcloud secrets create "$secret" --project="$project" --replication-policy=automatic "$@"
 }
 
 # new_key sets random to 256 random bits, and key to the same in letters for URLs.

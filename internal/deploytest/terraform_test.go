@@ -70,7 +70,7 @@ func TestRuntime(t *testing.T) {
 		t.Fatal("go.mod has no Go version")
 	}
 	want := "go1" + version[1]
-	for _, file := range []string{"README.md", "deploy/terraform/variables.tf"} {
+	for _, file := range []string{"deploy/deploy.sh", "deploy/terraform/variables.tf"} {
 		if !strings.Contains(read(t, file), want) {
 			t.Errorf("%s does not contain the runtime %s", file, want)
 		}
