@@ -19,7 +19,9 @@ import (
 
 	official "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/internal/source"
 )
 
 func TestRemoveStale(t *testing.T) {
@@ -338,5 +340,37 @@ func TestIsPortTaken(t *testing.T) {
 		if got := isPortTaken(&net.OpError{Op: "listen", Err: os.NewSyscallError("bind", number)}); got != want {
 			t.Errorf("%d: got %v, want %v", uintptr(number), got, want)
 		}
+	}
+}
+
+// TestEventRequest checks that an event of one's own has the headers of the sample, unless
+// it has its own.
+func TestEventRequest(t *testing.T) {
+	t.Parallel()
+	parsed, err := config.ParseFile("rcshook.yaml", []byte("sources:\n  repo: {preset: github, secret: projects/p/secrets/s, map: '{to: .phone, text: .text}'}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := source.Open(parsed.Sources, source.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &devFile{port: 8080, keys: map[string][]byte{"repo": []byte("a secret of the sender")}}
+	sample := sources.All()[0].Sample("1")
+	for text, want := range map[string][2]string{
+		"X-GitHub-Event: star\n\n{\"a\": 1}": {"star", `{"a": 1}`},
+		` {"a": 2}`:                          {sample.Header.Get("X-GitHub-Event"), ` {"a": 2}`},
+	} {
+		r, err := f.eventRequest(sources.All()[0], text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		if got := [2]string{r.Header.Get("X-GitHub-Event"), string(body)}; err != nil || got != want || r.Header.Get("X-Hub-Signature-256") == "" || r.URL.Path != "/hooks/repo" {
+			t.Errorf("%q: %q with %v, want %q", text, got, r.Header, want)
+		}
+	}
+	if _, err := f.eventRequest(sources.All()[0], "star"); err == nil || err.Error() != "the empty line between headers and body is missing" {
+		t.Errorf("an event without a body: %v", err)
 	}
 }

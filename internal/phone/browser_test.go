@@ -8,13 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
-// TestLive shows a message of another program without a reload, and its ticks.
+// TestLive shows a message of another program without a reload.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
@@ -238,6 +240,25 @@ func TestReset(t *testing.T) {
 	g.post(`{"to": "` + phoneNumber + `", "text": "Again"}`)
 	g.shows(".bubble", "Again")
 	g.clean()
+}
+
+// TestNoFunction shows a message on a page that cannot send, as that of rcshook send
+// -preview, with its details in place of the editor.
+func TestNoFunction(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1280, 860)
+	g.sim = platform.New(&rbmtest.Simulator{Page: phone.New(phone.Options{Agents: []phone.Agent{{Name: "Your agent"}}})})
+	g.handler.Swap(g.sim).Close()
+	g.create(t, map[string]any{"text": "It has shipped", "suggestions": []any{map[string]any{"reply": map[string]any{"text": "Fine", "postbackData": "x"}}}})
+	g.do(chromedp.Navigate(g.url + "/"))
+	g.shows(".bubble", "It has shipped")
+	g.shows("#inspect", "AgentMessage as sent")
+	g.shot("preview")
+	g.click("#tab-compose")
+	g.shows("#compose", "runs without a function")
+	if eval[bool](g, `document.body.innerText.includes("Boarding")`) {
+		t.Error("the page shows an example")
+	}
 }
 
 // TestReconnect loses the connection to the simulator and no event.

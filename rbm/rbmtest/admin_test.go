@@ -81,6 +81,9 @@ func TestAdmin_localOnly(t *testing.T) {
 	api.Host = "us-rcsbusinessmessaging.googleapis.com"
 	api.Header.Set("Origin", "https://anywhere.example")
 	equal(t, "API by any name", g.send(t, api).status, 200)
+	strict := start(t, new(rbmtest.Simulator)).request(t, "GET", "/_sim/key", "")
+	strict.Header = http.Header{"Origin": {"http://localhost:82"}, "Sec-Fetch-Site": {"same-origin"}}
+	equal(t, "rewritten origin without allowed hosts", g.send(t, strict).status, 403)
 }
 
 func TestAdmin_invalid(t *testing.T) {
