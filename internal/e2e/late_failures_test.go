@@ -703,6 +703,26 @@ func TestLate_targets(t *testing.T) {
 	})
 }
 
+// A fallback whose map returns nothing does not get the message, which is given up.
+func TestLate_mapWithoutResult(t *testing.T) {
+	t.Parallel()
+	each(t, traffics, func(t *testing.T, traffic string) {
+		l := newLate(t, lateSetup{file: strings.Replace(lateFile, `url: "[fallback]",`, `url: "[fallback]", map: 'select(.text == "")',`, 1)})
+		l.send(offline, traffic)
+		l.pass(61 * time.Second)
+		l.wait(9 * time.Second)
+		got := l.dispatch(l.copyOf("fallback"), http.StatusOK)
+		if got.Code != "fallback_unavailable" || got.Retry != "never" || got.RetryAfter != "" {
+			t.Errorf("the response is %+v, want fallback_unavailable with the retry never", got)
+		}
+		const cause = `"cause":"agents.default.fallback: map: expected one result, got none or null; without one, the message is not sent"`
+		if logged := l.logs[0].String(); !strings.Contains(logged, cause) || strings.Contains(logged, `"retry":"later"`) {
+			t.Errorf("the log lacks %s, or has the retry later:\n%s", cause, logged)
+		}
+		l.expect(outcome{"create 200, delete 200, delete 404", 0, gaveUp})
+	})
+}
+
 // withoutKeys makes an attempt at an instance that cannot fetch Google's public keys.
 func (l *lateStage) withoutKeys(job string, want int) {
 	l.t.Helper()

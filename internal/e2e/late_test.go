@@ -295,10 +295,11 @@ func (l *lateStage) serveTasks(w http.ResponseWriter, r *http.Request) {
 type lateReply struct {
 	Status        int
 	Code, Cause   string
-	Action        string
+	Action, Retry string
 	MessageID     string    `json:"message_id"`
 	DuplicateRisk bool      `json:"duplicate_risk"`
 	FallbackAt    time.Time `json:"fallback_at"`
+	RetryAfter    string    `json:"-"` // the header
 }
 
 func (l *lateStage) do(method, path, body string, header http.Header) (got lateReply) {
@@ -323,7 +324,7 @@ func (l *lateStage) do(method, path, body string, header http.Header) (got lateR
 	if err != nil {
 		l.t.Fatalf("%s %s: %v: %s", method, path, err, text)
 	}
-	got.Status = res.StatusCode
+	got.Status, got.RetryAfter = res.StatusCode, res.Header.Get("Retry-After")
 	return got
 }
 

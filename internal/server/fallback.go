@@ -281,7 +281,8 @@ func (s *Server) isOld(h *queue.Handover) bool {
 func (s *Server) stop(ctx context.Context, h *queue.Handover, err error) *response.Response {
 	res := response.FromError(err)
 	res.SetProfile(response.Soft)
-	res.Status = http.StatusOK
+	res.Status, res.Retry, res.RetryAfter = http.StatusOK, code.RetryNever, 0
+	res.Action = "The message is given up: the targets get the event failed."
 	return s.giveUp(ctx, h.Message, h.Agent, res)
 }
 

@@ -389,6 +389,22 @@ func TestNew_problems(t *testing.T) {
 	}
 }
 
+// TestDeliver_fallbackWithoutResult tests a map that returns nothing for a message.
+func TestDeliver_fallbackWithoutResult(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"null", "empty", `select(.type == "other")`} {
+		for _, form := range []string{"", ", form: true"} {
+			s := newServer(t, nil)
+			sms := open(t, `{url: "`+s.URL+`", map: '`+program+`'`+form+`}`, func(o *target.Options) { o.Fallback = true })
+			checkResult(t, sms.Deliver(t.Context(), "evt_1", []byte(event)), target.Never, 0,
+				"target crm: map: expected one result, got none or null; without one, the message is not sent")
+			if len(s.requests) > 0 {
+				t.Errorf("%s: a request was made", program)
+			}
+		}
+	}
+}
+
 // A fallback has no name, so its errors contain its path.
 func TestDeliver_fallbackName(t *testing.T) {
 	t.Parallel()

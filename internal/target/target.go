@@ -218,7 +218,7 @@ func (t *Target) wrap(err error) error {
 }
 
 // Body returns the body that [Target.Deliver] posts for an event; nil if the map returns
-// nothing.
+// nothing, which is an error of a fallback.
 func (t *Target) Body(ctx context.Context, event []byte) (body []byte, err error) {
 	if t.mapper == nil && !t.config.Form {
 		return event, nil
@@ -231,8 +231,13 @@ func (t *Target) Body(ctx context.Context, event []byte) (body []byte, err error
 		results, err = t.run(ctx, "map", t.mapper, results[0])
 	}
 	switch {
-	case err != nil || len(results) == 0:
+	case err != nil:
 		return nil, err
+	case len(results) == 0:
+		if t.options.Fallback {
+			return nil, errors.New("map: expected one result, got none or null; without one, the message is not sent")
+		}
+		return nil, nil
 	case len(results) > 1:
 		return nil, fmt.Errorf("map: expected one result, got %d; collect them in an array: [...]", len(results))
 	case t.config.Form:
