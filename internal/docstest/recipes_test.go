@@ -229,7 +229,7 @@ func caller(contentType string) http.Header {
 	return http.Header{"Authorization": {"Bearer " + apiKey}, "Content-Type": {contentType}}
 }
 
-// rows posts the rows of a table as a form and as JSON.
+// rows posts the rows of a table as a form and as JSON, and as a dry run.
 func (k *kitchen) rows(table page) {
 	k.t.Helper()
 	form, object := url.Values{}, map[string]string{}
@@ -252,6 +252,14 @@ func (k *kitchen) rows(table page) {
 	second := k.sim.Messages()
 	if len(first) == 0 || len(second) == 0 || string(first[len(first)-1].AgentMessage) != string(second[len(second)-1].AgentMessage) {
 		k.t.Errorf("the form and the JSON of a table are different messages:\n%s", table)
+	}
+	form.Set("dry_run", "true")
+	responds := k.responds
+	k.responds = true
+	k.post("/", caller("application/x-www-form-urlencoded"), form.Encode())
+	k.responds = responds
+	if !strings.Contains(k.response, `"code":"dry_run"`) {
+		k.t.Errorf("the table with dry_run: %s", k.response)
 	}
 }
 
@@ -432,6 +440,22 @@ func (k *kitchen) message(want string) {
 	}
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		k.t.Errorf("message (-want +got):\n%s", diff)
+	}
+}
+
+// TestRecipes_codes checks that docs/responses.md describes the codes of the table in
+// README.md.
+func TestRecipes_codes(t *testing.T) {
+	t.Parallel()
+	responses := readPage(t, "docs/responses.md")
+	rows := readPage(t, "deploy/recipes/README.md").section(t, "## Responses to a first event").rows()
+	if len(rows) == 0 {
+		t.Fatal("the page has no table")
+	}
+	for _, row := range rows {
+		for _, name := range quoted(row[0]) {
+			responses.section(t, "### "+name)
+		}
 	}
 }
 
