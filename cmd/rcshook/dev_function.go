@@ -371,6 +371,7 @@ func (f *devFunction) listTasks() any {
 	}
 	type ended struct {
 		Job queue.Job `json:"job"`
+		about
 		tasks.Ended
 	}
 	list := struct {
@@ -386,7 +387,9 @@ func (f *devFunction) listTasks() any {
 		list.Waiting = append(list.Waiting, w)
 	}
 	for _, t := range f.tasks.Ended() {
-		list.Ended = append(list.Ended, ended{phone.JobOf(t.Path), t})
+		e := ended{Job: phone.JobOf(t.Path), Ended: t}
+		_ = json.Unmarshal(t.Body, &e.about)
+		list.Ended = append(list.Ended, e)
 	}
 	return list
 }

@@ -78,7 +78,7 @@ func Message(p *payload.Payload, d Defaults, now time.Time) (*Composed, error) {
 	if len(c.errors) > 0 {
 		return nil, c.errors.Sorted()
 	}
-	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now, hasFallback: d.Fallback != nil}
+	w := warner{payload: p, message: m, cards: c.shown, size: len(c.encoded), now: now, hasFallback: d.Fallback != nil, after: c.after}
 	composed := &Composed{Message: m, Encoded: c.encoded, At: at, Warnings: w.all(), Billing: m.Billing()}
 	if d.Fallback != nil {
 		if composed.FallbackText = p.FallbackText.Value; composed.FallbackText == "" {

@@ -202,17 +202,43 @@ func TestMessage_fallbackErrors(t *testing.T) {
 
 func TestMessage_fallbackWarnings(t *testing.T) {
 	t.Parallel()
-	const soon = "/fallback_after: many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages"
+	const (
+		soon     = "many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages"
+		typeless = "without a traffic type, the fallback gets the message at most once, as a promotion, and never if in doubt; set traffic, or otp for a password"
+		slow     = "the fallback of a one-time password is due later than 10 minutes, so RCS may deliver the password that late too"
+		endless  = "/traffic: a promotion without ttl or expires_at may be delivered days later"
+		unused   = "/fallback_text: has no effect: the message has no fallback"
+	)
+	queue := &compose.Fallback{MaxDelay: day}
+	auto := &compose.Fallback{MaxDelay: day, Auto: true}
+	after := &compose.Fallback{MaxDelay: day, After: time.Hour}
 	for _, tt := range []struct {
 		fields   string
 		fallback *compose.Fallback
 		want     []string
 	}{
-		{`"text": "a", "fallback_after": 10, "fallback_text": "b"`, &compose.Fallback{MaxDelay: day}, nil},
-		{`"text": "a", "fallback_after": 9`, &compose.Fallback{MaxDelay: day}, []string{soon}},
-		{`"raw": {"contentMessage": {"text": "a"}}, "fallback_after": 9`, &compose.Fallback{MaxDelay: day}, []string{soon}},
-		{`"text": "a", "fallback_text": "b"`, nil, []string{"/fallback_text: has no effect: the message has no fallback"}},
-		{`"raw": {"contentMessage": {"text": "a"}}, "fallback_text": "b"`, nil, []string{"/fallback_text: has no effect: the message has no fallback"}},
+		{`"text": "a", "otp": true, "fallback_after": 10, "fallback_text": "b"`, queue, nil},
+		{`"text": "a", "traffic": "service", "fallback_after": 9`, queue, []string{"/fallback_after: " + soon}},
+		{`"raw": {"contentMessage": {"text": "a"}, "messageTrafficType": "AUTHENTICATION"}, "fallback_after": 9`, queue, []string{"/fallback_after: " + soon}},
+		{`"text": "a", "fallback_text": "b"`, nil, []string{unused}},
+		{`"raw": {"contentMessage": {"text": "a"}}, "fallback_text": "b"`, nil, []string{unused}},
+
+		{`"text": "a", "fallback_after": 10`, queue, []string{"/fallback_after: " + typeless}},
+		{`"raw": {"contentMessage": {"text": "a"}}, "fallback_after": 10`, queue, []string{"/fallback_after: " + typeless}},
+		{`"text": "a"`, after, []string{": " + typeless}},
+		{`"text": "a"`, queue, nil},
+		{`"text": "a"`, auto, nil},
+		{`"text": "a"`, &compose.Fallback{After: time.Hour}, nil}, // without a queue
+
+		{`"text": "a", "otp": true, "fallback_after": "10m"`, queue, nil},
+		{`"text": "a", "otp": true, "fallback_after": "601s"`, queue, []string{"/fallback_after: " + slow}},
+		{`"text": "a", "traffic": "otp"`, after, []string{": " + slow}},
+		{`"text": "a", "traffic": "transaction"`, after, nil},
+
+		{`"text": "a", "traffic": "promotion"`, after, nil},
+		{`"text": "a", "traffic": "promotion", "fallback_after": "1h"`, queue, nil},
+		{`"text": "a", "traffic": "promotion"`, queue, []string{endless}},
+		{`"text": "a", "traffic": "promotion"`, auto, []string{endless}},
 	} {
 		c, err := withFallback(t, tt.fields, compose.Defaults{Fallback: tt.fallback})
 		if err != nil {

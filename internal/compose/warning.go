@@ -30,6 +30,7 @@ type warner struct {
 	list    []Warning
 
 	hasFallback bool
+	after       time.Duration // to the fallback; zero if only a rejection leads to it
 }
 
 func (w *warner) warn(p payload.Position, format string, args ...any) {
@@ -83,7 +84,7 @@ func (w *warner) checkTimes() {
 	if p.ScheduleAt.Sent() && p.ScheduleAt.Value.Before(w.now) {
 		w.warn(p.ScheduleAt.Position, "the time is in the past, so the message is sent now")
 	}
-	if m.MessageTrafficType == rbm.TrafficPromotion && m.TTL == 0 && m.ExpireTime.IsZero() {
+	if m.MessageTrafficType == rbm.TrafficPromotion && m.TTL == 0 && m.ExpireTime.IsZero() && w.after == 0 {
 		at := p.Root
 		if p.Traffic.Sent() {
 			at = p.Traffic.Position
@@ -95,6 +96,16 @@ func (w *warner) checkTimes() {
 	}
 	if p.FallbackAfter.Sent() && p.FallbackAfter.Value < minLifetime {
 		w.warn(p.FallbackAfter.Position, "many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages")
+	}
+	at := p.Root
+	if p.FallbackAfter.Sent() {
+		at = p.FallbackAfter.Position
+	}
+	if w.after > 0 && m.MessageTrafficType == "" {
+		w.warn(at, "without a traffic type, the fallback gets the message at most once, as a promotion, and never if in doubt; set traffic, or otp for a password")
+	}
+	if w.after > otpTTL && m.MessageTrafficType == rbm.TrafficAuthentication {
+		w.warn(at, "the fallback of a one-time password is due later than 10 minutes, so RCS may deliver the password that late too")
 	}
 	if !w.hasFallback {
 		w.unused("the message has no fallback", p.FallbackText.Position)

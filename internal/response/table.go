@@ -170,7 +170,7 @@ var table = map[code.Code]row{
 	},
 	code.AlreadyDelivered: {
 		http.StatusConflict, 0, code.RetryNever, 0, "The message is already delivered, or was never sent", "RCS Business Messaging has no undelivered message with this ID",
-		"A delivered message cannot be revoked.", "",
+		"A delivered message cannot be revoked, and neither can one that its fallback has sent, for example as an SMS.", "",
 	},
 
 	code.SecretNotFound:    {http.StatusInternalServerError, 0, code.RetryAfterFix, 0, "A secret of this function does not exist", "the log has the name of the secret", seeLog, ""},

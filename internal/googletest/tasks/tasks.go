@@ -94,6 +94,7 @@ type Ended struct {
 	Statuses []int  `json:"statuses"` // of all attempts; 0 without a response
 	Done     bool   `json:"done"`     // the last response was 2xx
 	Deleted  bool   `json:"deleted,omitempty"`
+	Body     []byte `json:"-"`
 }
 
 // Waiting is a task that has not ended. An attempt may be in flight.
@@ -424,7 +425,8 @@ func (s *Server) reschedule(t *task, status int, retryAfter time.Duration) bool 
 func (s *Server) finish(t *task, ended Ended) {
 	delete(s.tasks, t.Name)
 	s.names[t.Name] = s.now().Add(nameLifetime)
-	ended.Name, ended.Path, ended.Statuses = t.Name, t.waiting().Path, t.statuses
+	w := t.waiting()
+	ended.Name, ended.Path, ended.Statuses, ended.Body = w.Name, w.Path, w.Statuses, w.Body
 	s.ended = append(s.ended, ended)
 	s.observe(t, &ended)
 }
