@@ -123,20 +123,16 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// TestRelease_platforms checks the archives of all platforms. Outside of .ci/run, a script
-// takes the place of the compiler, which needs a minute for each platform.
+// TestRelease_platforms checks the archives of all platforms. A script takes the place of the
+// compiler, which needs a minute for each platform.
 func TestRelease_platforms(t *testing.T) {
 	t.Parallel()
-	var environ []string
-	if !inCI {
-		bin := t.TempDir()
-		compiler := "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho $GOOS/$GOARCH >\"$2\"\nchmod 755 \"$2\"\n"
-		if err := os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		environ = []string{"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}
+	bin := t.TempDir()
+	compiler := "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho $GOOS/$GOARCH >\"$2\"\nchmod 755 \"$2\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o700); err != nil {
+		t.Fatal(err)
 	}
-	dist := release(t, environ...)
+	dist := release(t, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	if files, err := os.ReadDir(dist); err != nil || len(files) != len(releaseFiles)+1 {
 		t.Errorf("got %v, %v, want %d archives and their checksums", files, err, len(releaseFiles))
 	}
@@ -150,12 +146,24 @@ func TestRelease_platforms(t *testing.T) {
 		if len(files) != 3 || files["LICENSE"] == "" || files["README.md"] == "" || files[program] == "" {
 			t.Errorf("%s contains %q", name, slices.Sorted(maps.Keys(files)))
 		}
-		if !inCI && files[program] != platform+"\n" {
+		if files[program] != platform+"\n" {
 			t.Errorf("%s contains a program for %q", name, files[program])
 		}
 		if !strings.Contains(install, "`"+name+"`") {
 			t.Errorf("docs/install.md does not name %s", name)
 		}
+	}
+}
+
+// TestRelease_windows compiles the program for Windows.
+func TestRelease_windows(t *testing.T) {
+	t.Parallel()
+	if !inCI {
+		t.Skip("takes a minute")
+	}
+	files := unpack(t, filepath.Join(release(t, "PLATFORMS=windows/amd64"), releaseFiles["windows/amd64"]))
+	if !strings.HasPrefix(files["rcshook.exe"], "MZ") {
+		t.Error("rcshook.exe is not a program for Windows")
 	}
 }
 
