@@ -175,6 +175,11 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, warning := range cfg.EventWarnings(literalIDs(cfg.Agents)) {
 		fmt.Fprintf(std.out, "warning: %s\n", warning)
 	}
+	for _, t := range file.Fallbacks() {
+		if t.After.Duration > 0 && t.After.Duration < 10*time.Second {
+			fmt.Fprintf(std.out, "warning: %s: many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages\n", t.At.Of("after"))
+		}
+	}
 	for _, caller := range slices.Sorted(maps.Keys(file.Callers)) {
 		var keys []byte // one per line; the name of a secret is long enough to be a key
 		for _, key := range file.Callers[caller].Keys {

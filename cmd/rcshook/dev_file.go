@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -58,6 +59,9 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	}
 	if f.config != "" {
 		data, err := readFile(f.config)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("%w; write one with rcshook init, or name another with -config", err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -147,7 +147,7 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	if f.number != "" && f.wait == 0 && !isTerminal(std.in) {
-		return usageError("-number: the input is not a terminal; add -wait 30s, the time that the message needs to arrive")
+		return usageError("-number: the input is not a terminal; set -wait to more than zero, such as 30s: the time that the message needs to arrive")
 	}
 	environ, service, err := f.environ(ctx, std.in)
 	if err != nil {

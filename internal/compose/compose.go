@@ -258,7 +258,7 @@ func (c *composer) schedule(d Defaults) time.Time {
 
 func (c *composer) cannotSchedule() {
 	at := c.payload.ScheduleAt.Position
-	c.errorf(at, "scheduling needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", at.Name())
+	c.errorf(at, "scheduling needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE (in rcshook dev: -queue)", at.Name())
 }
 
 // days returns d in days, rounded up.

@@ -35,13 +35,13 @@ func (c *composer) checkFallback(f *Fallback) {
 	switch {
 	case !after.Sent():
 	case f == nil:
-		c.errorf(after.Position, "neither the agent nor the source has a fallback; remove %s or set fallback in rcshook.yaml", after.Name())
+		c.errorf(after.Position, "neither the agent nor the source has a fallback; remove %s or set fallback in rcshook.yaml (rcshook dev -queue without -config has one)", after.Name())
 	case f.MaxDelay == 0:
-		c.errorf(after.Position, "a fallback after a time needs a queue, and none is configured; remove %s or set RCSHOOK_QUEUE", after.Name())
+		c.errorf(after.Position, "%[1]s needs a queue, and none is configured; remove %[1]s or set RCSHOOK_QUEUE (in rcshook dev: -queue)", after.Name())
 	case after.Value < time.Second:
 		c.errorf(after.Position, "expected at least 1 second")
 	case after.Value > maxAfter:
-		c.errorf(after.Position, "expected at most %s, 5 minutes less than RCS keeps a message", maxAfter)
+		c.errorf(after.Position, "expected at most 14 days, 23 hours and 55 minutes, which is 5 minutes less than RCS keeps a message")
 	}
 	if length := utf8.RuneCountInString(text.Value); length > rbm.MaxText {
 		c.tooMuch(text.Position, "the text is too long: expected at most %d characters, got %d", rbm.MaxText, length)
@@ -67,11 +67,11 @@ func (c *composer) setAfter(m *rbm.AgentMessage, d Defaults) {
 		return
 	}
 	if delay := c.now.Add(c.after).Sub(c.received); delay > f.MaxDelay && !schedule.IsInvalid() {
-		at := after.Position
+		at, fix := after.Position, "send an earlier schedule_at or a shorter fallback_after"
 		if !after.Sent() {
 			at = schedule.Position
 		}
-		c.tooMuch(at, "the fallback would be too late: expected at most %d days ahead, got %d", days(f.MaxDelay), days(delay))
+		c.tooMuch(at, "the fallback would be too late: expected at most %d days ahead, got %d; "+fix, days(f.MaxDelay), days(delay))
 	}
 }
 

@@ -95,7 +95,7 @@ func TestMessage_fallbackErrors(t *testing.T) {
 	const (
 		scheduled = `"schedule_at": "2026-12-01T10:00:00Z"`
 		late      = `"schedule_at": "2026-12-22T11:30:00Z"` // half an hour less than 30 days
-		noQueue   = "/schedule_at: scheduling needs a queue, and none is configured; remove schedule_at or set RCSHOOK_QUEUE"
+		noQueue   = "/schedule_at: scheduling needs a queue, and none is configured; remove schedule_at or set RCSHOOK_QUEUE (in rcshook dev: -queue)"
 	)
 	queue := &compose.Fallback{MaxDelay: 30 * day}
 	after := &compose.Fallback{MaxDelay: 30 * day, After: time.Hour}
@@ -107,16 +107,19 @@ func TestMessage_fallbackErrors(t *testing.T) {
 		want         []string
 	}{
 		{"no fallback", `"text": "a", "fallback_after": "1m"`, nil, false, []string{
-			"/fallback_after: neither the agent nor the source has a fallback; remove fallback_after or set fallback in rcshook.yaml",
+			"/fallback_after: neither the agent nor the source has a fallback; remove fallback_after or set fallback in rcshook.yaml (rcshook dev -queue without -config has one)",
 		}},
 		{"no fallback, in another spelling", `"text": "a", "Fallback After": "1m"`, nil, false, []string{
-			"/Fallback After: neither the agent nor the source has a fallback; remove Fallback After or set fallback in rcshook.yaml",
+			"/Fallback After: neither the agent nor the source has a fallback; remove Fallback After or set fallback in rcshook.yaml (rcshook dev -queue without -config has one)",
 		}},
 		{"no queue", `"text": "a", "fallback_after": "1m", "fallback_text": "b"`, &compose.Fallback{After: time.Minute}, false, []string{
-			"/fallback_after: a fallback after a time needs a queue, and none is configured; remove fallback_after or set RCSHOOK_QUEUE",
+			"/fallback_after: fallback_after needs a queue, and none is configured; remove fallback_after or set RCSHOOK_QUEUE (in rcshook dev: -queue)",
 		}},
 		{"not a duration", `"text": "a", "fallback_after": "soon", "ttl": 5`, queue, false, []string{
 			`/fallback_after: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`,
+		}},
+		{"milliseconds", `"text": "a", "fallback_after": "500ms"`, queue, false, []string{
+			"/fallback_after: expected at least 1 second",
 		}},
 		{"too short", `"text": "a", "fallback_after": 0.999, "ttl": 5`, queue, false, []string{
 			"/fallback_after: expected at least 1 second",
@@ -125,7 +128,7 @@ func TestMessage_fallbackErrors(t *testing.T) {
 			"/fallback_after: expected at least 1 second",
 		}},
 		{"too long", `"text": "a", "fallback_after": 1295701, "ttl": "15d"`, queue, false, []string{
-			"/fallback_after: expected at most 359h55m0s, 5 minutes less than RCS keeps a message",
+			"/fallback_after: expected at most 14 days, 23 hours and 55 minutes, which is 5 minutes less than RCS keeps a message",
 		}},
 		{"a long text", `"text": "a", "fallback_text": "` + strings.Repeat("ä", 3073) + `"`, nil, false, []string{
 			"/fallback_text: the text is too long: expected at most 3072 characters, got 3073 [3073/3072]",
@@ -137,10 +140,10 @@ func TestMessage_fallbackErrors(t *testing.T) {
 		{"a list of texts", `"text": "a", "fallback_text": ["b"]`, queue, false, []string{"/fallback_text: expected text, got a list"}},
 
 		{"later than the queue keeps it", `"text": "a", "fallback_after": "1h", ` + late, queue, false, []string{
-			"/fallback_after: the fallback would be too late: expected at most 30 days ahead, got 31 [31/30]",
+			"/fallback_after: the fallback would be too late: expected at most 30 days ahead, got 31; send an earlier schedule_at or a shorter fallback_after [31/30]",
 		}},
 		{"later, because of the configuration", `"text": "a", ` + late, after, false, []string{
-			"/schedule_at: the fallback would be too late: expected at most 30 days ahead, got 31 [31/30]",
+			"/schedule_at: the fallback would be too late: expected at most 30 days ahead, got 31; send an earlier schedule_at or a shorter fallback_after [31/30]",
 		}},
 		{"scheduled too late", `"text": "a", "fallback_after": "1h", "schedule_at": "2027-01-01T10:00:00Z"`, queue, false, []string{
 			"/schedule_at: expected at most 30 days ahead, got 40 [40/30]",

@@ -154,9 +154,9 @@ func TestParseFile_fallbackProblems(t *testing.T) {
 func TestParseFile_after(t *testing.T) {
 	t.Parallel()
 	const (
-		wrong = "must be auto or a duration; write auto, 2m, 90s, or a whole number of seconds"
+		wrong = "must be auto or a duration; write auto, 2m, 90s, 48h instead of 2d, or a whole number of seconds"
 		short = "must be at least 1s; remove it to use the fallback only for messages that RCS cannot deliver"
-		long  = "must be at most 359h55m0s, 5 minutes less than RCS keeps a message"
+		long  = "must be at most 14 days, 23 hours and 55 minutes, 5 minutes less than RCS keeps a message; write 359h55m"
 	)
 	for _, test := range []struct {
 		value string
@@ -177,6 +177,7 @@ func TestParseFile_after(t *testing.T) {
 		{"Auto", config.After{}, wrong},
 		{"''", config.After{}, wrong},
 		{"2 minutes", config.After{}, wrong},
+		{"15d", config.After{}, wrong},
 		{"[2m, 5m]", config.After{}, "must be a single value"},
 		{"{otp: 2m}", config.After{}, "must be a single value"},
 	} {

@@ -503,11 +503,11 @@ func (d *yamlDecoder) scalar(n *yaml.Node, v reflect.Value, at Position) {
 		case n.Value == "auto":
 			p.Auto = true
 		case err != nil:
-			d.problem(at, "must be auto or a duration; write auto, 2m, 90s, or a whole number of seconds")
+			d.problem(at, "must be auto or a duration; write auto, 2m, 90s, 48h instead of 2d, or a whole number of seconds")
 		case t < time.Second:
 			d.problem(at, "must be at least 1s; remove it to use the fallback only for messages that RCS cannot deliver")
 		case t > MaxAfter:
-			d.problem(at, "must be at most %s, 5 minutes less than RCS keeps a message", MaxAfter)
+			d.problem(at, "must be at most 14 days, 23 hours and 55 minutes, 5 minutes less than RCS keeps a message; write 359h55m")
 		default:
 			p.Duration = t
 		}

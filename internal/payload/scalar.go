@@ -134,14 +134,14 @@ func (r *reader) duration(n *node) Value[time.Duration] {
 }
 
 var durationUnits = map[string]time.Duration{
-	"": time.Second, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
+	"": time.Second, "ms": time.Millisecond, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second, "seconds": time.Second,
 	"m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute, "minutes": time.Minute,
 	"h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
 	"d": 24 * time.Hour, "day": 24 * time.Hour, "days": 24 * time.Hour,
 }
 
 // ParseDuration parses a decimal number of seconds, or numbers with units from days to
-// seconds, as in 1h30m, 2d or 10 minutes. It rejects negative durations and durations of
+// milliseconds, as in 1h30m, 2d or 10 minutes. It rejects negative durations and durations of
 // more than 100 years.
 func ParseDuration(s string) (time.Duration, bool) {
 	s = strings.ToLower(strings.TrimSpace(s))

@@ -12,7 +12,7 @@ import (
 func TestParseDuration(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{
-		"600": 10 * time.Minute, "600s": 10 * time.Minute, "10m": 10 * time.Minute, "1h30m": 90 * time.Minute,
+		"600": 10 * time.Minute, "600s": 10 * time.Minute, "10m": 10 * time.Minute, "1h30m": 90 * time.Minute, "500ms": time.Second / 2,
 		"4h": 4 * time.Hour, "2d": 48 * time.Hour, "1d12h": 36 * time.Hour, " 10 M ": 10 * time.Minute,
 		"10 minutes": 10 * time.Minute, "1 hour 30 min": 90 * time.Minute, "2 days": 48 * time.Hour,
 		"3.5s": 3500 * time.Millisecond, "3600.5": 3600500 * time.Millisecond, "0": 0, "1e3": 0, ".5h": 30 * time.Minute,

@@ -15,7 +15,7 @@ var (
 	ErrNoConversation = errors.New("rbmtest: no agent has written to this number")
 
 	// ErrOffline means that the user's device is offline.
-	ErrOffline = errors.New("rbmtest: the user is offline")
+	ErrOffline = errors.New("rbmtest: the user is offline; use SetOnline, or post {\"phone\": NUMBER, \"online\": true} to /_sim/online")
 
 	// ErrNoMessage means that the message is not on the user's device: it was never sent
 	// or is not delivered.
