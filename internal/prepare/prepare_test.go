@@ -70,7 +70,7 @@ func TestMessage_fallbackQueue(t *testing.T) {
 // may have a fallback.
 func TestMessage_unknownFallback(t *testing.T) {
 	t.Parallel()
-	const body = `{"to": "+12025550123", "text": "a", "agent": "care", "fallback_after": "2m", "fallback_text": "b", "dry_run": 5}`
+	const body = `{"to": "+12025550123", "text": "a", "agent": "care", "traffic": "service", "fallback_after": "2m", "fallback_text": "b", "dry_run": 5}`
 	for _, test := range []struct {
 		agents map[string]config.Agent
 		want   []string
@@ -78,7 +78,7 @@ func TestMessage_unknownFallback(t *testing.T) {
 		{nil, []string{"/dry_run: expected true or false, got a number"}},
 		{map[string]config.Agent{"default": {}}, []string{"/dry_run: expected true or false, got a number", `/agent: expected the agent default, got "care"`}},
 		{map[string]config.Agent{"care": {}}, []string{
-			"/fallback_after: neither the agent nor the source has a fallback; remove fallback_after or set fallback in rcshook.yaml",
+			"/fallback_after: neither the agent nor the source has a fallback; remove fallback_after or set fallback in rcshook.yaml (rcshook dev -queue without -config has one)",
 			"/dry_run: expected true or false, got a number",
 		}},
 	} {
