@@ -50,6 +50,9 @@ the commands of a first deployment, and needs neither gcloud nor an account.
   --min-instances N     default: 0; with 1 the first message does not wait for a start
   --max-instances N     default: 10
 
+  --replace-settings    remove the settings of an earlier deployment that the options leave
+                        out; without it, the script stops and lists them
+
 The files are stored only in secrets that are empty; a secret with a version is not
 changed. The settings of the function are replaced, so repeat the other options.
 If there is a rcshook.yaml in the folder of go.mod, it is deployed too, and the function
@@ -146,7 +149,7 @@ setting() {
 }
 
 options() {
-  dry='' action=deploy yes='' with_secrets='' with_opt_outs='' queue='' events='' events_url='' opt_out=yes project='' region='' name=rcshook access=keys rcs_region=''
+  dry='' action=deploy yes='' replace_settings='' with_secrets='' with_opt_outs='' queue='' events='' events_url='' opt_out=yes project='' region='' name=rcshook access=keys rcs_region=''
   agent_id_file='' key_file='' api_keys_file=''
   concurrency=250 min_instances=0 max_instances=10
   invokers=() settings=() callers=() keys=()
@@ -162,6 +165,7 @@ options() {
     --with-secrets) with_secrets=yes && continue ;;
     --with-opt-outs) with_opt_outs=yes && continue ;;
     --yes) yes=yes && continue ;;
+    --replace-settings) replace_settings=yes && continue ;;
     --rotate-key)
       action=rotate
       [ "${1-}" != finish ] || { action=finish && shift; }
@@ -529,6 +533,34 @@ environment() {
   [ "$access" = keys ] || invokers+=("serviceAccount:$queuer")
 }
 
+# check_dropped exits if the function has settings that this deployment would remove, unless
+# requires it. The values stay unread, because some are secrets.
+check_dropped() {
+  local setting keep stdout='' dropped=''
+  [ -z "$dry$replace_settings" ] || return 0
+  exists gcloud run services describe "$name" --project="$project" --region="$region" --format=json || return 0
+  while read -r setting; do
+    ! printf '%s\n' "${settings[@]}" | grep "^$setting=" >/dev/null || continue
+    case $setting in
+    RCSHOOK_API_KEYS) [ "$access" = keys ] || continue ;;
+    RCSHOOK_AGENT_ID | RCSHOOK_CREDENTIALS) ! names default || continue ;;
+    RCSHOOK_OPT_OUT_*) [ -z "$events" ] || continue ;; # --no-opt-out
+    esac
+    case $setting in
+    RCSHOOK_QUEUE) keep=--queue ;;
+    RCSHOOK_QUEUE_ACCOUNT | RCSHOOK_URL) keep='--queue or --events' ;;
+    RCSHOOK_WEBHOOK_TOKEN | RCSHOOK_OPT_OUT_* | RCSHOOK_EVENTS_QUEUE) keep=--events ;;
+    RCSHOOK_EVENTS_*) keep='--events --events-url URL' ;;
+    RCSHOOK_ALLOW_UNAUTHENTICATED) keep='--access iam' ;;
+    RCSHOOK_REGION) keep='--rcs-region REGION' ;;
+    RCSHOOK_CONFIG) keep="the file $root/rcshook.yaml" ;;
+    *) keep="--set $setting=VALUE" ;;
+    esac
+    dropped+=$'\n'"  $setting: $keep"
+  done < <(grep -oE '"name": *"RCSHOOK_[A-Z0-9_]+"' <<<"$stdout" | grep -oE 'RCSHOOK_[A-Z0-9_]+')
+  [ -z "$dropped" ] || die "this deployment would remove settings of $name. Run the script again with what keeps them, or with --replace-settings, which removes them:"$'\n'"$dropped"
+}
+
 # exclude_queries keeps URLs with phone numbers or tokens out of the request log of Cloud
 # Run. The log lines of rcshook still record the requests.
 exclude_queries() {
@@ -756,6 +788,7 @@ deploy_all() {
   check_file
   [[ $events_url != projects/* ]] || named+=$'\n'$events_url
   check_named
+  check_dropped
   [ -z "$queue$events" ] || apis+=(cloudtasks.googleapis.com)
   [[ -z $opt_out && $named != *gs://* ]] || apis+=(storage.googleapis.com)
   [[ $named != */topics/* ]] || apis+=(pubsub.googleapis.com)

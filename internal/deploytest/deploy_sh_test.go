@@ -3,7 +3,9 @@ package deploytest
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -255,6 +257,60 @@ func TestScriptQueue(t *testing.T) {
 	}
 }
 
+// TestScriptDroppedSettings checks that a deployment with fewer options removes settings only
+// with --replace-settings, and names the options keep them.
+func TestScriptDroppedSettings(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.addGo()
+	yaml := c.file("rcshook.yaml", "callers: {zapier: {key: projects/my-project/secrets/rcshook-caller-zapier, agents: [default]}}\n")
+	all := []string{"--queue", "--events", "--events-url=https://crm.example.com/", "--rcs-region=us", "--set=RCSHOOK_COUNTRY=US", "--caller=zapier"}
+	c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", all...)
+	first := c.state()
+	if err := os.Remove(yaml); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{
+			"RCSHOOK_CONFIG: the file ", "RCSHOOK_REGION: --rcs-region REGION", "RCSHOOK_COUNTRY: --set RCSHOOK_COUNTRY=VALUE",
+			"RCSHOOK_WEBHOOK_TOKEN: --events", "RCSHOOK_OPT_OUT_STORE: --events", "RCSHOOK_OPT_OUT_KEY: --events", "RCSHOOK_EVENTS_QUEUE: --events",
+			"RCSHOOK_EVENTS_URL: --events --events-url URL", "RCSHOOK_EVENTS_SECRET: --events --events-url URL",
+			"RCSHOOK_QUEUE: --queue", "RCSHOOK_QUEUE_ACCOUNT: --queue or --events", "RCSHOOK_URL: --queue or --events",
+		}},
+		{[]string{"--queue", "--events", "--no-opt-out", "--rcs-region=us", "--set=RCSHOOK_COUNTRY=US"}, []string{
+			"RCSHOOK_CONFIG: the file ", "RCSHOOK_EVENTS_URL: --events --events-url URL", "RCSHOOK_EVENTS_SECRET: --events --events-url URL",
+		}},
+	} {
+		c.forget()
+		out, err := c.try("", test.args...)
+		var lines []string
+		for _, line := range strings.Split(out, "\n") {
+			if strings.HasPrefix(line, "  RCSHOOK_") {
+				lines = append(lines, strings.ReplaceAll(strings.TrimSpace(line), filepath.Join(c.dir, "rcshook.yaml"), ""))
+			}
+		}
+		slices.Sort(lines)
+		slices.Sort(test.want)
+		if diff := cmp.Diff(test.want, lines); err == nil || diff != "" || !strings.Contains(out, "--replace-settings") {
+			t.Errorf("%q: %v; dropped settings (-want +got):\n%s\n%s", test.args, err, diff, out)
+		}
+		if diff := cmp.Diff(first, c.state()); diff != "" {
+			t.Errorf("%q: the project was changed:\n%s", test.args, diff)
+		}
+	}
+	c.deploy("", "--replace-settings")
+	if got := strings.Join(c.state().Env, ","); strings.Contains(got, "WEBHOOK") {
+		t.Errorf("the settings are %s", got)
+	}
+	c.deploy("", "--access=iam") // removes the API keys on purpose
+	if out, err := c.try(""); err == nil || !strings.Contains(out, "\n  RCSHOOK_ALLOW_UNAUTHENTICATED: --access iam\n") {
+		t.Errorf("without --access iam, the function becomes public: %v\n%s", err, out)
+	}
+}
+
 // TestScriptEvents checks the webhook's token, the queue of the events, the settings and the
 // access.
 func TestScriptEvents(t *testing.T) {
@@ -375,7 +431,7 @@ func TestScriptOptOut(t *testing.T) {
 		}
 		return list
 	}
-	for _, args := range [][]string{nil, {"--queue"}, {"--events", "--no-opt-out"}} {
+	for _, args := range [][]string{nil, {"--queue"}, {"--events", "--no-opt-out", "--replace-settings"}} {
 		if got := optOuts(c.deploy(input, args...)); len(got) > 0 {
 			t.Errorf("%q: opt-outs are in %q", args, got)
 		}

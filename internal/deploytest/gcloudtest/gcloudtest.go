@@ -22,6 +22,7 @@ type Project struct {
 	Access   []string            // sorted
 	Public   []string            // the public members that may call the function
 	Service  string
+	Env      []string // NAME=VALUE, of the service
 	Regions  []string // of other services with its name
 	Queues   []string
 	Buckets  []string // gs://NAME
@@ -181,13 +182,13 @@ func (p *Project) do(dir string, args []string) error {
 		if _, ok := flags["--allow-unauthenticated"]; ok && !slices.Contains(p.Public, "allUsers") {
 			p.Public = append(p.Public, "allUsers")
 		}
-		p.Service = subject
+		p.Service, p.Env = subject, strings.Split(flags["--set-env-vars"], ",")
 		return nil
 	case "run services delete":
 		if p.Service != subject {
 			return errNotFound
 		}
-		p.Service, p.Public = "", nil
+		p.Service, p.Public, p.Env = "", nil, nil
 		return nil
 	case "run services": // list, by the name
 		for _, region := range p.Regions {
@@ -198,6 +199,9 @@ func (p *Project) do(dir string, args []string) error {
 		if p.Service != subject {
 			return errNotFound
 		}
+		if flags["--format"] == "json" {
+			return json.NewEncoder(os.Stdout).Encode(p.describe())
+		}
 		fmt.Println("https://" + subject + ".example")
 		return nil
 	}
@@ -205,6 +209,17 @@ func (p *Project) do(dir string, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown command %q", words)
+}
+
+// describe returns the part of the service that has its settings.
+func (p *Project) describe() any {
+	env := []map[string]string{}
+	for _, setting := range p.Env {
+		name, value, _ := strings.Cut(setting, "=")
+		env = append(env, map[string]string{"name": name, "value": value})
+	}
+	spec := map[string]any{"containers": []any{map[string]any{"env": env}}}
+	return map[string]any{"spec": map[string]any{"template": map[string]any{"spec": spec}}}
 }
 
 func (p *Project) secret(command, name string, flags map[string]string) error {
