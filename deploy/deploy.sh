@@ -281,6 +281,7 @@ ask() {
       [ -z "$dry" ] || key_file=${key_file:-KEY.json}
       [ -z "$key_file" ] || continue
       read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'missing key; use --key-file'
+      [[ $key_file != \~/* ]] || key_file=$HOME/${key_file:2}
       check_key "$key_file"
       ;;
     esac

@@ -96,6 +96,18 @@ func TestScriptTwice(t *testing.T) {
 	}
 }
 
+// TestScriptHome types the path of the key with a tilde.
+func TestScriptHome(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.env = append(c.env, "HOME="+c.dir)
+	c.file("key.json", serviceKey)
+	c.deploy(agentID + "\n~/key.json\n")
+	if got := c.state().Secrets["rcshook-credentials"]; !slices.Equal(got, []string{serviceKey}) {
+		t.Errorf("the secret has the versions %q, want one: %q", got, serviceKey)
+	}
+}
+
 // TestScriptSettings checks that the function accepts the deployed settings.
 func TestScriptSettings(t *testing.T) {
 	t.Parallel()
