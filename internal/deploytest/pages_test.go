@@ -114,7 +114,8 @@ func TestFirstMessagePage(t *testing.T) {
 	}
 	var out string
 	for _, args := range commands {
-		out = c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", strings.Fields(args)...)
+		args = strings.ReplaceAll(args, "~/KEY.json", c.file("key.json", serviceKey)) // as a shell does
+		out = c.deploy(agentID+"\n", strings.Fields(args)...)
 	}
 	for _, want := range []string{"rcshook is at https://", "rcshook optouts init -env -", "rcshook webhook set -env -"} {
 		if !strings.Contains(out, want) {
