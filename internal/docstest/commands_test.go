@@ -13,6 +13,7 @@ import (
 // its prefix.
 var testedBy = []struct{ page, command, file, test string }{
 	{"README.md", "go run ./cmd/rcshook", "cmd/rcshook/main_test.go", "TestReadme"},
+	{"README.md", "rcshook send ", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"README.md", "curl http://localhost:808", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"docs/install.md", "curl ", "internal/deploytest/release_test.go", "docs/install.md"},
 	{"docs/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
