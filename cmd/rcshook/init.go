@@ -134,7 +134,7 @@ func (o *initOptions) chosen() bool { return o.preset != "" || o.caller != "" ||
 // mustNotExist returns an error if a file exists.
 func mustNotExist(name string) error {
 	if _, err := os.Lstat(name); err == nil {
-		return fmt.Errorf("%s exists, and init overwrites nothing: write to another folder with -dir FOLDER, and copy the entry that you need", name)
+		return fmt.Errorf("%s exists, and init overwrites nothing: edit it, or write to another folder with -dir FOLDER, and copy the entry that you need", name)
 	}
 	return nil
 }
@@ -251,13 +251,20 @@ var initFile = template.Must(template.New("").Funcs(template.FuncMap{
 	"indent": func(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n      ") },
 }).Parse(initText))
 
+// presetTraffic has the traffic types of the presets whose maps do more than report an order,
+// an account or an alert.
+var presetTraffic = map[string]string{
+	"intercom": "service", "twilio": "service", "typeform": "service",
+	"hubspot": "promotion", "square": "promotion",
+}
+
 // render returns rcshook.yaml, and the name and the content of the case of the preset, if
 // any.
 func (o *initOptions) render() (text []byte, name string, event []byte, err error) {
 	view := struct {
-		Project, Country, AgentID, Caller, Replies, About, Docs string
-		Source                                                  *config.Source
-		Fixed                                                   bool // the number in the map
+		Project, Country, AgentID, Caller, Replies, About, Docs, Traffic string
+		Source                                                           *config.Source
+		Fixed                                                            bool // the number in the map
 	}{Project: cmp.Or(o.project, exampleProject), Country: o.country, AgentID: o.agentID, Caller: o.caller, Replies: o.replies}
 	if o.preset != "" {
 		c, err := source.Example(o.preset, view.Project)
@@ -272,6 +279,7 @@ func (o *initOptions) render() (text []byte, name string, event []byte, err erro
 		view.Source, view.Docs, view.Fixed = &c, s.Docs(), strings.Contains(c.Map.Text, `"+12025550123"`)
 		view.About, _, _ = strings.Cut(s.Description(), ";")
 		kind := ""
+		view.Traffic = cmp.Or(presetTraffic[o.preset], "transaction")
 		event, kind = sampleText(s.Sample("0001"))
 		name = "sample." + kind
 	}

@@ -178,7 +178,7 @@ func TestInit_existing(t *testing.T) {
 		}
 		code, output := runInitIn(t, dir, "stripe")
 		want := "rcshook: DIR/" + strings.TrimSuffix(existing, "/own.json") +
-			" exists, and init overwrites nothing: write to another folder with -dir FOLDER, and copy the entry that you need\n"
+			" exists, and init overwrites nothing: edit it, or write to another folder with -dir FOLDER, and copy the entry that you need\n"
 		if code != 1 || output != want {
 			t.Errorf("exit code %d\n got %s\nwant %s", code, output, want)
 		}

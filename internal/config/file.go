@@ -137,6 +137,10 @@ type Source struct {
 	// Agent is the name of the agent for payloads that do not name one.
 	Agent string `yaml:"agent"`
 
+	// Traffic is the messageTrafficType of payloads that set none. If it is empty, it is
+	// that of the agent.
+	Traffic string `yaml:"traffic"`
+
 	// Country is the default country of phone numbers in national format.
 	Country string `yaml:"country"`
 
@@ -164,10 +168,6 @@ type Source struct {
 	// Name is the key of the source in the file. For a target that sends, it is events/
 	// and the name of the target.
 	Name string
-
-	// Traffic is the messageTrafficType of payloads that set none, for a target that
-	// sends. If it is empty, it is that of the agent.
-	Traffic string
 
 	// At holds the position of each field.
 	At Positions
@@ -417,6 +417,9 @@ func (r *fileReader) source(s Source) Source {
 		if detail := checkURL(s.URL); detail != "" {
 			r.problem(s.At.Of("url"), "%s", detail)
 		}
+	}
+	if s.Traffic != "" {
+		s.Traffic = r.trafficType(s.Traffic, s.At.Of("traffic"))
 	}
 	s.Country = r.country(s.Country, s.At.Of("country"))
 	s.Countries = r.countries(s.Countries, s.At.Of("countries"))

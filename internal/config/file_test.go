@@ -32,6 +32,7 @@ sources:
       select(.phone)
         | {to: .phone}
     agent: norway
+    traffic: transaction
     country: "no"
     profile: strict
     timeout: 3
@@ -104,7 +105,7 @@ func TestParseFile(t *testing.T) {
 		Sources: map[string]config.Source{
 			"shop": {
 				Name: "shop", Preset: "shopify", Secrets: []config.Secret{"projects/p/secrets/shop-hook", "0123"},
-				Map: config.Program{Text: "select(.phone)\n  | {to: .phone}\n"}, Agent: "norway", Country: "NO", Profile: "strict", Timeout: 3 * time.Second, Queue: config.NoQueue,
+				Map: config.Program{Text: "select(.phone)\n  | {to: .phone}\n"}, Agent: "norway", Traffic: "TRANSACTION", Country: "NO", Profile: "strict", Timeout: 3 * time.Second, Queue: config.NoQueue,
 				Fallback: &config.Target{URL: "https://sms.example.com/in", Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
 			},
 			"own": {
@@ -147,7 +148,7 @@ func TestParseFile_problems(t *testing.T) {
 		{"two documents", "sources:\n---\nsources:\n", []string{"f.yaml:3:1: second document; a file must contain only one"}},
 		{
 			"everything at once",
-			"sorces: {}\nagents:\n  default: {id: a, regoin: us, ttl: soon}\n  other:\nsources:\n  shop:\n    preset: stripe\n    secrt: x\n    preset: github\n    timeout: 0\n    profile: hard\n",
+			"sorces: {}\nagents:\n  default: {id: a, regoin: us, ttl: soon}\n  other:\nsources:\n  shop:\n    preset: stripe\n    secrt: x\n    preset: github\n    timeout: 0\n    profile: hard\n    traffic: sale\n",
 			[]string{
 				"f.yaml:1:1 sorces is an unknown key; did you mean sources?",
 				"f.yaml:3:20 agents.default.regoin is an unknown key; did you mean region?",
@@ -157,11 +158,12 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:3:32 agents.default.ttl must be a duration; write 10m, 90s, or a whole number of seconds",
 				"f.yaml agents.other.id is missing; set it to the agent ID from the RCS for Business console, or to the secret that contains it, projects/PROJECT/secrets/SECRET",
 				"f.yaml:11:5 sources.shop.profile must be soft, strict or all",
+				"f.yaml:12:5 sources.shop.traffic must be otp, transaction, promotion, service or acknowledgement",
 			},
 		},
 		{
 			"unlike any key", "sources: {s: {preset: p, unimaginable: 1}}",
-			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, country, countries, profile, timeout, fallback, queue, cases"},
+			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, traffic, country, countries, profile, timeout, fallback, queue, cases"},
 		},
 		{
 			"short name of a queue", "sources: {s: {preset: p, queue: messages}}",

@@ -125,7 +125,7 @@ func (c *Config) EventWarnings(ids map[string]string) (warnings []string) {
 	for _, eventType := range []string{"unsubscribed", "failed"} {
 		without := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !gets(name, EventTypes...) || gets(name, eventType) })
 		if len(without) > 0 {
-			warnings = append(warnings, "no target gets "+eventType+" events of "+strings.Join(without, ", ")+"; add "+eventType+" to the list only of a target")
+			warnings = append(warnings, "no target gets "+eventType+" events of "+strings.Join(without, ", ")+"; add "+eventType+" to `only` of a target")
 		}
 	}
 	for _, name := range names {

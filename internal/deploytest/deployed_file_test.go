@@ -75,7 +75,7 @@ func TestScriptReadmeFile(t *testing.T) {
 }
 
 // sendWith starts the function in a folder with the settings of a deployment, and sends a
-// message by its own API, and another one by the source shop of the README.
+// message by its own API, and another one by the source shopify of the README.
 func sendWith(t *testing.T, dir string, environ []string) {
 	t.Helper()
 	sim := platform.New(&rbmtest.Simulator{})
@@ -84,7 +84,7 @@ func sendWith(t *testing.T, dir string, environ []string) {
 	env := sim.Provision(google.URL)
 	for secret, value := range map[string]string{
 		"rcshook-agent-id": env.AgentID, "shop-agent": env.AgentID, "rcshook-api-keys": "a-long-random-key",
-		"rcshook-credentials": string(sim.KeyFile(google.URL)), "shop-key": string(sim.KeyFile(google.URL)), "shop-hook": "hook-secret",
+		"rcshook-credentials": string(sim.KeyFile(google.URL)), "shop-key": string(sim.KeyFile(google.URL)), "shopify-hook": "hook-secret",
 		"slack-url": "https://hooks.slack.com/services/x", "rcshook-webhook-token": "client-token", "rcshook-opt-out-key": strings.Repeat("k", 43),
 	} {
 		sim.Secrets.AddVersion("projects/my-project/secrets/"+secret, []byte(value))
@@ -127,7 +127,7 @@ func sendWith(t *testing.T, dir string, environ []string) {
 	mac.Write([]byte(order))
 	for _, message := range []struct{ path, body, header, value string }{
 		{"/", `{"to": "+12025550123", "text": "Hello", "traffic": "transaction"}`, "Authorization", "Bearer a-long-random-key"},
-		{"/hooks/shop", order, "X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(mac.Sum(nil))},
+		{"/hooks/shopify", order, "X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(mac.Sum(nil))},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+port+message.path, strings.NewReader(message.body))
 		if err != nil {
