@@ -27,7 +27,7 @@ locals {
   )
   signed         = local.events && try(var.events.signing_secret, "") != "" && try("${var.events.url}${var.events.url_secret}", "") != ""
   caller_secrets = { for c in var.callers : c => "${var.name}-caller-${c}" }
-  secrets        = setunion(values(local.named_secrets), var.source_secrets, values(local.caller_secrets), local.own_secrets)
+  secrets        = setunion(values(local.named_secrets), local.source_secrets, values(local.caller_secrets), local.own_secrets)
 
   # The audience of the tokens in producers' tasks, and the URL of the function, which
   # is the audience of its own tasks.

@@ -109,22 +109,32 @@ run "secrets_are_created_empty" {
 run "existing_secrets_and_versions" {
   command = apply
   variables {
-    existing_secrets = ["rcshook-credentials"]
+    existing_secrets = ["rcshook-credentials", "projects/rcshook-test/secrets/shop"]
+    source_secrets   = ["projects/rcshook-test/secrets/shop", "projects/rcshook-test/secrets/login/versions/2"]
     secret_versions  = { rcshook-credentials = "3" }
   }
 
   assert {
-    condition     = join(" ", keys(google_secret_manager_secret.created)) == "rcshook-agent-id rcshook-api-keys"
+    condition     = join(" ", keys(google_secret_manager_secret.created)) == "login rcshook-agent-id rcshook-api-keys"
     error_message = "expected no new secret in place of an existing one"
   }
   assert {
-    condition     = contains(keys(google_secret_manager_secret_iam_member.run), "rcshook-credentials")
-    error_message = "expected access to the existing secret"
+    condition     = join(" ", keys(google_secret_manager_secret_iam_member.run)) == "login rcshook-agent-id rcshook-api-keys rcshook-credentials shop"
+    error_message = "expected access to the existing secrets"
   }
   assert {
     condition     = local.environment.RCSHOOK_CREDENTIALS == "projects/rcshook-test/secrets/rcshook-credentials/versions/3" && local.environment.RCSHOOK_AGENT_ID == "projects/rcshook-test/secrets/rcshook-agent-id"
     error_message = "expected a fixed version for this secret only"
   }
+}
+
+run "refuses_secrets_of_other_projects" {
+  command = plan
+  variables {
+    existing_secrets = ["projects/other-project/secrets/shop"]
+    source_secrets   = ["projects/other-project/secrets/shop"]
+  }
+  expect_failures = [var.existing_secrets, var.source_secrets]
 }
 
 run "callers" {
@@ -225,10 +235,17 @@ run "example" {
   module {
     source = "./example"
   }
+  variables {
+    project_id = "my-project"
+  }
 
   assert {
-    condition     = length(output.fill_secrets) == 7
-    error_message = "expected access to seven secrets"
+    condition     = [for c in output.fill_secrets : split(" ", c)[4]] == ["rcs-agent-id", "rcs-key", "rcshook-api-keys", "rcshook-caller-zapier", "sms-provider"]
+    error_message = "expected commands for the secrets that are filled by hand"
+  }
+  assert {
+    condition     = output.queue != null && keys(output.caller_secrets) == ["zapier"]
+    error_message = "expected the outputs of the module"
   }
 }
 
@@ -327,6 +344,10 @@ run "events" {
   assert {
     condition     = output.connect_webhook == "gcloud run services describe rcshook --project=rcshook-test --region=us-central1 --format=json | rcshook webhook set -env -"
     error_message = "expected the next step"
+  }
+  assert {
+    condition     = [for c in output.fill_secrets : split(" ", c)[4]] == ["rcshook-agent-id", "rcshook-api-keys", "rcshook-credentials", "rcshook-events-secret"]
+    error_message = "expected no commands for the secrets that other commands fill"
   }
 }
 
@@ -593,12 +614,16 @@ run "a_file_with_the_agent" {
     error_message = "expected the secrets of the file, and none for an agent of the environment"
   }
   assert {
-    condition     = keys(google_secret_manager_secret_iam_member.run) == keys(google_secret_manager_secret.created) && contains(output.fill_secrets, "gcloud secrets versions add shop-hook --project=rcshook-test --data-file=FILE")
+    condition     = keys(google_secret_manager_secret_iam_member.run) == keys(google_secret_manager_secret.created) && contains(output.fill_secrets, "gcloud secrets versions add shop-hook --project=rcshook-test --data-file=FILE") && length(output.fill_secrets) == 4
     error_message = "expected access to the secrets of the file, and the next step"
   }
   assert {
     condition     = keys(google_pubsub_topic_iam_member.publisher) == ["projects/lake/topics/rcs-events"] && [for m in google_storage_bucket_iam_member.opt_outs : m.bucket] == ["harborline-rcs"]
     error_message = "expected access to the topic and the bucket of the file"
+  }
+  assert {
+    condition     = endswith(output.connect_webhook, " --format=json | sed 's|\"rcshook.yaml\"|\"testdata/agent.yaml\"|' | rcshook webhook set -env -")
+    error_message = "expected the path of the file on this computer"
   }
   assert {
     condition     = local.uploaded["rcshook.yaml"] == "testdata/agent.yaml"
@@ -675,6 +700,15 @@ run "refuses_a_late_fallback_without_a_queue" {
   variables {
     config_file = "testdata/late.yaml"
     queue       = {}
+  }
+  expect_failures = [var.queue, check.secrets_of_other_projects]
+}
+
+run "refuses_a_late_fallback_with_a_short_queue" {
+  command = plan
+  variables {
+    config_file = "testdata/late.yaml"
+    queue       = { through = true, max_age = "43200s" }
   }
   expect_failures = [var.queue, check.secrets_of_other_projects]
 }

@@ -9,9 +9,10 @@ output "service_account" {
 }
 
 output "fill_secrets" {
-  description = "Commands to run once, which add the first version to each created secret. Replace FILE with a file that contains the value."
+  description = "Commands to run once, which add the first version to each created secret, except those that prepare_opt_outs and connect_webhook fill. Replace FILE with a file that contains the value."
   value = [for secret in sort(keys(google_secret_manager_secret.created)) :
     "gcloud secrets versions add ${secret} --project=${var.project_id} --data-file=FILE"
+    if !contains(local.rcshook_fills, secret)
   ]
 }
 
@@ -30,14 +31,23 @@ output "curl" {
   ])
 }
 
+locals {
+  # The settings of the function, for rcshook on this computer. The uploaded file is named
+  # rcshook.yaml, and here it has another path.
+  describe = join("", [
+    "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json",
+    contains(["", "rcshook.yaml", "./rcshook.yaml"], local.config_file) ? "" : " | sed 's|\"rcshook.yaml\"|\"${local.config_file}\"|'",
+  ])
+}
+
 output "prepare_opt_outs" {
   description = "With events: the next step, which creates the key of the opt-outs and prepares their bucket. Until then, the function refuses promotions."
-  value       = local.opt_out ? "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json | rcshook optouts init -env -" : null
+  value       = local.opt_out ? "${local.describe} | rcshook optouts init -env -" : null
 }
 
 output "connect_webhook" {
   description = "With events: the step after that, which connects the webhook of the agent to the function."
-  value       = local.events ? "gcloud run services describe ${var.name} --project=${var.project_id} --region=${var.region} --format=json | rcshook webhook set -env -" : null
+  value       = local.events ? "${local.describe} | rcshook webhook set -env -" : null
 }
 
 output "queue" {

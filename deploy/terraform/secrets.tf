@@ -1,3 +1,16 @@
+locals {
+  # Secrets by name, without the path of the project.
+  source_secrets   = toset([for s in var.source_secrets : split("/", trimprefix(s, local.own_prefix))[0]])
+  existing_secrets = toset([for s in var.existing_secrets : split("/", trimprefix(s, local.own_prefix))[0]])
+
+  # The secrets that "rcshook webhook set" and "rcshook optouts init" fill.
+  rcshook_fills = [for s in concat(
+    [try(var.events.token_secret, ""), try(var.events.opt_out_key_secret, ""), try(local.config.opt_out.key, "")],
+    [for agent in local.config_agents : try(agent.webhook_token, "")],
+    [for brand in try(values(local.config.brands), []) : try(brand.opt_out.key, "")],
+  ) : split("/", trimprefix(s, local.own_prefix))[0]]
+}
+
 # The service account of the function. It has no role on the project.
 resource "google_service_account" "run" {
   project      = var.project_id
@@ -8,7 +21,7 @@ resource "google_service_account" "run" {
 
 # Secrets without a version: Terraform would store a version in its state.
 resource "google_secret_manager_secret" "created" {
-  for_each  = setsubtract(local.secrets, var.existing_secrets)
+  for_each  = setsubtract(local.secrets, local.existing_secrets)
   project   = var.project_id
   secret_id = each.value
 

@@ -20,7 +20,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "The name of the function, and the prefix of all other names."
+  description = "The name of the function, and the prefix of other names, except those of secrets. Two functions in a project need different secrets: set the variables that end with _secret."
   type        = string
   default     = "rcshook"
 
@@ -109,9 +109,14 @@ variable "config_secret" {
 }
 
 variable "source_secrets" {
-  description = "The secrets that rcshook.yaml in config_secret names, of senders and of further agents."
+  description = "The secrets of this project that rcshook.yaml in config_secret names, as rcshook check -secrets lists them, or by name only."
   type        = set(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for s in var.source_secrets : can(regex("^(projects/${var.project_id}/secrets/)?[A-Za-z0-9_-]+(/versions/[a-z0-9]+)?$", s))])
+    error_message = "source_secrets must be secrets of this project, NAME or projects/${var.project_id}/secrets/NAME."
+  }
 }
 
 variable "callers" {
@@ -130,9 +135,14 @@ variable "callers" {
 }
 
 variable "existing_secrets" {
-  description = "The secrets that exist already. All others are created without a version."
+  description = "The secrets of this project that exist already, by full name or by name only. All others are created without a version."
   type        = set(string)
   default     = []
+
+  validation {
+    condition     = alltrue([for s in var.existing_secrets : can(regex("^(projects/${var.project_id}/secrets/)?[A-Za-z0-9_-]+(/versions/[a-z0-9]+)?$", s))])
+    error_message = "existing_secrets must be secrets of this project, NAME or projects/${var.project_id}/secrets/NAME."
+  }
 }
 
 variable "secret_versions" {
@@ -260,7 +270,7 @@ variable "queue" {
   description = "A Cloud Tasks queue, which sends at a limited rate and retries failures. Producers add tasks themselves. With through = true, the function sends all messages through the queue. null: no queue."
   type = object({
     rate         = optional(number, 50)       # messages per second
-    max_attempts = optional(number, 20)       # the task is dropped afterwards
+    max_attempts = optional(number, 20)       # a task is dropped after max_attempts and max_age, when both are reached
     producers    = optional(set(string), [])  # members that can add tasks, such as serviceAccount:...
     max_age      = optional(string, "86400s") # the maximum age of a task
     through      = optional(bool, false)      # see docs/queue.md
@@ -278,6 +288,10 @@ variable "queue" {
   validation {
     condition     = !local.late_fallback || try(var.queue.through, false)
     error_message = "A fallback in rcshook.yaml has after, which needs a queue that keeps messages until then; set queue = {through = true}."
+  }
+  validation {
+    condition     = !local.late_fallback || try(tonumber(trimsuffix(var.queue.max_age, "s")) > 12 * 3600, true)
+    error_message = "A fallback in rcshook.yaml has after, and the function retries a fallback for 12 hours; set queue.max_age above 43200s."
   }
 }
 

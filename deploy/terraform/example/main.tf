@@ -1,4 +1,5 @@
-# A public URL with API keys, a queue, events, and rcshook.yaml with one source and a target.
+# A public URL with API keys, events to Pub/Sub, and a fallback in time through the queue.
+# Replace my-project in rcshook.yaml with the ID of your project.
 # Copy this file, or use the module from its repository:
 #
 #   source = "github.com/rcshook/rcshook//deploy/terraform"
@@ -23,21 +24,30 @@ variable "project_id" {
 module "rcshook" {
   source = "../"
 
-  project_id     = var.project_id
-  region         = "europe-west1"
-  rcs_region     = "europe"
-  config_secret  = "rcshook-config"
-  source_secrets = ["rcshook-shop"]
-  settings       = { RCSHOOK_COUNTRY = "DE", RCSHOOK_TRAFFIC = "transaction" }
-  min_instances  = 1
+  project_id    = var.project_id
+  region        = "europe-west1"
+  rcs_region    = "europe"
+  config_file   = "${path.root}/rcshook.yaml"
+  callers       = ["zapier"]
+  settings      = { RCSHOOK_COUNTRY = "DE", RCSHOOK_TRAFFIC = "transaction" }
+  min_instances = 1
+  events        = {}
+  queue         = { through = true, rate = 20 }
 
-  events = {}
-  topics = ["projects/${var.project_id}/topics/rcs-events"]
+  depends_on = [google_pubsub_topic.events]
+}
 
-  queue = {
-    rate      = 20
-    producers = ["serviceAccount:shop@${var.project_id}.iam.gserviceaccount.com"]
-  }
+# The topic that rcshook.yaml names. It must exist before the module.
+resource "google_project_service" "pubsub" {
+  project            = var.project_id
+  service            = "pubsub.googleapis.com"
+  disable_on_destroy = false
+}
+
+resource "google_pubsub_topic" "events" {
+  project    = var.project_id
+  name       = "rcs-events"
+  depends_on = [google_project_service.pubsub]
 }
 
 output "url" {
@@ -58,4 +68,12 @@ output "connect_webhook" {
 
 output "curl" {
   value = module.rcshook.curl
+}
+
+output "queue" {
+  value = module.rcshook.queue
+}
+
+output "caller_secrets" {
+  value = module.rcshook.caller_secrets
 }
