@@ -248,8 +248,9 @@ check_options() {
 }
 
 check_agent_id() {
-  grep -q '[^[:space:]]' && return
-  die 'the agent ID is empty'
+  local id
+  id=$(grep '[^[:space:]]') || die 'the agent ID is empty'
+  [[ $id =~ ^[[:space:]]*[^[:space:]]+[[:space:]]*$ ]] || die 'the agent ID must be one word'
 }
 
 check_key() {
@@ -274,15 +275,17 @@ ask() {
     case $part in
     agent-id)
       [ -z "$agent_id_file$dry" ] || continue
-      read -rp 'Agent ID, from the RCS for Business console: ' agent_id || die 'missing agent ID; use --agent-id-file'
-      check_agent_id <<<"$agent_id"
+      while read -rp 'Agent ID, from the RCS for Business console: ' agent_id || die 'missing agent ID; use --agent-id-file'; do
+        ! (check_agent_id <<<"$agent_id") || break
+      done
       ;;
     credentials)
       [ -z "$dry" ] || key_file=${key_file:-KEY.json}
       [ -z "$key_file" ] || continue
-      read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'missing key; use --key-file'
-      [[ $key_file != \~/* ]] || key_file=$HOME/${key_file:2}
-      check_key "$key_file"
+      while read -rp 'Path of the service-account key (JSON) from the RCS for Business console: ' key_file || die 'missing key; use --key-file'; do
+        [[ $key_file != \~/* ]] || key_file=$HOME/${key_file:2}
+        ! (check_key "$key_file") || break
+      done
       ;;
     esac
   done
@@ -460,6 +463,7 @@ check_named() {
       ;;
     projects/secrets)
       [ "$project_of" != "$project" ] || continue
+      printf 'The secret %s is in the project %s, not in %s.\n' "$id" "$project_of" "$project"
       command=(gcloud secrets describe "$id" --project="$project_of")
       create="gcloud secrets create $id --project=$project_of --replication-policy=automatic"
       ;;
@@ -499,15 +503,23 @@ grant_named() {
   done <<<"$named"
 }
 
-# print_unfilled prints how to fill the secrets without a value.
-print_unfilled() {
-  local secret
+# check_unfilled prints how to fill the secrets without a value, and exits if the function
+# needs one of them. It sets later to those that other commands fill after the deployment.
+check_unfilled() {
+  local secret generated='' commands=''
+  later=''
   [ ${#unfilled[@]} -gt 0 ] || return 0
-  printf '\nThese secrets are empty. Store their values:\n\n'
+  [ ! -f "$root/rcshook.yaml" ] || generated=$(rcshook check -generated rcshook.yaml)
   for secret in "${unfilled[@]}"; do
-    printf '  gcloud secrets versions add %s --project=%s --data-file=FILE\n' "$secret" "$project"
+    if [[ $'\n'$generated$'\n' == *$'\n'"projects/$project/secrets/$secret"$'\n'* ]]; then
+      later+=" $secret"
+    else
+      commands+="  printf %s 'KEY' | gcloud secrets versions add $secret --project=$project --data-file=-"$'\n'
+    fi
   done
-  printf '\nrcshook webhook set fills those of webhook_token, and rcshook optouts init that of opt_out.key.\n'
+  [ -n "$commands" ] || return 0
+  printf '\nThese secrets are empty. Store their values:\n\n%s\nFor a service-account key, use --data-file=KEY.json without the pipe.\n\n' "$commands"
+  [ -n "$dry" ] || die 'the function is not deployed, because it needs these secrets; store their values, and run the script again'
 }
 
 environment() {
@@ -535,7 +547,7 @@ environment() {
 }
 
 # check_dropped exits if the function has settings that this deployment would remove, unless
-# requires it. The values stay unread, because some are secrets.
+# an option requires it. The values stay unread, because some are secrets.
 check_dropped() {
   local setting keep stdout='' dropped=''
   [ -z "$dry$replace_settings" ] || return 0
@@ -626,7 +638,7 @@ print_test_command() {
   key='$(gcloud auth print-identity-token)'
   [ "$access" = iam ] || key="\$(gcloud secrets versions access latest --secret=$name-api-keys --project=$project | head -n 1)"
   printf '\nrcshook is at %s\n' "$url"
-  print_unfilled
+  [ -z "$later" ] || printf '\nThese secrets are empty:%s. webhook set fills those of webhook_token, and optouts init that of opt_out.key:\n\n  %s | go run ./cmd/rcshook COMMAND -env -\n' "$later" "$describe"
   cat <<END
 
 This command checks everything and sends nothing:
@@ -641,13 +653,13 @@ END
 The next step prepares the bucket of the opt-outs. Until then, the function refuses
 promotions with opt_out_unavailable:
 
-  $describe | rcshook optouts init -env -
+  $describe | go run ./cmd/rcshook optouts init -env -
 END
   [ -z "$events" ] || cat <<END
 
 The next step connects the webhook of the agent to the function:
 
-  $describe | rcshook webhook set -env -
+  $describe | go run ./cmd/rcshook webhook set -env -
 END
 }
 
@@ -665,7 +677,8 @@ rotate_keys() {
     case $action/$count in
     finish/1) printf '%s contains one key.\n' "$secret" && continue ;;
     finish/*)
-      confirm "$secret will contain only the first of its $count keys. Callers with another one are rejected."
+      [ -z "$dry" ] || count=
+      confirm "$secret will contain only the first of its ${count:+$count }keys. Callers with another one are rejected."
       key=$(grep -m 1 '[^[:space:],]' <<<"$stdout") || true
       store "$secret" '' "$key"
       printf 'Within five minutes, the function accepts only the new key in %s.\n' "$secret"
@@ -717,13 +730,15 @@ delete_all() {
     plan_shared
   fi
   [ ${#planned[@]} -gt 0 ] || { printf 'Nothing to delete.\n%s' "${kept:+This stays: $kept}" && return; }
-  printf '\nThese commands delete %s from the project %s:\n\n' "$name" "$project"
-  printf ' %s\n' "${planned[@]}"
   cat <<END
 
 First disconnect the webhook, if RCS for Business sends events to the function:
 
-  gcloud run services describe $name --project=$project --region=$region --format=json | rcshook webhook remove -env -
+  gcloud run services describe $name --project=$project --region=$region --format=json | go run ./cmd/rcshook webhook remove -env -
+END
+  printf '\nThese commands delete %s from the project %s:\n\n' "$name" "$project"
+  printf ' %s\n' "${planned[@]}"
+  cat <<END
 
 Messages in the queues are lost. For several days, Cloud Tasks accepts no new queue with
 the name of a deleted one; to deploy again with a queue, use another --name.
@@ -750,7 +765,8 @@ plan_shared() {
       --role=roles/run.builder --condition=None
     plan gcloud iam service-accounts delete "$account" --project="$project"
   done
-  exists gcloud secrets list --project="$project" --filter="labels.rcshook=$name" '--format=value(name.basename())' || [ -z "$dry" ] || stdout=SECRET
+  exists gcloud secrets list --project="$project" --filter="labels.rcshook=$name" '--format=value(name.basename())' || [ -z "$dry" ] ||
+    stdout="$name-agent-id $name-credentials $name-api-keys $name-webhook-token $name-events-secret"
   for secret in $stdout; do
     if [ "$secret" = "$name-opt-out-key" ]; then
       continue
@@ -801,6 +817,7 @@ deploy_all() {
     --role=roles/run.builder --condition=None
   secrets
   grant_named
+  check_unfilled
   create_bucket
   create_queues
   exclude_queries

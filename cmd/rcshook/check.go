@@ -45,7 +45,7 @@ var checkCommand = command{
 	summary: "check rcshook.yaml and run the cases of its sources",
 	help: `Usage:
 
-	rcshook check [-update] [-env FILE] [-agents] [-secrets] [-topics] [-buckets] [rcshook.yaml]
+	rcshook check [-update] [-env FILE] [-agents] [-secrets] [-generated] [-topics] [-buckets] [rcshook.yaml]
 
 Reports every error in the file, warns of events that no target gets and of keys that are
 easy to guess, and runs the cases of its sources: events in cases/SOURCE/NAME.json, or with
@@ -67,6 +67,9 @@ scheduled.
 		RCSHOOK_AGENT_ID if default is not among them
 	-secrets
 		list the secrets that the function needs access to, and run no cases
+	-generated
+		list the secrets of webhook_token and opt_out.key, which rcshook webhook set and
+		rcshook optouts init fill, and run no cases
 	-topics
 		list the Pub/Sub topics that it publishes to, and run no cases
 	-buckets
@@ -81,6 +84,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	env := flags.String("env", "", "")
 	agents := flags.Bool("agents", false, "")
 	secrets := flags.Bool("secrets", false, "")
+	generated := flags.Bool("generated", false, "")
 	topics := flags.Bool("topics", false, "")
 	buckets := flags.Bool("buckets", false, "")
 	if err := parse(flags, args); err != nil {
@@ -155,6 +159,9 @@ func check(ctx context.Context, args []string, std stdio) error {
 	if *secrets {
 		needed = append(needed, file.Secrets()...)
 	}
+	if *generated {
+		needed = append(needed, file.Generated()...)
+	}
 	if *topics {
 		needed = append(needed, file.Topics()...)
 	}
@@ -164,7 +171,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, name := range needed {
 		fmt.Fprintln(std.out, name)
 	}
-	if *agents || *secrets || *topics || *buckets {
+	if *agents || *secrets || *generated || *topics || *buckets {
 		return nil
 	}
 	hasToken := func(a config.Agent) bool { return len(a.WebhookTokens) > 0 }

@@ -55,6 +55,20 @@ func (f File) Secrets() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// Generated returns the names of the client tokens and of the keys of opt-outs, sorted:
+// the secrets that commands fill after the deployment.
+func (f File) Generated() []string {
+	var g File
+	g.Agents, g.Brands = map[string]Agent{}, map[string]*Brand{}
+	for name, a := range f.Agents {
+		g.Agents[name] = Agent{WebhookTokens: a.WebhookTokens}
+	}
+	for i, o := range f.optOuts() {
+		g.Brands[fmt.Sprint(i)] = &Brand{OptOut: &OptOut{Key: o.Key}}
+	}
+	return g.Secrets()
+}
+
 // Topics returns the names of the topics that the function publishes to because of the
 // file, sorted: projects/PROJECT/topics/TOPIC.
 func (f File) Topics() []string {

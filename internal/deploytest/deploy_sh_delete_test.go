@@ -17,7 +17,7 @@ import (
 func deployAll(t *testing.T) (*cloud, gcloudtest.Project) {
 	t.Helper()
 	c := newCloud(t)
-	c.file("project.json", `{"Secrets": {"database": ["of another program"]}, "Labels": {}, "Accounts": ["database"], "Buckets": ["gs://database"], "Exclusions": ["name=database,filter=x"]}`)
+	c.file("project.json", `{"Secrets": {"database": ["of another program"], "shop-hook": ["x"]}, "Labels": {}, "Accounts": ["database"], "Buckets": ["gs://database"], "Exclusions": ["name=database,filter=x"]}`)
 	c.addGo()
 	c.file("rcshook.yaml", "sources: {shop: {preset: shopify, secret: projects/my-project/secrets/shop-hook, map: '{to: .phone, text: \"a\"}'}}\n")
 	c.deploy(agentID+"\n"+c.file("key.json", serviceKey)+"\n", "--queue", "--events", "--events-url", "https://crm.example.com/", "--caller", "zapier")
@@ -30,7 +30,7 @@ func deployAll(t *testing.T) (*cloud, gcloudtest.Project) {
 func TestScriptDelete(t *testing.T) {
 	t.Parallel()
 	c, before := deployAll(t)
-	const reminder = "gcloud run services describe rcshook --project=my-project --region=us-central1 --format=json | rcshook webhook remove -env -\n"
+	const reminder = "gcloud run services describe rcshook --project=my-project --region=us-central1 --format=json | go run ./cmd/rcshook webhook remove -env -\n"
 	for _, stdin := range []string{"", "y\n", "no\n"} {
 		out, err := c.try(stdin, "--delete")
 		if err == nil || !strings.Contains(out, "nothing was changed") || !strings.Contains(out, reminder) || !strings.Contains(out, "gcloud run services delete rcshook --project=my-project --region=us-central1 --quiet\n") {
@@ -127,7 +127,7 @@ func TestScriptDelete_dryRun(t *testing.T) {
 	for _, want := range []string{
 		"gcloud run services delete rcshook ", "gcloud tasks queues delete rcshook ", "gcloud tasks queues delete rcshook-events ",
 		"gcloud iam service-accounts delete rcshook-run@", "gcloud logging sinks update _Default ", "gcloud storage rm --recursive gs://my-project-rcshook-optouts ",
-		"gcloud secrets delete rcshook-opt-out-key ", "gcloud secrets delete SECRET ", "Dry run: nothing was changed.",
+		"gcloud secrets delete rcshook-opt-out-key ", "gcloud secrets delete rcshook-api-keys ", "Dry run: nothing was changed.",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the dry run does not print %q:\n%s", want, out)
@@ -180,7 +180,7 @@ func TestScriptRotateKey(t *testing.T) {
 	c.remove("gcloud")
 	for _, args := range [][]string{{"--rotate-key"}, {"--rotate-key", "finish"}} {
 		out := c.deploy("", append(args, "--dry-run", "--project=my-project")...)
-		if !strings.Contains(out, "+ gcloud secrets versions add rcshook-api-keys --project=my-project --data-file=-\n") || !strings.Contains(out, "Dry run: nothing was changed.") {
+		if !strings.Contains(out, "+ gcloud secrets versions add rcshook-api-keys --project=my-project --data-file=-\n") || !strings.Contains(out, "Dry run: nothing was changed.") || strings.Contains(out, " 0 keys") {
 			t.Errorf("%q:\n%s", args, out)
 		}
 	}

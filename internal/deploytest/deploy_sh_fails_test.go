@@ -32,6 +32,8 @@ func TestScriptInvalid(t *testing.T) {
 		{"no key", agentID + "\n", nil, 1, "use --key-file"},
 		{"empty agent ID", " \n", nil, 1, "agent ID is empty"},
 		{"no such key", agentID + "\n/nowhere/key.json\n", nil, 1, "cannot read /nowhere/key.json"},
+		{"agent ID of two words", "shop agent\n", nil, 1, "agent ID must be one word"},
+		{"path in the home folder", agentID + "\n~/no-such-key.json\n", nil, 1, "/no-such-key.json\ndeploy.sh: missing key"},
 		{"swapped", "", []string{"--key-file", "deploy/deploy.sh"}, 1, "not a service-account key"},
 		{"unknown option", "", []string{"--projekt=x"}, 2, "unknown option --projekt"},
 		{"unknown option at the end", "", []string{"--dry-run", "--foo"}, 2, "unknown option --foo"},

@@ -270,7 +270,7 @@ func TestScriptQueue(t *testing.T) {
 }
 
 // TestScriptDroppedSettings checks that a deployment with fewer options removes settings only
-// with --replace-settings, and names the options keep them.
+// with --replace-settings, and names the options that keep them.
 func TestScriptDroppedSettings(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)
@@ -393,7 +393,7 @@ func TestScriptEvents(t *testing.T) {
 	if api := c.call("services enable"); !strings.Contains(api, "cloudtasks.googleapis.com") || strings.Contains(api, "pubsub") {
 		t.Errorf("the wrong APIs are enabled: gcloud %s", api)
 	}
-	if want := "gcloud run services describe rcshook --project=my-project --region=us-central1 --format=json | rcshook webhook set -env -\n"; !strings.Contains(out, want) {
+	if want := "gcloud run services describe rcshook --project=my-project --region=us-central1 --format=json | go run ./cmd/rcshook webhook set -env -\n"; !strings.Contains(out, want) {
 		t.Errorf("the next step is missing:\n%s", out)
 	}
 	c.forget()
@@ -477,7 +477,7 @@ func TestScriptOptOut(t *testing.T) {
 	if api := c.call("services enable"); !strings.Contains(api, "storage.googleapis.com") {
 		t.Errorf("the API is not enabled: gcloud %s", api)
 	}
-	const describe = "\n  gcloud run services describe rcshook --project=my-project --region=europe-west1 --format=json | rcshook "
+	const describe = "\n  gcloud run services describe rcshook --project=my-project --region=europe-west1 --format=json | go run ./cmd/rcshook "
 	prepare, connect := strings.Index(out, describe+"optouts init -env -\n"), strings.Index(out, describe+"webhook set -env -\n")
 	if prepare < 0 || connect < prepare {
 		t.Errorf("the next steps are missing, or in another order:\n%s", out)
@@ -504,7 +504,7 @@ func TestScriptOptOut(t *testing.T) {
 		"+ gcloud secrets versions add rcshook-opt-out-key --project=my-project --data-file=-\n",
 		"+ gcloud storage buckets create " + bucket + " --project=my-project --location=us-central1 ",
 		"+ gcloud storage buckets add-iam-policy-binding " + bucket + " --member=serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com --role=roles/storage.objectUser\n",
-		" | rcshook optouts init -env -\n",
+		" | go run ./cmd/rcshook optouts init -env -\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the dry run does not print %q:\n%s", want, out)
@@ -549,14 +549,22 @@ brands:
     agents: [other]
     opt_out: {store: gs://harborline-rcs/a/b, key: projects/my-project/secrets/harborline-key} # not gs://old/a
 `)
-	out := c.deploy(agentID + "\n" + c.file("key.json", serviceKey) + "\n")
-	for _, secret := range []string{"harborline-key", "other-key", "zap"} {
-		if versions, ok := c.state().Secrets[secret]; !ok || len(versions) > 0 || !strings.Contains(out, "\n  gcloud secrets versions add "+secret+" --project=my-project --data-file=FILE\n") {
+	input := agentID + "\n" + c.file("key.json", serviceKey) + "\n"
+	out, err := c.try(input)
+	if err == nil || c.state().Service != "" || strings.Contains(out, "versions add harborline-key") || !strings.Contains(out, "The secret shop-hook is in the project other-project, not in my-project.") {
+		t.Errorf("the function is deployed with empty secrets: %v\n%s", err, out)
+	}
+	for _, secret := range []string{"other-key", "zap"} {
+		if versions, ok := c.state().Secrets[secret]; !ok || len(versions) > 0 || !strings.Contains(out, "\n  printf %s 'KEY' | gcloud secrets versions add "+secret+" --project=my-project --data-file=-\n") {
 			t.Errorf("%s has the versions %q (%t), want none and the next step:\n%s", secret, versions, ok, out)
 		}
 	}
-	if command := "gcloud secrets versions add sms --project=my-project --data-file=FILE"; strings.Contains(out, command) {
-		t.Errorf("a secret with a value is called empty: %s", command)
+	if strings.Contains(out, "versions add sms ") {
+		t.Errorf("a secret with a value is called empty:\n%s", out)
+	}
+	c.fill("other-key", "zap")
+	if out := c.deploy(""); !strings.Contains(out, "These secrets are empty: harborline-key. ") {
+		t.Errorf("the output does not name the key that optouts init creates:\n%s", out)
 	}
 	got := slices.DeleteFunc(c.state().Access, func(s string) bool { return strings.HasPrefix(s, "roles/run.builder on ") })
 	want := []string{"roles/pubsub.publisher on rcs-events for serviceAccount:rcshook-run@my-project.iam.gserviceaccount.com"}

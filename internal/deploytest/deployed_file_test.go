@@ -56,6 +56,7 @@ func TestScriptReadmeFile(t *testing.T) {
 			c := newCloud(t)
 			c.addGo()
 			c.file("rcshook.yaml", test.agents+readmeFile(t))
+			c.fill("shop-agent", "shop-key", "shopify-hook", "slack-url")
 			stdin := ""
 			if test.agents == "" {
 				stdin = agentID + "\n" + c.file("key.json", serviceKey) + "\n"
@@ -242,9 +243,9 @@ func TestScriptFileAgent(t *testing.T) {
 	c := newCloud(t)
 	c.addGo()
 	c.file("rcshook.yaml", "agents: {default: {id: shop_x7k2_agent, credentials: projects/my-project/secrets/rcshook-credentials}}\n")
-	out := c.deploy("")
-	const next = "\n  gcloud secrets versions add rcshook-credentials --project=my-project --data-file=FILE\n"
-	if versions, ok := c.state().Secrets["rcshook-credentials"]; !ok || len(versions) > 0 || !strings.Contains(out, next) {
+	out, err := c.try("")
+	const next = "\n  printf %s 'KEY' | gcloud secrets versions add rcshook-credentials --project=my-project --data-file=-\n"
+	if versions, ok := c.state().Secrets["rcshook-credentials"]; err == nil || !ok || len(versions) > 0 || !strings.Contains(out, next) {
 		t.Errorf("the credentials have the versions %q (%t), want none and the next step:\n%s", versions, ok, out)
 	}
 	if _, ok := c.state().Secrets["rcshook-agent-id"]; ok {

@@ -1,6 +1,7 @@
 package deploytest
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -157,6 +158,20 @@ func (c *cloud) call(prefix string) string {
 }
 
 func (c *cloud) forget() { os.Remove(filepath.Join(c.dir, "calls")) }
+
+// fill stores a value in secrets.
+func (c *cloud) fill(secrets ...string) {
+	c.t.Helper()
+	p := c.state()
+	for _, secret := range secrets {
+		p.Secrets[secret] = []string{"x"}
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.file("project.json", string(data))
+}
 
 func (c *cloud) state() gcloudtest.Project {
 	c.t.Helper()
