@@ -557,13 +557,13 @@ check_dropped() {
     case $setting in
     RCSHOOK_API_KEYS) [ "$access" = keys ] || continue ;;
     RCSHOOK_AGENT_ID | RCSHOOK_CREDENTIALS) ! names default || continue ;;
-    RCSHOOK_OPT_OUT_*) [ -z "$events" ] || continue ;; # --no-opt-out
+    RCSHOOK_OPT_OUT_STORE | RCSHOOK_OPT_OUT_KEY) [ -z "$events" ] || continue ;; # --no-opt-out
     esac
     case $setting in
     RCSHOOK_QUEUE) keep=--queue ;;
     RCSHOOK_QUEUE_ACCOUNT | RCSHOOK_URL) keep='--queue or --events' ;;
-    RCSHOOK_WEBHOOK_TOKEN | RCSHOOK_OPT_OUT_* | RCSHOOK_EVENTS_QUEUE) keep=--events ;;
-    RCSHOOK_EVENTS_*) keep='--events --events-url URL' ;;
+    RCSHOOK_WEBHOOK_TOKEN | RCSHOOK_OPT_OUT_STORE | RCSHOOK_OPT_OUT_KEY | RCSHOOK_EVENTS_QUEUE) keep=--events ;;
+    RCSHOOK_EVENTS_URL | RCSHOOK_EVENTS_SECRET) keep='--events --events-url URL' ;;
     RCSHOOK_ALLOW_UNAUTHENTICATED) keep='--access iam' ;;
     RCSHOOK_REGION) keep='--rcs-region REGION' ;;
     RCSHOOK_CONFIG) keep="the file $root/rcshook.yaml" ;;
