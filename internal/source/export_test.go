@@ -40,3 +40,9 @@ func (s Slots) Source() Slots { return Slots{s.another()} }
 func (s Slots) Run(ctx context.Context, f func(context.Context) (*Received, error)) (*Received, error) {
 	return s.run(ctx, f)
 }
+
+// PhonePath returns the documented path of the phone number in an event of a preset.
+func PhonePath(name string) string {
+	p, _ := loadPreset(name)
+	return p.Phone
+}

@@ -24,7 +24,8 @@ var embedded embed.FS
 
 // preset holds the facts about a sender.
 type preset struct {
-	// About and Docs are for people.
+	// Group is one of [Groups]. About and Docs are for people.
+	Group string `yaml:"group"`
 	About string `yaml:"about"`
 	Docs  string `yaml:"docs"`
 
@@ -43,6 +44,10 @@ type preset struct {
 
 	// Reply is a program that returns the response body for requests that need one.
 	Reply config.Program `yaml:"reply"`
+
+	// Phone is the path of the phone number in an event; empty if the event has none, or if
+	// the user decides what the sender posts.
+	Phone string `yaml:"phone"`
 
 	// Payload means that the user decides what the sender posts, so that no mapping is
 	// needed. Map is the default mapping, for payloads in an envelope.
@@ -78,6 +83,19 @@ type responseRules struct {
 type sample struct {
 	Header map[string]string `yaml:"header"`
 	Query  string            `yaml:"query"`
+}
+
+// Groups are the groups of presets, in the order of lists.
+var Groups = []string{"sign-in", "shop", "payment", "calendar", "form", "delivery", "alert", "support", "developer", "google", "any"}
+
+// Grouped returns the names of the presets of each group.
+func Grouped() map[string][]string {
+	grouped := make(map[string][]string)
+	for _, name := range Presets() {
+		p, _ := loadPreset(name)
+		grouped[p.Group] = append(grouped[p.Group], name)
+	}
+	return grouped
 }
 
 // Presets returns the names of the presets, sorted.

@@ -172,6 +172,42 @@ func TestWooCommerce_laterChange(t *testing.T) {
 	}
 }
 
+// TestPresets_phone checks that the documented path of the phone number in an event leads to
+// the recipient of the message.
+func TestPresets_phone(t *testing.T) {
+	t.Parallel()
+	for _, name := range source.Presets() {
+		path := source.PhonePath(name)
+		if path == "" {
+			continue
+		}
+		recipient := func(mapping string) string {
+			c, err := source.Example(name, "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Country = "DE" // of the number in the sample of WooCommerce
+			if mapping != "" {
+				c.Map = config.Program{Text: mapping}
+			}
+			s, _ := rehearse(t, c)
+			received, err := s.Map(t.Context(), s.Sample("0001"), now)
+			if err != nil || len(received.Messages) == 0 {
+				t.Errorf("%s: %d messages, %v", name, len(received.Messages), err)
+				return ""
+			}
+			var p struct{ To string }
+			if err := json.Unmarshal(received.Messages[0].Body, &p); err != nil {
+				t.Error(err)
+			}
+			return p.To
+		}
+		if got, want := recipient(fmt.Sprintf("{to: first(%s | e164 | values)}", path)), recipient(""); got != want {
+			t.Errorf("%s: the phone number at %s is %s, want %s", name, path, got, want)
+		}
+	}
+}
+
 func explain(err error) string {
 	if problems, ok := errors.AsType[payload.Errors](err); ok {
 		text, _ := json.MarshalIndent(problems, "", "  ")

@@ -1,0 +1,142 @@
+package source
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the list of presets to docs/sources.md")
+
+// groupTitles are the headings of the groups in docs/sources.md.
+var groupTitles = map[string]string{
+	"sign-in": "Sign-in", "shop": "Shops", "payment": "Payments", "calendar": "Calendars", "form": "Forms", "delivery": "Delivery", "alert": "Alerts",
+	"support": "Support, CRM and messaging", "developer": "Developer tools", "google": "Google Cloud", "any": "Any sender",
+}
+
+// TestPresets_docs compares the list of presets in docs/sources.md with the presets.
+func TestPresets_docs(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/sources.md"
+	const start, end = "<!-- The list of presets is generated: go test ./internal/source -run Presets_docs -update -->\n", "<!-- End of the list. -->\n"
+	page, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := bytes.Cut(page, []byte(start))
+	old, after, ended := bytes.Cut(rest, []byte(end))
+	if !found || !ended {
+		t.Fatalf("%s has no list of presets", file)
+	}
+	var list strings.Builder
+	grouped := Grouped()
+	for _, group := range Groups {
+		if len(grouped[group]) == 0 {
+			continue
+		}
+		fmt.Fprintf(&list, "\n### %s\n\n| preset | sender | proof | event ID | phone number |\n| --- | --- | --- | --- | --- |\n", groupTitles[group])
+		for _, name := range grouped[group] {
+			p, _ := loadPreset(name)
+			fmt.Fprintf(&list, "| `%s` | %s | %s | %s | %s |\n", name, p.sender(), p.proof(), p.identity(), p.number())
+		}
+	}
+	list.WriteByte('\n')
+	if *update {
+		text := bytes.Join([][]byte{before, []byte(start), []byte(list.String()), []byte(end), after}, nil)
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(strings.Split(string(old), "\n"), strings.Split(list.String(), "\n")); diff != "" {
+		t.Errorf("the list of presets is not that of the presets; run with -update (-want +got):\n%s", diff)
+	}
+}
+
+// TestPresets_facts checks that every preset has a group, and either a phone number in its
+// sample or a map with a fixed recipient.
+func TestPresets_facts(t *testing.T) {
+	t.Parallel()
+	for _, name := range Presets() {
+		p, _ := loadPreset(name)
+		if !slices.Contains(Groups, p.Group) {
+			t.Errorf("%s: group %q: expected one of %s", name, p.Group, strings.Join(Groups, ", "))
+		}
+		ownPayload := p.Payload || p.Map.Text != ""
+		if fixed := bytes.Contains(p.file("map"), []byte(`"+12025550123"`)); p.Phone == "" && !ownPayload && !fixed {
+			t.Errorf("%s: the event has no phone number, but the map has no fixed recipient", name)
+		} else if p.Phone != "" && (ownPayload || fixed) {
+			t.Errorf("%s: the event has the phone number %s, but the map does not use it", name, p.Phone)
+		}
+	}
+}
+
+// sender returns the name of the sender, with a link to its documentation.
+func (p preset) sender() string {
+	if p.Docs == "" {
+		return p.About
+	}
+	name, note, found := strings.Cut(p.About, ";")
+	if found {
+		note = ";" + note
+	}
+	return fmt.Sprintf("[%s](%s)%s", name, strings.Replace(p.Docs, "https://github.com/rcshook/rcshook/blob/main/", "../", 1), note)
+}
+
+// proof describes how the sender proves itself.
+func (p preset) proof() string {
+	s := p.Scheme
+	header := "`" + strings.Join(s.Header, "`, `") + "`"
+	switch s.Type {
+	case "token":
+		if len(s.Header) == 0 {
+			return "token in `Authorization: Bearer`"
+		}
+		return "token in " + header
+	case "basic":
+		return "user name and password"
+	case "signature":
+		algorithm := map[string]string{"": "HMAC-SHA256", "sha1": "HMAC-SHA1", "sha512": "HMAC-SHA512", "ecdsa-p256": "ECDSA", "ed25519": "Ed25519"}[s.Algorithm]
+		signed := "body"
+		if signsURL(s) {
+			signed = "address (`url`) and " + signed
+		}
+		if s.TimestampHeader != "" || s.TimestampPrefix != "" {
+			signed += " and time"
+		}
+		return fmt.Sprintf("%s of %s in %s", algorithm, signed, header)
+	case "standard-webhooks":
+		return "Standard Webhooks"
+	case "twilio":
+		return "HMAC-SHA1 of address (`url`) and form in `X-Twilio-Signature`"
+	case "google-oidc":
+		return "Google ID token (`audience`, `emails`)"
+	}
+	return "`" + s.Type + "`"
+}
+
+// identity returns the program that returns the event ID.
+func (p preset) identity() string {
+	if p.EventID.Text == "" {
+		return "header `Idempotency-Key`"
+	}
+	return "`" + strings.ReplaceAll(strings.Join(strings.Fields(p.EventID.Text), " "), "|", `\|`) + "`"
+}
+
+// number returns the place of the phone number in an event.
+func (p preset) number() string {
+	switch {
+	case p.Phone != "":
+		return "`" + strings.ReplaceAll(p.Phone, "|", `\|`) + "`"
+	case p.Payload || p.Map.Text != "":
+		return "in your payload"
+	default:
+		return "none: set a fixed recipient"
+	}
+}
