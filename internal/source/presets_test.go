@@ -95,6 +95,12 @@ func rehearse(t testing.TB, c config.Source) (*source.Source, func(*source.Reque
 	case "standard-webhooks", "svix", "gitlab":
 		c.Secrets = []config.Secret{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 	}
+	switch c.Scheme.Key {
+	case "hex":
+		c.Secrets = []config.Secret{"00"}
+	case "text":
+		c.Secrets = []config.Secret{"text"}
+	}
 	if c.Scheme.Algorithm == "ed25519" {
 		c.Secrets = []config.Secret{edwardsKey}
 	}

@@ -67,7 +67,11 @@ func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []con
 	case "signature":
 		return newSignature(s, url, tolerance)
 	case "standard-webhooks":
-		return standardScheme{tolerance}, checkFields(s, "tolerance")
+		problems := checkFields(s, "tolerance", "key")
+		if !slices.Contains([]string{"", "base64", "text"}, s.Key) {
+			problems = append(problems, s.At.Of("key").Problemf("must be base64 or text"))
+		}
+		return standardScheme{tolerance, s.Key == "text"}, problems
 	case "twilio":
 		return twilioScheme{url}, checkFields(s)
 	case "google-oidc":
@@ -123,24 +127,49 @@ func matchSecret(presented []byte, secrets [][]byte) bool {
 }
 
 // standardScheme is the scheme of Standard Webhooks.
-type standardScheme struct{ tolerance time.Duration }
+type standardScheme struct {
+	tolerance time.Duration
 
-func (s standardScheme) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
-	return standardwebhook.Verify(r.Header, r.Body, secrets, now, s.tolerance)
+	// text means that the key is the text of the secret, as BigCommerce uses it.
+	text bool
 }
 
-func (standardScheme) sign(r *Request, secret []byte, now time.Time) error {
-	return standardwebhook.Sign(r.Header, r.Body, secret, now)
+func (s standardScheme) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
+	keys := make([][]byte, len(secrets))
+	for i, secret := range secrets {
+		keys[i] = s.encode(secret)
+	}
+	return standardwebhook.Verify(r.Header, r.Body, keys, now, s.tolerance)
+}
+
+// encode returns a secret as the package standardwebhook reads it.
+func (s standardScheme) encode(secret []byte) []byte {
+	if !s.text {
+		return secret
+	}
+	return []byte(base64.StdEncoding.EncodeToString(secret))
+}
+
+func (s standardScheme) sign(r *Request, secret []byte, now time.Time) error {
+	return standardwebhook.Sign(r.Header, r.Body, s.encode(secret), now)
 }
 
 func (standardScheme) hidden(h http.Header) []string { return standardwebhook.Unproven(h) }
 
-func (standardScheme) newKeys() (receiver, sender []byte) {
+func (s standardScheme) newKeys() (receiver, sender []byte) {
+	if s.text {
+		return newSharedSecret()
+	}
 	secret := standardwebhook.NewSecret()
 	return secret, secret
 }
 
-func (standardScheme) checkSecret(secret []byte) error { return standardwebhook.CheckSecret(secret) }
+func (s standardScheme) checkSecret(secret []byte) error {
+	if s.text {
+		return standardwebhook.CheckShared(secret)
+	}
+	return standardwebhook.CheckSecret(secret)
+}
 
 // tokenScheme is a secret in a header, such as Authorization: Bearer.
 type tokenScheme struct {

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"hash"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +35,47 @@ type signature struct {
 	encode    func([]byte) string
 	algorithm algorithm
 	url       string        // the public address of the source
-	unit      time.Duration // of the timestamp
+	clock     clock         // the form of the timestamp
 	tolerance time.Duration // zero without a timestamp
+}
+
+// A clock reads and writes timestamps.
+type clock struct {
+	parse  func(string) (time.Time, error)
+	format func(time.Time) string
+}
+
+// clocks are the values of timestamp_unit. A timestamp may be next to the body in the
+// signed content, so no timestamp within the tolerance continues another one.
+var clocks = map[string]clock{
+	"s":  unixClock(func(n int64) time.Time { return time.Unix(n, 0) }, time.Time.Unix),
+	"ms": unixClock(time.UnixMilli, time.Time.UnixMilli),
+	"rfc3339": {
+		func(text string) (time.Time, error) {
+			at, err := time.Parse(time.RFC3339, text)
+			if err != nil || !strictRFC3339.MatchString(text) {
+				err = standardwebhook.Errorf(ErrSignature, "the timestamp is not a time in the format of RFC 3339, such as 2026-12-01T09:00:00Z")
+			}
+			return at, err
+		},
+		func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
+	},
+}
+
+// strictRFC3339 rejects a comma and hours of one digit, which time.Parse accepts.
+var strictRFC3339 = regexp.MustCompile(`^.{10}T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$`)
+
+func unixClock(parse func(int64) time.Time, format func(time.Time) int64) clock {
+	return clock{
+		func(text string) (time.Time, error) {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if err != nil {
+				err = standardwebhook.Errorf(ErrSignature, "the timestamp is not a number")
+			}
+			return parse(n), err
+		},
+		func(at time.Time) string { return strconv.FormatInt(format(at), 10) },
+	}
 }
 
 // newSignature reads the fields of a signature scheme:
@@ -45,15 +85,15 @@ type signature struct {
 //	encoding          hex (default) or base64
 //	prefix            of the signature, such as "sha256="
 //	separator         between several signatures in one header, such as ","
-//	key               text (default), or base64 if the secret is base64, optionally after "whsec_"
+//	key               text (default), hex, or base64 if the secret is base64, optionally after "whsec_"
 //	content           the signed content: {body} (default) with {timestamp}, {url} and {method}, such as "{timestamp}.{body}"
 //	timestamp_header  the header with the timestamp
 //	timestamp_prefix  of a timestamp in the header of the signatures, such as "t="
-//	timestamp_unit    s (default) or ms
+//	timestamp_unit    s (default), ms, or rfc3339 for a time such as 2026-12-01T09:00:00Z
 //	tolerance         the largest difference between the timestamp and now; 5m by default
 func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme, []config.Problem) {
 	s.Content = cmp.Or(s.Content, "{body}")
-	g := &signature{Scheme: s, url: url, unit: time.Second}
+	g := &signature{Scheme: s, url: url}
 	var problems []config.Problem
 	problem := func(field, text string) { problems = append(problems, s.At.Of(field).Problemf("%s", text)) }
 	if len(s.Header) == 0 {
@@ -68,12 +108,9 @@ func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme,
 	default:
 		problem("encoding", "must be hex or base64")
 	}
-	switch s.TimestampUnit {
-	case "", "s":
-	case "ms":
-		g.unit = time.Millisecond
-	default:
-		problem("timestamp_unit", "must be s or ms")
+	var ok bool
+	if g.clock, ok = clocks[cmp.Or(s.TimestampUnit, "s")]; !ok {
+		problem("timestamp_unit", "must be s, ms or rfc3339")
 	}
 	if !strings.Contains(s.Content, "{body}") {
 		problem("content", "must contain {body}: otherwise the body is not verified")
@@ -85,12 +122,11 @@ func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme,
 	if hasTimestamp {
 		g.tolerance = tolerance
 	}
-	var ok bool
-	if g.algorithm, ok = newAlgorithm(s.Algorithm, s.Key == "base64"); !ok {
+	if g.algorithm, ok = newAlgorithm(s.Algorithm, s.Key); !ok {
 		problem("algorithm", "must be sha256, sha1, sha512, ecdsa-p256 or ed25519")
 	}
-	if !slices.Contains([]string{"", "text", "base64"}, s.Key) {
-		problem("key", "must be text or base64")
+	if !slices.Contains([]string{"", "text", "base64", "hex"}, s.Key) {
+		problem("key", "must be text, base64 or hex")
 	}
 	return g, problems
 }
@@ -123,13 +159,9 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 	if g.tolerance == 0 {
 		return nil
 	}
-	n, err := strconv.ParseInt(timestamp, 10, 64)
+	at, err := g.clock.parse(timestamp)
 	if err != nil {
-		return standardwebhook.Errorf(ErrSignature, "the timestamp is not a number")
-	}
-	at := time.Unix(n, 0)
-	if g.unit == time.Millisecond {
-		at = time.UnixMilli(n)
+		return err
 	}
 	return standardwebhook.CheckTime(at, now, g.tolerance)
 }
@@ -198,7 +230,7 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 	}
 	timestamp := ""
 	if g.tolerance > 0 {
-		timestamp = strconv.FormatInt(now.UnixNano()/int64(g.unit), 10)
+		timestamp = g.clock.format(now)
 	}
 	signature, err := g.algorithm.sign(secret, g.build(r, timestamp, r.url(g.url)))
 	if err != nil {
@@ -235,14 +267,14 @@ type algorithm struct {
 	newKeys func() (receiver, sender []byte)
 }
 
-func newAlgorithm(name string, base64Key bool) (algorithm, bool) {
+func newAlgorithm(name, key string) (algorithm, bool) {
 	switch name {
 	case "", "sha256":
-		return newHMAC(sha256.New, base64Key), true
+		return newHMAC(sha256.New, key), true
 	case "sha1": // too weak for certificates, but still secure in an HMAC
-		return newHMAC(sha1.New, base64Key), true
+		return newHMAC(sha1.New, key), true
 	case "sha512":
-		return newHMAC(sha512.New, base64Key), true
+		return newHMAC(sha512.New, key), true
 	case "ecdsa-p256":
 		return ecdsaP256, true
 	case "ed25519":
@@ -254,18 +286,33 @@ func newAlgorithm(name string, base64Key bool) (algorithm, bool) {
 // NewKeys returns random secrets for an algorithm of signatures: a public and a private
 // key, or the same secret twice.
 func NewKeys(algorithm string) (receiver, sender []byte) {
-	a, ok := newAlgorithm(algorithm, false)
+	a, ok := newAlgorithm(algorithm, "text")
 	if !ok {
 		panic("source: unknown algorithm " + algorithm)
 	}
 	return a.newKeys()
 }
 
-func newHMAC(newHash func() hash.Hash, base64Key bool) algorithm {
+var errNotHex = errors.New("must be a key in hex, two digits for each byte; copy it as the sender shows it")
+
+func newHMAC(newHash func() hash.Hash, key string) algorithm {
 	a := algorithm{newKeys: newSharedSecret}
 	parse := func(secret []byte) ([]byte, error) { return secret, standardwebhook.CheckShared(secret) }
-	if base64Key {
+	switch key {
+	case "base64":
 		parse, a.newKeys = standardwebhook.DecodeSecret, standardScheme{}.newKeys
+	case "hex":
+		parse = func(secret []byte) ([]byte, error) {
+			key, err := hex.DecodeString(string(secret))
+			if err != nil || len(key) == 0 {
+				return nil, errNotHex
+			}
+			return key, nil
+		}
+		a.newKeys = func() (receiver, sender []byte) {
+			secret := []byte(hex.EncodeToString([]byte(rand.Text())))
+			return secret, secret
+		}
 	}
 	sum := func(key, content []byte) []byte {
 		h := hmac.New(newHash, key)

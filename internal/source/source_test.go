@@ -243,14 +243,14 @@ func TestOpen_problems(t *testing.T) {
 		{"public key", "{preset: sendgrid, map: ., secret: abc}", []string{"f:1:41 sources.s.secret must be a P-256 public key, as base64 or PEM"}},
 		{"user and password", "{preset: basic, secret: abc}", []string{"f:1:30 sources.s.secret must be a user name and a password, separated by a colon"}},
 		{"agent", "{preset: bearer, secret: x, agent: unknown}", []string{"f:1:42 sources.s.agent is not the name of an agent in this file or the environment"}},
-		{"scheme", "{secret: x, scheme: {type: signature, algorithm: md5, encoding: base32, key: hex, content: \"{timestamp}\", timestamp_unit: h}}", []string{
+		{"scheme", "{secret: x, scheme: {type: signature, algorithm: md5, encoding: base32, key: b64, content: \"{timestamp}\", timestamp_unit: h}}", []string{
 			"f:1:26 sources.s.scheme.header is required: the name of the header with the signature",
 			"f:1:68 sources.s.scheme.encoding must be hex or base64",
-			"f:1:120 sources.s.scheme.timestamp_unit must be s or ms",
+			"f:1:120 sources.s.scheme.timestamp_unit must be s, ms or rfc3339",
 			"f:1:96 sources.s.scheme.content must contain {body}: otherwise the body is not verified",
 			"f:1:96 sources.s.scheme.content must contain {timestamp} if, and only if, timestamp_header or timestamp_prefix is set",
 			"f:1:52 sources.s.scheme.algorithm must be sha256, sha1, sha512, ecdsa-p256 or ed25519",
-			"f:1:86 sources.s.scheme.key must be text or base64",
+			"f:1:86 sources.s.scheme.key must be text, base64 or hex",
 		}},
 		{"unknown type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, google-oidc"}},
 		{"misspelled preset, and more", "{preset: shopifi, scheme: {encoding: base32}, map: '{', event_id: 'env', agent: unknown}", []string{
@@ -265,10 +265,10 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:15 sources.s.preset is not a preset; did you mean stripe?",
 			"f:1:11 sources.s.map is required: a jq program that turns the events of this sender into payloads, such as {to: .phone, text: \"Thank you\"}",
 		}},
-		{"unknown preset, and more", "{preset: carrierpigeon, scheme: {key: hex}, map: '{', agent: unknown}", []string{
+		{"unknown preset, and more", "{preset: carrierpigeon, scheme: {key: b64}, map: '{', agent: unknown}", []string{
 			"f:1:15 sources.s.preset is not a preset: expected one of " + strings.Join(source.Presets(), ", ") + "; for any other sender, use preset hmac and a scheme",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
-			"f:1:47 sources.s.scheme.key must be text or base64",
+			"f:1:47 sources.s.scheme.key must be text, base64 or hex",
 			"f:1:65 sources.s.map invalid jq: unexpected EOF",
 			"f:1:68 sources.s.agent is not the name of an agent in this file or the environment",
 		}},
@@ -279,6 +279,11 @@ func TestOpen_problems(t *testing.T) {
 		{"URL and public key", "{scheme: {type: signature, header: X-S, algorithm: ed25519, content: '{url}{body}'}, secret: abc, map: .}", []string{
 			"f:1:11 sources.s.url is required: this sender signs the public address of the source",
 			"f:1:99 sources.s.secret must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM",
+		}},
+		{"key in hex", "{preset: hmac, scheme: {key: hex}, secret: abc}", []string{"f:1:49 sources.s.secret must be a key in hex, two digits for each byte; copy it as the sender shows it"}},
+		{"key of Standard Webhooks", "{preset: svix, scheme: {key: hex}, secret: abc}", []string{"f:1:38 sources.s.scheme.key must be base64 or text"}},
+		{"public key as text", "{preset: svix, scheme: {key: text}, secret: MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=}", []string{
+			"f:1:50 sources.s.secret is a public key, not a secret: set the algorithm of the sender, or with Standard Webhooks write whpk_ before the key",
 		}},
 		{"field of another type of scheme", "{secret: x, scheme: {type: token, encoding: hex}}", []string{"f:1:48 sources.s.scheme.encoding has no meaning for the type token"}},
 	} {

@@ -66,7 +66,7 @@ func senders(t testing.TB) (all []sender) {
 	for name, scheme := range own {
 		s, sign := rehearse(t, config.Source{Preset: "hmac", Scheme: scheme})
 		like := "hmac"
-		if strings.Contains(scheme.Content, "{timestamp}") {
+		if strings.Contains(scheme.Content, "{timestamp}") || scheme.Type == "standard-webhooks" {
 			like = "stripe"
 		}
 		add(name, like, s, sign)
@@ -76,6 +76,8 @@ func senders(t testing.TB) (all []sender) {
 }
 
 var own = map[string]config.Scheme{
+	"own-rfc3339": {Encoding: "base64", Key: "hex", TimestampHeader: "X-Timestamp", TimestampUnit: "rfc3339", Content: "{timestamp}{body}"},
+	"own-text":    {Type: "standard-webhooks", Key: "text"},
 	"own-ed25519": {Algorithm: "ed25519", Separator: " "},
 	"own-sha1":    {Algorithm: "sha1", Prefix: "sha1=", Header: []string{"X-New", "X-Old"}},
 	"own-sha512": {
@@ -94,6 +96,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(which, "v1,AAAA v1a,AAAA", "1796115600", "", form, []byte("a=1&b=2&a=3"), uint16(3))
 		f.Add(which, "at=1796115600000;s=AAAA;s=;;=", "-1", "a=b&c=%2B", "", []byte(""), uint16(1))
 		f.Add(which, "", "", "", form, []byte(""), uint16(0))
+		f.Add(which, "hMwz33Fu0LBZjwdDfJQGms43MDWHeKWSvWu9FCPREfM=", "2026-12-01T09:00:00Z", "", "", []byte("Z"), uint16(0))
 		f.Add(which, "0", "0", `"{`, "", []byte("0"), uint16(3))
 		f.Add(which, "Basic eDp5", "99999999999999999999", "%zz", form, []byte("a=%zz"), uint16(9))
 	}
