@@ -487,6 +487,35 @@ func TestFallback_event(t *testing.T) {
 	}
 }
 
+// TestFallback_inFlight tests that an attempt to send ends well before the fallback revokes
+// the message: a request that arrives after that is not revoked.
+func TestFallback_inFlight(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLedger(t, func(what, _ string) fate {
+			if what == "create" {
+				time.Sleep(4 * time.Second)
+				return refused
+			}
+			return served
+		})
+		id := l.send(`{"to": "+12025560001", "text": "Hello", "traffic": "otp", "fallback_after": "5s", "idempotency_key": "1"}`)
+		l.settle()
+		late := 0
+		for _, f := range l.all(id, "create") {
+			if f.ended > 5*time.Second {
+				late++
+			}
+			if f.began > 10*time.Second {
+				l.report(id, "a request began %v after the message, and its fallback was due after 5s", f.began)
+			}
+		}
+		if late == 0 || len(l.all(id, "sms")) != 1 {
+			l.report(id, "want one SMS, and a request in flight when it was due")
+		}
+	})
+}
+
 // TestFallback_refusedWhenDue tests a refusal that arrives while the watch runs: the task
 // that sends the message deletes a watch that has added the fallback.
 func TestFallback_refusedWhenDue(t *testing.T) {
