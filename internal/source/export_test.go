@@ -4,6 +4,8 @@ import (
 	"context"
 	"runtime"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/config"
 )
 
 // Verify authenticates r without mapping it.
@@ -45,4 +47,16 @@ func (s Slots) Run(ctx context.Context, f func(context.Context) (*Received, erro
 func PhonePath(name string) string {
 	p, _ := loadPreset(name)
 	return p.Phone
+}
+
+// SchemeOf returns the scheme of a preset.
+func SchemeOf(name string) config.Scheme {
+	p, _ := loadPreset(name)
+	return p.Scheme
+}
+
+// Identifies reports whether a preset has a program for the ID of an event.
+func Identifies(name string) bool {
+	p, _ := loadPreset(name)
+	return p.EventID.Text != ""
 }

@@ -161,7 +161,7 @@ func (v vendorRequest) check(t *testing.T) {
 			t.Errorf("body cut after %d bytes: accepted", i)
 		}
 	}
-	if stamps[v.Preset] {
+	if stamps(v.Preset) {
 		if err := source.Verify(t.Context(), s, v.request(), time.Now().Add(time.Hour)); !errors.Is(err, source.ErrStale) {
 			t.Errorf("an hour later: %v, want ErrStale", err)
 		}

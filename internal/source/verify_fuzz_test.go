@@ -37,7 +37,7 @@ func senders(t testing.TB) (all []sender) {
 		if err := sign(signed, now); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		snd := sender{name: name, source: s, sign: sign, proof: proofHeader(t, plain, signed), body: covers[like], query: set("twilio square hubspot")[like], stamped: stamps[like]}
+		snd := sender{name: name, source: s, sign: sign, proof: proofHeader(t, plain, signed), body: covers(like), query: signsQuery(like), stamped: stamps(like)}
 		for _, header := range slices.Sorted(maps.Keys(signed.Header)) {
 			if plain.Header.Get(header) == "" {
 				snd.headers = append(snd.headers, header)
