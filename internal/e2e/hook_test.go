@@ -247,30 +247,25 @@ func TestHooks_concurrent(t *testing.T) {
 // request of its sender.
 func (s *stage) presetHandler(t *testing.T, preset, mapping string) (*function, request) {
 	t.Helper()
-	entry := map[string]any{"preset": preset}
+	c, err := source.Example(preset, "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := map[string]any{"preset": preset, "url": "https://example.com/hooks/it"}
 	if mapping != "" {
 		entry["map"] = mapping
 	}
-	switch preset {
-	case "google-oidc", "pubsub", "cloud-tasks", "cloud-scheduler":
-		entry["audience"], entry["emails"] = "https://example.com", "robot@example.com"
-	case "twilio", "square", "hubspot":
-		entry["url"] = "https://example.com/hooks/it"
-		entry["secret"] = "s3cret"
-	case "basic":
-		entry["secret"] = "user:password"
-	case "standard-webhooks", "svix", "gitlab":
-		entry["secret"] = standardSecret
-	default:
-		entry["secret"] = "s3cret"
-	}
 	var sender []byte
-	if preset == "sendgrid" {
+	if len(c.Secrets) > 0 {
+		opened, err := source.Open(map[string]config.Source{preset: c}, source.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var receiver []byte
-		receiver, sender = source.NewKeys("ecdsa-p256")
+		receiver, sender = opened.All()[0].NewKeys()
 		entry["secret"] = string(receiver)
-	} else if secret, ok := entry["secret"].(string); ok {
-		sender = []byte(secret)
+	} else {
+		entry["audience"], entry["emails"] = "https://example.com", "robot@example.com"
 	}
 	file, err := json.Marshal(map[string]any{"sources": map[string]any{"it": entry}}) // JSON is YAML
 	if err != nil {
