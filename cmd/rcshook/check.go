@@ -47,13 +47,13 @@ var checkCommand = command{
 
 	rcshook check [-update] [-env FILE] [-agents] [-secrets] [-generated] [-topics] [-buckets] [rcshook.yaml]
 
-Reports every error in the file, warns of events that no target gets and of keys that are
-easy to guess, and runs the cases of its sources: events in cases/SOURCE/NAME.json, or with
-headers in NAME.http, and the messages that they become in NAME.want.json. It also maps each
-event without each of its fields, and reports texts in which a missing value became the word
-null. The targets of events get a sample of each event that they want. It reads no secrets
-and sends nothing. Set RCSHOOK_QUEUE if the function has it, so that messages can be
-scheduled.
+Reports every error in the file, warns of events that no target gets, of sources without a
+traffic type and of keys that are easy to guess, and runs the cases of its sources: events in
+cases/SOURCE/NAME.json, or with headers in NAME.http, and the messages that they become in
+NAME.want.json. It also maps each event without each of its fields, and reports texts in which
+a missing value became the word null. The targets of events get a sample of each event that
+they want. It reads no secrets and sends nothing. Set RCSHOOK_QUEUE if the function has it, so
+that messages can be scheduled.
 
 	-update
 		write the result of each event to its .want.json, and name the events that become
@@ -185,6 +185,13 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, t := range file.Fallbacks() {
 		if t.After.Duration > 0 && t.After.Duration < 10*time.Second {
 			fmt.Fprintf(std.out, "warning: %s: many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages\n", t.At.Of("after"))
+		}
+	}
+	for _, s := range sources.All() {
+		agent := cmp.Or(s.Config.Agent, config.DefaultAgent)
+		traffic := cmp.Or(s.Config.Traffic, cfg.Agents[agent].Traffic, cfg.Traffic, os.Getenv("RCSHOOK_TRAFFIC"))
+		if traffic == "" && !strings.Contains(s.Config.Map.Text, "traffic") {
+			fmt.Fprintf(std.out, "warning: %s: messages without a traffic type count as promotions, which people who replied STOP do not get; set traffic here or for the agent\n", s.Config.At.Of(""))
 		}
 	}
 	for _, caller := range slices.Sorted(maps.Keys(file.Callers)) {

@@ -30,13 +30,13 @@ func TestTextFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Chdir(t.TempDir())
 			var out bytes.Buffer
-			write(t, "rcshook.yaml", encode("sources:\n  shop: {preset: bearer, secret: x, cases: own, map: '{to: .phone, text: \"Zoë\"}'}\n"))
+			write(t, "rcshook.yaml", encode("sources:\n  shop: {preset: bearer, secret: x, traffic: transaction, cases: own, map: '{to: .phone, text: \"Zoë\"}'}\n"))
 			if err := os.Mkdir("own", 0o700); err != nil {
 				t.Fatal(err)
 			}
 			write(t, "own/json.json", encode(`{"phone": "+12025550123"}`))
 			write(t, "own/http.http", encode("Content-Type: application/json\r\n\r\n{\"phone\": \"+12025550123\"}"))
-			want := encode(`[{"to": ["+12025550123"], "message": {"contentMessage": {"text": "Zoë"}}}]`)
+			want := encode(`[{"to": ["+12025550123"], "message": {"contentMessage": {"text": "Zoë"}, "messageTrafficType": "TRANSACTION"}}]`)
 			write(t, "own/json.want.json", want)
 			write(t, "own/http.want.json", want)
 			write(t, "r.csv", encode("to\n+12025550123\n"))
