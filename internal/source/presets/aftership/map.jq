@@ -1,0 +1,9 @@
+select(.event == "tracking_update" and .is_tracking_first_tag == true) | .msg
+| select(.tag == "OutForDelivery")
+| first(.smses[]? | e164 | values) as $to
+| {
+    to: $to,
+    text: "Hi \(.customer_name | present // "there"), your order\(.order_id | surround(" "; "")) arrives today.",
+    buttons: [.courier_tracking_link | present | "Track|\(.)"],
+    traffic: "transaction"
+  }

@@ -1,0 +1,3 @@
+select(.meta.entity == "person" and .meta.action == "create") | .data
+| first((.phones[]? | select(.primary == true)) | .value | e164 | values) as $to
+| {to: $to, text: "Hello \(.name | present // "there"), you can reach us here at any time."}
