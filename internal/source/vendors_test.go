@@ -48,7 +48,7 @@ func TestVendors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "vendors.mjs"), script, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot"}
+	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot", "easypost", "linear", "telegram"}
 	var ours []vendorRequest
 	for _, preset := range presets {
 		ours = append(ours, ownRequest(t, preset))

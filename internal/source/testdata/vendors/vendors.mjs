@@ -9,7 +9,9 @@
 import { createHash } from "node:crypto";
 import { text } from "node:stream/consumers";
 
+import EasyPostClient from "@easypost/api";
 import { Signature } from "@hubspot/api-client";
+import { LinearWebhookClient } from "@linear/sdk/webhooks";
 import { sign as octokitSign, verify as octokitVerify } from "@octokit/webhooks-methods";
 import "@shopify/shopify-api/adapters/node";
 import { LogSeverity, shopifyApi } from "@shopify/shopify-api";
@@ -17,6 +19,7 @@ import bolt from "@slack/bolt";
 import { Webhook } from "standardwebhooks";
 import Stripe from "stripe";
 import { Webhook as Svix } from "svix";
+import { Telegraf } from "telegraf";
 import twilio from "twilio";
 
 // An absolute path, because the package does not export this file.
@@ -98,9 +101,23 @@ async function signed() {
   ];
 }
 
+// The library requires a time of the last minute in the body.
+function linear(r) {
+  const clock = Date.now;
+  Date.now = () => JSON.parse(r.body).webhookTimestamp;
+  try {
+    return new LinearWebhookClient(r.secret).verify(Buffer.from(r.body), r.headers["linear-signature"]);
+  } finally {
+    Date.now = clock;
+  }
+}
+
 const address = (r) => (r.query ? `${r.url}?${r.query}` : r.url);
 
 const checks = {
+  easypost: (r) => Boolean(new EasyPostClient("none").Utils.validateWebhook(Buffer.from(r.body), r.headers, r.secret)),
+  linear,
+  telegram: (r) => new Telegraf("1:none").webhookFilter.call({ path: "/it", secretToken: r.secret }, { method: "POST", url: "/it", headers: r.headers }),
   stripe: (r) => Boolean(stripe.webhooks.constructEvent(r.body, r.headers["stripe-signature"], r.secret)),
   github: (r) => octokitVerify(r.secret, r.body, r.headers["x-hub-signature-256"]),
   "standard-webhooks": (r) => Boolean(new Webhook(r.secret).verify(r.body, r.headers)),
