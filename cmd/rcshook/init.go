@@ -34,11 +34,8 @@ event of that service, and the message that it becomes. Prints the next commands
 terminal, init asks for missing settings. It writes no secrets, only their names, and
 overwrites nothing.
 
-PRESET is the service that sends webhooks, one of
-
-	` + strings.Join(source.Presets()[:9], ", ") + `,
-	` + strings.Join(source.Presets()[9:18], ", ") + `,
-	` + strings.Join(source.Presets()[18:], ", ") + `
+PRESET is the service that sends webhooks, such as shopify or stripe. rcshook init without
+arguments lists all of them.
 
 	-caller NAME
 		a program or a no-code tool that posts messages to the function, with a key
@@ -98,7 +95,7 @@ func runInit(ctx context.Context, args []string, std stdio) error {
 		}
 	}
 	if !o.chosen() {
-		return usageError("nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir")
+		return usageError("nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir\n\n" + presetList())
 	}
 	text, caseName, event, err := o.render()
 	if err != nil {
@@ -126,6 +123,17 @@ func runInit(ctx context.Context, args []string, std stdio) error {
 	}
 	fmt.Fprintf(std.out, ".\n\n%s\n%s", &out, o.next(name))
 	return nil
+}
+
+// presetList returns the presets by group.
+func presetList() string {
+	var list strings.Builder
+	grouped := source.Grouped()
+	list.WriteString("Presets:\n")
+	for _, group := range source.Groups {
+		fmt.Fprintf(&list, "  %-9s  %s\n", group, strings.Join(grouped[group], ", "))
+	}
+	return list.String()
 }
 
 // chosen reports whether there is anything to write.
@@ -156,7 +164,7 @@ func createFile(name string, data []byte) error {
 func (o *initOptions) ask(ctx context.Context, std stdio) error {
 	lines, read := bufio.NewScanner(std.in), make(chan bool)
 	if !o.chosen() {
-		fmt.Fprintf(std.out, "Presets: %s.\n\n", strings.Join(source.Presets(), ", "))
+		fmt.Fprintln(std.out, presetList())
 	}
 	for _, q := range []struct {
 		text  string
@@ -200,7 +208,7 @@ var (
 // problems returns the problems with the options, by their flags.
 func (o *initOptions) problems() (problems []string) {
 	if o.preset != "" && !slices.Contains(source.Presets(), o.preset) {
-		fix := "expected one of " + strings.Join(source.Presets(), ", ") + "; for another program, use -caller NAME"
+		fix := "rcshook init lists them; for another program, use -caller NAME"
 		if near := config.Closest(o.preset, source.Presets()); near != "" {
 			fix = "did you mean " + near + "?"
 		}
@@ -251,10 +259,11 @@ var initFile = template.Must(template.New("").Funcs(template.FuncMap{
 	"indent": func(text string) string { return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n      ") },
 }).Parse(initText))
 
-// presetTraffic has the traffic types of the presets whose maps do more than report an order,
-// an account or an alert.
+// presetTraffic has the traffic types of the presets, and of groups of presets, whose maps do
+// more than report an order, an account or an alert.
 var presetTraffic = map[string]string{
-	"intercom": "service", "twilio": "service", "typeform": "service",
+	"sign-in": "otp", "form": "service",
+	"intercom": "service", "twilio": "service",
 	"hubspot": "promotion", "square": "promotion",
 }
 
@@ -262,9 +271,9 @@ var presetTraffic = map[string]string{
 // any.
 func (o *initOptions) render() (text []byte, name string, event []byte, err error) {
 	view := struct {
-		Project, Country, AgentID, Caller, Replies, About, Docs, Traffic string
-		Source                                                           *config.Source
-		Fixed                                                            bool // the number in the map
+		Project, Country, AgentID, Caller, Replies, About, Docs, Secret, Traffic string
+		Source                                                                   *config.Source
+		Fixed                                                                    bool // the number in the map
 	}{Project: cmp.Or(o.project, exampleProject), Country: o.country, AgentID: o.agentID, Caller: o.caller, Replies: o.replies}
 	if o.preset != "" {
 		c, err := source.Example(o.preset, view.Project)
@@ -279,7 +288,8 @@ func (o *initOptions) render() (text []byte, name string, event []byte, err erro
 		view.Source, view.Docs, view.Fixed = &c, s.Docs(), strings.Contains(c.Map.Text, `"+12025550123"`)
 		view.About, _, _ = strings.Cut(s.Description(), ";")
 		kind := ""
-		view.Traffic = cmp.Or(presetTraffic[o.preset], "transaction")
+		view.Secret = s.SchemeType()
+		view.Traffic = cmp.Or(presetTraffic[o.preset], presetTraffic[s.Group()], "transaction")
 		event, kind = sampleText(s.Sample("0001"))
 		name = "sample." + kind
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,6 +54,8 @@ func TestInit(t *testing.T) {
 		"github":       "-project harborline-1 github",
 		"twilio":       "twilio",
 		"pubsub":       "pubsub",
+		"gocardless":   "gocardless",
+		"fusionauth":   "fusionauth",
 		"basic":        "basic",
 		"caller":       "-caller zapier -country NO",
 		"replies":      "-replies projects/harborline-1/secrets/zap-url",
@@ -139,12 +142,12 @@ func TestInit_dev(t *testing.T) {
 
 func TestInit_errors(t *testing.T) {
 	t.Parallel()
+	nothing := "nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir\n\n" + presetList()
 	for args, want := range map[string]string{
-		"":            "nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir",
-		"-agent-id a": "nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir",
-		"shopfy":      `unknown preset "shopfy"; did you mean shopify?`,
-		"umbrella": `unknown preset "umbrella"; expected one of ` + strings.Join(source.Presets(), ", ") +
-			"; for another program, use -caller NAME",
+		"":                                    nothing,
+		"-agent-id a":                         nothing,
+		"shopfy":                              `unknown preset "shopfy"; did you mean shopify?`,
+		"umbrella":                            `unknown preset "umbrella"; rcshook init lists them; for another program, use -caller NAME`,
 		"shopify stripe":                      "expected one preset, got 2",
 		"shopify -contry US":                  "flag provided but not defined: -contry; did you mean -country?",
 		"shopify -project Harborline":         "-project must be the ID of a Google Cloud project, such as my-project-1",
@@ -165,6 +168,21 @@ func TestInit_errors(t *testing.T) {
 		if files := readTree(t, dir); len(files) > 0 {
 			t.Errorf("init %s wrote %v", args, files)
 		}
+	}
+}
+
+// TestPresetList checks that the list has every preset once.
+func TestPresetList(t *testing.T) {
+	t.Parallel()
+	var listed []string
+	for line := range strings.Lines(presetList()) {
+		if _, names, found := strings.Cut(strings.TrimSpace(line), "  "); found {
+			listed = append(listed, strings.Split(strings.TrimSpace(names), ", ")...)
+		}
+	}
+	slices.Sort(listed)
+	if diff := cmp.Diff(source.Presets(), listed); diff != "" {
+		t.Errorf("presets (-want +got):\n%s", diff)
 	}
 }
 
@@ -207,7 +225,7 @@ func TestInit_questions(t *testing.T) {
 			"Which service sends webhooks? A preset, or Enter for none: unknown preset \"shopfy\"; did you mean shopify?\n",
 		},
 		{"only missing values", initOptions{caller: "zapier", country: "US"}, "\n", initOptions{caller: "zapier", country: "US"}, "", "The ID of your Google Cloud project"},
-		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{caller: "zapier"}, "the input ends before the last question; nothing is written", "basic, bearer"},
+		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{caller: "zapier"}, "the input ends before the last question; nothing is written", "  shop       bigcommerce, shopify, woocommerce\n"},
 	} {
 		var out bytes.Buffer
 		err := test.o.ask(t.Context(), stdio{in: strings.NewReader(test.in), out: &out})

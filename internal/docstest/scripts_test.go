@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -18,8 +19,9 @@ import (
 
 // script runs a program of a recipe with Node: the stand-ins for the tool's own objects
 // before it, and the calls after it. It returns the JSON that the program prints, and the
-// messages that the function sent.
-func script(t *testing.T, before, program, after string, result any) []rbmtest.Message {
+// messages that the function sent. It has the sources of a file, whose secrets are
+// [apiKey], if a name is given.
+func script(t *testing.T, before, program, after string, result any, file ...string) []rbmtest.Message {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -28,19 +30,23 @@ func script(t *testing.T, before, program, after string, result any) []rbmtest.M
 	sim := platform.New(new(rbmtest.Simulator))
 	google := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); google.Close() })
-	h, err := server.New(t.Context(), server.Options{Environ: environ(t, sim, google.URL)})
+	env := environ(t, sim, google.URL)
+	for _, name := range file {
+		env = append(env, "RCSHOOK_CONFIG="+name)
+	}
+	h, err := server.New(t.Context(), server.Options{Environ: env})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
-	file := filepath.Join(t.TempDir(), "recipe.cjs")
-	if err := os.WriteFile(file, []byte(before+strings.ReplaceAll(program, `"HOOK`, `"`+web.URL)+after), 0o600); err != nil {
+	name := filepath.Join(t.TempDir(), "recipe.cjs")
+	if err := os.WriteFile(name, []byte(before+strings.ReplaceAll(program, `"HOOK`, `"`+web.URL)+after), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), node, file)
-	cmd.Env = append(os.Environ(), "RCS_KEY="+apiKey)
+	cmd := exec.CommandContext(t.Context(), node, name)
+	cmd.Env = append(os.Environ(), "RCS_KEY="+apiKey, "RCS_TOKEN="+apiKey)
 	cmd.Stderr = t.Output()
 	out, err := cmd.Output()
 	if err == nil {
@@ -105,13 +111,28 @@ const axios = async (_, { method, url, headers, data }) => {
 	}
 }
 
+// appsScript are stand-ins for the objects of Apps Script.
+const appsScript = `
+const { execFileSync } = require("node:child_process");
+const PropertiesService = { getScriptProperties: () => ({ getProperty: (name) => process.env[name] }) };
+const UrlFetchApp = {
+  fetch: (url, { method, payload, contentType, headers, muteHttpExceptions }) => {
+    if (!muteHttpExceptions) throw new Error("expected muteHttpExceptions");
+    const request = "const [url, method, payload, headers] = JSON.parse(process.argv[1]);" +
+      "const body = typeof payload === 'string' ? payload : new URLSearchParams(payload);" +
+      "fetch(url, { method, body, headers }).then((r) => r.text()).then((text) => process.stdout.write(text));";
+    const text = execFileSync(process.execPath, ["-e", request, JSON.stringify([url, method, payload, contentType ? { ...headers, "Content-Type": contentType } : headers])], { encoding: "utf8" });
+    return { getContentText: () => text };
+  },
+};
+`
+
 // TestAppsScript runs the program for Google Sheets: a test, and then the messages. A row
 // that was sent is not sent again.
 func TestAppsScript(t *testing.T) {
 	program := readPage(t, "deploy/recipes/apps-script.md").blocks("js")[0]
 	var got [][]string
-	messages := script(t, `
-const { execFileSync } = require("node:child_process");
+	messages := script(t, appsScript+`
 const values = [
   ["to", "country", "text", "", "status", "button1"],
   ["(202) 555-0123", "US", 'See you, Ada "Ace" & Co.', "a note", "", "Confirm|=YES"],
@@ -127,16 +148,6 @@ const sheet = {
 const items = [];
 const menu = { addItem: (_, name) => { items.push(name); return menu; }, addToUi: () => {} };
 const SpreadsheetApp = { getUi: () => ({ createMenu: () => menu }), getActiveSheet: () => sheet, flush: () => {} };
-const PropertiesService = { getScriptProperties: () => ({ getProperty: (name) => process.env[name] }) };
-const UrlFetchApp = {
-  fetch: (url, { method, payload, headers, muteHttpExceptions }) => {
-    if (!muteHttpExceptions) throw new Error("expected muteHttpExceptions");
-    const request = "const [url, method, form, headers] = JSON.parse(process.argv[1]);" +
-      "fetch(url, { method, body: new URLSearchParams(form), headers }).then((r) => r.text()).then((text) => process.stdout.write(text));";
-    const text = execFileSync(process.execPath, ["-e", request, JSON.stringify([url, method, payload, headers])], { encoding: "utf8" });
-    return { getContentText: () => text };
-  },
-};
 `, program, `
 const codes = () => values.map((row) => row[4].split(":")[0]);
 onOpen();
@@ -150,6 +161,69 @@ console.log(JSON.stringify(runs));`, &got)
 		{"status", "accepted", "", "recipient_unreachable", "accepted", "invalid_phone"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(messages) != 1 {
+		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
+	}
+}
+
+// sourcesOf writes the file of a recipe, with [apiKey] in place of its secrets, and without a
+// fallback.
+func sourcesOf(t *testing.T, text page) string {
+	t.Helper()
+	file, _, _ := strings.Cut(text.blocks("yaml")[0], "    fallback:")
+	name := filepath.Join(t.TempDir(), "rcshook.yaml")
+	file = regexp.MustCompile(`projects/PROJECT/secrets/\S+`).ReplaceAllString(file, apiKey)
+	if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestCognitoFunction runs the Lambda function of the recipe twice for a phone with RCS, and
+// for one without, with a stand-in for the decryption.
+func TestCognitoFunction(t *testing.T) {
+	text := readPage(t, "deploy/recipes/cognito.md")
+	_, program, _ := strings.Cut(text.blocks("js")[0], "\n") // the import
+	program = strings.ReplaceAll(program, "export const handler", "const handler")
+	var got []string
+	messages := script(t, `
+const CommitmentPolicy = {};
+class KmsKeyringNode {}
+const buildClient = () => ({ decrypt: async (_, sealed) => ({ plaintext: sealed }) });
+`, program, `
+(async () => {
+  const results = [];
+  for (const phone_number of ["+12025550123", "+12025550123", "+12025550104"]) {
+    const code = Buffer.from("481516").toString("base64");
+    await handler({ request: { code, userAttributes: { phone_number } } }).then(() => results.push("sent"), (e) => results.push(e.message.split(":")[0]));
+  }
+  console.log(JSON.stringify(results));
+})();`, &got, sourcesOf(t, text))
+	want := []string{"sent", "sent", "This number cannot get RCS from this agent"}
+	if diff := cmp.Diff(want, got); diff != "" || len(messages) != 1 || !strings.Contains(string(messages[0].AgentMessage), `"481516 is your code."`) {
+		t.Errorf("got %v, want one message; (-want +got):\n%s", messages, diff)
+	}
+}
+
+// TestGoogleFormsScript runs the program for Google Forms for a response, for the same one
+// again, and for one without a number.
+func TestGoogleFormsScript(t *testing.T) {
+	text := readPage(t, "deploy/recipes/google-forms.md")
+	var got []string
+	messages := script(t, appsScript, text.blocks("js")[0], `
+const submit = (id, fields) => onSubmit({
+  response: {
+    getId: () => id,
+    getItemResponses: () => Object.entries(fields).map(([title, value]) => ({ getItem: () => ({ getTitle: () => title }), getResponse: () => value })),
+  },
+});
+const { log } = console, lines = [];
+console.log = (line) => lines.push(line.split(":")[0]);
+submit("2_a", { Name: 'Ada "Ace" & Co', Phone: "(202) 555-0123" });
+submit("2_a", { Name: 'Ada "Ace" & Co', Phone: "(202) 555-0123" });
+submit("2_b", { Name: "Bob" });
+submit("2_c", { Name: "Bob", Phone: "soon" });
+log(JSON.stringify(lines));`, &got, sourcesOf(t, text))
+	if diff := cmp.Diff([]string{"accepted", "accepted", "invalid_phone"}, got); diff != "" || len(messages) != 1 {
 		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
 	}
 }

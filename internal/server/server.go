@@ -331,8 +331,8 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Du
 		c.profile = response.Soft
 		if from, err := s.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath)); err == nil {
 			c.source, timeout = from, min(timeout, from.Timeout)
-			if from.Config.Profile != "" {
-				c.profile = response.Profile(from.Config.Profile)
+			if from.Profile != "" {
+				c.profile = response.Profile(from.Profile)
 			}
 		}
 	}

@@ -72,6 +72,10 @@ type responseRules struct {
 	// Status maps statuses that the sender misinterprets to others.
 	Status map[string]int `yaml:"status"`
 
+	// Profile is the profile of a source that sets none; soft by default. With strict, the
+	// sender learns that a message was refused.
+	Profile string `yaml:"profile"`
+
 	// Empty means that a 200 has no body, because the sender would show it.
 	Empty bool `yaml:"empty"`
 

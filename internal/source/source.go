@@ -66,6 +66,9 @@ type Source struct {
 	// Timeout is the time budget of a request.
 	Timeout time.Duration
 
+	// Profile is strict, soft or all; empty means soft.
+	Profile string
+
 	// Status maps statuses that the sender misinterprets to others.
 	Status map[int]int
 
@@ -139,6 +142,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 		s.preset, _ = loadPreset(cmp.Or(suggestion, "hmac"))
 	}
 	s.Timeout = cmp.Or(c.Timeout, s.preset.Response.Timeout, DefaultTimeout)
+	s.Profile = cmp.Or(c.Profile, s.preset.Response.Profile)
 	s.Empty = s.preset.Response.Empty
 	s.Status = make(map[int]int)
 	for from, to := range s.preset.Response.Status {
@@ -306,6 +310,12 @@ func (s *Source) Sign(r *Request, secret []byte, now time.Time) error {
 // NewKeys returns random secrets for tests: one for the source and one for its sender.
 // They are equal unless the sender signs with a private key.
 func (s *Source) NewKeys() (receiver, sender []byte) { return s.scheme.newKeys() }
+
+// Group is the group of the sender, one of [Groups].
+func (s *Source) Group() string { return s.preset.Group }
+
+// SchemeType is the type of the scheme, such as basic.
+func (s *Source) SchemeType() string { return override(s.preset.Scheme, s.Config.Scheme).Type }
 
 // Description names the sender.
 func (s *Source) Description() string { return s.preset.About }

@@ -1,0 +1,2 @@
+first((.contextInfo.recipientPhoneNumber, .args.lastPhone) | e164 | values) as $to
+| {to: $to, text: first((.templateData.text, (.args.code | surround(""; " is your code."))) | present), otp: true}
