@@ -40,6 +40,7 @@ func (f File) Secrets() []string {
 	}
 	for _, s := range f.Sources {
 		add(s.Secrets...)
+		add(s.VerifyToken)
 		add(s.Fallback.Secrets()...)
 	}
 	for _, t := range f.Events {
@@ -155,6 +156,14 @@ type Source struct {
 	// that of the agent.
 	Traffic string `yaml:"traffic"`
 
+	// Respond is a jq program that returns the response after the send. It replaces that of
+	// the preset.
+	Respond Program `yaml:"respond"`
+
+	// Challenge replaces the challenge of the preset, and VerifyToken is the token in it.
+	Challenge   Challenge `yaml:"challenge"`
+	VerifyToken Secret    `yaml:"verify_token"`
+
 	// Country is the default country of phone numbers in national format.
 	Country string `yaml:"country"`
 
@@ -184,6 +193,15 @@ type Source struct {
 	Name string
 
 	// At holds the position of each field.
+	At Positions
+}
+
+// Challenge is the text in a GET request that a sender expects as the response, before it
+// sends events.
+type Challenge struct {
+	Query string `yaml:"query"` // the query parameter with the text
+	Token string `yaml:"token"` // the query parameter with the verify token; empty if there is none
+
 	At Positions
 }
 

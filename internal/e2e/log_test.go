@@ -124,7 +124,7 @@ func (s *stage) secretMarks() []string {
 func (s *stage) markedSettings(t *testing.T) map[string]*string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
-	text := fmt.Sprintf("sources:\n  shop:\n    preset: standard-webhooks\n    secret: %[1]s\n    map: .\n"+
+	text := fmt.Sprintf("sources:\n  shop:\n    preset: standard-webhooks\n    secret: %[1]s\n    map: .\n    respond: 'error(\"%[3]s\" + ($event | tojson))'\n"+
 		"    fallback: {url: %[2]q, secret: %[1]s}\n  bad: {preset: standard-webhooks, secret: %[1]s, map: 'error(\"%[3]s\")'}\n",
 		hookSecret(), s.fallback.url, callerMark)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

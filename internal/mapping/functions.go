@@ -2,6 +2,9 @@ package mapping
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"math"
 	"math/big"
@@ -34,7 +37,11 @@ import (
 //
 // Money and date are null if their input is not present.
 func functions(o Options) []gojq.CompilerOption {
-	return append(limit.Functions(),
+	all := limit.Functions()
+	if o.Keyed {
+		all = append(all, gojq.WithFunction("hmac_sha256_hex", 1, 1, func(v any, args []any) any { return keyedMAC(v, args[0]) }))
+	}
+	return append(all,
 		gojq.WithFunction("e164", 0, 1, func(v any, args []any) any { return e164(v, args, o.Phone) }),
 		gojq.WithFunction("money", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], nil) }),
 		gojq.WithFunction("money_minor", 2, 2, func(_ any, args []any) any { return money(args[0], args[1], o.minorDigits) }),
@@ -48,6 +55,21 @@ func functions(o Options) []gojq.CompilerOption {
 		}),
 		gojq.WithFunction("surround", 2, 2, surround),
 	)
+}
+
+// Key is the value of a variable that only hmac_sha256_hex can read.
+type Key struct{ Secret []byte }
+
+// keyedMAC returns the HMAC-SHA256 of a text in hex.
+func keyedMAC(v, key any) any {
+	text, ok := v.(string)
+	k, known := key.(*Key)
+	if !ok || !known {
+		return functionError("hmac_sha256_hex needs a string, and the secret of a verified request")
+	}
+	h := hmac.New(sha256.New, k.Secret)
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // isEmpty reports whether v is null, a string without a visible character, or an empty

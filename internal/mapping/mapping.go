@@ -56,6 +56,10 @@ type Options struct {
 	// MinorDigits are the currencies for which the sender deviates from ISO 4217: the
 	// number of digits that money_minor divides off.
 	MinorDigits map[string]int
+
+	// Keyed adds the function hmac_sha256_hex, whose argument is a variable with a [Key].
+	// Programs of users do not have it: a message could then reveal the MAC of any text.
+	Keyed bool
 }
 
 // Program is a compiled jq program.

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
@@ -100,10 +99,11 @@ type Response struct {
 	Err        error             `json:"-"` // the cause, for the log only
 
 	document any    // the body, instead of this object
-	text     string // the body as plain text, instead of this object
+	raw      *raw   // the body as it is, instead of this object
 	random   bool   // the message ID is random
 	advice   string // the part of Action that remains true when the retry needs a message ID
 	empty    bool   // a 200 has no body
+	basic    bool   // a 401 asks for Basic authentication
 
 	repeat bool // Status makes Cloud Tasks repeat a task
 	final  bool // a retry is useless, although the code usually advises one
@@ -111,6 +111,12 @@ type Response struct {
 	// misconfigured means that an operator must fix the configuration, although the code
 	// is usually an error of the caller.
 	misconfigured bool
+}
+
+// raw is a body with its content type.
+type raw struct {
+	contentType string
+	body        []byte
 }
 
 // Upstream is the error response of RBM.
@@ -186,9 +192,11 @@ func (resp *Response) Repeat(status int) {
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender
 // would misunderstand. With empty, a 200 has no body: the sender would show it. Senders do
-// not read the results of 207, so a message that is worth a retry decides the status.
-func (resp *Response) SetSource(name string, statuses map[int]int, empty bool) {
-	resp.Source, resp.empty = name, empty
+// not read the results of 207, so a message that is worth a retry decides the status. With
+// basic, a 401 asks for Basic authentication only: senders that make their first request
+// without credentials may read no more than the first challenge.
+func (resp *Response) SetSource(name string, statuses map[int]int, empty, basic bool) {
+	resp.Source, resp.empty, resp.basic = name, empty, basic
 	for _, result := range resp.Results {
 		if resp.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
 			resp.Status = max(resp.Status, result.Status)
@@ -200,6 +208,25 @@ func (resp *Response) SetSource(name string, statuses map[int]int, empty bool) {
 	}
 	if status, ok := statuses[resp.Status]; ok {
 		resp.Status = status
+	}
+}
+
+// Outcome returns the object that describes the response, as JSON. It reports false for
+// a document.
+func (resp *Response) Outcome() (outcome []byte, ok bool) {
+	if resp.document != nil || resp.raw != nil {
+		return nil, false
+	}
+	outcome, err := resp.encode()
+	return outcome, err == nil
+}
+
+// Replace replaces the status unless it is 0, and the body unless it is nil. The log keeps
+// the code.
+func (resp *Response) Replace(status int, contentType string, body []byte) {
+	resp.Status = cmp.Or(status, resp.Status)
+	if body != nil {
+		resp.raw = &raw{contentType, body}
 	}
 }
 
@@ -220,23 +247,26 @@ func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 	}
 	if resp.Code == code.Unauthorized {
 		h["Www-Authenticate"] = []string{`Bearer realm="rcshook"`, `Basic realm="rcshook", charset="UTF-8"`}
+		if resp.basic {
+			h["Www-Authenticate"] = h["Www-Authenticate"][1:]
+		}
 	}
 	for name, value := range resp.Header {
 		h.Set(name, value)
 	}
-	if resp.Code == code.Document && resp.document == nil && resp.text == "" || resp.Status == http.StatusNoContent {
+	if resp.Code == code.Document && resp.document == nil && resp.raw == nil || resp.Status == http.StatusNoContent {
 		w.WriteHeader(http.StatusNoContent)
 		return nil
+	}
+	if resp.raw != nil {
+		h.Set("Content-Type", resp.raw.contentType)
+		w.WriteHeader(resp.Status)
+		_, err := w.Write(resp.raw.body)
+		return err
 	}
 	if resp.empty && resp.Status == http.StatusOK && resp.document == nil {
 		w.WriteHeader(http.StatusOK)
 		return nil
-	}
-	if resp.text != "" {
-		h.Set("Content-Type", "text/plain; charset=utf-8")
-		w.WriteHeader(resp.Status)
-		_, err := io.WriteString(w, resp.text)
-		return err
 	}
 	h.Set("Content-Type", "application/json")
 	if !resp.OK && resp.Status != http.StatusOK && !acceptsOnlyJSON(r.Header) {
@@ -313,11 +343,11 @@ func (resp *Response) encode() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// level returns the log level: an error needs an operator, a warning is a message that
-// was not sent.
+// level returns the log level: an error needs an operator, a warning is a message that was
+// not sent, or a response in a form that the sender does not expect.
 func (resp *Response) level() slog.Level {
 	switch {
-	case resp.OK:
+	case resp.OK && (resp.Err == nil || resp.Code == code.Document):
 		return slog.LevelInfo
 	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured,
 		resp.Code == code.Internal, resp.Code == code.TargetRejected, resp.Code == code.OptOutUnavailable:

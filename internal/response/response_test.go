@@ -110,7 +110,7 @@ func TestJoin(t *testing.T) {
 			if test.status == 207 && test.soft != 200 {
 				hook = test.soft
 			}
-			if all.SetSource("tasks", nil, false); all.Status != hook {
+			if all.SetSource("tasks", nil, false, false); all.Status != hook {
 				t.Errorf("status for a source %d, want %d", all.Status, hook)
 			}
 			if all.SetProfile(Soft); all.Status != test.soft {

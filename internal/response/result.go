@@ -24,7 +24,7 @@ func Document(v any) *Response {
 // Text returns a response with a body of plain text.
 func Text(text string) *Response {
 	resp := New(code.Document)
-	resp.text = text
+	resp.Replace(resp.Status, "text/plain; charset=utf-8", []byte(text))
 	return resp
 }
 

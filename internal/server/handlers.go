@@ -78,6 +78,9 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 	}
 	request := &source.Request{Method: c.Method, Query: c.URL.RawQuery, Header: c.Header, Body: body}
 	received, err := c.source.Receive(c.Context(), request, s.now())
+	if received.Verified {
+		c.respond = func(res *response.Response) { s.respond(c, request, res) }
+	}
 	if _, ok := errors.AsType[*source.SecretError](err); ok {
 		return nil, response.Redact(err, "the secret of this source is invalid")
 	}
@@ -110,6 +113,47 @@ func (s *Server) hook(c *call) (*response.Response, error) {
 		messages = append(messages, m)
 	}
 	return response.FromResults(s.sender.Send(c.Context(), messages...), failed), nil
+}
+
+// respond gives the response to a verified webhook the form that its sender expects. An
+// error leaves our response, because the messages are already sent.
+func (s *Server) respond(c *call, request *source.Request, res *response.Response) {
+	outcome, ok := res.Outcome()
+	if !ok {
+		return
+	}
+	_, err := safely(func() (*response.Response, error) {
+		custom, err := c.source.Respond(c.Context(), request, outcome, s.now())
+		if err == nil && custom != nil {
+			res.Replace(custom.Status, custom.ContentType, custom.Body)
+		}
+		return nil, err
+	})
+	if err != nil {
+		res.Err = errors.Join(res.Err, err)
+	}
+}
+
+// challenge serves GET /hooks/{source}: the test of the address by senders that make one
+// before they send events. No event is in it, so nothing is sent.
+func (s *Server) challenge(c *call) (*response.Response, error) {
+	if c.source == nil {
+		return nil, errMethod(hookMethods)
+	}
+	text, err := c.source.Challenge(c.Context(), c.URL.RawQuery)
+	if _, ok := errors.AsType[*source.SecretError](err); ok {
+		return nil, response.Redact(err, "the verify token of this source is invalid")
+	}
+	if invalid, ok := errors.AsType[*source.ChallengeError](err); ok {
+		return nil, &response.Problem{Code: code.InvalidBody, Title: "The request is invalid", Detail: invalid.Error(), Action: "Send events with POST."}
+	}
+	switch {
+	case errors.Is(err, source.ErrNoChallenge):
+		return nil, errMethod(hookMethods)
+	case err != nil:
+		return nil, err
+	}
+	return response.Text(text), nil
 }
 
 // handshake serves OPTIONS /hooks/{source}: the abuse protection of CloudEvents. The

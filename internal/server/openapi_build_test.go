@@ -32,7 +32,7 @@ func describe() object {
 		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
 		"paths": object{
 			"/":                      object{"get": about(), "post": send()},
-			"/hooks/{source}":        object{"post": hook(), "options": handshake()},
+			"/hooks/{source}":        object{"get": challenge(), "post": hook(), "options": handshake()},
 			"/capabilities":          object{"get": lookUpOne(), "post": lookUp()},
 			"/messages/{message_id}": object{"delete": revoke()},
 			"/events":                object{"post": receive()},
@@ -143,13 +143,15 @@ func hook() object {
 		"description": "a response, or the content that the sender expects, such as a challenge",
 		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
+	ok["text/plain"] = object{"schema": object{"type": "string"}}
 	all["200"].(object)["description"] = all["200"].(object)["description"].(string) + "; without a body for senders that would show it"
 	all["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
 	return object{
 		"operationId": "hook",
 		"summary":     "Receive the webhook of a third party",
 		"description": "The sender authenticates as the configuration of the source defines, and a mapping turns its event into " +
-			"messages. Failures that a retry cannot fix have status 200 and ok false.",
+			"messages. Failures that a retry cannot fix have status 200 and ok false. The senders of some " +
+			"presets, and of sources with respond, get a status and a body of their own instead.",
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"requestBody": object{"content": object{"*/*": object{}}},
@@ -184,6 +186,26 @@ func handshake() object {
 				"content":     object{"application/json": object{"schema": object{"type": "object"}}},
 			},
 			"204": object{"description": "This source needs no handshake."},
+		},
+	}
+}
+
+func challenge() object {
+	content := object{"application/problem+json": object{"schema": ref("schemas/Response")}}
+	return object{
+		"operationId": "challenge",
+		"summary":     "The test of the address by a sender",
+		"description": "Senders such as Meta and Onfleet expect a query parameter back before they send events.",
+		"security":    []any{},
+		"parameters":  []any{sourceParameter()},
+		"responses": object{
+			"200": object{
+				"description": "The query parameter that the sender expects.",
+				"content":     object{"text/plain": object{"schema": object{"type": "string"}}},
+			},
+			"400": object{"description": "The request has no challenge.", "content": content},
+			"401": object{"description": "The verify token is wrong.", "content": content},
+			"405": object{"description": "This source has no challenge.", "content": content},
 		},
 	}
 }

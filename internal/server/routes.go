@@ -27,6 +27,7 @@ var routes = []route{
 	{pattern: "GET /openapi.json", static: true, serve: (*Server).describe},
 	{pattern: "POST /{$}", key: true, action: post, query: []string{"profile"}, serve: (*Server).send},
 	{pattern: "POST /hooks/{source}", serve: (*Server).hook},
+	{pattern: "GET /hooks/{source}", serve: (*Server).challenge},
 	{pattern: "OPTIONS /hooks/{source}", static: true, serve: (*Server).handshake},
 	{pattern: "POST /events", serve: (*Server).event},
 	{pattern: "GET /events/sample", key: true, query: []string{"type"}, serve: (*Server).sampleEvents},
@@ -113,13 +114,28 @@ func (rt *router) other(_ *Server, c *call) (*response.Response, error) {
 	if !slices.Contains(allowed, http.MethodOptions) {
 		allowed = append(allowed, http.MethodOptions)
 	}
-	p := &response.Problem{Code: code.MethodNotAllowed, Allow: strings.Join(allowed, ", ")}
-	p.Detail = fmt.Sprintf("expected %s, got another method", strings.Join(slices.DeleteFunc(allowed, func(m string) bool { return m == http.MethodOptions }), " or "))
-	p.Action = "Use one of these methods."
+	if strings.HasPrefix(c.URL.Path, hooksPath) {
+		allowed = hookMethods // few senders make GET requests
+	}
+	p := errMethod(allowed)
 	if c.Method == http.MethodOptions {
 		p.Code = code.Document
 	}
 	return nil, p
+}
+
+// hookMethods are the methods of sources without a challenge.
+var hookMethods = []string{http.MethodPost, http.MethodOptions}
+
+// errMethod returns the error for a path that supports other methods only.
+func errMethod(allowed []string) *response.Problem {
+	others := slices.DeleteFunc(slices.Clone(allowed), func(m string) bool { return m == http.MethodOptions })
+	return &response.Problem{
+		Code:   code.MethodNotAllowed,
+		Allow:  strings.Join(allowed, ", "),
+		Detail: fmt.Sprintf("expected %s, got another method", strings.Join(others, " or ")),
+		Action: "Use one of these methods.",
+	}
 }
 
 // errNotFound returns the error for a path that does not exist.

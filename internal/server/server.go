@@ -290,6 +290,10 @@ type call struct {
 	caller  *caller        // nil until it is known
 
 	strangers *strangers // nil after the caller is authenticated
+
+	// respond gives a response the form that the sender of a webhook expects; nil before
+	// the sender is verified.
+	respond func(*response.Response)
 }
 
 // ServeHTTP serves one request.
@@ -354,12 +358,15 @@ func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f f
 	}
 	res.SetProfile(c.profile)
 	if c.source != nil {
-		res.SetSource(c.source.Name, c.source.Status, c.source.Empty)
+		res.SetSource(c.source.Name, c.source.Status, c.source.Empty, c.source.UsesBasic())
 	}
 	if c.caller != nil {
 		res.Caller = c.caller.Name
 	}
 	res.RequestID = c.log.ID
+	if c.respond != nil {
+		c.respond(res)
+	}
 	body.limitRest(c.w)
 	c.log.Write(ctx, log, res, res.Write(c.w, c.Request))
 }

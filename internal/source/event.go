@@ -53,6 +53,9 @@ type Received struct {
 
 	// Reply is the body that the sender expects, as JSON; nil if it accepts any.
 	Reply []byte
+
+	// Verified is false for a ping, which has no signature.
+	Verified bool
 }
 
 // Message is one payload.
@@ -85,25 +88,71 @@ func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.So
 type input struct {
 	now       time.Time
 	variables []any
+	secret    func() any // the [mapping.Key] of the sender
 }
 
-// Receive verifies r and turns it into payloads.
+// Receive verifies r and turns it into payloads. If the error is not nil, the result has
+// only Verified.
 //
 // The error is a [*SecretError], [ErrUnauthorized], [ErrSignature], [ErrStale],
 // [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], [ErrBusy],
 // [ErrMemory], or [ErrOverdue].
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
-	if s.ping != nil && len(r.Body) <= maxPing && s.ping.Match(r.Body) {
-		return &Received{}, nil
+	if reply, ok := s.replyToPing(r.Body); ok {
+		return &Received{Reply: reply}, nil
 	}
-	if err := s.verify(ctx, r, now); err != nil {
-		return nil, err
+	secrets, err := s.readSecrets(ctx)
+	if err == nil {
+		err = s.verify(ctx, r, secrets, now)
 	}
-	return s.Map(ctx, r, now)
+	if err != nil {
+		return new(Received), err
+	}
+	key := func() any {
+		for _, secret := range secrets {
+			if s.scheme.verify(ctx, r, [][]byte{secret}, now) == nil {
+				return &mapping.Key{Secret: secret}
+			}
+		}
+		return nil
+	}
+	received, err := s.mapRequest(ctx, r, now, key)
+	if err != nil {
+		received = new(Received)
+	}
+	received.Verified = true
+	return received, err
+}
+
+// replyToPing returns the reply to an unsigned body that tests the address; nil if its
+// sender accepts any.
+func (s *Source) replyToPing(body []byte) (reply []byte, ok bool) {
+	if s.ping == nil || len(body) > maxPing {
+		return nil, false
+	}
+	found := s.ping.FindSubmatch(body)
+	if found == nil {
+		return nil, false
+	}
+	members := make(map[string]string)
+	for i, name := range s.ping.SubexpNames() {
+		if name != "" {
+			members[name] = string(found[i])
+		}
+	}
+	if len(members) == 0 {
+		return nil, true
+	}
+	reply, err := json.Marshal(members)
+	return reply, err == nil
 }
 
 // Map turns a request that is already verified into payloads.
 func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received, error) {
+	return s.mapRequest(ctx, r, now, func() any { return nil })
+}
+
+func (s *Source) mapRequest(ctx context.Context, r *Request, now time.Time, secret func() any) (*Received, error) {
 	header := s.visible(r.Header)
 	requestKey, err := IdempotencyKey(header)
 	if err != nil {
@@ -113,7 +162,9 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 		return &Received{Messages: []Message{{ContentType(r.Header), r.Body, s.key(requestKey, -1), nil}}}, nil
 	}
 	return s.slots.run(ctx, func(ctx context.Context) (*Received, error) {
-		return s.mapBody(ctx, r, requestKey, r.input(header, now))
+		in := r.input(header, now)
+		in.secret = secret
+		return s.mapBody(ctx, r, requestKey, in)
 	})
 }
 
@@ -123,7 +174,7 @@ func (s *Source) mapBody(ctx context.Context, r *Request, requestKey string, in 
 	if err != nil {
 		return nil, err
 	}
-	if replies, err := s.run(ctx, "reply", s.reply, body, in); err != nil {
+	if replies, err := s.run(ctx, "reply", s.reply, body, in, in.secret); err != nil {
 		return nil, err
 	} else if len(replies.Values) > 0 {
 		reply, err := mapping.Encode(replies.Values[0], maxPayload)
@@ -260,12 +311,12 @@ func (s *Source) key(id string, number int) string {
 	}
 }
 
-// run runs a program; a nil program has no results.
-func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event any, in *input) (mapping.Results, error) {
+// run runs a program, with the values of further variables; a nil program has no results.
+func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event any, in *input, values ...any) (mapping.Results, error) {
 	if p == nil {
 		return mapping.Results{}, nil
 	}
-	results, err := p.Run(ctx, in.now, event, in.variables...)
+	results, err := p.Run(ctx, in.now, event, append(slices.Clip(in.variables), values...)...)
 	if failed, ok := errors.AsType[*mapping.Error](err); ok {
 		return results, &MappingError{Source: s.Name, Detail: fmt.Sprintf("the %s %s", name, failed.Detail), Name: name, Err: failed.Err, At: failed.At}
 	}
@@ -306,7 +357,7 @@ func (r *Request) input(header http.Header, now time.Time) *input {
 		sum := sha256.Sum256(r.Body)
 		return hex.EncodeToString(sum[:])
 	})
-	return &input{now, []any{headers, query, digest}}
+	return &input{now: now, variables: []any{headers, query, digest}}
 }
 
 // decodeBody returns the input of programs: JSON as it is, a form as an object of

@@ -10,7 +10,11 @@ import (
 
 // Verify authenticates r without mapping it.
 func Verify(ctx context.Context, s *Source, r *Request, now time.Time) error {
-	return s.verify(ctx, r, now)
+	secrets, err := s.readSecrets(ctx)
+	if err != nil {
+		return err
+	}
+	return s.verify(ctx, r, secrets, now)
 }
 
 // Fill keeps the programs of all sources from running until empty is called.

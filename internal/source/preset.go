@@ -32,8 +32,11 @@ type preset struct {
 	Scheme config.Scheme `yaml:"scheme"`
 
 	// Ping is a regular expression for unsigned bodies that the sender posts to test the
-	// address. The response to them is 200.
+	// address. The response to them is 200. Named groups are the members of its body.
 	Ping string `yaml:"ping"`
+
+	// Challenge is in a GET request that the sender makes to test the address.
+	Challenge config.Challenge `yaml:"challenge"`
 
 	// Events is a program that returns the events of a body: several of a batch, none of a
 	// ping. Without it the body is the event.
@@ -42,8 +45,12 @@ type preset struct {
 	// EventID is a program that returns the same ID when an event is delivered again.
 	EventID config.Program `yaml:"event_id"`
 
-	// Reply is a program that returns the response body for requests that need one.
+	// Reply is a program that returns the response body for requests that are not events.
+	// Its variable $secret is the argument of hmac_sha256_hex.
 	Reply config.Program `yaml:"reply"`
+
+	// Respond is a program that returns the response after the send; see [Source.Respond].
+	Respond config.Program `yaml:"respond"`
 
 	// Phone is the path of the phone number in an event; empty if the event has none, or if
 	// the user decides what the sender posts.

@@ -82,7 +82,9 @@ type Source struct {
 	slots   *slots
 
 	// The jq programs; nil if there is none.
-	events, eventID, reply, mapper *mapping.Program
+	events, eventID, reply, mapper, respond *mapping.Program
+
+	challenge config.Challenge
 }
 
 // Open compiles the sources of the file. The error is a [*config.Error] with every
@@ -157,6 +159,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 	}
 	problems = append(problems, s.openScheme(keys)...)
 	problems = append(problems, s.compile(o.Phone)...)
+	problems = append(problems, s.openChallenge()...)
 	if c.Agent != "" && !slices.Contains(o.Agents, c.Agent) {
 		hint := ""
 		if near := config.Closest(c.Agent, o.Agents); near != "" {
@@ -229,23 +232,28 @@ func signsURL(s config.Scheme) bool {
 func (s *Source) compile(phone phonenumber.Options) (problems []config.Problem) {
 	phone.Country = cmp.Or(s.Config.Country, phone.Country)
 	isSet := func(p config.Program) bool { return p.Line > 0 || p.Text != "" }
-	compile := func(p config.Program) *mapping.Program {
+	options := mapping.Options{Phone: phone, MinorDigits: s.preset.MinorDigits}
+	compile := func(p config.Program, variables ...string) *mapping.Program {
 		if !isSet(p) {
 			return nil
 		}
-		program, invalid := mapping.Compile(p, mapping.Options{Phone: phone, MinorDigits: s.preset.MinorDigits}, "$headers", "$query", "$digest")
+		program, invalid := mapping.Compile(p, options, append([]string{"$headers", "$query", "$digest"}, variables...)...)
 		problems = append(problems, invalid...)
 		return program
 	}
-	s.events, s.reply = compile(s.preset.Events), compile(s.preset.Reply)
-	text, id := s.Config.Map, s.Config.EventID
+	text, id, respond := s.Config.Map, s.Config.EventID, s.Config.Respond
 	if !isSet(text) {
 		text = s.preset.Map
 	}
 	if id.Text == "" {
 		id = s.preset.EventID
 	}
-	s.mapper, s.eventID = compile(text), compile(id)
+	if !isSet(respond) {
+		respond = s.preset.Respond
+	}
+	s.events, s.mapper, s.eventID, s.respond = compile(s.preset.Events), compile(text), compile(id), compile(respond, "$event")
+	options.Keyed = true
+	s.reply = compile(s.preset.Reply, "$secret")
 	if !isSet(text) && !s.preset.Payload {
 		problems = append(problems, s.Config.At.Of("map").Problemf("is required: a jq program that turns the events of this sender into payloads, such as {to: .phone, text: \"Thank you\"}"))
 	}
@@ -258,7 +266,8 @@ func (s *Source) CheckSecret(secret []byte) error {
 	return s.scheme.checkSecret(secret)
 }
 
-func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
+// readSecrets returns the secrets of the sender.
+func (s *Source) readSecrets(ctx context.Context) ([][]byte, error) {
 	secrets := make([][]byte, 0, len(s.Config.Secrets))
 	for _, setting := range s.Config.Secrets {
 		secret, err := s.secrets(ctx, setting)
@@ -266,10 +275,14 @@ func (s *Source) verify(ctx context.Context, r *Request, now time.Time) error {
 			err = s.scheme.checkSecret(secret)
 		}
 		if err != nil {
-			return &SecretError{s.Name, err}
+			return nil, &SecretError{s.Name, err}
 		}
 		secrets = append(secrets, secret)
 	}
+	return secrets, nil
+}
+
+func (s *Source) verify(ctx context.Context, r *Request, secrets [][]byte, now time.Time) error {
 	if !s.UsesGoogleTokens() { // they do not depend on the body, and their keys may have to be fetched
 		if ctx.Err() != nil || s.slots.verifying.Acquire(ctx, 1) != nil {
 			return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
@@ -298,6 +311,12 @@ func (s *Source) Handshake() bool { return s.preset.Response.Handshake }
 // UsesGoogleTokens reports whether the sender authenticates with Google's ID tokens.
 func (s *Source) UsesGoogleTokens() bool {
 	_, ok := s.scheme.(googleScheme)
+	return ok
+}
+
+// UsesBasic reports whether the sender authenticates with a user name and a password.
+func (s *Source) UsesBasic() bool {
+	_, ok := s.scheme.(basicScheme)
 	return ok
 }
 
