@@ -48,7 +48,7 @@ func TestVendors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "vendors.mjs"), script, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot", "easypost", "linear", "telegram"}
+	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot", "easypost", "linear", "telegram", "bigcommerce", "gocardless", "paddle", "razorpay", "webflow"}
 	var ours []vendorRequest
 	for _, preset := range presets {
 		ours = append(ours, ownRequest(t, preset))
@@ -65,7 +65,7 @@ func TestVendors(t *testing.T) {
 		t.Run(v.Preset, v.check)
 	}
 	slices.Sort(seen)
-	if want := []string{"github", "hubspot", "shopify", "standard-webhooks", "stripe", "svix", "twilio"}; !slices.Equal(slices.Compact(seen), want) {
+	if want := []string{"bigcommerce", "github", "hubspot", "shopify", "standard-webhooks", "stripe", "svix", "twilio"}; !slices.Equal(slices.Compact(seen), want) {
 		t.Errorf("the vendors signed for %v, want %v", seen, want)
 	}
 }

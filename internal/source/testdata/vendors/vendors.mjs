@@ -13,14 +13,18 @@ import EasyPostClient from "@easypost/api";
 import { Signature } from "@hubspot/api-client";
 import { LinearWebhookClient } from "@linear/sdk/webhooks";
 import { sign as octokitSign, verify as octokitVerify } from "@octokit/webhooks-methods";
+import { Paddle } from "@paddle/paddle-node-sdk";
 import "@shopify/shopify-api/adapters/node";
 import { LogSeverity, shopifyApi } from "@shopify/shopify-api";
 import bolt from "@slack/bolt";
+import { parse as goCardlessParse } from "gocardless-nodejs";
+import Razorpay from "razorpay";
 import { Webhook } from "standardwebhooks";
 import Stripe from "stripe";
 import { Webhook as Svix } from "svix";
 import { Telegraf } from "telegraf";
 import twilio from "twilio";
+import { WebflowClient } from "webflow-api";
 
 // An absolute path, because the package does not export this file.
 const { createSHA256HMAC } = await import("./node_modules/@shopify/shopify-api/dist/esm/runtime/crypto/utils.mjs");
@@ -41,13 +45,16 @@ const shopify = shopifyApi({
   logger: { level: LogSeverity.Error, log: () => {} },
 });
 
-function standard(library, prefix) {
+function standard(library, prefix, key = standardSecret) {
   const id = `msg_${seconds}`;
   return {
     ...json, [`${prefix}-id`]: id, [`${prefix}-timestamp`]: String(seconds),
-    [`${prefix}-signature`]: new library(standardSecret).sign(id, now, body),
+    [`${prefix}-signature`]: new library(key).sign(id, now, body),
   };
 }
+
+// The documentation of BigCommerce encodes its secret for the library of Standard Webhooks.
+const encoded = (text) => Buffer.from(text).toString("base64");
 
 // The library accepts the signature of an escaped query for a query that is not escaped.
 function twilioSIP() {
@@ -72,6 +79,7 @@ async function signed() {
     },
     { preset: "github", secret, body, headers: { ...json, "x-hub-signature-256": await octokitSign(secret, body) } },
     { preset: "standard-webhooks", secret: standardSecret, body, headers: standard(Webhook, "webhook") },
+    { preset: "bigcommerce", secret, body, headers: standard(Webhook, "webhook", encoded(secret)) },
     { preset: "svix", secret: standardSecret, body, headers: standard(Svix, "svix") },
     { preset: "shopify", secret, body, headers: { ...json, "x-shopify-hmac-sha256": await createSHA256HMAC(secret, body) } },
     {
@@ -112,9 +120,31 @@ function linear(r) {
   }
 }
 
+// The library accepts a signature for five seconds.
+async function paddle(r) {
+  const signature = r.headers["paddle-signature"];
+  const Clock = Date;
+  const then = Number(/ts=(\d+)/.exec(signature)[1]) * 1000;
+  globalThis.Date = class extends Clock {
+    constructor(...time) {
+      super(...(time.length > 0 ? time : [then]));
+    }
+  };
+  try {
+    return await new Paddle("none").webhooks.isSignatureValid(r.body, r.secret, signature);
+  } finally {
+    globalThis.Date = Clock;
+  }
+}
+
 const address = (r) => (r.query ? `${r.url}?${r.query}` : r.url);
 
 const checks = {
+  bigcommerce: (r) => Boolean(new Webhook(encoded(r.secret)).verify(r.body, r.headers)),
+  gocardless: (r) => goCardlessParse(r.body, r.secret, r.headers["webhook-signature"]).length === 2,
+  paddle,
+  razorpay: (r) => Razorpay.validateWebhookSignature(r.body, r.headers["x-razorpay-signature"], r.secret),
+  webflow: (r) => new WebflowClient({ accessToken: "none" }).webhooks.verifySignature({ headers: r.headers, body: r.body, secret: r.secret }),
   easypost: (r) => Boolean(new EasyPostClient("none").Utils.validateWebhook(Buffer.from(r.body), r.headers, r.secret)),
   linear,
   telegram: (r) => new Telegraf("1:none").webhookFilter.call({ path: "/it", secretToken: r.secret }, { method: "POST", url: "/it", headers: r.headers }),
