@@ -1,2 +1,3 @@
-first((.contextInfo.recipientPhoneNumber, .args.lastPhone) | e164 | values) as $to
+(.contextInfo.recipientPhoneNumber // .args.lastPhone | e164) as $to
+| select($to)
 | {to: $to, text: first((.templateData.text, (.args.code | surround(""; " is your code."))) | present), otp: true}
