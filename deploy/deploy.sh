@@ -577,13 +577,14 @@ check_dropped() {
 # exclude_queries keeps URLs with phone numbers or tokens out of the request log of Cloud
 # Run. The log lines of rcshook still record the requests.
 exclude_queries() {
-  local filter exclusion=$name-queries
-  filter="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$name\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/(capabilities|messages|hooks)[^?]*[?]\""
-  if exists gcloud logging sinks describe _Default --project="$project" '--format=value(exclusions[].name)' &&
-    [[ ";$stdout;" == *";$exclusion;"* ]]; then
-    return
+  local filter exclusion=$name-queries change=--add-exclusion tab=$'\t'
+  filter="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$name\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/((capabilities|messages|hooks)[^?]*[?]|hooks/+[^/?]+/+[^/?])\""
+  if exists gcloud logging sinks describe _Default --project="$project" '--format=value(exclusions[].name,exclusions[].filter)' &&
+    [[ ";${stdout//$tab/;};" == *";$exclusion;"* ]]; then
+    [[ $stdout != *"$filter"* ]] || return 0
+    change=--update-exclusion # an earlier version of this script added it
   fi
-  run gcloud logging sinks update _Default --project="$project" --add-exclusion="name=$exclusion,filter=$filter" --quiet
+  run gcloud logging sinks update _Default --project="$project" "$change=name=$exclusion,filter=$filter" --quiet
 }
 
 # version prints the version of the source, as git describe does.

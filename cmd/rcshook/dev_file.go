@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -316,7 +317,7 @@ func (f *devFile) eventRequest(s *source.Source, text string) (*http.Request, er
 	} else if err := s.Sign(event, f.keys[s.Name], time.Now()); err != nil {
 		return nil, errors.New("cannot sign the event, because the file contains a public key: name a secret instead, and dev generates a key pair")
 	}
-	address := fmt.Sprintf("http://localhost:%d/hooks/%s", f.port, s.Name)
+	address := fmt.Sprintf("http://localhost:%d", f.port) + path.Join("/hooks", s.Name, event.Token)
 	if event.Query != "" {
 		address += "?" + event.Query
 	}

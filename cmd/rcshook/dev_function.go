@@ -445,7 +445,11 @@ func (f *devFile) contents(simPort int) string {
 	}
 	var sources []string
 	for _, s := range f.sources {
-		sources = append(sources, fmt.Sprintf("http://localhost:%d/hooks/%s   %s", f.port, s.Name, s.Description()))
+		token := ""
+		if s.HasToken() {
+			token = "/" + string(f.keys[s.Name])
+		}
+		sources = append(sources, fmt.Sprintf("http://localhost:%d/hooks/%s%s   %s", f.port, s.Name, token, s.Description()))
 	}
 	section("Sources; the phone can send a sample of each, and events of your own", sources...)
 	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)

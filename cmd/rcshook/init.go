@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	_ "embed" // the template
 	"errors"
 	"fmt"
@@ -63,6 +64,7 @@ const exampleProject = "my-project"
 type initOptions struct {
 	preset, caller, replies            string
 	project, country, agentID, dirName string
+	token                              string // in the path of the source; set by render
 }
 
 func runInit(ctx context.Context, args []string, std stdio) error {
@@ -286,6 +288,9 @@ func (o *initOptions) render() (text []byte, name string, event []byte, err erro
 		}
 		s := sources.All()[0]
 		view.Source, view.Docs, view.Fixed = &c, s.Docs(), strings.Contains(c.Map.Text, `"+12025550123"`)
+		if s.HasToken() {
+			o.token = rand.Text()
+		}
 		view.About, _, _ = strings.Cut(s.Description(), ";")
 		kind := ""
 		view.Secret = s.SchemeType()
@@ -337,6 +342,11 @@ func (o *initOptions) next(name string) string {
 		text += fmt.Sprintf("\n  %s\n      %s\n", c[0], c[1])
 	}
 	text += "\nThe script creates the secrets of the file, and prints how to fill them."
+	if project := cmp.Or(o.project, exampleProject); o.token != "" {
+		text += fmt.Sprintf("\n\nThe URL for the sender ends with a token. Here is a random one, which init stores nowhere:\n\n"+
+			"  https://HOST/hooks/%s/%s\n\nBefore you deploy, store it:\n\n"+
+			"  printf %%s %[2]s | gcloud secrets create %[1]s-hook --project=%[3]s --data-file=-", o.preset, o.token, project)
+	}
 	if o.project == "" {
 		text += "\nBefore that, replace my-project in the file by the ID of your Google Cloud project."
 	}

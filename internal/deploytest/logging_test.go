@@ -42,8 +42,12 @@ func TestLogExclusion(t *testing.T) {
 		"/messages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001?to=%2B12025550123":             true,
 		"/messages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001/?agent=care&to=%2B12025550123": true,
 		"/hooks/shop?token=abc":                                                        true,
-		"/capabilities":                                                                false,
-		"/messages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001":                               false,
+		"/hooks/form/OFA7JHSBVGJSHZLCCXIRWJRRHX":                                       true,
+		"//hooks//form//OFA7JHSBVGJSHZLCCXIRWJRRHX/":                                   true,
+		"/hooks/form/OFA7JHSBVGJSHZLCCXIRWJRRHX?a=b":                                   true,
+		"/hooks/shop/":  false,
+		"/capabilities": false,
+		"/messages/5a0c2f4e-6a3d-4d0e-9a50-0d7c1f7be001": false,
 		"/hooks/shop":               false,
 		"/":                         false,
 		"/?profile=soft":            false,
@@ -51,6 +55,21 @@ func TestLogExclusion(t *testing.T) {
 	} {
 		if got := url.MatchString(origin + path); got != want {
 			t.Errorf("%s is excluded: %t, want %t", path, got, want)
+		}
+	}
+}
+
+// TestLogExclusion_ofEarlierVersion checks that the script replaces the filter of an earlier
+// version, and changes nothing else.
+func TestLogExclusion_ofEarlierVersion(t *testing.T) {
+	t.Parallel()
+	c := newCloud(t)
+	c.file("project.json", `{"Secrets": {}, "Exclusions": ["name=another-rcshook-queries,filter=x", "name=rcshook-queries,filter=earlier"]}`)
+	for range 2 {
+		c.deploy("", "--agent-id-file", c.file("id", agentID), "--key-file", c.file("key.json", serviceKey))
+		got := c.state().Exclusions
+		if len(got) != 2 || got[0] != "name=another-rcshook-queries,filter=x" || !strings.Contains(got[1], "name=rcshook-queries,filter=resource") || !strings.Contains(got[1], "hooks/+") {
+			t.Fatalf("the exclusions are %q", got)
 		}
 	}
 }

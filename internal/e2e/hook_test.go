@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -97,6 +98,9 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		signed := &source.Request{Method: r.method, Query: query, Header: r.header, Body: r.body}
 		if err := from.Sign(signed, secret, at); err != nil {
 			t.Fatal(err)
+		}
+		if signed.Token != "" {
+			r.path = strings.Replace(r.path, path, path+"/"+signed.Token, 1)
 		}
 		return
 	}
@@ -295,5 +299,5 @@ func (s *stage) presetHandler(t *testing.T, preset, mapping string) (*function, 
 	} else if err := from.Sign(sample, sender, s.clock.now()); err != nil {
 		t.Fatal(err)
 	}
-	return h, request{http.MethodPost, "/hooks/it", sample.Header, sample.Body}
+	return h, request{http.MethodPost, path.Join("/hooks/it", sample.Token), sample.Header, sample.Body}
 }

@@ -111,6 +111,9 @@ func hookSecret() string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(secretMark, 5)))
 }
 
+// pathToken is the last part of the path of the source form.
+const pathToken = secretMark + "-0123456789abcdefghij"
+
 // secretMarks returns parts of all secrets.
 func (s *stage) secretMarks() []string {
 	var file struct {
@@ -125,8 +128,9 @@ func (s *stage) markedSettings(t *testing.T) map[string]*string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rcshook.yaml")
 	text := fmt.Sprintf("sources:\n  shop:\n    preset: standard-webhooks\n    secret: %[1]s\n    map: .\n    respond: 'error(\"%[3]s\" + ($event | tojson))'\n"+
-		"    fallback: {url: %[2]q, secret: %[1]s}\n  bad: {preset: standard-webhooks, secret: %[1]s, map: 'error(\"%[3]s\")'}\n",
-		hookSecret(), s.fallback.url, callerMark)
+		"    fallback: {url: %[2]q, secret: %[1]s}\n  bad: {preset: standard-webhooks, secret: %[1]s, map: 'error(\"%[3]s\")'}\n"+
+		"  form: {preset: url-token, secret: %[4]s, map: 'if .to then . else error(\"%[3]s\") end'}\n",
+		hookSecret(), s.fallback.url, callerMark, pathToken)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -168,6 +172,7 @@ func (s *stage) sendAll(t *testing.T, h *function, numbers bool) {
 	for _, body := range bodies {
 		s.request(t, web.URL, http.MethodPost, "/", keyed, body, true)
 		s.request(t, web.URL, http.MethodPost, "/hooks/shop", s.signedHook(t, body), body, true)
+		s.request(t, web.URL, http.MethodPost, "/hooks/form/"+pathToken, http.Header{"Content-Type": {"application/json"}}, body, true)
 	}
 	s.request(t, web.URL, http.MethodPost, "/hooks/bad", s.signedHook(t, "{}"), "{}", true)
 	s.request(t, web.URL, http.MethodDelete, "/messages/"+callerMark+"?to=%2B12025550166", keyed, "", true)
@@ -181,7 +186,10 @@ func (s *stage) sendAll(t *testing.T, h *function, numbers bool) {
 		{"Authorization": {"Bearer " + callerMark}, "Traceparent": {"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}, "Tracestate": {callerMark + "=" + callerMark}},
 		{"Webhook-Id": {callerMark}, "Webhook-Timestamp": {numberMark}, "Webhook-Signature": {"v1," + callerMark}, "Traceparent": {callerMark}},
 	} {
-		for _, path := range []string{"/", "/hooks/shop", "/hooks/" + callerMark, "/messages/" + callerMark, "/tasks/" + callerMark, "/" + callerMark + "/" + numberMark, "/?key=" + callerMark} {
+		for _, path := range []string{
+			"/", "/hooks/shop", "/hooks/" + callerMark, "/hooks/form/" + callerMark, "/hooks/shop/" + pathToken, "/hooks/form/" + pathToken + "/x",
+			"/hooks/" + pathToken, "/hooks/form%2F" + pathToken, "/messages/" + callerMark, "/tasks/" + callerMark, "/" + callerMark + "/" + numberMark, "/?key=" + callerMark,
+		} {
 			for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete, http.MethodOptions, "UMBRELLA"} {
 				s.request(t, web.URL, method, path, header, bodies[0], false)
 			}

@@ -135,7 +135,7 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("POST /_dev/send", p.send)
 	mux.HandleFunc("POST /_dev/hook", p.hook)
 	mux.HandleFunc("POST /{$}", p.wrongServer)
-	mux.HandleFunc("POST /hooks/{source}", p.wrongServer)
+	mux.HandleFunc("POST /hooks/", p.wrongServer)
 	return p.secure(http.NewCrossOriginProtection().Handler(mux))
 }
 

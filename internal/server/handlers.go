@@ -66,27 +66,50 @@ func (s *Server) send(c *call) (*response.Response, error) {
 	return response.FromResults(s.sender.Send(c.Context(), m), nil), nil
 }
 
-// hook serves POST /hooks/{source}: the webhook of a third party. A webhook can become
-// several messages; an error of one does not stop the others.
+// findSource finds the source of a webhook by the token in its path, unless newCall found
+// it by its name. It does so before it reads the body: the response to a wrong token should
+// not depend on the source.
+func (s *Server) findSource(c *call) error {
+	if c.source != nil {
+		return nil
+	}
+	from, err := s.sources.FindByToken(c.Context(), c.PathValue("source"), c.PathValue("token"))
+	if errors.Is(err, source.ErrUnknown) {
+		return errNoSource
+	}
+	if err != nil {
+		return redactSecret(err)
+	}
+	c.setSource(from)
+	return nil
+}
+
+// redactSecret hides the error of a secret from the sender of a webhook.
+func redactSecret(err error) error {
+	if _, ok := errors.AsType[*source.SecretError](err); ok {
+		return response.Redact(err, "the secret of this source is invalid")
+	}
+	return err
+}
+
+// hook serves POST /hooks/{source} and POST /hooks/{source}/{token}: the webhook of a third
+// party. A webhook can become several messages; an error of one does not stop the others.
 func (s *Server) hook(c *call) (*response.Response, error) {
-	if c.source == nil {
-		return nil, errNoSource
+	if err := s.findSource(c); err != nil {
+		return nil, err
 	}
 	body, err := c.readBody(maxBody)
 	if err != nil {
 		return nil, err
 	}
-	request := &source.Request{Method: c.Method, Query: c.URL.RawQuery, Header: c.Header, Body: body}
+	request := &source.Request{Method: c.Method, Token: c.PathValue("token"), Query: c.URL.RawQuery, Header: c.Header, Body: body}
 	received, err := c.source.Receive(c.Context(), request, s.now())
 	if received.Verified {
 		c.respond = func(res *response.Response) { s.respond(c, request, res) }
 	}
-	if _, ok := errors.AsType[*source.SecretError](err); ok {
-		return nil, response.Redact(err, "the secret of this source is invalid")
-	}
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, redactSecret(err)
 	case received.Reply != nil:
 		return response.Document(json.RawMessage(received.Reply)), nil
 	case len(received.Messages) == 0:
@@ -134,11 +157,13 @@ func (s *Server) respond(c *call, request *source.Request, res *response.Respons
 	}
 }
 
-// challenge serves GET /hooks/{source}: the test of the address by senders that make one
-// before they send events. No event is in it, so nothing is sent.
+// challenge serves GET of the paths of sources: the test of the address by senders that
+// make one before they send events. No event is in it, so nothing is sent.
 func (s *Server) challenge(c *call) (*response.Response, error) {
-	if c.source == nil {
+	if err := s.findSource(c); errors.Is(err, errNoSource) {
 		return nil, errMethod(hookMethods)
+	} else if err != nil {
+		return nil, err
 	}
 	text, err := c.source.Challenge(c.Context(), c.URL.RawQuery)
 	if _, ok := errors.AsType[*source.SecretError](err); ok {
@@ -156,10 +181,10 @@ func (s *Server) challenge(c *call) (*response.Response, error) {
 	return response.Text(text), nil
 }
 
-// handshake serves OPTIONS /hooks/{source}: the abuse protection of CloudEvents. The
-// sender may send at any rate, because each event has to be signed.
+// handshake serves OPTIONS of the paths of sources: the abuse protection of CloudEvents.
+// The sender may send at any rate, because each event has to be signed.
 func (s *Server) handshake(c *call) (*response.Response, error) {
-	if c.source == nil || !c.source.Handshake() || c.Header.Get("WebHook-Request-Origin") == "" {
+	if s == nil || s.findSource(c) != nil || !c.source.Handshake() || c.Header.Get("WebHook-Request-Origin") == "" {
 		return nil, &response.Problem{Code: code.Document, Allow: "POST, OPTIONS"}
 	}
 	res := response.Document(struct{}{})

@@ -31,15 +31,16 @@ func describe() object {
 		"servers":  []any{object{"url": "/", "description": "this function"}},
 		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
 		"paths": object{
-			"/":                      object{"get": about(), "post": send()},
-			"/hooks/{source}":        object{"get": challenge(), "post": hook(), "options": handshake()},
-			"/capabilities":          object{"get": lookUpOne(), "post": lookUp()},
-			"/messages/{message_id}": object{"delete": revoke()},
-			"/events":                object{"post": receive()},
-			"/events/sample":         object{"get": sampleEvents()},
-			"/tasks/{message_id}":    object{"post": task()},
-			"/tasks/event/{task}":    object{"post": deliver()},
-			"/openapi.json":          object{"get": description()},
+			"/":                       object{"get": about(), "post": send()},
+			"/hooks/{source}":         object{"get": challenge(), "post": hook(), "options": handshake()},
+			"/hooks/{source}/{token}": object{"get": withToken(challenge()), "post": withToken(hook()), "options": withToken(handshake())},
+			"/capabilities":           object{"get": lookUpOne(), "post": lookUp()},
+			"/messages/{message_id}":  object{"delete": revoke()},
+			"/events":                 object{"post": receive()},
+			"/events/sample":          object{"get": sampleEvents()},
+			"/tasks/{message_id}":     object{"post": task()},
+			"/tasks/event/{task}":     object{"post": deliver()},
+			"/openapi.json":           object{"get": description()},
 		},
 		"webhooks": webhooks(),
 		"components": object{
@@ -212,6 +213,17 @@ func challenge() object {
 
 func sourceParameter() object {
 	return object{"name": "source", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "name of the source in the configuration"}
+}
+
+// withToken describes an operation on a source whose path has a token.
+func withToken(operation object) object {
+	operation["operationId"] = operation["operationId"].(string) + "WithToken"
+	operation["summary"] = operation["summary"].(string) + ", with a token in the path"
+	operation["parameters"] = []any{
+		sourceParameter(),
+		object{"name": "token", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "the secret of a source whose scheme has the type path"},
+	}
+	return operation
 }
 
 func revoke() object {

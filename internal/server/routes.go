@@ -28,7 +28,10 @@ var routes = []route{
 	{pattern: "POST /{$}", key: true, action: post, query: []string{"profile"}, serve: (*Server).send},
 	{pattern: "POST /hooks/{source}", serve: (*Server).hook},
 	{pattern: "GET /hooks/{source}", serve: (*Server).challenge},
+	{pattern: "POST /hooks/{source}/{token}", serve: (*Server).hook},
+	{pattern: "GET /hooks/{source}/{token}", serve: (*Server).challenge},
 	{pattern: "OPTIONS /hooks/{source}", static: true, serve: (*Server).handshake},
+	{pattern: "OPTIONS /hooks/{source}/{token}", static: true, serve: (*Server).handshake},
 	{pattern: "POST /events", serve: (*Server).event},
 	{pattern: "GET /events/sample", key: true, query: []string{"type"}, serve: (*Server).sampleEvents},
 	{pattern: "POST /tasks/event/{id}", serve: (*Server).deliverTask},
@@ -146,11 +149,12 @@ func errNotFound(path string) error {
 	return &response.Problem{Code: code.NotFound}
 }
 
-// errNoSource is the error of a webhook for an unknown source. It does not list the
-// names, because the sender is not authenticated.
+// errNoSource is the error of a webhook for an unknown source, or with a wrong token in the
+// path. It does not list the names, because the sender is not authenticated.
 var errNoSource = &response.Problem{
 	Code:   code.NotFound,
 	Detail: "unknown source",
-	Action: "Post to /hooks/NAME of this function, where NAME is written exactly as under sources in rcshook.yaml. " +
+	Action: "Post to /hooks/NAME of this function, where NAME is written exactly as under sources in rcshook.yaml, " +
+		"or to /hooks/NAME/TOKEN if, and only if, the secret of the source is a part of the path. " +
 		"RCSHOOK_CONFIG is the path of that file, or the secret that contains it.",
 }

@@ -333,14 +333,23 @@ func (s *Server) newCall(w http.ResponseWriter, r *http.Request) (*call, time.Du
 		c.profile = response.Soft // Cloud Tasks retries everything that is not acknowledged
 	case strings.HasPrefix(r.URL.Path, hooksPath):
 		c.profile = response.Soft
-		if from, err := s.sources.Find(strings.TrimPrefix(r.URL.Path, hooksPath)); err == nil {
-			c.source, timeout = from, min(timeout, from.Timeout)
-			if from.Profile != "" {
-				c.profile = response.Profile(from.Profile)
+		name, _, hasToken := strings.Cut(strings.TrimPrefix(r.URL.Path, hooksPath), "/")
+		if from, err := s.sources.Find(name); err == nil {
+			timeout = min(timeout, from.Timeout)
+			if !hasToken && !from.HasToken() {
+				c.setSource(from)
 			}
 		}
 	}
 	return c, timeout
+}
+
+// setSource sets the source of a webhook, and the profile of its responses.
+func (c *call) setSource(from *source.Source) {
+	c.source = from
+	if from.Profile != "" {
+		c.profile = response.Profile(from.Profile)
+	}
 }
 
 // serve writes the response of f to a call, and the log line. Panics become responses.

@@ -41,6 +41,7 @@ const (
 // checked before anything is parsed.
 type Request struct {
 	Method string
+	Token  string // the part of the path after the name of the source
 	Query  string // the raw query, without the question mark
 	Header http.Header
 	Body   []byte

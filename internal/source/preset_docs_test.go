@@ -115,6 +115,8 @@ func (p preset) proof() string {
 		return "Standard Webhooks"
 	case "twilio":
 		return "HMAC-SHA1 of address (`url`) and form in `X-Twilio-Signature`"
+	case "path":
+		return "the weakest: a [token in the path](#a-token-in-the-path)"
 	case "google-oidc":
 		return "Google ID token (`audience`, `emails`)"
 	}

@@ -231,6 +231,20 @@ func TestPresets_tampered(t *testing.T) {
 			if signOther(r, now); receive(r, now) == nil {
 				t.Error("signed with another secret: accepted")
 			}
+			if s.HasToken() {
+				for i := range signed().Token {
+					r := signed()
+					token := []byte(r.Token)
+					token[i] ^= 1
+					if r.Token = string(token); receive(r, now) == nil {
+						t.Errorf("byte %d of the token flipped: accepted", i)
+					}
+					if r.Token = signed().Token[:i]; receive(r, now) == nil {
+						t.Errorf("token cut after %d bytes: accepted", i)
+					}
+				}
+				return
+			}
 			proof := proofHeader(t, s.Sample("0001"), signed())
 			step := 1
 			if s.UsesGoogleTokens() {

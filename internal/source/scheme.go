@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ type scheme interface {
 // defaultTolerance is how far a timestamp may be from now by default.
 const defaultTolerance = 5 * time.Minute
 
-var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "google-oidc"}
+var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "path", "google-oidc"}
 
 // newScheme returns the scheme that s describes. The URL is the public address of the
 // source. The scheme is not usable if there are problems.
@@ -74,6 +75,8 @@ func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []con
 		return standardScheme{tolerance, s.Key == "text"}, problems
 	case "twilio":
 		return twilioScheme{url}, checkFields(s)
+	case "path":
+		return pathScheme{}, checkFields(s)
 	case "google-oidc":
 		return googleScheme{tokens}, checkFields(s)
 	default:
@@ -241,6 +244,35 @@ func (basicScheme) checkSecret(secret []byte) error {
 	user, password, ok := strings.Cut(string(secret), ":")
 	if !ok || user == "" || password == "" {
 		return errors.New("must be a user name and a password, separated by a colon")
+	}
+	return nil
+}
+
+// pathScheme is a secret that is the last part of the path. It is for senders that can only
+// post to a URL.
+type pathScheme struct{}
+
+func (pathScheme) verify(_ context.Context, r *Request, secrets [][]byte, _ time.Time) error {
+	if !matchSecret([]byte(r.Token), secrets) {
+		return standardwebhook.Errorf(ErrUnauthorized, "the last part of the path is not the token of this source")
+	}
+	return nil
+}
+
+func (pathScheme) sign(r *Request, secret []byte, _ time.Time) error {
+	r.Token = string(secret)
+	return nil
+}
+
+func (pathScheme) hidden(http.Header) []string        { return nil }
+func (pathScheme) newKeys() (receiver, sender []byte) { return newSharedSecret() }
+
+// pathToken matches tokens that are hard to guess, and that a URL contains without escapes.
+var pathToken = regexp.MustCompile(`^[A-Za-z0-9._~-]{20,}$`)
+
+func (pathScheme) checkSecret(secret []byte) error {
+	if !pathToken.Match(secret) {
+		return errors.New("must be at least 20 random letters, digits, and - . _ or ~, because it is a part of the path")
 	}
 	return nil
 }

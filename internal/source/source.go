@@ -116,6 +116,24 @@ func (d *Directory) Find(name string) (*Source, error) {
 	return d.sources[name], nil
 }
 
+// FindByToken returns the source of that name whose secret is the token, the last part of
+// the path. The error is [ErrUnknown] also for a wrong token, so that strangers do not
+// learn the names of such sources, or it is a [*SecretError].
+func (d *Directory) FindByToken(ctx context.Context, name, token string) (*Source, error) {
+	s, err := d.Find(name)
+	if err != nil || !s.HasToken() {
+		return nil, ErrUnknown
+	}
+	secrets, err := s.readSecrets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !matchSecret([]byte(token), secrets) {
+		return nil, ErrUnknown
+	}
+	return s, nil
+}
+
 // All returns the sources, sorted by name.
 func (d *Directory) All() []*Source {
 	all := make([]*Source, 0, len(d.sources))
@@ -266,7 +284,7 @@ func (s *Source) CheckSecret(secret []byte) error {
 	return s.scheme.checkSecret(secret)
 }
 
-// readSecrets returns the secrets of the sender.
+// readSecrets returns the secrets of the source. The error is a [*SecretError].
 func (s *Source) readSecrets(ctx context.Context) ([][]byte, error) {
 	secrets := make([][]byte, 0, len(s.Config.Secrets))
 	for _, setting := range s.Config.Secrets {
@@ -317,6 +335,12 @@ func (s *Source) UsesGoogleTokens() bool {
 // UsesBasic reports whether the sender authenticates with a user name and a password.
 func (s *Source) UsesBasic() bool {
 	_, ok := s.scheme.(basicScheme)
+	return ok
+}
+
+// HasToken reports whether the path of the source ends with its secret.
+func (s *Source) HasToken() bool {
+	_, ok := s.scheme.(pathScheme)
 	return ok
 }
 

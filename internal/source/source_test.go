@@ -241,6 +241,15 @@ func TestOpen_problems(t *testing.T) {
 		{"audience of a bearer", "{preset: bearer, secret: x, audience: y}", []string{"f:1:42 sources.s.audience and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub"}},
 		{"secret of Standard Webhooks", "{preset: svix, secret: whsec_%%}", []string{"f:1:29 sources.s.secret must be base64, optionally after whsec_"}},
 		{"public key", "{preset: sendgrid, map: ., secret: abc}", []string{"f:1:41 sources.s.secret must be a P-256 public key, as base64 or PEM"}},
+		{"short token in the path", "{preset: url-token, secret: 0123456789abcdefghi}", []string{
+			"f:1:34 sources.s.secret must be at least 20 random letters, digits, and - . _ or ~, because it is a part of the path",
+		}},
+		{"token in the path that needs an escape", "{preset: url-token, secret: 0123456789/abcdefghij}", []string{
+			"f:1:34 sources.s.secret must be at least 20 random letters, digits, and - . _ or ~, because it is a part of the path",
+		}},
+		{"header of a token in the path", "{preset: url-token, secret: 0123456789abcdefghij, scheme: {header: X-Token}}", []string{
+			"f:1:73 sources.s.scheme.header has no meaning for the type path",
+		}},
 		{"user and password", "{preset: basic, secret: abc}", []string{"f:1:30 sources.s.secret must be a user name and a password, separated by a colon"}},
 		{"agent", "{preset: bearer, secret: x, agent: unknown}", []string{"f:1:42 sources.s.agent is not the name of an agent in this file or the environment"}},
 		{"scheme", "{secret: x, scheme: {type: signature, algorithm: md5, encoding: base32, key: b64, content: \"{timestamp}\", timestamp_unit: h}}", []string{
@@ -252,7 +261,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:52 sources.s.scheme.algorithm must be sha256, sha1, sha512, ecdsa-p256 or ed25519",
 			"f:1:86 sources.s.scheme.key must be text, base64 or hex",
 		}},
-		{"unknown type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, google-oidc"}},
+		{"unknown type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, path, google-oidc"}},
 		{"misspelled preset, and more", "{preset: shopifi, scheme: {encoding: base32}, map: '{', event_id: 'env', agent: unknown}", []string{
 			"f:1:15 sources.s.preset is not a preset; did you mean shopify?",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
@@ -319,6 +328,59 @@ func TestReceive_rotation(t *testing.T) {
 		if _, err := both.Receive(t.Context(), r, now); !errors.Is(err, want) || want == nil && err != nil {
 			t.Errorf("signed with %q: %v, want %v", secret, err, want)
 		}
+	}
+}
+
+// A token in the path finds the source; anything else is an unknown source, also the name of
+// a source with another proof.
+func TestFindByToken(t *testing.T) {
+	t.Parallel()
+	const token, old = "0123456789abcdefghi-", "._~ABCDEFGHIJKLMNOPQ"
+	unavailable := errors.New("unavailable")
+	d, err := source.Open(map[string]config.Source{
+		"form":  {Name: "form", Preset: "url-token", Secrets: []config.Secret{token, old}},
+		"short": {Name: "short", Preset: "url-token", Secrets: []config.Secret{"projects/p/secrets/short"}},
+		"lost":  {Name: "lost", Preset: "url-token", Secrets: []config.Secret{token, "projects/p/secrets/lost"}},
+		"zap":   {Name: "zap", Preset: "bearer", Secrets: []config.Secret{token}},
+	}, source.Options{Secrets: func(_ context.Context, s config.Secret) ([]byte, error) {
+		switch s {
+		case "projects/p/secrets/short":
+			return []byte("0123456789abcdefghi"), nil
+		case "projects/p/secrets/lost":
+			return nil, unavailable
+		}
+		return []byte(s), nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, token, want string
+	}{
+		{"form", token, ""},
+		{"form", old, ""},
+		{"form", "", "unknown source"},
+		{"form", token + "a", "unknown source"},
+		{"form", token[1:], "unknown source"},
+		{"form", strings.ToUpper(token), "unknown source"},
+		{"zap", token, "unknown source"},
+		{"zap", "", "unknown source"},
+		{"other", token, "unknown source"},
+		{"short", "0123456789abcdefghi", "the secret of source short: must be at least 20 random letters, digits, and - . _ or ~, because it is a part of the path"},
+		{"lost", token, "the secret of source lost: unavailable"},
+	} {
+		s, err := d.FindByToken(t.Context(), test.name, test.token)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want || (s != nil) != (err == nil) || s != nil && s.Name != test.name {
+			t.Errorf("%s with token %q: %v, %q, want %q", test.name, test.token, s, got, test.want)
+		}
+	}
+	var none *source.Directory
+	if _, err := none.FindByToken(t.Context(), "form", token); !errors.Is(err, source.ErrUnknown) {
+		t.Errorf("without sources: %v, want ErrUnknown", err)
 	}
 }
 

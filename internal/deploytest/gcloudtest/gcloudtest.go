@@ -149,17 +149,30 @@ func (p *Project) do(dir string, args []string) error {
 		}
 		p.Buckets = append(p.Buckets, subject)
 		return nil
-	case "logging sinks describe": // the names of the exclusions
-		var names []string
+	case "logging sinks describe": // the names of the exclusions, and their filters
+		var names, filters []string
 		for _, exclusion := range p.Exclusions {
-			name, _, _ := strings.Cut(strings.TrimPrefix(exclusion, "name="), ",")
-			names = append(names, name)
+			name, filter, _ := strings.Cut(strings.TrimPrefix(exclusion, "name="), ",filter=")
+			names, filters = append(names, name), append(filters, filter)
 		}
-		fmt.Println(strings.Join(names, ";"))
+		fmt.Print(strings.Join(names, ";"))
+		if strings.Contains(flags["--format"], "filter") {
+			fmt.Print("\t" + strings.Join(filters, ";"))
+		}
+		fmt.Println()
 		return nil
 	case "logging sinks update":
 		if removed := flags["--remove-exclusions"]; removed != "" {
 			p.Exclusions = slices.DeleteFunc(p.Exclusions, func(e string) bool { return strings.HasPrefix(e, "name="+removed+",") })
+			return nil
+		}
+		if changed := flags["--update-exclusion"]; changed != "" {
+			name, _, _ := strings.Cut(changed, ",")
+			i := slices.IndexFunc(p.Exclusions, func(e string) bool { return strings.HasPrefix(e, name+",") })
+			if i < 0 {
+				return errNotFound
+			}
+			p.Exclusions[i] = changed
 			return nil
 		}
 		p.Exclusions = append(p.Exclusions, flags["--add-exclusion"])
