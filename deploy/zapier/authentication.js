@@ -23,7 +23,7 @@ module.exports = {
       isNoSecret: true,
       placeholder: 'https://rcshook-abc123-uc.a.run.app',
       helpText:
-        'The address of your function, without a path. ' +
+        'The address of your function. ' +
         '`gcloud run services describe rcshook --region=REGION --format="value(status.url)"` prints it.',
     },
     {

@@ -6,12 +6,13 @@ const { label } = require('./fields');
 const unreachable = ['recipient_unreachable', 'agent_not_launched', 'feature_unsupported'];
 
 // addServer adds the address of the function and the key to a request for a path.
-const addServer = (request, z, { authData: { url, key } }) => {
+const addServer = (request, z, { authData }) => {
+  const url = authData.url.trim().replace(/\/*([?#].*)?$/, '');
   if (!/^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1)\b)/.test(url)) {
     throw new z.errors.Error(`Function URL: expected an address that starts with https://, got ${url}`);
   }
-  request.url = url.replace(/\/+$/, '') + request.url;
-  request.headers.authorization = `Bearer ${key}`;
+  request.url = url + request.url;
+  request.headers.authorization = `Bearer ${authData.key.trim()}`;
   return request;
 };
 
@@ -29,7 +30,7 @@ const explain = ({ title, detail, action, errors, status }) => {
 const checkResponse = (response, z) => {
   const { data, status, request } = response;
   const delay = Number(response.getHeader('retry-after')) || undefined;
-  if (!data || (status >= 400 && !data.code)) {
+  if (!data || (status >= 400 && !data.action)) {
     const text =
       `The Function URL responded with HTTP ${status}, and not as rcshook does. Compare it with the address ` +
       'of your function, which must accept requests without a Google account (deploy.sh --access keys).';

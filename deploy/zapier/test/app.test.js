@@ -114,7 +114,9 @@ test('authentication', async () => {
   const page = await tester(App.authentication.test, { authData });
   assert.deepEqual(page.agents, ['default']);
   assert.equal(await tester(App.authentication.connectionLabel, { authData, inputData: page }), `${new URL(url).host}, default`);
-  assert.deepEqual(await tester(App.authentication.test, { authData: { ...authData, url: `${url}//` } }), page);
+  for (const pasted of [`${url}//`, ` ${url}?profile=all`]) {
+    assert.deepEqual(await tester(App.authentication.test, { authData: { ...authData, url: pasted, key: ' dev\n' } }), page);
+  }
 
   assert.deepEqual(await failure(tester(App.authentication.test, { authData: { ...authData, key: 'wrong' } })), {
     name: 'ExpiredAuthError',
@@ -133,7 +135,7 @@ test('an address that is not rcshook', async () => {
   const ask = () => failure(tester(App.authentication.test, { authData: { url: otherURL, key: 'dev' } }));
   for (const [response, name, delay] of [
     [{ status: 200, headers: {}, body: '<html>' }, 'AppError'],
-    [{ status: 404, headers: {}, body: '{"error": "no such page"}' }, 'AppError'],
+    [{ status: 404, headers: {}, body: '{"code": 404, "message": "no such page"}' }, 'AppError'],
     [{ status: 401, headers: {}, body: '<html>Unauthorized' }, 'AppError'],
     [{ status: 429, headers: {}, body: 'Rate exceeded.' }, 'ThrottledError'],
     [{ status: 503, headers: { 'retry-after': '20' }, body: 'Service Unavailable' }, 'ThrottledError', 20],
@@ -300,6 +302,14 @@ test('a phone that cannot get RCS stops the run, or continues it', async () => {
     assert.equal(result.ok, false);
     assert.equal(result.code, code);
   }
+});
+
+test('several recipients with different results are an error', async () => {
+  const to = '+12025550168, +12025550104';
+  const error = await failure(run(message, { to, text: 'Hello', unreachable: 'continue', idempotency_key: 'hello-1' }));
+  assert.equal(error.name, 'AppError');
+  assert.equal(error.code, 'mixed');
+  assert.equal((await messages('+12025550168')).length, 1);
 });
 
 test('a person who opted out stops the run', async () => {
