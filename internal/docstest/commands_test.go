@@ -16,6 +16,9 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"README.md", "rcshook send ", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"README.md", "curl http://localhost:808", "cmd/rcshook/main_test.go", "TestReadme"},
 	{"docs/install.md", "curl ", "internal/deploytest/release_test.go", "docs/install.md"},
+	{"docs/clients.md", "mkdir -p rcs", "internal/docstest/clients_test.go", "TestClients"},
+	{"docs/clients.md", "go ", "internal/docstest/clients_test.go", "TestClients"},
+	{"docs/clients.md", "np", "internal/docstest/clients_test.go", "TestClients"}, // npm and npx
 	{"docs/bulk.md", "rcshook bulk ", "cmd/rcshook/bulk_test.go", "TestBulkPage"},
 	{"docs/doctor.md", "rcshook doctor ", "cmd/rcshook/testdata/doctor.txtar", "exec rcshook doctor"},
 	{"docs/dev.md", "go run ./cmd/rcshook dev -events", "cmd/rcshook/dev_test.go", "TestDev_events"},

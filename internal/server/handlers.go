@@ -42,7 +42,7 @@ var OpenAPINarrow []byte
 
 // ServerPlaceholder stands for the URL of the function in [OpenAPINarrow]: generators
 // need an absolute one.
-const ServerPlaceholder = "https://rcshook.example.com"
+const ServerPlaceholder = "https://rcshook.invalid"
 
 // send serves POST /: one payload of a caller.
 func (s *Server) send(c *call) (*response.Response, error) {

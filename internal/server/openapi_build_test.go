@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,12 +28,14 @@ func describe() object {
 			"version":     "1",
 			"summary":     "Webhooks in, RCS messages out",
 			"description": "Sends RCS messages from a simple payload through Google's RCS Business Messaging.",
+			"contact":     contact,
 			"license":     object{"name": "Apache 2.0", "identifier": "Apache-2.0"},
 		},
+		"tags":     append(tags(), hooksTag, queueTag),
 		"servers":  []any{object{"url": "/", "description": "this function"}},
 		"security": []any{object{"bearer": []any{}}, object{"key": []any{}}, object{"basic": []any{}}, object{}},
 		"paths": object{
-			"/":                       object{"get": about(), "post": send()},
+			"/":                       object{"get": about(), "post": sendOperation()},
 			"/hooks/{source}":         object{"get": challenge(), "post": hook(), "options": handshake()},
 			"/hooks/{source}/{token}": object{"get": withToken(challenge()), "post": withToken(hook()), "options": withToken(handshake())},
 			"/capabilities":           object{"get": lookUpOne(), "post": lookUp()},
@@ -45,14 +49,17 @@ func describe() object {
 		"webhooks": webhooks(),
 		"components": object{
 			"schemas": object{
-				"ReceivedEvent": eventSchema(),
+				"ReceivedEvent": inOrder(eventSchema(), eventNames...),
 				"Payload":       payloadSchema(),
 				"Form":          formSchema(),
 				"Numbers":       numbersSchema(),
 				"Card":          cardSchema(),
 				"Button":        buttonSchema(),
-				"Event":         fieldsSchema(payload.OnEvent, "A calendar event."),
-				"Response":      responseSchema(),
+				"Event":         inOrder(fieldsSchema(payload.OnEvent, "A calendar event."), fieldNames(payload.OnEvent)...),
+				"Response":      inOrder(responseSchema(), resultNames...),
+				"DryRun":        dryRunSchema(),
+				"FallbackText":  fallbackTextSchema(),
+				"Upstream":      upstreamSchema(),
 				"Error":         errorSchema(),
 			},
 			"parameters": object{
@@ -60,7 +67,7 @@ func describe() object {
 					"name": "profile", "in": "query",
 					"description": "soft: failures that a retry cannot fix have status 200, for senders that would retry them for days; " +
 						"all: the failure of one recipient is the status of the response, for tools that take 207 for a success",
-					"schema": object{"enum": []any{"strict", "soft", "all"}, "default": "strict"},
+					"schema": object{"type": "string", "enum": []any{"strict", "soft", "all"}, "default": "strict"},
 				},
 			},
 			"headers": object{
@@ -75,6 +82,69 @@ func describe() object {
 		},
 	}
 }
+
+// ordered is an object whose members are written in an order: those with a name in first,
+// and then the others by name.
+type ordered struct {
+	object
+	first []string
+}
+
+func (o ordered) MarshalJSON() ([]byte, error) {
+	names := slices.Sorted(maps.Keys(o.object))
+	rank := func(name string) int { return (slices.Index(o.first, name) + len(o.first) + 1) % (len(o.first) + 1) }
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
+	text := []byte("{")
+	for i, name := range names {
+		value, err := json.Marshal(o.object[name])
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(append(strconv.AppendQuote(text, name), ':'), value...)
+	}
+	return append(text, '}'), nil
+}
+
+// inOrder writes the properties of a schema in the order in which people read them.
+func inOrder(s object, first ...string) object {
+	s["properties"] = ordered{s["properties"].(object), first}
+	return s
+}
+
+// fieldNames returns the names of the fields of the payload in their order.
+func fieldNames(on payload.Level) (names []string) {
+	for _, f := range payload.Fields(on) {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// resultNames and eventNames are the names that people read first in responses and events.
+var (
+	resultNames = strings.Fields("ok status code retry message title detail action cause errors warnings results message_id to agent name send_time")
+	eventNames  = strings.Fields("id type time phone agent message_id reply_id status text postback button_type")
+)
+
+// contact is where to ask about the descriptions.
+var contact = object{"name": "rcshook", "url": "https://github.com/rcshook/rcshook"}
+
+// tags are the groups of operations in both descriptions.
+func tags() []any {
+	return []any{
+		object{"name": "Messages", "description": "Send and revoke messages."},
+		object{"name": "Numbers", "description": "Look up which numbers can get RCS."},
+		object{"name": "Events", "description": "Replies, taps and receipts of users."},
+		object{"name": "Function", "description": "The function itself."},
+	}
+}
+
+var (
+	hooksTag = object{"name": "Hooks", "description": "Webhooks of third parties, which a mapping turns into messages."}
+	queueTag = object{"name": "Queue", "description": "Requests of Cloud Tasks, for messages and events that wait."}
+)
 
 func about() object {
 	all := responses()
@@ -92,6 +162,8 @@ func about() object {
 	return object{
 		"operationId": "about",
 		"summary":     "Name, version and readiness; with a key also the agents",
+		"description": "A test of the connection: a wrong key is an error.",
+		"tags":        []any{"Function"},
 		"responses":   all,
 	}
 }
@@ -100,10 +172,11 @@ func description() object {
 	return object{
 		"operationId": "describe",
 		"summary":     "This description",
+		"tags":        []any{"Function"},
 		"description": "With version=3.0 a narrow description from which generators make clients.",
 		"security":    []any{},
 		"parameters": []any{
-			object{"name": "version", "in": "query", "schema": object{"enum": []any{"3.0", "3.1"}, "default": "3.1"}},
+			object{"name": "version", "in": "query", "description": "the version of OpenAPI", "schema": object{"type": "string", "enum": []any{"3.0", "3.1"}, "default": "3.1"}},
 		},
 		"responses": object{
 			"200": object{
@@ -115,10 +188,11 @@ func description() object {
 	}
 }
 
-func send() object {
+func sendOperation() object {
 	return object{
 		"operationId": "send",
 		"summary":     "Send a message",
+		"tags":        []any{"Messages"},
 		"description": "The response is a flat object; with several recipients, results has one for each. " +
 			"A request with an idempotency key can be retried: the message arrives once.",
 		"parameters": []any{
@@ -129,7 +203,7 @@ func send() object {
 			},
 		},
 		"requestBody": object{"required": true, "content": object{
-			"application/json":                  object{"schema": ref("schemas/Payload")},
+			"application/json":                  object{"schema": ref("schemas/Payload"), "examples": messageExamples()},
 			"application/x-www-form-urlencoded": object{"schema": ref("schemas/Form")},
 			"multipart/form-data":               object{"schema": ref("schemas/Form")},
 		}},
@@ -150,6 +224,7 @@ func hook() object {
 	return object{
 		"operationId": "hook",
 		"summary":     "Receive the webhook of a third party",
+		"tags":        []any{"Hooks"},
 		"description": "The sender authenticates as the configuration of the source defines, and a mapping turns its event into " +
 			"messages. Failures that a retry cannot fix have status 200 and ok false. The senders of some " +
 			"presets, and of sources with respond, get a status and a body of their own instead.",
@@ -164,6 +239,7 @@ func task() object {
 	return object{
 		"operationId": "task",
 		"summary":     "Send a message from the queue",
+		"tags":        []any{"Queue"},
 		"description": "For Cloud Tasks only, which authenticates with a Google ID token of the queue's service account. It retries " +
 			"after every status except 2xx. Failures that a retry cannot fix therefore have status 200 and ok false.",
 		"security": []any{object{"bearer": []any{}}},
@@ -179,6 +255,8 @@ func handshake() object {
 	return object{
 		"operationId": "handshake",
 		"summary":     "The handshake of CloudEvents for abuse protection",
+		"description": "The sender asks before its first event.",
+		"tags":        []any{"Hooks"},
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"responses": object{
@@ -197,6 +275,7 @@ func challenge() object {
 		"operationId": "challenge",
 		"summary":     "The test of the address by a sender",
 		"description": "Senders such as Meta and Onfleet expect a query parameter back before they send events.",
+		"tags":        []any{"Hooks"},
 		"security":    []any{},
 		"parameters":  []any{sourceParameter()},
 		"responses": object{
@@ -231,6 +310,8 @@ func revoke() object {
 	return object{
 		"operationId": "revoke",
 		"summary":     "Revoke a message that is not delivered yet",
+		"description": "The recipient is in the query or in the body. A message that waits in the queue is deleted from it.",
+		"tags":        []any{"Messages"},
 		"parameters": []any{
 			object{"name": "message_id", "in": "path", "required": true, "schema": text, "description": "the message_id of the response to the send"},
 			object{"name": "to", "in": "query", "schema": text, "description": "the recipient, with the plus sign written as %2B, if the body does not have it"},
@@ -249,6 +330,7 @@ func lookUpOne() object {
 	return object{
 		"operationId": "lookUpOne",
 		"summary":     "Whether a number can get RCS, and what its device supports",
+		"tags":        []any{"Numbers"},
 		"description": "The number in the URL is in the request log of Cloud Run unless that log excludes it; POST has it in the body.",
 		"parameters": []any{
 			object{"name": "to", "in": "query", "required": true, "schema": text, "description": "the number, with the plus sign written as %2B"},
@@ -265,6 +347,7 @@ func lookUp() object {
 	return object{
 		"operationId": "lookUp",
 		"summary":     "Which numbers can get RCS",
+		"tags":        []any{"Numbers"},
 		"description": "For 1 to 100 or 500 to 10,000 numbers. One number also gets what its device supports.",
 		"parameters":  []any{ref("parameters/profile")},
 		"requestBody": numbersBody(true),
@@ -347,11 +430,29 @@ func payloadSchema() object {
 			s["properties"].(object)[alias] = aliasOf(f)
 		}
 	}
-	s["examples"] = []any{
-		object{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": []any{"Track|https://example.com/t/1042"}},
-	}
 	// Zapier and others wrap the object in a list.
+	s = inOrder(s, fieldNames(payload.OnMessage)...)
 	return object{"anyOf": []any{s, object{"type": "array", "items": s, "minItems": 1, "maxItems": 1}}}
+}
+
+// messageExamples are payloads that are valid by both descriptions.
+func messageExamples() object {
+	example := func(summary, content string) object {
+		value := object{}
+		text := `{"to": ["+12025550123"], ` + content + `, "idempotency_key": "order-1042-shipped", "traffic": "transaction"}`
+		if err := json.Unmarshal([]byte(text), &value); err != nil {
+			panic(err)
+		}
+		return object{"summary": summary, "value": value}
+	}
+	return object{
+		"text": example("A text with buttons", `"text": "Your order 1042 has shipped.",
+			"buttons": [{"label": "Track", "url": "https://example.com/t/1042"}, {"label": "Call us", "phone": "+12025550199"}, {"label": "Thanks"}]`),
+		"card": example("A card", `"card": {"title": "Your order 1042", "text": "It arrives on Friday.", "image": "https://example.com/parcel.jpg",
+			"height": "medium", "buttons": [{"label": "Track", "url": "https://example.com/t/1042"}]}`),
+		"carousel": example("A carousel", `"cards": [{"title": "Tea", "text": "10 dollars", "buttons": [{"label": "Buy tea", "postback": "BUY-TEA"}]},
+			{"title": "Coffee", "text": "12 dollars", "buttons": [{"label": "Buy coffee", "postback": "BUY-COFFEE"}]}]`),
+	}
 }
 
 func aliasOf(f payload.Field) object {
@@ -366,18 +467,18 @@ func formSchema() object {
 	for _, f := range payload.Fields(payload.OnMessage) {
 		properties[f.Name] = object{"type": "string", "description": f.Meaning}
 	}
-	return object{
+	return inOrder(object{
 		"type":                 "object",
 		"description":          "The payload as form fields: lists and objects as JSON, or flat as card1_title, button1 and so on.",
 		"properties":           properties,
 		"additionalProperties": true,
-	}
+	}, fieldNames(payload.OnMessage)...)
 }
 
 func buttonSchema() object {
 	return object{
 		"description": "A button: a string such as \"Yes\", \"Yes|=POSTBACK\", \"Track|https://...\", \"Call|tel:+1...\", or an object.",
-		"anyOf":       []any{object{"type": []any{"string", "number", "null"}}, fieldsSchema(payload.OnButton, "")},
+		"anyOf":       []any{object{"type": []any{"string", "number", "null"}}, inOrder(fieldsSchema(payload.OnButton, ""), fieldNames(payload.OnButton)...)},
 	}
 }
 
@@ -396,7 +497,7 @@ func fieldsSchema(on payload.Level, about string) object {
 func cardSchema() object {
 	return object{
 		"description": "One card, or a string that contains it as JSON.",
-		"anyOf":       []any{object{"type": []any{"string", "null"}}, fieldsSchema(payload.OnCard, "")},
+		"anyOf":       []any{object{"type": []any{"string", "null"}}, inOrder(fieldsSchema(payload.OnCard, ""), fieldNames(payload.OnCard)...)},
 	}
 }
 
@@ -455,8 +556,8 @@ func responseSchema() object {
 		"properties": capabilitiesSchema(object{
 			"ok":          object{"type": "boolean"},
 			"status":      object{"type": "integer"},
-			"code":        object{"enum": slices.Sorted(maps.Keys(codes()))},
-			"retry":       object{"enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
+			"code":        object{"type": "string", "enum": slices.Sorted(maps.Keys(codes()))},
+			"retry":       object{"type": "string", "enum": []any{"none", "never", "now", "later", "after_fix", "per_item"}},
 			"message":     object{"type": "string", "description": "one sentence for people: the title, a colon, and the detail"},
 			"type":        object{"type": "string", "format": "uri"},
 			"title":       text,
@@ -474,36 +575,51 @@ func responseSchema() object {
 			"schedule_at": object{"type": "string", "format": "date-time", "description": "when the queue will send a scheduled message"},
 			"fallback_at": object{"type": "string", "format": "date-time", "description": "when the message goes to its fallback unless it was delivered"},
 			"event":       object{"type": "string", "description": "the id of the event that was received"},
-			"event_type":  object{"enum": config.EventTypes},
+			"event_type":  object{"type": "string", "enum": config.EventTypes},
 			"target":      object{"type": "string", "description": "the target of the delivery"},
 			"duplicate_risk": object{
 				"type":        "boolean",
 				"description": "the message may have been sent, with a random ID: retry with message_id to avoid a duplicate",
 			},
-			"upstream": object{
-				"type": "object", "additionalProperties": false, "required": []any{"status"},
-				"properties": object{"status": object{"type": "integer"}, "reason": text, "message": text},
-			},
-			"dry_run": object{
-				"type":        "object",
-				"description": "the request that was not sent; with several recipients, each result has its URL, and this has the message",
-				"properties": object{
-					"method": text, "url": text, "bytes": object{"type": "integer"},
-					"agent_message": object{"type": "object"}, "billing": object{"type": "object"},
-					"fallback": object{
-						"type": "object", "additionalProperties": false, "required": []any{"text", "encoding", "segments"},
-						"description": "the text for the fallback as an SMS, if the message has a fallback",
-						"properties": object{
-							"text": text, "encoding": object{"enum": []any{"GSM-7", "UCS-2"}},
-							"segments": object{"type": "integer", "description": "the parts that operators send and bill; 0 for an empty text"},
-						},
-					},
-				},
-			},
+			"upstream":   ref("schemas/Upstream"),
+			"dry_run":    ref("schemas/DryRun"),
 			"warnings":   object{"type": "array", "items": ref("schemas/Error")},
 			"results":    object{"type": "array", "items": ref("schemas/Response")},
 			"request_id": text,
 		}),
+	}
+}
+
+func dryRunSchema() object {
+	text := object{"type": "string"}
+	return object{
+		"type":        "object",
+		"description": "The request that was not sent. With several recipients, each result has its URL, and this has the message.",
+		"properties": object{
+			"method": text, "url": text, "bytes": object{"type": "integer"},
+			"agent_message": object{"type": "object", "additionalProperties": true}, "billing": object{"type": "object", "additionalProperties": true},
+			"fallback": ref("schemas/FallbackText"),
+		},
+	}
+}
+
+func fallbackTextSchema() object {
+	return object{
+		"type": "object", "additionalProperties": false, "required": []any{"text", "encoding", "segments"},
+		"description": "The text for the fallback as an SMS, if the message has a fallback.",
+		"properties": object{
+			"text": object{"type": "string"}, "encoding": object{"type": "string", "enum": []any{"GSM-7", "UCS-2"}},
+			"segments": object{"type": "integer", "description": "the parts that operators send and bill; 0 for an empty text"},
+		},
+	}
+}
+
+func upstreamSchema() object {
+	text := object{"type": "string"}
+	return object{
+		"type": "object", "additionalProperties": false, "required": []any{"status"},
+		"description": "The error of RCS Business Messaging.",
+		"properties":  object{"status": object{"type": "integer"}, "reason": text, "message": text},
 	}
 }
 

@@ -17,6 +17,7 @@ func receive() object {
 	return object{
 		"operationId": "receive",
 		"summary":     "Receive an event of RCS for Business",
+		"tags":        []any{"Events"},
 		"description": "The webhook of the agent, which signs with the client token in X-Goog-Signature. It sends an event again, for seven " +
 			"days, until the status is 200: every target has the event then, or the queue delivers it.",
 		"security":    []any{},
@@ -44,7 +45,9 @@ func sampleEvents() object {
 	return object{
 		"operationId": "sampleEvents",
 		"summary":     "Sample events, for the test button of no-code tools",
-		"parameters":  []any{object{"name": "type", "in": "query", "schema": object{"enum": config.EventTypes}}},
+		"description": "Every sample has all keys of an event.",
+		"tags":        []any{"Events"},
+		"parameters":  []any{object{"name": "type", "in": "query", "description": "the type of the event; without it, the response has one of each", "schema": object{"type": "string", "enum": config.EventTypes}}},
 		"responses":   all,
 	}
 }
@@ -55,6 +58,7 @@ func deliver() object {
 	return object{
 		"operationId": "deliver",
 		"summary":     "Deliver an event from the queue to a target",
+		"tags":        []any{"Queue"},
 		"description": "For Cloud Tasks only, which authenticates with a Google ID token of the queue's service account.",
 		"security":    []any{object{"bearer": []any{}}},
 		"parameters":  []any{object{"name": "task", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "the name of the task"}},
@@ -71,6 +75,7 @@ func webhooks() object {
 	return object{"event": object{"post": object{
 		"operationId": "event",
 		"summary":     "An event, as a target without a map gets it",
+		"tags":        []any{"Events"},
 		"description": "Any 2xx is a success. After 400, 410, 413, 415 and 422 the event is given up; after everything else it is sent again.",
 		"parameters": []any{
 			header("webhook-id", "the id of the event, the same at each repetition"),
@@ -98,7 +103,7 @@ func eventSchema() object {
 		s := object{"type": "string"}
 		switch name {
 		case "type":
-			s = object{"enum": config.EventTypes}
+			s = object{"type": "string", "enum": config.EventTypes}
 		case "file_size", "latitude", "longitude":
 			s = object{"type": []any{"number", "null"}}
 		}
