@@ -231,7 +231,7 @@ func TestInit_questions(t *testing.T) {
 			"Which service sends webhooks? A preset, or Enter for none: unknown preset \"shopfy\"; did you mean shopify?\n",
 		},
 		{"only missing values", initOptions{caller: "zapier", country: "US"}, "\n", initOptions{caller: "zapier", country: "US"}, "", "The ID of your Google Cloud project"},
-		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{caller: "zapier"}, "the input ends before the last question; nothing is written", "  shop       bigcommerce, shopify, woocommerce\n"},
+		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{caller: "zapier"}, "the input ends before the last question; nothing is written", "  google     cloud-scheduler, cloud-tasks, google-oidc, pubsub\n"},
 	} {
 		var out bytes.Buffer
 		err := test.o.ask(t.Context(), stdio{in: strings.NewReader(test.in), out: &out})

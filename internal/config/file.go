@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // File is rcshook.yaml: more agents, the third parties whose webhooks become messages,
@@ -171,6 +173,10 @@ type Source struct {
 	// are allowed.
 	Countries []string `yaml:"countries"`
 
+	// Recipients are the phone numbers that messages may be sent to, in E.164. If it is
+	// empty, all are allowed. Payloads without a recipient go to all of them.
+	Recipients []string `yaml:"recipients"`
+
 	// Profile is strict or soft; it defaults to soft.
 	Profile string `yaml:"profile"`
 
@@ -229,6 +235,7 @@ type Scheme struct {
 	Encoding        string        `yaml:"encoding"`
 	Key             string        `yaml:"key"`
 	Content         string        `yaml:"content"`
+	Items           string        `yaml:"items"`
 	TimestampHeader string        `yaml:"timestamp_header"`
 	TimestampPrefix string        `yaml:"timestamp_prefix"`
 	TimestampUnit   string        `yaml:"timestamp_unit"`
@@ -455,6 +462,16 @@ func (r *fileReader) source(s Source) Source {
 	}
 	s.Country = r.country(s.Country, s.At.Of("country"))
 	s.Countries = r.countries(s.Countries, s.At.Of("countries"))
+	if s.Recipients != nil && len(s.Recipients) == 0 {
+		r.problem(s.At.Of("recipients"), "is empty; list the phone numbers that messages may be sent to, or remove it to allow all")
+	}
+	for i, text := range s.Recipients {
+		number, err := phonenumber.Read(text, phonenumber.Options{Country: s.Country})
+		if err != nil {
+			r.problem(s.At.Of("recipients"), "contains a value that is not a phone number in international format, such as +12025550123 (value %d)", i+1)
+		}
+		s.Recipients[i] = number
+	}
 	s.Fallback = r.fallback(s.Fallback, s.At)
 	switch s.Queue {
 	case "":

@@ -163,7 +163,7 @@ func TestParseFile_problems(t *testing.T) {
 		},
 		{
 			"unlike any key", "sources: {s: {preset: p, unimaginable: 1}}",
-			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, traffic, respond, challenge, verify_token, country, countries, profile, timeout, fallback, queue, cases"},
+			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, traffic, respond, challenge, verify_token, country, countries, recipients, profile, timeout, fallback, queue, cases"},
 		},
 		{
 			"short name of a queue", "sources: {s: {preset: p, queue: messages}}",
@@ -198,6 +198,14 @@ func TestParseFile_problems(t *testing.T) {
 				"f.yaml:1:91 sources.s.url must be a URL such as https://example.com/path",
 				"f.yaml:1:63 sources.s.country must be an ISO 3166 country code; write GB",
 				"f.yaml:1:76 sources.s.countries is empty; list the countries that messages may be sent to, or remove it to allow all",
+			},
+		},
+		{
+			"recipients", "sources: {s: {preset: bearer, secret: x, country: DE, recipients: [+12025550123, 0170 1234567, 12025550123x, '']}, e: {preset: bearer, secret: x, recipients: []}}",
+			[]string{
+				"f.yaml:1:147 sources.e.recipients is empty; list the phone numbers that messages may be sent to, or remove it to allow all",
+				"f.yaml:1:55 sources.s.recipients contains a value that is not a phone number in international format, such as +12025550123 (value 3)",
+				"f.yaml:1:55 sources.s.recipients contains a value that is not a phone number in international format, such as +12025550123 (value 4)",
 			},
 		},
 		{

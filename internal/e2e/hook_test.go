@@ -102,6 +102,7 @@ func (s *stage) sign(t *testing.T, h *function, r *request) {
 		if signed.Token != "" {
 			r.path = strings.Replace(r.path, path, path+"/"+signed.Token, 1)
 		}
+		r.body = signed.Body
 		return
 	}
 	if h.err != nil {
@@ -263,6 +264,9 @@ func (s *stage) presetHandler(t *testing.T, preset, mapping string) (*function, 
 	entry := map[string]any{"preset": preset, "url": "https://example.com/hooks/it"}
 	if mapping != "" {
 		entry["map"] = mapping
+	}
+	if len(c.Recipients) > 0 {
+		entry["recipients"] = c.Recipients
 	}
 	var sender []byte
 	if len(c.Secrets) > 0 {

@@ -97,6 +97,9 @@ func (e *DestinationError) Error() string { return e.Errors.Error() }
 // The error is a [*payload.BodyError], a [*payload.ContentTypeError], [payload.Errors] with
 // every problem of the payload, an [*UnknownAgentError], or a [*DestinationError].
 func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*send.Message, error) {
+	if len(from.Recipients) > 0 && in.ContentType == "application/json" {
+		in.Body = addressed(in.Body, from.Recipients)
+	}
 	p, err := payload.Decode(in.ContentType, in.Body, payload.Options{
 		Country: cmp.Or(from.Country, cfg.Country), Countries: cfg.AllCountries(), OwnKeys: in.OwnKeys || from.Name != "",
 	})
@@ -169,9 +172,18 @@ func Message(in Input, cfg *config.Config, from config.Source, now time.Time) (*
 	return m, nil
 }
 
-// CheckDestinations checks recipients against the countries that the source and the agent
-// may send to, and refuses premium-rate numbers. The error is a [*DestinationError].
+// CheckDestinations checks recipients against the numbers and countries that the source and
+// the agent may send to, and refuses premium-rate numbers. The error is a [*DestinationError].
 func CheckDestinations(to []payload.Recipient, cfg *config.Config, from config.Source, agent config.Agent) error {
+	var others payload.Errors
+	for _, r := range to {
+		if len(from.Recipients) > 0 && !slices.Contains(from.Recipients, r.E164) {
+			others = append(others, payload.Error{Pointer: r.Pointer, Detail: "not one of the recipients of this source; remove to, or list the number in recipients of rcshook.yaml"})
+		}
+	}
+	if len(others) > 0 {
+		return &DestinationError{others}
+	}
 	for _, countries := range [][]string{from.Countries, agent.Countries} {
 		if len(countries) == 0 {
 			continue // all countries are allowed, so the numbers are not looked up
@@ -206,21 +218,29 @@ func CheckDestinations(to []payload.Recipient, cfg *config.Config, from config.S
 func Reply(data []byte, target, agent, phone, eventID string, number int) (Input, config.Source) {
 	in := Input{ContentType: "application/json", Body: data, Key: "event\n" + target + "\n" + eventID + "\n" + strconv.Itoa(number)}
 	from := config.Source{Name: "events/" + target, Agent: agent, Traffic: string(rbm.TrafficServiceRequest)}
+	in.Body = addressed(data, phone)
+	return in, from
+}
+
+// addressed returns a payload that goes to a number, or to several, unless it names its
+// recipients. The decoder of payloads reports other values than objects.
+func addressed(data []byte, phone any) []byte {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(data, &object) != nil || object == nil {
-		return in, from // the decoder of payloads reports it
+		return data
 	}
 	for key := range object {
 		if field, _, ok := payload.FindField(key); ok && field.Name == "to" {
-			return in, from
+			return data
 		}
 	}
 	to, err := json.Marshal(phone)
-	if err == nil {
-		object["to"] = to
-		if data, err = json.Marshal(object); err == nil {
-			in.Body = data
-		}
+	if err != nil {
+		return data
 	}
-	return in, from
+	object["to"] = to
+	if changed, err := json.Marshal(object); err == nil {
+		return changed
+	}
+	return data
 }

@@ -91,8 +91,8 @@ var table = map[code.Code]row{
 		"Sign and send the request again. If every signature is reported as too old, check the clocks on both sides.", "",
 	},
 	code.ForbiddenDestination: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "Sending to this number is not allowed", "its country is not in the allow-list, or it is a premium-rate number",
-		"Send to another number, or allow this one in the configuration: countries in rcshook.yaml, or RCSHOOK_ALLOW_PREMIUM_NUMBERS.", "",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "Sending to this number is not allowed", "it or its country is not in the allow-list, or it is a premium-rate number",
+		"Send to another number, or allow this one in the configuration: countries or recipients in rcshook.yaml, or RCSHOOK_ALLOW_PREMIUM_NUMBERS.", "",
 	},
 	code.NotFound: {
 		http.StatusNotFound, 0, code.RetryNever, 0, "This path does not exist", "the function has no route for it",

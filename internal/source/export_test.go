@@ -64,3 +64,6 @@ func Identifies(name string) bool {
 	p, _ := loadPreset(name)
 	return p.EventID.Text != ""
 }
+
+// CoversBody reports whether the signature of a scheme covers the body.
+func CoversBody(s config.Scheme) bool { return coversBody(s) }

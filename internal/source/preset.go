@@ -173,6 +173,7 @@ func override(base, s config.Scheme) config.Scheme {
 	base.TimestampPrefix = cmp.Or(s.TimestampPrefix, base.TimestampPrefix)
 	base.TimestampUnit = cmp.Or(s.TimestampUnit, base.TimestampUnit)
 	base.Tolerance = cmp.Or(s.Tolerance, base.Tolerance)
+	base.Items = cmp.Or(s.Items, base.Items)
 	if s.Header != nil {
 		base.Header = s.Header
 	}
@@ -208,6 +209,9 @@ func Example(name, project string) (config.Source, error) {
 	const address = "https://rcshook.example.com/hooks/"
 	if signsURL(p.Scheme) {
 		c.URL = address + name
+	}
+	if !coversBody(p.Scheme) {
+		c.Recipients = []string{"+12025550123"}
 	}
 	if p.Scheme.Type == "google-oidc" {
 		c.Audience, c.Emails = []string{address + name}, []string{"caller@" + project + ".iam.gserviceaccount.com"}

@@ -104,6 +104,9 @@ func (p preset) proof() string {
 	case "signature":
 		algorithm := map[string]string{"": "HMAC-SHA256", "sha1": "HMAC-SHA1", "sha512": "HMAC-SHA512", "ecdsa-p256": "ECDSA", "ed25519": "Ed25519"}[s.Algorithm]
 		signed := "body"
+		if !coversBody(s) {
+			signed = "a few fields (`recipients`)"
+		}
 		if signsURL(s) {
 			signed = "address (`url`) and " + signed
 		}

@@ -97,6 +97,7 @@ func checkFields(s config.Scheme, allowed ...string) (problems []config.Problem)
 		{"encoding", s.Encoding != ""},
 		{"key", s.Key != ""},
 		{"content", s.Content != ""},
+		{"items", s.Items != ""},
 		{"timestamp_header", s.TimestampHeader != ""},
 		{"timestamp_prefix", s.TimestampPrefix != ""},
 		{"timestamp_unit", s.TimestampUnit != ""},

@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"hash"
 	"net/http"
@@ -34,6 +35,7 @@ type signature struct {
 	decode    func(string) ([]byte, error)
 	encode    func([]byte) string
 	algorithm algorithm
+	fields    []string      // the fields in the content, such as {.id}; nil if there are none
 	url       string        // the public address of the source
 	clock     clock         // the form of the timestamp
 	tolerance time.Duration // zero without a timestamp
@@ -80,20 +82,23 @@ func unixClock(parse func(int64) time.Time, format func(time.Time) int64) clock 
 
 // newSignature reads the fields of a signature scheme:
 //
-//	header            the header with the signature; the first one present if there are several names
+//	header            the header with the signature; the first one present if there are several names.
+//	                  A name with a dot in front is that of a field: .signature.value
 //	algorithm         sha256 (default), sha1 or sha512 for HMAC; ecdsa-p256 or ed25519 with a public key as the secret
 //	encoding          hex (default) or base64
 //	prefix            of the signature, such as "sha256="
 //	separator         between several signatures in one header, such as ","
 //	key               text (default), hex, or base64 if the secret is base64, optionally after "whsec_"
-//	content           the signed content: {body} (default) with {timestamp}, {url} and {method}, such as "{timestamp}.{body}"
-//	timestamp_header  the header with the timestamp
+//	content           the signed content: {body} (default) with {timestamp}, {url} and {method}, such as "{timestamp}.{body}".
+//	                  In place of {body}, fields of it, such as {.id}, which leaves the others unsigned
+//	items             the objects of the body whose fields are signed one by one, such as .events
+//	timestamp_header  the header or the field with the timestamp
 //	timestamp_prefix  of a timestamp in the header of the signatures, such as "t="
 //	timestamp_unit    s (default), ms, or rfc3339 for a time such as 2026-12-01T09:00:00Z
 //	tolerance         the largest difference between the timestamp and now; 5m by default
 func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme, []config.Problem) {
 	s.Content = cmp.Or(s.Content, "{body}")
-	g := &signature{Scheme: s, url: url}
+	g := &signature{Scheme: s, url: url, fields: signedField.FindAllString(s.Content, -1)}
 	var problems []config.Problem
 	problem := func(field, text string) { problems = append(problems, s.At.Of(field).Problemf("%s", text)) }
 	if len(s.Header) == 0 {
@@ -112,8 +117,11 @@ func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme,
 	if g.clock, ok = clocks[cmp.Or(s.TimestampUnit, "s")]; !ok {
 		problem("timestamp_unit", "must be s, ms or rfc3339")
 	}
-	if !strings.Contains(s.Content, "{body}") {
-		problem("content", "must contain {body}: otherwise the body is not verified")
+	if strings.Contains(s.Content, "{body}") == (g.fields != nil) {
+		problem("content", "must contain either {body} or fields of the body, such as {.id}: otherwise the body is not verified")
+	}
+	if s.Items != "" && (g.fields == nil || !isField(s.Items)) {
+		problem("items", "must be the path of objects in the body, such as .events, whose fields are in content")
 	}
 	hasTimestamp := s.TimestampHeader != "" || s.TimestampPrefix != ""
 	if hasTimestamp != strings.Contains(s.Content, "{timestamp}") {
@@ -132,14 +140,22 @@ func newSignature(s config.Scheme, url string, tolerance time.Duration) (scheme,
 }
 
 func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now time.Time) error {
-	signatures, timestamp, err := g.parse(r)
+	parts, _, err := g.parts(r)
+	for i := 0; err == nil && i < len(parts); i++ {
+		err = g.verifyPart(parts[i], secrets, now)
+	}
+	return err
+}
+
+func (g *signature) verifyPart(p part, secrets [][]byte, now time.Time) error {
+	signatures, timestamp, err := g.parse(p)
 	if err != nil {
 		return err
 	}
-	if err := g.checkQuery(r); err != nil {
+	if err := g.checkQuery(p.request); err != nil {
 		return err
 	}
-	urls := r.decodedURLs(g.url)
+	urls := p.request.decodedURLs(g.url)
 	match := false
 	for _, secret := range secrets {
 		verify, err := g.algorithm.verifier(secret)
@@ -147,14 +163,21 @@ func (g *signature) verify(_ context.Context, r *Request, secrets [][]byte, now 
 			continue
 		}
 		for _, url := range urls {
-			content := g.build(r, timestamp, url)
+			content, err := g.build(p, timestamp, url)
+			if err != nil {
+				return err
+			}
 			for _, signature := range signatures {
 				match = verify(content, signature) || match
 			}
 		}
 	}
 	if !match {
-		return standardwebhook.Errorf(ErrSignature, "the signature in the header %s does not match the body and the secret of this source", firstPresentHeader(r.Header, g.Header))
+		signed := "body"
+		if g.fields != nil {
+			signed = "signed fields"
+		}
+		return standardwebhook.Errorf(ErrSignature, "the signature in the %s does not match the %s and the secret of this source", place(firstPresentHeader(p.request.Header, g.Header)), signed)
 	}
 	if g.tolerance == 0 {
 		return nil
@@ -175,15 +198,15 @@ func (g *signature) checkQuery(r *Request) error {
 	return nil
 }
 
-// parse returns the signatures in the header, and the timestamp.
-func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, err error) {
-	name := firstPresentHeader(r.Header, g.Header)
-	value, err := standardwebhook.Header(r.Header, name)
+// parse returns the signatures of a part, and the timestamp.
+func (g *signature) parse(p part) (signatures [][]byte, timestamp string, err error) {
+	name := firstPresentHeader(p.request.Header, g.Header)
+	value, err := p.value(name)
 	if err != nil {
 		return nil, "", err
 	}
 	if g.TimestampHeader != "" {
-		if timestamp, err = standardwebhook.Header(r.Header, g.TimestampHeader); err != nil {
+		if timestamp, err = p.value(g.TimestampHeader); err != nil {
 			return nil, "", err
 		}
 	}
@@ -201,7 +224,11 @@ func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, er
 		if !ok || len(signatures) == standardwebhook.MaxSignatures {
 			continue
 		}
-		if signature, err := g.decode(text); err == nil && len(signature) > 0 {
+		signature, err := g.decode(text)
+		if isField(name) && g.Prefix+g.encode(signature) != value {
+			continue // a field may identify the event, so it has one form
+		}
+		if err == nil && len(signature) > 0 {
 			signatures = append(signatures, signature)
 		}
 	}
@@ -210,41 +237,64 @@ func (g *signature) parse(r *Request) (signatures [][]byte, timestamp string, er
 		if g.Prefix != "" {
 			expected += " after " + strconv.Quote(g.Prefix)
 		}
-		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no signature in the format of this sender: expected %s", name, expected)
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the %s has no signature in the format of this sender: expected %s", place(name), expected)
 	}
 	if g.tolerance > 0 && timestamp == "" {
-		return nil, "", standardwebhook.Errorf(ErrSignature, "the header %s has no timestamp", name)
+		return nil, "", standardwebhook.Errorf(ErrSignature, "the %s has no timestamp", place(name))
 	}
 	return signatures, timestamp, nil
 }
 
 // build returns the signed content.
-func (g *signature) build(r *Request, timestamp, url string) []byte {
-	parts := strings.NewReplacer("{body}", string(r.Body), "{timestamp}", timestamp, "{url}", url, "{method}", r.Method)
-	return []byte(parts.Replace(g.Content))
+func (g *signature) build(p part, timestamp, url string) ([]byte, error) {
+	values := []string{"{timestamp}", timestamp, "{url}", url, "{method}", p.request.Method}
+	if g.fields == nil {
+		values = append(values, "{body}", string(p.request.Body))
+	}
+	for _, field := range g.fields {
+		text, err := p.text(strings.Trim(field, "{}"))
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, field, text)
+	}
+	return []byte(strings.NewReplacer(values...).Replace(g.Content)), nil
 }
 
 func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
-	if err := g.checkQuery(r); err != nil {
-		return err
-	}
-	timestamp := ""
-	if g.tolerance > 0 {
-		timestamp = g.clock.format(now)
-	}
-	signature, err := g.algorithm.sign(secret, g.build(r, timestamp, r.url(g.url)))
+	parts, body, err := g.parts(r)
 	if err != nil {
 		return err
 	}
-	value := g.Prefix + g.encode(signature)
-	if g.TimestampPrefix != "" {
-		value = g.TimestampPrefix + timestamp + g.Separator + value
+	if err := g.checkQuery(r); err != nil {
+		return err
 	}
-	r.Header.Set(g.Header[0], value)
-	if g.TimestampHeader != "" {
-		r.Header.Set(g.TimestampHeader, timestamp)
+	for _, p := range parts {
+		timestamp := ""
+		if g.tolerance > 0 {
+			timestamp = g.clock.format(now)
+		}
+		content, err := g.build(p, timestamp, r.url(g.url))
+		if err != nil {
+			return err
+		}
+		signature, err := g.algorithm.sign(secret, content)
+		if err != nil {
+			return err
+		}
+		value := g.Prefix + g.encode(signature)
+		if g.TimestampPrefix != "" {
+			value = g.TimestampPrefix + timestamp + g.Separator + value
+		}
+		p.set(g.Header[0], value)
+		if g.TimestampHeader != "" {
+			p.set(g.TimestampHeader, timestamp)
+		}
 	}
-	return nil
+	if body != nil {
+		r.Body, err = json.Marshal(body)
+	}
+	return err
 }
 
 func (g *signature) hidden(http.Header) []string {

@@ -226,6 +226,9 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 	if c.URL == "" && signsURL(described) {
 		problem("url", "is required: this sender signs the public address of the source")
 	}
+	if len(c.Recipients) == 0 && !coversBody(described) {
+		problem("recipients", "is required: the phone numbers that messages may go to; the signature of this sender does not cover the event, which anyone could change")
+	}
 	var invalid []config.Problem
 	s.scheme, invalid = newScheme(described, c.URL, tokens)
 	if len(invalid) > 0 { // secrets cannot be checked
@@ -244,6 +247,12 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 // signsURL reports whether a sender signs the public address of the source.
 func signsURL(s config.Scheme) bool {
 	return s.Type == "twilio" || strings.Contains(s.Content, "{url}")
+}
+
+// coversBody reports whether a signature covers the body of a request, and not only some of
+// its fields.
+func coversBody(s config.Scheme) bool {
+	return s.Type != "signature" || !signedField.MatchString(s.Content)
 }
 
 // compile compiles the jq programs of the preset and of the file, which wins.

@@ -256,7 +256,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:26 sources.s.scheme.header is required: the name of the header with the signature",
 			"f:1:68 sources.s.scheme.encoding must be hex or base64",
 			"f:1:120 sources.s.scheme.timestamp_unit must be s, ms or rfc3339",
-			"f:1:96 sources.s.scheme.content must contain {body}: otherwise the body is not verified",
+			"f:1:96 sources.s.scheme.content must contain either {body} or fields of the body, such as {.id}: otherwise the body is not verified",
 			"f:1:96 sources.s.scheme.content must contain {timestamp} if, and only if, timestamp_header or timestamp_prefix is set",
 			"f:1:52 sources.s.scheme.algorithm must be sha256, sha1, sha512, ecdsa-p256 or ed25519",
 			"f:1:86 sources.s.scheme.key must be text, base64 or hex",
@@ -289,6 +289,14 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:11 sources.s.url is required: this sender signs the public address of the source",
 			"f:1:99 sources.s.secret must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM",
 		}},
+		{"signature of fields", "{preset: ecwid, secret: x, map: .}", []string{
+			"f:1:11 sources.s.recipients is required: the phone numbers that messages may go to; the signature of this sender does not cover the event, which anyone could change",
+		}},
+		{"body and fields", "{secret: x, map: ., scheme: {type: signature, header: .sig, content: '{.id}{body}', items: events}, recipients: '+12025550123'}", []string{
+			"f:1:74 sources.s.scheme.content must contain either {body} or fields of the body, such as {.id}: otherwise the body is not verified",
+			"f:1:98 sources.s.scheme.items must be the path of objects in the body, such as .events, whose fields are in content",
+		}},
+		{"items of another type of scheme", "{secret: x, scheme: {type: token, items: .a}}", []string{"f:1:48 sources.s.scheme.items has no meaning for the type token"}},
 		{"key in hex", "{preset: hmac, scheme: {key: hex}, secret: abc}", []string{"f:1:49 sources.s.secret must be a key in hex, two digits for each byte; copy it as the sender shows it"}},
 		{"key of Standard Webhooks", "{preset: svix, scheme: {key: hex}, secret: abc}", []string{"f:1:38 sources.s.scheme.key must be base64 or text"}},
 		{"public key as text", "{preset: svix, scheme: {key: text}, secret: MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=}", []string{

@@ -46,6 +46,9 @@ func senders(t testing.TB) (all []sender) {
 		all = append(all, snd)
 	}
 	for _, name := range source.Presets() {
+		if proofInBody(name) {
+			continue // see FuzzVerify_fields
+		}
 		c, err := source.Example(name, "p")
 		if err != nil {
 			t.Fatal(err)
