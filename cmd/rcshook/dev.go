@@ -21,6 +21,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
 
@@ -235,9 +236,14 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	agent := o.agent
 	agent.ID = function.agentID
 	functionURL := fmt.Sprintf("http://localhost:%d/", o.port)
+	var senders []phone.Senders
+	grouped := source.Grouped()
+	for _, group := range source.Groups {
+		senders = append(senders, phone.Senders{Group: group, Presets: grouped[group]})
+	}
 	sim.Page = phone.New(phone.Options{
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
-		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.phoneSources, Logo: o.logo,
+		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.phoneSources, Senders: senders, Logo: o.logo,
 	})
 	failed := make(chan error, 2)
 	changed := o.fileState()

@@ -181,6 +181,43 @@ func TestSources(t *testing.T) {
 	g.clean()
 }
 
+// TestSenders copies the command for a sender from the list, on a small phone and on a desk,
+// light and dark.
+func TestSenders(t *testing.T) {
+	t.Parallel()
+	for _, width := range []int64{320, 1400} {
+		for _, scheme := range []string{"light", "dark"} {
+			t.Run(fmt.Sprintf("%d-%s", width, scheme), func(t *testing.T) {
+				t.Parallel()
+				senders := []phone.Senders{
+					{Group: "sign-in", Presets: []string{"auth0", "authentik", "clerk", "cognito", "fusionauth", "kratos", "logto", "okta", "supabase", "zitadel"}},
+					{Group: "shop", Presets: []string{"bigcommerce", "shopify", "woocommerce"}},
+					{Group: "payment", Presets: []string{"chargebee", "gocardless", "lemon-squeezy", "mollie", "paddle", "paystack", "razorpay", "square", "stripe"}},
+					{Group: "any", Presets: []string{"basic", "bearer", "cloudevents", "hmac", "standard-webhooks", "svix"}},
+				}
+				g := serve(t, phone.Options{Senders: senders}).open(width, 900)
+				g.scheme(scheme)
+				g.view("compose", width < 720)
+				g.click("#senders summary")
+				g.shows("#senders .caption", "payment")
+				g.shows("#senders .example", "paddle")
+				g.shot("senders-" + t.Name()[len("TestSenders/"):])
+				eval[bool](g, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+				g.click("#senders .examples:nth-of-type(2) .example:nth-of-type(2)")
+				g.wait(`window.copied === "rcshook init shopify"`)
+				for _, bad := range eval[[]string](g, contrasts) {
+					t.Errorf("not enough contrast: %s", bad)
+				}
+				if got := eval[int64](g, `document.scrollingElement.scrollWidth`); got > width {
+					t.Errorf("the page is %d wide, want at most %d", got, width)
+				}
+				g.named()
+				g.clean()
+			})
+		}
+	}
+}
+
 // TestDryRun previews payloads that switch dry_run off.
 func TestDryRun(t *testing.T) {
 	t.Parallel()

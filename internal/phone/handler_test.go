@@ -101,7 +101,7 @@ func TestNotModified(t *testing.T) {
 
 func TestSetup(t *testing.T) {
 	t.Parallel()
-	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Connect: "rcshook webhook set", Agents: []phone.Agent{phone.Demo("a")}}
+	o := phone.Options{FunctionURL: "http://localhost:8080/", APIKey: "dev", Connect: "rcshook webhook set", Agents: []phone.Agent{phone.Demo("a")}, Senders: []phone.Senders{{Group: "shop", Presets: []string{"shopify", "woocommerce"}}}}
 	h := phone.New(o)
 	var got map[string]any
 	if err := json.Unmarshal(serveRequest(t, h, "GET", "/_dev/setup", "", nil).Body.Bytes(), &got); err != nil {
@@ -117,7 +117,7 @@ func TestSetup(t *testing.T) {
 	}
 	delete(got, "limits")
 	want := map[string]any{
-		"function": "http://localhost:8080/", "key": "dev", "sources": []any{},
+		"function": "http://localhost:8080/", "key": "dev", "sources": []any{}, "senders": []any{map[string]any{"group": "shop", "presets": []any{"shopify", "woocommerce"}}},
 		"connect": "rcshook webhook set", "images": false,
 		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a", "logo": "/pictures/logo.svg"}},
 	}

@@ -53,6 +53,9 @@ type Options struct {
 	// there are none. A [Reload] makes the page ask again.
 	Sources func() []Source
 
+	// Senders are the third parties for which rcshook init writes a source, by group.
+	Senders []Senders
+
 	// Images lets the page load images in messages from other hosts, which learn
 	// when and where a message is read. The page can switch it on and off.
 	Images bool
@@ -78,6 +81,12 @@ type Agent struct {
 
 // LogoPath is the path of the logo in the options.
 const LogoPath = "/_dev/logo"
+
+// Senders are the presets of one group.
+type Senders struct {
+	Group   string   `json:"group"`
+	Presets []string `json:"presets"`
+}
 
 // Source is a third party whose webhooks the function accepts.
 type Source struct {
@@ -213,6 +222,7 @@ func (p *page) setup(w http.ResponseWriter, _ *http.Request) {
 		"connect":  p.Connect,
 		"agents":   append([]Agent{}, p.Agents...),
 		"sources":  append([]Source{}, p.sources()...),
+		"senders":  append([]Senders{}, p.Senders...),
 		"images":   p.images.Load(),
 		"limits":   limits,
 	})

@@ -45,6 +45,7 @@ export class Compose {
         "Sign and send",
       ),
     );
+    this.senders = h("details.own", { id: "senders" });
     this.verdict = h("p.verdict", { role: "status" });
     this.problems = h("ol.problems", { "aria-label": "Problems" });
     this.sendButton = h(
@@ -75,9 +76,27 @@ export class Compose {
       this.picker,
       this.sources,
       this.own,
+      this.senders,
       h("div.editor-frame", this.editor.el, this.problems),
       h("div.compose-foot", this.verdict, this.curlButton, this.sendButton),
       this.response,
+    );
+    this.senders.hidden = setup.senders.length === 0;
+    fill(
+      this.senders,
+      h("summary", "Add a sender"),
+      h("p", "A click copies the command that writes rcshook.yaml for it."),
+      setup.senders.map(({ group, presets }) =>
+        h(
+          "div.examples",
+          { role: "group", "aria-label": group },
+          h("span.caption", group),
+          presets.map((name) => {
+            const button = h("button.example", { onclick: () => copy(button, `rcshook init ${name}`) }, name);
+            return button;
+          }),
+        ),
+      ),
     );
     const examples = await ask("/examples.json");
     fill(

@@ -10,6 +10,7 @@ export const setup = {
   images: false,
   agents: [],
   sources: [],
+  senders: [],
   limits: {},
 };
 
