@@ -169,6 +169,7 @@ func TestPresets_sameEvent(t *testing.T) {
 		{"alertmanager", `2026-12-01T08:59:58Z`, `2026-12-01T10:00:00Z`, false},
 		{"alertmanager", `"receiver": "rcs"`, `"receiver": "other"`, false},
 		{"alertmanager", `"startsAt": "2026-12-01T08:59:58Z"`, `"startsAt": null`, false},
+		{"azure-monitor", `"monitorCondition": "Fired"`, `"monitorCondition": "Resolved"`, false},
 		{"better-stack", `"resolved_at": null`, `"resolved_at": "2026-12-01T10:00:00Z"`, false},
 		{"docusign", `08:59:58`, `08:59:59`, false},
 		{"easypost", `evt_0001`, `evt_0002`, false},
