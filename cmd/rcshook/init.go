@@ -265,8 +265,8 @@ var initFile = template.Must(template.New("").Funcs(template.FuncMap{
 // more than report an order, an account or an alert.
 var presetTraffic = map[string]string{
 	"sign-in": "otp", "form": "service",
-	"intercom": "service", "twilio": "service",
-	"hubspot": "promotion", "square": "promotion",
+	"intercom": "service", "pipedrive": "service", "twilio": "service",
+	"hubspot": "promotion", "square": "promotion", "telegram": "promotion",
 }
 
 // render returns rcshook.yaml, and the name and the content of the case of the preset, if
