@@ -31,7 +31,7 @@ const (
 	maxMessages = 100
 
 	// maxPing limits the bytes of an unsigned ping: matching a long body takes long.
-	maxPing = 1 << 10
+	maxPing = 2 << 10
 
 	// maxPayload limits the bytes of one payload that a mapping returns.
 	maxPayload = 256 << 10

@@ -213,6 +213,9 @@ func Example(name, project string) (config.Source, error) {
 	if !coversBody(p.Scheme) {
 		c.Recipients = []string{"+12025550123"}
 	}
+	if p.Challenge.Token != "" {
+		c.VerifyToken = config.Secret("projects/" + project + "/secrets/" + name + "-verify-token")
+	}
 	if p.Scheme.Type == "google-oidc" {
 		c.Audience, c.Emails = []string{address + name}, []string{"caller@" + project + ".iam.gserviceaccount.com"}
 	} else {

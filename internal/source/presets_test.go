@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,9 @@ func literal(_ context.Context, s config.Secret) ([]byte, error) { return []byte
 func open(t testing.TB, c config.Source, google http.Handler) *source.Source {
 	t.Helper()
 	c.Name = "it"
+	if c.Preset == "whatsapp" {
+		c.VerifyToken = "t0ken"
+	}
 	o := source.Options{Secrets: literal, Agents: []string{"default"}, Transport: direct{google}}
 	d, err := source.Open(map[string]config.Source{"it": c}, o)
 	if err != nil {
@@ -415,6 +419,23 @@ func (v vector) check(t *testing.T, preset string) {
 	}
 }
 
+// validation is Event Grid's validation event in its documented form.
+const validation = `[{
+  "id": "2d1781af-3a4c-4d7c-bd0c-e34b19da4e66",
+  "topic": "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/shop/providers/Microsoft.EventGrid/topics/orders",
+  "subject": "",
+  "data": {
+    "validationCode": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6",
+    "validationUrl": "https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/shop/validate?id=512D38B6-C7B8-40C8-89FE-F46F9E9622B6&t=2026-12-01T09:00:00.0000000Z&apiVersion=2018-05-01-preview&token=1A1A1A1A"
+  },
+  "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent",
+  "eventTime": "2026-12-01T09:00:00.0000000Z",
+  "metadataVersion": "1",
+  "dataVersion": "1"
+}]`
+
+var mac = regexp.MustCompile(`[0-9a-f]{64}`)
+
 // Some senders post pings, challenges, batches and forms.
 func TestPresets_specialCases(t *testing.T) {
 	t.Parallel()
@@ -431,6 +452,26 @@ func TestPresets_specialCases(t *testing.T) {
 		{name: "PagerDuty's ping", preset: "pagerduty", body: `{"event":{"id":"1","event_type":"pagey.ping"}}`},
 		{name: "WooCommerce's ping", preset: "woocommerce", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "webhook_id=12", unsigned: true},
 		{name: "Slack's challenge", preset: "slack", body: `{"token":"t","challenge":"3eZbrw1a","type":"url_verification"}`, reply: `{"challenge":"3eZbrw1a"}`},
+		{name: "Event Grid's validation", preset: "event-grid", unsigned: true, reply: `{"validationResponse":"512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}`, body: validation},
+		{name: "Event Grid's validation with the token", preset: "event-grid", reply: `{"validationResponse":"512d38b6"}`, body: `[{"eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"512d38b6"}}]`},
+		{name: "Event Grid's batch", preset: "event-grid", messages: 2, body: `[
+			{"id":"1","eventType":"Shop.OrderReady","data":{"phone":"+12025550123"}},
+			{"id":"2","eventType":"Shop.OrderReady","data":{"phone":"+12025550124","validationCode":"1"}}]`},
+		{name: "Notion's verification token", preset: "notion", unsigned: true, body: `{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}`},
+		{name: "Zoom's validation", preset: "zoom", body: `{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`, reply: `{"encryptedToken":"[mac]","plainToken":"qgg8vlvZRS6UYooatFL8Aw"}`},
+		{name: "Zoom's other events", preset: "zoom", body: `{"event":"meeting.started","event_ts":1700000000000,"payload":{"account_id":"acc1","object":{"id":"99"}}}`},
+		{name: "Discord's ping", preset: "discord", body: `{"type":1,"token":"t"}`, reply: `{"type":1}`},
+		{name: "Discord's ping of webhook events", preset: "discord", body: `{"type":0}`},
+		{name: "Discord's webhook event", preset: "discord", body: `{"version":1,"type":1,"event":{"type":"APPLICATION_AUTHORIZED"}}`},
+		{name: "WhatsApp's statuses", preset: "whatsapp", body: `{"object":"whatsapp_business_account","entry":[{"id":"1","changes":[{"field":"messages","value":{"statuses":[{"id":"wamid.1","status":"read"}]}}]}]}`},
+		{name: "WhatsApp's batch of two", preset: "whatsapp", messages: 2, body: `{"entry":[
+			{"changes":[{"value":{"messages":[{"id":"a","type":"text","text":{"body":"é"}}]}}]},
+			{"changes":[{"value":{"messages":[{"id":"b","type":"text","text":{"body":"b"}},{"id":"c","type":"image"}]}}]}]}`},
+		{name: "Okta's voice call", preset: "okta", body: `{"data":{"messageProfile":{"phoneNumber":"+12025550123","otpCode":"1","deliveryChannel":"VOICE CALL"}}}`},
+		{name: "Auth0's voice call", preset: "auth0", body: `{"recipient":"+12025550123","code":"1","as_text":"1","delivery_method":"voice"}`},
+		{name: "Auth0's Send Phone Message", preset: "auth0", messages: 1, body: `{"action":"enrollment","code":"1","message_type":"sms","recipient":"+1-202-555-0123","text":"Your code is 1"}`},
+		{name: "Clerk's own delivery", preset: "clerk", body: `{"type":"sms.created","data":{"to_phone_number":"+12025550123","message":"1","delivered_by_clerk":true}}`},
+		{name: "Clerk's other events", preset: "clerk", body: `{"type":"user.created","data":{"id":"user_1"}}`},
 		{name: "event that the map ignores", preset: "stripe", body: `{"id":"evt_1","type":"invoice.paid","data":{"object":{}}}`},
 		{name: "HubSpot's batch of two numbers", preset: "hubspot", messages: 2, body: `[
 			{"eventId":1,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550123"},
@@ -458,7 +499,8 @@ func TestPresets_specialCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(received.Messages) != test.messages || string(received.Reply) != test.reply {
+			reply := mac.ReplaceAllString(string(received.Reply), "[mac]")
+			if len(received.Messages) != test.messages || reply != test.reply {
 				t.Errorf("%d messages and reply %q, want %d and %q", len(received.Messages), received.Reply, test.messages, test.reply)
 			}
 		})
@@ -471,8 +513,8 @@ func TestReceive_longPing(t *testing.T) {
 	t.Parallel()
 	s, _ := rehearsal(t, "slack")
 	for body, want := range map[string]error{
-		"ssl_check=1&token=" + strings.Repeat("a", 1000): nil,
-		"ssl_check=1&token=" + strings.Repeat("a", 1024): source.ErrUnauthorized,
+		"ssl_check=1&token=" + strings.Repeat("a", 2000): nil,
+		"ssl_check=1&token=" + strings.Repeat("a", 2048): source.ErrUnauthorized,
 	} {
 		r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte(body)}
 		if _, err := s.Receive(t.Context(), r, now); !errors.Is(err, want) {
@@ -537,4 +579,83 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("unexpected request")
 	}
 	return serve(d.handler, r), nil
+}
+
+// TestPresets_statuses checks the statuses that senders take for another result: 207 for a
+// failure, or every status but a 5xx for a success or a final failure.
+func TestPresets_statuses(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]struct {
+		to      int
+		presets string
+	}{
+		http.StatusMultiStatus:     {http.StatusOK, "chargebee cloud-tasks event-grid healthchecks onfleet pubsub supabase whatsapp"},
+		http.StatusTooManyRequests: {http.StatusServiceUnavailable, "alertmanager datadog sentry twilio"},
+		http.StatusCreated:         {http.StatusOK, "supabase"},
+		http.StatusGatewayTimeout:  {http.StatusServiceUnavailable, "supabase"},
+	} {
+		for _, name := range strings.Fields(want.presets) {
+			if s, _ := rehearsal(t, name); s.Status[status] != want.to {
+				t.Errorf("%s: %d becomes %d, want %d", name, status, s.Status[status], want.to)
+			}
+		}
+	}
+}
+
+// TestPresets_timeouts checks that a response arrives before its sender times out.
+func TestPresets_timeouts(t *testing.T) {
+	t.Parallel()
+	for name, limit := range map[string]time.Duration{
+		"supabase": 5 * time.Second, "okta": 3 * time.Second, "discord": 3 * time.Second, "zoom": 3 * time.Second,
+		"auth0": 20 * time.Second, "clerk": 15 * time.Second, "event-grid": 30 * time.Second, "calendly": 15 * time.Second,
+	} {
+		if s, _ := rehearsal(t, name); s.Timeout > limit-500*time.Millisecond {
+			t.Errorf("%s: %s, although the sender waits %s", name, s.Timeout, limit)
+		}
+	}
+}
+
+// TestZoom_mac compares the reply to Zoom's validation with that of Zoom's rule.
+func TestZoom_mac(t *testing.T) {
+	t.Parallel()
+	s := open(t, config.Source{Preset: "zoom", Secrets: []config.Secret{"other", "test-secret"}, Map: config.Program{Text: "empty"}}, nil)
+	r := &source.Request{
+		Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}},
+		Body: []byte(`{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`),
+	}
+	if err := s.Sign(r, []byte("test-secret"), now); err != nil {
+		t.Fatal(err)
+	}
+	received, err := s.Receive(t.Context(), r, now)
+	const want = `{"encryptedToken":"82079ed66225fed153e0854735aa9702e1d67137a69c96a00957941f942b8de7","plainToken":"qgg8vlvZRS6UYooatFL8Aw"}`
+	if err != nil || string(received.Reply) != want {
+		t.Errorf("got %s, %v; want %s", received.Reply, err, want)
+	}
+	if _, err := s.Map(t.Context(), r, now); err == nil {
+		t.Error("a reply without a verified request has a MAC")
+	}
+}
+
+// TestClerk_late checks that a code expires, although Clerk repeats events for hours.
+func TestClerk_late(t *testing.T) {
+	t.Parallel()
+	s, _ := rehearsal(t, "clerk")
+	for late, valid := range map[time.Duration]bool{5 * time.Minute: true, time.Hour: false} {
+		r := s.Sample("0001")
+		r.Body = bytes.Replace(r.Body, []byte("{"), fmt.Appendf(nil, `{"timestamp": %d,`, now.UnixMilli()), 1)
+		received, err := s.Map(t.Context(), r, now.Add(late))
+		if err != nil || len(received.Messages) != 1 {
+			t.Fatalf("got %v, %v", received, err)
+		}
+		p, err := payload.Decode(received.Messages[0].ContentType, received.Messages[0].Body, payload.Options{})
+		if err != nil {
+			t.Fatal(explain(err))
+		}
+		if p.ExpiresAt.Value.IsZero() {
+			t.Fatal("the message does not expire")
+		}
+		if _, err = compose.Message(p, compose.Defaults{}, now.Add(late)); (err == nil) != valid {
+			t.Errorf("after %s: %v", late, err)
+		}
+	}
 }

@@ -95,7 +95,7 @@ func TestOpen_keyed(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`"a" | hmac_sha256_hex($secret)`, `"a" | hmac_sha256_hex("k")`, `$secret`} {
 		for _, field := range []string{"map", "event_id", "respond"} {
-			c := config.Source{Preset: "slack", Secrets: []config.Secret{"s"}, Name: "it"}
+			c := config.Source{Preset: "zoom", Secrets: []config.Secret{"s"}, Name: "it"}
 			switch program := (config.Program{Text: text}); field {
 			case "map":
 				c.Map = program
