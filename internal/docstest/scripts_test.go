@@ -227,3 +227,35 @@ log(JSON.stringify(lines));`, &got, sourcesOf(t, text))
 		t.Errorf("got %d messages, want 1; (-want +got):\n%s", len(messages), diff)
 	}
 }
+
+// TestAuth0Action runs the Action of the recipe: twice for a phone with RCS, for one without,
+// for one whose limit is exceeded, for an invalid number, for a voice call, and for a
+// notification without a code.
+func TestAuth0Action(t *testing.T) {
+	text := readPage(t, "deploy/recipes/auth0.md")
+	var got []string
+	messages := script(t, "", text.blocks("js")[0], `
+(async () => {
+  const results = [];
+  for (const change of [{}, {}, { recipient: "+12025550104" }, { recipient: "+12025550129" }, { recipient: "12" },
+      { delivery_method: "voice" }, { code: undefined, as_text: "Your account is blocked.", message_type: "blocked_account" }]) {
+    const notification = { recipient: "+1-202-555-0123", code: "481516", as_text: "481516 is your code.", delivery_method: "text", ...change };
+    let result = "sent";
+    const end = (kind) => (reason) => { result = kind + ": " + reason.split(":")[0]; };
+    await exports.onExecuteCustomPhoneProvider({ notification, secrets: { RCS_TOKEN: process.env.RCS_TOKEN } },
+      { notification: { drop: end("drop"), retry: end("retry") } });
+    results.push(result);
+  }
+  console.log(JSON.stringify(results));
+})();`, &got, sourcesOf(t, text))
+	const invalid = "drop: The event has no text message with a valid number"
+	want := []string{"sent", "sent", "drop: This number cannot get RCS from this agent", "retry: The rate limit is exceeded", invalid, invalid, "sent"}
+	if diff := cmp.Diff(want, got); diff != "" || len(messages) != 2 {
+		t.Fatalf("got %d messages, want 2; (-want +got):\n%s", len(messages), diff)
+	}
+	for i, part := range []string{`"AUTHENTICATION"`, `"TRANSACTION"`} {
+		if !strings.Contains(string(messages[i].AgentMessage), part) {
+			t.Errorf("message %s, want the traffic type %s", messages[i].AgentMessage, part)
+		}
+	}
+}
