@@ -476,6 +476,24 @@ func TestPresets_specialCases(t *testing.T) {
 		{name: "HubSpot's batch of two numbers", preset: "hubspot", messages: 2, body: `[
 			{"eventId":1,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550123"},
 			{"eventId":2,"subscriptionId":2,"occurredAt":3,"subscriptionType":"contact.propertyChange","propertyName":"phone","propertyValue":"+12025550124"}]`},
+		{name: "GoCardless's batch of two failures", preset: "gocardless", messages: 2, body: `{"events":[
+			{"id":"EV1","resource_type":"payments","action":"failed","links":{"payment":"PM1"}},
+			{"id":"EV2","resource_type":"payments","action":"confirmed","links":{"payment":"PM2"}},
+			{"id":"EV3","resource_type":"payments","action":"failed","links":{"payment":"PM3"}}],"meta":{"webhook_id":"WB1"}}`},
+		{name: "Kratos's mail", preset: "kratos", body: `{"recipient":"ada@example.com","body":"Your code is 481516","message_type":"email"}`},
+		{name: "FusionAuth's call", preset: "fusionauth", body: `{"code":"481516","phoneNumber":"+12025550123","textMessage":"Your code is 481516","type":"Voice"}`},
+		{
+			name: "Jotform without a number", preset: "jotform", header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"},
+			body: "--x\r\nContent-Disposition: form-data; name=\"rawRequest\"\r\n\r\n{\"q3_name\":{\"first\":\"Ada\"}}\r\n--x--\r\n",
+		},
+		{
+			name: "Jotform without a name", preset: "jotform", messages: 1, header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"},
+			body: "--x\r\nContent-Disposition: form-data; name=\"rawRequest\"\r\n\r\n{\"q4_phone\":{\"full\":\"+12025550123\"}}\r\n--x--\r\n",
+		},
+		{
+			name: "Jotform without fields", preset: "jotform", header: map[string]string{"Content-Type": "multipart/form-data; boundary=x"},
+			body: "--x\r\nContent-Disposition: form-data; name=\"submissionID\"\r\n\r\n1\r\n--x--\r\n",
+		},
 		{name: "SendGrid's empty batch", preset: "sendgrid", body: "[]\r\n"},
 		{
 			name: "GitHub's form", preset: "github", messages: 1, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded", "X-GitHub-Event": "workflow_run"},
@@ -543,6 +561,9 @@ func TestMap_keys(t *testing.T) {
 		{name: "Idempotency-Key", preset: "bearer", mapping: "{to}", body: `{}`, header: map[string]string{"Idempotency-Key": `"k"`}, want: []string{"hook\nit\nk"}},
 		{name: "Idempotency-Key without a map", preset: "bearer", body: `{}`, header: map[string]string{"Idempotency-Key": "k"}, want: []string{"hook\nit\nk"}},
 		{name: "ID with null", preset: "calendly", mapping: "{to}", body: `{"event":"invitee.created","payload":{}}`, want: []string{""}},
+		{name: "appointment of Acuity", preset: "acuity", mapping: "{to}", body: `{"action":"scheduled","id":7301}`, want: []string{"hook\nit\nscheduled/7301"}},
+		{name: "another time of the appointment", preset: "acuity", mapping: "{to}", body: `{"action":"rescheduled","id":7301}`, want: []string{""}},
+		{name: "payment of Razorpay", preset: "razorpay", mapping: "{to}", body: `{"event":"order.paid","payload":{"order":{"entity":{"id":"order_1"}},"payment":{"entity":{"id":"pay_1"}}},"created_at":1}`, header: map[string]string{"X-Razorpay-Event-Id": "forged"}, want: []string{"hook\nit\norder.paid/order_1/pay_1/1"}},
 		{name: "no ID", preset: "bearer", mapping: "{to}", body: `{}`, want: []string{""}},
 		{name: "digest", preset: "woocommerce", mapping: "{to}", body: `{}`, want: []string{"hook\nit\n44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}},
 	} {
