@@ -139,6 +139,32 @@ func TestVerify_items(t *testing.T) {
 	}
 }
 
+// TestReceive_items checks that the events of a batch are the items that are verified: a signed
+// item does not let another one through.
+func TestReceive_items(t *testing.T) {
+	t.Parallel()
+	s, sign := rehearsal(t, "adyen")
+	r := s.Sample("0001")
+	sign(r, now)
+	original, err := s.Receive(t.Context(), r, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	item, _ := strings.CutPrefix(string(r.Body), `{"live":"false","notificationItems":[{`)
+	item, ok := strings.CutSuffix(item, `}]}`)
+	if !ok {
+		t.Fatalf("the body is %s", r.Body)
+	}
+	const forged = `{"NotificationRequestItem":{"eventCode":"CHARGEBACK","merchantReference":"forged","amount":{"value":1,"currency":"EUR"}}}`
+	for _, items := range []string{`{` + item + `,"x":` + forged + `}`, `{"a":` + forged + `,` + item + `}`, `[{` + item + `,"x":` + forged + `}]`} {
+		r.Body = []byte(`{"notificationItems":` + items + `}`)
+		received, err := s.Receive(t.Context(), r, now)
+		if err != nil || len(received.Messages) != 1 || string(received.Messages[0].Body) != string(original.Messages[0].Body) {
+			t.Errorf("%s: %v, %v, want the message of the signed item", items, received, err)
+		}
+	}
+}
+
 // FuzzVerify_fields checks bodies of strangers, and changed bodies of senders, with the
 // presets whose signature is in the body.
 func FuzzVerify_fields(f *testing.F) {
