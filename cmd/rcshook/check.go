@@ -106,10 +106,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	file, err := config.ParseFile(name, data)
-	cfg := config.Config{
-		Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE"),
-		AllowPremiumNumbers: allowsPremiumNumbers(),
-	}
+	cfg := caseConfig(file)
 	var deployErr error
 	if *env != "" {
 		environ, _, err := (&settingsFlags{env: *env}).environ(ctx, std.in)
@@ -121,15 +118,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 		}
 		cfg.Sources = file.Sources
 	}
-	if file.NeedsQueue() {
-		cfg.Queue = cmp.Or(cfg.Queue, "unknown")
-	}
-	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
-		if cfg.Agents == nil {
-			cfg.Agents = map[string]config.Agent{}
-		}
-		cfg.Agents[config.DefaultAgent] = config.Agent{} // that of the environment
-	}
+	completeConfig(&cfg, file)
 	sources, wrong := source.Open(file.Sources, source.Options{
 		Agents: slices.Sorted(maps.Keys(cfg.Agents)),
 		Phone:  phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
@@ -232,6 +221,27 @@ func check(ctx context.Context, args []string, std stdio) error {
 			filepath.Join(caseFolder(c.dir, first.Name, first.Config), "NAME.json"), name)
 	}
 	return nil
+}
+
+// caseConfig returns the settings of a file that is not deployed.
+func caseConfig(file config.File) config.Config {
+	return config.Config{
+		Agents: maps.Clone(file.Agents), Sources: file.Sources, Country: strings.ToUpper(os.Getenv("RCSHOOK_COUNTRY")), Queue: os.Getenv("RCSHOOK_QUEUE"),
+		AllowPremiumNumbers: allowsPremiumNumbers(),
+	}
+}
+
+// completeConfig adds what a deployment has without a setting.
+func completeConfig(cfg *config.Config, file config.File) {
+	if file.NeedsQueue() {
+		cfg.Queue = cmp.Or(cfg.Queue, "unknown")
+	}
+	if _, ok := cfg.Agents[config.DefaultAgent]; !ok {
+		if cfg.Agents == nil {
+			cfg.Agents = map[string]config.Agent{}
+		}
+		cfg.Agents[config.DefaultAgent] = config.Agent{} // that of the environment
+	}
 }
 
 // checker runs the cases of sources.
@@ -375,7 +385,13 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	if err != nil {
 		return nil, err
 	}
-	received, err := s.Map(ctx, r, caseTime(r))
+	return c.mapped(ctx, s, r, event, caseTime(r))
+}
+
+// mapped returns the messages of a request, as indented JSON. Event is the text that has its
+// body, for positions in errors.
+func (c *checker) mapped(ctx context.Context, s *source.Source, r *source.Request, event []byte, now time.Time) ([]byte, error) {
+	received, err := s.Map(ctx, r, now)
 	if body, ok := errors.AsType[*payload.BodyError](err); ok {
 		return nil, bodyError(event, r.Body, body)
 	}
@@ -397,7 +413,7 @@ func (c *checker) messages(ctx context.Context, s *source.Source, event []byte, 
 	}
 	all := []message{}
 	for _, m := range received.Messages {
-		made, err := c.prepare(s, m, caseTime(r))
+		made, err := c.prepare(s, m, now)
 		if err != nil {
 			return nil, err
 		}

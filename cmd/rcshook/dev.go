@@ -92,6 +92,7 @@ var devCommand = command{
 	help: `Usage:
 
 	rcshook [dev] [-port 8080] [-sim-port 8081] [-config rcshook.yaml] [-events URL] [-queue]
+	rcshook dev -config rcshook.yaml -listen 8082 [-save cases/SOURCE/NAME] [-unmasked]
 
 Runs the function on this machine, with a simulator of RCS Business Messaging and a
 phone in the browser. It needs no account and no network.
@@ -100,6 +101,16 @@ phone in the browser. It needs no account and no network.
 		also serve the sources and targets of the file, with generated secrets; the
 		phone can send a sample event of each source, and events of your own. Requests
 		to targets outside of this machine end in dev. Changes of the file are in use a second later
+	-listen PORT
+		also serve /hooks/ on a port that serves nothing else, for a tunnel, and print
+		each webhook that arrives: headers, body, whether the sender is verified, and
+		the messages or the error of the map. The environment variable
+		RCSHOOK_DEV_SECRET_SHOP has the secret of the sender of the source shop
+	-save cases/SOURCE/NAME
+		save the next verified webhook as a case for rcshook check, without the
+		headers that have signatures, tokens and keys; it contains personal data
+	-unmasked
+		print numbers, secrets and long values too
 	-events URL
 		pass events on to this URL, which may be outside of this machine; dev prints
 		the secret that signs them, or uses RCSHOOK_EVENTS_SECRET
@@ -131,6 +142,9 @@ type devOptions struct {
 	port, simPort         int
 	agent                 phone.Agent
 	images, queue         bool
+	listen                int    // the port for a tunnel; 0 for none
+	saveAs                string // the case for the next webhook on that port
+	unmasked              bool
 	delay                 time.Duration
 	config, events        string // rcshook.yaml, and the URL that gets events
 	host                  string // of a forwarded port
@@ -156,6 +170,9 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 	flags.StringVar(&o.events, "events", "", "")
 	flags.StringVar(&o.host, "host", "", "")
 	flags.BoolVar(&o.queue, "queue", false, "")
+	flags.IntVar(&o.listen, "listen", 0, "")
+	flags.StringVar(&o.saveAs, "save", "", "")
+	flags.BoolVar(&o.unmasked, "unmasked", false, "")
 	flags.BoolVar(&o.images, "images", false, "")
 	flags.DurationVar(&o.delay, "delay", time.Second, "")
 	flags.StringVar(&o.webhook, "webhook", "", "")
@@ -180,6 +197,12 @@ func parseDevFlags(args []string) (o devOptions, err error) {
 		err = usageError("-port and -sim-port: expected a number from 1 to 65535")
 	case o.port == o.simPort:
 		err = usageError(fmt.Sprintf("the function and the simulator cannot share port %d", o.port))
+	case o.listen < 0 || o.listen > 65535 || o.listen == o.port || o.listen == o.simPort:
+		err = usageError("-listen: expected a port of its own, a number from 1 to 65535")
+	case o.listen != 0 && o.config == "":
+		err = usageError("-listen serves the sources of a file; write one with rcshook init, and name it with -config")
+	case o.listen == 0 && (o.saveAs != "" || o.unmasked):
+		err = usageError("-save and -unmasked are for the webhooks of -listen PORT")
 	case !regexp.MustCompile(`^#[0-9a-fA-F]{6}$`).MatchString(o.agent.Color):
 		err = usageError("-agent-color: expected a color such as #0b5c7a")
 	case o.host != "" && !regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`).MatchString(o.host):
@@ -214,6 +237,13 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer listener.Close()
+	var hooks net.Listener
+	if o.listen != 0 {
+		if hooks, err = listen(o.listen, "-listen"); err != nil {
+			return err
+		}
+		defer hooks.Close()
+	}
 	removeStale(os.TempDir(), time.Now().AddDate(0, 0, -7))
 	dir, err := os.MkdirTemp("", devDir)
 	if err != nil {
@@ -245,9 +275,13 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
 		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.phoneSources, Senders: senders, Logo: o.logo,
 	})
-	failed := make(chan error, 2)
+	failed := make(chan error, 3)
 	changed := o.fileState()
 	if err := function.load(ctx); err != nil {
+		return err
+	}
+	inspected, err := function.listener()
+	if err != nil {
 		return err
 	}
 	export := ""
@@ -270,6 +304,9 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	function.greet(std.out)
 	go func() { failed <- http.Serve(simulator, sim.LocalOnly(function.simulatorMux())) }()
 	go func() { failed <- http.Serve(listener, function) }()
+	if hooks != nil {
+		go func() { failed <- inspected.Serve(hooks) }()
+	}
 	if o.webhook == "" {
 		function.connect(ctx, nil)
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
@@ -35,7 +36,9 @@ type devFile struct {
 	settings map[string]string // instead of those without a file
 
 	sources []*source.Source
-	keys    map[string][]byte // with which each source's sender signs
+	keys    map[string][]byte        // with which each source's sender signs
+	secrets map[config.Secret][]byte // with which the sources verify
+	checker *checker
 	google  *token.Issuer
 
 	agents  []rbmtest.AgentConfig
@@ -51,7 +54,7 @@ type devFile struct {
 
 // readFile reads rcshook.yaml, if any. It reports only what [server.New] does not.
 func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
-	file := &devFile{port: f.port, settings: make(map[string]string), keys: make(map[string][]byte), google: f.google}
+	file := &devFile{port: f.port, settings: make(map[string]string), keys: make(map[string][]byte), secrets: make(map[config.Secret][]byte), google: f.google}
 	file.agents = []rbmtest.AgentConfig{{ID: f.agentID}}
 	var parsed config.File
 	if f.config == "" && f.queue {
@@ -87,12 +90,21 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	if _, ok := parsed.Agents[config.DefaultAgent]; !ok {
 		file.hooks = append(file.hooks, rbmtest.WebhookConfig{AgentID: f.agentID, ClientToken: f.webhookToken})
 	}
-	noSecrets := func(context.Context, config.Secret) ([]byte, error) { return nil, errors.New("not used here") }
-	if sources, err := source.Open(parsed.Sources, source.Options{Secrets: noSecrets, Agents: agents}); err == nil {
+	cfg := caseConfig(parsed)
+	completeConfig(&cfg, parsed)
+	file.checker = &checker{file: parsed, cfg: cfg, dir: filepath.Dir(f.config)}
+	if sources, err := source.Open(parsed.Sources, source.Options{
+		Secrets:        func(_ context.Context, s config.Secret) ([]byte, error) { return file.secrets[s], nil },
+		Agents:         agents,
+		Phone:          phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
+		GoogleEndpoint: f.baseURL,
+	}); err == nil {
 		file.sources = sources.All()
 	}
 	for _, s := range file.sources {
-		f.addSource(file, s)
+		if err := f.addSource(file, s); err != nil {
+			return nil, err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(parsed.Callers)) {
 		f.addCaller(file, name, parsed.Callers[name])
@@ -181,7 +193,7 @@ func (f *devFunction) keyPair(setting config.Secret, generate func() (receiver, 
 	}
 	receiver, sender := generate()
 	addSecret(f.sim, name, receiver)
-	f.secrets[setting] = sender
+	f.receivers[setting], f.secrets[setting] = receiver, sender
 	return sender
 }
 
@@ -203,18 +215,30 @@ func (f *devFunction) addAgent(file *devFile, name string, a config.Agent) error
 	return nil
 }
 
-// addSource adds the secrets and the queue of a source. Samples are signed with the first
-// secret.
-func (f *devFunction) addSource(file *devFile, s *source.Source) {
+// addSource adds the secrets and the queue of a source. The first secret, with which samples
+// are signed, can be that of the real sender.
+func (f *devFunction) addSource(file *devFile, s *source.Source) error {
 	for i, setting := range s.Config.Secrets {
-		if sender := f.keyPair(setting, s.NewKeys); i == 0 {
+		generate := s.NewKeys
+		if own := os.Getenv(secretVariable(s.Name)); own != "" && i == 0 {
+			if err := s.CheckSecret([]byte(own)); err != nil {
+				return fmt.Errorf("%s: the secret %w", secretVariable(s.Name), err)
+			}
+			generate = func() (receiver, sender []byte) { return []byte(own), []byte(own) }
+		}
+		sender := f.keyPair(setting, generate)
+		if i == 0 {
 			file.keys[s.Name] = sender
+		}
+		if file.secrets[setting] = f.receivers[setting]; !setting.IsResource() {
+			file.secrets[setting] = []byte(setting.Literal())
 		}
 	}
 	if name := s.Config.Queue; name != "" && name != config.NoQueue {
 		file.queues = append(file.queues, name)
 		f.addQueue(name)
 	}
+	return nil
 }
 
 // addCaller adds the keys of a caller; the first is printed. A caller without keys gets an

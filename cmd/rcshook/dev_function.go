@@ -30,6 +30,7 @@ import (
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/queue"
 	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -66,12 +67,13 @@ type devFunction struct {
 	credentials  []byte
 	eventsSecret string // generated, signs the events for -events
 
-	google  *token.Issuer
-	tasks   *tasks.Server
-	queues  map[string]bool // the names in tasks
-	topics  *pubsub.Server
-	targets *devTargets
-	secrets map[config.Secret][]byte // what the other side of each secret uses
+	google    *token.Issuer
+	tasks     *tasks.Server
+	queues    map[string]bool // the names in tasks
+	topics    *pubsub.Server
+	targets   *devTargets
+	secrets   map[config.Secret][]byte // what the other side of each secret uses
+	receivers map[config.Secret][]byte // the contents of the secrets
 
 	api       *client.Client // calls sim
 	buckets   []string       // with opt-outs
@@ -110,7 +112,7 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		devOptions: o, std: std, sim: sim, baseURL: baseURL, agentID: env.AgentID, credentials: env.Credentials,
 		google: issuer, tasks: &tasks.Server{Issuer: issuer, Authorize: authorize}, topics: &pubsub.Server{Authorize: authorize},
 		queues: make(map[string]bool), targets: newDevTargets(o.events, std.out, sim.Note),
-		secrets: make(map[config.Secret][]byte), connected: make(chan struct{}), optOutKey: rand.Text() + rand.Text(),
+		secrets: make(map[config.Secret][]byte), receivers: make(map[config.Secret][]byte), connected: make(chan struct{}), optOutKey: rand.Text() + rand.Text(),
 		api: client.New(client.Options{
 			Transport: handlerTransport{sim}, Now: time.Now, Background: google.NewBackground(),
 			Log: slog.New(slog.DiscardHandler), Credentials: env.Credentials,
@@ -183,7 +185,7 @@ func (f *devFunction) load(ctx context.Context) error {
 	environ := slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
 		_, replaced := settings[name]
-		return replaced
+		return replaced || strings.HasPrefix(name, secretVariable(""))
 	})
 	for name, value := range settings {
 		environ = append(environ, name+"="+value)
@@ -435,6 +437,14 @@ func (f *devFunction) serveSettings(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// path returns the path of a source.
+func (f *devFile) path(s *source.Source) string {
+	if s.HasToken() {
+		return hooksPath + s.Name + "/" + string(f.keys[s.Name])
+	}
+	return hooksPath + s.Name
+}
+
 // contents describes the sources, callers and targets of the file.
 func (f *devFile) contents(simPort int) string {
 	var text strings.Builder
@@ -445,11 +455,7 @@ func (f *devFile) contents(simPort int) string {
 	}
 	var sources []string
 	for _, s := range f.sources {
-		token := ""
-		if s.HasToken() {
-			token = "/" + string(f.keys[s.Name])
-		}
-		sources = append(sources, fmt.Sprintf("http://localhost:%d/hooks/%s%s   %s", f.port, s.Name, token, s.Description()))
+		sources = append(sources, fmt.Sprintf("http://localhost:%d%s   %s", f.port, f.path(s), s.Description()))
 	}
 	section("Sources; the phone can send a sample of each, and events of your own", sources...)
 	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)
@@ -470,6 +476,13 @@ func (f *devFunction) greet(out io.Writer) {
 			secret = "this secret:\n\n  " + f.eventsSecret
 		}
 		fmt.Fprintf(out, "\nEvents go to %s, signed by Standard Webhooks with %s\n", f.events, secret)
+	}
+	if f.listen != 0 {
+		fmt.Fprintf(out, "\nPort %d serves %s only, for a tunnel such as\n\n  cloudflared tunnel --url http://%s:%[1]d\n\n"+
+			"dev prints what arrives there. Give each sender the URL of the tunnel with a path:\n\n", f.listen, hooksPath, host)
+		for _, s := range file.sources {
+			fmt.Fprintf(out, "  %s\n      %s\n", file.path(s), secretOrigin(s))
+		}
 	}
 	if f.queue || len(file.queues) > 0 {
 		fmt.Fprintf(out, "\nMessages go through a queue, which retries failed ones. List the tasks:\n\n  %s http://localhost:%d%s\n", curlName(), f.simPort, devQueuePath)

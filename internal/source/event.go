@@ -154,7 +154,7 @@ func (s *Source) Map(ctx context.Context, r *Request, now time.Time) (*Received,
 }
 
 func (s *Source) mapRequest(ctx context.Context, r *Request, now time.Time, secret func() any) (*Received, error) {
-	header := s.visible(r.Header)
+	header := s.Visible(r.Header)
 	requestKey, err := IdempotencyKey(header)
 	if err != nil {
 		return nil, err
@@ -331,9 +331,9 @@ func (s *Source) run(ctx context.Context, name string, p *mapping.Program, event
 // proxy would join them.
 func ContentType(h http.Header) string { return strings.Join(h.Values("Content-Type"), ", ") }
 
-// visible returns the headers that programs see: not the credentials, which they could put
+// Visible returns the headers that programs see: not the credentials, which they could put
 // into a message, and not those that the scheme hides.
-func (s *Source) visible(h http.Header) http.Header {
+func (s *Source) Visible(h http.Header) http.Header {
 	h = h.Clone()
 	for _, name := range append(s.scheme.hidden(h), "Authorization", "Cookie", "X-Api-Key", "Proxy-Authorization") {
 		h.Del(name)

@@ -59,7 +59,7 @@ func (s *Source) Respond(ctx context.Context, r *Request, outcome []byte, now ti
 		if err != nil {
 			return nil, err
 		}
-		results, err := s.run(ctx, "respond", s.respond, input, r.input(s.visible(r.Header), now), event)
+		results, err := s.run(ctx, "respond", s.respond, input, r.input(s.Visible(r.Header), now), event)
 		if err == nil && len(results.Values) > 0 {
 			custom, err = s.newResponse(results.Values[0])
 		}
