@@ -158,8 +158,11 @@ func TestPresets_sameEvent(t *testing.T) {
 		same                 bool
 	}{
 		{"docusign", `"retryCount": 0`, `"retryCount": 3`, true},
+		{"hubspot", `"attemptNumber": 0`, `"attemptNumber": 1`, true},
 		{"intercom", `"delivery_attempts": 1`, `"delivery_attempts": 2`, true},
 		{"linear", `"webhookTimestamp": 1796115598000`, `"webhookTimestamp": 1796119198000`, true},
+		{"notion", `"attempt_number": 1`, `"attempt_number": 2`, true},
+		{"paddle", `"notification_id": "ntf_0001"`, `"notification_id": "ntf_0002"`, true},
 		{"pipedrive", `"attempt": 1`, `"attempt": 2`, true},
 
 		{"aftership", `0001"`, `0002"`, false},
@@ -171,17 +174,28 @@ func TestPresets_sameEvent(t *testing.T) {
 		{"alertmanager", `"startsAt": "2026-12-01T08:59:58Z"`, `"startsAt": null`, false},
 		{"azure-monitor", `"monitorCondition": "Fired"`, `"monitorCondition": "Resolved"`, false},
 		{"better-stack", `"resolved_at": null`, `"resolved_at": "2026-12-01T10:00:00Z"`, false},
+		{"cal-com", `BOOKING_CREATED`, `BOOKING_CANCELLED`, false},
+		{"cal-com", `08:59:58`, `08:59:59`, false},
 		{"docusign", `08:59:58`, `08:59:59`, false},
+		{"docusign", `envelope-completed`, `envelope-voided`, false},
 		{"easypost", `evt_0001`, `evt_0002`, false},
 		{"grafana", `2026-12-01T08:59:58Z`, `2026-12-01T10:00:00Z`, false},
+		{"hubspot", `"occurredAt": 1796115598000`, `"occurredAt": 1796115599000`, false},
+		{"lemon-squeezy", `08:59:58`, `08:59:59`, false},
 		{"linear", `08:59:57`, `08:59:59`, false},
+		{"onfleet", `"triggerId": 1`, `"triggerId": 2`, false},
+		{"onfleet", `"time": 1796115598000`, `"time": 1796115599000`, false},
+		{"paystack", `charge.success`, `charge.failed`, false},
 		{"pipedrive", `"action": "create"`, `"action": "change"`, false},
+		{"razorpay", `payment.captured`, `payment.failed`, false},
 		{"sendcloud", `"timestamp": 1796115598000`, `"timestamp": 1796119198000`, false},
 		{"shippo", `08:59:58`, `08:59:59`, false},
 		{"telegram", `100001`, `100002`, false},
 		{"uptime-kuma", `08:59:58`, `08:59:59`, false},
+		{"twilio", `Body=HELP`, `Body=HELP&MessageStatus=delivered`, false},
 		{"vercel", `evt_0001`, `evt_0002`, false},
 		{"zendesk", `0001`, `0002`, false},
+		{"zoom", `"r1"`, `"r2"`, false},
 	} {
 		c, err := source.Example(test.preset, "p")
 		if err != nil {
@@ -197,8 +211,8 @@ func TestPresets_sameEvent(t *testing.T) {
 			}
 			r.Body = body
 			received, err := s.Map(t.Context(), r, now)
-			if err != nil || len(received.Messages) != 1 || received.Messages[0].Key == "" {
-				t.Fatalf("%s: %v, %v, want one message with a key", test.preset, received, err)
+			if err != nil || len(received.Messages) == 0 || received.Messages[0].Key == "" {
+				t.Fatalf("%s: %v, %v, want a message with a key", test.preset, received, err)
 			}
 			return received.Messages[0].Key
 		}
@@ -222,5 +236,31 @@ func TestPresets_sameEvent(t *testing.T) {
 	}
 	if keys[0] == keys[1] {
 		t.Errorf("two updates of an item have the key %q", keys[0])
+	}
+}
+
+// TestWhatsApp_contacts checks that each message of a batch has the name of its author.
+func TestWhatsApp_contacts(t *testing.T) {
+	t.Parallel()
+	s, _ := rehearsal(t, "whatsapp")
+	r := s.Sample("0001")
+	r.Body = []byte(`{"entry": [{"changes": [{"value": {
+		"contacts": [{"wa_id": "12025550177", "profile": {"name": "Ada"}}, {"wa_id": "12025550188", "profile": {"name": "Grace"}}],
+		"messages": [
+			{"id": "a", "from": "12025550177", "type": "text", "text": {"body": "one"}},
+			{"id": "b", "from": "12025550188", "type": "text", "text": {"body": "two"}},
+			{"id": "c", "from": "12025550199", "type": "text", "text": {"body": "three"}}]}}]}]}`)
+	received, err := s.Map(t.Context(), r, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range received.Messages {
+		got = append(got, texts(m.Body)...)
+	}
+	for _, want := range []string{"WhatsApp from Ada: one", "WhatsApp from Grace: two", "WhatsApp: three"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("the texts are %q, want %q", got, want)
+		}
 	}
 }

@@ -610,10 +610,10 @@ func TestPresets_statuses(t *testing.T) {
 		to      int
 		presets string
 	}{
-		http.StatusMultiStatus:     {http.StatusOK, "chargebee cloud-tasks event-grid healthchecks onfleet pubsub supabase whatsapp"},
-		http.StatusTooManyRequests: {http.StatusServiceUnavailable, "alertmanager datadog sentry twilio"},
+		http.StatusMultiStatus:     {http.StatusOK, "airtable chargebee cloud-tasks event-grid healthchecks linear onfleet pubsub supabase whatsapp"},
+		http.StatusTooManyRequests: {http.StatusServiceUnavailable, "alertmanager datadog grafana sentry twilio"},
 		http.StatusCreated:         {http.StatusOK, "supabase"},
-		http.StatusGatewayTimeout:  {http.StatusServiceUnavailable, "supabase"},
+		http.StatusGatewayTimeout:  {http.StatusServiceUnavailable, "supabase zendesk"},
 	} {
 		for _, name := range strings.Fields(want.presets) {
 			if s, _ := rehearsal(t, name); s.Status[status] != want.to {
@@ -629,6 +629,8 @@ func TestPresets_timeouts(t *testing.T) {
 	for name, limit := range map[string]time.Duration{
 		"supabase": 5 * time.Second, "okta": 3 * time.Second, "discord": 3 * time.Second, "zoom": 3 * time.Second,
 		"auth0": 20 * time.Second, "clerk": 15 * time.Second, "event-grid": 30 * time.Second, "calendly": 15 * time.Second,
+		"shippo": 3 * time.Second, "linear": 5 * time.Second, "easypost": 7 * time.Second, "pipedrive": 10 * time.Second, "zendesk": 10 * time.Second,
+		"datadog": 15 * time.Second, "healthchecks": 30 * time.Second,
 	} {
 		if s, _ := rehearsal(t, name); s.Timeout > limit-500*time.Millisecond {
 			t.Errorf("%s: %s, although the sender waits %s", name, s.Timeout, limit)
