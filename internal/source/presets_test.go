@@ -203,6 +203,26 @@ func TestPresets_phone(t *testing.T) {
 	}
 }
 
+// TestLogto_digits checks that a number without a plus has its country code, also if the source
+// has a country.
+func TestLogto_digits(t *testing.T) {
+	t.Parallel()
+	c, err := source.Example("logto", "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Country = "DE"
+	s, _ := rehearse(t, c)
+	for _, to := range []string{"12025550123", "+12025550123"} {
+		r := s.Sample("0001")
+		r.Body = bytes.Replace(r.Body, []byte("+12025550123"), []byte(to), 1)
+		received, err := s.Map(t.Context(), r, now)
+		if err != nil || len(received.Messages) != 1 || !bytes.Contains(received.Messages[0].Body, []byte(`"to":"+12025550123"`)) {
+			t.Errorf("%s: %s, %v", to, received.Messages, err)
+		}
+	}
+}
+
 func explain(err error) string {
 	if problems, ok := errors.AsType[payload.Errors](err); ok {
 		text, _ := json.MarshalIndent(problems, "", "  ")

@@ -156,7 +156,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 		if suggestion != "" {
 			problem("preset", "is not a preset; did you mean %s?", suggestion)
 		} else {
-			problem("preset", "is not a preset: expected one of %s; for any other sender, use preset hmac and a scheme", strings.Join(Presets(), ", "))
+			problem("preset", "is not a preset; rcshook init lists them; for any other sender, use preset hmac and a scheme")
 		}
 		// Check the rest with the preset that was suggested.
 		s.preset, _ = loadPreset(cmp.Or(suggestion, "hmac"))

@@ -275,7 +275,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:11 sources.s.map is required: a jq program that turns the events of this sender into payloads, such as {to: .phone, text: \"Thank you\"}",
 		}},
 		{"unknown preset, and more", "{preset: carrierpigeon, scheme: {key: b64}, map: '{', agent: unknown}", []string{
-			"f:1:15 sources.s.preset is not a preset: expected one of " + strings.Join(source.Presets(), ", ") + "; for any other sender, use preset hmac and a scheme",
+			"f:1:15 sources.s.preset is not a preset; rcshook init lists them; for any other sender, use preset hmac and a scheme",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
 			"f:1:47 sources.s.scheme.key must be text, base64 or hex",
 			"f:1:65 sources.s.map invalid jq: unexpected EOF",
