@@ -35,7 +35,16 @@ func npmFolder(t *testing.T) string {
 // serve starts the function on this machine, and returns its simulator and its URL.
 func serve(t *testing.T, more ...string) (sim *platform.Platform, url string) {
 	t.Helper()
-	sim = platform.New(new(rbmtest.Simulator))
+	sim, h := function(t, more...)
+	web := httptest.NewServer(h)
+	t.Cleanup(web.Close)
+	return sim, web.URL
+}
+
+// function returns the function and its simulator.
+func function(t *testing.T, more ...string) (*platform.Platform, *server.Server) {
+	t.Helper()
+	sim := platform.New(new(rbmtest.Simulator))
 	google := httptest.NewServer(sim)
 	t.Cleanup(func() { sim.Close(); google.Close() })
 	h, err := server.New(t.Context(), server.Options{Environ: append(environ(t, sim, google.URL), more...)})
@@ -43,9 +52,7 @@ func serve(t *testing.T, more ...string) (sim *platform.Platform, url string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	web := httptest.NewServer(h)
-	t.Cleanup(web.Close)
-	return sim, web.URL
+	return sim, h
 }
 
 // run runs a command of a shell in a folder, and returns its output.

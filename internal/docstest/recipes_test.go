@@ -85,8 +85,8 @@ var (
 // signed as their senders sign them. Targets get a sample of each type.
 func TestRecipes(t *testing.T) {
 	pages, err := filepath.Glob("deploy/recipes/*.md")
-	if err != nil || len(pages) != 26 {
-		t.Fatalf("got %d documents, want 26: %v", len(pages), err)
+	if err != nil || len(pages) != 27 {
+		t.Fatalf("got %d documents, want 27: %v", len(pages), err)
 	}
 	list, err := os.ReadFile("deploy/recipes/README.md")
 	if err != nil {
@@ -378,14 +378,10 @@ func (k *kitchen) events(file config.File, text string) {
 	defer h.Close()
 	k.posted = make(map[string]string)
 	for _, eventType := range slices.Backward(config.EventTypes) { // unsubscribed last, which decides at one time
-		data, ok := events.SampleData(eventType, "rcshook_demo_k3x9a1bc_agent", "sample", exampleTime)
-		if !ok {
+		r := rbmEvent(eventType, exampleTime)
+		if r == nil {
 			continue
 		}
-		r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(fmt.Sprintf(`{"message": {"data": %q}}`, base64.StdEncoding.EncodeToString(data))))
-		mac := hmac.New(sha512.New, []byte("token"))
-		mac.Write(data)
-		r.Header.Set(rbm.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"code":"received"`) {
@@ -401,6 +397,20 @@ func (k *kitchen) events(file config.File, text string) {
 		default:
 		}
 	}
+}
+
+// rbmEvent returns a request to POST /events with a sample, which RBM signs with the client
+// token "token". It returns nil for a type that RBM does not send.
+func rbmEvent(eventType string, now time.Time) *http.Request {
+	data, ok := events.SampleData(eventType, "rcshook_demo_k3x9a1bc_agent", "sample", now)
+	if !ok {
+		return nil
+	}
+	r := httptest.NewRequest(http.MethodPost, "/events", strings.NewReader(fmt.Sprintf(`{"message": {"data": %q}}`, base64.StdEncoding.EncodeToString(data))))
+	mac := hmac.New(sha512.New, []byte("token"))
+	mac.Write(data)
+	r.Header.Set(rbm.SignatureHeader, base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+	return r
 }
 
 // body compares the body for a sample with the wanted one.
