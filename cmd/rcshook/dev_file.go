@@ -338,7 +338,9 @@ func (f *devFile) eventRequest(s *source.Source, text string) (*http.Request, er
 	}
 	if s.UsesGoogleTokens() {
 		event.Header.Set("Authorization", "Bearer "+f.google.Token(s.Config.Audience[0], s.Config.Emails[0], time.Now()))
-	} else if err := s.Sign(event, f.keys[s.Name], time.Now()); err != nil {
+	} else if err := s.Sign(event, f.keys[s.Name], time.Now()); len(s.Config.Topics) > 0 {
+		return nil, err
+	} else if err != nil {
 		return nil, errors.New("cannot sign the event, because the file contains a public key: name a secret instead, and dev generates a key pair")
 	}
 	address := fmt.Sprintf("http://localhost:%d", f.port) + path.Join("/hooks", s.Name, event.Token)

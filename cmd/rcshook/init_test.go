@@ -113,14 +113,19 @@ func TestInit_presets(t *testing.T) {
 	name := filepath.Join(dir, "rcshook.yaml")
 	write(t, name, "sources:\n"+whole.String())
 	d := startDev(t, "-config", name)
-	for i, preset := range source.Presets() {
+	sent := 0
+	for _, preset := range source.Presets() {
+		if preset == "sns" {
+			continue // only Amazon can sign its messages
+		}
+		sent++
 		var response struct {
 			Status int
 			Body   string
 		}
 		d.request(d.simURL+"_dev/hook", `{"source": "`+preset+`"}`, &response)
-		if n := len(d.messages()); response.Status/100 != 2 || n != i+1 {
-			t.Fatalf("the sample of %s: %+v, %d messages, want %d", preset, response, n, i+1)
+		if n := len(d.messages()); response.Status/100 != 2 || n != sent {
+			t.Fatalf("the sample of %s: %+v, %d messages, want %d", preset, response, n, sent)
 		}
 	}
 	d.stop()

@@ -144,6 +144,9 @@ type Source struct {
 	Audience []string `yaml:"audience"`
 	Emails   []string `yaml:"emails"`
 
+	// Topics are the ARNs of the topics whose messages Amazon SNS may deliver.
+	Topics []string `yaml:"topic"`
+
 	// Map is a jq program that turns an event into payloads.
 	Map Program `yaml:"map"`
 

@@ -163,7 +163,7 @@ func TestParseFile_problems(t *testing.T) {
 		},
 		{
 			"unlike any key", "sources: {s: {preset: p, unimaginable: 1}}",
-			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, map, event_id, agent, traffic, respond, challenge, verify_token, country, countries, recipients, profile, timeout, fallback, queue, cases"},
+			[]string{"f.yaml:1:26 sources.s.unimaginable is an unknown key; the keys are preset, secret, scheme, url, audience, emails, topic, map, event_id, agent, traffic, respond, challenge, verify_token, country, countries, recipients, profile, timeout, fallback, queue, cases"},
 		},
 		{
 			"short name of a queue", "sources: {s: {preset: p, queue: messages}}",

@@ -176,6 +176,9 @@ func (e *run) source(ctx context.Context, name string) {
 	if s.UsesGoogleTokens() {
 		detail = "valid, with ID tokens of Google"
 	}
+	if len(c.Topics) > 0 {
+		detail = "valid, with signatures of Amazon SNS"
+	}
 	if c.Preset != "" {
 		detail = c.Preset + ": " + detail
 	}

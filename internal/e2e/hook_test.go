@@ -224,6 +224,9 @@ func TestHooks_concurrent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if len(c.Topics) > 0 {
+				t.Skip("only Amazon SNS can sign its messages")
+			}
 			s.sim.Reset()
 			h, r := s.presetHandler(t, preset, c.Map.Text)
 			_, sources := h.settings()
@@ -267,6 +270,9 @@ func (s *stage) presetHandler(t *testing.T, preset, mapping string) (*function, 
 	}
 	if len(c.Recipients) > 0 {
 		entry["recipients"] = c.Recipients
+	}
+	if c.VerifyToken != "" {
+		entry["verify_token"] = "v3rify"
 	}
 	var sender []byte
 	if len(c.Secrets) > 0 {

@@ -160,6 +160,7 @@ func FromError(err error) *Response {
 		{source.ErrSignature, code.BadSignature, true},
 		{source.ErrStale, code.StaleSignature, true},
 		{source.ErrKeys, code.SecretUnavailable, true},
+		{source.ErrAmazon, code.SecretUnavailable, true},
 		{events.ErrNoToken, code.NotFound, true},
 		{events.ErrSignature, code.BadSignature, true},
 		{events.ErrHandshake, code.BadSignature, true},

@@ -96,7 +96,7 @@ type input struct {
 // only Verified.
 //
 // The error is a [*SecretError], [ErrUnauthorized], [ErrSignature], [ErrStale],
-// [ErrKeys], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], [ErrBusy],
+// [ErrKeys], [ErrAmazon], a [*payload.BodyError], [ErrIdempotencyKey], a [*MappingError], [ErrBusy],
 // [ErrMemory], or [ErrOverdue].
 func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Received, error) {
 	if reply, ok := s.replyToPing(r.Body); ok {
@@ -105,6 +105,9 @@ func (s *Source) Receive(ctx context.Context, r *Request, now time.Time) (*Recei
 	secrets, err := s.readSecrets(ctx)
 	if err == nil {
 		err = s.verify(ctx, r, secrets, now)
+	}
+	if sns, ok := s.scheme.(snsScheme); ok && err == nil {
+		err = sns.confirm(ctx, r)
 	}
 	if err != nil {
 		return new(Received), err

@@ -216,9 +216,12 @@ func Example(name, project string) (config.Source, error) {
 	if p.Challenge.Token != "" {
 		c.VerifyToken = config.Secret("projects/" + project + "/secrets/" + name + "-verify-token")
 	}
-	if p.Scheme.Type == "google-oidc" {
+	switch p.Scheme.Type {
+	case "sns":
+		c.Topics = []string{"arn:aws:sns:us-east-1:123456789012:alerts"}
+	case "google-oidc":
 		c.Audience, c.Emails = []string{address + name}, []string{"caller@" + project + ".iam.gserviceaccount.com"}
-	} else {
+	default:
 		c.Secrets = []config.Secret{config.Secret("projects/" + project + "/secrets/" + name + "-hook")}
 	}
 	return c, nil

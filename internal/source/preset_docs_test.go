@@ -124,6 +124,8 @@ func (p preset) proof() string {
 		return "HMAC-SHA1 of address (`url`) and form in `X-Twilio-Signature`"
 	case "path":
 		return "the weakest: a [token in the path](#a-token-in-the-path)"
+	case "sns":
+		return "signature of Amazon in the message (`topic`)"
 	case "google-oidc":
 		return "Google ID token (`audience`, `emails`)"
 	}

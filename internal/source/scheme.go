@@ -47,11 +47,11 @@ type scheme interface {
 // defaultTolerance is how far a timestamp may be from now by default.
 const defaultTolerance = 5 * time.Minute
 
-var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "path", "google-oidc"}
+var schemeTypes = []string{"token", "basic", "signature", "standard-webhooks", "twilio", "path", "google-oidc", "sns"}
 
 // newScheme returns the scheme that s describes. The URL is the public address of the
 // source. The scheme is not usable if there are problems.
-func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []config.Problem) {
+func newScheme(s config.Scheme, url string, tokens *GoogleTokens, sns snsScheme) (scheme, []config.Problem) {
 	tolerance := s.Tolerance
 	if tolerance <= 0 {
 		tolerance = defaultTolerance
@@ -79,6 +79,8 @@ func newScheme(s config.Scheme, url string, tokens *GoogleTokens) (scheme, []con
 		return pathScheme{}, checkFields(s)
 	case "google-oidc":
 		return googleScheme{tokens}, checkFields(s)
+	case "sns":
+		return sns, checkFields(s, "tolerance")
 	default:
 		return nil, []config.Problem{s.At.Of("type").Problemf("must be one of %s", strings.Join(schemeTypes, ", "))}
 	}

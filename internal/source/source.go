@@ -46,7 +46,8 @@ type Options struct {
 	// GoogleEndpoint is the base URL of Google's public keys; empty means Google's own.
 	GoogleEndpoint string
 
-	// Transport fetches Google's public keys; nil means [http.DefaultTransport].
+	// Transport fetches the public keys of Google and of Amazon SNS; nil means
+	// [http.DefaultTransport].
 	Transport http.RoundTripper
 }
 
@@ -92,11 +93,15 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
+	amazon := &snsClient{transport: o.Transport}
+	if amazon.transport == nil {
+		amazon.transport = http.DefaultTransport
+	}
 	slots := newSlots()
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
 		s := &Source{Config: sources[name], secrets: o.Secrets, slots: slots.another()}
-		problems = append(problems, s.open(o, keys)...)
+		problems = append(problems, s.open(o, keys, amazon)...)
 		d.sources[name] = s
 	}
 	if len(problems) > 0 {
@@ -144,7 +149,7 @@ func (d *Directory) All() []*Source {
 }
 
 // open prepares s from its entry in the file.
-func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Problem) {
+func (s *Source) open(o Options, keys func() *googleKeys, amazon *snsClient) (problems []config.Problem) {
 	c := s.Config
 	s.Name = c.Name
 	problem := func(field, format string, args ...any) {
@@ -175,7 +180,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 	if s.preset.Ping != "" {
 		s.ping = regexp.MustCompile(s.preset.Ping)
 	}
-	problems = append(problems, s.openScheme(keys)...)
+	problems = append(problems, s.openScheme(keys, amazon)...)
 	problems = append(problems, s.compile(o.Phone)...)
 	problems = append(problems, s.openChallenge()...)
 	if c.Agent != "" && !slices.Contains(o.Agents, c.Agent) {
@@ -190,7 +195,7 @@ func (s *Source) open(o Options, keys func() *googleKeys) (problems []config.Pro
 
 // openScheme prepares the authentication of the sender. A source without secrets or
 // accounts to check against is an error.
-func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem) {
+func (s *Source) openScheme(keys func() *googleKeys, amazon *snsClient) (problems []config.Problem) {
 	c := s.Config
 	problem := func(field, format string, args ...any) {
 		problems = append(problems, c.At.Of(field).Problemf(format, args...))
@@ -204,7 +209,24 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 		return problems
 	}
 	tokens := &GoogleTokens{audience: c.Audience, emails: c.Emails}
-	if described.Type == "google-oidc" {
+	sns := snsScheme{c.Topics, cmp.Or(described.Tolerance, snsTolerance), amazon}
+	for i, topic := range c.Topics {
+		if !topicARN.MatchString(topic) {
+			problem("topic", "must be the ARN of a topic of Amazon SNS, such as arn:aws:sns:us-east-1:123456789012:alerts (value %d)", i+1)
+		}
+	}
+	if described.Type != "sns" && len(c.Topics) > 0 {
+		problem("topic", "is only for messages of Amazon SNS: preset sns")
+	}
+	switch described.Type {
+	case "sns":
+		if len(c.Secrets) > 0 {
+			problem("secret", "is not used by this sender: Amazon signs with its own keys")
+		}
+		if len(c.Topics) == 0 {
+			problem("topic", "is required: the ARN of the topic, because Amazon SNS signs for any AWS account")
+		}
+	case "google-oidc":
 		tokens.keys = keys()
 		if len(c.Secrets) > 0 {
 			problem("secret", "is not used by this sender: Google signs with its own keys")
@@ -215,13 +237,13 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 		if len(c.Emails) == 0 {
 			problem("emails", "is required: the email of the service account that calls; an audience does not identify the caller")
 		}
-	} else {
+	default:
 		if len(c.Secrets) == 0 {
 			problem("secret", "is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET")
 		}
-		if len(c.Audience)+len(c.Emails) > 0 {
-			problem("audience", "and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub")
-		}
+	}
+	if described.Type != "google-oidc" && len(c.Audience)+len(c.Emails) > 0 {
+		problem("audience", "and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub")
 	}
 	if c.URL == "" && signsURL(described) {
 		problem("url", "is required: this sender signs the public address of the source")
@@ -230,7 +252,7 @@ func (s *Source) openScheme(keys func() *googleKeys) (problems []config.Problem)
 		problem("recipients", "is required: the phone numbers that messages may go to; the signature of this sender does not cover the event, which anyone could change")
 	}
 	var invalid []config.Problem
-	s.scheme, invalid = newScheme(described, c.URL, tokens)
+	s.scheme, invalid = newScheme(described, c.URL, tokens, sns)
 	if len(invalid) > 0 { // secrets cannot be checked
 		return append(problems, invalid...)
 	}

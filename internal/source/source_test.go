@@ -239,6 +239,15 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:11 sources.s.emails is required: the email of the service account that calls; an audience does not identify the caller",
 		}},
 		{"audience of a bearer", "{preset: bearer, secret: x, audience: y}", []string{"f:1:42 sources.s.audience and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub"}},
+		{"SNS", "{preset: sns, secret: x}", []string{
+			"f:1:28 sources.s.secret is not used by this sender: Amazon signs with its own keys",
+			"f:1:11 sources.s.topic is required: the ARN of the topic, because Amazon SNS signs for any AWS account",
+		}},
+		{"topic of SNS", "{preset: sns, topic: [arn:aws:sns:us-east-1:123456789012:a, arn:aws:sqs:us-east-1:123456789012:a, 'arn:aws:sns:us-east-1.example.com/:123456789012:a']}", []string{
+			"f:1:28 sources.s.topic must be the ARN of a topic of Amazon SNS, such as arn:aws:sns:us-east-1:123456789012:alerts (value 2)",
+			"f:1:28 sources.s.topic must be the ARN of a topic of Amazon SNS, such as arn:aws:sns:us-east-1:123456789012:alerts (value 3)",
+		}},
+		{"topic of a bearer", "{preset: bearer, secret: x, topic: 'arn:aws:sns:us-east-1:123456789012:a'}", []string{"f:1:42 sources.s.topic is only for messages of Amazon SNS: preset sns"}},
 		{"secret of Standard Webhooks", "{preset: svix, secret: whsec_%%}", []string{"f:1:29 sources.s.secret must be base64, optionally after whsec_"}},
 		{"public key", "{preset: sendgrid, map: ., secret: abc}", []string{"f:1:41 sources.s.secret must be a P-256 public key, as base64 or PEM"}},
 		{"short token in the path", "{preset: url-token, secret: 0123456789abcdefghi}", []string{
@@ -261,7 +270,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:52 sources.s.scheme.algorithm must be sha256, sha1, sha512, ecdsa-p256 or ed25519",
 			"f:1:86 sources.s.scheme.key must be text, base64 or hex",
 		}},
-		{"unknown type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, path, google-oidc"}},
+		{"unknown type of scheme", "{secret: x, scheme: {type: hmac}}", []string{"f:1:35 sources.s.scheme.type must be one of token, basic, signature, standard-webhooks, twilio, path, google-oidc, sns"}},
 		{"misspelled preset, and more", "{preset: shopifi, scheme: {encoding: base32}, map: '{', event_id: 'env', agent: unknown}", []string{
 			"f:1:15 sources.s.preset is not a preset; did you mean shopify?",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",

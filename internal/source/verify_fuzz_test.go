@@ -47,7 +47,7 @@ func senders(t testing.TB) (all []sender) {
 	}
 	for _, name := range source.Presets() {
 		if proofInBody(name) {
-			continue // see FuzzVerify_fields
+			continue // see FuzzVerify_fields and FuzzSNS
 		}
 		c, err := source.Example(name, "p")
 		if err != nil {
