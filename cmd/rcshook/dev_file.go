@@ -234,6 +234,7 @@ func (f *devFunction) addSource(file *devFile, s *source.Source) error {
 			file.secrets[setting] = []byte(setting.Literal())
 		}
 	}
+	f.secret(s.Config.VerifyToken, "dev")
 	if name := s.Config.Queue; name != "" && name != config.NoQueue {
 		file.queues = append(file.queues, name)
 		f.addQueue(name)
