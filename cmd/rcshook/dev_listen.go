@@ -3,10 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -19,10 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
-	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -79,13 +73,13 @@ func (l *devListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *devListener) print(r *http.Request, body []byte, res *httptest.ResponseRecorder) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v, show := l.current.Load(), printer{unmasked: l.unmasked}
-	name, token, hasToken := strings.Cut(strings.TrimPrefix(r.URL.Path, hooksPath), "/")
-	path := hooksPath + name
-	if hasToken {
-		path += "/" + show.mask("token", token)
+	v, show := l.current.Load(), printer{unmasked: l.unmasked, limit: maxShown}
+	parts := strings.FieldsFunc(strings.TrimPrefix(r.URL.Path, hooksPath), func(r rune) bool { return r == '/' })
+	name, token := "", ""
+	if len(parts) > 0 {
+		name, token = parts[0], strings.Join(parts[1:], "/")
 	}
-	show.line("", "%s  %s %s", time.Now().Format(time.TimeOnly), r.Method, path)
+	show.line("", "%s  %s %s", time.Now().Format(time.TimeOnly), r.Method, hooksPath+strings.TrimSuffix(name+"/"+show.mask("token", token), "/"))
 	query := r.URL.Query()
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		show.line("  ", "?%s=%s", name, show.mask(name, strings.Join(query[name], ", ")))
@@ -95,7 +89,10 @@ func (l *devListener) print(r *http.Request, body []byte, res *httptest.Response
 			show.line("  ", "%s: %s", name, show.mask(name, strings.Join(r.Header[name], ", ")))
 		}
 	}
-	if len(body) > 0 {
+	if len(body) > maxHook {
+		show.line("", "")
+		show.line("  ", "[more than %d KiB]", maxHook>>10)
+	} else if len(body) > 0 {
 		show.line("", "")
 		show.body(source.ContentType(r.Header), body)
 	}
@@ -104,6 +101,10 @@ func (l *devListener) print(r *http.Request, body []byte, res *httptest.Response
 	switch {
 	case i < 0:
 		show.item("sender", "unknown source %q; expected one of %s", name, v.names())
+	case v.sources[i].HasToken() && token == "":
+		show.item("sender", "this source needs the path %s%s/TOKEN", hooksPath, name)
+	case !v.sources[i].HasToken() && token != "":
+		show.item("sender", "this source needs the path %s%s", hooksPath, name)
 	case r.Method == http.MethodPost && len(body) <= maxHook:
 		l.result(&show, v, v.sources[i], &source.Request{Method: r.Method, Token: token, Query: r.URL.RawQuery, Header: r.Header, Body: body})
 	}
@@ -135,6 +136,7 @@ func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *
 		show.item("messages", "none: the sender expects a reply")
 		return
 	}
+	show.limit = maxHook
 	messages, err := v.checker.mapped(ctx, s, r, r.Body, time.Now())
 	var list []any
 	switch {
@@ -143,11 +145,11 @@ func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *
 	case json.Unmarshal(messages, &list) == nil && len(list) == 0:
 		show.item("messages", "none: the map ignores this event")
 	default:
-		if show.whole = true; received.Verified {
-			show.item("messages", "")
-		} else {
-			show.item("messages", "not sent:")
+		note := ""
+		if !received.Verified {
+			note = "not sent:"
 		}
+		show.item("messages", "%s", note)
 		show.body("application/json", messages)
 	}
 	switch save := l.save; {
@@ -224,25 +226,30 @@ func (f *devFile) saveCase(ctx context.Context, show *printer, s *source.Source,
 	text := fmt.Appendf(nil, "Date: %s\n", time.Now().UTC().Format(http.TimeFormat))
 	visible := s.Visible(r.Header)
 	for _, header := range slices.Sorted(maps.Keys(visible)) {
-		if header != "Date" && !hopHeader.MatchString(header) && (!credential.MatchString(header) || header == "Idempotency-Key") {
-			text = fmt.Appendf(text, "%s: %s\n", header, strings.Join(visible[header], ", "))
+		value := strings.Join(visible[header], ", ")
+		secret := credential.MatchString(header) && header != "Idempotency-Key" || random.MatchString(strings.ReplaceAll(value, "/", ""))
+		if header == "Content-Type" || header != "Date" && !hopHeader.MatchString(header) && !secret {
+			text = fmt.Appendf(text, "%s: %s\n", header, value)
 		}
 	}
 	text = append(append(text, '\n'), r.Body...)
-	if err := createPrivate(name+".http", text); err != nil {
+	if err := createFile(name+".http", text, 0o600); err != nil {
 		return err
 	}
 	if r.Query != "" {
 		show.item("note", "a case has no query, so $query is empty in it")
 	}
 	show.item("case", "saved as %s.http, with the data of the event: replace names and numbers before you share it", name)
+	if len(show.secrets) > 0 {
+		show.item("note", "its body may have secrets; replace them too: %s", strings.Join(show.secrets, ", "))
+	}
 	c := f.checker
 	messages, err := c.messages(ctx, s, text, "http")
 	if err != nil {
 		show.item("", "Fix the map, and run rcshook check -update.")
 		return nil
 	}
-	if err := createPrivate(name+".want.json", messages); err != nil {
+	if err := createFile(name+".want.json", messages, 0o600); err != nil {
 		return err
 	}
 	var out bytes.Buffer
@@ -250,199 +257,4 @@ func (f *devFile) saveCase(ctx context.Context, show *printer, s *source.Source,
 	err = c.runCase(ctx, s, filepath.Dir(name), filepath.Base(name), "http")
 	show.item("check", "%s", out.String())
 	return err
-}
-
-// createPrivate writes a file that does not exist, for this user only.
-func createPrivate(name string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Close())
-}
-
-// printer collects the lines about a request. Everything in them comes from strangers.
-type printer struct {
-	strings.Builder
-	unmasked bool
-	whole    bool // long texts too
-}
-
-// line adds a line without characters that a terminal would interpret.
-func (p *printer) line(indent, format string, args ...any) {
-	text := strings.Map(func(r rune) rune {
-		if r != '\n' && !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, fmt.Sprintf(format, args...))
-	p.WriteString(strings.TrimRight(indent+strings.ReplaceAll(text, "\n", "\n"+indent), " ") + "\n")
-}
-
-// item adds a label and text, in lines of at most 80 characters.
-func (p *printer) item(label, format string, args ...any) {
-	const width = 66
-	var text strings.Builder
-	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
-		column := len(line) - len(strings.TrimLeft(line, " "))
-		text.WriteString(line[:column])
-		for word := range strings.FieldsSeq(line) {
-			n := utf8.RuneCountInString(word)
-			switch {
-			case strings.TrimSpace(line[:min(column, len(line))]) == "":
-			case column+1+n > width:
-				text.WriteByte('\n')
-				column = 0
-			default:
-				text.WriteByte(' ')
-				column++
-			}
-			text.WriteString(word)
-			column += n
-		}
-		text.WriteByte('\n')
-	}
-	lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
-	p.line("  ", "%-10s %s", label, lines[0])
-	for _, line := range lines[1:] {
-		p.line("  ", "%-10s %s", "", line)
-	}
-}
-
-const (
-	maxShown = 60 // characters of a value
-	maxLines = 80 // of a body
-)
-
-// body prints JSON and forms as masked JSON, and the start of other text.
-func (p *printer) body(contentType string, data []byte) {
-	text := p.mask("", string(data))
-	if body, err := payload.ParseBody(contentType, data); err == nil {
-		var v any
-		d := json.NewDecoder(bytes.NewReader(body.Text))
-		d.UseNumber()
-		if body.IsForm && !body.IsJSON {
-			fields := make(map[string]any)
-			for _, f := range body.Fields {
-				fields[f.Name] = f.Value
-			}
-			v = fields
-		} else if d.Decode(&v) != nil {
-			v = nil
-		}
-		if v != nil {
-			var b bytes.Buffer
-			e := json.NewEncoder(&b)
-			e.SetEscapeHTML(false)
-			e.SetIndent("", "  ")
-			_ = e.Encode(p.maskJSON("", v)) // it was decoded before
-			text = strings.TrimRight(b.String(), "\n")
-		}
-	}
-	lines := strings.Split(text, "\n")
-	if more := len(lines) - maxLines; more > 0 && !p.unmasked {
-		lines = append(lines[:maxLines], fmt.Sprintf("... and %d more lines", more))
-	}
-	p.line("  ", "%s", strings.Join(lines, "\n"))
-}
-
-// maskJSON masks the values of a JSON value. Name is that of the field that has it.
-func (p *printer) maskJSON(name string, v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for key, value := range v {
-			if !credential.MatchString(name) {
-				v[key] = p.maskJSON(key, value)
-			} else {
-				v[key] = p.maskJSON(name, value)
-			}
-		}
-	case []any:
-		for i, value := range v {
-			v[i] = p.maskJSON(name, value)
-		}
-	case string:
-		masked := p.mask(name, v)
-		if n := utf8.RuneCountInString(masked); n > maxShown && !p.whole && !p.unmasked {
-			masked = string([]rune(masked)[:maxShown-20]) + fmt.Sprintf("... [%d characters]", n)
-		}
-		return masked
-	case json.Number:
-		if masked := p.mask(name, v.String()); masked != v.String() {
-			return masked
-		}
-	}
-	return v
-}
-
-var (
-	// hopHeader matches headers that the connection, a proxy or a tunnel adds.
-	hopHeader = regexp.MustCompile(`(?i)^(accept|accept-encoding|connection|content-length|forwarded|via|x-forwarded-.*|x-real-ip|cf-.*|cdn-loop|ngrok-.*|traceparent|tracestate|x-cloud-trace-context)$`)
-
-	// credential matches the names of headers and fields with signatures and secrets.
-	credential = regexp.MustCompile(`(?i)sign|token|secret|authori[sz]|auth$|cookie|passw|passcode|hmac|digest|session|credential|jwt|otp|api.?key|(^|[-_.])(key|sig|pin|hash|mac)$`)
-
-	credentialPart = regexp.MustCompile(`[^\s,;]+`)
-	credentialName = regexp.MustCompile(`^([A-Za-z0-9_]{1,9}=)(.{8,})$`)
-	publicPart     = regexp.MustCompile(`^(Bearer|Basic|v\d[a-z]?)$`)
-
-	digits    = regexp.MustCompile(`\+?\d{5,}|\+?\d(?:[ ()./-]{0,2}\d){6,}`)
-	date      = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
-	address   = regexp.MustCompile(`[^\s"@<>]+(@[^\s"@<>]+)`)
-	parameter = regexp.MustCompile(`([?&][\w.-]+=)[^&\s"]+`)
-)
-
-// mask hides numbers, addresses, credentials and long values, and keeps their form.
-func (p *printer) mask(name, value string) string {
-	if p.unmasked {
-		return value
-	}
-	if credential.MatchString(name) {
-		return credentialPart.ReplaceAllStringFunc(value, func(part string) string {
-			if publicPart.MatchString(part) {
-				return part
-			}
-			if m := credentialName.FindStringSubmatch(part); m != nil {
-				return m[1] + form(m[2])
-			}
-			return form(part)
-		})
-	}
-	if utf8.RuneCountInString(value) > maxShown && !strings.Contains(value, " ") {
-		return form(value)
-	}
-	value = address.ReplaceAllString(value, "***$1")
-	value = parameter.ReplaceAllString(value, "$1***")
-	return digits.ReplaceAllStringFunc(value, func(number string) string {
-		if date.MatchString(number) {
-			return number
-		}
-		hide := len(number) - 2
-		return strings.Map(func(r rune) rune {
-			if hide--; hide >= 0 && r >= '0' && r <= '9' {
-				return '*'
-			}
-			return r
-		}, number)
-	})
-}
-
-// form describes a value without a part of it.
-func form(value string) string {
-	_, notHex := hex.DecodeString(value)
-	_, notBase64 := base64.StdEncoding.DecodeString(value)
-	switch n := utf8.RuneCountInString(value); {
-	case strings.Trim(value, "0123456789") == "":
-		return fmt.Sprintf("[%d digits]", n)
-	case notHex == nil:
-		return fmt.Sprintf("[%d hex digits]", n)
-	case notBase64 == nil && n >= 20:
-		return fmt.Sprintf("[%d characters of base64]", n)
-	default:
-		return fmt.Sprintf("[%d characters]", n)
-	}
 }

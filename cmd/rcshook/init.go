@@ -108,11 +108,11 @@ func runInit(ctx context.Context, args []string, std stdio) error {
 		if err := mustNotExist(folder); err != nil {
 			return err
 		}
-		if err := createFile(filepath.Join(folder, caseName), event); err != nil {
+		if err := createFile(filepath.Join(folder, caseName), event, 0o644); err != nil {
 			return err
 		}
 	}
-	if err := createFile(name, text); err != nil {
+	if err := createFile(name, text, 0o644); err != nil {
 		return err
 	}
 	var out bytes.Buffer
@@ -150,11 +150,11 @@ func mustNotExist(name string) error {
 }
 
 // createFile writes a file that does not exist, and its folder.
-func createFile(name string, data []byte) error {
+func createFile(name string, data []byte, mode os.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func TestInit(t *testing.T) {
 					t.Fatal(err)
 				}
 				for file, text := range got {
-					if err := createFile(filepath.Join(folder, file), []byte(text)); err != nil {
+					if err := createFile(filepath.Join(folder, file), []byte(text), 0o644); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -202,7 +202,7 @@ func TestInit_existing(t *testing.T) {
 	t.Parallel()
 	for _, existing := range []string{"rcshook.yaml", "cases/stripe/own.json"} {
 		dir := t.TempDir()
-		if err := createFile(filepath.Join(dir, existing), []byte("mine")); err != nil {
+		if err := createFile(filepath.Join(dir, existing), []byte("mine"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		code, output := runInitIn(t, dir, "stripe")
