@@ -367,7 +367,7 @@ func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f f
 	}
 	res.SetProfile(c.profile)
 	if c.source != nil {
-		res.SetSource(c.source.Name, c.source.Status, c.source.Empty, c.source.UsesBasic())
+		res.SetSource(c.source.Name, c.source.Status, c.source.Empty, c.source.SchemeType() == "basic")
 	}
 	if c.caller != nil {
 		res.Caller = c.caller.Name

@@ -363,12 +363,6 @@ func (s *Source) UsesGoogleTokens() bool {
 	return ok
 }
 
-// UsesBasic reports whether the sender authenticates with a user name and a password.
-func (s *Source) UsesBasic() bool {
-	_, ok := s.scheme.(basicScheme)
-	return ok
-}
-
 // HasToken reports whether the path of the source ends with its secret.
 func (s *Source) HasToken() bool {
 	_, ok := s.scheme.(pathScheme)
