@@ -53,7 +53,11 @@ func TestVendors(t *testing.T) {
 	for _, preset := range presets {
 		ours = append(ours, ownRequest(t, preset))
 	}
-	signed, verified := runVendors(t, folder, ours)
+	messages := snsMessages(t)
+	for _, v := range messages {
+		presets = append(presets, v.Preset)
+	}
+	signed, verified := runVendors(t, folder, append(ours, messages...))
 	for _, preset := range presets {
 		if verified[preset] != true {
 			t.Errorf("%s: the vendor's library rejects our signature: %v", preset, verified[preset])
@@ -87,6 +91,21 @@ func ownRequest(t *testing.T, preset string) vendorRequest {
 	}
 	v.Body = string(r.Body)
 	return v
+}
+
+// snsMessages returns messages of the stand-in for Amazon SNS, with its certificate.
+func snsMessages(t *testing.T) (all []vendorRequest) {
+	t.Helper()
+	a := newAmazon(t)
+	for preset, changes := range map[string]map[string]any{
+		"sns":              nil,
+		"sns version 1":    {"SignatureVersion": "1", "Subject": nil, "Message": "Größe\n👟"},
+		"sns confirmation": {"Type": "SubscriptionConfirmation", "Subject": nil, "Token": "t", "SubscribeURL": snsConfirm},
+	} {
+		r := snsRequest(t, a.message(t, changes))
+		all = append(all, vendorRequest{Preset: preset, Secret: string(a.certificate), Headers: map[string]string{}, Body: string(r.Body)})
+	}
+	return all
 }
 
 func runVendors(t *testing.T, folder string, ours []vendorRequest) ([]vendorRequest, map[string]any) {
