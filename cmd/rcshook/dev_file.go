@@ -98,6 +98,7 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 		Agents:         agents,
 		Phone:          phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
 		GoogleEndpoint: f.baseURL,
+		Transport:      f.targets.transport(),
 	}); err == nil {
 		file.sources = sources.All()
 	}

@@ -181,8 +181,8 @@ func secretVariable(name string) string {
 // secretOrigin describes where the secret of a source comes from.
 func secretOrigin(s *source.Source) string {
 	switch variable := secretVariable(s.Name); {
-	case s.UsesGoogleTokens():
-		return "accepts ID tokens of dev only"
+	case len(s.Config.Secrets) == 0:
+		return "dev accepts only its own samples, not the real sender"
 	case !s.Config.Secrets[0].IsResource():
 		return "its secret is the one in the file"
 	case os.Getenv(variable) != "":

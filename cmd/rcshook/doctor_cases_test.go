@@ -487,6 +487,14 @@ agents:
 		errors: []string{"source shop"},
 	},
 	{
+		name: "source-secret-short-token",
+		change: func(c *setup) {
+			c.file = strings.Replace(goodFile, "standard-webhooks", "url-token", 1)
+			c.sim.Secrets.AddVersion(shop, []byte("0123456789abcdefghi"))
+		},
+		errors: []string{"source shop"},
+	},
+	{
 		name:   "fallback-secret-shape",
 		change: func(c *setup) { c.sim.Secrets.AddVersion(sms, []byte("whsec_sesame?")) },
 		errors: []string{"fallback source shop"},

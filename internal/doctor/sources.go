@@ -165,7 +165,11 @@ func (e *run) source(ctx context.Context, name string) {
 			return
 		}
 		if err := s.CheckSecret(value); err != nil {
-			e.add(Error, Source, name, fmt.Sprintf("the secret %s %v", secret, err), "Copy it from the settings of the sender, and store it: "+addVersion(secret.String())+" --data-file=FILE")
+			next := "Copy it from the settings of the sender, and store it: " + addVersion(secret.String()) + " --data-file=FILE"
+			if s.HasToken() {
+				next = "Store a random token, and give the sender the new URL: openssl rand -hex 32 | " + addVersion(secret.String()) + " --data-file=-"
+			}
+			e.add(Error, Source, name, fmt.Sprintf("the secret %s %v", secret, err), next)
 			return
 		}
 	}
