@@ -1,4 +1,5 @@
-# custom_data is that of your checkout, which needs the number.
+# custom_data is that of your checkout, which needs the number. Set it on your server: a buyer can
+# change what a browser sends.
 select(.meta.event_name == "order_created")
 | (.meta.custom_data.phone | e164) as $to
 | select($to)
