@@ -106,9 +106,11 @@ func TestClients(t *testing.T) {
 					write(name, text)
 				}
 			}
-			start, extension := "go run .", "go"
+			extension, build := "go", "go build -o page page.go && go build -o main main.go"
+			runs := []string{"./page", "./main"}
 			if len(section.blocks("ts")) > 0 {
-				start, extension = "node_modules/.bin/tsc --strict --target es2022 --module nodenext main.ts && node main.js", "ts"
+				extension, build = "ts", "node_modules/.bin/tsc --strict --skipLibCheck --types node --target es2022 --module nodenext *.ts"
+				runs = []string{"node page.js", "node main.js"}
 			}
 			for line := range strings.Lines(section.blocks("sh")[0]) {
 				for _, m := range npmPackage.FindAllStringSubmatch(line, -1) {
@@ -125,15 +127,19 @@ func TestClients(t *testing.T) {
 					}))
 				}
 			}
-			write("main."+extension, section.blocks(extension)[0])
-			if out := run(t, folder, start); !strings.HasPrefix(out, "accepted ") {
-				t.Errorf("the program of the page printed %q", out)
+			if generator == "openapi-typescript" {
+				run(t, folder, "node_modules/.bin/openapi-typescript "+url+"/openapi.json -o full.ts")
 			}
 			program, err := os.ReadFile(filepath.Join("internal/docstest/testdata/clients", generator, "main."+extension))
 			if err != nil {
 				t.Fatal(err)
 			}
+			write("page."+extension, section.blocks(extension)[0])
 			write("main."+extension, string(program))
+			run(t, folder, build)
+			if out := run(t, folder, runs[0]); !strings.HasPrefix(out, "accepted ") {
+				t.Errorf("the program of the page printed %q", out)
+			}
 			want := strings.Join([]string{
 				"send accepted", "send accepted", "send accepted",
 				"look up reachable true [+12025550123]",
@@ -144,7 +150,7 @@ func TestClients(t *testing.T) {
 				"key 401 The API key is missing or wrong: unknown API key",
 				"about rcshook [default]", "",
 			}, "\n")
-			if diff := cmp.Diff(want, run(t, folder, start)); diff != "" {
+			if diff := cmp.Diff(want, run(t, folder, runs[1])); diff != "" {
 				t.Errorf("the program of testdata printed (-want +got):\n%s", diff)
 			}
 			var contents []string

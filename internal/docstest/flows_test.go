@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,8 +126,7 @@ func startNodeRed(t *testing.T, env map[string]string) *nodeRed {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	n := &nodeRed{t: t, url: "http://127.0.0.1:" + port, lines: bufio.NewScanner(out)}
-	n.wait("Server now running at")
-	n.wait("Started flows")
+	n.wait("Server now running at", "Started flows")
 
 	text, err := os.ReadFile("deploy/recipes/node-red.json")
 	if err != nil {
@@ -174,17 +174,18 @@ func (n *nodeRed) post(path, body string, want int, header http.Header) {
 	}
 }
 
-// wait reads the log until a line contains a text.
-func (n *nodeRed) wait(text string) {
+// wait reads the log until lines contained each text, in any order.
+func (n *nodeRed) wait(texts ...string) {
 	n.t.Helper()
 	var seen strings.Builder
 	for n.lines.Scan() {
-		if strings.Contains(n.lines.Text(), text) {
+		texts = slices.DeleteFunc(texts, func(text string) bool { return strings.Contains(n.lines.Text(), text) })
+		if len(texts) == 0 {
 			return
 		}
 		seen.WriteString(n.lines.Text() + "\n")
 	}
-	n.t.Fatalf("the log of Node-RED does not contain %q: %v\n%s", text, n.lines.Err(), &seen)
+	n.t.Fatalf("the log of Node-RED does not contain %q: %v\n%s", texts, n.lines.Err(), &seen)
 }
 
 // TestNodeRed runs the flow of the recipe in Node-RED. It sends a message, shows an error,

@@ -218,13 +218,20 @@ type openAPI struct {
 		RequestBody struct {
 			Content map[string]any
 		}
-		Responses map[string]struct {
-			Content map[string]any
-		}
+		Responses map[string]describedResponse
+	}
+	Components struct {
+		Responses map[string]describedResponse
 	}
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
+}
+
+// describedResponse is a response, or a reference to the component for its status.
+type describedResponse struct {
+	Ref     string `json:"$ref"`
+	Content map[string]any
 }
 
 var description = sync.OnceValues(func() (*openAPI, error) {
@@ -316,7 +323,11 @@ func checkDescribed(t *testing.T, req *http.Request, body []byte, res *http.Resp
 		return // to a sender that would show a body
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	if _, ok := operation.Responses[status].Content[media]; !ok {
+	described, place := operation.Responses[status], []string{"paths", path, method, "responses", status}
+	if described.Ref != "" {
+		described, place = d.Components.Responses[status], []string{"components", "responses", status}
+	}
+	if _, ok := described.Content[media]; !ok {
 		t.Errorf("%s %s: status %s with %q is not described", req.Method, path, status, media)
 		return
 	}
@@ -325,7 +336,7 @@ func checkDescribed(t *testing.T, req *http.Request, body []byte, res *http.Resp
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(response))
 	if err == nil {
-		err = d.validate(value, "paths", path, method, "responses", status, "content", media, "schema")
+		err = d.validate(value, append(place, "content", media, "schema")...)
 	}
 	if err != nil {
 		t.Errorf("%s %s: the response %s is not as described: %v\n%s", req.Method, path, status, err, response)

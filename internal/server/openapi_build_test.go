@@ -62,6 +62,7 @@ func describe() object {
 				"Upstream":      upstreamSchema(),
 				"Error":         errorSchema(),
 			},
+			"responses": statuses(),
 			"parameters": object{
 				"profile": object{
 					"name": "profile", "in": "query",
@@ -213,13 +214,15 @@ func sendOperation() object {
 
 func hook() object {
 	all := responses()
-	ok := all["200"].(object)["content"].(object)
+	success := statuses()["200"].(object)
+	ok := success["content"].(object)
 	ok["application/json"] = object{"schema": object{
 		"description": "a response, or the content that the sender expects, such as a challenge",
 		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
 	ok["text/plain"] = object{"schema": object{"type": "string"}}
-	all["200"].(object)["description"] = all["200"].(object)["description"].(string) + "; without a body for senders that would show it"
+	success["description"] = success["description"].(string) + "; without a body for senders that would show it"
+	all["200"] = success
 	all["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}
 	return object{
 		"operationId": "hook",
@@ -389,8 +392,17 @@ func capabilitiesSchema(properties object) object {
 	return properties
 }
 
-// responses has one entry for each status of [response.Codes].
+// responses refers to the response of each status.
 func responses() object {
+	all := object{}
+	for status := range statuses() {
+		all[status] = ref("responses/" + status)
+	}
+	return all
+}
+
+// statuses has one entry for each status of [response.Codes], with an example for each code.
+func statuses() object {
 	byStatus := map[int][]string{}
 	for _, c := range response.Codes() {
 		if status := response.New(c).Status; c != code.Document {
@@ -406,10 +418,21 @@ func responses() object {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			headers["Retry-After"] = ref("headers/RetryAfter")
 		}
+		examples := object{}
+		for _, c := range codes {
+			r := response.New(code.Code(c))
+			if code.Code(c) == code.Accepted {
+				r = response.FromResult(&accepted)
+			}
+			if r.Status == status {
+				examples[c] = object{"value": body(r)}
+			}
+		}
 		// Clients that accept only application/json get it for all.
-		content := object{"application/json": object{"schema": ref("schemas/Response")}}
+		media := object{"schema": ref("schemas/Response"), "examples": examples}
+		content := object{"application/json": media}
 		if status != http.StatusOK {
-			content["application/problem+json"] = object{"schema": ref("schemas/Response")}
+			content = object{"application/json": object{"schema": ref("schemas/Response")}, "application/problem+json": media}
 		}
 		all[strconv.Itoa(status)] = object{
 			"description": "code " + strings.Join(codes, ", "),
@@ -436,7 +459,7 @@ func payloadSchema() object {
 }
 
 // messageExamples are payloads that are valid by both descriptions.
-func messageExamples() object {
+func messageExamples() ordered {
 	example := func(summary, content string) object {
 		value := object{}
 		text := `{"to": ["+12025550123"], ` + content + `, "idempotency_key": "order-1042-shipped", "traffic": "transaction"}`
@@ -445,14 +468,14 @@ func messageExamples() object {
 		}
 		return object{"summary": summary, "value": value}
 	}
-	return object{
+	return ordered{first: []string{"text"}, object: object{
 		"text": example("A text with buttons", `"text": "Your order 1042 has shipped.",
 			"buttons": [{"label": "Track", "url": "https://example.com/t/1042"}, {"label": "Call us", "phone": "+12025550199"}, {"label": "Thanks"}]`),
 		"card": example("A card", `"card": {"title": "Your order 1042", "text": "It arrives on Friday.", "image": "https://example.com/parcel.jpg",
 			"height": "medium", "buttons": [{"label": "Track", "url": "https://example.com/t/1042"}]}`),
 		"carousel": example("A carousel", `"cards": [{"title": "Tea", "text": "10 dollars", "buttons": [{"label": "Buy tea", "postback": "BUY-TEA"}]},
 			{"title": "Coffee", "text": "12 dollars", "buttons": [{"label": "Buy coffee", "postback": "BUY-COFFEE"}]}]`),
-	}
+	}}
 }
 
 func aliasOf(f payload.Field) object {

@@ -13,6 +13,7 @@ import (
 // receive describes POST /events.
 func receive() object {
 	all := only(responses(), "200", "400", "401", "404", "408", "413", "415", "500", "503", "504")
+	all["200"] = statuses()["200"]
 	all["200"].(object)["content"].(object)["text/plain"] = object{"schema": object{"type": "string", "description": "the secret of a handshake"}}
 	return object{
 		"operationId": "receive",

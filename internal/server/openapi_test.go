@@ -56,7 +56,7 @@ func TestOpenAPI_examples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	for name, example := range messageExamples() {
+	for name, example := range messageExamples().object {
 		text, err := json.Marshal(with(example.(object)["value"].(object), object{"dry_run": true}))
 		if err != nil {
 			t.Fatal(err)
