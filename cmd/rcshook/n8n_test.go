@@ -279,13 +279,26 @@ func workflow(path string, nodes ...map[string]any) map[string]any {
 	for i, node := range nodes {
 		node["id"], node["position"] = fmt.Sprintf("00000000-0000-4000-8000-%012d", i), []int{200 * i, 0}
 		if i > 0 {
-			connections[nodes[i-1]["name"].(string)] = map[string]any{"main": []any{[]any{map[string]any{"node": node["name"], "type": "main", "index": 0}}}}
+			connections[nodes[i-1]["name"].(string)] = outputs(node["name"])
 		}
 	}
 	return map[string]any{"nodes": nodes, "connections": connections}
 }
 
-// rcsNode returns a node with parameters in pairs.
+// outputs returns the connections of a node: a name for each output, or "" for none.
+func outputs(names ...any) map[string]any {
+	var main []any
+	for _, name := range names {
+		var to []any
+		if name != "" {
+			to = []any{map[string]any{"node": name, "type": "main", "index": 0}}
+		}
+		main = append(main, to)
+	}
+	return map[string]any{"main": main}
+}
+
+// rcsNode returns a node.
 func rcsNode(name string, credential map[string]any, parameters map[string]any) map[string]any {
 	return map[string]any{"name": name, "type": "n8n-nodes-rcshook.rcs", "typeVersion": 1, "parameters": parameters, "credentials": credential}
 }
@@ -414,9 +427,16 @@ func TestN8n(t *testing.T) {
 		"name": "Split", "type": "n8n-nodes-base.splitOut", "typeVersion": 1, "parameters": map[string]any{"fieldToSplitOut": "body.list", "options": map[string]any{}},
 	}
 	n.activate(workflow("two", send("one"), send("two")), "two")
-	n.activate(workflow("list", split, rcsNode("Each", key, map[string]any{
-		"operation": "sendMessage", "to": "={{ $json.phone }}", "text": "={{ $json.text }}",
-	})), "list")
+	each := rcsNode("Each", key, map[string]any{"operation": "sendMessage", "to": "={{ $json.phone }}", "text": "={{ $json.text }}"})
+	n.activate(workflow("list", split, each), "list")
+	loop := map[string]any{"name": "Loop", "type": "n8n-nodes-base.splitInBatches", "typeVersion": 3, "parameters": map[string]any{"options": map[string]any{}}}
+	rounds := workflow("loop", split, loop, each)
+	rounds["connections"].(map[string]any)["Loop"] = outputs("", "Each")
+	rounds["connections"].(map[string]any)["Each"] = outputs("Loop")
+	n.activate(rounds, "loop")
+	retrying := maps.Clone(each)
+	retrying["retryOnFail"], retrying["maxTries"], retrying["waitBetweenTries"] = true, 2, 0
+	n.activate(workflow("retry", split, retrying), "retry")
 
 	run("two messages to one person", func(t *testing.T) {
 		before := len(d.messages())
@@ -426,19 +446,27 @@ func TestN8n(t *testing.T) {
 		if got := d.texts(before); !slices.Equal(got, []string{"one", "one", "two", "two"}) {
 			t.Errorf("got %q", got)
 		}
-		before = len(d.messages())
 		item := map[string]string{"phone": "+12025550123", "text": "item"}
-		n.request(http.MethodPost, "/webhook/list", map[string]any{"list": []any{item, item}})
-		if got := d.texts(before); !slices.Equal(got, []string{"item", "item"}) {
-			t.Errorf("got %q", got)
+		for _, path := range []string{"list", "loop"} {
+			before := len(d.messages())
+			n.request(http.MethodPost, "/webhook/"+path, map[string]any{"list": []any{item, item}})
+			if got := d.texts(before); !slices.Equal(got, []string{"item", "item"}) {
+				t.Errorf("%s: got %q", path, got)
+			}
 		}
 	})
 
-	run("retry of an execution", func(t *testing.T) {
-		before := len(d.messages())
-		n.request(http.MethodPost, "/webhook/list", map[string]any{"list": []any{
+	run("retries", func(t *testing.T) {
+		list := map[string]any{"list": []any{
 			map[string]string{"phone": "+12025550123", "text": "sent"}, map[string]string{"phone": "+12025550150", "text": "failed"},
-		}})
+		}}
+		before := len(d.messages())
+		n.request(http.MethodPost, "/webhook/retry", list)
+		if got, execution := d.texts(before), n.last(); !slices.Equal(got, []string{"sent"}) || execution.Status != "error" {
+			t.Errorf("got %q, %s", got, execution.Status)
+		}
+		before = len(d.messages())
+		n.request(http.MethodPost, "/webhook/list", list)
 		failed := n.last()
 		n.call(http.MethodPost, "/rest/executions/"+failed.ID+"/retry", map[string]any{"loadWorkflow": false}, nil)
 		if retried := n.last(); failed.Status != "error" || retried.Status != "error" || retried.ID == failed.ID {
