@@ -110,7 +110,9 @@ func (l *devListener) print(r *http.Request, body []byte, res *httptest.Response
 	}
 	var told struct{ Code string }
 	_ = json.Unmarshal(res.Body.Bytes(), &told) // a sender may expect another body
-	show.item("response", "%d %s", res.Code, told.Code)
+	if show.item("response", "%d %s", res.Code, told.Code); told.Code == "" && res.Body.Len() > 0 {
+		show.body(res.Header().Get("Content-Type"), res.Body.Bytes())
+	}
 	fmt.Fprintf(l.std.out, "\n%s", show.String())
 }
 

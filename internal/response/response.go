@@ -222,11 +222,15 @@ func (resp *Response) Outcome() (outcome []byte, ok bool) {
 }
 
 // Replace replaces the status unless it is 0, and the body unless it is nil. The log keeps
-// the code.
+// the code. A 204 has no body, so a body makes it a 200.
 func (resp *Response) Replace(status int, contentType string, body []byte) {
 	resp.Status = cmp.Or(status, resp.Status)
-	if body != nil {
-		resp.raw = &raw{contentType, body}
+	if body == nil {
+		return
+	}
+	resp.raw = &raw{contentType, body}
+	if resp.Status == http.StatusNoContent {
+		resp.Status = http.StatusOK
 	}
 }
 

@@ -1,8 +1,10 @@
 package response
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -185,6 +187,67 @@ func TestKnownPath(t *testing.T) {
 	} {
 		if got := knownPath(path); got != want {
 			t.Errorf("knownPath(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+// TestLog_respond tests that a response that could not get the form that its sender expects is
+// a warning, although the message was sent.
+func TestLog_respond(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		code code.Code
+		err  error
+		want string
+	}{
+		{code.Accepted, nil, `"severity":"INFO","message":"accepted"`},
+		{code.Accepted, errors.New("the respond calls error"), `"severity":"WARNING","message":"accepted"`},
+		{code.Document, errors.New("not ready"), `"severity":"INFO","message":"served"`},
+	} {
+		resp := New(test.code)
+		resp.Err = test.err
+		var out bytes.Buffer
+		NewLog(httptest.NewRequest(http.MethodPost, "/hooks/it", nil)).Write(t.Context(), NewLogger(&out), resp, nil)
+		if !strings.Contains(out.String(), test.want) || test.err != nil && !strings.Contains(out.String(), test.err.Error()) {
+			t.Errorf("log %s, want %s and %v", out.String(), test.want, test.err)
+		}
+	}
+}
+
+// TestReplace tests the status and the body that a sender gets in place of ours.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		status      int // of our response
+		empty       bool
+		custom      int
+		contentType string
+		body        []byte
+		want        string // the status, the content type and the body
+	}{
+		{200, false, 201, "text/plain", []byte("a"), "201 text/plain a"},
+		{200, true, 0, "application/json", []byte("{}"), "200 application/json {}"},
+		{204, false, 0, "text/xml", []byte("<a/>"), "200 text/xml <a/>"},
+		{503, false, 0, "text/plain", []byte(""), "503 text/plain "},
+		{200, false, 204, "application/json", nil, "204  "},
+	} {
+		resp := New(code.Accepted)
+		resp.SetSource("it", map[int]int{200: test.status}, test.empty, false)
+		if outcome, ok := resp.Outcome(); !ok || !bytes.HasPrefix(outcome, []byte(`{"ok":true,`)) {
+			t.Errorf("outcome %s, %t", outcome, ok)
+		}
+		resp.Replace(test.custom, test.contentType, test.body)
+		w := httptest.NewRecorder()
+		if err := resp.Write(w, httptest.NewRequest(http.MethodPost, "/hooks/it", nil)); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%d %s %s", w.Code, w.Header().Get("Content-Type"), w.Body); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+	for _, document := range []*Response{Text("a"), Document(struct{}{})} {
+		if outcome, ok := document.Outcome(); ok {
+			t.Errorf("the outcome of a document is %s", outcome)
 		}
 	}
 }

@@ -220,7 +220,9 @@ func hook() object {
 		"description": "a response, or the content that the sender expects, such as a challenge",
 		"anyOf":       []any{ref("schemas/Response"), object{"type": "object"}},
 	}}
-	ok["text/plain"] = object{"schema": object{"type": "string"}}
+	for _, media := range []string{"text/plain", "text/xml", "application/xml"} {
+		ok[media] = object{"schema": object{"type": "string"}}
+	}
 	success["description"] = success["description"].(string) + "; without a body for senders that would show it"
 	all["200"] = success
 	all["204"] = object{"description": "The same as 200, for senders that treat a body as a reply."}

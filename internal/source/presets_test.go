@@ -551,6 +551,9 @@ func TestPresets_specialCases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if received.Verified == test.unsigned {
+				t.Errorf("verified is %t", received.Verified)
+			}
 			reply := mac.ReplaceAllString(string(received.Reply), "[mac]")
 			if len(received.Messages) != test.messages || reply != test.reply {
 				t.Errorf("%d messages and reply %q, want %d and %q", len(received.Messages), received.Reply, test.messages, test.reply)

@@ -103,6 +103,8 @@ func (s *Source) newResponse(v any) (*Response, error) {
 	text, isText := body.(string)
 	isJSON := strings.HasPrefix(a.ContentType, contentTypes[0])
 	switch {
+	case hasBody && a.Status == http.StatusNoContent:
+		return fail("expected no body with the status 204")
 	case !hasBody && a.Status != 0:
 		return &a, nil
 	case !hasBody:

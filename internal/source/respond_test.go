@@ -45,6 +45,7 @@ func TestRespond(t *testing.T) {
 		{name: "status as text", program: `{status: "ok"}`, err: statuses},
 		{name: "fraction", program: `{status: 200.5}`, err: statuses},
 		{name: "null status", program: `{status: null, body: 1}`, err: statuses},
+		{name: "204 with a body", program: `{status: 204, body: {}}`, err: "the respond program: expected no body with the status 204"},
 		{name: "HTML", program: `{content_type: "text/html", body: "<p>"}`, err: "the respond program: expected one of the content types application/json, application/xml, text/xml, text/plain"},
 		{name: "header injection", program: `{content_type: "text/plain\r\nX: y", body: ""}`, err: "the respond program: expected one of the content types application/json, application/xml, text/xml, text/plain"},
 		{name: "content type with a JSON body", program: `{content_type: "text/plain", body: {}}`, err: "the respond program: expected a string as the body, because its content type is not JSON"},

@@ -2,6 +2,9 @@ package source_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -48,7 +51,7 @@ func TestVendors(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "vendors.mjs"), script, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot", "easypost", "linear", "telegram", "bigcommerce", "gocardless", "paddle", "razorpay", "webflow"}
+	presets := []string{"stripe", "github", "standard-webhooks", "svix", "slack", "shopify", "twilio", "hubspot", "easypost", "linear", "telegram", "bigcommerce", "gocardless", "paddle", "razorpay", "webflow", "clerk", "discord", "notion", "supabase"}
 	var ours []vendorRequest
 	for _, preset := range presets {
 		ours = append(ours, ownRequest(t, preset))
@@ -69,7 +72,7 @@ func TestVendors(t *testing.T) {
 		t.Run(v.Preset, v.check)
 	}
 	slices.Sort(seen)
-	if want := []string{"bigcommerce", "github", "hubspot", "shopify", "standard-webhooks", "stripe", "svix", "twilio"}; !slices.Equal(slices.Compact(seen), want) {
+	if want := []string{"bigcommerce", "clerk", "github", "hubspot", "notion", "shopify", "standard-webhooks", "stripe", "supabase", "svix", "twilio"}; !slices.Equal(slices.Compact(seen), want) {
 		t.Errorf("the vendors signed for %v, want %v", seen, want)
 	}
 }
@@ -81,9 +84,17 @@ func ownRequest(t *testing.T, preset string) vendorRequest {
 	if preset == "twilio" || preset == "hubspot" {
 		v.URL = "https://example.com/hooks/own"
 	}
+	key := []byte(v.Secret)
+	if preset == "discord" { // whose library reads a public key in hex only
+		public, private, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Secret, key = hex.EncodeToString(public), []byte(base64.StdEncoding.EncodeToString(private))
+	}
 	s := v.open(t, v.Secret)
 	r := s.Sample("0001")
-	if err := s.Sign(r, []byte(v.Secret), time.Now()); err != nil {
+	if err := s.Sign(r, key, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for name := range r.Header {

@@ -12,14 +12,17 @@ import https from "node:https";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 
+import { verifyWebhook as clerkVerify } from "@clerk/backend/webhooks";
 import EasyPostClient from "@easypost/api";
 import { Signature } from "@hubspot/api-client";
 import { LinearWebhookClient } from "@linear/sdk/webhooks";
+import { signWebhookPayload as notionSign, verifyWebhookSignature as notionVerify } from "@notionhq/client";
 import { sign as octokitSign, verify as octokitVerify } from "@octokit/webhooks-methods";
 import { Paddle } from "@paddle/paddle-node-sdk";
 import "@shopify/shopify-api/adapters/node";
 import { LogSeverity, shopifyApi } from "@shopify/shopify-api";
 import bolt from "@slack/bolt";
+import { verifyKey } from "discord-interactions";
 import { parse as goCardlessParse } from "gocardless-nodejs";
 import Razorpay from "razorpay";
 import SNSValidator from "sns-validator";
@@ -84,6 +87,9 @@ async function signed() {
     { preset: "github", secret, body, headers: { ...json, "x-hub-signature-256": await octokitSign(secret, body) } },
     { preset: "standard-webhooks", secret: standardSecret, body, headers: standard(Webhook, "webhook") },
     { preset: "bigcommerce", secret, body, headers: standard(Webhook, "webhook", encoded(secret)) },
+    { preset: "clerk", secret: standardSecret, body, headers: standard(Svix, "svix") },
+    { preset: "supabase", secret: "v1," + standardSecret, body, headers: standard(Webhook, "webhook") },
+    { preset: "notion", secret, body, headers: { ...json, "x-notion-signature": await notionSign({ body, verificationToken: secret }) } },
     { preset: "svix", secret: standardSecret, body, headers: standard(Svix, "svix") },
     { preset: "shopify", secret, body, headers: { ...json, "x-shopify-hmac-sha256": await createSHA256HMAC(secret, body) } },
     {
@@ -164,6 +170,13 @@ const checks = {
   paddle,
   razorpay: (r) => Razorpay.validateWebhookSignature(r.body, r.headers["x-razorpay-signature"], r.secret),
   webflow: (r) => new WebflowClient({ accessToken: "none" }).webhooks.verifySignature({ headers: r.headers, body: r.body, secret: r.secret }),
+  clerk: async (r) => {
+    const headers = Object.fromEntries(Object.entries(r.headers).map(([name, value]) => [name.replace("webhook-", "svix-"), value]));
+    return Boolean(await clerkVerify(new Request(url, { method: "POST", headers, body: r.body }), { signingSecret: r.secret }));
+  },
+  discord: (r) => verifyKey(r.body, r.headers["x-signature-ed25519"], r.headers["x-signature-timestamp"], r.secret),
+  notion: (r) => notionVerify({ body: r.body, signature: r.headers["x-notion-signature"], verificationToken: r.secret }),
+  supabase: (r) => Boolean(new Webhook(r.secret).verify(r.body, r.headers)),
   easypost: (r) => Boolean(new EasyPostClient("none").Utils.validateWebhook(Buffer.from(r.body), r.headers, r.secret)),
   linear,
   sns,
