@@ -326,7 +326,9 @@ func (o *initOptions) next(name string) string {
 	commands := [][2]string{{"rcshook dev -config " + name, "runs it on this machine, with a phone at http://localhost:8081/"}}
 	deploy := "deploy/deploy.sh --project " + cmp.Or(o.project, exampleProject)
 	if o.preset != "" {
-		commands[0][1] += " that sends the sample"
+		if o.preset != "sns" { // only Amazon can sign its messages
+			commands[0][1] += " that sends the sample"
+		}
 		commands = append(commands, [2]string{"rcshook check " + name, "tests the map after a change; -update accepts the new message"})
 	}
 	if o.caller != "" {

@@ -150,6 +150,11 @@ func FromError(err error) *Response {
 			return newResponse(code.Overloaded, busy.Error(), err, 0)
 		}
 	}
+	if errors.Is(err, source.ErrAmazon) {
+		resp := newResponse(code.SecretUnavailable, err.Error(), nil, 0)
+		resp.Title = "Amazon SNS is unavailable"
+		return resp
+	}
 	for _, c := range []struct {
 		kind error
 		code code.Code
@@ -160,7 +165,6 @@ func FromError(err error) *Response {
 		{source.ErrSignature, code.BadSignature, true},
 		{source.ErrStale, code.StaleSignature, true},
 		{source.ErrKeys, code.SecretUnavailable, true},
-		{source.ErrAmazon, code.SecretUnavailable, true},
 		{events.ErrNoToken, code.NotFound, true},
 		{events.ErrSignature, code.BadSignature, true},
 		{events.ErrHandshake, code.BadSignature, true},

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/source"
 )
 
 func TestMask(t *testing.T) {
@@ -134,6 +135,17 @@ func TestPanicError(t *testing.T) {
 	}
 	if resp := FromError(err); resp.Code != code.Internal || resp.Detail != "" {
 		t.Errorf("Of(bug) = %s with detail %q, want internal without a word", resp.Code, resp.Detail)
+	}
+}
+
+// TestFromError_amazon checks that the sender of a message of Amazon SNS may retry, and learns
+// the cause.
+func TestFromError_amazon(t *testing.T) {
+	t.Parallel()
+	res := FromError(fmt.Errorf("%w: HTTP 503", source.ErrAmazon))
+	want := "Amazon SNS is unavailable: cannot get the certificate or the confirmation from Amazon SNS: HTTP 503"
+	if res.Code != code.SecretUnavailable || res.Status != http.StatusServiceUnavailable || res.Title+": "+res.Detail != want {
+		t.Errorf("got %s, %d, %s: %s", res.Code, res.Status, res.Title, res.Detail)
 	}
 }
 

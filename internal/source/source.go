@@ -251,6 +251,9 @@ func (s *Source) openScheme(keys func() *googleKeys, amazon *snsClient) (problem
 	if len(c.Recipients) == 0 && !coversBody(described) {
 		problem("recipients", "is required: the phone numbers that messages may go to; the signature of this sender does not cover the event, which anyone could change")
 	}
+	if c.EventID.Text == "" && s.preset.EventID.Text == "" && !coversBody(described) {
+		problem("event_id", "is required: a jq program that returns the ID of an event from the signed fields, so that a captured request sends nothing again")
+	}
 	var invalid []config.Problem
 	s.scheme, invalid = newScheme(described, c.URL, tokens, sns)
 	if len(invalid) > 0 { // secrets cannot be checked

@@ -302,6 +302,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:11 sources.s.recipients is required: the phone numbers that messages may go to; the signature of this sender does not cover the event, which anyone could change",
 		}},
 		{"body and fields", "{secret: x, map: ., scheme: {type: signature, header: .sig, content: '{.id}{body}', items: events}, recipients: '+12025550123'}", []string{
+			"f:1:11 sources.s.event_id is required: a jq program that returns the ID of an event from the signed fields, so that a captured request sends nothing again",
 			"f:1:74 sources.s.scheme.content must contain either {body} or fields of the body, such as {.id}: otherwise the body is not verified",
 			"f:1:98 sources.s.scheme.items must be the path of objects in the body, such as .events, whose fields are in content",
 		}},
