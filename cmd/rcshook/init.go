@@ -344,13 +344,13 @@ func (o *initOptions) next(name string) string {
 		text += fmt.Sprintf("\n  %s\n      %s\n", c[0], c[1])
 	}
 	text += "\nThe script creates the secrets of the file, and prints how to fill them."
+	if o.project == "" {
+		text += "\nBefore that, replace my-project in the file by the ID of your Google Cloud project."
+	}
 	if project := cmp.Or(o.project, exampleProject); o.token != "" {
 		text += fmt.Sprintf("\n\nThe URL for the sender ends with a token. Here is a random one, which init stores nowhere:\n\n"+
 			"  https://HOST/hooks/%s/%s\n\nBefore you deploy, store it:\n\n"+
 			"  printf %%s %[2]s | gcloud secrets create %[1]s-hook --project=%[3]s --data-file=-", o.preset, o.token, project)
-	}
-	if o.project == "" {
-		text += "\nBefore that, replace my-project in the file by the ID of your Google Cloud project."
 	}
 	return text + "\n"
 }

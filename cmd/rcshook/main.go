@@ -267,14 +267,19 @@ func readAll(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// replaceFile writes a file in place of another, which may be a link, at once.
+// replaceFile writes a file in place of another, which may be a link, at once. It keeps the
+// permissions.
 func replaceFile(name string, data []byte) error {
+	mode := os.FileMode(0o644)
+	if old, err := os.Stat(name); err == nil {
+		mode = old.Mode().Perm()
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Close()); err == nil {
 		err = os.Rename(f.Name(), name)
 	}
 	if err != nil {
