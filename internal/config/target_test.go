@@ -57,6 +57,19 @@ func TestParseFile_targets(t *testing.T) {
 	}
 }
 
+// TestFile_Secrets checks that a deployment creates the secrets of a source.
+func TestFile_Secrets(t *testing.T) {
+	t.Parallel()
+	const text = `sources: {meta: {preset: hmac, secret: projects/p/secrets/app, challenge: {query: q, token: t}, verify_token: projects/p/secrets/verify/versions/2}}`
+	got, err := config.ParseFile("f.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"projects/p/secrets/app", "projects/p/secrets/verify"}, got.Secrets()); diff != "" {
+		t.Errorf("Secrets (-want +got):\n%s", diff)
+	}
+}
+
 func TestParseFile_targetProblems(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

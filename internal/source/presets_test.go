@@ -719,3 +719,24 @@ func TestClerk_late(t *testing.T) {
 		}
 	}
 }
+
+// TestPresets_ignored checks that a user of a sign-in system sees an error if the map ignores
+// the event with the code, for example because the number is invalid.
+func TestPresets_ignored(t *testing.T) {
+	t.Parallel()
+	for _, name := range source.Grouped()["sign-in"] {
+		switch name {
+		case "clerk": // which sends afterwards
+			continue
+		case "cognito": // which posts our payload
+			continue
+		}
+		s, _ := rehearsal(t, name)
+		got, err := s.Respond(t.Context(), s.Sample("0001"), []byte(`{"ok": true, "status": 200, "code": "ignored", "retry": "none"}`), now)
+		if err != nil || got == nil {
+			t.Errorf("%s: %v, %v; want an error", name, got, err)
+		} else if got.Status < 400 && !strings.Contains(string(got.Body), `{"error":{`) {
+			t.Errorf("%s: %d %s, want an error", name, got.Status, got.Body)
+		}
+	}
+}
