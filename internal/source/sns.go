@@ -20,6 +20,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
+
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 )
 
@@ -68,7 +71,7 @@ func snsMessage(r *Request) (map[string]string, error) {
 	return m, nil
 }
 
-func (s snsScheme) verify(ctx context.Context, r *Request, _ [][]byte, now time.Time) error {
+func (s snsScheme) verify(_ context.Context, r *Request, _ [][]byte, now time.Time) error {
 	m, err := snsMessage(r)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (s snsScheme) verify(ctx context.Context, r *Request, _ [][]byte, now time.
 		return standardwebhook.Errorf(ErrUnauthorized, "the body is not a message of Amazon SNS; turn off raw message delivery, which is not signed")
 	case !slices.Contains(s.topics, m["TopicArn"]):
 		return standardwebhook.Errorf(ErrUnauthorized, "the message is from another topic than that of this source")
-	case !fromTopic(m["SigningCertURL"], m["TopicArn"], ".pem"):
+	case !certificatePath.MatchString(snsPath(m["SigningCertURL"], m["TopicArn"])):
 		return standardwebhook.Errorf(ErrSignature, "the SigningCertURL is not an address of Amazon SNS in the region of the topic")
 	}
 	signature, err := base64.StdEncoding.Strict().DecodeString(m["Signature"])
@@ -98,9 +101,9 @@ func (s snsScheme) verify(ctx context.Context, r *Request, _ [][]byte, now time.
 	default:
 		return standardwebhook.Errorf(ErrSignature, "unknown SignatureVersion: expected 1 or 2")
 	}
-	certificate, err := s.client.certificate(ctx, m["SigningCertURL"])
-	if err != nil {
-		return err
+	certificate := s.client.certificate(m["SigningCertURL"])
+	if certificate == nil {
+		return &missingCertificate{m["SigningCertURL"]}
 	}
 	key, ok := certificate.PublicKey.(*rsa.PublicKey)
 	if !ok || now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
@@ -133,19 +136,25 @@ func snsContent(m map[string]string) ([]byte, bool) {
 	return []byte(content.String()), true
 }
 
-// fromTopic reports whether an address with that end of its path is on the host of SNS in
-// the region of a topic. Other names in amazonaws.com, such as those of buckets, are not.
-func fromTopic(address, topic, suffix string) bool {
+// certificatePath matches the paths of certificates. A stranger can name only such ones.
+var certificatePath = regexp.MustCompile(`^SimpleNotificationService-[0-9a-f]{32}\.pem$`)
+
+// snsPath returns an address without the host of SNS in the region of a topic, or "" for
+// another host. Other names in amazonaws.com, such as those of buckets, are not of SNS.
+func snsPath(address, topic string) string {
 	arn := topicARN.FindStringSubmatch(topic)
-	u, err := url.Parse(address)
-	if err != nil || arn == nil {
-		return false
+	if arn == nil {
+		return ""
 	}
 	host := "sns." + arn[2] + ".amazonaws.com"
 	if arn[1] == "aws-cn" {
 		host += ".cn"
 	}
-	return u.Scheme == "https" && u.Host == host && u.User == nil && strings.HasSuffix(u.Path, suffix)
+	path, ok := strings.CutPrefix(address, "https://"+host+"/")
+	if !ok {
+		return ""
+	}
+	return path
 }
 
 // confirm confirms a subscription to a topic, which makes SNS send its messages. The message
@@ -155,8 +164,9 @@ func (s snsScheme) confirm(ctx context.Context, r *Request) error {
 	if err != nil || m["Type"] != "SubscriptionConfirmation" {
 		return err
 	}
-	u, err := url.Parse(m["SubscribeURL"])
-	if err != nil || !fromTopic(m["SubscribeURL"], m["TopicArn"], "/") || u.Query().Get("Action") != "ConfirmSubscription" || u.Query().Get("TopicArn") != m["TopicArn"] {
+	query, ok := strings.CutPrefix(snsPath(m["SubscribeURL"], m["TopicArn"]), "?")
+	values, err := url.ParseQuery(query)
+	if err != nil || !ok || values.Get("Action") != "ConfirmSubscription" || values.Get("TopicArn") != m["TopicArn"] {
 		return standardwebhook.Errorf(ErrSignature, "the SubscribeURL does not confirm a subscription to the topic")
 	}
 	_, err = s.client.get(ctx, m["SubscribeURL"])
@@ -172,46 +182,79 @@ func (snsScheme) hidden(http.Header) []string { return nil } // the signature is
 func (snsScheme) newKeys() (receiver, sender []byte) { return nil, nil }
 func (snsScheme) checkSecret([]byte) error           { return nil }
 
-// snsClient gets certificates, which it caches, and confirms subscriptions.
+// missingCertificate is the error of a message whose certificate is not cached.
+type missingCertificate struct{ address string }
+
+func (*missingCertificate) Error() string { return "the certificate of the message is not cached" }
+func (*missingCertificate) Unwrap() error { return ErrAmazon }
+
+// snsClient fetches certificates, which it caches, and confirms subscriptions.
 type snsClient struct {
 	transport http.RoundTripper
+	fetches   singleflight.Group
+	fetching  *semaphore.Weighted
 
 	mu           sync.Mutex
 	certificates map[string]*x509.Certificate // by address
 }
 
+func newSNSClient(transport http.RoundTripper) *snsClient {
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	return &snsClient{transport: transport, fetching: semaphore.NewWeighted(maxFetches)}
+}
+
 const (
 	maxCertificates = 16
 	maxCertificate  = 64 << 10
+
+	// maxFetches limits the certificates that are fetched at once. A message is not verified
+	// before, so a stranger can cause fetches of addresses that do not exist.
+	maxFetches = 4
 )
 
-// certificate returns the certificate at an address of SNS. The certificate of the server
-// proves that SNS issued it, because the file has no chain.
-func (c *snsClient) certificate(ctx context.Context, address string) (*x509.Certificate, error) {
-	c.mu.Lock()
-	certificate := c.certificates[address]
-	c.mu.Unlock()
-	if certificate != nil {
-		return certificate, nil
-	}
-	data, err := c.get(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
-	}
-	if certificate, err = x509.ParseCertificate(block.Bytes); err != nil {
-		return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
-	}
+// certificate returns the certificate at an address from the cache, or nil.
+func (c *snsClient) certificate(address string) *x509.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.certificates == nil || len(c.certificates) >= maxCertificates {
-		c.certificates = make(map[string]*x509.Certificate)
-	}
-	c.certificates[address] = certificate
-	return certificate, nil
+	return c.certificates[address]
+}
+
+// fetch adds the certificate at an address of SNS to the cache. The certificate of the server
+// proves that SNS issued it, because the file has no chain. Messages with the same address
+// share a fetch. If too many others are in flight, fetch fails at once: in a queue of a
+// stranger's requests, no message of SNS would have its turn.
+func (c *snsClient) fetch(ctx context.Context, address string) error {
+	_, err, _ := c.fetches.Do(address, func() (any, error) {
+		if c.certificate(address) != nil {
+			return nil, nil
+		}
+		if !c.fetching.TryAcquire(1) {
+			return nil, fmt.Errorf("%w: too many certificates are being fetched", ErrAmazon)
+		}
+		defer c.fetching.Release(1)
+		data, err := c.get(context.WithoutCancel(ctx), address)
+		if err != nil {
+			return nil, err
+		}
+		block, _ := pem.Decode(data)
+		if block == nil || block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.certificates == nil || len(c.certificates) >= maxCertificates {
+			c.certificates = make(map[string]*x509.Certificate)
+		}
+		c.certificates[address] = certificate
+		return nil, nil
+	})
+	return err
 }
 
 // get returns the body of a page of SNS. It does not follow redirects.

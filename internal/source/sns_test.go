@@ -15,12 +15,15 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -201,6 +204,10 @@ func TestSNS(t *testing.T) {
 		{name: "a port", after: changes{"SigningCertURL": strings.Replace(snsPEM, ".com/", ".com:8443/", 1)}, kind: source.ErrSignature, want: address},
 		{name: "the host as a user", after: changes{"SigningCertURL": "https://sns.us-east-1.amazonaws.com@example.com/a.pem"}, kind: source.ErrSignature, want: address},
 		{name: "HTTP", after: changes{"SigningCertURL": strings.Replace(snsPEM, "https", "http", 1)}, kind: source.ErrSignature, want: address},
+		{name: "another file", after: changes{"SigningCertURL": snsHost + "/a.pem"}, kind: source.ErrSignature, want: address},
+		{name: "a folder", after: changes{"SigningCertURL": strings.Replace(snsPEM, ".com/", ".com/x/", 1)}, kind: source.ErrSignature, want: address},
+		{name: "a query", after: changes{"SigningCertURL": snsPEM + "?x=.pem"}, kind: source.ErrSignature, want: address},
+		{name: "another name", after: changes{"SigningCertURL": strings.Replace(snsPEM, "0123", "012Z", 1)}, kind: source.ErrSignature, want: address},
 		{name: "no PEM", after: changes{"SigningCertURL": snsHost + "/?x=.pem"}, kind: source.ErrSignature, want: address},
 		{name: "no address", after: changes{"SigningCertURL": nil}, kind: source.ErrSignature, want: address},
 
@@ -400,6 +407,49 @@ func TestSNS_confirm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSNS_slowFetch checks that a certificate that does not arrive stops neither messages whose
+// certificate is cached nor those of other addresses, that messages share a fetch, and that
+// strangers cannot cause any number of fetches.
+func TestSNS_slowFetch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAmazon(t)
+		var fetches atomic.Int32
+		s := open(t, config.Source{Preset: "sns", Topics: []string{snsTopic}, Map: config.Program{Text: "empty"}}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.String() == snsPEM {
+				_, _ = w.Write(a.certificate)
+				return
+			}
+			fetches.Add(1)
+			<-r.Context().Done()
+		}))
+		genuine := snsRequest(t, a.message(t, nil))
+		if err := source.Verify(t.Context(), s, genuine, now); err != nil {
+			t.Fatal(err)
+		}
+		forged := func(i int) *source.Request {
+			return snsRequest(t, a.message(t, map[string]any{"SigningCertURL": fmt.Sprintf("%s/SimpleNotificationService-%032x.pem", snsHost, i)}))
+		}
+		var group sync.WaitGroup
+		for i := range 64 {
+			group.Go(func() {
+				if err := source.Verify(t.Context(), s, forged(i%8), now); !errors.Is(err, source.ErrAmazon) {
+					t.Errorf("%v, want ErrAmazon", err)
+				}
+			})
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := source.Verify(t.Context(), s, genuine, now); err != nil || time.Since(start) > 0 {
+			t.Errorf("during the fetches: %v after %s, want nil at once", err, time.Since(start))
+		}
+		if n := fetches.Load(); n != 4 {
+			t.Errorf("%d fetches, want 4", n)
+		}
+		group.Wait() // until the timeout
+	})
 }
 
 // TestSNS_events checks the event that a mapping gets.

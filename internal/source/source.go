@@ -93,10 +93,7 @@ type Source struct {
 func Open(sources map[string]config.Source, o Options) (*Directory, error) {
 	d := &Directory{sources: make(map[string]*Source)}
 	keys := sync.OnceValue(func() *googleKeys { return newGoogleKeys(o.GoogleEndpoint, o.Transport) })
-	amazon := &snsClient{transport: o.Transport}
-	if amazon.transport == nil {
-		amazon.transport = http.DefaultTransport
-	}
+	amazon := newSNSClient(o.Transport)
 	slots := newSlots()
 	var problems []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
@@ -335,12 +332,23 @@ func (s *Source) readSecrets(ctx context.Context) ([][]byte, error) {
 }
 
 func (s *Source) verify(ctx context.Context, r *Request, secrets [][]byte, now time.Time) error {
-	if !s.UsesGoogleTokens() { // they do not depend on the body, and their keys may have to be fetched
-		if ctx.Err() != nil || s.slots.verifying.Acquire(ctx, 1) != nil {
-			return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
-		}
-		defer s.slots.verifying.Release(1)
+	if s.UsesGoogleTokens() { // they do not depend on the body, and their keys may have to be fetched
+		return s.scheme.verify(ctx, r, secrets, now)
 	}
+	err := s.verifyInSlot(ctx, r, secrets, now)
+	if missing, ok := errors.AsType[*missingCertificate](err); ok {
+		if err = s.scheme.(snsScheme).client.fetch(ctx, missing.address); err == nil {
+			err = s.verifyInSlot(ctx, r, secrets, now)
+		}
+	}
+	return err
+}
+
+func (s *Source) verifyInSlot(ctx context.Context, r *Request, secrets [][]byte, now time.Time) error {
+	if ctx.Err() != nil || s.slots.verifying.Acquire(ctx, 1) != nil {
+		return fmt.Errorf("%w: %w", ErrBusy, ctx.Err())
+	}
+	defer s.slots.verifying.Release(1)
 	return s.scheme.verify(ctx, r, secrets, now)
 }
 
