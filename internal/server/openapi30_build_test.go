@@ -26,14 +26,14 @@ func describeNarrow() object {
 		"Card":          narrowSchema(payload.OnCard, "A card, alone or in a carousel."),
 		"Button":        narrowSchema(payload.OnButton, "A button. Without an action, it is a reply."),
 		"CalendarEvent": narrowSchema(payload.OnEvent, "An event that a button adds to the calendar."),
-		"Numbers": object{
+		"Numbers": inOrder(object{
 			"type": "object", "description": "Numbers to look up: 1 to 100, or 500 to 10,000.", "required": []any{"to"},
 			"properties": object{
 				"to":      object{"type": "array", "items": object{"type": "string"}, "minItems": 1, "maxItems": rbm.MaxBatchUsers, "description": "in E.164, or national numbers together with country"},
 				"agent":   object{"type": "string", "description": "the agent, if it is not the default agent"},
 				"country": object{"type": "string", "description": "country of national numbers"},
 			},
-		},
+		}, "to"),
 		"Result":        inOrder(narrowResult(), resultNames...),
 		"FieldError":    with(errorSchema(), object{"description": "An error or a warning about a value of the request."}),
 		"DryRun":        narrow(dryRunSchema()),
@@ -195,7 +195,7 @@ func narrowOperation(tag, id, summary, about string, failure code.Code, result s
 		"operationId": id, "summary": summary, "description": about, "tags": []any{tag},
 		"responses": object{
 			"200": object{"description": "success", "content": object{"application/json": object{"schema": ref("schemas/" + result), "example": example}}},
-			"default": object{"description": "failure, or several results", "content": object{"application/problem+json": object{
+			"default": object{"description": "every other status: a failure, or different results for several recipients", "content": object{"application/problem+json": object{
 				"schema": ref("schemas/Result"), "example": body(response.New(failure)),
 			}}},
 		},
