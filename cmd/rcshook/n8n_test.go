@@ -394,6 +394,7 @@ func TestN8n(t *testing.T) {
 	function := map[string]string{"url": d.url, "apiKey": "dev", "signingSecret": secret}
 	key := n.credential("rcshookApi", function)
 	wrong := n.credential("rcshookApi", map[string]string{"url": d.url, "apiKey": "wrong"})
+	elsewhere := n.credential("rcshookApi", map[string]string{"url": d.simURL, "apiKey": "dev"})
 
 	run := func(name string, test func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
@@ -489,6 +490,7 @@ func TestN8n(t *testing.T) {
 			{key, "+12025550123", "Hello", "soon", `The payload is invalid: /ttl: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`, "Fix the fields in errors and send the request again."},
 			{key, "+1202", "Hello", "soon", "The payload is invalid: 2 errors", `/to: too short for a phone number<br>/ttl: expected a number of seconds or a duration such as "10m", "1h30m" or "2d"`},
 			{wrong, "+12025550123", "Hello", "", "The API key is missing or wrong: unknown API key", "Enter a key of this function in the credential."},
+			{elsewhere, "+12025550123", "Hello", "", "The response is not from rcshook: HTTP 405", "Check the function URL of the credential, and whether it needs a Google sign-in."},
 		} {
 			path := fmt.Sprint("error", i)
 			n.activate(workflow(path, rcsNode("RCS", test.credential, map[string]any{
