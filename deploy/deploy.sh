@@ -578,7 +578,7 @@ check_dropped() {
 # Run. The log lines of rcshook still record the requests.
 exclude_queries() {
   local filter exclusion=$name-queries change=--add-exclusion tab=$'\t'
-  filter="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$name\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/((capabilities|messages|hooks)[^?]*[?]|hooks/+[^/?]+/+[^/?])\""
+  filter="resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"$name\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"(?i)/((capabilities|messages|hooks)[^?]*[?]|hooks(/|%2f)+[^/?]+(/|%2f)+[^/?])\""
   if exists gcloud logging sinks describe _Default --project="$project" '--format=value(exclusions[].name,exclusions[].filter)' &&
     [[ ";${stdout//$tab/;};" == *";$exclusion;"* ]]; then
     [[ $stdout != *"$filter"* ]] || return 0

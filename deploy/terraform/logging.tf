@@ -5,5 +5,5 @@ resource "google_logging_project_exclusion" "queries" {
   project     = var.project_id
   name        = "${var.name}-queries"
   description = "Requests to ${var.name} with phone numbers or tokens in the URL"
-  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/((capabilities|messages|hooks)[^?]*[?]|hooks/+[^/?]+/+[^/?])\""
+  filter      = "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"${var.name}\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"(?i)/((capabilities|messages|hooks)[^?]*[?]|hooks(/|%2f)+[^/?]+(/|%2f)+[^/?])\""
 }

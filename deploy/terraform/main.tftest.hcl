@@ -51,7 +51,7 @@ run "the_request_log_has_no_numbers" {
   command = apply
 
   assert {
-    condition     = google_logging_project_exclusion.queries.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"rcshook\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"/((capabilities|messages|hooks)[^?]*[?]|hooks/+[^/?]+/+[^/?])\""
+    condition     = google_logging_project_exclusion.queries.filter == "resource.type=\"cloud_run_revision\" AND resource.labels.service_name=\"rcshook\" AND log_id(\"run.googleapis.com/requests\") AND httpRequest.requestUrl=~\"(?i)/((capabilities|messages|hooks)[^?]*[?]|hooks(/|%2f)+[^/?]+(/|%2f)+[^/?])\""
     error_message = "expected requests with numbers in the URL to stay out of the log"
   }
 }
