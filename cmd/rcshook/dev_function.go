@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -19,6 +20,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
@@ -79,7 +82,8 @@ type devFunction struct {
 	buckets   []string       // with opt-outs
 	optOutKey string
 
-	connected chan struct{} // closed when the function gets all events
+	connected chan struct{}              // closed when the function gets all events
+	outcomes  *lru.Cache[string, []byte] // of webhooks, by the IDs of their requests
 	requests  server.Requests
 	current   atomic.Pointer[devVersion]
 }
@@ -104,6 +108,10 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 	if err != nil {
 		return nil, err
 	}
+	outcomes, err := lru.New[string, []byte](100)
+	if err != nil {
+		return nil, err
+	}
 	authorize := func(token string) error {
 		_, err := sim.Tokens.Check(token, "https://www.googleapis.com/auth/cloud-platform")
 		return err
@@ -112,7 +120,7 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		devOptions: o, std: std, sim: sim, baseURL: baseURL, agentID: env.AgentID, credentials: env.Credentials,
 		google: issuer, tasks: &tasks.Server{Issuer: issuer, Authorize: authorize}, topics: &pubsub.Server{Authorize: authorize},
 		queues: make(map[string]bool), targets: newDevTargets(o.events, std.out, sim.Note),
-		secrets: make(map[config.Secret][]byte), receivers: make(map[config.Secret][]byte), connected: make(chan struct{}), optOutKey: rand.Text() + rand.Text(),
+		secrets: make(map[config.Secret][]byte), receivers: make(map[config.Secret][]byte), connected: make(chan struct{}), outcomes: outcomes, optOutKey: rand.Text() + rand.Text(),
 		api: client.New(client.Options{
 			Transport: handlerTransport{sim}, Now: time.Now, Background: google.NewBackground(),
 			Log: slog.New(slog.DiscardHandler), Credentials: env.Credentials,
@@ -192,6 +200,7 @@ func (f *devFunction) load(ctx context.Context) error {
 	}
 	handler, err := server.New(ctx, server.Options{
 		Environ: environ, Log: f.std.err, Transport: f.targets.transport(), DefaultCredentials: f.credentials, Delivered: f.delivered,
+		Outcome: func(requestID string, outcome []byte) { f.outcomes.Add(requestID, outcome) },
 	})
 	if err != nil {
 		return err
@@ -325,6 +334,16 @@ func (f *devFunction) queued(t tasks.Waiting, ended *tasks.Ended) {
 
 // phoneSources returns the sources whose events the phone can send.
 func (f *devFunction) phoneSources() []phone.Source { return f.current.Load().phoneSources() }
+
+// outcomeOf returns the function's own response to a webhook, as JSON, if the sender gets
+// another one. It is empty otherwise.
+func (f *devFunction) outcomeOf(h http.Header, body []byte) []byte {
+	outcome, _ := f.outcomes.Get(h.Get("X-Request-Id"))
+	if bytes.Equal(outcome, body) {
+		return nil
+	}
+	return outcome
+}
 
 // simulatorMux serves the simulator, Google's services, and the pages of dev.
 func (f *devFunction) simulatorMux() http.Handler {

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/response"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -73,6 +75,11 @@ func (l *devListener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (l *devListener) print(r *http.Request, body []byte, res *httptest.ResponseRecorder) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	outcome := l.outcomeOf(res.Header(), res.Body.Bytes())
+	var told response.Response
+	if json.Unmarshal(outcome, &told) != nil {
+		_ = json.Unmarshal(res.Body.Bytes(), &told) // a sender may expect another body
+	}
 	v, show := l.current.Load(), printer{unmasked: l.unmasked, limit: maxShown}
 	parts := strings.FieldsFunc(strings.TrimPrefix(r.URL.Path, hooksPath), func(r rune) bool { return r == '/' })
 	name, token := "", ""
@@ -106,18 +113,26 @@ func (l *devListener) print(r *http.Request, body []byte, res *httptest.Response
 	case !v.sources[i].HasToken() && token != "":
 		show.item("sender", "this source needs the path %s%s", hooksPath, name)
 	case r.Method == http.MethodPost && len(body) <= maxHook:
-		l.result(&show, v, v.sources[i], &source.Request{Method: r.Method, Token: token, Query: r.URL.RawQuery, Header: r.Header, Body: body})
+		l.result(&show, v, v.sources[i], &source.Request{Method: r.Method, Token: token, Query: r.URL.RawQuery, Header: r.Header, Body: body}, &told)
 	}
-	var told struct{ Code string }
-	_ = json.Unmarshal(res.Body.Bytes(), &told) // a sender may expect another body
-	if show.item("response", "%d %s", res.Code, told.Code); told.Code == "" && res.Body.Len() > 0 {
+	show.item("response", "%d %s", res.Code, told.Code)
+	if told.Detail != "" && res.Code != http.StatusUnauthorized { // the reason is shown above
+		show.item("", "%s", show.mask("", told.Message))
+	}
+	for _, w := range told.Warnings {
+		show.item("", "%s", strings.TrimPrefix(w.Pointer+": "+w.Detail, ": "))
+	}
+	switch {
+	case res.Body.Len() == 0:
+		show.item("", "without a body")
+	case outcome != nil || told.Code == "":
 		show.body(res.Header().Get("Content-Type"), res.Body.Bytes())
 	}
 	fmt.Fprintf(l.std.out, "\n%s", show.String())
 }
 
 // result prints the verdict on the sender, and the messages of the event, and saves it.
-func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *source.Request) {
+func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *source.Request, told *response.Response) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.Timeout)
 	defer cancel()
 	received, err := s.Receive(ctx, r, time.Now())
@@ -150,6 +165,8 @@ func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *
 		note := ""
 		if !received.Verified {
 			note = "not sent:"
+		} else if told.Code == code.Duplicate && told.Detail != "" {
+			note = "not sent: " + told.Detail
 		}
 		show.item("messages", "%s", note)
 		show.body("application/json", messages)

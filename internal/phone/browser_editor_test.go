@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +180,56 @@ func TestSources(t *testing.T) {
 	g.shot("sources")
 	g.mu.Lock()
 	g.troubles = slices.DeleteFunc(g.troubles, func(s string) bool { return strings.Contains(s, "status of 400") })
+	g.mu.Unlock()
+	g.clean()
+}
+
+// TestSources_outcome sends events to sources whose senders get a response of their own: the
+// page shows the outcome, and the response to the sender.
+func TestSources_outcome(t *testing.T) {
+	t.Parallel()
+	outcomes := map[string]string{
+		"accepted": `{"ok": true, "status": 204, "code": "accepted"}`,
+		"other":    `{"ok": true, "status": 200, "code": "duplicate", "message": "Sent before: another message has this ID", "detail": "another message has this ID"}`,
+		"ignored":  `{"ok": true, "status": 422, "code": "ignored"}`,
+		"refused":  `{"ok": false, "status": 200, "code": "invalid_phone", "title": "The phone number is invalid"}`,
+	}
+	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Source", r.URL.Path[1:])
+		switch r.URL.Path {
+		case "/accepted":
+			w.WriteHeader(http.StatusNoContent)
+		case "/ignored":
+			w.WriteHeader(http.StatusUnprocessableEntity)
+		default:
+			io.WriteString(w, `{"shown": "to the user"}`)
+		}
+	}))
+	defer function.Close()
+	var sources []phone.Source
+	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
+		sources = append(sources, phone.Source{Name: name, Sample: "{}", Request: func(string) (*http.Request, error) {
+			return http.NewRequest(http.MethodPost, function.URL+"/"+name, strings.NewReader("{}"))
+		}})
+	}
+	g := serve(t, phone.Options{
+		Sources: func() []phone.Source { return sources },
+		Outcome: func(header http.Header, _ []byte) []byte { return []byte(outcomes[header.Get("X-Source")]) },
+	}).open(1440, 900)
+	for _, tt := range []struct{ source, tone, verdict, pill, body string }{
+		{"accepted", "good", "Received: accepted; the sender gets 204 without a body", "204 accepted", `"ok": true`},
+		{"ignored", "", "Received: ignored, because the map returned no message; the sender gets 422 without a body", "422 ignored", `"ok": true`},
+		{"other", "bad", "Sent before: another message has this ID; the sender gets 200 with a body of its own", "200 duplicate", "to the user"},
+		{"refused", "bad", "The phone number is invalid; the sender gets 200 with a body of its own", "200 invalid_phone", "to the user"},
+	} {
+		g.click(`[data-source="` + tt.source + `"]`)
+		g.shows(`.verdict[data-tone="`+tt.tone+`"]`, tt.verdict)
+		g.shows("#response .pill", tt.pill)
+		g.shows("#response", tt.body)
+		g.shot("outcome-" + tt.source)
+	}
+	g.mu.Lock()
+	g.troubles = slices.DeleteFunc(g.troubles, func(s string) bool { return strings.Contains(s, "status of 4") })
 	g.mu.Unlock()
 	g.clean()
 }

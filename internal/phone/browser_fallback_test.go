@@ -112,6 +112,25 @@ func TestFallback(t *testing.T) {
 	g.clean()
 }
 
+// TestFallback_chip checks that the chip with an older code disappears when an SMS arrives.
+func TestFallback_chip(t *testing.T) {
+	t.Parallel()
+	g := fallbackRig(t).open(1440, 900)
+	const code = `{"to": "` + phoneNumber + `", "otp": true, "fallback_after": "1h", "text": `
+	g.post(code + `"777888 is your code."}`)
+	g.shows(".tail .chip", "Copy 777888")
+	g.menu("Go offline")
+	g.shows(".banner", "Offline")
+	g.post(code + `"777999 is your code."}`)
+	g.run(queue.Watch)
+	g.shows(".fallback", "Revoked after 60 min; SMS ")
+	g.run(queue.Fallback)
+	g.shows(".row-sms .bubble", "777999")
+	g.wait(`!document.querySelector(".chip")`)
+	g.harmless()
+	g.clean()
+}
+
 // TestFallback_rejected shows a provider that rejects an SMS, on a small phone, light and
 // dark. Its text is hostile.
 func TestFallback_rejected(t *testing.T) {

@@ -53,6 +53,11 @@ type Options struct {
 	// there are none. A [Reload] makes the page ask again.
 	Sources func() []Source
 
+	// Outcome returns the function's own response to the event of a source, as JSON. It is
+	// empty if the sender gets it, in the response with these headers and this body. A nil
+	// function means that senders always get it.
+	Outcome func(header http.Header, body []byte) []byte
+
 	// Senders are the third parties for which rcshook init writes a source, by group.
 	Senders []Senders
 
@@ -127,6 +132,9 @@ type page struct {
 // New returns the page. It does not check the address of the client: use it as the
 // field Page of the simulator, which accepts requests from this machine only.
 func New(o Options) http.Handler {
+	if o.Outcome == nil {
+		o.Outcome = func(http.Header, []byte) []byte { return nil }
+	}
 	p := &page{Options: o, boot: rand.Text(), client: functionClient()}
 	p.images.Store(o.Images)
 	mux := http.NewServeMux()

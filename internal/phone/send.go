@@ -38,6 +38,7 @@ func functionClient() *http.Client {
 //
 //	{"status": 422, "retry_after": "2", "body": "...", "milliseconds": 3}
 //
+// The member outcome has the function's own response to an event, if its sender gets another.
 // If the function cannot be reached, it serves {"error": "..."} with status 502.
 func (p *page) send(w http.ResponseWriter, r *http.Request) {
 	if p.FunctionURL == "" {
@@ -102,6 +103,7 @@ func (p *page) forward(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
+		"outcome":      string(p.Outcome(resp.Header, data)),
 		"status":       resp.StatusCode,
 		"retry_after":  resp.Header.Get("Retry-After"),
 		"body":         string(data),

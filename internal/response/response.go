@@ -197,6 +197,11 @@ func (resp *Response) Repeat(status int) {
 // without credentials may read no more than the first challenge.
 func (resp *Response) SetSource(name string, statuses map[int]int, empty, basic bool) {
 	resp.Source, resp.empty, resp.basic = name, empty, basic
+	for _, r := range append(slices.Clip(resp.Results), resp) {
+		if i := slices.Index(r.Warnings, otherContent); i >= 0 {
+			r.Warnings[i] = otherEvent
+		}
+	}
 	for _, result := range resp.Results {
 		if resp.Code == code.Mixed && result.Status >= http.StatusTooManyRequests {
 			resp.Status = max(resp.Status, result.Status)

@@ -131,6 +131,12 @@ var otherContent = compose.Warning{
 	Detail:  "this key was used for another message before; use a new key for each message, such as order-1042-shipped, and the same key only to repeat it",
 }
 
+// otherEvent is otherContent for the webhook of a source, whose map decides on the ID.
+var otherEvent = compose.Warning{
+	Detail: "another message of this source has the same ID: event_id, or idempotency_key in the map, returns the same for both events; " +
+		"make it differ, as in .booking.ref + \"/\" + .status",
+}
+
 // noteRandomID records that the message ID is random, and whether an attempt may have
 // succeeded. A retry is then only safe with the same message ID.
 func (resp *Response) noteRandomID(unsure bool) {

@@ -145,6 +145,7 @@ func (s *Server) respond(c *call, request *source.Request, res *response.Respons
 	if !ok {
 		return
 	}
+	s.outcome(res.RequestID, outcome)
 	_, err := safely(func() (*response.Response, error) {
 		custom, err := c.source.Respond(c.Context(), request, outcome, s.now())
 		if err == nil && custom != nil {

@@ -71,6 +71,10 @@ type Options struct {
 	// Delivered is called after each attempt to deliver an event to a target or a
 	// fallback, and for an event that no target gets. Nil means that nothing observes them.
 	Delivered func(Delivery)
+
+	// Outcome is called with our own response to each verified webhook, as JSON, and the ID of
+	// the request. The sender may get another one. Nil means that nothing observes it.
+	Outcome func(requestID string, outcome []byte)
 }
 
 // DefaultStrangers is half of the requests that Cloud Run sends to an instance at once,
@@ -105,6 +109,7 @@ type Server struct {
 	warnDenied sync.Once // that the function may not delete tasks
 	replies    replyLimiter
 	observe    func(Delivery)
+	outcome    func(requestID string, outcome []byte)
 	log        *slog.Logger
 	now        func() time.Time
 }
@@ -124,6 +129,9 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Delivered == nil {
 		o.Delivered = func(Delivery) {}
 	}
+	if o.Outcome == nil {
+		o.Outcome = func(string, []byte) {}
+	}
 	s := &Server{
 		preparing: semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
 		memory:    semaphore.NewWeighted(maxMemory),
@@ -131,6 +139,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		transport: o.Transport,
 		log:       response.NewLogger(o.Log),
 		observe:   o.Delivered,
+		outcome:   o.Outcome,
 		now:       o.Now,
 	}
 	filterLog()

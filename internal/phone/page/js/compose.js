@@ -226,7 +226,7 @@ export class Compose {
   show(reply, dry, source = "") {
     let response = {};
     try {
-      response = obj(JSON.parse(reply.body));
+      response = obj(JSON.parse(reply.outcome || reply.body));
     } catch {
       // It is shown as text.
     }
@@ -243,8 +243,13 @@ export class Compose {
       this.setStatus("good", `${kindOf(content)} to ${phoneNumber(phone)}, ${count(plan.bytes)} bytes`);
     } else {
       this.preview(null);
-      if (response.ok) this.setStatus("good", dry ? "Nothing to send" : `${source ? "Received" : "Sent"}: ${response.code}`);
-      else this.setStatus("bad", str(response.title) || `The function returned ${reply.status}`);
+      const ignored = source && response.code === "ignored";
+      let text = str(response.title) || `The function returned ${reply.status}`;
+      if (response.ok) text = dry ? "Nothing to send" : `${source ? "Received" : "Sent"}: ${response.code}`;
+      if (ignored) text += ", because the map returned no message";
+      else if (response.ok && response.detail) text = response.message;
+      if (reply.outcome) text += `; the sender gets ${reply.status} ${reply.body ? "with a body of its own" : "without a body"}`;
+      this.setStatus(ignored ? "" : response.ok && !response.detail ? "good" : "bad", text);
     }
     this.showResponse(reply, response, dry ? "Dry run" : source ? `Response to /hooks/${source}` : "Response");
     return response;
@@ -294,6 +299,7 @@ export class Compose {
       ),
       response.action ? h("p.response-action", str(response.action)) : null,
       jsonView(Object.keys(response).length > 0 ? response : reply.body, "Response of the function"),
+      reply.outcome && reply.body ? [h("h3.caption", "The sender gets"), jsonView(reply.body, "The sender gets")] : null,
     );
   }
 }

@@ -314,6 +314,7 @@ export const queued = (c) => c.items.reduce((n, i) => n + (i.kind === "agent" &&
 export function chipsOf(c) {
   for (let i = c.items.length - 1; i >= 0; i--) {
     const item = c.items[i];
+    if (item.kind === "sms") return null;
     if (item.kind === "user" && item.what !== "action" && !(device.iphone && item.what === "reply")) return null;
     if (item.kind === "agent" && (item.state === "delivered" || item.state === "read")) {
       const suggestions = list(item.content.suggestions);
