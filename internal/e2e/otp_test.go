@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -219,7 +221,7 @@ func (o *otpWorld) post(event string) string {
 	o.t.Helper()
 	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(event)}
 	if o.name == "supabase" {
-		r.Header.Set("Webhook-Id", time.Now().String()) // another one for each attempt
+		r.Header.Set("Webhook-Id", rand.Text()) // another one for each attempt
 	}
 	if err := o.from.Sign(r, o.key, time.Now()); err != nil {
 		o.t.Fatal(err)
@@ -259,6 +261,7 @@ type situation struct {
 	name     string
 	to       string
 	voice    bool
+	event    string // of Supabase; empty means the usual one
 	arrange  func(*otpWorld)
 	attempts int // 0 means one
 	want     string
@@ -288,6 +291,8 @@ func TestOTP(t *testing.T) {
 		}
 	}
 	const limited = "+12025550129"
+	const older = `{"user": {"phone": "12025550123"}, "sms": {"otp": "481516"}}`
+	const changing = `{"user": {"phone": "12025550123", "new_phone": "12025550177"}, "sms": {"otp": "481516"`
 	oktaFails := map[string]string{"okta": "error"} // it never repeats a request
 	for queue, situations := range map[string][]situation{
 		"with a queue": {
@@ -300,6 +305,9 @@ func TestOTP(t *testing.T) {
 			{name: "voice call", to: online, voice: true, want: "error"},
 			{name: "again", to: online, attempts: 3, want: "sent", rcs: 1},
 			{name: "again, offline", to: offline, attempts: 3, want: "sent", sms: 1, late: true},
+			{name: "older version", to: online, event: older, attempts: 3, want: "sent", rcs: 1},
+			{name: "older version, change of the number", event: changing + "}}", want: "error"},
+			{name: "change of the number", to: "+12025550177", event: changing + `, "phone": "12025550177"}}`, want: "sent", rcs: 1},
 			{name: "RBM does not respond", to: online, arrange: hangRBM, want: "sent", sms: 1},
 			{name: "the queue does not respond", to: online, arrange: hangQueue, want: "retry", unlike: oktaFails},
 		},
@@ -319,7 +327,7 @@ func TestOTP(t *testing.T) {
 	} {
 		for _, s := range signIns {
 			for _, situation := range situations {
-				if situation.voice && s.voice == "" {
+				if situation.voice && s.voice == "" || situation.event != "" && s.name != "supabase" {
 					continue
 				}
 				t.Run(s.name+"/"+queue+"/"+situation.name, func(t *testing.T) {
@@ -344,8 +352,9 @@ func (s situation) run(o *otpWorld) {
 		want = other
 	}
 	before := len(o.sim.Messages()) // a confirmation of STOP
+	event := cmp.Or(s.event, o.event("0b9c7c1e-5a0f-4a59-9d0e-2f6f8f1f0a01", s.to, code, channel))
 	for range max(s.attempts, 1) {
-		if got := o.post(o.event("0b9c7c1e-5a0f-4a59-9d0e-2f6f8f1f0a01", s.to, code, channel)); got != want {
+		if got := o.post(event); got != want {
 			o.t.Errorf("the sender understands: %s, want %s", got, want)
 		}
 	}
@@ -363,6 +372,9 @@ func (s situation) run(o *otpWorld) {
 	for _, m := range o.sim.Messages()[before:] {
 		if m.State != "revoked" {
 			rcs++
+			if m.To != s.to {
+				o.t.Errorf("a message to %s, want %s", m.To, s.to)
+			}
 			if text := string(m.AgentMessage); !strings.Contains(text, code) || !strings.Contains(text, `"AUTHENTICATION"`) {
 				o.t.Errorf("message %s, want the code as AUTHENTICATION", text)
 			}
