@@ -102,6 +102,7 @@ func (s *Source) newResponse(v any) (*Response, error) {
 	}
 	text, isText := body.(string)
 	isJSON := strings.HasPrefix(a.ContentType, contentTypes[0])
+	var err error
 	switch {
 	case hasBody && a.Status == http.StatusNoContent:
 		return fail("expected no body with the status 204")
@@ -114,12 +115,9 @@ func (s *Source) newResponse(v any) (*Response, error) {
 	case !isJSON:
 		return fail("expected a string as the body, because its content type is not JSON")
 	default:
-		var err error
-		if a.Body, err = mapping.Encode(body, maxResponse); err != nil {
-			return fail("expected a body of at most %d KiB", maxResponse>>10)
-		}
+		a.Body, err = mapping.Encode(body, maxResponse)
 	}
-	if len(a.Body) > maxResponse {
+	if err != nil || len(a.Body) > maxResponse {
 		return fail("expected a body of at most %d KiB", maxResponse>>10)
 	}
 	return &a, nil
