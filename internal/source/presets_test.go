@@ -493,6 +493,7 @@ func TestPresets_specialCases(t *testing.T) {
 			{"id":"2","eventType":"Shop.OrderReady","data":{"phone":"+12025550124","validationCode":"1"}}]`},
 		{name: "Notion's verification token", preset: "notion", unsigned: true, body: `{"verification_token":"secret_tMrlL1qK5vuQAh1b6cZGhFChZTSYJlce98V0pYn7yBl"}`},
 		{name: "Zoom's validation", preset: "zoom", body: `{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}`, reply: `{"encryptedToken":"[mac]","plainToken":"qgg8vlvZRS6UYooatFL8Aw"}`},
+		{name: "Zoom's validation of another signature", preset: "zoom", body: `{"event":"endpoint.url_validation","payload":{"plainToken":"v0:1796115598:{}"}}`},
 		{name: "Zoom's other events", preset: "zoom", body: `{"event":"meeting.started","event_ts":1700000000000,"payload":{"account_id":"acc1","object":{"id":"99"}}}`},
 		{name: "Discord's ping", preset: "discord", body: `{"type":1,"token":"t"}`, reply: `{"type":1}`},
 		{name: "Discord's ping of webhook events", preset: "discord", body: `{"type":0}`},
@@ -647,7 +648,7 @@ func TestPresets_statuses(t *testing.T) {
 		to      int
 		presets string
 	}{
-		http.StatusMultiStatus:     {http.StatusOK, "airtable chargebee cloud-tasks event-grid healthchecks linear onfleet pubsub supabase whatsapp"},
+		http.StatusMultiStatus:     {http.StatusOK, "airtable chargebee cloud-tasks event-grid healthchecks linear notion onfleet pubsub supabase whatsapp"},
 		http.StatusTooManyRequests: {http.StatusServiceUnavailable, "alertmanager datadog grafana sentry twilio"},
 		http.StatusCreated:         {http.StatusOK, "supabase"},
 		http.StatusGatewayTimeout:  {http.StatusServiceUnavailable, "supabase zendesk"},

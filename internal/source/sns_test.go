@@ -59,11 +59,11 @@ func newAmazon(t testing.TB) *amazon {
 	return &amazon{key: key, certificate: certify(t, key.Public(), key, now.AddDate(1, 0, 0))}
 }
 
-// certify returns a certificate for a key, which another key signs.
+// certify returns a certificate for a key, which another key signs. It is valid for two years.
 func certify(t testing.TB, public, issuer any, until time.Time) []byte {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sns.amazonaws.com"}, NotBefore: now.AddDate(-1, 0, 0), NotAfter: until,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "sns.amazonaws.com"}, NotBefore: until.AddDate(-2, 0, 0), NotAfter: until,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, public, issuer)
 	if err != nil {
@@ -213,10 +213,12 @@ func TestSNS(t *testing.T) {
 
 		{name: "certificate of a stranger", respond: serveBytes(stranger.certificate), kind: source.ErrSignature, want: mismatch},
 		{name: "expired certificate", respond: serveBytes(certify(t, a.key.Public(), a.key, now.Add(-time.Second))), kind: source.ErrSignature, want: invalid},
+		{name: "certificate of the future", respond: serveBytes(certify(t, a.key.Public(), a.key, now.AddDate(2, 0, 0).Add(time.Second))), kind: source.ErrSignature, want: invalid},
 		{name: "elliptic certificate", respond: serveBytes(certify(t, curve.Public(), curve, now.AddDate(1, 0, 0))), kind: source.ErrSignature, want: invalid},
 		{name: "no certificate", respond: serveBytes([]byte("<html>")), kind: source.ErrAmazon, want: cannot + ": the response is not a certificate"},
 		{name: "broken certificate", respond: serveBytes([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")), kind: source.ErrAmazon, want: cannot + ": the response is not a certificate"},
-		{name: "large file", respond: serveBytes(append(bytes.Repeat([]byte(" "), 64<<10), a.certificate...)), kind: source.ErrAmazon, want: cannot + ": the response is not a certificate"},
+		{name: "another kind of PEM", respond: serveBytes(bytes.ReplaceAll(a.certificate, []byte("CERTIFICATE"), []byte("X"))), kind: source.ErrAmazon, want: cannot + ": the response is not a certificate"},
+		{name: "large file", respond: serveBytes(append(bytes.Repeat([]byte("\n"), 64<<10), a.certificate...)), kind: source.ErrAmazon, want: cannot + ": the response is not a certificate"},
 		{name: "redirect", respond: func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, snsPEM, http.StatusFound)
 		}, kind: source.ErrAmazon, want: cannot + ": HTTP 302"},
