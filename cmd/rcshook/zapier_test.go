@@ -27,8 +27,8 @@ func TestZapier(t *testing.T) {
 	d := startDev(t, "-events", "http://127.0.0.1:"+port+"/events")
 	cmd := exec.CommandContext(t.Context(), "node", "--test")
 	cmd.Dir = "../../deploy/zapier"
-	cmd.Env = append(os.Environ(), "NODE_PATH="+folder+"/node_modules", "RCSHOOK_URL="+d.url, "RCSHOOK_SIM_URL="+d.simURL,
-		"RCSHOOK_EVENTS_PORT="+port, "RCSHOOK_SIGNING_SECRET="+regexp.MustCompile(`whsec_\S+`).FindString(d.printed.String()))
+	cmd.Env = append(os.Environ(), "NODE_PATH="+folder+"/node_modules", "RCSHOOK_URL="+d.url, "RCSHOOKTEST_SIM_URL="+d.simURL,
+		"RCSHOOKTEST_EVENTS_PORT="+port, "RCSHOOKTEST_SIGNING_SECRET="+regexp.MustCompile(`whsec_\S+`).FindString(d.printed.String()))
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("node --test: %v\n%s", err, output)

@@ -11,7 +11,7 @@ const { after, before, test } = require('node:test');
 const zapier = require('zapier-platform-core');
 const App = require('..');
 
-const { RCSHOOK_URL: url, RCSHOOK_SIM_URL: sim, RCSHOOK_SIGNING_SECRET: signingSecret } = process.env;
+const { RCSHOOK_URL: url, RCSHOOKTEST_SIM_URL: sim, RCSHOOKTEST_SIGNING_SECRET: signingSecret } = process.env;
 const authData = { url, key: 'dev', signing_secret: signingSecret };
 const tester = zapier.createAppTester(App);
 const phone = '+12025550123';
@@ -57,9 +57,9 @@ const server = createServer(async (request, response) => {
   }
   response.writeHead(other.status, other.headers).end(other.body);
 });
-const otherURL = `http://127.0.0.1:${process.env.RCSHOOK_EVENTS_PORT}`;
+const otherURL = `http://127.0.0.1:${process.env.RCSHOOKTEST_EVENTS_PORT}`;
 before(async () => {
-  server.listen(process.env.RCSHOOK_EVENTS_PORT, '127.0.0.1');
+  server.listen(process.env.RCSHOOKTEST_EVENTS_PORT, '127.0.0.1');
   await once(server, 'listening');
 });
 after(() => server.close());
