@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,12 +15,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "write the list of presets to docs/sources.md")
-
-// groupTitles are the headings of the groups in docs/sources.md.
-var groupTitles = map[string]string{
-	"sign-in": "Sign-in", "shop": "Shops", "payment": "Payments", "calendar": "Calendars", "form": "Forms", "delivery": "Delivery", "alert": "Alerts",
-	"support": "Support, CRM and messaging", "developer": "Developer tools", "google": "Google Cloud", "any": "Any sender",
-}
 
 // TestPresets_docs compares the list of presets in docs/sources.md with the presets.
 func TestPresets_docs(t *testing.T) {
@@ -38,7 +33,7 @@ func TestPresets_docs(t *testing.T) {
 	var list strings.Builder
 	grouped := Grouped()
 	for _, group := range Groups {
-		fmt.Fprintf(&list, "\n### %s\n\n| preset | sender | proof | event ID | phone number |\n| --- | --- | --- | --- | --- |\n", groupTitles[group])
+		fmt.Fprintf(&list, "\n### %s\n\n| preset | sender | proof | event ID | phone number |\n| --- | --- | --- | --- | --- |\n", strings.ToUpper(group[:1])+group[1:])
 		for _, name := range grouped[group] {
 			p, _ := loadPreset(name)
 			fmt.Fprintf(&list, "| `%s` | %s | %s | %s | %s |\n", name, p.sender(), p.proof(), p.identity(), p.number())
@@ -88,7 +83,7 @@ func (p preset) sender() string {
 	}
 	name, note, found := strings.Cut(p.About, ";")
 	if found {
-		note = ";" + note
+		note = ";" + strings.Replace(note, "our payload", "our [payload](payload.md)", 1)
 	}
 	return fmt.Sprintf("[%s](%s)%s", name, strings.Replace(p.Docs, "https://github.com/rcshook/rcshook/blob/main/", "../", 1), note)
 }
@@ -97,6 +92,9 @@ func (p preset) sender() string {
 func (p preset) proof() string {
 	s := p.Scheme
 	header := "`" + strings.Join(s.Header, "`, `") + "`"
+	if len(s.Header) > 2 {
+		header = "`" + s.Header[0] + "` and others"
+	}
 	switch s.Type {
 	case "token":
 		if len(s.Header) == 0 {
@@ -109,7 +107,7 @@ func (p preset) proof() string {
 		algorithm := map[string]string{"": "HMAC-SHA256", "sha1": "HMAC-SHA1", "sha512": "HMAC-SHA512", "ecdsa-p256": "ECDSA", "ed25519": "Ed25519"}[s.Algorithm]
 		signed := "body"
 		if !coversBody(s) {
-			signed = "a few fields (`recipients`)"
+			signed = "[a few fields](#fixed-recipients)"
 		}
 		if signsURL(s) {
 			signed = "address (`url`) and " + signed
@@ -119,7 +117,7 @@ func (p preset) proof() string {
 		}
 		return fmt.Sprintf("%s of %s in %s", algorithm, signed, header)
 	case "standard-webhooks":
-		return "Standard Webhooks"
+		return "[Standard Webhooks](https://www.standardwebhooks.com/)"
 	case "twilio":
 		return "HMAC-SHA1 of address (`url`) and form in `X-Twilio-Signature`"
 	case "path":
@@ -132,12 +130,28 @@ func (p preset) proof() string {
 	return "`" + s.Type + "`"
 }
 
-// identity returns the program that returns the event ID.
+// headerValue is the value of a header in a program.
+var headerValue = regexp.MustCompile(`^\$headers\["(.+)"\]$`)
+
+// identity returns the place of the event ID, or a link to the program that computes it.
 func (p preset) identity() string {
 	if p.EventID.Text == "" {
 		return "header `Idempotency-Key`"
 	}
-	return "`" + strings.ReplaceAll(strings.Join(strings.Fields(p.EventID.Text), " "), "|", `\|`) + "`"
+	if strings.ContainsAny(p.EventID.Text, "|(=") {
+		return fmt.Sprintf("[several fields](../internal/source/presets/%s/preset.yaml)", p.name)
+	}
+	places := strings.Split(strings.TrimSpace(p.EventID.Text), " // ")
+	for i, place := range places {
+		if name := headerValue.FindStringSubmatch(place); name != nil {
+			places[i] = "header `" + name[1] + "`"
+		} else if place == "$digest" {
+			places[i] = "the body"
+		} else {
+			places[i] = "`" + strings.TrimSuffix(place, "?") + "`"
+		}
+	}
+	return strings.Join(places, ", or ")
 }
 
 // number returns the place of the phone number in an event.
@@ -146,8 +160,10 @@ func (p preset) number() string {
 	case p.Phone != "":
 		return "`" + strings.ReplaceAll(p.Phone, "|", `\|`) + "`"
 	case p.Payload || p.Map.Text != "":
-		return "in your payload"
+		return "in your [payload](payload.md)"
+	case p.Scheme.Type == "signature" && !coversBody(p.Scheme):
+		return "none: [`recipients`](#fixed-recipients)"
 	default:
-		return "none: set a fixed recipient"
+		return "none: write one into the map"
 	}
 }
