@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/config"
@@ -312,8 +313,12 @@ func (f *devFile) phoneSources() []phone.Source {
 	return all
 }
 
-// newEventID returns an ID that makes a sample event unique, so that it is not a duplicate.
-func newEventID() string { return strings.ToLower(rand.Text())[:12] }
+// eventIDs counts the sample events of this process, whose simulator forgets with it.
+var eventIDs atomic.Int64
+
+// newEventID returns digits that make a sample event unique, so that it is not a duplicate.
+// They may be a part of a one-time code.
+func newEventID() string { return fmt.Sprintf("%04d", eventIDs.Add(1)) }
 
 // eventRequest returns a signed request with an event for a source, or its sample event if
 // the event is empty. Headers that the event lacks are those of the sample.

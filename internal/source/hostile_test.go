@@ -187,7 +187,7 @@ func TestPresets_sameEvent(t *testing.T) {
 		{"docusign", `envelope-completed`, `envelope-voided`, false},
 		{"easypost", `evt_0001`, `evt_0002`, false},
 		{"grafana", `2026-12-01T08:59:58Z`, `2026-12-01T10:00:00Z`, false},
-		{"hubspot", `"occurredAt": 1796115598000`, `"occurredAt": 1796115599000`, false},
+		{"hubspot", `"occurredAt": 1796115590001`, `"occurredAt": 1796115591001`, false},
 		{"lemon-squeezy", `08:59:58`, `08:59:59`, false},
 		{"linear", `08:59:57`, `08:59:59`, false},
 		{"onfleet", `"triggerId": 1`, `"triggerId": 2`, false},

@@ -2,6 +2,6 @@
 | select(.monitorCondition == "Fired" and (.severity | IN("Sev0", "Sev1")))
 | {
     to: "+12025550123",
-    title: (.alertRule | present // "Alert" | truncate(100)),
+    title: ("Alert\(.alertRule | surround(": "; ""))" | truncate(100)),
     text: (.description | present // "An alert has fired." | truncate(300))
   }

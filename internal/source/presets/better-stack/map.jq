@@ -2,6 +2,6 @@
 | select(.started_at and (.acknowledged_at or .resolved_at | not))
 | {
     to: "+12025550123",
-    title: (.name | present // "Incident" | truncate(100)),
+    title: ("Incident\(.name | surround(": "; ""))" | truncate(100)),
     text: (.cause | present // "An incident has started." | truncate(300))
   }
