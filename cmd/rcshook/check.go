@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -179,7 +180,7 @@ func check(ctx context.Context, args []string, std stdio) error {
 	for _, s := range sources.All() {
 		agent := cmp.Or(s.Config.Agent, config.DefaultAgent)
 		traffic := cmp.Or(s.Config.Traffic, cfg.Agents[agent].Traffic, cfg.Traffic, os.Getenv("RCSHOOK_TRAFFIC"))
-		if traffic == "" && !strings.Contains(s.Config.Map.Text, "traffic") {
+		if traffic == "" && !setsTraffic.MatchString(s.Config.Map.Text) {
 			fmt.Fprintf(std.out, "warning: %s: messages without a traffic type count as promotions, which people who replied STOP do not get; set traffic here or for the agent\n", s.Config.At.Of(""))
 		}
 	}
@@ -222,6 +223,9 @@ func check(ctx context.Context, args []string, std stdio) error {
 	}
 	return nil
 }
+
+// setsTraffic matches a map that probably sets the traffic type: by its name, or by otp.
+var setsTraffic = regexp.MustCompile(`traffic|\botp["']?\s*:`)
 
 // caseConfig returns the settings of a file that is not deployed.
 func caseConfig(file config.File) config.Config {
