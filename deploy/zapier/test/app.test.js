@@ -92,20 +92,21 @@ test('the definition is valid', async () => {
 });
 
 test('the fields are those of the function', async () => {
-  const { components } = await (await fetch(`${url}openapi.json?version=3.0`)).json();
+  const { schemas } = (await (await fetch(`${url}openapi.json?version=3.0`)).json()).components;
+  const resolve = (schema) => (schema.$ref ? schemas[schema.$ref.split('/').pop()] : schema);
   const compare = (fields, { properties }) => {
     for (const { key, choices, children } of fields) {
       assert.ok(properties[key], `the function has no field ${key}`);
-      assert.deepEqual(choices && Object.keys(choices).sort(), properties[key].enum?.sort(), key);
-      compare(children || [], components.schemas.Card);
+      assert.deepEqual(choices && Object.keys(choices).sort(), resolve(properties[key]).enum?.sort(), key);
+      compare(children || [], schemas.Card);
     }
   };
   for (const { inputFields } of [message, card, carousel]) {
-    compare(inputFields.filter(({ key }) => key !== 'unreachable'), components.schemas.Message);
+    compare(inputFields.filter(({ key }) => key !== 'unreachable'), schemas.Message);
   }
   for (const { operation } of [...Object.values(App.creates), ...Object.values(App.searches)]) {
     for (const key of [...Object.keys(operation.sample), ...operation.outputFields.map(({ key }) => key.split('[')[0])]) {
-      assert.ok(components.schemas.Response.properties[key], `responses have no member ${key}`);
+      assert.ok(schemas.Result.properties[key], `responses have no member ${key}`);
     }
   }
 });
