@@ -33,7 +33,8 @@ type Response struct {
 	Body        []byte // nil keeps that of our response
 }
 
-// contentTypes are the content types of such responses. No browser runs a script in them.
+// contentTypes are the content types of such responses. Browsers would run scripts in HTML, and
+// in XML with elements of XHTML, but only a verified sender gets a response.
 var contentTypes = []string{"application/json", "application/xml", "text/xml", "text/plain"}
 
 // Respond returns the response to a verified request from the outcome of the send, which is
