@@ -125,7 +125,8 @@ func TestTask(t *testing.T) {
 		sent      int
 		countries []string // of the agent
 		caller    map[string]any
-		unsigned  bool // token
+		source    map[string]any // besides its preset
+		unsigned  bool           // token
 		pause     string
 	}{
 		{name: "sent", body: body(nil), status: 200, code: "accepted", sent: 1},
@@ -151,6 +152,14 @@ func TestTask(t *testing.T) {
 			arrange: func(s *stage) { s.sim.Secrets.Deny(s.env["RCSHOOK_CREDENTIALS"]) },
 		},
 		{name: "forbidden country", body: body(nil), countries: []string{"DE"}, status: 200, code: "forbidden_destination"},
+		{
+			name: "recipient of its source", body: body(map[string]any{"source": "shop"}), source: map[string]any{"recipients": "+12025550123"},
+			status: 200, code: "accepted", sent: 1,
+		},
+		{
+			name: "no recipient of its source now", body: body(map[string]any{"source": "shop"}), source: map[string]any{"recipients": "+12025550177"},
+			status: 200, code: "forbidden_destination",
+		},
 		{name: "premium number", body: body(to("+19005550123")), status: 200, code: "forbidden_destination"},
 		{
 			name: "within the limits of its caller", body: body(map[string]any{"caller": "shop"}),
@@ -176,7 +185,7 @@ func TestTask(t *testing.T) {
 				test.arrange(s)
 			}
 			override := map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")}
-			if test.countries != nil || test.caller != nil {
+			if test.countries != nil || test.caller != nil || test.source != nil {
 				agent := map[string]any{"id": s.env["RCSHOOK_AGENT_ID"], "credentials": s.env["RCSHOOK_CREDENTIALS"]}
 				content := map[string]any{"agents": map[string]any{"default": agent}}
 				if test.countries != nil {
@@ -185,6 +194,10 @@ func TestTask(t *testing.T) {
 				if test.caller != nil {
 					test.caller["key"] = "key-of-the-shop-1"
 					content["callers"] = map[string]any{"shop": test.caller}
+				}
+				if test.source != nil {
+					test.source["preset"], test.source["secret"] = "bearer", "token-of-the-shop"
+					content["sources"] = map[string]any{"shop": test.source}
 				}
 				file, err := json.Marshal(content)
 				if err != nil {

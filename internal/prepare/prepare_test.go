@@ -98,3 +98,61 @@ func TestMessage_unknownFallback(t *testing.T) {
 		t.Errorf("got %+v, %v; want a message without warnings", m, err)
 	}
 }
+
+// TestMessage_recipients tests payloads that anyone may have changed: a source with recipients
+// sends to no other number, however the payload names it.
+func TestMessage_recipients(t *testing.T) {
+	t.Parallel()
+	const (
+		jsonType, form = "application/json", "application/x-www-form-urlencoded"
+		multipart      = "multipart/form-data; boundary=b"
+		part           = "--b\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+12025550177\r\n" +
+			"--b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\na\r\n--b--\r\n"
+	)
+	for _, test := range []struct{ contentType, body, want string }{
+		{jsonType, `{"text": "a"}`, "sends"},
+		{jsonType, `{"text": "a", "to": "+1 (202) 555-0123"}`, "sends"},
+		{jsonType, `{"text": "a", "to": "202 555 0123", "country": "US"}`, "sends"},
+		{form, `text=a&to=%2B12025550123`, "sends"},
+
+		{jsonType, `{"text": "a", "to": "+12025550177"}`, "refuses /to"},
+		{jsonType, `{"text": "a", "to": ["+12025550123", "+12025550177"]}`, "refuses /to/1"},
+		{jsonType, `{"text": "a", "to": "+12025550123, +12025550177"}`, "refuses /to"},
+		{jsonType, `{"text": "a", "to": 12025550177}`, "refuses /to"},
+		{jsonType, `{"text": "a", "to": "202 555 0177", "country": "US"}`, "refuses /to"},
+		{jsonType, `{"text": "a", "to": "202 555 0123", "country": "CA"}`, "sends"}, // the same country code
+		{jsonType, `{"text": "a", "to": "02025550123", "country": "DE"}`, "refuses /to"},
+		{jsonType, `{"text": "a", "To": "+12025550177"}`, "refuses /To"},
+		{jsonType, `{"text": "a", "TO ": "+12025550177"}`, "refuses /TO "},
+		{jsonType, `{"text": "a", "phone_number": "+12025550177"}`, "refuses /phone_number"},
+		{jsonType, `{"text": "a", "Recipient-1": "+12025550177"}`, "refuses /Recipient-1"},
+		{jsonType, `{"text": "a", "to[0]": "+12025550177"}`, "refuses /to[0]"},
+		{jsonType, `{"text": "a", "\u0074o": "+12025550177"}`, "refuses /to"},
+		{jsonType, `{"text": "a", "to": "+12025550123", "to": "+12025550177"}`, "is invalid"},
+		{jsonType, `{"text": "a", "to": "+12025550123", "phone": "+12025550177"}`, "is invalid"},
+		{jsonType, `{"text": "a", "to": null, "phone": "+12025550177"}`, "refuses /phone"},
+		{jsonType, `{"text": "a", "to": null}`, "is invalid"},
+		{jsonType, `[{"text": "a", "to": "+12025550177"}]`, "refuses /0/to"},
+		{"text/plain", `{"text": "a", "to": "+12025550177"}`, "is invalid"},
+		{form, `text=a&to=%2B12025550177`, "refuses /to"},
+		{form, `text=a&to=%2B12025550123&to=%2B12025550177`, "refuses /to"},
+		{form, `text=a&to[1]=%2B12025550177`, "refuses /to[1]"},
+		{form, `text=a`, "is invalid"},
+		{multipart, part, "refuses /to"},
+	} {
+		in := prepare.Input{ContentType: test.contentType, Body: []byte(test.body)}
+		m, err := prepare.Message(in, new(config.Config), config.Source{Name: "s", Recipients: []string{"+12025550123"}}, time.Now())
+		got := "is invalid"
+		if refused, ok := errors.AsType[*prepare.DestinationError](err); ok {
+			got = "refuses " + refused.Errors[0].Pointer
+		} else if err == nil {
+			got = "sends"
+			if len(m.To) != 1 || m.To[0].E164 != "+12025550123" {
+				t.Errorf("%s sends to %v", test.body, m.To)
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: %s (%v), want %s", test.body, got, err, test.want)
+		}
+	}
+}

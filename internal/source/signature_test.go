@@ -3,6 +3,7 @@ package source_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -133,6 +134,22 @@ func TestReceive_unstableID(t *testing.T) {
 					t.Errorf("%s, %s with %s: %+v, %v; want the key %q", preset, body, id, received, err, want[i])
 				}
 			}
+		}
+	}
+}
+
+// TestVerify_manySignatures checks that a header with any number of signatures costs no more
+// than a few of them.
+func TestVerify_manySignatures(t *testing.T) {
+	t.Parallel()
+	s, sign := rehearsal(t, "stripe")
+	for wrong, want := range map[int]error{15: nil, 16: source.ErrSignature} {
+		r := s.Sample("0001")
+		sign(r, now)
+		timestamp, signature, _ := strings.Cut(r.Header.Get("Stripe-Signature"), ",")
+		r.Header.Set("Stripe-Signature", timestamp+strings.Repeat(",v1=00", wrong)+","+signature)
+		if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, want) || want == nil && err != nil {
+			t.Errorf("after %d other signatures: %v, want %v", wrong, err, want)
 		}
 	}
 }
