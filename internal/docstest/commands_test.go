@@ -43,6 +43,8 @@ var testedBy = []struct{ page, command, file, test string }{
 	{"docs/fallback.md", "rcshook dev -queue -config rcshook.yaml", "cmd/rcshook/testdata/dev-fallback.txtar", "-queue -config rcshook.yaml"},
 	{"docs/fallback.md", "curl http://localhost:8080/", "cmd/rcshook/testdata/dev-fallback.txtar", "+12025550108"},
 	{"docs/sources.md", "rcshook init ", "cmd/rcshook/init_test.go", "TestInit"},
+	{"deploy/recipes/supabase.md", "rcshook dev -config rcshook.yaml", "cmd/rcshook/recipes_test.go", "TestSupabaseRecipe"},
+	{"deploy/recipes/supabase.md", "node send.mjs ", "cmd/rcshook/recipes_test.go", "TestSupabaseRecipe"},
 	{"docs/container.md", "rcshook serve -listen ", "cmd/rcshook/testdata/serve.txtar", "exec rcshook serve -listen"},
 	{"docs/scaling.md", "go test ./internal/docstest -run TestScaling", "internal/docstest/scaling_test.go", "TestScaling"},
 }
