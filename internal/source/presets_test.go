@@ -590,6 +590,7 @@ func TestMap_keys(t *testing.T) {
 	}{
 		{name: "one", preset: "stripe", mapping: "{to}", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1"}},
 		{name: "list of one", preset: "stripe", mapping: "[{to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0"}},
+		{name: "ID in the form of a key of a list", preset: "stripe", mapping: "{to}", body: `{"id":"evt_1\n0"}`, want: []string{"hook\nit\n" + `"evt_1\n0"`}},
 		{name: "list", preset: "stripe", mapping: "[{to}, null, {to}]", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
 		{name: "stream", preset: "stripe", mapping: "{to}, {to}", body: `{"id":"evt_1"}`, want: []string{"hook\nit\nevt_1\n0", "hook\nit\nevt_1\n1"}},
 		{name: "no message", preset: "stripe", mapping: "null, empty, []", body: `{"id":"evt_1"}`, want: nil},

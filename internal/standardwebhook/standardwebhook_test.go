@@ -117,6 +117,23 @@ func TestVerify_supabase(t *testing.T) {
 	}
 }
 
+// TestVerify_manySignatures checks that a header with any number of signatures costs no more
+// than a few of them.
+func TestVerify_manySignatures(t *testing.T) {
+	t.Parallel()
+	now, secret, body, h := time.Now(), standardwebhook.NewSecret(), []byte("{}"), http.Header{}
+	if err := standardwebhook.Sign(h, body, secret, now); err != nil {
+		t.Fatal(err)
+	}
+	signature := h.Get("Webhook-Signature")
+	for wrong, want := range map[int]error{standardwebhook.MaxSignatures - 1: nil, standardwebhook.MaxSignatures: standardwebhook.ErrSignature} {
+		h.Set("Webhook-Signature", strings.Repeat("v1,AAAA ", wrong)+signature)
+		if err := standardwebhook.Verify(h, body, [][]byte{secret}, now, tolerance); !errors.Is(err, want) {
+			t.Errorf("after %d other signatures: %v, want %v", wrong, err, want)
+		}
+	}
+}
+
 func TestCheckSecret(t *testing.T) {
 	t.Parallel()
 	public, _ := standardwebhook.NewKeys()
