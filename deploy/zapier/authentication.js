@@ -1,6 +1,10 @@
 'use strict';
 
-const test = async (z) => {
+const test = async (z, { authData: { signing_secret: secret } }) => {
+  // An empty key would make the signature of anyone valid.
+  if (secret && !/^(whsec_)?[A-Za-z0-9+/]+=*$/.test(secret.trim())) {
+    throw new z.errors.Error('Signing Secret: expected base64, optionally after whsec_');
+  }
   const { data } = await z.request('/');
   if (data.name !== 'rcshook') {
     throw new z.errors.Error('Function URL: expected the address of an rcshook function, which this is not.');

@@ -9,10 +9,10 @@ const unreachable = ['recipient_unreachable', 'agent_not_launched', 'feature_uns
 const addServer = (request, z, { authData }) => {
   const url = authData.url.trim().replace(/\/*([?#].*)?$/, '');
   if (!/^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1)\b)/.test(url)) {
-    throw new z.errors.Error(`Function URL: expected an address that starts with https://, got ${url}`);
+    throw new z.errors.Error('Function URL: expected an address that starts with https://');
   }
   request.url = url + request.url;
-  request.headers.authorization = `Bearer ${authData.key.trim()}`;
+  request.headers.authorization = `Bearer ${authData.key}`;
   return request;
 };
 

@@ -123,10 +123,14 @@ test('authentication', async () => {
     name: 'ExpiredAuthError',
     message: 'The API key is missing or wrong. Reconnect this account with a key of the function.',
   });
-  for (const wrong of ['http://rcshook.example.com', 'rcshook.example.com']) {
+  for (const wrong of ['http://rcshook.example.com', 'rk_key_in_the_wrong_field']) {
     const { name, message } = await failure(tester(App.authentication.test, { authData: { url: wrong, key: 'dev' } }));
     assert.equal(name, 'AppError');
-    assert.equal(message, `Function URL: expected an address that starts with https://, got ${wrong}`);
+    assert.equal(message, 'Function URL: expected an address that starts with https://');
+  }
+  for (const secret of ['whsec_', 'not base64!', `${signingSecret}|${signingSecret}`]) {
+    const error = await failure(tester(App.authentication.test, { authData: { ...authData, signing_secret: secret } }));
+    assert.equal(error.message, 'Signing Secret: expected base64, optionally after whsec_');
   }
   const { message } = await failure(tester(App.authentication.test, { authData: { url: otherURL, key: 'dev' } }));
   assert.equal(message, 'Function URL: expected the address of an rcshook function, which this is not.');
@@ -393,6 +397,9 @@ test('events start the trigger if they are of a chosen type and the signature is
     const error = await failure(run(operation, {}, { ...tap, rawRequest: forged }));
     assert.equal(error.code, 'bad_signature');
   }
+  // While the secret is replaced, the function signs with both.
+  const both = { ...rawRequest.headers, 'Http-Webhook-Signature': `v1,${'A'.repeat(43)}= ${signature}` };
+  assert.deepEqual(await run(operation, {}, { rawRequest: { ...rawRequest, headers: both } }), [started]);
   const open = { ...authData, signing_secret: undefined };
   assert.equal((await run(operation, {}, { rawRequest: { ...rawRequest, headers: unsigned }, authData: open })).length, 1);
 });
