@@ -176,6 +176,9 @@ func check(ctx context.Context, args []string, std stdio) error {
 		if t.After.Duration > 0 && t.After.Duration < 10*time.Second {
 			fmt.Fprintf(std.out, "warning: %s: many messages take some seconds to be delivered, so with less than 10 seconds the user may get both messages\n", t.At.Of("after"))
 		}
+		if word := exampleWord.FindString(t.URL.Literal()); word != "" {
+			fmt.Fprintf(std.out, "warning: %s: %s looks like a word of an example; replace it by your own value\n", t.At.Of("url"), word)
+		}
 	}
 	for _, s := range sources.All() {
 		agent := cmp.Or(s.Config.Agent, config.DefaultAgent)
@@ -223,6 +226,10 @@ func check(ctx context.Context, args []string, std stdio) error {
 	}
 	return nil
 }
+
+// exampleWord matches a word in the URL of a fallback that a recipe leaves to the user, such as
+// ACCOUNT_SID.
+var exampleWord = regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
 
 // setsTraffic matches a map that probably sets the traffic type: by its name, or by otp.
 var setsTraffic = regexp.MustCompile(`traffic|\botp["']?\s*:`)
