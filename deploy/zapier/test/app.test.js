@@ -294,19 +294,23 @@ test('a wrong key and an agent that is not launched', async () => {
 });
 
 test('a phone that cannot get RCS stops the run, or continues it', async () => {
-  for (const [to, title, code] of [
-    ['+12025550104', undefined, 'recipient_unreachable'],
-    ['+12025550140', 'A card', 'feature_unsupported'],
+  const refused = { phone: '+12025550169', method: 'phones.agentMessages.create', status: 403, message: 'Not launched on this carrier.' };
+  await simulator('_sim/failures', { failures: [refused] });
+  for (const [to, code] of [
+    ['+12025550104', 'recipient_unreachable'],
+    ['+12025550140', 'feature_unsupported'],
+    [refused.phone, 'agent_not_launched'],
   ]) {
-    const input = { to, title, text: 'Hello', idempotency_key: 'hello-1' };
+    const input = { to, title: 'A card', text: 'Hello', idempotency_key: 'hello-1' };
     for (const unreachable of [undefined, 'stop']) {
-      const error = await failure(run(card, { ...input, title: 'A card', unreachable }));
+      const error = await failure(run(card, { ...input, unreachable }));
       assert.equal(error.name, 'HaltedError');
     }
-    const result = await run(card, { ...input, title: 'A card', unreachable: 'continue' });
+    const result = await run(card, { ...input, unreachable: 'continue' });
     assert.equal(result.ok, false);
     assert.equal(result.code, code);
   }
+  await simulator('_sim/failures', { failures: [] });
 });
 
 test('several recipients with different results are an error', async () => {
