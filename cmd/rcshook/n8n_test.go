@@ -145,6 +145,38 @@ console.log(JSON.stringify(JSON.parse(require('fs').readFileSync(0)).map(check))
 	}
 }
 
+// The key of a message is that of each retry, and of no other message.
+func TestN8n_key(t *testing.T) {
+	path := filepath.Join(folder(t, nodeFolder), "dist", "nodes", "Rcs", "request.js")
+	cmd := exec.CommandContext(t.Context(), "node", "-e", `
+const { prepareMessage } = require(process.argv[1]);
+const keys = [];
+const add = async (type, context, run, item, text) => {
+	const execution = {
+		getNode: () => ({ type }), getContext: () => context, getItemIndex: () => item,
+		evaluateExpression: (_, i) => (i === item ? run : undefined), getNodeParameter: () => '{}',
+	};
+	const { headers } = await prepareMessage.call(execution, { body: { to: '+12025550123', text } });
+	keys.push(headers['Idempotency-Key']);
+};
+(async () => {
+	for (const type of ['n8n-nodes-rcshook.rcs', 'n8n-nodes-rcshook.rcsTool']) {
+		const context = {};
+		await add(type, context, 0, 0, 'first');
+		await add(type, context, 0, 0, 'first'); // Retry On Fail, or a retry of the execution
+		await add(type, context, 1, 0, 'first'); // a round of a loop, or a retry of a tool
+		await add(type, context, 0, 1, 'second');
+		await add(type, {}, 0, 0, 'first'); // another execution
+	}
+	console.log(keys.map((key) => keys.indexOf(key)).join(' '));
+})();`, path)
+	cmd.Stderr = os.Stderr
+	output, err := cmd.Output()
+	if want := "0 0 2 3 4 5 5 5 8 9\n"; err != nil || string(output) != want {
+		t.Errorf("got the keys %q, want %q, %v", output, want, err)
+	}
+}
+
 // An n8n is a running n8n, with the node as users install it.
 type n8n struct {
 	*testing.T
@@ -475,6 +507,26 @@ func TestN8n(t *testing.T) {
 		}
 		if got := d.texts(before); !slices.Equal(got, []string{"sent"}) {
 			t.Errorf("got %q", got)
+		}
+	})
+
+	run("one key for two messages", func(t *testing.T) {
+		var nodes []map[string]any
+		for _, text := range []string{"shipped", "refunded"} {
+			nodes = append(nodes, rcsNode(text, key, map[string]any{
+				"operation": "sendMessage", "to": "+12025550123", "text": text, "additionalFields": map[string]string{"idempotencyKey": "order-1042"},
+			}))
+		}
+		n.activate(workflow("one-key", nodes...), "one-key")
+		before := len(d.messages())
+		n.request(http.MethodPost, "/webhook/one-key", nil)
+		execution := n.last()
+		if got := d.texts(before); !slices.Equal(got, []string{"shipped"}) || execution.Status != "error" {
+			t.Errorf("got %q, %s", got, execution.Status)
+		}
+		const want = "Message Key: this key was used for another message before; use a new key for each message, such as order-1042-shipped, and the same key only to repeat it."
+		if !slices.Contains(execution.texts(t), want) {
+			t.Errorf("the execution does not have the text %q:\n%s", want, execution.Data)
 		}
 	})
 

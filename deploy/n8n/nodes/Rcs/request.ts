@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 
 import {
 	jsonParse,
@@ -25,11 +25,15 @@ export async function prepareMessage(
 	const headers = { ...request.headers };
 	if (!body.idempotency_key && !body.message_id) {
 		// The context of a node is empty in a new execution, and kept when a failed one is
-		// retried. A node in a loop runs several times in one execution.
+		// retried. A node in a loop runs several times in one execution. A tool of an AI agent
+		// has another $runIndex in each retry, so that its message takes the place of it.
 		const context = this.getContext('node');
 		context.key ??= randomUUID();
-		const run = this.evaluateExpression('{{ $runIndex }}', this.getItemIndex());
-		headers['Idempotency-Key'] = `${context.key}-${run}-${this.getItemIndex()}`;
+		const item = this.getItemIndex();
+		const message = this.getNode().type.endsWith('Tool')
+			? createHash('sha256').update(JSON.stringify(body)).digest('hex')
+			: `${this.evaluateExpression('{{ $runIndex }}', item)}-${item}`;
+		headers['Idempotency-Key'] = `${context.key}-${message}`;
 	}
 	return { ...request, body, headers };
 }
@@ -42,7 +46,13 @@ export async function checkResponse(
 ): Promise<INodeExecutionData[]> {
 	const status = response.statusCode;
 	const body = (response.body ?? {}) as IDataObject;
-	if (body.code && status < 400) {
+	// Without a key of the user, another message with the same key is a retry.
+	const warnings = (body.warnings ?? []) as Array<{ pointer: string; detail: string }>;
+	const reused =
+		body.code === 'duplicate' &&
+		this.getNodeParameter('additionalFields.idempotencyKey', '') &&
+		warnings.find((warning) => warning.pointer === '/idempotency_key');
+	if (body.code && status < 400 && !reused) {
 		return items;
 	}
 	const errors = (body.errors ?? []) as Array<{ pointer: string; detail: string }>;
@@ -55,6 +65,8 @@ export async function checkResponse(
 	} else if (errors.length > 1) {
 		message = `${body.title}: ${errors.length} errors`;
 		description = errors.map((error) => `${error.pointer}: ${error.detail}`).join('<br>');
+	} else if (reused) {
+		description = `Message Key: ${reused.detail}.`;
 	} else if (status === 401) {
 		description = 'Enter a key of this function in the credential.';
 	} else if (body.retry === 'later' || body.retry === 'now') {
