@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -278,7 +279,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	failed := make(chan error, 3)
 	changed := o.fileState()
 	if err := function.load(ctx); err != nil {
-		return err
+		return errors.New(strings.Join(problemsOf(err), "\n"))
 	}
 	inspected, err := function.listener()
 	if err != nil {

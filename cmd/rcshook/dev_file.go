@@ -50,6 +50,8 @@ type devFile struct {
 	buckets []string // with opt-outs
 	targets []string // names, with what becomes of their requests
 
+	unused []string // names of environment variables for secrets of other sources
+
 	redirected bool // a target is outside of this machine
 }
 
@@ -77,6 +79,9 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 		if _, ok := parsed.Agents[config.DefaultAgent]; ok {
 			file.settings["RCSHOOK_AGENT_ID"], file.settings["RCSHOOK_CREDENTIALS"] = "", ""
 		}
+		if parsed.NeedsQueue() {
+			file.settings["RCSHOOK_QUEUE"] = devQueue
+		}
 		if err != nil {
 			return file, nil // the function reports it with the problems that it finds
 		}
@@ -103,6 +108,13 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	}); err == nil {
 		file.sources = sources.All()
 	}
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		known := slices.ContainsFunc(file.sources, func(s *source.Source) bool { return secretVariable(s.Name) == name })
+		if strings.HasPrefix(name, secretVariable("")) && !known {
+			file.unused = append(file.unused, name)
+		}
+	}
 	for _, s := range file.sources {
 		if err := f.addSource(file, s); err != nil {
 			return nil, err
@@ -118,7 +130,6 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 		}
 	}
 	if parsed.NeedsQueue() {
-		file.settings["RCSHOOK_QUEUE"] = devQueue
 		file.queues = append(file.queues, devQueue)
 		f.addQueue(devQueue)
 	}

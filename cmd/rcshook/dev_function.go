@@ -477,6 +477,7 @@ func (f *devFile) contents(simPort int) string {
 		sources = append(sources, fmt.Sprintf("http://localhost:%d%s   %s", f.port, f.path(s), s.Description()))
 	}
 	section("Sources; the phone can send a sample of each, and events of your own", sources...)
+	section("Unused environment variables; no source has this name", f.unused...)
 	section("Callers; send the key or the token as Authorization: Bearer KEY", f.callers...)
 	section("Targets and fallbacks", f.targets...)
 	if f.redirected {

@@ -64,7 +64,8 @@ const exampleProject = "my-project"
 type initOptions struct {
 	preset, caller, replies            string
 	project, country, agentID, dirName string
-	token                              string // in the path of the source; set by render
+	token                              string // of the source; set by render
+	path                               bool   // the token is in the path; set by render
 }
 
 func runInit(ctx context.Context, args []string, std stdio) error {
@@ -97,6 +98,10 @@ func runInit(ctx context.Context, args []string, std stdio) error {
 		}
 	}
 	if !o.chosen() {
+		if len(args) == 0 {
+			fmt.Fprintf(std.out, "%s\nrcshook init PRESET writes a file for one of them. rcshook help init lists the other arguments.\n", presetList())
+			return nil
+		}
 		return usageError("nothing to write: expected a preset, -caller NAME or -replies URL; the other flags are -project, -country, -agent-id and -dir\n\n" + presetList())
 	}
 	text, caseName, event, err := o.render()
@@ -210,7 +215,7 @@ var (
 // problems returns the problems with the options, by their flags.
 func (o *initOptions) problems() (problems []string) {
 	if o.preset != "" && !slices.Contains(source.Presets(), o.preset) {
-		fix := "rcshook init lists them; for another program, use -caller NAME"
+		fix := "rcshook init lists them; for another sender of webhooks, use hmac, bearer, basic or url-token, and see docs/new-sender.md; for a program that sends our payloads, use -caller NAME"
 		if near := config.Closest(o.preset, source.Presets()); near != "" {
 			fix = "did you mean " + near + "?"
 		}
@@ -288,7 +293,8 @@ func (o *initOptions) render() (text []byte, name string, event []byte, err erro
 		}
 		s := sources.All()[0]
 		view.Source, view.Docs, view.Fixed = &c, s.Docs(), strings.Contains(c.Map.Text, `"+12025550123"`)
-		if s.HasToken() {
+		o.path = s.HasToken()
+		if o.path || s.SchemeType() == "token" {
 			o.token = rand.Text()
 		}
 		view.About, _, _ = strings.Cut(s.Description(), ";")
@@ -345,12 +351,15 @@ func (o *initOptions) next(name string) string {
 	}
 	text += "\nThe script creates the secrets of the file, and prints how to fill them."
 	if o.project == "" {
-		text += "\nBefore that, replace my-project in the file by the ID of your Google Cloud project."
+		text += "\nBefore you run it, replace my-project in the file by the ID of your Google Cloud project."
 	}
 	if project := cmp.Or(o.project, exampleProject); o.token != "" {
-		text += fmt.Sprintf("\n\nThe URL for the sender ends with a token. Here is a random one, which init stores nowhere:\n\n"+
-			"  https://HOST/hooks/%s/%s\n\nBefore you deploy, store it:\n\n"+
-			"  printf %%s %[2]s | gcloud secrets create %[1]s-hook --project=%[3]s --data-file=-", o.preset, o.token, project)
+		shown := "Here is a random token for the sender, which init stores nowhere:\n\n  " + o.token
+		if o.path {
+			shown = fmt.Sprintf("The URL for the sender ends with a token. Here is a random one, which init stores nowhere:\n\n  https://HOST/hooks/%s/%s", o.preset, o.token)
+		}
+		text += fmt.Sprintf("\n\n%s\n\nBefore you deploy, store it:\n\n"+
+			"  printf %%s %s | gcloud secrets create %s-hook --project=%s --data-file=-", shown, o.token, o.preset, project)
 	}
 	return text + "\n"
 }

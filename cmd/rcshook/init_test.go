@@ -158,7 +158,7 @@ func TestInit_errors(t *testing.T) {
 		"":                                    nothing,
 		"-agent-id a":                         nothing,
 		"shopfy":                              `unknown preset "shopfy"; did you mean shopify?`,
-		"umbrella":                            `unknown preset "umbrella"; rcshook init lists them; for another program, use -caller NAME`,
+		"umbrella":                            `unknown preset "umbrella"; rcshook init lists them; for another sender of webhooks, use hmac, bearer, basic or url-token, and see docs/new-sender.md; for a program that sends our payloads, use -caller NAME`,
 		"shopify stripe":                      "expected one preset, got 2",
 		"shopify -contry US":                  "flag provided but not defined: -contry; did you mean -country?",
 		"shopify -project Harborline":         "-project must be the ID of a Google Cloud project, such as my-project-1",

@@ -156,7 +156,7 @@ func TestTrigger_to(t *testing.T) {
 	t.Setenv("RCSHOOK_EVENTS_SECRET", "projects/p/locations/l/secrets/s")
 	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET names a regional secret, which is not supported; use a global one, projects/PROJECT/secrets/SECRET\n", "reply", "-to", crm.url)
 	t.Setenv("RCSHOOK_EVENTS_SECRET", "sesame?")
-	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET must be base64, optionally after whsec_\n", "reply", "-to", crm.url)
+	trigger(1, "rcshook: RCSHOOK_EVENTS_SECRET must be base64, optionally after whsec_ or v1,whsec_\n", "reply", "-to", crm.url)
 
 	usage := "\nRun rcshook help trigger for usage.\n"
 	trigger(2, "rcshook: unknown event type \"replies\"; did you mean reply?"+usage, "replies")

@@ -183,7 +183,7 @@ func (e *run) source(ctx context.Context, name string) {
 	if len(c.Topics) > 0 {
 		detail = "valid, with signatures of Amazon SNS"
 	}
-	if c.Preset != "" {
+	if c.Preset != "" && c.Preset != c.Name {
 		detail = c.Preset + ": " + detail
 	}
 	e.add(OK, Source, name, detail)

@@ -358,6 +358,9 @@ func (s situation) run(o *otpWorld) {
 			o.t.Errorf("the sender understands: %s, want %s", got, want)
 		}
 	}
+	if log := o.logOf("ignored"); log != "" && !strings.Contains(log, `"severity":"WARNING"`) || s.voice && log == "" {
+		o.t.Errorf("a code that is not sent is logged as %q, want a warning", log)
+	}
 	o.hang.queue.Store(false)
 	if s.late {
 		time.Sleep(59 * time.Second)

@@ -96,14 +96,15 @@ type Response struct {
 	Allow      string            `json:"-"` // the allowed methods of the path
 	Header     map[string]string `json:"-"`
 	EventAge   time.Duration     `json:"-"` // time since the event happened
+	Lost       bool              `json:"-"` // the user waits for the message of an ignored event
 	Err        error             `json:"-"` // the cause, for the log only
 
-	document any    // the body, instead of this object
-	raw      *raw   // the body as it is, instead of this object
-	random   bool   // the message ID is random
-	advice   string // the part of Action that remains true when the retry needs a message ID
-	empty    bool   // a 200 has no body
-	basic    bool   // a 401 asks for Basic authentication
+	document  any    // the body, instead of this object
+	raw       *raw   // the body as it is, instead of this object
+	random    bool   // the message ID is random
+	advice    string // the part of Action that remains true when the retry needs a message ID
+	empty     bool   // a 200 has no body
+	challenge string // the only one of a 401, if the response is to a source
 
 	repeat bool // Status makes Cloud Tasks repeat a task
 	final  bool // a retry is useless, although the code usually advises one
@@ -192,11 +193,11 @@ func (resp *Response) Repeat(status int) {
 
 // SetSource sets the source of the webhook, and replaces the statuses that its sender
 // would misunderstand. With empty, a 200 has no body: the sender would show it. Senders do
-// not read the results of 207, so a message that is worth a retry decides the status. With
-// basic, a 401 asks for Basic authentication only: senders that make their first request
-// without credentials may read no more than the first challenge.
-func (resp *Response) SetSource(name string, statuses map[int]int, empty, basic bool) {
-	resp.Source, resp.empty, resp.basic = name, empty, basic
+// not read the results of 207, so a message that is worth a retry decides the status. A 401
+// asks only for the challenge, Basic or Bearer, if any: senders that make their first request
+// without credentials may read no more than the first one.
+func (resp *Response) SetSource(name string, statuses map[int]int, empty bool, challenge string) {
+	resp.Source, resp.empty, resp.challenge = name, empty, challenge
 	for _, r := range append(slices.Clip(resp.Results), resp) {
 		if i := slices.Index(r.Warnings, otherContent); i >= 0 {
 			r.Warnings[i] = otherEvent
@@ -255,9 +256,10 @@ func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 		h.Set("Allow", resp.Allow)
 	}
 	if resp.Code == code.Unauthorized {
-		h["Www-Authenticate"] = []string{`Bearer realm="rcshook"`, `Basic realm="rcshook", charset="UTF-8"`}
-		if resp.basic {
-			h["Www-Authenticate"] = h["Www-Authenticate"][1:]
+		for _, challenge := range []string{`Bearer realm="rcshook"`, `Basic realm="rcshook", charset="UTF-8"`} {
+			if scheme, _, _ := strings.Cut(challenge, " "); resp.Source == "" || scheme == resp.challenge {
+				h.Add("Www-Authenticate", challenge)
+			}
 		}
 	}
 	for name, value := range resp.Header {
@@ -356,7 +358,7 @@ func (resp *Response) encode() ([]byte, error) {
 // not sent, or a response in a form that the sender does not expect.
 func (resp *Response) level() slog.Level {
 	switch {
-	case resp.OK && (resp.Err == nil || resp.Code == code.Document):
+	case resp.OK && !resp.Lost && (resp.Err == nil || resp.Code == code.Document):
 		return slog.LevelInfo
 	case resp.Retry == code.RetryAfterFix && table[resp.Code].strict >= http.StatusInternalServerError, resp.misconfigured,
 		resp.Code == code.Internal, resp.Code == code.TargetRejected, resp.Code == code.OptOutUnavailable:

@@ -113,7 +113,7 @@ func TestJoin(t *testing.T) {
 			if test.status == 207 && test.soft != 200 {
 				hook = test.soft
 			}
-			if all.SetSource("tasks", nil, false, false); all.Status != hook {
+			if all.SetSource("tasks", nil, false, ""); all.Status != hook {
 				t.Errorf("status for a source %d, want %d", all.Status, hook)
 			}
 			if all.SetProfile(Soft); all.Status != test.soft {
@@ -215,6 +215,7 @@ func TestLog_respond(t *testing.T) {
 		{code.Accepted, nil, `"severity":"INFO","message":"accepted"`},
 		{code.Accepted, errors.New("the respond calls error"), `"severity":"WARNING","message":"accepted"`},
 		{code.Document, errors.New("not ready"), `"severity":"INFO","message":"served"`},
+		{code.Ignored, nil, `"severity":"INFO","message":"ignored"`},
 	} {
 		resp := New(test.code)
 		resp.Err = test.err
@@ -244,7 +245,7 @@ func TestReplace(t *testing.T) {
 		{200, false, 204, "application/json", nil, "204  "},
 	} {
 		resp := New(code.Accepted)
-		resp.SetSource("it", map[int]int{200: test.status}, test.empty, false)
+		resp.SetSource("it", map[int]int{200: test.status}, test.empty, "")
 		if outcome, ok := resp.Outcome(); !ok || !bytes.HasPrefix(outcome, []byte(`{"ok":true,`)) {
 			t.Errorf("outcome %s, %t", outcome, ok)
 		}

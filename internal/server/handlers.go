@@ -162,7 +162,7 @@ func (s *Server) respond(c *call, request *source.Request, res *response.Respons
 // make one before they send events. No event is in it, so nothing is sent.
 func (s *Server) challenge(c *call) (*response.Response, error) {
 	if err := s.findSource(c); errors.Is(err, errNoSource) {
-		return nil, errMethod(hookMethods)
+		return nil, errHookMethod()
 	} else if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s *Server) challenge(c *call) (*response.Response, error) {
 	}
 	switch {
 	case errors.Is(err, source.ErrNoChallenge):
-		return nil, errMethod(hookMethods)
+		return nil, errHookMethod()
 	case err != nil:
 		return nil, err
 	}

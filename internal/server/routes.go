@@ -141,6 +141,13 @@ func errMethod(allowed []string) *response.Problem {
 	}
 }
 
+// errHookMethod returns the error for a source without a challenge.
+func errHookMethod() error {
+	p := errMethod(hookMethods)
+	p.Action = "Send the event with POST. A sender that only makes GET requests needs a program in between, which posts the event."
+	return p
+}
+
 // errNotFound returns the error for a path that does not exist.
 func errNotFound(path string) error {
 	if strings.HasPrefix(path+"/", hooksPath) {

@@ -376,7 +376,8 @@ func serve(c *call, log *slog.Logger, project string, timeout time.Duration, f f
 	}
 	res.SetProfile(c.profile)
 	if c.source != nil {
-		res.SetSource(c.source.Name, c.source.Status, c.source.Empty, c.source.SchemeType() == "basic")
+		res.SetSource(c.source.Name, c.source.Status, c.source.Empty, c.source.AuthScheme())
+		res.Lost = res.Code == code.Ignored && c.source.Group() == "sign-in"
 	}
 	if c.caller != nil {
 		res.Caller = c.caller.Name

@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -177,16 +178,38 @@ func (g *signature) verifyPart(p part, secrets [][]byte, now time.Time) error {
 		if g.fields != nil {
 			signed = "signed fields"
 		}
-		return standardwebhook.Errorf(ErrSignature, "the signature in the %s does not match the %s and the secret of this source", place(firstPresentHeader(p.request.Header, g.Header)), signed)
+		hint := ""
+		if _, notHex := hex.DecodeString(g.encode(signatures[0])); g.Encoding == "base64" && notHex == nil {
+			hint = "; it looks like hex, but encoding is base64"
+		}
+		return standardwebhook.Errorf(ErrSignature, "the signature in the %s does not match the %s and the secret of this source%s", place(firstPresentHeader(p.request.Header, g.Header)), signed, hint)
 	}
 	if g.tolerance == 0 {
 		return nil
 	}
-	at, err := g.clock.parse(timestamp)
-	if err != nil {
-		return err
+	return g.checkTime(timestamp, now)
+}
+
+// checkTime checks a timestamp. Its error names the unit in which it would be right.
+func (g *signature) checkTime(timestamp string, now time.Time) error {
+	check := func(c clock) error {
+		at, err := c.parse(timestamp)
+		if err != nil {
+			return err
+		}
+		return standardwebhook.CheckTime(at, now, g.tolerance)
 	}
-	return standardwebhook.CheckTime(at, now, g.tolerance)
+	err := check(g.clock)
+	for _, unit := range slices.Sorted(maps.Keys(clocks)) {
+		if err != nil && check(clocks[unit]) == nil {
+			kind := ErrSignature
+			if errors.Is(err, ErrStale) {
+				kind = ErrStale
+			}
+			return standardwebhook.Errorf(kind, "%v; the timestamp is right as %s: set timestamp_unit: %[2]s in the scheme", err, unit)
+		}
+	}
+	return err
 }
 
 // checkQuery rejects a query that a sender would have escaped. A body may follow the URL

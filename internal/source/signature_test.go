@@ -63,7 +63,7 @@ func TestVerify_rules(t *testing.T) {
 			config.Scheme{Type: "standard-webhooks"},
 			"test-secret==",
 			header("Webhook-Id", "msg_test", "Webhook-Timestamp", "1700000000", "Webhook-Signature", bigCommerceSum), body, at,
-			"the secret of source it: must be base64, optionally after whsec_",
+			"the secret of source it: must be base64, optionally after whsec_ or v1,whsec_",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -111,6 +111,39 @@ func TestVerify_timestamps(t *testing.T) {
 		if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, want) || want == nil && err != nil {
 			t.Errorf("%s: %v, want %v", timestamp, err, want)
 		}
+	}
+}
+
+// TestVerify_hints checks the errors for a timestamp in another unit and for another encoding.
+func TestVerify_hints(t *testing.T) {
+	t.Parallel()
+	timed := func(unit string) config.Scheme {
+		return config.Scheme{Type: "signature", Header: []string{"X-Sign"}, TimestampHeader: "X-Time", Content: "{timestamp}.{body}", TimestampUnit: unit}
+	}
+	for _, test := range []struct{ signer, receiver, want string }{
+		{"ms", "", "; the timestamp is right as ms: set timestamp_unit: ms in the scheme"},
+		{"s", "ms", "; the timestamp is right as s: set timestamp_unit: s in the scheme"},
+		{"rfc3339", "s", "the timestamp is not a number; the timestamp is right as rfc3339: set timestamp_unit: rfc3339 in the scheme"},
+	} {
+		signer := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"s"}, Scheme: timed(test.signer)}, nil)
+		receiver := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"s"}, Scheme: timed(test.receiver)}, nil)
+		r := &source.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte("{}")}
+		if err := signer.Sign(r, []byte("s"), now); err != nil {
+			t.Fatal(err)
+		}
+		if err := source.Verify(t.Context(), receiver, r, now); err == nil || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%s in place of %q: %v, want %s", test.signer, test.receiver, err, test.want)
+		}
+	}
+	signer := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"s"}}, nil)
+	receiver := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"s"}, Scheme: config.Scheme{Encoding: "base64"}}, nil)
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte("{}")}
+	if err := signer.Sign(r, []byte("s"), now); err != nil {
+		t.Fatal(err)
+	}
+	const want = "the signature in the header X-Signature does not match the body and the secret of this source; it looks like hex, but encoding is base64"
+	if err := source.Verify(t.Context(), receiver, r, now); err == nil || err.Error() != want {
+		t.Errorf("hex in place of base64: %v, want %s", err, want)
 	}
 }
 

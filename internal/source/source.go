@@ -380,6 +380,22 @@ func (s *Source) HasToken() bool {
 	return ok
 }
 
+// AuthScheme is the scheme of the header Authorization with which the sender authenticates:
+// Basic, Bearer, or none.
+func (s *Source) AuthScheme() string {
+	switch t := s.scheme.(type) {
+	case basicScheme:
+		return "Basic"
+	case googleScheme:
+		return "Bearer"
+	case tokenScheme:
+		if slices.ContainsFunc(t.headers, func(name string) bool { return strings.EqualFold(name, "Authorization") }) {
+			return "Bearer"
+		}
+	}
+	return ""
+}
+
 // Sign signs r as the sender with that secret does. It cannot sign for senders with
 // Google's ID tokens.
 func (s *Source) Sign(r *Request, secret []byte, now time.Time) error {

@@ -248,7 +248,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:28 sources.s.topic must be the ARN of a topic of Amazon SNS, such as arn:aws:sns:us-east-1:123456789012:alerts (value 3)",
 		}},
 		{"topic of a bearer", "{preset: bearer, secret: x, topic: 'arn:aws:sns:us-east-1:123456789012:a'}", []string{"f:1:42 sources.s.topic is only for messages of Amazon SNS: preset sns"}},
-		{"secret of Standard Webhooks", "{preset: svix, secret: whsec_%%}", []string{"f:1:29 sources.s.secret must be base64, optionally after whsec_"}},
+		{"secret of Standard Webhooks", "{preset: svix, secret: whsec_%%}", []string{"f:1:29 sources.s.secret must be base64, optionally after whsec_ or v1,whsec_"}},
 		{"public key", "{preset: sendgrid, map: ., secret: abc}", []string{"f:1:41 sources.s.secret must be a P-256 public key, as base64 or PEM"}},
 		{"short token in the path", "{preset: url-token, secret: 0123456789abcdefghi}", []string{
 			"f:1:34 sources.s.secret must be at least 20 random letters, digits, and - . _ or ~, because it is a part of the path",

@@ -29,7 +29,7 @@ const (
 )
 
 var (
-	errSecret = errors.New("must be base64, optionally after whsec_")
+	errSecret = errors.New("must be base64, optionally after whsec_ or v1,whsec_")
 	errShared = errors.New("is a public key, not a secret: set the algorithm of the sender, or with Standard Webhooks write whpk_ before the key")
 	errKey    = errors.New("must be an Ed25519 public key: 32 bytes as base64 or hex, optionally after whpk_, or PEM")
 

@@ -368,7 +368,7 @@ func TestNew_problems(t *testing.T) {
 			[]string{
 				"f.yaml:2:67 events.crm.map invalid jq: function not defined: nme/0",
 				"f.yaml:2:88 events.crm.ok invalid jq: unexpected EOF",
-				"f.yaml:2:37 events.crm.secret must be base64, optionally after whsec_",
+				"f.yaml:2:37 events.crm.secret must be base64, optionally after whsec_ or v1,whsec_",
 			},
 		},
 		{"empty programs", `{url: "https://example.com", map: '', ok: ' '}`, nil, []string{"f.yaml:2:43 events.crm.map invalid jq: the program is empty", "f.yaml:2:51 events.crm.ok invalid jq: the program is empty"}},
