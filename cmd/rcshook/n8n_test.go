@@ -99,11 +99,15 @@ func TestN8n_signature(t *testing.T) {
 		r.Secret = " " + strings.TrimRight(strings.TrimPrefix(r.Secret, "whsec_"), "=") + "\n"
 	})
 	add(differs, sign(secret, now), func(r *request) { r.Body = append(slices.Clone(body), ' ') })
+	add("", sign(secret, now), func(r *request) {
+		r.Headers["webhook-signature"] = "v1a,AAAA v1, " + r.Headers["webhook-signature"]
+	})
 	ambiguous := http.Header{"Webhook-Id": {"evt_1"}} // another ID, time and body have the same signed text
 	if err := standardwebhook.Sign(ambiguous, []byte("1796115600.{}"), secret, now); err != nil {
 		t.Fatal(err)
 	}
 	add(differs, ambiguous, func(r *request) { r.Headers["webhook-id"], r.Body = "evt_1.1796115600", []byte("{}") })
+	add(differs, ambiguous, func(r *request) { r.Headers["webhook-timestamp"], r.Body = "1796115600.1796115600", []byte("{}") })
 	for name, value := range newRequest("", sign(secret, now)).Headers {
 		add(unsigned, sign(secret, now), func(r *request) { delete(r.Headers, name) })
 		for i := range value {
