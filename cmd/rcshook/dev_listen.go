@@ -138,7 +138,11 @@ func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *
 	received, err := s.Receive(ctx, r, time.Now())
 	switch {
 	case received.Verified:
-		show.item("sender", "verified: %s", s.Description())
+		sender := s.Description()
+		if s.Group() == "any" { // an instruction for the file
+			sender = "by the secret of " + s.Name
+		}
+		show.item("sender", "verified: %s", sender)
 	case err == nil:
 		show.item("sender", "a test of the address, without a signature")
 		return

@@ -125,7 +125,12 @@ var (
 	// random matches text that is longer than most IDs, such as a key in a URL.
 	random = regexp.MustCompile(`[0-9a-fA-F]{32,}|[A-Za-z0-9+_-]{40,}={0,2}`)
 
-	digits    = regexp.MustCompile(`\+?\d{5,}|\+?\d(?:[ ()./-]{0,2}\d){6,}`)
+	digits = regexp.MustCompile(`\+?\d{5,}|\+?\d(?:[ ()./-]{0,2}\d){6,}`)
+	// identifier matches a UUID, which is not a phone number.
+	identifier = regexp.MustCompile(`(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+	unixTime  = regexp.MustCompile(`^1\d{9}(?:\d{3})?$`)
+	timeName  = regexp.MustCompile(`(?i)time|date|(^|[-_.])(ts|at)$`)
 	date      = regexp.MustCompile(`^\d{4}-\d\d-\d\d`)
 	address   = regexp.MustCompile(`[^\s"@<>]+(@[^\s"@<>]+)`)
 	parameter = regexp.MustCompile(`([?&][\w.-]+=)[^&\s"]+`)
@@ -146,6 +151,13 @@ func (p *printer) mask(name, value string) string {
 			}
 			return form(part)
 		})
+	}
+	if timeName.MatchString(name) && unixTime.MatchString(value) {
+		unit := map[int]string{10: "seconds", 13: "milliseconds"}[len(value)]
+		return fmt.Sprintf("[%d digits: unix %s]", len(value), unit)
+	}
+	if identifier.MatchString(value) {
+		return value
 	}
 	value = random.ReplaceAllStringFunc(value, form)
 	value = address.ReplaceAllString(value, "***$1")
