@@ -212,6 +212,9 @@ func (resp *Response) SetSource(name string, statuses map[int]int, empty bool, c
 		resp.Title = "The webhook has no valid credentials"
 		resp.Action = "Set the secret of this source at the sender, in the way that its preset expects."
 	}
+	if resp.Code == code.InvalidBody && resp.Action == table[resp.Code].action {
+		resp.Action = "Send JSON, a form or text, as the map of this source expects it."
+	}
 	if status, ok := statuses[resp.Status]; ok {
 		resp.Status = status
 	}
