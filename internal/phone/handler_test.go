@@ -200,8 +200,8 @@ func TestSend(t *testing.T) {
 		status  int
 		want    map[string]any
 	}{
-		{"response", here, "{}", 200, map[string]any{"status": 429.0, "retry_after": "2", "body": `{"code": "rate_limited"}`}},
-		{"redirect", here, "redirect", 200, map[string]any{"status": 302.0, "retry_after": "", "body": ""}},
+		{"response", here, "{}", 200, map[string]any{"status": 429.0, "retry_after": "2", "body": `{"code": "rate_limited"}`, "outcome": ""}},
+		{"redirect", here, "redirect", 200, map[string]any{"status": 302.0, "retry_after": "", "body": "", "outcome": ""}},
 		{"incomplete response", here, "incomplete", 502, map[string]any{"error": "incomplete response from the function: unexpected EOF"}},
 		{"too large", here, strings.Repeat("x", 1<<20+1), 400, map[string]any{"error": "the payload is incomplete or larger than 1 MiB"}},
 		{"no function", phone.New(phone.Options{}), "{}", 502, map[string]any{"error": "the simulator runs without a function"}},
