@@ -486,6 +486,8 @@ func TestPresets_specialCases(t *testing.T) {
 		{name: "PagerDuty's ping", preset: "pagerduty", body: `{"event":{"id":"1","event_type":"pagey.ping"}}`},
 		{name: "WooCommerce's ping", preset: "woocommerce", header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, body: "webhook_id=12", unsigned: true},
 		{name: "Slack's challenge", preset: "slack", body: `{"token":"t","challenge":"3eZbrw1a","type":"url_verification"}`, reply: `{"challenge":"3eZbrw1a"}`},
+		{name: "monday's challenge", preset: "monday", body: `{"challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`, reply: `{"challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}`},
+		{name: "monday's other columns", preset: "monday", body: `{"challenge":"3eZbrw1a","event":{"type":"update_column_value","columnId":"status","value":{"phone":"12025550123"}}}`},
 		{name: "Event Grid's validation", preset: "event-grid", unsigned: true, reply: `{"validationResponse":"512d38b6-c7b8-40c8-89fe-f46f9e9622b6"}`, body: validation},
 		{name: "Event Grid's validation with the token", preset: "event-grid", reply: `{"validationResponse":"512d38b6"}`, body: `[{"eventType":"Microsoft.EventGrid.SubscriptionValidationEvent","data":{"validationCode":"512d38b6"}}]`},
 		{name: "Event Grid's batch", preset: "event-grid", messages: 2, body: `[
