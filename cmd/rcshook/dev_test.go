@@ -164,8 +164,8 @@ opt_out: {store: gs://harborline, key: projects/p/secrets/other-key, reply: "Goo
 		t.Helper()
 		before := len(d.messages())
 		promotion(agent, "accepted")
-		d.user(`"action": "unsubscribe"`)
-		for len(d.messages()) < before+2 { // until the confirmation
+		d.user(`"action": "unsubscribe", "text_only": true`) // one signal: another could arrive after the reset
+		for len(d.messages()) < before+2 {                   // until the confirmation
 			d.pause()
 		}
 	}
