@@ -31,7 +31,7 @@ func TestExamples(t *testing.T) {
 		"carousel":       {".carousel-medium .card:nth-child(3)", "North Harbor"},
 		"carousel-small": {".carousel-small .card:nth-child(3)", "Season"},
 		"flat":           {".carousel .card:nth-child(2)", "Quiet zone"},
-		"image":          {".row-agent:has(.file img[src='/pictures/island.svg'])", ""},
+		"image":          {".row-agent:has(.file img[src='pictures/island.svg'])", ""},
 		"pdf":            {".document", "boarding-pass-1042.pdf"},
 		"audio":          {".sound", "announcement.mp3"},
 		"scripts":        {".bubble[dir=auto]", "مرحباً"},

@@ -144,7 +144,7 @@ func TestUploads(t *testing.T) {
 	}
 	image := g.upload("image/png", picture)
 	g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": image}})
-	g.wait(`[...document.querySelectorAll(".file img")].some((i) => i.getAttribute("src") === "/_sim/` + image + `" && i.naturalWidth === 1)`)
+	g.wait(`[...document.querySelectorAll(".file img")].some((i) => i.getAttribute("src") === "_sim/` + image + `" && i.naturalWidth === 1)`)
 	g.create(t, map[string]any{"richCard": map[string]any{"standaloneCard": map[string]any{"cardOrientation": "VERTICAL", "cardContent": map[string]any{
 		"media": map[string]any{"height": "SHORT", "uploadedRbmFile": map[string]any{"fileName": image}},
 	}}}})

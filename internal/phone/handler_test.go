@@ -119,7 +119,7 @@ func TestSetup(t *testing.T) {
 	want := map[string]any{
 		"function": "http://localhost:8080/", "key": "dev", "sources": []any{}, "senders": []any{map[string]any{"group": "shop", "presets": []any{"shopify", "woocommerce"}}},
 		"connect": "rcshook webhook set", "images": false,
-		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a", "logo": "/pictures/logo.svg"}},
+		"agents": []any{map[string]any{"id": "a", "name": "Harborline Ferries", "color": "#0b5c7a", "logo": "pictures/logo.svg"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("setup (-want +got):\n%s", diff)

@@ -122,6 +122,15 @@ var contentTypes = map[string]string{
 	".svg":  "image/svg+xml",
 }
 
+// Files returns the files of the page, for a server of its own.
+func Files() fs.FS {
+	root, err := fs.Sub(embedded, "page")
+	if err != nil {
+		panic("phone: embedded page: " + err.Error()) // decided at build time
+	}
+	return root
+}
+
 type page struct {
 	Options
 	boot   string // differs in every process, so that the page notices a restart
@@ -157,10 +166,7 @@ func New(o Options) http.Handler {
 }
 
 func addFiles(mux *http.ServeMux) error {
-	root, err := fs.Sub(embedded, "page")
-	if err != nil {
-		return err
-	}
+	root := Files()
 	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -299,5 +305,5 @@ func writeError(w http.ResponseWriter, status int, text string) {
 
 // Demo returns the agent of the page's examples.
 func Demo(agentID string) Agent {
-	return Agent{ID: agentID, Name: "Harborline Ferries", Color: "#0b5c7a", Logo: "/pictures/logo.svg"}
+	return Agent{ID: agentID, Name: "Harborline Ferries", Color: "#0b5c7a", Logo: "pictures/logo.svg"}
 }

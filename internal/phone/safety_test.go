@@ -110,7 +110,7 @@ func TestHostileContent(t *testing.T) {
 // harmless fails the test if the page has an element or attribute that runs or loads.
 func (g *rig) harmless() {
 	g.t.Helper()
-	if n := eval[int](g, `document.querySelectorAll("script:not([src='/js/app.js']), iframe, object, embed, base, style, form[action], link[rel=stylesheet]:not([href^='/css/']), meta[http-equiv]").length`); n != 0 {
+	if n := eval[int](g, `document.querySelectorAll("script:not([src='js/app.js']), iframe, object, embed, base, style, form[action], link[rel=stylesheet]:not([href^='css/']), meta[http-equiv]").length`); n != 0 {
 		g.t.Errorf("%d elements run or load something", n)
 	}
 	attributes := eval[[]string](g, `[...document.querySelectorAll("*")].flatMap((e) => [...e.attributes].filter((a) => /^on|^srcdoc$|^formaction$/i.test(a.name)).map((a) => e.tagName + " " + a.name))`)
@@ -122,7 +122,7 @@ func (g *rig) harmless() {
 	if len(links) > 0 {
 		g.t.Errorf("unsafe links: %v", links)
 	}
-	images := eval[[]string](g, `[...document.images].map((i) => i.getAttribute("src")).filter((s) => !s.startsWith("/"))`)
+	images := eval[[]string](g, `[...document.images].map((i) => i.src).filter((s) => !s.startsWith(location.origin + "/"))`)
 	if len(images) > 0 {
 		g.t.Errorf("images of other hosts without permission: %v", images)
 	}

@@ -18,7 +18,7 @@ import { theme } from "./theme.js";
 const opened = Date.now();
 const desk = document.querySelector(".desk");
 const narrow = matchMedia("(max-width: 719px)");
-const tabs = ["compose", "inspect", "events"];
+const tabs = [...document.querySelectorAll(".pane")].map((p) => p.id);
 const kept = (name) => sessionStorage.getItem(`rcshook.${name}`) ?? "";
 const keep = (name, value) => sessionStorage.setItem(`rcshook.${name}`, value);
 
@@ -275,6 +275,9 @@ function setDevice(iphone) {
 }
 
 byID("device").addEventListener("click", () => setDevice(!device.iphone));
+
+// Another tab can show a preview.
+document.addEventListener("preview", (e) => setPreview(e.detail));
 
 document.addEventListener("visibilitychange", refresh);
 

@@ -98,7 +98,7 @@ export class Compose {
         ),
       ),
     );
-    const examples = await ask("/examples.json");
+    const examples = await ask("examples.json");
     fill(
       this.picker,
       examples.map((e) =>
@@ -305,7 +305,7 @@ export class Compose {
 }
 
 /** Formats JSON with short objects and lists on one line. */
-function write(value, indent = "") {
+export function write(value, indent = "") {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const inner = indent + "  ";
   const [open, close] = Array.isArray(value) ? "[]" : "{}";

@@ -5,6 +5,7 @@ import { device } from "./device.js";
 import { h, obj, str } from "./dom.js";
 import { icon } from "./icons.js";
 import { setup } from "./setup.js";
+import { fileURL } from "./stream.js";
 import { fileNameOf, hostOf, image, outLink, webURL } from "./url.js";
 
 // The host of the examples' images. The name is reserved (RFC 2606), so no real image has
@@ -41,9 +42,9 @@ export function readMedia(holder) {
 /** The address from which the page may load an image, or "". */
 function source(address) {
   const url = webURL(address);
-  if (!url) return /^files\/[\w-]+$/.test(address) ? `/_sim/${address}` : "";
+  if (!url) return /^files\/[\w-]+$/.test(address) ? fileURL(address) : "";
   const name = /^\/([a-z]+)\.\w+$/.exec(url.pathname)?.[1];
-  if (url.host === exampleHost && examplePictures.has(name)) return `/pictures/${name}.svg`;
+  if (url.host === exampleHost && examplePictures.has(name)) return `pictures/${name}.svg`;
   return setup.images && url.protocol === "https:" ? url.href : "";
 }
 

@@ -1,5 +1,8 @@
 // The connection to the simulator: requests, and the stream of events.
 
+/** The address of an uploaded file. */
+export const fileURL = (name) => `_sim/${name}`;
+
 /** Requests JSON. A response that is not 2xx becomes an Error with its text. */
 export async function ask(path, body, signal) {
   let response, text;
