@@ -18,12 +18,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/check"
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/token"
 	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/phone"
-	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/source"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
 	"github.com/rcshook/rcshook/rbm"
@@ -96,13 +96,11 @@ func (f *devFunction) readFile(ctx context.Context) (*devFile, error) {
 	if _, ok := parsed.Agents[config.DefaultAgent]; !ok {
 		file.hooks = append(file.hooks, rbmtest.WebhookConfig{AgentID: f.agentID, ClientToken: f.webhookToken})
 	}
-	cfg := caseConfig(parsed)
-	completeConfig(&cfg, parsed)
-	file.checker = &checker{file: parsed, cfg: cfg, dir: filepath.Dir(f.config)}
+	file.checker = &checker{file: check.New(parsed, fileSettings()), dir: filepath.Dir(f.config)}
 	if sources, err := source.Open(parsed.Sources, source.Options{
 		Secrets:        func(_ context.Context, s config.Secret) ([]byte, error) { return file.secrets[s], nil },
 		Agents:         agents,
-		Phone:          phonenumber.Options{Country: cfg.Country, Countries: cfg.AllCountries()},
+		Phone:          file.checker.file.Phone(),
 		GoogleEndpoint: f.baseURL,
 		Transport:      f.targets.transport(),
 	}); err == nil {
@@ -336,11 +334,7 @@ func newEventID() string { return fmt.Sprintf("%04d", eventIDs.Add(1)) }
 func (f *devFile) eventRequest(s *source.Source, text string) (*http.Request, error) {
 	event := s.Sample(newEventID())
 	if text != "" {
-		kind := "http"
-		if start := strings.TrimSpace(text); strings.HasPrefix(start, "{") || strings.HasPrefix(start, "[") {
-			kind = "json"
-		}
-		own, err := parseEvent([]byte(text), kind)
+		own, err := check.ParseEvent([]byte(text), "")
 		if err != nil {
 			return nil, err
 		}

@@ -158,7 +158,7 @@ func (l *devListener) result(show *printer, v *devVersion, s *source.Source, r *
 		return
 	}
 	show.limit = maxHook
-	messages, err := v.checker.mapped(ctx, s, r, r.Body, time.Now())
+	messages, err := v.checker.file.Map(ctx, s, r, r.Body, time.Now())
 	var list []any
 	switch {
 	case err != nil:
@@ -267,7 +267,7 @@ func (f *devFile) saveCase(ctx context.Context, show *printer, s *source.Source,
 		show.item("note", "its body may have secrets; replace them too: %s", strings.Join(show.secrets, ", "))
 	}
 	c := f.checker
-	messages, err := c.messages(ctx, s, text, "http")
+	messages, err := c.file.Messages(ctx, s, text, "http")
 	if err != nil {
 		show.item("", "Fix the map, and run rcshook check -update.")
 		return nil

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/rcshook/rcshook/internal/check"
 	"github.com/rcshook/rcshook/internal/payload"
 )
 
@@ -71,7 +72,7 @@ func (p *printer) body(contentType string, data []byte) {
 			v = nil
 		}
 		if encoded, err := json.Marshal(p.maskJSON("", v)); v != nil && err == nil {
-			text = strings.TrimSpace(string(indent(encoded)))
+			text = strings.TrimSpace(string(check.Indent(encoded)))
 		}
 	}
 	lines := strings.Split(text, "\n")

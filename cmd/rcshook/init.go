@@ -121,7 +121,7 @@ func runInit(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	var out bytes.Buffer
-	if err := check(ctx, []string{"-update", name}, stdio{out: &out, err: &out}); err != nil {
+	if err := runCheck(ctx, []string{"-update", name}, stdio{out: &out, err: &out}); err != nil {
 		return fmt.Errorf("rcshook check: %w\n%s", err, bytes.TrimSpace(out.Bytes()))
 	}
 	fmt.Fprintf(std.out, "Wrote %s", name)

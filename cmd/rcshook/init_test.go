@@ -87,7 +87,7 @@ func TestInit(t *testing.T) {
 				t.Errorf("exit code %d; the files (-want +got):\n%s", code, diff)
 			}
 			var out bytes.Buffer
-			if err := check(t.Context(), []string{filepath.Join(dir, "rcshook.yaml")}, stdio{out: &out}); err != nil || strings.Contains(out.String(), "warning") {
+			if err := runCheck(t.Context(), []string{filepath.Join(dir, "rcshook.yaml")}, stdio{out: &out}); err != nil || strings.Contains(out.String(), "warning") {
 				t.Errorf("check: %v\n%s", err, &out)
 			}
 		})

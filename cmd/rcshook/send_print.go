@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/check"
 	"github.com/rcshook/rcshook/internal/client"
 	"github.com/rcshook/rcshook/internal/code"
 	"github.com/rcshook/rcshook/internal/response"
@@ -136,7 +137,7 @@ func (p *sendPrinter) bodies(out io.Writer, r *response.Response) {
 		if sms := d.Fallback; sms != nil {
 			fmt.Fprintf(out, "  fallback: SMS in %s, %s\n", sms.Encoding, count(sms.Segments, "segment"))
 		}
-		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, indent(d.AgentMessage))
+		fmt.Fprintf(out, "  body: %d bytes\n%s", d.Bytes, check.Indent(d.AgentMessage))
 		return
 	}
 	for _, item := range r.Results {

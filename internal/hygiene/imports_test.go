@@ -128,7 +128,7 @@ func TestImports(t *testing.T) {
 // WebAssembly without Google's client libraries.
 func TestImports_wasm(t *testing.T) {
 	t.Parallel()
-	for _, p := range list(t, []string{"GOOS=js", "GOARCH=wasm"}, "./internal/payload", "./internal/compose", "./internal/prepare", "./internal/response") {
+	for _, p := range list(t, []string{"GOOS=js", "GOARCH=wasm"}, "./internal/payload", "./internal/compose", "./internal/prepare", "./internal/response", "./internal/check") {
 		for _, path := range p.Deps {
 			if strings.HasPrefix(path, "cloud.google.com/") || strings.HasPrefix(path, "google.golang.org/api") || strings.HasPrefix(path, "google.golang.org/grpc") {
 				t.Errorf("%s depends on %s", p.ImportPath, path)

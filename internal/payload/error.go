@@ -20,6 +20,17 @@ func (e *ContentTypeError) Error() string { return "payload: unsupported content
 type BodyError struct {
 	// Detail describes the problem to the sender.
 	Detail string
+
+	// Line and Column are the position in Detail; zero if it has none.
+	Line, Column int
+}
+
+// Below returns the error for a body with that many lines above it.
+func (e BodyError) Below(lines int) *BodyError {
+	const at = " at line %d, column"
+	e.Detail = strings.Replace(e.Detail, fmt.Sprintf(at, e.Line), fmt.Sprintf(at, e.Line+lines), 1)
+	e.Line += lines
+	return &e
 }
 
 func (e *BodyError) Error() string { return "payload: unreadable body: " + e.Detail }

@@ -46,7 +46,7 @@ func (p *jsonParser) checkEnd() error {
 	if rest == "" {
 		return nil
 	}
-	return unreadable("unexpected data after the end of the JSON%s", p.where(int64(len(p.text)-len(rest))))
+	return p.unreadable(len(p.text)-len(rest), "unexpected data after the end of the JSON", "")
 }
 
 // maxShared limits the length of a text whose substrings become values without a copy. One
@@ -90,7 +90,7 @@ func (p *jsonParser) value(parent *node, depth int) (*node, error) {
 // container reads an object or a list with its content.
 func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node, error) {
 	if depth > maxDepth && !p.unlimited {
-		return nil, unreadable("nested more than %d levels deep%s", maxDepth, p.where(p.dec.InputOffset()))
+		return nil, p.unreadable(int(p.dec.InputOffset()), fmt.Sprintf("nested more than %d levels deep", maxDepth), "")
 	}
 	n := p.newNode(kindObject, parent)
 	end := jsontext.Kind('}')
@@ -109,7 +109,7 @@ func (p *jsonParser) container(k jsontext.Kind, parent *node, depth int) (*node,
 				return nil, err
 			}
 			if key = p.string(literal); len(key) > maxKeyLength && !p.unlimited {
-				return nil, unreadable("a field name is longer than %d bytes%s", maxKeyLength, p.where(p.dec.InputOffset()))
+				return nil, p.unreadable(int(p.dec.InputOffset()), fmt.Sprintf("a field name is longer than %d bytes", maxKeyLength), "")
 			}
 		}
 		c, err := p.value(n, depth)
@@ -153,30 +153,34 @@ func (p *jsonParser) explain(err error) error {
 	if body, ok := errors.AsType[*BodyError](err); ok {
 		return body
 	}
-	offset := p.dec.InputOffset()
+	offset := int(p.dec.InputOffset())
 	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		offset = syntax.ByteOffset
+		offset = int(syntax.ByteOffset)
 	}
 	switch {
 	case strings.TrimSpace(p.text) == "":
 		return unreadable("it is empty")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return unreadable("unexpected end of the JSON%s", p.where(int64(len(p.text))))
+		return p.unreadable(len(p.text), "unexpected end of the JSON", "")
 	case !utf8.ValidString(p.text):
-		return unreadable("invalid UTF-8%s", p.where(offset))
+		return p.unreadable(offset, "invalid UTF-8", "")
 	case p.dec.StackDepth() >= 10_000: // the limit of jsontext and encoding/json
-		return unreadable("nested too deeply%s", p.where(offset))
+		return p.unreadable(offset, "nested too deeply", "")
 	default:
-		return unreadable("invalid JSON%s%s", p.where(offset), hint(p.text, int(offset)))
+		return p.unreadable(offset, "invalid JSON", hint(p.text, offset))
 	}
 }
 
-// where returns the line and column of a byte offset.
-func (p *jsonParser) where(offset int64) string {
-	before := p.text[:min(max(int(offset), 0), len(p.text))]
-	line := 1 + strings.Count(before, "\n")
-	column := 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
-	return fmt.Sprintf(" at line %d, column %d", line, column)
+// unreadable returns the error for a problem at a byte offset. The position is between the
+// problem and the hint.
+func (p *jsonParser) unreadable(offset int, problem, hint string) *BodyError {
+	before := p.text[:min(max(offset, 0), len(p.text))]
+	e := &BodyError{
+		Line:   1 + strings.Count(before, "\n"),
+		Column: 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]),
+	}
+	e.Detail = fmt.Sprintf("%s at line %d, column %d%s", problem, e.Line, e.Column, hint)
+	return e
 }
 
 // hint recognizes common mistakes in JSON that was made from a template.

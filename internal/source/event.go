@@ -85,6 +85,15 @@ type MappingError struct {
 
 func (e *MappingError) Error() string { return fmt.Sprintf("source %s: %s", e.Source, e.Detail) }
 
+// Unredacted returns the detail with the whole error of jq. It may quote the event; not for
+// logs.
+func (e *MappingError) Unredacted() string {
+	if e.Err == nil {
+		return e.Detail
+	}
+	return fmt.Sprintf("the %s fails: %v", e.Name, e.Err)
+}
+
 // input is what the programs of a source get besides the event.
 type input struct {
 	now       time.Time

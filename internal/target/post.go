@@ -44,7 +44,7 @@ func (t *Target) exchange(ctx context.Context, id string, body []byte) (_ Result
 		return Result{Outcome: Retry, Err: err}, nil
 	}
 	// Unlike a client, a transport follows no redirects.
-	response, err := trace.Transport{Base: t.transport}.RoundTrip(r)
+	response, err := trace.Transport{Base: t.connections()}.RoundTrip(r)
 	switch {
 	case err != nil && connected.Load():
 		return Result{Outcome: Unknown, Err: errors.New("no response: " + cause(ctx, err))}, nil

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 	"unicode"
 
@@ -47,7 +48,8 @@ type Options struct {
 	// Secret reads a setting that may name a secret, decoded by [config.DecodeSecret].
 	Secret func(context.Context, config.Secret) ([]byte, error)
 
-	// Transport is cloned, so that a slow target takes no connections from others.
+	// Transport is cloned, so that a slow target takes no connections from others. Without
+	// one, the target cannot post.
 	Transport *http.Transport
 
 	// API publishes to topics. PubSub is a base URL to use instead of Google's; may be empty.
@@ -102,7 +104,8 @@ type Result struct {
 type Target struct {
 	config    *config.Target
 	options   Options
-	transport *http.Transport
+	open      sync.Once
+	transport *http.Transport // use [Target.connections]
 
 	// The jq programs; nil if there is none.
 	mapper, ok, send *mapping.Program
@@ -130,17 +133,24 @@ func New(c *config.Target, o Options) (*Target, []config.Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	t.transport = o.Transport.Clone()
-	t.transport.MaxConnsPerHost = 0 // a target may support HTTP/1 only
-	t.transport.MaxResponseHeaderBytes = maxResponse
-	// The server may have closed an idle connection. The request on it would be repeated,
-	// or would have an unknown outcome.
-	t.transport.DisableKeepAlives = t.transport.DisableKeepAlives || o.Fallback
 	return t, nil
 }
 
+// connections returns the transport of the target.
+func (t *Target) connections() *http.Transport {
+	t.open.Do(func() {
+		t.transport = t.options.Transport.Clone()
+		t.transport.MaxConnsPerHost = 0 // a target may support HTTP/1 only
+		t.transport.MaxResponseHeaderBytes = maxResponse
+		// The server may have closed an idle connection. The request on it would be repeated,
+		// or would have an unknown outcome.
+		t.transport.DisableKeepAlives = t.transport.DisableKeepAlives || t.options.Fallback
+	})
+	return t.transport
+}
+
 // Close closes the idle connections.
-func (t *Target) Close() { t.transport.CloseIdleConnections() }
+func (t *Target) Close() { t.connections().CloseIdleConnections() }
 
 // setting is a field that may name a secret. Name is that of the header in headers.
 type setting struct {
