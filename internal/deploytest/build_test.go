@@ -159,10 +159,24 @@ func TestSecondPackageInRoot(t *testing.T) {
 	}
 }
 
-// build builds the uploaded files in dir as the buildpack does, and returns the program.
+// TestFunction_reproducible builds the function in two folders. Cloud Build always uses the
+// same one.
+func TestFunction_reproducible(t *testing.T) {
+	t.Parallel()
+	if !inCI {
+		t.Skip("takes a minute")
+	}
+	first, second := read(t, build(t, upload(t, "."), "-trimpath")), read(t, build(t, upload(t, "."), "-trimpath"))
+	if first != second {
+		t.Errorf("the programs have %d and %d bytes, and differ", len(first), len(second))
+	}
+}
+
+// build builds the uploaded files in dir as the buildpack does, with more flags, and returns
+// the program.
 //
 // Buildpack: https://github.com/GoogleCloudPlatform/buildpacks/tree/main/cmd/go/functions_framework
-func build(t *testing.T, dir string) string {
+func build(t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	if err := onePackage(dir); err != nil {
 		t.Fatal(err)
@@ -194,7 +208,7 @@ func main() {
 		t.Log("go mod tidy was skipped: it needs the network, and RCSHOOKTEST_NETWORK is not set")
 	}
 	program := filepath.Join(dir, "main")
-	run(t, dir, "go", "build", "-ldflags", linkerFlags(t), "-o", program, "./functions.local/app")
+	run(t, dir, "go", append(append([]string{"build"}, flags...), "-ldflags", linkerFlags(t), "-o", program, "./functions.local/app")...)
 	return program
 }
 

@@ -71,7 +71,7 @@ func TestContainer(t *testing.T) {
 	t.Parallel()
 	file := read(t, "deploy/Dockerfile")
 	_, last, _ := strings.Cut(file, "\nFROM gcr.io/distroless/static")
-	for _, want := range []string{"USER 65532:65532", `ENTRYPOINT ["/rcshook"]`, `CMD ["serve"]`} {
+	for _, want := range []string{"USER 65532:65532", `ENTRYPOINT ["/rcshook"]`, `CMD ["serve"]`, "/src/LICENSE /THIRD-PARTY-LICENSES /\n"} {
 		if !strings.Contains(last, want) {
 			t.Errorf("the Dockerfile does not contain %s", want)
 		}

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -29,8 +30,9 @@ var releaseFiles = map[string]string{
 	"windows/amd64": "rcshook-windows-amd64.zip", "windows/arm64": "rcshook-windows-arm64.zip",
 }
 
-// release runs the script that builds a release, and checks the checksums of its files.
-func release(t *testing.T, environ ...string) (dist string) {
+// release runs the script that builds a release from the repository in a folder, and checks
+// the checksums of its files.
+func release(t *testing.T, repository string, environ ...string) (dist string) {
 	t.Helper()
 	for _, program := range []string{"bash", "curl", "git", "sha256sum"} {
 		if _, err := exec.LookPath(program); err != nil {
@@ -42,7 +44,7 @@ func release(t *testing.T, environ ...string) (dist string) {
 	}
 	dist = t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", quick(read(t, ".ci/release")), ".ci/release", dist)
-	cmd.Env = append(os.Environ(), environ...)
+	cmd.Dir, cmd.Env = repository, append(os.Environ(), environ...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -116,10 +118,30 @@ func TestRelease(t *testing.T) {
 	if name == "" || command == nil {
 		t.Skip("docs/install.md has no command for " + runtime.GOOS + "/" + runtime.GOARCH)
 	}
-	dist := release(t, "PLATFORMS="+runtime.GOOS+"/"+runtime.GOARCH)
+	platform := "PLATFORMS=" + runtime.GOOS + "/" + runtime.GOARCH
+	dist := release(t, ".", platform)
 	run(t, dist, "bash", "-o", "pipefail", "-c", "curl -fsSL file://"+filepath.ToSlash(dist)+"/"+command[2])
 	if got := run(t, dist, filepath.Join(dist, "rcshook"), "version"); !strings.HasPrefix(got, "rcshook ") {
 		t.Errorf("version: got %q", got)
+	}
+	if inCI && run(t, ".", "git", "status", "--porcelain") == "" { // elsewhere the paths of files are in the program
+		sameRelease(t, dist, release(t, clone(t), platform))
+	}
+}
+
+// clone returns a copy of the repository in another folder.
+func clone(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "another", "folder")
+	run(t, ".", "git", "clone", "--quiet", "--shared", ".", dir)
+	return dir
+}
+
+// sameRelease compares the checksums of two releases.
+func sameRelease(t *testing.T, dist, second string) {
+	t.Helper()
+	if diff := cmp.Diff(read(t, filepath.Join(dist, "SHA256SUMS")), read(t, filepath.Join(second, "SHA256SUMS"))); diff != "" {
+		t.Errorf("two builds of a release differ (-first +second):\n%s", diff)
 	}
 }
 
@@ -127,12 +149,19 @@ func TestRelease(t *testing.T) {
 // compiler, which needs a minute for each platform.
 func TestRelease_platforms(t *testing.T) {
 	t.Parallel()
-	bin := t.TempDir()
-	compiler := "#!/bin/sh\nwhile [ \"$1\" != -o ]; do shift; done\necho $GOOS/$GOARCH >\"$2\"\nchmod 755 \"$2\"\n"
-	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(compiler), 0o700); err != nil {
+	compiler, err := exec.LookPath("go")
+	if err != nil {
 		t.Fatal(err)
 	}
-	dist := release(t, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	bin := t.TempDir()
+	script := "#!/bin/sh\n[ $1 = build ] || exec '" + compiler + "' \"$@\"\n" +
+		"while [ \"$1\" != -o ]; do shift; done\necho $GOOS/$GOARCH >\"$2\"\nchmod 755 \"$2\"\n"
+	if err := os.WriteFile(filepath.Join(bin, "go"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := "PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")
+	dist := release(t, ".", path)
+	sameRelease(t, dist, release(t, clone(t), path, "TZ=Asia/Tokyo"))
 	if files, err := os.ReadDir(dist); err != nil || len(files) != len(releaseFiles)+1 {
 		t.Errorf("got %v, %v, want %d archives and their checksums", files, err, len(releaseFiles))
 	}
@@ -143,8 +172,11 @@ func TestRelease_platforms(t *testing.T) {
 		if strings.HasPrefix(platform, "windows/") {
 			program = "rcshook.exe"
 		}
-		if len(files) != 3 || files["LICENSE"] == "" || files["README.md"] == "" || files[program] == "" {
+		if len(files) != 4 || files["LICENSE"] == "" || files["README.md"] == "" || files[program] == "" {
 			t.Errorf("%s contains %q", name, slices.Sorted(maps.Keys(files)))
+		}
+		if licenses := files["THIRD-PARTY-LICENSES"]; !strings.Contains(licenses, "\n== golang.org/x/sys v") {
+			t.Errorf("%s has the licenses %.100q", name, licenses)
 		}
 		if files[program] != platform+"\n" {
 			t.Errorf("%s contains a program for %q", name, files[program])
@@ -161,9 +193,50 @@ func TestRelease_windows(t *testing.T) {
 	if !inCI {
 		t.Skip("takes a minute")
 	}
-	files := unpack(t, filepath.Join(release(t, "PLATFORMS=windows/amd64"), releaseFiles["windows/amd64"]))
+	files := unpack(t, filepath.Join(release(t, ".", "PLATFORMS=windows/amd64"), releaseFiles["windows/amd64"]))
 	if !strings.HasPrefix(files["rcshook.exe"], "MZ") {
 		t.Error("rcshook.exe is not a program for Windows")
+	}
+}
+
+// licenses are sentences of the licenses that allow to distribute programs under the license
+// of this repository, with their text. The source of a module with the MPL must be available.
+var licenses = map[string]string{
+	"Apache": "Apache License Version 2.0, January 2004",
+	"BSD":    "Redistribution and use in source and binary forms, with or without modification, are permitted",
+	"MIT":    "Permission is hereby granted, free of charge, to any person obtaining a copy of this software",
+	"MPL":    "Mozilla Public License, version 2.0",
+}
+
+// TestLicenses checks the licenses of all modules in the function and the command.
+func TestLicenses(t *testing.T) {
+	t.Parallel()
+	head, text, _ := strings.Cut(run(t, ".", "bash", ".ci/licenses", ".", "./cmd/rcshook"), "\n== ")
+	if !strings.Contains(head, "go mod download MODULE@VERSION") {
+		t.Errorf("the list starts with %q, want how to get the source", head)
+	}
+	found := map[string]string{}
+	for _, section := range strings.Split(text, "\n== ") {
+		file, license, _ := strings.Cut(section, "\n")
+		module, _, _ := strings.Cut(file, " ")
+		words := strings.Join(strings.Fields(strings.ReplaceAll(license, "*", "")), " ")
+		known := strings.HasSuffix(file, ": NOTICE") || strings.HasSuffix(file, ": NOTICE.txt")
+		for name, sentence := range licenses {
+			if strings.Contains(words, sentence) {
+				known = true
+				found[module] = strings.TrimSpace(found[module] + " " + name)
+			}
+		}
+		if !known {
+			t.Errorf("%s: unknown license: %.200s", file, words)
+		}
+	}
+	for module, want := range map[string]string{
+		"Go": "BSD", "github.com/GoogleCloudPlatform/functions-framework-go": "Apache", "github.com/nyaruka/phonenumbers": "MIT", "github.com/hashicorp/golang-lru/v2": "MPL BSD", "github.com/coreos/go-oidc/v3": "Apache",
+	} {
+		if found[module] != want {
+			t.Errorf("%s has the license %q, want %q", module, found[module], want)
+		}
 	}
 }
 
