@@ -6,55 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/accessibility"
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 )
-
-// contrasts returns texts with too little contrast, with their ratios. It converts
-// colors to numbers with a canvas.
-const contrasts = `(() => {
-	const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-	const rgb = (color) => {
-		canvas.clearRect(0, 0, 1, 1);
-		canvas.fillStyle = color;
-		canvas.fillRect(0, 0, 1, 1);
-		const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
-		return [r, g, b, a / 255];
-	};
-	const over = (top, under) => top.slice(0, 3).map((c, i) => c * top[3] + under[i] * (1 - top[3])).concat(1);
-	const luminance = (c) => c.slice(0, 3).map((x) => (x /= 255) <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4).reduce((n, x, i) => n + x * [0.2126, 0.7152, 0.0722][i], 0);
-	const ground = (el) => {
-		const layers = [];
-		for (let e = el; e; e = e.parentElement) {
-			const s = getComputedStyle(e);
-			if (s.backgroundImage !== "none" && !s.backgroundImage.includes("gradient")) return null;
-			const c = rgb(s.backgroundColor);
-			if (c[3] > 0) layers.push(c);
-			if (c[3] === 1) break;
-		}
-		return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
-	};
-	const bad = [];
-	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-	while (walker.nextNode()) {
-		const el = walker.currentNode.parentElement;
-		const text = walker.currentNode.textContent.trim();
-		if (!text || !el.checkVisibility({checkOpacity: true, checkVisibilityCSS: true}) || el.closest("noscript, .unseen, .skip, .stand-in, .editor-text, .toast:not(.shown)")) continue;
-		if (el.matches("button:disabled, button:disabled *")) continue;
-		const style = getComputedStyle(el);
-		const under = ground(el);
-		if (!under) continue;
-		const a = luminance(over(rgb(style.color), under)) + 0.05, b = luminance(under) + 0.05;
-		const ratio = Math.max(a, b) / Math.min(a, b);
-		const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
-		if (ratio < (large ? 3 : 4.5)) bad.push(el.className + ": " + text.slice(0, 30) + " " + ratio.toFixed(2));
-	}
-	return [...new Set(bad)];
-})()`
 
 // TestContrast measures the contrast of all texts, light and dark.
 func TestContrast(t *testing.T) {
@@ -64,10 +21,10 @@ func TestContrast(t *testing.T) {
 			t.Parallel()
 			g, fail := eventsRig(t)
 			g.open(1440, 1400)
-			g.scheme(scheme)
+			g.Scheme(scheme)
 			look := func(what string) {
 				t.Helper()
-				for _, bad := range eval[[]string](g, contrasts) {
+				for _, bad := range browsertest.Eval[[]string](g.Tab, browsertest.Contrasts) {
 					t.Errorf("%s: not enough contrast: %s", what, bad)
 				}
 			}
@@ -78,37 +35,37 @@ func TestContrast(t *testing.T) {
 				}
 			}
 			g.post(`{"to": "+12025550104", "text": "unreachable"}`)
-			g.click(`[data-phone="` + phoneNumber + `"]`)
-			g.shows(".bubble", "Boarding")
+			g.Click(`[data-phone="` + phoneNumber + `"]`)
+			g.Shows(".bubble", "Boarding")
 			look("conversation")
-			g.click(`[data-example="errors"]`)
-			g.shows(".problems", "titel")
+			g.Click(`[data-example="errors"]`)
+			g.Shows(".problems", "titel")
 			look("errors")
-			g.click(`[data-example="card"]`)
-			g.shows(".preview", "Your ferry")
+			g.Click(`[data-example="card"]`)
+			g.Shows(".preview", "Your ferry")
 			look("preview")
-			g.click("#tab-inspect")
-			g.shows("#inspect", "AgentMessage")
+			g.Click("#tab-inspect")
+			g.Shows("#inspect", "AgentMessage")
 			look("inspector")
 			fail.Store(true)
-			g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
-			g.click("#tab-events")
-			g.shows("#events .target", "HTTP 503")
-			g.click("#events summary")
-			g.shows("#events .json", "Not sure")
+			g.Do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
+			g.Click("#tab-events")
+			g.Shows("#events .target", "HTTP 503")
+			g.Click("#events summary")
+			g.Shows("#events .json", "Not sure")
 			look("events")
 			g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{"rcshook.yaml:2:4 sources.s.secret is required"}}})
-			g.shows("#reload", "is required")
+			g.Shows("#reload", "is required")
 			look("reload")
-			g.click("#reload button")
-			g.click(".menu-button")
+			g.Click("#reload button")
+			g.Click(".menu-button")
 			look("menu")
-			g.click(".menu-entry:nth-child(3)")
-			g.wait(`document.querySelector(".sheet")`)
+			g.Click(".menu-entry:nth-child(3)")
+			g.Wait(`document.querySelector(".sheet")`)
 			look("sheet")
-			g.do(chromedp.KeyEvent("\x1b"))
-			g.click(`[data-phone="+12025550108"]`)
-			g.shows(".banner", "Offline")
+			g.Do(chromedp.KeyEvent("\x1b"))
+			g.Click(`[data-phone="+12025550108"]`)
+			g.Shows(".banner", "Offline")
 			look("offline")
 		})
 	}
@@ -123,39 +80,12 @@ func TestAccessibleNames(t *testing.T) {
 			g.post(string(e.Payload))
 		}
 	}
-	g.wait(`document.querySelectorAll(".row-agent").length === 16`)
+	g.Wait(`document.querySelectorAll(".row-agent").length === 16`)
 	for role, least := range map[string]int{"button": 40, "link": 3, "textbox": 2, "tab": 2} {
-		if n := g.named()[role]; n < least {
+		if n := g.Named()[role]; n < least {
 			t.Errorf("%d elements of role %s, want at least %d", n, role, least)
 		}
 	}
-}
-
-// named returns the number of controls by role. It fails the test if one has no name.
-func (g *rig) named() map[string]int {
-	g.t.Helper()
-	call(g, accessibility.Enable, cdp.Empty{})
-	tree := call(g, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
-	text := func(v *accessibility.Value) string {
-		if v == nil {
-			return ""
-		}
-		return strings.Trim(string(v.Value), `"`)
-	}
-	operable := map[string]int{}
-	for _, node := range tree.Nodes {
-		switch role := text(node.Role); role {
-		case "button", "link", "textbox", "tab", "tabpanel", "group", "region", "navigation", "image":
-			if node.Ignored || role == "group" && text(node.Name) == "" {
-				continue
-			}
-			operable[role]++
-			if text(node.Name) == "" {
-				g.t.Errorf("a %s has no name", role)
-			}
-		}
-	}
-	return operable
 }
 
 // TestKeyboard tabs through the page: every control is reachable, in a logical order and
@@ -164,12 +94,12 @@ func TestKeyboard(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "title": "Ferry", "text": "https://harborline.example", "buttons": ["Change"], "chips": ["Fine"]}`)
-	g.shows(".chip", "Fine")
+	g.Shows(".chip", "Fine")
 	want := []string{".skip", "#images", ".chat", ".menu-button", ".card-description a", ".card-button", ".meta", ".chip", ".typed", ".send", "#tab-compose", ".example", ".editor-text", "#curl", "#send"}
 	var seen []string
 	for range 60 {
-		g.do(chromedp.KeyEvent("\t"))
-		at := eval[string](g, `(() => {
+		g.Do(chromedp.KeyEvent("\t"))
+		at := browsertest.Eval[string](g.Tab, `(() => {
 			const e = document.activeElement;
 			const shown = getComputedStyle(e.closest(".editor-frame") ?? e).outlineStyle !== "none";
 			return ["`+strings.Join(want, `", "`)+`", ".rail-row"].find((x) => e.matches(x)) + (shown ? "" : " without a ring");
@@ -187,24 +117,24 @@ func TestKeyboard(t *testing.T) {
 	if got := fmt.Sprint(seen); got != fmt.Sprint(want) {
 		t.Errorf("the tab order is\n%v, want\n%v", got, want)
 	}
-	g.do(chromedp.Focus(chromedp.CSS("#tab-compose")), chromedp.KeyEvent(kb.ArrowRight))
-	g.shows("#inspect", "Card")
-	g.do(chromedp.Focus(chromedp.CSS(".menu-button")), chromedp.KeyEvent("\r"))
-	g.wait(`document.activeElement.matches(".menu-entry")`)
-	g.do(chromedp.KeyEvent("\x1b"))
-	g.wait(`!document.querySelector(".menu") && document.activeElement.matches(".menu-button")`)
-	g.clean()
+	g.Do(chromedp.Focus(chromedp.CSS("#tab-compose")), chromedp.KeyEvent(kb.ArrowRight))
+	g.Shows("#inspect", "Card")
+	g.Do(chromedp.Focus(chromedp.CSS(".menu-button")), chromedp.KeyEvent("\r"))
+	g.Wait(`document.activeElement.matches(".menu-entry")`)
+	g.Do(chromedp.KeyEvent("\x1b"))
+	g.Wait(`!document.querySelector(".menu") && document.activeElement.matches(".menu-button")`)
+	g.Clean()
 }
 
 // TestReducedMotion checks that reduced motion stops all animations.
 func TestReducedMotion(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.scheme("light") // also sets reduced motion
+	g.Scheme("light") // also sets reduced motion
 	g.post(`{"to": "` + phoneNumber + `", "text": "x", "buttons": ["Call|tel:+12025550199"]}`)
-	g.click(".chip")
-	g.wait(`document.querySelector(".sheet")`)
-	if n := eval[int](g, `document.getAnimations().length`); n != 0 {
+	g.Click(".chip")
+	g.Wait(`document.querySelector(".sheet")`)
+	if n := browsertest.Eval[int](g.Tab, `document.getAnimations().length`); n != 0 {
 		t.Errorf("%d animations run, want 0", n)
 	}
 }
@@ -215,7 +145,7 @@ func TestNarrow(t *testing.T) {
 	g := serve(t, phone.Options{}).open(320, 640)
 	fits := func(what string) {
 		t.Helper()
-		if got := eval[int](g, `document.scrollingElement.scrollWidth`); got > 320 {
+		if got := browsertest.Eval[int](g.Tab, `document.scrollingElement.scrollWidth`); got > 320 {
 			t.Errorf("%s: the page is %d wide, want at most 320", what, got)
 		}
 	}
@@ -227,32 +157,32 @@ func TestNarrow(t *testing.T) {
 			g.post(string(e.Payload))
 		}
 	}
-	g.wait(`document.querySelectorAll(".row-agent").length === 4`)
+	g.Wait(`document.querySelectorAll(".row-agent").length === 4`)
 	fits("phone")
 	// Fonts of other systems are wider.
 	for _, element := range []string{".bar", ".views"} {
-		eval[string](g, `document.querySelector("`+element+`").style.letterSpacing = "0.06em"`)
+		browsertest.Eval[string](g.Tab, `document.querySelector("`+element+`").style.letterSpacing = "0.06em"`)
 		fits("wide letters in " + element)
 	}
-	if cut := eval[[]string](g, `[...document.querySelectorAll(".bubble, .card-text")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)`); len(cut) > 0 {
+	if cut := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll(".bubble, .card-text")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.textContent)`); len(cut) > 0 {
 		t.Errorf("texts are wider than their containers: %q", cut)
 	}
-	g.click(`.views [data-view=compose]`)
-	g.click(`[data-example=errors]`)
-	g.shows(".problems", "titel")
+	g.Click(`.views [data-view=compose]`)
+	g.Click(`[data-example=errors]`)
+	g.Shows(".problems", "titel")
 	fits("compose")
-	g.click(`.views [data-view=inspect]`)
-	g.shows("#inspect", "Carousel")
+	g.Click(`.views [data-view=inspect]`)
+	g.Shows("#inspect", "Carousel")
 	fits("inspect")
-	g.click(`.views [data-view=chats]`)
-	g.wait(`document.querySelector(".chat").checkVisibility()`)
+	g.Click(`.views [data-view=chats]`)
+	g.Wait(`document.querySelector(".chat").checkVisibility()`)
 	fits("chats")
-	g.click(`.views [data-view=events]`)
+	g.Click(`.views [data-view=events]`)
 	fits("events")
-	g.click("#reset")
-	g.shows("#reload", "Delete all messages")
+	g.Click("#reset")
+	g.Shows("#reload", "Delete all messages")
 	fits("question")
-	g.clean()
+	g.Clean()
 }
 
 // TestLongConversation shows a thousand messages. It logs the times without checking them.
@@ -264,12 +194,12 @@ func TestLongConversation(t *testing.T) {
 	}
 	start := time.Now()
 	g.open(1440, 900)
-	g.wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 1000`)
+	g.Wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 1000`)
 	t.Logf("1,000 messages were shown and read %v after the page was opened", time.Since(start))
-	if !eval[bool](g, `[...document.querySelectorAll(".row")].at(-1).getBoundingClientRect().bottom <= innerHeight`) {
+	if !browsertest.Eval[bool](g.Tab, `[...document.querySelectorAll(".row")].at(-1).getBoundingClientRect().bottom <= innerHeight`) {
 		t.Error("the latest message is not in view")
 	}
-	cost := eval[float64](g, `(async () => {
+	cost := browsertest.Eval[float64](g.Tab, `(async () => {
 		const frame = () => new Promise((r) => requestAnimationFrame(r));
 		let worst = 0;
 		for (let i = 0; i < 30; i++) {
@@ -283,8 +213,8 @@ func TestLongConversation(t *testing.T) {
 	})()`)
 	t.Logf("scrolling: the longest of 30 pairs of frames took %.0f ms", cost)
 	g.create(t, map[string]any{"text": "one more"})
-	g.shows(".row-agent:last-child", "one more")
-	paint := eval[float64](g, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
+	g.Shows(".row-agent:last-child", "one more")
+	paint := browsertest.Eval[float64](g.Tab, `performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? -1`)
 	t.Logf("first contentful paint after %.0f ms", paint)
-	g.clean()
+	g.Clean()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -28,23 +29,23 @@ func TestChips(t *testing.T) {
 	}
 	g.open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "title": "Ferry", "text": "At 09:40", "buttons": ["Change|=CHANGE"], "chips": ["Fine|=OK_1", "Help|tel:+12025550199"]}`)
-	g.shows(".chips .chip", "Fine")
-	g.click(".chips .chip")
-	g.shows(".row-user .bubble", "Fine")
-	g.wait(`!document.querySelector(".chips") && document.querySelector(".card-button")`)
-	g.shows(".row-user .meta", "webhook 200")
+	g.Shows(".chips .chip", "Fine")
+	g.Click(".chips .chip")
+	g.Shows(".row-user .bubble", "Fine")
+	g.Wait(`!document.querySelector(".chips") && document.querySelector(".card-button")`)
+	g.Shows(".row-user .meta", "webhook 200")
 	got := hook.find(t, "suggestionResponse")
 	if diff := cmp.Diff(map[string]any{"postbackData": "OK_1", "text": "Fine", "type": "REPLY"}, got); diff != "" {
 		t.Errorf("pushed suggestionResponse (-want +got):\n%s", diff)
 	}
-	g.click(".row-user .meta")
-	g.shows("#inspect", `"postbackData": "OK_1"`)
-	g.shows("#inspect .pushed", "200")
+	g.Click(".row-user .meta")
+	g.Shows("#inspect", `"postbackData": "OK_1"`)
+	g.Shows("#inspect .pushed", "200")
 
 	// The button of the card still works.
-	g.click(".card-button")
-	g.wait(`document.querySelectorAll(".row-user").length === 2`)
-	g.clean()
+	g.Click(".card-button")
+	g.Wait(`document.querySelectorAll(".row-user").length === 2`)
+	g.Clean()
 }
 
 // TestChips_scroll scrolls chips with the buttons beside them, which cover none.
@@ -52,54 +53,54 @@ func TestChips_scroll(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(320, 640)
 	g.post(`{"to": "` + phoneNumber + `", "text": "When?", "buttons": ["Tomorrow morning", "Tomorrow at noon", "In the evening", "Never"]}`)
-	g.shows(".chip", "Never")
+	g.Shows(".chip", "Never")
 	const covered = `(() => {
 		const row = document.querySelector(".chips").getBoundingClientRect();
 		return [...document.querySelectorAll(".rail-button:not([hidden])")].map((b) => b.getBoundingClientRect())
 			.filter((b) => b.left < row.right && b.right > row.left).length;
 	})()`
-	if n := eval[int](g, covered); n != 0 {
+	if n := browsertest.Eval[int](g.Tab, covered); n != 0 {
 		t.Errorf("%d buttons cover chips", n)
 	}
-	g.shot("chips")
-	g.click(".rail-on")
-	g.wait(`document.querySelector(".chips").scrollLeft > 100`)
-	g.wait(`!document.querySelector(".rail-back").hidden`)
-	if n := eval[int](g, covered); n != 0 {
+	g.Shot("chips")
+	g.Click(".rail-on")
+	g.Wait(`document.querySelector(".chips").scrollLeft > 100`)
+	g.Wait(`!document.querySelector(".rail-back").hidden`)
+	if n := browsertest.Eval[int](g.Tab, covered); n != 0 {
 		t.Errorf("%d buttons cover chips after a click", n)
 	}
-	g.shot("chips-scrolled")
-	g.click(".chip:nth-child(4)")
-	g.shows(".row-user", "Never")
+	g.Shot("chips-scrolled")
+	g.Click(".chip:nth-child(4)")
+	g.Shows(".row-user", "Never")
 	g.post(`{"to": "` + phoneNumber + `", "text": "Really?", "buttons": ["No"]}`)
-	g.shows(".chip", "No")
-	g.wait(`document.querySelector(".rail-on").hidden && document.querySelector(".rail-back").hidden`)
-	g.clean()
+	g.Shows(".chip", "No")
+	g.Wait(`document.querySelector(".rail-on").hidden && document.querySelector(".rail-back").hidden`)
+	g.Clean()
 }
 
 // TestOneTimeCode copies the code of a one-time password. The agent does not learn that.
 func TestOneTimeCode(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	eval[bool](g, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+	browsertest.Eval[bool](g.Tab, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Ferry 104200 is late", "traffic": "transaction", "buttons": ["Fine"]}`)
-	g.shows(".chip", "Fine")
-	g.wait(`!document.querySelector(".chip[data-kind=copy]")`)
+	g.Shows(".chip", "Fine")
+	g.Wait(`!document.querySelector(".chip[data-kind=copy]")`)
 	g.write(`{"to": "` + phoneNumber + `", "text": "719-204 is your code until 10:30", "otp": true}`)
-	g.shows(".preview .chip", "Copy 719-204")
+	g.Shows(".preview .chip", "Copy 719-204")
 	g.post(`{"to": "` + phoneNumber + `", "text": "482913 is your code", "otp": true}`)
-	g.click(".preview-close")
-	g.shows(".tail > .rail .chip", "Copy 482913")
-	g.shot("code")
-	g.click(".chip")
-	g.wait(`window.copied === "482913"`)
-	if n := eval[int](g, `document.querySelectorAll(".row-user, .row-tap").length`); n != 0 {
+	g.Click(".preview-close")
+	g.Shows(".tail > .rail .chip", "Copy 482913")
+	g.Shot("code")
+	g.Click(".chip")
+	g.Wait(`window.copied === "482913"`)
+	if n := browsertest.Eval[int](g.Tab, `document.querySelectorAll(".row-user, .row-tap").length`); n != 0 {
 		t.Errorf("%d rows of the user, want none", n)
 	}
-	g.click("#device") // an iPhone offers the code on its keyboard
-	g.shows(".status-device", "iPhone")
-	g.wait(`!document.querySelector(".chip")`)
-	g.clean()
+	g.Click("#device") // an iPhone offers the code on its keyboard
+	g.Shows(".status-device", "iPhone")
+	g.Wait(`!document.querySelector(".chip")`)
+	g.Clean()
 }
 
 // TestActions taps every kind of action and checks its sheet.
@@ -118,27 +119,27 @@ func TestActions(t *testing.T) {
 		{"place", "47.6026, -122.3393", ""},
 		{"calendar", "Ferry to Orrin Island", ""},
 	} {
-		g.click(`.chip[data-kind="` + tt.kind + `"]`)
-		g.shows(".sheet", tt.sheet)
-		if got := eval[string](g, `document.querySelector(".sheet").dataset.size`); got != tt.size {
+		g.Click(`.chip[data-kind="` + tt.kind + `"]`)
+		g.Shows(".sheet", tt.sheet)
+		if got := browsertest.Eval[string](g.Tab, `document.querySelector(".sheet").dataset.size`); got != tt.size {
 			t.Errorf("%s: the sheet is %q, want %q", tt.kind, got, tt.size)
 		}
 		if tt.kind == "open" {
-			link := eval[map[string]string](g, `(({href, rel, target}) => ({href, rel, target}))(document.querySelector(".sheet a"))`)
+			link := browsertest.Eval[map[string]string](g.Tab, `(({href, rel, target}) => ({href, rel, target}))(document.querySelector(".sheet a"))`)
 			want := map[string]string{"href": "https://harborline.example/timetable", "rel": "noopener noreferrer", "target": "_blank"}
 			if diff := cmp.Diff(want, link); diff != "" {
 				t.Errorf("link (-want +got):\n%s", diff)
 			}
 		}
-		g.do(chromedp.KeyEvent("\x1b"))
-		g.wait(`!document.querySelector(".sheet")`)
+		g.Do(chromedp.KeyEvent("\x1b"))
+		g.Wait(`!document.querySelector(".sheet")`)
 	}
-	g.wait(`document.querySelectorAll(".row-tap").length === 5`)
+	g.Wait(`document.querySelectorAll(".row-tap").length === 5`)
 
-	g.click(`.chip[data-kind="share"]`)
-	g.shows(".sheet", "Share a location")
-	g.click(`.sheet [type=submit]`)
-	g.shows(".row-user .map", "47.6026, -122.3393")
+	g.Click(`.chip[data-kind="share"]`)
+	g.Shows(".sheet", "Share a location")
+	g.Click(`.sheet [type=submit]`)
+	g.Shows(".row-user .map", "47.6026, -122.3393")
 	location := ""
 	for _, e := range g.sim.Log() {
 		if e.Kind == rbmtest.LogUserMessage && strings.Contains(string(e.Payload), `"location"`) {
@@ -148,7 +149,7 @@ func TestActions(t *testing.T) {
 	if !strings.Contains(location, `"location":{"latitude":47.6026,"longitude":-122.3393}`) {
 		t.Errorf("user message = %s, want the location", location)
 	}
-	g.clean()
+	g.Clean()
 }
 
 // TestTyping sends a message to the agent with the keyboard.
@@ -156,14 +157,14 @@ func TestTyping(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{Connect: "rcshook webhook set"}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Which pier?", "buttons": ["Pier 2"]}`)
-	g.shows(".chip", "Pier 2")
-	g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
-	g.shows(".row-user .bubble", "Not sure")
-	g.shows(".row-user .meta", "Sent \u00b7 the agent has no webhook")
-	g.click(".row-user .meta")
-	g.shows("#inspect", "Connect one: rcshook webhook set")
-	g.wait(`!document.querySelector(".chips") && document.querySelector(".typed").value === ""`)
-	g.clean()
+	g.Shows(".chip", "Pier 2")
+	g.Do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent("Not sure\r"))
+	g.Shows(".row-user .bubble", "Not sure")
+	g.Shows(".row-user .meta", "Sent \u00b7 the agent has no webhook")
+	g.Click(".row-user .meta")
+	g.Shows("#inspect", "Connect one: rcshook webhook set")
+	g.Wait(`!document.querySelector(".chips") && document.querySelector(".typed").value === ""`)
+	g.Clean()
 }
 
 // TestPushRetry shows failed attempts to push an event.
@@ -177,13 +178,13 @@ func TestPushRetry(t *testing.T) {
 	hook.fail.Store(true)
 	g.open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "x", "buttons": ["Yes"]}`)
-	g.click(".chip")
-	g.shows(".row-user .meta", "webhook 500")
-	g.click(".row-user .meta")
-	g.shows("#inspect .pushed[data-tone=bad]", "500")
+	g.Click(".chip")
+	g.Shows(".row-user .meta", "webhook 500")
+	g.Click(".row-user .meta")
+	g.Shows("#inspect .pushed[data-tone=bad]", "500")
 	hook.fail.Store(false) // the platform retries
-	g.shows(".row-user .meta", "webhook 200, ")
-	g.shows("#inspect .pushed[data-tone=good]", "200")
+	g.Shows(".row-user .meta", "webhook 200, ")
+	g.Shows("#inspect .pushed[data-tone=good]", "200")
 }
 
 // hook is a webhook that records the pushed events.

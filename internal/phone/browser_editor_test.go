@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
@@ -48,18 +49,18 @@ func TestExamples(t *testing.T) {
 			t.Errorf("example %q: missing in this test", e.Name)
 			continue
 		}
-		g.click(fmt.Sprintf("[data-example=%q]", e.Name))
+		g.Click(fmt.Sprintf("[data-example=%q]", e.Name))
 		inPreview := strings.ReplaceAll(w[0], ".row-agent[data-state=queued]", ".frame")
-		g.shows(".preview "+strings.ReplaceAll(inPreview, ".row-agent", ".frame"), w[1])
+		g.Shows(".preview "+strings.ReplaceAll(inPreview, ".row-agent", ".frame"), w[1])
 		before := len(g.sim.Messages())
-		g.click("#send")
-		g.shows("#response .pill", "200 accepted")
-		g.shows(".rows "+w[0], w[1])
+		g.Click("#send")
+		g.Shows("#response .pill", "200 accepted")
+		g.Shows(".rows "+w[0], w[1])
 		if after := len(g.sim.Messages()); after != before+1 {
 			t.Errorf("example %q: one click sent %d messages, want 1", e.Name, after-before)
 		}
 	}
-	g.clean()
+	g.Clean()
 }
 
 // TestErrors shows the errors of a payload at their lines.
@@ -67,34 +68,34 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"txt\": \"Hello\",\n  \"buttons\": [\n    \"Yes\",\n    \"No|javascript:alert(1)\"\n  ]\n}")
-	g.shows(".problems li:nth-child(1)", "Line 3")
-	g.shows(".problems li:nth-child(1)", "did you mean \"text\"?")
-	g.shows(".problems li:nth-child(2)", "Line 6")
-	lines := eval[[]int](g, `[...document.querySelectorAll(".editor-line")].flatMap((l, i) => l.classList.contains("wrong") ? [i + 1] : [])`)
+	g.Shows(".problems li:nth-child(1)", "Line 3")
+	g.Shows(".problems li:nth-child(1)", "did you mean \"text\"?")
+	g.Shows(".problems li:nth-child(2)", "Line 6")
+	lines := browsertest.Eval[[]int](g.Tab, `[...document.querySelectorAll(".editor-line")].flatMap((l, i) => l.classList.contains("wrong") ? [i + 1] : [])`)
 	if lines[0] != 3 || lines[1] != 6 {
 		t.Errorf("marked lines = %v, want 3 and 6", lines)
 	}
-	if got := g.text(".problem"); got != `"txt"` {
+	if got := g.Text(".problem"); got != `"txt"` {
 		t.Errorf("underlined = %q, want the member with its name", got)
 	}
-	g.click(".problems li:nth-child(2) button")
-	g.wait(`(() => {
+	g.Click(".problems li:nth-child(2) button")
+	g.Wait(`(() => {
 		const a = document.querySelector(".editor-text");
 		return document.activeElement === a && a.value.slice(a.selectionStart, a.selectionEnd) === '"No|javascript:alert(1)"';
 	})()`)
-	g.click("#send")
-	g.shows("#response .pill", "422 invalid_payload")
+	g.Click("#send")
+	g.Shows("#response .pill", "422 invalid_payload")
 
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"text\": \"Hello\"\n  \"buttons\": []\n}")
-	g.shows(".problems li", "Line 4")
-	g.shows("#response .pill", "400 invalid_body")
+	g.Shows(".problems li", "Line 4")
+	g.Shows("#response .pill", "400 invalid_body")
 
 	g.write("  ")
-	g.shows(".verdict", "Write a payload")
+	g.Shows(".verdict", "Write a payload")
 	if n := len(g.sim.Messages()); n != 0 {
 		t.Errorf("%d messages were sent, want 0", n)
 	}
-	g.clean()
+	g.Clean()
 }
 
 // TestWarnings shows a warning at its line and sends the message.
@@ -102,12 +103,12 @@ func TestWarnings(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.write("{\n  \"to\": \"+12025550123\",\n  \"text\": \"Your code is 1234\",\n  \"ttl\": 5\n}")
-	g.shows(".problems li[data-tone=wait]", "Line 4")
-	g.wait(`document.querySelectorAll(".editor-line")[3].classList.contains("mild") && document.querySelector(".editor-text").getAttribute("aria-invalid") === "false"`)
-	g.shows(".preview", "Your code is 1234")
-	g.click("#send")
-	g.shows(".rows .bubble", "Your code is 1234")
-	g.clean()
+	g.Shows(".problems li[data-tone=wait]", "Line 4")
+	g.Wait(`document.querySelectorAll(".editor-line")[3].classList.contains("mild") && document.querySelector(".editor-text").getAttribute("aria-invalid") === "false"`)
+	g.Shows(".preview", "Your code is 1234")
+	g.Click("#send")
+	g.Shows(".rows .bubble", "Your code is 1234")
+	g.Clean()
 }
 
 // TestSources sends events to sources: samples, and one of one's own. Errors in them are
@@ -138,25 +139,25 @@ func TestSources(t *testing.T) {
 	}})
 	function = g.call
 	g.open(1440, 900)
-	g.click(`[data-source="shop"]`)
-	g.shows("#response .pill", "200 accepted")
-	g.shows(".rows .bubble", "Order 1042 has shipped")
-	g.click(`[data-source="broken"]`)
-	g.shows("#response .pill", "422 invalid_payload")
-	g.shows("#response h3", "Response to /hooks/broken")
-	g.wait(`!document.querySelector(".problems li, .editor-line.wrong, [data-source=custom]")`)
+	g.Click(`[data-source="shop"]`)
+	g.Shows("#response .pill", "200 accepted")
+	g.Shows(".rows .bubble", "Order 1042 has shipped")
+	g.Click(`[data-source="broken"]`)
+	g.Shows("#response .pill", "422 invalid_payload")
+	g.Shows("#response h3", "Response to /hooks/broken")
+	g.Wait(`!document.querySelector(".problems li, .editor-line.wrong, [data-source=custom]")`)
 
 	// The box starts with the sample of its source.
-	g.click("#own summary")
+	g.Click("#own summary")
 	box := func(want string) {
 		t.Helper()
-		g.wait(`document.querySelector(".own-event").value === ` + quoted(want))
+		g.Wait(`document.querySelector(".own-event").value === ` + browsertest.Quote(want))
 	}
 	choose := func(source string) {
 		t.Helper()
-		eval[bool](g, `(() => {
+		browsertest.Eval[bool](g.Tab, `(() => {
 			const choice = document.querySelector("#own select");
-			choice.value = `+quoted(source)+`;
+			choice.value = `+browsertest.Quote(source)+`;
 			return choice.dispatchEvent(new Event("change"));
 		})()`)
 	}
@@ -167,21 +168,19 @@ func TestSources(t *testing.T) {
 	box("")
 	write := func(event string) {
 		t.Helper()
-		eval[string](g, `document.querySelector(".own-event").value = `+quoted(event))
-		g.click("#send-own")
+		browsertest.Eval[string](g.Tab, `document.querySelector(".own-event").value = `+browsertest.Quote(event))
+		g.Click("#send-own")
 	}
 	write(`{"to": "` + phoneNumber + `", "text": "Order 1043 is late"}`)
-	g.shows("#response h3", "Response to /hooks/custom")
-	g.shows("#response .pill", "200 accepted")
-	g.shows(".verdict", "Received: accepted")
-	g.shows(".rows .bubble", "Order 1043 is late")
+	g.Shows("#response h3", "Response to /hooks/custom")
+	g.Shows("#response .pill", "200 accepted")
+	g.Shows(".verdict", "Received: accepted")
+	g.Shows(".rows .bubble", "Order 1043 is late")
 	write("{")
-	g.shows(".verdict", "expected a header such as Content-Type: application/json")
-	g.shot("sources")
-	g.mu.Lock()
-	g.troubles = slices.DeleteFunc(g.troubles, func(s string) bool { return strings.Contains(s, "status of 400") })
-	g.mu.Unlock()
-	g.clean()
+	g.Shows(".verdict", "expected a header such as Content-Type: application/json")
+	g.Shot("sources")
+	g.Forgive("status of 400")
+	g.Clean()
 }
 
 // TestSources_outcome sends events to sources whose senders get a response of their own: the
@@ -222,16 +221,14 @@ func TestSources_outcome(t *testing.T) {
 		{"other", "bad", "Sent before: another message has this ID; the sender gets 200 with a body of its own", "200 duplicate", "to the user"},
 		{"refused", "bad", "The phone number is invalid; the sender gets 200 with a body of its own", "200 invalid_phone", "to the user"},
 	} {
-		g.click(`[data-source="` + tt.source + `"]`)
-		g.shows(`.verdict[data-tone="`+tt.tone+`"]`, tt.verdict)
-		g.shows("#response .pill", tt.pill)
-		g.shows("#response", tt.body)
-		g.shot("outcome-" + tt.source)
+		g.Click(`[data-source="` + tt.source + `"]`)
+		g.Shows(`.verdict[data-tone="`+tt.tone+`"]`, tt.verdict)
+		g.Shows("#response .pill", tt.pill)
+		g.Shows("#response", tt.body)
+		g.Shot("outcome-" + tt.source)
 	}
-	g.mu.Lock()
-	g.troubles = slices.DeleteFunc(g.troubles, func(s string) bool { return strings.Contains(s, "status of 4") })
-	g.mu.Unlock()
-	g.clean()
+	g.Forgive("status of 4")
+	g.Clean()
 }
 
 // TestSenders copies the command for a sender from the list, on a small phone and on a desk,
@@ -249,23 +246,23 @@ func TestSenders(t *testing.T) {
 					{Group: "any", Presets: []string{"basic", "bearer", "cloudevents", "hmac", "standard-webhooks", "svix"}},
 				}
 				g := serve(t, phone.Options{Senders: senders}).open(width, 900)
-				g.scheme(scheme)
+				g.Scheme(scheme)
 				g.view("compose", width < 720)
-				g.click("#senders summary")
-				g.shows("#senders .caption", "payment")
-				g.shows("#senders .example", "paddle")
-				g.shot("senders-" + t.Name()[len("TestSenders/"):])
-				eval[bool](g, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
-				g.click("#senders .examples:nth-of-type(2) .example:nth-of-type(2)")
-				g.wait(`window.copied === "rcshook init shopify"`)
-				for _, bad := range eval[[]string](g, contrasts) {
+				g.Click("#senders summary")
+				g.Shows("#senders .caption", "payment")
+				g.Shows("#senders .example", "paddle")
+				g.Shot("senders-" + t.Name()[len("TestSenders/"):])
+				browsertest.Eval[bool](g.Tab, `(navigator.clipboard.writeText = async (text) => { window.copied = text; }, true)`)
+				g.Click("#senders .examples:nth-of-type(2) .example:nth-of-type(2)")
+				g.Wait(`window.copied === "rcshook init shopify"`)
+				for _, bad := range browsertest.Eval[[]string](g.Tab, browsertest.Contrasts) {
 					t.Errorf("not enough contrast: %s", bad)
 				}
-				if got := eval[int64](g, `document.scrollingElement.scrollWidth`); got > width {
+				if got := browsertest.Eval[int64](g.Tab, `document.scrollingElement.scrollWidth`); got > width {
 					t.Errorf("the page is %d wide, want at most %d", got, width)
 				}
-				g.named()
-				g.clean()
+				g.Named()
+				g.Clean()
 			})
 		}
 	}
@@ -283,14 +280,14 @@ func TestDryRun(t *testing.T) {
 		` { "to": "+12025550123", "text": "five" }`,
 	} {
 		g.write(payload)
-		g.shows(".preview .bubble", []string{"one", "two", "three", "four", "five"}[i])
+		g.Shows(".preview .bubble", []string{"one", "two", "three", "four", "five"}[i])
 	}
 	if n := len(g.sim.Messages()); n != 0 {
 		t.Errorf("the previews sent %d messages, want 0", n)
 	}
-	g.click(".preview-close")
-	g.wait(`!document.querySelector(".preview")`)
-	g.clean()
+	g.Click(".preview-close")
+	g.Wait(`!document.querySelector(".preview")`)
+	g.Clean()
 }
 
 // TestCurl copies a correctly quoted command.
@@ -298,20 +295,20 @@ func TestCurl(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.write(`{"to": "+12025550123", "text": "It's John's $HOME ` + "`date`" + `"}`)
-	eval[bool](g, `(() => {
+	browsertest.Eval[bool](g.Tab, `(() => {
 		navigator.clipboard.writeText = async (text) => { window.copied = text; };
 		const button = document.querySelector("#curl"); // shows the word for a moment
 		new MutationObserver(() => { window.confirmed ||= button.textContent.includes("Copied"); })
 			.observe(button, {subtree: true, childList: true, characterData: true});
 		return true;
 	})()`)
-	g.click("#curl")
-	g.wait(`window.confirmed`)
-	got := eval[string](g, `window.copied`)
+	g.Click("#curl")
+	g.Wait(`window.confirmed`)
+	got := browsertest.Eval[string](g.Tab, `window.copied`)
 	want := "curl -i '" + g.call + "' \\\n  -H 'Authorization: Bearer dev' \\\n  -H 'Content-Type: application/json' \\\n" +
 		"  -d '{\"to\": \"+12025550123\", \"text\": \"It'\\''s John'\\''s $HOME `date`\"}'"
 	if got != want {
 		t.Errorf("copied:\n%s\nwant:\n%s", got, want)
 	}
-	g.clean()
+	g.Clean()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
@@ -39,64 +40,64 @@ func TestEvents(t *testing.T) {
 	t.Parallel()
 	g, fail := eventsRig(t)
 	g.open(1440, 900)
-	g.click("#tab-events")
-	g.shows(".pane-empty", "No event has left the function yet.")
+	g.Click("#tab-events")
+	g.Shows(".pane-empty", "No event has left the function yet.")
 	g.post(`{"to": "` + phoneNumber + `", "text": "Thursday, 3 pm?", "buttons": ["Confirm|=CONFIRM", "Docs|https://harborline.example"]}`)
 	// types returns the types of the events, the latest first.
 	types := func(want ...string) {
 		t.Helper()
-		g.wait(`document.querySelectorAll("#events .event").length === ` + strconv.Itoa(len(want)))
-		got := eval[[]string](g, `[...document.querySelectorAll("#events .event-type")].map((e) => e.textContent)`)
+		g.Wait(`document.querySelectorAll("#events .event").length === ` + strconv.Itoa(len(want)))
+		got := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll("#events .event-type")].map((e) => e.textContent)`)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
 		}
 	}
 	types("read", "delivered")
-	if g.wait(`!document.querySelector("#events .pane-empty").checkVisibility()`); g.text(".target") == "" {
+	if g.Wait(`!document.querySelector("#events .pane-empty").checkVisibility()`); g.Text(".target") == "" {
 		t.Error("the event has no target")
 	}
 
 	// A reply and an action.
-	g.click(".chip:nth-child(2)")
-	g.shows("#events .event", "Docs")
-	g.click(".sheet-close")
-	g.click(".chip")
-	g.wait(`document.querySelector("#events .event-about")?.textContent === "Confirm"`)
+	g.Click(".chip:nth-child(2)")
+	g.Shows("#events .event", "Docs")
+	g.Click(".sheet-close")
+	g.Click(".chip")
+	g.Wait(`document.querySelector("#events .event-about")?.textContent === "Confirm"`)
 	types("button", "button", "read", "delivered")
-	if got := g.text("#events .target"); got != "events\nok\n200" {
+	if got := g.Text("#events .target"); got != "events\nok\n200" {
 		t.Errorf("the target shows %q", got)
 	}
-	g.click("#events .event-part summary")
-	g.shows("#events .json", `"postback": "CONFIRM"`)
+	g.Click("#events .event-part summary")
+	g.Shows("#events .json", `"postback": "CONFIRM"`)
 
 	// A file, typing, which the target does not want, and both directions of consent: the
 	// text and the event of the menu are one event.
-	g.click(`[aria-label="Share"]`)
-	g.click(`.sheet .chip:nth-child(2)`)
-	g.click(`.sheet .chip:nth-child(2)`)
-	g.click(`.sheet [type=submit]`)
-	g.wait(`document.querySelector("#events .event-about").textContent === "ticket.pdf"`)
+	g.Click(`[aria-label="Share"]`)
+	g.Click(`.sheet .chip:nth-child(2)`)
+	g.Click(`.sheet .chip:nth-child(2)`)
+	g.Click(`.sheet [type=submit]`)
+	g.Wait(`document.querySelector("#events .event-about").textContent === "ticket.pdf"`)
 	g.menu("Start typing")
-	g.shows("#events .event", "No target gets this event.")
+	g.Shows("#events .event", "No target gets this event.")
 	g.menu("Unsubscribe")
 	types("unsubscribed", "typing", "file", "button", "button", "read", "delivered")
 	g.menu("Subscribe")
 	types("subscribed", "unsubscribed", "typing", "file", "button", "button", "read", "delivered")
 
 	// The opened JSON stays open, and the inspector shows the targets of an item.
-	g.shows("#events .json", `"postback": "CONFIRM"`)
-	g.click(".row-agent .meta")
-	g.wait(`document.querySelectorAll("#inspect .target[data-outcome=ok]").length === 2`)
+	g.Shows("#events .json", `"postback": "CONFIRM"`)
+	g.Click(".row-agent .meta")
+	g.Wait(`document.querySelectorAll("#inspect .target[data-outcome=ok]").length === 2`)
 
 	// A target that fails gets the event again.
 	fail.Store(true)
-	g.click("#tab-events")
-	g.click(`[aria-label="Share"]`)
-	g.click(`.sheet .chip`)
-	g.click(`.sheet [type=submit]`)
-	g.shows("#events .target[data-outcome=retry]", "HTTP 503")
+	g.Click("#tab-events")
+	g.Click(`[aria-label="Share"]`)
+	g.Click(`.sheet .chip`)
+	g.Click(`.sheet [type=submit]`)
+	g.Shows("#events .target[data-outcome=retry]", "HTTP 503")
 	fail.Store(false)
-	g.shows("#events .target[data-outcome=ok] .target-status", "200, 2 attempts")
+	g.Shows("#events .target[data-outcome=ok] .target-status", "200, 2 attempts")
 	g.harmless()
 }
 
@@ -112,22 +113,22 @@ func TestEvents_notes(t *testing.T) {
 	g.sim.Note(phone.Note{Delivery: &phone.Delivery{
 		Target: "agents.default.fallback", Event: []byte(`{"id": "evt_1", "type": "fallback", "message_id": "m1", "text": "` + hostileText + `"}`), Outcome: "never", Error: hostileText,
 	}})
-	g.click("#tab-events")
-	g.shows("#events .target[data-outcome=never]", hostileText)
-	g.wait(`document.querySelectorAll("#events .event").length === 1`)
-	g.click("#events [data-part=request] summary")
-	g.shows("#events .json", hostileText)
+	g.Click("#tab-events")
+	g.Shows("#events .target[data-outcome=never]", hostileText)
+	g.Wait(`document.querySelectorAll("#events .event").length === 1`)
+	g.Click("#events [data-part=request] summary")
+	g.Shows("#events .json", hostileText)
 
 	added := []phone.Source{{Name: "shop", About: "Shopify", Sample: "{}"}}
 	current.Store(&added)
 	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{"rcshook.yaml:2:4 " + hostileText, "second"}}})
-	g.shows("#reload[data-tone=bad]", "rcshook.yaml:2:4 "+hostileText)
-	g.click("#reload button")
-	g.wait(`!document.querySelector("#reload").checkVisibility()`)
+	g.Shows("#reload[data-tone=bad]", "rcshook.yaml:2:4 "+hostileText)
+	g.Click("#reload button")
+	g.Wait(`!document.querySelector("#reload").checkVisibility()`)
 	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{}}})
-	g.shows("#reload[data-tone=good]", "The new rcshook.yaml is in use.")
-	g.click("#tab-compose")
-	g.shows(`[data-source="shop"]`, "shop")
+	g.Shows("#reload[data-tone=good]", "The new rcshook.yaml is in use.")
+	g.Click("#tab-compose")
+	g.Shows(`[data-source="shop"]`, "shop")
 	g.harmless()
-	g.clean()
+	g.Clean()
 }

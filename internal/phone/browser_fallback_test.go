@@ -10,6 +10,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/phone"
@@ -52,7 +53,7 @@ func fallbackRig(t *testing.T, statuses ...int) *rig {
 // run dispatches the only waiting task for a job, which is due later.
 func (g *rig) run(job queue.Job) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.t.Context(), timeout)
+	ctx, cancel := context.WithTimeout(g.t.Context(), browsertest.Timeout)
 	defer cancel()
 	if err := g.tasks.Settle(ctx); err != nil {
 		g.t.Fatal(err)
@@ -77,39 +78,39 @@ func TestFallback(t *testing.T) {
 
 	// An online phone: the receipt deletes the watch.
 	g.post(`{"to": "` + phoneNumber + `", ` + code)
-	g.shows(".row-agent .fallback[data-tone=good]", "Delivered in time: no SMS")
+	g.Shows(".row-agent .fallback[data-tone=good]", "Delivered in time: no SMS")
 	if left := g.tasks.Tasks(); len(left) > 0 {
 		t.Errorf("%d tasks wait, want none", len(left))
 	}
 
 	// An offline phone: the watch revokes the message, and the provider gets an SMS.
 	g.post(`{"to": "` + offlineNumber + `", ` + code)
-	g.click(`[data-phone="` + offlineNumber + `"]`)
-	g.wait(`/^SMS in (60|59) min unless delivered$/.test(document.querySelector(".row-agent[data-state=queued] .fallback").textContent)`)
+	g.Click(`[data-phone="` + offlineNumber + `"]`)
+	g.Wait(`/^SMS in (60|59) min unless delivered$/.test(document.querySelector(".row-agent[data-state=queued] .fallback").textContent)`)
 	g.run(queue.Watch)
-	g.wait(`/^Revoked after 60 min; SMS (in \d+ s|now)$/.test(document.querySelector(".row-agent[data-state=revoked] .fallback").textContent)`)
+	g.Wait(`/^Revoked after 60 min; SMS (in \d+ s|now)$/.test(document.querySelector(".row-agent[data-state=revoked] .fallback").textContent)`)
 	g.run(queue.Fallback)
-	g.shows(".fallback[data-tone=bad]", "Revoked after 60 min; SMS not sent, again ")
-	if g.text(".row-sms") != "no match" {
+	g.Shows(".fallback[data-tone=bad]", "Revoked after 60 min; SMS not sent, again ")
+	if g.Text(".row-sms") != "no match" {
 		t.Error("an SMS is shown although the provider did not get it")
 	}
-	g.shows(".fallback", "Revoked after 60 min; SMS sent")
-	g.shows(".row-sms .bubble", "482913 – your code")
-	g.shows(".row-sms .meta", "Sent in 1 segment of UCS-2")
-	g.shows(".chat", "SMS: 482913 – your code")
-	g.shows("#announcer", "New SMS to +1 202 555 0108: 482913 – your code")
-	g.click(".row-sms .meta")
-	g.shows("#inspect .facts", "timeout")
-	g.wait(`document.querySelector("#inspect .targets").innerText === "agents.default.fallback\nok\n200, 3 attempts"`)
+	g.Shows(".fallback", "Revoked after 60 min; SMS sent")
+	g.Shows(".row-sms .bubble", "482913 – your code")
+	g.Shows(".row-sms .meta", "Sent in 1 segment of UCS-2")
+	g.Shows(".chat", "SMS: 482913 – your code")
+	g.Shows("#announcer", "New SMS to +1 202 555 0108: 482913 – your code")
+	g.Click(".row-sms .meta")
+	g.Shows("#inspect .facts", "timeout")
+	g.Wait(`document.querySelector("#inspect .targets").innerText === "agents.default.fallback\nok\n200, 3 attempts"`)
 
 	// A phone without RCS, at once.
 	g.post(`{"to": "+12025550104", ` + code)
-	g.click(`[data-phone="+12025550104"]`)
-	g.shows(".row-notice .fallback", "SMS sent")
-	g.shows(".row-sms .bubble", "482913 – your code")
-	g.named()
+	g.Click(`[data-phone="+12025550104"]`)
+	g.Shows(".row-notice .fallback", "SMS sent")
+	g.Shows(".row-sms .bubble", "482913 – your code")
+	g.Named()
 	g.harmless()
-	g.clean()
+	g.Clean()
 }
 
 // TestFallback_chip checks that the chip with an older code disappears when an SMS arrives.
@@ -118,17 +119,17 @@ func TestFallback_chip(t *testing.T) {
 	g := fallbackRig(t).open(1440, 900)
 	const code = `{"to": "` + phoneNumber + `", "otp": true, "fallback_after": "1h", "text": `
 	g.post(code + `"777888 is your code."}`)
-	g.shows(".tail .chip", "Copy 777888")
+	g.Shows(".tail .chip", "Copy 777888")
 	g.menu("Go offline")
-	g.shows(".banner", "Offline")
+	g.Shows(".banner", "Offline")
 	g.post(code + `"777999 is your code."}`)
 	g.run(queue.Watch)
-	g.shows(".fallback", "Revoked after 60 min; SMS ")
+	g.Shows(".fallback", "Revoked after 60 min; SMS ")
 	g.run(queue.Fallback)
-	g.shows(".row-sms .bubble", "777999")
-	g.wait(`!document.querySelector(".chip")`)
+	g.Shows(".row-sms .bubble", "777999")
+	g.Wait(`!document.querySelector(".chip")`)
 	g.harmless()
-	g.clean()
+	g.Clean()
 }
 
 // TestFallback_rejected shows a provider that rejects an SMS, on a small phone, light and
@@ -139,31 +140,31 @@ func TestFallback_rejected(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			g := fallbackRig(t, http.StatusOK, http.StatusInternalServerError, http.StatusBadRequest).open(320, 640)
-			g.scheme(scheme)
+			g.Scheme(scheme)
 			send := func(number, text string) {
 				g.post(`{"to": "` + number + `", "text": "` + text + `", "otp": true, "fallback_after": "80s"}`)
 			}
 			send(offlineNumber, `Your code, which is valid for the next ten minutes: <img src=x onerror=alert(1)> 482913482913482913482913482913482913482913 https://harborline.example/sign-in/from-this-phone`)
-			g.shows(".fallback", "SMS in ")
+			g.Shows(".fallback", "SMS in ")
 			g.run(queue.Watch)
-			g.shows(".row-agent .fallback", "Revoked after 80 s; SMS ")
+			g.Shows(".row-agent .fallback", "Revoked after 80 s; SMS ")
 			g.run(queue.Fallback)
-			g.shows(".row-sms .meta", "Sent in 2 segments of GSM-7")
+			g.Shows(".row-sms .meta", "Sent in 2 segments of GSM-7")
 			send(offlineNumber, "719204 is your code.")
-			g.wait(`document.querySelectorAll(".row-agent .fallback").length === 2`)
+			g.Wait(`document.querySelectorAll(".row-agent .fallback").length === 2`)
 			g.run(queue.Watch)
-			g.wait(`[...document.querySelectorAll(".row-agent .fallback")].at(-1).textContent.startsWith("Revoked after 80 s; SMS ")`)
+			g.Wait(`[...document.querySelectorAll(".row-agent .fallback")].at(-1).textContent.startsWith("Revoked after 80 s; SMS ")`)
 			g.run(queue.Fallback)
-			g.shows(".row-agent .fallback[data-tone=bad]", "Revoked after 80 s; the provider rejected the SMS")
-			g.shot("fallback-" + scheme)
-			for _, bad := range eval[[]string](g, contrasts) {
+			g.Shows(".row-agent .fallback[data-tone=bad]", "Revoked after 80 s; the provider rejected the SMS")
+			g.Shot("fallback-" + scheme)
+			for _, bad := range browsertest.Eval[[]string](g.Tab, browsertest.Contrasts) {
 				t.Errorf("not enough contrast: %s", bad)
 			}
-			if got := eval[int](g, `document.scrollingElement.scrollWidth`); got > 320 {
+			if got := browsertest.Eval[int](g.Tab, `document.scrollingElement.scrollWidth`); got > 320 {
 				t.Errorf("the page is %d wide, want at most 320", got)
 			}
 			g.harmless()
-			g.clean()
+			g.Clean()
 		})
 	}
 }

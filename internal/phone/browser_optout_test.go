@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/google"
 	client "github.com/rcshook/rcshook/internal/google/platform"
 	"github.com/rcshook/rcshook/internal/optout"
@@ -56,7 +57,7 @@ func (g *rig) sends(payload, want string) {
 // rows waits until the conversation has a number of bubbles or notices with a text.
 func (g *rig) rows(count int, text string) {
 	g.t.Helper()
-	g.wait(fmt.Sprintf(`[...document.querySelectorAll(".row .bubble, .row .notice")].filter((e) => e.textContent.startsWith(%s)).length === %d`, quoted(text), count))
+	g.Wait(fmt.Sprintf(`[...document.querySelectorAll(".row .bubble, .row .notice")].filter((e) => e.textContent.startsWith(%s)).length === %d`, browsertest.Quote(text), count))
 }
 
 // TestOptOut rehearses the video for the launch of an agent, on Android and on an iPhone.
@@ -67,7 +68,7 @@ func TestOptOut(t *testing.T) {
 			t.Parallel()
 			g := optOutRig(t).open(1440, 900)
 			if device == "iPhone" {
-				g.click("#device")
+				g.Click("#device")
 			}
 			const (
 				promotion = `{"to": "` + phoneNumber + `", "text": "Half price on Sunday", "traffic": "promotion"}`
@@ -77,7 +78,7 @@ func TestOptOut(t *testing.T) {
 			)
 			typed := func(text string) {
 				t.Helper()
-				g.do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent(text+"\r"))
+				g.Do(chromedp.Focus(chromedp.CSS(".typed")), chromedp.KeyEvent(text+"\r"))
 			}
 			g.sends(promotion, "accepted")
 			g.rows(1, "Half price")
@@ -100,8 +101,8 @@ func TestOptOut(t *testing.T) {
 			g.rows(2, goodbye)
 			g.rows(2, "Unsubscribed")
 			g.write(promotion)
-			g.click("#send")
-			g.shows("#response .pill", "422 recipient_opted_out")
+			g.Click("#send")
+			g.Shows("#response .pill", "422 recipient_opted_out")
 			g.sends(password, "accepted")
 			g.rows(2, "482913")
 			g.menu("Subscribe")
@@ -109,7 +110,7 @@ func TestOptOut(t *testing.T) {
 			g.rows(2, "Subscribed again")
 			g.menu("Unsubscribe")
 			g.rows(3, goodbye)
-			g.click(".chips .chip")
+			g.Click(".chips .chip")
 			g.rows(3, welcome)
 			g.rows(3, "Subscribed again")
 			g.sends(promotion, "accepted")
@@ -129,7 +130,7 @@ func TestOptOut(t *testing.T) {
 			if want := map[string]int{"Android": 3, "iPhone": 0}[device]; events != want {
 				t.Errorf("%d events of the menu, want %d", events, want)
 			}
-			g.clean()
+			g.Clean()
 		})
 	}
 }
@@ -140,47 +141,47 @@ func TestIPhone(t *testing.T) {
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "title": "Ferry", "text": "https://harborline.example/card", "image": "https://pictures.example/ferry.jpg", "height": "short"}`)
 	g.post(`{"to": "` + phoneNumber + `", "text": "https://harborline.example/1 or https://harborline.example/2", "buttons": ["Yes", "No"]}`)
-	g.shows(".chip", "Yes")
+	g.Shows(".chip", "Yes")
 	look := func(links, height string) {
 		t.Helper()
-		g.wait(`[...document.querySelectorAll(".rows a")].map((a) => a.pathname).join() === ` + quoted(links))
-		g.wait(`getComputedStyle(document.querySelector(".media")).height === ` + quoted(height))
+		g.Wait(`[...document.querySelectorAll(".rows a")].map((a) => a.pathname).join() === ` + browsertest.Quote(links))
+		g.Wait(`getComputedStyle(document.querySelector(".media")).height === ` + browsertest.Quote(height))
 	}
 	look("/card,/1,/2", "112px")
-	g.click("#device")
-	g.shows(".status-device", "iPhone")
+	g.Click("#device")
+	g.Shows(".status-device", "iPhone")
 	look("/2", "264px")
-	g.click(".chip")
-	g.shows(".row-user", "Yes")
-	g.click(".chip:nth-child(2)")
-	g.shows(".row-user", "No")
+	g.Click(".chip")
+	g.Shows(".row-user", "Yes")
+	g.Click(".chip:nth-child(2)")
+	g.Shows(".row-user", "No")
 	g.menu("Differences of an iPhone")
-	g.shows(".sheet", "Suggestions stay after a tap.")
-	g.click(".sheet-close")
+	g.Shows(".sheet", "Suggestions stay after a tap.")
+	g.Click(".sheet-close")
 
-	g.do(chromedp.Navigate(g.url + "/"))
-	g.shows(".status-device", "iPhone")
-	g.shows("#device", "iPhone")
-	g.shows(".chip", "Yes")
+	g.Do(chromedp.Navigate(g.url + "/"))
+	g.Shows(".status-device", "iPhone")
+	g.Shows("#device", "iPhone")
+	g.Shows(".chip", "Yes")
 	g.menu("Show an Android phone")
 	look("/card,/1,/2", "112px")
-	g.wait(`!document.querySelector(".chip")`)
-	g.clean()
+	g.Wait(`!document.querySelector(".chip")`)
+	g.Clean()
 }
 
 // TestIPhone_gif checks that a GIF does not move on an iPhone.
 func TestIPhone_gif(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.do(chromedp.Focus(chromedp.CSS("#device")))
-	g.click("#device")
-	g.wait(`import("/js/media.js").then(({cardMedia}) => {
+	g.Do(chromedp.Focus(chromedp.CSS("#device")))
+	g.Click("#device")
+	g.Wait(`import("/js/media.js").then(({cardMedia}) => {
 		const box = cardMedia({contentInfo: {fileUrl: "https://pictures.example/ferry.gif"}});
 		box.id = "gif";
 		document.body.append(box);
 		return true;
 	})`)
-	g.wait(`document.querySelector("#gif canvas")?.width > 0 && !document.querySelector("#gif img")`)
+	g.Wait(`document.querySelector("#gif canvas")?.width > 0 && !document.querySelector("#gif img")`)
 }
 
 // TestOptOut_narrow sends a refused promotion on a narrow screen, which stays at the
@@ -189,12 +190,12 @@ func TestOptOut_narrow(t *testing.T) {
 	t.Parallel()
 	g := optOutRig(t).open(320, 640)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Welcome aboard"}`)
-	g.shows(".row-agent", "Welcome aboard")
+	g.Shows(".row-agent", "Welcome aboard")
 	g.menu("Unsubscribe")
 	g.rows(1, "You are unsubscribed")
-	g.click(`.views [data-view=compose]`)
+	g.Click(`.views [data-view=compose]`)
 	g.write(`{"to": "` + phoneNumber + `", "text": "Half price on Sunday", "traffic": "promotion"}`)
-	g.click("#send")
-	g.shows("#response .pill", "422 recipient_opted_out")
-	g.clean()
+	g.Click("#send")
+	g.Shows("#response .pill", "422 recipient_opted_out")
+	g.Clean()
 }

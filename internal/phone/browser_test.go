@@ -11,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
@@ -20,21 +21,21 @@ import (
 func TestLive(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
-	g.shows("#screen", "Waiting for the first message")
+	g.Shows("#screen", "Waiting for the first message")
 	g.post(`{"to": "` + phoneNumber + `", "text": "Hello from a program", "buttons": ["Hi!"]}`)
-	g.shows("#screen", "Hello from a program")
+	g.Shows("#screen", "Hello from a program")
 	// A visible message is marked as read.
-	g.wait(`document.querySelector(".row-agent[data-state=read]")`)
+	g.Wait(`document.querySelector(".row-agent[data-state=read]")`)
 	// The recipient sees no receipt of it, and the logo of the agent.
-	if meta := eval[string](g, `document.querySelector(".row-agent .meta").innerHTML`); strings.Contains(meta, "svg") || strings.Contains(meta, "Read") {
+	if meta := browsertest.Eval[string](g.Tab, `document.querySelector(".row-agent .meta").innerHTML`); strings.Contains(meta, "svg") || strings.Contains(meta, "Read") {
 		t.Errorf("a received message has a receipt: %s", meta)
 	}
-	g.wait(`document.querySelector(".avatar img").naturalWidth > 0`)
+	g.Wait(`document.querySelector(".avatar img").naturalWidth > 0`)
 	if got := g.sim.Messages()[0].State; got != rbmtest.StateRead {
 		t.Errorf("state = %s, want read", got)
 	}
-	g.shows("#announcer", "New message from Harborline Ferries to +1 202 555 0123: Hello from a program")
-	g.clean()
+	g.Shows("#announcer", "New message from Harborline Ferries to +1 202 555 0123: Hello from a program")
+	g.Clean()
 }
 
 // TestConversations has a conversation per number, and keeps the selected one.
@@ -42,19 +43,19 @@ func TestConversations(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "+12025550111", "text": "to the first"}`)
-	g.shows(".bubble", "to the first")
-	g.click(".chat")
+	g.Shows(".bubble", "to the first")
+	g.Click(".chat")
 	g.post(`{"to": "+12025550112", "text": "to the second"}`)
-	g.shows(".chat:not([aria-current])", "to the second")
-	g.shows(".chat:not([aria-current]) .badge", "1")
-	g.wait(`document.title === "(1) rcshook phone"`)
-	if text := g.text("#screen"); strings.Contains(text, "to the second") {
+	g.Shows(".chat:not([aria-current])", "to the second")
+	g.Shows(".chat:not([aria-current]) .badge", "1")
+	g.Wait(`document.title === "(1) rcshook phone"`)
+	if text := g.Text("#screen"); strings.Contains(text, "to the second") {
 		t.Errorf("the first phone shows the message of the second: %q", text)
 	}
-	g.click(".chat:not([aria-current])")
-	g.shows(".bubble", "to the second")
-	g.wait(`document.title === "rcshook phone"`)
-	g.clean()
+	g.Click(".chat:not([aria-current])")
+	g.Shows(".bubble", "to the second")
+	g.Wait(`document.title === "rcshook phone"`)
+	g.Clean()
 }
 
 // TestOffline delivers waiting messages when an offline phone goes online.
@@ -64,15 +65,15 @@ func TestOffline(t *testing.T) {
 	const offline = "+12025550108"
 	g.post(`{"to": "` + offline + `", "text": "first"}`)
 	g.post(`{"to": "` + offline + `", "text": "second", "buttons": ["Yes"]}`)
-	g.shows(".banner", "2 messages waiting")
-	g.wait(`document.querySelectorAll(".row-agent[data-state=queued]").length === 2 && !document.querySelector(".chips")`)
-	g.click(".banner .button")
-	g.wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 2 && document.querySelector(".banner").hidden`)
-	g.shows(".chips", "Yes")
-	g.click(".menu-button")
-	g.click(".menu-entry")
-	g.shows(".banner", "Offline")
-	g.clean()
+	g.Shows(".banner", "2 messages waiting")
+	g.Wait(`document.querySelectorAll(".row-agent[data-state=queued]").length === 2 && !document.querySelector(".chips")`)
+	g.Click(".banner .button")
+	g.Wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 2 && document.querySelector(".banner").hidden`)
+	g.Shows(".chips", "Yes")
+	g.Click(".menu-button")
+	g.Click(".menu-entry")
+	g.Shows(".banner", "Offline")
+	g.Clean()
 }
 
 // TestUndelivered shows messages that are not delivered: revoked, expired, rejected.
@@ -82,15 +83,15 @@ func TestUndelivered(t *testing.T) {
 	const offline = "+12025550108"
 	response := g.post(`{"to": "` + offline + `", "text": "revoked"}`)
 	g.revoke(offline, response["message_id"].(string))
-	g.shows(".row-agent[data-state=revoked] .meta", "Revoked before delivery")
+	g.Shows(".row-agent[data-state=revoked] .meta", "Revoked before delivery")
 	g.post(`{"to": "` + offline + `", "text": "too late", "ttl": 1}`)
-	g.shows(".row-agent[data-state=expired] .meta", "Expired before delivery")
-	g.click(".row-agent[data-state=expired] .meta")
-	g.shows("#inspect", "TTL_EXPIRATION_REVOKED")
+	g.Shows(".row-agent[data-state=expired] .meta", "Expired before delivery")
+	g.Click(".row-agent[data-state=expired] .meta")
+	g.Shows("#inspect", "TTL_EXPIRATION_REVOKED")
 
 	g.post(`{"to": "+12025550104", "text": "unreachable"}`)
-	g.shows(".chat", "Rejected with 404: not delivered")
-	g.clean()
+	g.Shows(".chat", "Rejected with 404: not delivered")
+	g.Clean()
 }
 
 func (g *rig) revoke(to, id string) {
@@ -117,7 +118,7 @@ func TestInspector(t *testing.T) {
 	g := serve(t, phone.Options{}).open(1440, 900)
 	text := strings.Repeat("Ferry. ", 430) // 3010 of 3072 characters
 	response := g.post(`{"to": "` + phoneNumber + `", "text": "` + text + `", "buttons": ["Yes"], "traffic": "transaction"}`)
-	g.click(".row-agent .meta")
+	g.Click(".row-agent .meta")
 	for _, want := range []string{
 		"Text", response["message_id"].(string), "rcshook_demo_k3x9a1bc_agent", "TRANSACTION", "bytes of JSON",
 		"Rich, 19 segments (US)", "example-us",
@@ -125,13 +126,13 @@ func TestInspector(t *testing.T) {
 		"/agentMessages?", "DELIVERED", "READ",
 		`"messageTrafficType": "TRANSACTION"`, `"sendTime"`,
 	} {
-		g.shows("#inspect", want)
+		g.Shows("#inspect", want)
 	}
 	g.post(`{"to": "+12025550157", "text": "third time lucky", "idempotency_key": "k"}`)
-	g.shows(".chat", "third time lucky")
-	g.click(".chat:not([aria-current])")
-	g.shows("#inspect", "3 requests")
-	g.clean()
+	g.Shows(".chat", "third time lucky")
+	g.Click(".chat:not([aria-current])")
+	g.Shows("#inspect", "3 requests")
+	g.Clean()
 }
 
 // TestUploads shows uploaded files by their type.
@@ -144,20 +145,20 @@ func TestUploads(t *testing.T) {
 	}
 	image := g.upload("image/png", picture)
 	g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": image}})
-	g.wait(`[...document.querySelectorAll(".file img")].some((i) => i.getAttribute("src") === "_sim/` + image + `" && i.naturalWidth === 1)`)
+	g.Wait(`[...document.querySelectorAll(".file img")].some((i) => i.getAttribute("src") === "_sim/` + image + `" && i.naturalWidth === 1)`)
 	g.create(t, map[string]any{"richCard": map[string]any{"standaloneCard": map[string]any{"cardOrientation": "VERTICAL", "cardContent": map[string]any{
 		"media": map[string]any{"height": "SHORT", "uploadedRbmFile": map[string]any{"fileName": image}},
 	}}}})
-	g.wait(`document.querySelector(".card .media img")?.naturalWidth === 1`)
+	g.Wait(`document.querySelector(".card .media img")?.naturalWidth === 1`)
 	for _, tt := range []struct{ kind, selector, text string }{
 		{"application/pdf", ".document-icon", "PDF"},
 		{"audio/mpeg", ".sound", ""},
 		{"video/mp4", ".file:has(.play)", ""},
 	} {
 		g.create(t, map[string]any{"uploadedRbmFile": map[string]any{"fileName": g.upload(tt.kind, []byte("x"))}})
-		g.shows(tt.selector, tt.text)
+		g.Shows(tt.selector, tt.text)
 	}
-	g.clean()
+	g.Clean()
 }
 
 func (g *rig) upload(contentType string, data []byte) string {
@@ -185,19 +186,19 @@ func TestAgentEvents(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Which pier?"}`)
-	g.shows(".bubble", "Which pier?")
+	g.Shows(".bubble", "Which pier?")
 	id, err := g.sim.UserSends(phoneNumber, "Two")
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.agentEvent(`{"eventType": "READ", "messageId": "` + id + `"}`)
-	g.shows(".row-user[data-state=read] .meta", "Read by the agent")
+	g.Shows(".row-user[data-state=read] .meta", "Read by the agent")
 	g.agentEvent(`{"eventType": "IS_TYPING"}`)
-	g.wait(`document.querySelector(".typing")`)
+	g.Wait(`document.querySelector(".typing")`)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Thank you"}`)
-	g.shows(".bubble", "Thank you")
-	g.wait(`!document.querySelector(".typing")`)
-	g.clean()
+	g.Shows(".bubble", "Thank you")
+	g.Wait(`!document.querySelector(".typing")`)
+	g.Clean()
 }
 
 func (g *rig) agentEvent(event string) {
@@ -223,23 +224,23 @@ func TestReset(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Hello"}`)
-	g.shows(".bubble", "Hello")
-	g.click("#reset")
-	g.shows("#reload", "Delete all messages and opt-outs?")
-	g.click("#reload [aria-label=Close]")
-	g.wait(`document.querySelector("#reload").hidden`)
-	g.shows(".bubble", "Hello")
+	g.Shows(".bubble", "Hello")
+	g.Click("#reset")
+	g.Shows("#reload", "Delete all messages and opt-outs?")
+	g.Click("#reload [aria-label=Close]")
+	g.Wait(`document.querySelector("#reload").hidden`)
+	g.Shows(".bubble", "Hello")
 	if n := len(g.sim.Messages()); n != 1 {
 		t.Errorf("%d messages after the question was closed, want 1", n)
 	}
-	g.click("#reset")
-	g.click("#reset-now")
-	g.shows("#screen", "Waiting for the first message")
-	g.wait(`document.querySelector("#reload").hidden`)
-	g.wait(`document.querySelectorAll(".chat").length === 0`)
+	g.Click("#reset")
+	g.Click("#reset-now")
+	g.Shows("#screen", "Waiting for the first message")
+	g.Wait(`document.querySelector("#reload").hidden`)
+	g.Wait(`document.querySelectorAll(".chat").length === 0`)
 	g.post(`{"to": "` + phoneNumber + `", "text": "Again"}`)
-	g.shows(".bubble", "Again")
-	g.clean()
+	g.Shows(".bubble", "Again")
+	g.Clean()
 }
 
 // TestNoFunction shows a message on a page that cannot send, as that of rcshook send
@@ -250,13 +251,13 @@ func TestNoFunction(t *testing.T) {
 	g.sim = platform.New(&rbmtest.Simulator{Page: phone.New(phone.Options{Agents: []phone.Agent{{Name: "Your agent"}}})})
 	g.handler.Swap(g.sim).Close()
 	g.create(t, map[string]any{"text": "It has shipped", "suggestions": []any{map[string]any{"reply": map[string]any{"text": "Fine", "postbackData": "x"}}}})
-	g.do(chromedp.Navigate(g.url + "/"))
-	g.shows(".bubble", "It has shipped")
-	g.shows("#inspect", "AgentMessage as sent")
-	g.shot("preview")
-	g.click("#tab-compose")
-	g.shows("#compose", "runs without a function")
-	if eval[bool](g, `document.body.innerText.includes("Boarding")`) {
+	g.Do(chromedp.Navigate(g.url + "/"))
+	g.Shows(".bubble", "It has shipped")
+	g.Shows("#inspect", "AgentMessage as sent")
+	g.Shot("preview")
+	g.Click("#tab-compose")
+	g.Shows("#compose", "runs without a function")
+	if browsertest.Eval[bool](g.Tab, `document.body.innerText.includes("Boarding")`) {
 		t.Error("the page shows an example")
 	}
 }
@@ -266,19 +267,19 @@ func TestReconnect(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1440, 900)
 	g.post(`{"to": "` + phoneNumber + `", "text": "before"}`)
-	g.shows(".bubble", "before")
+	g.Shows(".bubble", "before")
 	g.gate.Store(true)
 	g.server.CloseClientConnections()
-	g.wait(`document.querySelector("#live").dataset.state === "lost"`)
-	g.click("#send")
-	g.shows(".verdict", "rcshook does not respond. Start it again in its terminal.")
+	g.Wait(`document.querySelector("#live").dataset.state === "lost"`)
+	g.Click("#send")
+	g.Shows(".verdict", "rcshook does not respond. Start it again in its terminal.")
 	g.post(`{"to": "` + phoneNumber + `", "text": "meanwhile"}`)
 	g.gate.Store(false)
-	g.shows(".bubble", "meanwhile")
-	g.wait(`document.querySelector("#live").dataset.state === "live" && document.querySelectorAll(".row-agent").length === 2`)
+	g.Shows(".bubble", "meanwhile")
+	g.Wait(`document.querySelector("#live").dataset.state === "live" && document.querySelectorAll(".row-agent").length === 2`)
 
 	// A new process at the same address starts empty.
 	g.replace()
 	g.server.CloseClientConnections()
-	g.shows("#screen", "Waiting for the first message")
+	g.Shows("#screen", "Waiting for the first message")
 }

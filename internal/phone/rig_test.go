@@ -2,30 +2,20 @@ package phone_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
 	"github.com/rcshook/rcshook/internal/googletest/token"
@@ -33,9 +23,6 @@ import (
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/rbm/rbmtest"
 )
-
-// timeout limits every wait. It is only reached when something is broken.
-const timeout = 20 * time.Second
 
 const phoneNumber = "+12025550123"
 
@@ -45,7 +32,7 @@ type rig struct {
 	sim  *platform.Platform
 	url  string // of the simulator
 	call string // of the function
-	tab  context.Context
+	*browsertest.Tab
 
 	server  *httptest.Server
 	handler atomic.Pointer[platform.Platform]
@@ -54,10 +41,8 @@ type rig struct {
 	issuer  *token.Issuer
 	tasks   *tasks.Server // of Cloud Tasks, for tests with RCSHOOK_QUEUE
 
-	mu       sync.Mutex
-	requests []string // URLs requested by the tab
-	troubles []string // errors in the browser
-	sent     int
+	mu   sync.Mutex
+	sent int
 }
 
 // serve starts the simulator with the page and the function, like the command dev.
@@ -142,236 +127,36 @@ func (g *rig) replace() {
 	g.handler.Swap(sim).Close()
 }
 
-// browser is shared by all tests; each has its own profile.
-var browser = sync.OnceValues(func() (context.Context, error) {
-	path, err := findBrowser()
-	if err != nil {
-		return nil, err
-	}
-	options := append(
-		chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.NoSandbox,
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("hide-scrollbars", false),
-		chromedp.Flag("lang", "en-US"),
-		// Pages can reach this machine only.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
-	)
-	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
-	ctx, _ := chromedp.NewContext(allocator)
-	return ctx, chromedp.Do(ctx)
-})
+func TestMain(m *testing.M) { browsertest.Main(m) }
 
-var errNoBrowser = errors.New("no Chromium in the PATH")
-
-func findBrowser() (string, error) {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", errNoBrowser
-}
-
-// TestMain closes the browser, which outlives the tests.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if ctx, err := browser(); err == nil {
-		_ = chromedp.Cancel(ctx)
-	}
-	os.Exit(code)
-}
-
-// open opens the page in a new tab, in a profile of its own, at a width and height.
+// open opens the page at a width and height.
 func (g *rig) open(width, height int64) *rig {
 	g.t.Helper()
-	parent, err := browser()
-	if errors.Is(err, errNoBrowser) && os.Getenv("RCSHOOKTEST_BROWSER") == "" {
-		g.t.Skip("SKIPPED: this test needs Chromium (on Debian: apt-get install chromium)")
-	}
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(g.listen))
-	g.t.Cleanup(cancel)
-	g.tab = ctx
-	// The first step creates the tab and must not have a deadline.
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		g.t.Fatal(err)
-	}
-	call(g, network.Enable, network.EnableParams{})
-	call(g, cdplog.Enable, cdp.Empty{})
-	g.do(chromedp.Navigate(g.url + "/"))
-	g.wait(`document.querySelector("#live").dataset.state === "live" && document.querySelector(".example")`)
+	g.Tab = browsertest.Open(g.t, g.url, width, height)
+	g.Do(chromedp.Navigate(g.url + "/"))
+	g.Wait(`document.querySelector("#live").dataset.state === "live" && document.querySelector(".example")`)
 	return g
-}
-
-// listen records requests and errors of the tab.
-func (g *rig) listen(event any) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		g.requests = append(g.requests, e.Request.URL)
-	case *page.EventJavascriptDialogOpening:
-		g.troubles = append(g.troubles, "dialog: "+e.Message)
-	case *runtime.EventExceptionThrown:
-		g.troubles = append(g.troubles, "exception: "+exception(e.ExceptionDetails))
-	case *cdplog.EventEntryAdded:
-		g.troubles = append(g.troubles, fmt.Sprintf("%s %s: %s %s", e.Entry.Source, e.Entry.Level, e.Entry.Text, e.Entry.URL))
-	}
-}
-
-func exception(d *runtime.ExceptionDetails) string {
-	if d.Exception != nil && d.Exception.Description != "" {
-		return d.Exception.Description
-	}
-	return fmt.Sprintf("%s at %s:%d", d.Text, d.URL, d.LineNumber+1)
-}
-
-// clean fails the test if the browser had errors or made requests to other hosts.
-func (g *rig) clean() {
-	g.t.Helper()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, trouble := range g.troubles {
-		g.t.Errorf("browser error: %s", trouble)
-	}
-	for _, address := range g.requests {
-		if !strings.HasPrefix(address, g.url+"/") && !strings.HasPrefix(address, "data:") {
-			g.t.Errorf("the page requested %s, want requests to %s only", address, g.url)
-		}
-	}
-}
-
-// do runs actions in the tab.
-func (g *rig) do(steps ...chromedp.Action[chromedp.Void]) {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, timeout)
-	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		g.t.Fatal(err)
-	}
-}
-
-// run runs an action with a result.
-func run[T any](g *rig, step chromedp.Action[T]) T {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, timeout)
-	defer cancel()
-	out, err := chromedp.Run(ctx, step)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return out
-}
-
-// call sends a command of the protocol.
-func call[P, R any](g *rig, command cdp.Command[P, R], params P) R {
-	g.t.Helper()
-	ctx, cancel := context.WithTimeout(g.tab, timeout)
-	defer cancel()
-	out, err := chromedp.Call(ctx, command, params)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return out
-}
-
-// eval evaluates an expression in the page.
-func eval[T any](g *rig, expression string) T {
-	g.t.Helper()
-	return run(g, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-}
-
-// wait waits until an expression is true in the page. The expression is part of the
-// script and not evaluated by it: the page's policy allows no eval.
-func (g *rig) wait(expression string) {
-	g.t.Helper()
-	script := fmt.Sprintf(`new Promise((resolve) => {
-		const end = performance.now() + %d;
-		const look = async () => {
-			let ok = false;
-			try { ok = Boolean(await (%s)); } catch {}
-			if (ok || performance.now() > end) resolve(ok);
-			else setTimeout(look, 10);
-		};
-		look();
-	})`, timeout.Milliseconds()/2, expression)
-	ctx, cancel := context.WithTimeout(g.tab, timeout)
-	defer cancel()
-	ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
-	for err != nil && strings.Contains(err.Error(), "navigated") { // the page was reloaded
-		ok, err = chromedp.Run(ctx, chromedp.Evaluate[bool](script, chromedp.EvalAwaitPromise))
-	}
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if !ok {
-		g.shot("failed")
-		g.t.Fatalf("it never came true that %s\nthe phone shows: %q\ncompose shows: %q", expression,
-			eval[string](g, `document.querySelector("#screen").innerText`), eval[string](g, `document.querySelector("#compose").innerText`))
-	}
-}
-
-// text returns the text of the first element that matches a selector.
-func (g *rig) text(selector string) string {
-	g.t.Helper()
-	return eval[string](g, fmt.Sprintf(`document.querySelector(%s)?.innerText ?? "no match"`, quoted(selector)))
-}
-
-// shows waits until a visible element contains a text.
-func (g *rig) shows(selector, text string) {
-	g.t.Helper()
-	g.wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`, quoted(selector), quoted(text)))
-}
-
-// click clicks an element with the mouse. The element must be visible, at rest, and not
-// covered.
-func (g *rig) click(selector string) {
-	g.t.Helper()
-	at := fmt.Sprintf(`(async () => {
-		const e = document.querySelector(%s);
-		if (!e || document.getAnimations().length > 0) return null;
-		const place = () => (({left, top, width, height}) => [left + width / 2, top + height / 2])(e.getBoundingClientRect());
-		const frame = () => new Promise((r) => requestAnimationFrame(r));
-		e.scrollIntoView({block: "nearest", inline: "nearest", behavior: "instant"});
-		await frame();
-		const before = place();
-		await frame();
-		const [x, y] = place();
-		return x === before[0] && y === before[1] && e.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
-	})()`, quoted(selector))
-	g.wait(at)
-	point := eval[[]float64](g, at)
-	for len(point) != 2 { // it has moved
-		g.wait(at)
-		point = eval[[]float64](g, at)
-	}
-	g.do(chromedp.MouseClickXY(point[0], point[1]))
 }
 
 // menu chooses an entry of the phone's menu.
 func (g *rig) menu(label string) {
 	g.t.Helper()
-	g.click(".menu-button")
-	i := eval[int](g, `[...document.querySelectorAll(".menu-entry")].findIndex((e) => e.textContent === `+quoted(label)+`)`)
+	g.Click(".menu-button")
+	i := browsertest.Eval[int](g.Tab, `[...document.querySelectorAll(".menu-entry")].findIndex((e) => e.textContent === `+browsertest.Quote(label)+`)`)
 	if i < 0 {
-		g.t.Fatalf("the menu has no entry %s: %q", label, g.text(".menu"))
+		g.t.Fatalf("the menu has no entry %s: %q", label, g.Text(".menu"))
 	}
-	g.click(fmt.Sprintf(".menu-entry:nth-child(%d)", i+1))
+	g.Click(fmt.Sprintf(".menu-entry:nth-child(%d)", i+1))
 }
 
 // write replaces the payload in the editor.
 func (g *rig) write(payload string) {
 	g.t.Helper()
-	eval[bool](g, fmt.Sprintf(`(() => {
+	browsertest.Eval[bool](g.Tab, fmt.Sprintf(`(() => {
 		const area = document.querySelector(".editor-text");
 		area.value = %s;
 		return area.dispatchEvent(new InputEvent("input", {bubbles: true}));
-	})()`, quoted(payload)))
+	})()`, browsertest.Quote(payload)))
 }
 
 // post sends a payload to the function and returns the response.
@@ -393,39 +178,6 @@ func (g *rig) post(payload string) map[string]any {
 		g.t.Fatal(err)
 	}
 	return response
-}
-
-// scheme sets the preferred color scheme, and reduced motion.
-func (g *rig) scheme(name string) {
-	g.t.Helper()
-	call(g, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-		{Name: "prefers-color-scheme", Value: name},
-		{Name: "prefers-reduced-motion", Value: "reduce"},
-	}})
-}
-
-// artifacts returns the folder for screenshots.
-func artifacts(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("RCSHOOKTEST_SCREENSHOTS")
-	if dir == "" {
-		return t.ArtifactDir()
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// shot writes a screenshot as PNG and returns the file.
-func (g *rig) shot(name string) string {
-	g.t.Helper()
-	png := run(g, chromedp.CaptureScreenshot())
-	file := filepath.Join(artifacts(g.t), strings.ReplaceAll(name, "/", "-")+".png")
-	if err := os.WriteFile(file, png, 0o644); err != nil {
-		g.t.Fatal(err)
-	}
-	return file
 }
 
 // example is an entry of examples.json.
@@ -450,13 +202,4 @@ func examples(t *testing.T) []example {
 		t.Fatal(err)
 	}
 	return list
-}
-
-// quoted returns a text as a JavaScript literal.
-func quoted(text string) string {
-	data, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // a string can always be encoded
-	}
-	return string(data)
 }

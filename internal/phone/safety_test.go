@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/security"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
@@ -55,18 +56,18 @@ func TestInjection(t *testing.T) {
 			g.create(t, content)
 		}
 	}
-	g.wait(fmt.Sprintf(`document.querySelectorAll(".row-agent").length === %d`, 4*len(hostile)))
+	g.Wait(fmt.Sprintf(`document.querySelectorAll(".row-agent").length === %d`, 4*len(hostile)))
 	g.harmless()
 
 	// The same through the editor and the inspector.
 	g.write(`{"to": "+12025550123", "<img src=x onerror=alert(15)>": 1, "text": "<b>bold</b>"}`)
-	g.shows(".problems", "onerror")
+	g.Shows(".problems", "onerror")
 	g.write(`{"to": "+12025550123", "text": "<img src=x onerror=alert(16)>", "buttons": ["<b>x</b>"]}`)
-	g.shows(".preview .bubble", "<img src=x onerror=alert(16)>")
-	g.click(".row-agent:nth-last-child(2) .meta")
-	g.shows("#inspect", "AgentMessage as sent")
+	g.Shows(".preview .bubble", "<img src=x onerror=alert(16)>")
+	g.Click(".row-agent:nth-last-child(2) .meta")
+	g.Shows("#inspect", "AgentMessage as sent")
 	g.harmless()
-	g.clean()
+	g.Clean()
 }
 
 // TestHostileContent renders content that the simulator would reject: wrong types, and
@@ -85,44 +86,44 @@ func TestHostileContent(t *testing.T) {
 		`{"__proto__": {"text": "polluted"}, "constructor": {"prototype": {"text": "polluted"}}}`,
 	}
 	for _, content := range contents {
-		eval[bool](g, fmt.Sprintf(`import("/js/message.js").then((m) => {
+		browsertest.Eval[bool](g.Tab, fmt.Sprintf(`import("/js/message.js").then((m) => {
 			const li = document.createElement("li");
 			li.className = "row";
 			li.append(m.body(JSON.parse(%s), () => {}));
 			document.querySelector("#screen").append(li);
 			return true;
-		})`, quoted(content)))
+		})`, browsertest.Quote(content)))
 	}
 	for _, address := range []string{"javascript:alert(4)", "data:text/html,x", "file:///etc/passwd", "\x01javascript:alert(5)", "vbscript:x", "//evil.example", "blob:http://x/y"} {
-		eval[bool](g, fmt.Sprintf(`import("/js/sheet.js").then((m) => {
+		browsertest.Eval[bool](g.Tab, fmt.Sprintf(`import("/js/sheet.js").then((m) => {
 			const sheet = m.actionSheet({kind: "open", label: "x", about: {url: %s}});
 			document.querySelector("#screen").append(sheet.body(() => {}));
 			return true;
-		})`, quoted(address)))
+		})`, browsertest.Quote(address)))
 	}
-	if polluted := eval[bool](g, `({}).text !== undefined`); polluted {
+	if polluted := browsertest.Eval[bool](g.Tab, `({}).text !== undefined`); polluted {
 		t.Error("Object.prototype was changed")
 	}
 	g.harmless()
-	g.clean()
+	g.Clean()
 }
 
 // harmless fails the test if the page has an element or attribute that runs or loads.
 func (g *rig) harmless() {
 	g.t.Helper()
-	if n := eval[int](g, `document.querySelectorAll("script:not([src='js/app.js']), iframe, object, embed, base, style, form[action], link[rel=stylesheet]:not([href^='css/']), meta[http-equiv]").length`); n != 0 {
+	if n := browsertest.Eval[int](g.Tab, `document.querySelectorAll("script:not([src='js/app.js']), iframe, object, embed, base, style, form[action], link[rel=stylesheet]:not([href^='css/']), meta[http-equiv]").length`); n != 0 {
 		g.t.Errorf("%d elements run or load something", n)
 	}
-	attributes := eval[[]string](g, `[...document.querySelectorAll("*")].flatMap((e) => [...e.attributes].filter((a) => /^on|^srcdoc$|^formaction$/i.test(a.name)).map((a) => e.tagName + " " + a.name))`)
+	attributes := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll("*")].flatMap((e) => [...e.attributes].filter((a) => /^on|^srcdoc$|^formaction$/i.test(a.name)).map((a) => e.tagName + " " + a.name))`)
 	if len(attributes) > 0 {
 		g.t.Errorf("attributes run something: %v", attributes)
 	}
-	links := eval[[]string](g, `[...document.querySelectorAll("a")].filter((a) => !a.classList.contains("skip")).flatMap((a) =>
+	links := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll("a")].filter((a) => !a.classList.contains("skip")).flatMap((a) =>
 		/^https?:\/\//.test(a.href) && a.rel === "noopener noreferrer" && a.target === "_blank" ? [] : [a.href + " " + a.rel])`)
 	if len(links) > 0 {
 		g.t.Errorf("unsafe links: %v", links)
 	}
-	images := eval[[]string](g, `[...document.images].map((i) => i.src).filter((s) => !s.startsWith(location.origin + "/"))`)
+	images := browsertest.Eval[[]string](g.Tab, `[...document.images].map((i) => i.src).filter((s) => !s.startsWith(location.origin + "/"))`)
 	if len(images) > 0 {
 		g.t.Errorf("images of other hosts without permission: %v", images)
 	}
@@ -176,24 +177,24 @@ func TestImages(t *testing.T) {
 	}))
 	t.Cleanup(host.Close)
 	g := serve(t, phone.Options{}).open(1440, 900)
-	call(g, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
+	browsertest.Call(g.Tab, security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true})
 	g.create(t, map[string]any{"contentInfo": map[string]any{"fileUrl": host.URL + "/there.png"}})
 	g.create(t, map[string]any{"contentInfo": map[string]any{"fileUrl": host.URL + "/missing.png"}})
 	g.create(t, map[string]any{"contentInfo": map[string]any{"fileUrl": strings.Replace(host.URL, "https", "http", 1) + "/plain.png"}})
-	g.wait(`document.querySelectorAll(".stand-in").length === 3`)
-	g.shows(".stand-in", "not loaded")
-	g.clean()
+	g.Wait(`document.querySelectorAll(".stand-in").length === 3`)
+	g.Shows(".stand-in", "not loaded")
+	g.Clean()
 	mu.Lock()
 	if len(requests) != 0 {
 		t.Errorf("requests without permission: %v", requests)
 	}
 	mu.Unlock()
 
-	g.click("#images")
-	g.wait(`document.querySelector("#images").getAttribute("aria-pressed") === "true"`)
-	g.wait(`[...document.images].some((i) => i.src.endsWith("/there.png") && i.complete && i.naturalWidth > 0)`)
-	g.shows(".stand-in", "failed to load")
-	g.wait(`document.querySelectorAll(".stand-in").length === 2`)
+	g.Click("#images")
+	g.Wait(`document.querySelector("#images").getAttribute("aria-pressed") === "true"`)
+	g.Wait(`[...document.images].some((i) => i.src.endsWith("/there.png") && i.complete && i.naturalWidth > 0)`)
+	g.Shows(".stand-in", "failed to load")
+	g.Wait(`document.querySelectorAll(".stand-in").length === 2`)
 	mu.Lock()
 	defer mu.Unlock()
 	for _, a := range requests {

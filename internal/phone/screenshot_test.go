@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
+	"github.com/rcshook/rcshook/internal/browsertest"
 	"github.com/rcshook/rcshook/internal/phone"
 )
 
@@ -18,30 +19,30 @@ var update = flag.Bool("update", false, "write the screenshot of the README to t
 func TestReadmeScreenshot(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{}).open(1360, 860)
-	g.scheme("light")
+	g.Scheme("light")
 	for _, e := range examples(t) {
 		if e.Name == "replies" || e.Name == "offline" {
 			g.post(string(e.Payload))
 		}
 	}
-	g.click(`[data-phone="` + phoneNumber + `"]`)
-	g.click(`.chip:nth-child(2)`)
-	g.shows(".row-user", "Take the 18:00")
+	g.Click(`[data-phone="` + phoneNumber + `"]`)
+	g.Click(`.chip:nth-child(2)`)
+	g.Shows(".row-user", "Take the 18:00")
 	g.post(`{"to": "+12025550177", "text": "Your season ticket is ready"}`)
 	g.post(`{"to": "+12025550104", "text": "Unreachable"}`)
-	g.shows(".chat", "Rejected with 404")
-	g.click(`[data-example="carousel"]`)
-	g.shows(".preview", "Orrin Island")
-	g.click("#send")
-	g.shows("#response .pill", "200 accepted")
-	g.wait(`document.querySelector(".rows .carousel") && !document.querySelector(".preview")`)
-	g.wait(`document.querySelector(".row-agent:last-child").dataset.state === "read"`)
-	eval[bool](g, `(document.activeElement.blur(), true)`)
-	g.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
+	g.Shows(".chat", "Rejected with 404")
+	g.Click(`[data-example="carousel"]`)
+	g.Shows(".preview", "Orrin Island")
+	g.Click("#send")
+	g.Shows("#response .pill", "200 accepted")
+	g.Wait(`document.querySelector(".rows .carousel") && !document.querySelector(".preview")`)
+	g.Wait(`document.querySelector(".row-agent:last-child").dataset.state === "read"`)
+	browsertest.Eval[bool](g.Tab, `(document.activeElement.blur(), true)`)
+	g.Do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, 2, 2))
 	// The port of dev instead of that of the test.
-	eval[string](g, `document.querySelector("#endpoint").textContent = "POST http://localhost:8080/"`)
+	browsertest.Eval[string](g.Tab, `document.querySelector("#endpoint").textContent = "POST http://localhost:8080/"`)
 	g.loadImages()
-	file := g.shot("readme")
+	file := g.Shot("readme")
 	if !*update {
 		return
 	}
@@ -69,11 +70,11 @@ func TestScreenshots(t *testing.T) {
 				t.Parallel()
 				g, fail := eventsRig(t)
 				g.open(size.width, size.height)
-				g.scheme(scheme)
+				g.Scheme(scheme)
 				g.tour(size.width < 720)
 				fail.Store(true)
 				g.tourEvents(size.width < 720)
-				g.clean()
+				g.Clean()
 			})
 		}
 	}
@@ -83,9 +84,9 @@ func TestScreenshots(t *testing.T) {
 func (g *rig) view(name string, narrow bool) {
 	g.t.Helper()
 	if narrow {
-		g.click(`.views [data-view="` + name + `"]`)
+		g.Click(`.views [data-view="` + name + `"]`)
 	} else if name != "phone" && name != "chats" {
-		g.click("#tab-" + name)
+		g.Click("#tab-" + name)
 	}
 }
 
@@ -94,23 +95,23 @@ func (g *rig) view(name string, narrow bool) {
 func (g *rig) tourEvents(narrow bool) {
 	name := func(part string) string { return g.t.Name()[len("TestScreenshots/"):] + "-" + part }
 	g.view("phone", narrow)
-	g.click(`[aria-label="Share"]`)
-	g.shot(name("8-share"))
-	g.click(`.sheet .chip:nth-child(2)`)
-	g.shot(name("9-file"))
-	g.click(`.sheet [type=submit]`)
+	g.Click(`[aria-label="Share"]`)
+	g.Shot(name("8-share"))
+	g.Click(`.sheet .chip:nth-child(2)`)
+	g.Shot(name("9-file"))
+	g.Click(`.sheet [type=submit]`)
 	g.view("events", narrow)
-	g.shows("#events .target[data-outcome=retry]", "HTTP 503")
-	g.click("#events .event:nth-child(2) summary")
-	g.shot(name("10-events"))
+	g.Shows("#events .target[data-outcome=retry]", "HTTP 503")
+	g.Click("#events .event:nth-child(2) summary")
+	g.Shot(name("10-events"))
 	g.view("inspect", narrow)
-	g.shot(name("11-inspect"))
+	g.Shot(name("11-inspect"))
 	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{
 		"rcshook.yaml:2:4 sources.shop.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
 		"rcshook.yaml:4:50 events.crm.map invalid jq: unexpected EOF",
 	}}})
-	g.shows("#reload", "unexpected EOF")
-	g.shot(name("12-reload"))
+	g.Shows("#reload", "unexpected EOF")
+	g.Shot(name("12-reload"))
 }
 
 // tour takes screenshots of all parts of the page.
@@ -119,10 +120,10 @@ func (g *rig) tour(narrow bool) {
 	name := func(part string) string { return g.t.Name()[len("TestScreenshots/"):] + "-" + part }
 	pick := func(example string) {
 		view("compose")
-		g.click(`[data-example="` + example + `"]`)
+		g.Click(`[data-example="` + example + `"]`)
 	}
 
-	g.shot(name("1-empty"))
+	g.Shot(name("1-empty"))
 	for _, e := range examples(g.t) {
 		if e.Name != "errors" && e.Name != "carousel" {
 			g.post(string(e.Payload))
@@ -133,39 +134,39 @@ func (g *rig) tour(narrow bool) {
 	view("phone")
 	if narrow {
 		view("chats")
-		g.shows(".chat-number", "+1 202 555 0177")
-		g.shot(name("2-chats"))
+		g.Shows(".chat-number", "+1 202 555 0177")
+		g.Shot(name("2-chats"))
 	}
-	g.shows(".chat", "A second conversation")
-	g.click(`[data-phone="` + phoneNumber + `"]`)
-	g.shows("#screen", "Raw messages pass through")
-	g.wait(`document.querySelectorAll(".row-agent").length > 10`)
+	g.Shows(".chat", "A second conversation")
+	g.Click(`[data-phone="` + phoneNumber + `"]`)
+	g.Shows("#screen", "Raw messages pass through")
+	g.Wait(`document.querySelectorAll(".row-agent").length > 10`)
 	g.loadImages()
 	pick("carousel")
-	g.shows(".verdict", "Carousel")
+	g.Shows(".verdict", "Carousel")
 	g.loadImages()
-	g.shot(name("3-compose"))
+	g.Shot(name("3-compose"))
 	view("phone")
-	g.shows(".preview", "Orrin Island")
-	g.shot(name("4-preview"))
+	g.Shows(".preview", "Orrin Island")
+	g.Shot(name("4-preview"))
 	pick("carousel")
-	g.click("#send")
-	g.wait(`document.querySelector(".rows .carousel-medium") && !document.querySelector(".preview")`)
+	g.Click("#send")
+	g.Wait(`document.querySelector(".rows .carousel-medium") && !document.querySelector(".preview")`)
 	view("phone")
 	g.loadImages()
-	g.shot(name("5-sent"))
+	g.Shot(name("5-sent"))
 	view("inspect")
-	g.shows("#inspect", "Carousel")
-	g.shot(name("6-inspect"))
+	g.Shows("#inspect", "Carousel")
+	g.Shot(name("6-inspect"))
 	pick("errors")
-	g.shows(".problems", "titel")
-	g.shot(name("7-errors"))
+	g.Shows(".problems", "titel")
+	g.Shot(name("7-errors"))
 }
 
 // loadImages waits for the visible images; browsers do not load the others.
 func (g *rig) loadImages() {
 	g.t.Helper()
-	g.wait(`(() => {
+	g.Wait(`(() => {
 		const view = document.querySelector(".scroller").getBoundingClientRect();
 		const seen = (r) => r.bottom > view.top && r.top < view.bottom && r.right > view.left && r.left < view.right;
 		return [...document.images].every((i) => i.complete || !seen(i.getBoundingClientRect()));
