@@ -1,0 +1,128 @@
+// What the playground adds to the phone page: the state of the engine, links to payloads, and
+// copies for other tools. It runs before app.js.
+
+import { byID, copy, h, setText } from "../js/dom.js";
+import { icon } from "../js/icons.js";
+import { formats } from "./copyas.js";
+import { hung, scriptURL } from "./engine.js";
+import { linkTo, payloadOf } from "./link.js";
+
+const megabytes = (bytes) => (bytes / 1_000_000).toFixed(1);
+const verdict = () => document.querySelector(".verdict");
+const editor = () => document.querySelector(".editor-text");
+
+let progress = "Loading the engine";
+let waiting = false; // a request waits for the engine
+
+/** Shows a text over the page, with more elements, until it is closed. */
+function notice(text, ...more) {
+  const close = h("button.round", { "aria-label": "Close", onclick: () => box.remove() }, icon("close"));
+  const box = h("div.reload", { role: "alert", data: { tone: "bad" } }, h("p.reload-title", text), more, close);
+  byID("notice")?.remove();
+  box.id = "notice";
+  document.body.append(box);
+}
+
+/** Puts a text into the editor and previews it, as if the user had pasted it. */
+function edit(text) {
+  editor().value = text;
+  editor().dispatchEvent(new InputEvent("input"));
+}
+
+/** Follows the link of the address. */
+function followLink() {
+  try {
+    const text = payloadOf(location.hash);
+    if (text) edit(text);
+    return text !== "";
+  } catch (e) {
+    notice(`${e.message} Ask for the link again, or pick an example.`);
+    return false;
+  }
+}
+
+/** The buttons below the editor, in place of the one that copies a curl command. */
+function copyButtons() {
+  const link = h("button.button", { id: "copy-link", onclick: () => copy(link, linkTo(editor().value)) }, "Copy link");
+  const entries = Object.entries(formats).map(([name, make]) => {
+    const entry = h("button.menu-entry", { data: { format: name }, onclick: () => copyAs(entry, make) }, name);
+    return entry;
+  });
+  const menu = h("details.copy-as", h("summary.button", "Copy as"), h("div.menu", entries));
+  menu.addEventListener("keydown", (e) => {
+    if (e.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    menu.firstChild.focus();
+  });
+  document.addEventListener("click", (e) => menu.contains(e.target) || (menu.open = false));
+  byID("curl").replaceWith(link, menu);
+}
+
+function copyAs(entry, make) {
+  try {
+    copy(entry, make(JSON.parse(editor().value)));
+  } catch {
+    setText(verdict(), "Only JSON can be copied. Fix the payload first.");
+  }
+}
+
+let started = false;
+
+const states = {
+  loading({ bytes, of }) {
+    progress = `Loading the engine: ${megabytes(bytes)} of ${megabytes(of)} MB`;
+    setText(byID("live-text"), progress);
+    if (waiting) setText(verdict(), progress);
+  },
+  started() {
+    setText(byID("live-text"), progress);
+    if (started) return;
+    started = true;
+    addEventListener("hashchange", followLink);
+    copyButtons();
+    const draft = sessionStorage.getItem("rcshook.draft");
+    if (followLink()) return;
+    if (draft) edit(draft);
+    else document.querySelector(".example").click();
+  },
+  waiting() {
+    waiting = true;
+    verdict().dataset.tone = "";
+    setText(verdict(), progress);
+  },
+  ready() {
+    waiting = false;
+    setText(byID("live-text"), "Ready");
+    keep();
+  },
+  failed({ text }) {
+    setText(byID("live-text"), "No engine");
+    const again = h("button.button.small", { onclick: () => location.reload() }, "Load the page again");
+    notice(`The engine was not loaded: ${text}. The examples work without it.`, again);
+  },
+  ended() {
+    progress = "Loading the engine";
+    notice(hung);
+  },
+};
+
+document.addEventListener("engine", ({ detail }) => states[detail.state](detail));
+
+/** Keeps the site for use without a network, and offers a new version of it. */
+async function keep() {
+  const { serviceWorker } = navigator;
+  if (!serviceWorker) return; // the site is not served with HTTPS
+  if (serviceWorker.controller) {
+    serviceWorker.addEventListener(
+      "controllerchange",
+      () => {
+        const again = h("button.button.small", { onclick: () => location.reload() }, "Load the new version");
+        notice("There is a new version of this page.", again);
+      },
+      { once: true },
+    );
+  }
+  await serviceWorker.register(scriptURL("sw.js")).catch(() => {});
+  await serviceWorker.ready;
+  setText(byID("live-text"), "Ready, also offline");
+}

@@ -1,0 +1,35 @@
+// The service worker: the whole site without a network, after the first load. The builder puts
+// the version of the site and its files, each with its hash, in front.
+
+const prefix = "rcshook-playground-";
+const name = prefix + version;
+const scope = new URL(self.registration.scope).pathname;
+const paths = new Set(files.map(([path]) => path));
+
+async function install() {
+  const cache = await caches.open(name);
+  // The hashes keep files of two versions apart, whatever the host and the browser have cached.
+  await cache.addAll(files.map(([path, integrity]) => new Request(path, { integrity, cache: "no-cache" })));
+  await self.skipWaiting();
+}
+
+async function activate() {
+  for (const old of await caches.keys()) {
+    if (old.startsWith(prefix) && old !== name) await caches.delete(old);
+  }
+  await self.clients.claim();
+}
+
+async function respond(path, request) {
+  const cache = await caches.open(name);
+  return (await cache.match(path)) ?? fetch(request);
+}
+
+self.addEventListener("install", (e) => e.waitUntil(install()));
+self.addEventListener("activate", (e) => e.waitUntil(activate()));
+self.addEventListener("fetch", (e) => {
+  const url = new URL(e.request.url);
+  if (url.origin !== location.origin || !url.pathname.startsWith(scope)) return;
+  const path = decodeURI(url.pathname.slice(scope.length)).replace(/(^|\/)$/, "$1index.html");
+  if (paths.has(path)) e.respondWith(respond(path, e.request));
+});

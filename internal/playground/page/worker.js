@@ -1,0 +1,35 @@
+// The worker with the engine: the function and the simulator, compiled to WebAssembly.
+//
+// The engine gets {id, method, path, body}, and posts {id, status, headers, body}. For a stream it
+// posts {id, chunk} many times, and {id, done}; {id, cancel: true} ends a request. This file posts
+// {loaded} while it loads the engine, and {failed} if it cannot; the engine posts {ready: true}.
+
+importScripts("wasm_exec.js");
+
+/** Decompresses the engine, unless the host has said that it is compressed. */
+function module(response) {
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  let loaded = 0;
+  const count = new TransformStream({
+    transform(chunk, controller) {
+      loaded += chunk.length;
+      postMessage({ loaded });
+      controller.enqueue(chunk);
+    },
+  });
+  let body = response.body.pipeThrough(count);
+  if (!response.headers.get("Content-Encoding")) body = body.pipeThrough(new DecompressionStream("gzip"));
+  return new Response(body, { headers: { "Content-Type": "application/wasm" } });
+}
+
+async function start() {
+  const go = new Go();
+  const { instance } = await WebAssembly.instantiateStreaming(module(await fetch("engine.wasm.gz")), go.importObject);
+  // Nothing leaves the page: the engine has no network.
+  for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "importScripts"]) {
+    Object.defineProperty(self, name, { value: undefined });
+  }
+  await go.run(instance);
+}
+
+start().catch((e) => postMessage({ failed: e.message }));
