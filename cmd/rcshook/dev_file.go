@@ -313,7 +313,7 @@ func addSecret(sim *platform.Platform, name string, content []byte) {
 func (f *devFile) phoneSources() []phone.Source {
 	var all []phone.Source
 	for _, s := range f.sources {
-		sample, _ := sampleText(s.Sample(newEventID()))
+		sample, _ := check.FormatEvent(s.Sample(newEventID()))
 		all = append(all, phone.Source{
 			Name: s.Name, About: s.Description(), Sample: string(sample),
 			Request: func(event string) (*http.Request, error) { return f.eventRequest(s, event) },

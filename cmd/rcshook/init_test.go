@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/starter"
 )
 
 // runInitIn runs init for a folder, without a terminal, and returns its output, in which the
@@ -231,12 +232,12 @@ func TestInit_questions(t *testing.T) {
 			"all",
 			initOptions{},
 			"shopfy\nshopify\n\n\n harborline-1 \nUK\nGB\n",
-			initOptions{preset: "shopify", project: "harborline-1", country: "GB"},
+			initOptions{Options: starter.Options{Preset: "shopify", Project: "harborline-1", Country: "GB"}},
 			"",
 			"Which service sends webhooks? A preset, or Enter for none: unknown preset \"shopfy\"; did you mean shopify?\n",
 		},
-		{"only missing values", initOptions{caller: "zapier", country: "US"}, "\n", initOptions{caller: "zapier", country: "US"}, "", "The ID of your Google Cloud project"},
-		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{caller: "zapier"}, "the input ends before the last question; nothing is written", "  google     cloud-scheduler, cloud-tasks, google-oidc, pubsub\n"},
+		{"only missing values", initOptions{Options: starter.Options{Caller: "zapier", Country: "US"}}, "\n", initOptions{Options: starter.Options{Caller: "zapier", Country: "US"}}, "", "The ID of your Google Cloud project"},
+		{"the end of the input", initOptions{}, "\nzapier\n", initOptions{Options: starter.Options{Caller: "zapier"}}, "the input ends before the last question; nothing is written", "  google     cloud-scheduler, cloud-tasks, google-oidc, pubsub\n"},
 	} {
 		var out bytes.Buffer
 		err := test.o.ask(t.Context(), stdio{in: strings.NewReader(test.in), out: &out})

@@ -45,6 +45,22 @@ func ParseEvent(event []byte, kind string) (*source.Request, error) {
 	return r, nil
 }
 
+// FormatEvent returns the event of a case, and its kind; see [ParseEvent]. A nil request gives an
+// empty event.
+func FormatEvent(r *source.Request) (event []byte, kind string) {
+	if r == nil {
+		return nil, ""
+	}
+	if len(r.Header) == 1 && r.Header.Get("Content-Type") == "application/json" {
+		return r.Body, "json"
+	}
+	for _, header := range slices.Sorted(maps.Keys(r.Header)) {
+		event = fmt.Appendf(event, "%s: %s\n", header, r.Header.Get(header))
+	}
+	event = append(event, '\n')
+	return append(event, r.Body...), "http"
+}
+
 // eventTime returns the time of a case, which does not change: that of its header Date, or the
 // start of 2026.
 func eventTime(r *source.Request) time.Time {
