@@ -273,7 +273,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 		senders = append(senders, phone.Senders{Group: group, Presets: grouped[group]})
 	}
 	sim.Page = phone.New(phone.Options{
-		FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
+		Function: function, FunctionURL: functionURL, APIKey: devKey, Agents: []phone.Agent{agent},
 		Images: o.images, Connect: fmt.Sprintf("rcshook webhook set -env http://localhost:%d%s", o.simPort, envPath), Sources: function.phoneSources, Outcome: function.outcomeOf, Senders: senders, Logo: o.logo,
 	})
 	failed := make(chan error, 3)

@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
@@ -26,6 +25,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
 	client "github.com/rcshook/rcshook/internal/google/platform"
+	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/googletest/platform"
 	"github.com/rcshook/rcshook/internal/googletest/pubsub"
 	"github.com/rcshook/rcshook/internal/googletest/tasks"
@@ -122,7 +122,7 @@ func newDevFunction(o *devOptions, sim *platform.Platform, baseURL, dir string, 
 		queues: make(map[string]bool), targets: newDevTargets(o.events, std.out, sim.Note),
 		secrets: make(map[config.Secret][]byte), receivers: make(map[config.Secret][]byte), connected: make(chan struct{}), outcomes: outcomes, optOutKey: rand.Text() + rand.Text(),
 		api: client.New(client.Options{
-			Transport: handlerTransport{sim}, Now: time.Now, Background: google.NewBackground(),
+			Transport: googletest.Transport{Handler: sim}, Now: time.Now, Background: google.NewBackground(),
 			Log: slog.New(slog.DiscardHandler), Credentials: env.Credentials,
 		}),
 	}
@@ -424,20 +424,6 @@ func (f *devFunction) clearOptOuts() {
 			}
 		}
 	}
-}
-
-// handlerTransport is a client's connection to a handler in this process.
-type handlerTransport struct{ http.Handler }
-
-// RoundTrip serves a request.
-func (h handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	served := r.Clone(r.Context())
-	if served.Body == nil {
-		served.Body = http.NoBody
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, served)
-	return w.Result(), nil
 }
 
 // serveSettings serves the settings, which name secrets. They contain only those of dev,

@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 
 // importers are the only packages that may import a package.
 var importers = map[string][]string{
-	"internal/server":   {"", "cmd/rcshook", "internal/bench"},
+	"internal/server":   {"", "cmd/rcshook", "internal/bench", "internal/playground/demo"},
 	"internal/response": {"internal/server", "internal/client", "internal/bulk", "internal/doctor", "cmd/rcshook"},
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -193,7 +192,7 @@ func TestSources_outcome(t *testing.T) {
 		"ignored":  `{"ok": true, "status": 422, "code": "ignored"}`,
 		"refused":  `{"ok": false, "status": 200, "code": "invalid_phone", "title": "The phone number is invalid"}`,
 	}
-	function := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	function := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Source", r.URL.Path[1:])
 		switch r.URL.Path {
 		case "/accepted":
@@ -203,17 +202,17 @@ func TestSources_outcome(t *testing.T) {
 		default:
 			io.WriteString(w, `{"shown": "to the user"}`)
 		}
-	}))
-	defer function.Close()
+	})
 	var sources []phone.Source
 	for _, name := range slices.Sorted(maps.Keys(outcomes)) {
 		sources = append(sources, phone.Source{Name: name, Sample: "{}", Request: func(string) (*http.Request, error) {
-			return http.NewRequest(http.MethodPost, function.URL+"/"+name, strings.NewReader("{}"))
+			return http.NewRequest(http.MethodPost, "/"+name, strings.NewReader("{}"))
 		}})
 	}
 	g := serve(t, phone.Options{
-		Sources: func() []phone.Source { return sources },
-		Outcome: func(header http.Header, _ []byte) []byte { return []byte(outcomes[header.Get("X-Source")]) },
+		Function: function,
+		Sources:  func() []phone.Source { return sources },
+		Outcome:  func(header http.Header, _ []byte) []byte { return []byte(outcomes[header.Get("X-Source")]) },
 	}).open(1440, 900)
 	for _, tt := range []struct{ source, tone, verdict, pill, body string }{
 		{"accepted", "good", "Received: accepted; the sender gets 204 without a body", "204 accepted", `"ok": true`},

@@ -31,8 +31,11 @@ import (
 
 // Options configure the page. The zero value shows messages and cannot send any.
 type Options struct {
-	// FunctionURL is the address for payloads that are sent from the page. If it is
-	// empty, the page cannot send.
+	// Function serves the payloads and events that are sent from the page. If it is nil,
+	// the page cannot send.
+	Function http.Handler
+
+	// FunctionURL is the address of the function for other programs.
 	FunctionURL string
 
 	// APIKey is the key for the function. The page receives it, because it offers
@@ -135,7 +138,6 @@ type page struct {
 	Options
 	boot   string // differs in every process, so that the page notices a restart
 	images atomic.Bool
-	client *http.Client
 }
 
 // New returns the page. It does not check the address of the client: use it as the
@@ -144,7 +146,7 @@ func New(o Options) http.Handler {
 	if o.Outcome == nil {
 		o.Outcome = func(http.Header, []byte) []byte { return nil }
 	}
-	p := &page{Options: o, boot: rand.Text(), client: functionClient()}
+	p := &page{Options: o, boot: rand.Text()}
 	p.images.Store(o.Images)
 	mux := http.NewServeMux()
 	if err := addFiles(mux); err != nil {

@@ -88,6 +88,9 @@ func serve(t *testing.T, o phone.Options, settings ...string) *rig {
 	}
 	functionServer.Config.Handler = function
 	functionServer.Start()
+	if o.Function == nil {
+		o.Function = function
+	}
 	o.FunctionURL, o.APIKey = functionURL+"/", "dev"
 	o.Agents = append(o.Agents, phone.Demo(env.AgentID))
 	sim.Page = phone.New(o)

@@ -2,14 +2,14 @@ package phone
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
+
+	"github.com/rcshook/rcshook/internal/googletest"
 )
 
 const (
@@ -18,30 +18,16 @@ const (
 
 	// maxResponse limits the part of a response that is passed on.
 	maxResponse = 4 << 20
-
-	// sendTimeout is more than the function takes for any request.
-	sendTimeout = 2 * time.Minute
 )
-
-// functionClient returns a client without proxies and redirects.
-func functionClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{Proxy: nil, DialContext: (&net.Dialer{Timeout: 5 * time.Second}).DialContext},
-		Timeout:   sendTimeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse
-		},
-	}
-}
 
 // send posts a payload to the function, with the key, and wraps the response:
 //
 //	{"status": 422, "retry_after": "2", "body": "...", "milliseconds": 3}
 //
 // The member outcome has the function's own response to an event, if its sender gets another.
-// If the function cannot be reached, it serves {"error": "..."} with status 502.
+// If the function breaks the connection, it serves {"error": "..."} with status 502.
 func (p *page) send(w http.ResponseWriter, r *http.Request) {
-	if p.FunctionURL == "" {
+	if p.Function == nil {
 		writeError(w, http.StatusBadGateway, "the simulator runs without a function")
 		return
 	}
@@ -50,7 +36,7 @@ func (p *page) send(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusBadRequest, "the payload is incomplete or larger than 1 MiB")
 		return
 	}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, p.FunctionURL, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(r.Context(), http.MethodPost, cmp.Or(p.FunctionURL, "/"), bytes.NewReader(body))
 	if err != nil {
 		writeError(w, http.StatusBadGateway, "the address of the function is invalid")
 		return
@@ -87,21 +73,12 @@ func (p *page) hook(w http.ResponseWriter, r *http.Request) {
 // forward makes a request to the function and wraps its response.
 func (p *page) forward(w http.ResponseWriter, req *http.Request) {
 	start := time.Now()
-	resp, err := p.client.Do(req)
+	resp, err := googletest.Transport{Handler: p.Function}.RoundTrip(req)
 	if err != nil {
-		// The page shows the URL already.
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			err = e.Err
-		}
 		writeError(w, http.StatusBadGateway, "no response from the function: "+err.Error())
 		return
 	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
-	if err != nil {
-		writeError(w, http.StatusBadGateway, "incomplete response from the function: "+err.Error())
-		return
-	}
+	data, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse)) // it is in memory
 	writeJSON(w, http.StatusOK, map[string]any{
 		"outcome":      string(p.Outcome(resp.Header, data)),
 		"status":       resp.StatusCode,

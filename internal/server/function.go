@@ -29,7 +29,7 @@ type Function struct {
 	Log io.Writer
 
 	// Transport makes all requests; nil means a transport for RBM.
-	Transport *http.Transport
+	Transport http.RoundTripper
 
 	requests Requests
 	onCloud  sync.Once

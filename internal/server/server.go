@@ -43,6 +43,9 @@ type Options struct {
 	// Environ contains the settings as NAME=value, such as [os.Environ] returns.
 	Environ []string
 
+	// File is the content of rcshook.yaml; nil means that RCSHOOK_CONFIG names it.
+	File []byte
+
 	// Log receives the log lines; nil means [io.Discard].
 	Log io.Writer
 
@@ -62,7 +65,7 @@ type Options struct {
 	MaxStrangers int
 
 	// Transport makes all requests; nil means a transport for RBM.
-	Transport *http.Transport
+	Transport http.RoundTripper
 
 	// OptOutTimeout limits the check of opt-outs before a message; zero means
 	// [optout.CheckTimeout].
@@ -96,7 +99,7 @@ type Server struct {
 	preparing *semaphore.Weighted
 	memory    *semaphore.Weighted // bytes of the messages in flight
 	strangers strangers
-	transport *http.Transport
+	transport http.RoundTripper
 	receiver  *events.Receiver
 	targets   *target.Directory
 	optOuts   *optout.Directory
@@ -151,16 +154,17 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if s.transport == nil {
-		s.transport = rbm.NewTransport()
+		transport := rbm.NewTransport()
 		if s.cfg.RBMEndpoint != "" {
 			// A simulator or a proxy may support HTTP/1 only, which needs a connection
 			// for each concurrent request.
-			s.transport.MaxConnsPerHost = 0
-			s.transport.MaxIdleConns, s.transport.MaxIdleConnsPerHost = 0, 512
+			transport.MaxConnsPerHost = 0
+			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 512
 		}
+		s.transport = transport
 	}
 	s.optOutTimeout = o.OptOutTimeout
-	if err := s.readFile(ctx, s.agentOptions(o)); err != nil {
+	if err := s.readFile(ctx, o); err != nil {
 		return nil, err
 	}
 	s.agents = agent.New(s.cfg, s.agentOptions(o))
@@ -228,14 +232,17 @@ func (s *Server) agentOptions(o Options) agent.Options {
 
 // readFile adds rcshook.yaml to the settings. The error has every problem of the file,
 // or it is a [*google.SecretError].
-func (s *Server) readFile(ctx context.Context, o agent.Options) error {
-	if s.cfg.File == "" {
+func (s *Server) readFile(ctx context.Context, o Options) (err error) {
+	name, data := "rcshook.yaml", o.File
+	switch {
+	case data != nil:
+	case s.cfg.File == "":
 		s.sources = new(source.Directory)
 		return config.Join(s.openTargets(config.File{}), s.openOptOuts())
-	}
-	name, data, err := agent.ReadFile(ctx, s.cfg, o)
-	if err != nil {
-		return err
+	default:
+		if name, data, err = agent.ReadFile(ctx, s.cfg, s.agentOptions(o)); err != nil {
+			return err
+		}
 	}
 	parsed, parseErr := config.ParseFile(name, data)
 	var mergeErr, sourceErr error
@@ -282,9 +289,12 @@ func (a platformAPI) Call(ctx context.Context, method, url string, in, out any) 
 	return a.s.agents.Platform().Call(ctx, method, url, in, out)
 }
 
+// Sources returns the sources of the file, sorted by name.
+func (s *Server) Sources() []*source.Source { return s.sources.All() }
+
 // Close stops the background work of the server.
 func (s *Server) Close() error {
-	s.transport.CloseIdleConnections()
+	trace.Transport{Base: s.transport}.CloseIdleConnections()
 	s.targets.Close()
 	return s.agents.Close()
 }

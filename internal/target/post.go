@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
@@ -44,7 +42,7 @@ func (t *Target) exchange(ctx context.Context, id string, body []byte) (_ Result
 		return Result{Outcome: Retry, Err: err}, nil
 	}
 	// Unlike a client, a transport follows no redirects.
-	response, err := trace.Transport{Base: t.connections()}.RoundTrip(r)
+	response, err := trace.Transport{Base: t.transport}.RoundTrip(r)
 	switch {
 	case err != nil && connected.Load():
 		return Result{Outcome: Unknown, Err: errors.New("no response: " + cause(ctx, err))}, nil
@@ -125,24 +123,6 @@ func (t *Target) request(ctx context.Context, id string, body []byte) (*http.Req
 func (t *Target) Check(ctx context.Context) error {
 	_, err := t.request(ctx, "", nil)
 	return t.wrap(err)
-}
-
-// cause returns the cause of a transport error in words, because its text can contain the
-// address.
-func cause(ctx context.Context, err error) string {
-	if ctx.Err() != nil {
-		return "timeout"
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "the host was not found"
-	}
-	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "the certificate is invalid"
-	}
-	if failed, ok := errors.AsType[*net.OpError](err); ok && failed.Op == "dial" {
-		return "the server is unreachable"
-	}
-	return "the connection failed"
 }
 
 // classify returns the outcome of a status without the program ok. A provider does not

@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 	"unicode"
 
@@ -23,6 +22,7 @@ import (
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/phonenumber"
 	"github.com/rcshook/rcshook/internal/standardwebhook"
+	"github.com/rcshook/rcshook/internal/trace"
 )
 
 // DefaultTimeout is the timeout of one request if the file sets none.
@@ -48,9 +48,9 @@ type Options struct {
 	// Secret reads a setting that may name a secret, decoded by [config.DecodeSecret].
 	Secret func(context.Context, config.Secret) ([]byte, error)
 
-	// Transport is cloned, so that a slow target takes no connections from others. Without
-	// one, the target cannot post.
-	Transport *http.Transport
+	// Transport makes the requests. An [http.Transport] is cloned, so that a slow target
+	// takes no connections from others. Without one, the target cannot post.
+	Transport http.RoundTripper
 
 	// API publishes to topics. PubSub is a base URL to use instead of Google's; may be empty.
 	API    API
@@ -104,8 +104,7 @@ type Result struct {
 type Target struct {
 	config    *config.Target
 	options   Options
-	open      sync.Once
-	transport *http.Transport // use [Target.connections]
+	transport http.RoundTripper
 
 	// The jq programs; nil if there is none.
 	mapper, ok, send *mapping.Program
@@ -133,24 +132,12 @@ func New(c *config.Target, o Options) (*Target, []config.Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
+	t.transport = ownTransport(o)
 	return t, nil
 }
 
-// connections returns the transport of the target.
-func (t *Target) connections() *http.Transport {
-	t.open.Do(func() {
-		t.transport = t.options.Transport.Clone()
-		t.transport.MaxConnsPerHost = 0 // a target may support HTTP/1 only
-		t.transport.MaxResponseHeaderBytes = maxResponse
-		// The server may have closed an idle connection. The request on it would be repeated,
-		// or would have an unknown outcome.
-		t.transport.DisableKeepAlives = t.transport.DisableKeepAlives || t.options.Fallback
-	})
-	return t.transport
-}
-
 // Close closes the idle connections.
-func (t *Target) Close() { t.connections().CloseIdleConnections() }
+func (t *Target) Close() { trace.Transport{Base: t.transport}.CloseIdleConnections() }
 
 // setting is a field that may name a secret. Name is that of the header in headers.
 type setting struct {

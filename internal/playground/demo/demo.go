@@ -1,0 +1,180 @@
+// Package demo is the function and the simulator of RCS Business Messaging in one handler,
+// without a network, keys and accounts. The playground runs it in a browser.
+//
+// The function is the real one, [server.Server], with these limits: it has no queue, no
+// Secret Manager and no store of opt-outs. So it refuses schedule_at and fallbacks, and
+// STOP becomes an event, but blocks no message.
+package demo
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/server"
+	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/rbm/rbmtest"
+)
+
+const (
+	agentID = "harborline_demo_agent"
+
+	// The simulator, and the system that gets the events. Both are in this process.
+	simulatorURL = "http://localhost"
+	targetHost   = "crm.example"
+
+	// functionURL is the address that the page shows.
+	functionURL = "https://your-function.example/"
+
+	// apiKey is the key of the function.
+	apiKey = "playground"
+)
+
+// presets are the third parties whose sample events can be sent.
+var presets = []string{"shopify", "stripe", "github", "calendly", "typeform", "grafana"}
+
+// Options configure a [Function]. The zero value is ready to use.
+type Options struct {
+	// Delay is the time from acceptance to delivery.
+	Delay time.Duration
+
+	// Now is the clock; nil means [time.Now].
+	Now func() time.Time
+}
+
+// Function is the function and the simulator. It serves the paths of the simulator and of
+// the phone page below /_sim/ and /_dev/, and the function at all others.
+type Function struct {
+	sim      *rbmtest.Simulator
+	function *server.Server
+	sources  []*source.Source
+	secret   string // of the sources
+	now      func() time.Time
+	events   atomic.Int64 // sample events that were sent
+}
+
+// New returns a new function, to which the simulator sends its events.
+func New(o Options) (*Function, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	f := &Function{now: o.Now, secret: rand.Text() + rand.Text()}
+	f.sim = &rbmtest.Simulator{Delay: o.Delay, Now: o.Now, Agents: []rbmtest.AgentConfig{{ID: agentID}}}
+	f.sim.Transport = googletest.Transport{Handler: http.HandlerFunc(f.serveFunction)}
+	file, err := f.file()
+	if err != nil {
+		return nil, err
+	}
+	webhookToken := rand.Text()
+	f.function, err = server.New(context.Background(), server.Options{
+		Environ: []string{
+			"RCSHOOK_AGENT_ID=" + agentID,
+			"RCSHOOK_CREDENTIALS=" + credentials(f.sim),
+			"RCSHOOK_API_KEYS=" + apiKey,
+			"RCSHOOK_RBM_ENDPOINT=" + simulatorURL,
+			"RCSHOOK_WEBHOOK_TOKEN=" + webhookToken,
+		},
+		File: file, Now: o.Now, Transport: googletest.Transport{Handler: http.HandlerFunc(f.serveOutside)},
+		Delivered: func(d server.Delivery) { f.sim.Note(phone.NewDelivery(d.Target, d.Event, d.Result)) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.sources = f.function.Sources()
+	f.sim.Page = phone.New(phone.Options{
+		Function: f.function, FunctionURL: functionURL, APIKey: apiKey, Agents: []phone.Agent{phone.Demo(agentID)}, Sources: f.phoneSources,
+	})
+	if _, err := f.sim.Connect(context.Background(), rbmtest.WebhookConfig{URL: functionURL + "events", ClientToken: webhookToken}); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// file returns the rcshook.yaml of the function.
+func (f *Function) file() ([]byte, error) {
+	var file bytes.Buffer
+	fmt.Fprintf(&file, "events:\n  your-crm: {url: \"https://%s/rcs\"}\nsources:\n", targetHost)
+	for _, name := range presets {
+		example, err := source.Example(name, "")
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&file, "  %s:\n    preset: %[1]s\n    secret: %s\n    country: US\n    map: |\n", name, f.secret)
+		for line := range strings.Lines(example.Map.Text) {
+			file.WriteString("      " + line)
+		}
+		file.WriteString("\n")
+	}
+	return file.Bytes(), nil
+}
+
+// Close stops the simulator and the function.
+func (f *Function) Close() error {
+	f.sim.Close()
+	return f.function.Close()
+}
+
+// ServeHTTP serves a request.
+func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/_sim/") || strings.HasPrefix(r.URL.Path, "/_dev/") {
+		f.sim.ServeHTTP(w, r)
+		return
+	}
+	f.function.ServeHTTP(w, r)
+}
+
+// serveFunction serves the events of the simulator.
+func (f *Function) serveFunction(w http.ResponseWriter, r *http.Request) { f.function.ServeHTTP(w, r) }
+
+// serveOutside serves the requests of the function: those to the simulator, and those to
+// the target, whose content the page shows.
+func (f *Function) serveOutside(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Host != targetHost {
+		f.sim.ServeHTTP(w, r)
+		return
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	f.sim.Note(phone.Note{Request: &phone.Request{ID: r.Header.Get("Webhook-Id"), URL: r.URL.String(), Body: string(body)}})
+}
+
+// phoneSources returns the sources for the page.
+func (f *Function) phoneSources() []phone.Source {
+	var all []phone.Source
+	for _, s := range f.sources {
+		all = append(all, phone.Source{
+			Name: s.Name, About: s.Description(), Sample: string(s.Sample("0001").Body),
+			Request: func(event string) (*http.Request, error) { return f.eventRequest(s, event) },
+		})
+	}
+	return all
+}
+
+// eventRequest returns a signed request with an event for a source, or with its sample
+// event and a new ID if the event is empty.
+func (f *Function) eventRequest(s *source.Source, event string) (*http.Request, error) {
+	signed := s.Sample(fmt.Sprintf("%04d", f.events.Add(1)))
+	if event != "" {
+		signed.Body = []byte(event)
+	}
+	if err := s.Sign(signed, []byte(f.secret), f.now()); err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequest(signed.Method, functionURL+"hooks/"+s.Name, bytes.NewReader(signed.Body))
+	if err != nil {
+		return nil, err
+	}
+	r.URL.RawQuery, r.Header = signed.Query, signed.Header
+	return r, nil
+}
