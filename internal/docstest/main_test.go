@@ -1,5 +1,3 @@
-// Package docstest runs the commands and examples of the documents, and checks that
-// their tables agree with the code.
 package docstest
 
 import (
