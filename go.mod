@@ -34,6 +34,9 @@ require (
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 )
 
+// For internal/playground only, which renders the documents.
+require github.com/yuin/goldmark v1.8.7
+
 require (
 	cloud.google.com/go/auth v0.20.0 // indirect
 	cloud.google.com/go/auth/oauth2adapt v0.2.8 // indirect

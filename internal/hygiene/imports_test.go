@@ -104,6 +104,9 @@ func TestImports(t *testing.T) {
 		for _, path := range p.Imports {
 			to, ours := short(path)
 			if !ours {
+				if from != "internal/playground" && strings.HasPrefix(path, "github.com/yuin/goldmark") {
+					t.Errorf("%s imports %s; only the documents of internal/playground are rendered", from, path)
+				}
 				if from == "rbm" && strings.Contains(path, ".") && path != "github.com/google/uuid" {
 					t.Errorf("rbm imports %s; it may import the standard library and google/uuid", path)
 				}
