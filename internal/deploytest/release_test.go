@@ -309,7 +309,7 @@ func TestWorkflows(t *testing.T) {
 			writes := false
 			for scope, access := range permissions {
 				writes = writes || access != "read"
-				if !slices.Contains([]string{"contents", "packages", "id-token", "attestations"}, scope) {
+				if !slices.Contains([]string{"contents", "packages", "pages", "id-token", "attestations"}, scope) {
 					t.Errorf("%s: %s has the permission %s", file, name, scope)
 				}
 			}
@@ -318,7 +318,7 @@ func TestWorkflows(t *testing.T) {
 			}
 			tests, uploads := false, false
 			for _, step := range job.Steps {
-				tests, uploads = tests || strings.Contains(step.Run, ".ci/run"), uploads || strings.HasPrefix(step.Uses, "actions/upload-artifact@")
+				tests, uploads = tests || strings.Contains(step.Run, ".ci/run"), uploads || strings.HasPrefix(step.Uses, "actions/upload-")
 				checkout := strings.HasPrefix(step.Uses, "actions/checkout@")
 				switch {
 				case step.Uses != "" && !pinned.MatchString(step.Uses):
