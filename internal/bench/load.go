@@ -17,8 +17,23 @@ import (
 // A target is the server that a load calls.
 type target struct {
 	address  string // host and port
-	payload  string
+	request  func(n int64) request
 	accepted string // part of the body of every good response
+	arrivals int    // requests that the platform gets for each request
+}
+
+// A request is what differs between the requests of a load.
+type request struct {
+	path   string
+	header string // complete lines
+	body   []byte
+}
+
+// message returns requests for messages with the same payload.
+func message(payload string) func(n int64) request {
+	return func(n int64) request {
+		return request{"/", fmt.Sprintf("Authorization: Bearer %s\r\nIdempotency-Key: bench-%019d\r\n", apiKey, n), []byte(payload)}
+	}
 }
 
 // A load is closed: each caller has one connection, and sends its next request after the
@@ -87,25 +102,25 @@ func (l load) run(ctx context.Context, t target) (result, error) {
 // request itself, because an HTTP client would use more CPU than the function.
 type caller struct {
 	target
-	conn    net.Conn
-	r       *bufio.Reader
-	request []byte
-	body    bytes.Buffer
+	conn net.Conn
+	r    *bufio.Reader
+	sent []byte
+	body bytes.Buffer
 }
 
-// lastKey is the number in the latest idempotency key.
-var lastKey atomic.Int64
+// lastRequest is the number of the latest request, which makes each one different.
+var lastRequest atomic.Int64
 
 // call sends one request. A response that is not a good one is an error.
 func (c *caller) call(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
-	c.request = fmt.Appendf(c.request[:0], "POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\n"+
-		"Authorization: Bearer %s\r\nContent-Length: %d\r\nIdempotency-Key: bench-%019d\r\n\r\n%s",
-		c.address, apiKey, len(c.payload), lastKey.Add(1), c.payload)
+	req := c.request(lastRequest.Add(1))
+	c.sent = fmt.Appendf(c.sent[:0], "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s",
+		req.path, c.address, len(req.body), req.header, req.body)
 	if err := c.conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		return err
 	}
-	if _, err := c.conn.Write(c.request); err != nil {
+	if _, err := c.conn.Write(c.sent); err != nil {
 		return err
 	}
 	res, err := http.ReadResponse(c.r, nil)

@@ -95,5 +95,5 @@ func TestLoad_broken(t *testing.T) {
 }
 
 func at(server *httptest.Server) target {
-	return target{address: server.Listener.Addr().String(), payload: `{"a": 1}`, accepted: "yes"}
+	return target{address: server.Listener.Addr().String(), request: message(`{"a": 1}`), accepted: "yes"}
 }

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,7 +27,7 @@ import (
 
 const usage = `Usage:
 
-	go run ./internal/bench [-compare | -against FILE] [FLAGS]
+	go run ./internal/bench [-compare | -against FILE | -peers | -jobs] [FLAGS]
 
 Measures the function as it is deployed: a process of its own, on one CPU, with its
 secrets from Secret Manager and its tokens by OAuth, both simulated. Everything runs
@@ -40,8 +41,15 @@ idempotency key, and every request must be accepted.
 	-against FILE
 		also measure, in turns, the function of another build of this command,
 		such as of an older commit
+	-peers
+		also measure, in turns, a function for Node with Google's libraries, which
+		npm installs into a temporary folder; it uses several CPUs
+	-jobs
+		measure, in turns, other requests beside a message: promotions with opt-outs,
+		events, and messages with a fallback through a queue
 	-concurrency 1,32,256
-		the numbers of concurrent callers
+		the numbers of concurrent callers; by default 1,32 with -peers, and always with
+		-jobs
 	-rounds 5, -duration 2s
 		the number of measurements of each kind, and the time of each
 	-starts 15
@@ -96,7 +104,7 @@ func main() {
 // parseFlags returns the options, and whether to print the report as Markdown.
 func parseFlags(args []string) (o options, markdown bool, err error) {
 	o = options{
-		concurrency: []int{1, 32, 256}, function: function,
+		function: function,
 		payload:  `{"to": "+12025550123", "text": "Your order 1042 has shipped", "buttons": ["Track|https://example.com/t/1042", "Thanks"]}`,
 		progress: func(string) {},
 	}
@@ -104,6 +112,8 @@ func parseFlags(args []string) (o options, markdown bool, err error) {
 	flags.SetOutput(io.Discard)
 	flags.BoolVar(&o.compare, "compare", false, "")
 	flags.StringVar(&o.against, "against", "", "")
+	flags.BoolVar(&o.peers, "peers", false, "")
+	flags.BoolVar(&o.jobs, "jobs", false, "")
 	flags.Func("concurrency", "", func(text string) error {
 		o.concurrency = nil
 		for item := range strings.SplitSeq(text, ",") {
@@ -125,11 +135,16 @@ func parseFlags(args []string) (o options, markdown bool, err error) {
 	if err := flags.Parse(args); err != nil {
 		return o, false, err
 	}
+	if o.concurrency == nil && o.peers {
+		o.concurrency = []int{1, 32} // Node closes connections that wait for 256 others
+	} else if o.concurrency == nil {
+		o.concurrency = []int{1, 32, 256}
+	}
 	switch {
 	case flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case o.compare && o.against != "":
-		err = errors.New("-compare and -against exclude each other")
+	case len(slices.DeleteFunc([]bool{o.compare, o.against != "", o.peers, o.jobs}, func(set bool) bool { return !set })) > 1:
+		err = errors.New("-compare, -against, -peers and -jobs exclude each other")
 	case o.rounds < 1 || o.starts < 1 || o.requests < 1 || o.duration <= 0:
 		err = errors.New("-rounds, -starts, -requests, -duration: expected a positive value")
 	}

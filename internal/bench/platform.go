@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -33,12 +34,16 @@ type stage struct {
 	Trust    []string // settings of every process: the certificates to trust
 	Function []string // settings of the function
 	Bare     []string // settings of the bare program
-	Count    string   // URL with the number of messages that the platform has taken
+	Node     []string // settings of the function for Node
+	Direct   []string // more settings of the function: opt-outs, and a target of events
+	Queued   []string // more settings of the function: queues and a fallback
+	Agent    string   // ID of the agent
+	Taken    string   // URL with the number of requests that the platform has taken
 }
 
 // startPlatform starts the servers of the platform: the simulator, for secrets and tokens,
 // and the lean platform, for messages. It writes files to dir, and the stage to out.
-func startPlatform(dir string, plain bool, out io.Writer) error {
+func startPlatform(dir, version string, out io.Writer) error {
 	sim := simulated.New(new(rbmtest.Simulator))
 	env := sim.Provision(httptest.NewServer(sim).URL)
 	sim.Secrets.AddVersion(apiKeys, []byte(apiKey))
@@ -46,13 +51,17 @@ func startPlatform(dir string, plain bool, out io.Writer) error {
 	if err := os.WriteFile(credentials, env.Credentials, 0o600); err != nil {
 		return err
 	}
-	handler := &leanPlatform{tokens: sim.Tokens, version: 1}
+	number, err := strconv.Atoi(version)
+	if err != nil {
+		return err
+	}
+	handler := &leanPlatform{tokens: sim.Tokens, version: number}
 	lean := httptest.NewUnstartedServer(handler)
 	var trust []string
-	if plain {
+	if handler.version == 1 {
 		lean.Start()
 	} else {
-		handler.version, lean.EnableHTTP2 = 2, true
+		lean.EnableHTTP2 = true
 		lean.StartTLS()
 		roots, _ := os.ReadFile("/etc/ssl/certs/ca-certificates.crt") // a deployed function reads them too; missing on other systems
 		roots = append(roots, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: lean.Certificate().Raw})...)
@@ -62,8 +71,12 @@ func startPlatform(dir string, plain bool, out io.Writer) error {
 		}
 		trust = []string{"SSL_CERT_FILE=" + file, "SSL_CERT_DIR=/nonexistent"}
 	}
-	count := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, handler.messages.Load()) }))
-	return json.NewEncoder(out).Encode(stage{
+	key := filepath.Join(dir, "key.json")
+	if err := os.WriteFile(key, sim.KeyFile(env.RBMEndpoint), 0o600); err != nil {
+		return err
+	}
+	messages := []string{envMessages + "=" + lean.URL, envAgent + "=" + env.AgentID}
+	s := stage{
 		Trust: trust,
 		Function: []string{
 			"GOOGLE_APPLICATION_CREDENTIALS=" + credentials,
@@ -73,23 +86,36 @@ func startPlatform(dir string, plain bool, out io.Writer) error {
 			"RCSHOOK_SECRETMANAGER_ENDPOINT=" + env.SecretManagerEndpoint,
 			"RCSHOOK_RBM_ENDPOINT=" + lean.URL,
 		},
-		Bare:  []string{envMessages + "=" + lean.URL, envAgent + "=" + env.AgentID, envToken + "=" + sim.Token()},
-		Count: count.URL,
-	})
+		Bare: append(messages, envToken+"="+sim.Token()),
+		Node: append(messages, envKey+"="+key, "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "roots.pem")),
+	}
+	if handler.services, err = newServices(dir, lean.URL, sim, env, &s); err != nil {
+		return err
+	}
+	s.Taken = httptest.NewServer(handler.taken()).URL + "/"
+	return json.NewEncoder(out).Encode(s)
 }
 
-// leanPlatform takes messages as RBM does, and drops them. It checks the token, the path
-// and the parameters of each, and returns the message as RBM does, without looking into it.
+// leanPlatform takes requests as Google does, and drops them. It checks the token, the path
+// and the parameters of each message, and returns the message as RBM does, without looking
+// into it.
 //
 // RBM docs: https://developers.google.com/business-communications/rcs-business-messaging/reference/rest/v1/phones.agentMessages/create
 type leanPlatform struct {
 	tokens   *token.Server
-	version  int // of HTTP; a request of another version is an error
-	messages atomic.Int64
+	version  int // of HTTP, for messages; a request of another version is an error, unless it is 0
+	arrivals atomic.Int64
 	checked  atomic.Value // the latest valid Authorization header, a string
+	services *services    // may be nil
 }
 
 func (p *leanPlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if p.services != nil && p.services.serve(w, r) {
+		if !strings.HasSuffix(r.URL.EscapedPath(), "_key") { // reread at times
+			p.arrivals.Add(1)
+		}
+		return
+	}
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
 		err = p.check(r, body)
@@ -98,7 +124,7 @@ func (p *leanPlatform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(&googletest.Error{Code: http.StatusBadRequest, Status: "INVALID_ARGUMENT", Message: err.Error()}).Write(w)
 		return
 	}
-	p.messages.Add(1)
+	p.arrivals.Add(1)
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	_, _ = fmt.Fprintf(w, `{"name":"%s/%s","sendTime":"%s",%s`, strings.TrimPrefix(r.URL.Path, "/v1/"), r.URL.Query().Get("messageId"),
 		time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"), body[1:]) // the client may be gone
@@ -114,7 +140,7 @@ func (p *leanPlatform) check(r *http.Request, body []byte) error {
 	}
 	query := r.URL.Query()
 	switch path := r.URL.Path; {
-	case r.ProtoMajor != p.version:
+	case p.version != 0 && r.ProtoMajor != p.version:
 		return fmt.Errorf("expected HTTP/%d, got %s", p.version, r.Proto)
 	case r.Method != http.MethodPost || !strings.HasPrefix(path, "/v1/phones/") || !strings.HasSuffix(path, "/agentMessages"):
 		return fmt.Errorf("unknown method or path: %s %s", r.Method, path)

@@ -40,7 +40,7 @@ func TestLeanPlatform(t *testing.T) {
 		{"no agent", "POST", strings.Replace(path, "agentId", "id", 1), token, message, 400, "messageId or agentId is missing"},
 		{"no object", "POST", path, token, `[]`, 400, "the body is not a JSON object"},
 	} {
-		before := platform.messages.Load()
+		before := platform.arrivals.Load()
 		req, err := http.NewRequestWithContext(t.Context(), test.method, url+test.path, strings.NewReader(test.body))
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func TestLeanPlatform(t *testing.T) {
 		if res.StatusCode != test.status || !strings.Contains(string(sorted), test.want) {
 			t.Errorf("%s: got %d %s, want %d with %s", test.name, res.StatusCode, sorted, test.status, test.want)
 		}
-		if taken := platform.messages.Load() - before; (taken == 1) != (test.status == 200) {
+		if taken := platform.arrivals.Load() - before; (taken == 1) != (test.status == 200) {
 			t.Errorf("%s: %d messages were counted", test.name, taken)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,9 @@ import (
 type subject struct {
 	column        int // of its values in the report
 	program, file string
+	args          []string
+	settings      []string // of the function, besides those of all
+	accepted      string   // part of a good response to a message; empty for that of a sent one
 }
 
 // A process runs a program.
@@ -43,7 +47,7 @@ func (r *runner) launch(ctx context.Context, s subject, out io.Writer, settings 
 		return nil, err
 	}
 	ctx, end := context.WithCancel(ctx)
-	p := &process{subject: s, cmd: exec.CommandContext(ctx, s.file), log: log, end: end, ended: make(chan struct{})}
+	p := &process{subject: s, cmd: exec.CommandContext(ctx, s.file, s.args...), log: log, end: end, ended: make(chan struct{})}
 	p.cmd.Env = append(settings, envProgram+"="+s.program)
 	p.cmd.Stdout, p.cmd.Stderr = out, log
 	stdin, err := p.cmd.StdinPipe()
@@ -87,16 +91,22 @@ func (p *process) failure(err error) error {
 func (r *runner) start(ctx context.Context, s subject, profile string) (*process, time.Duration, error) {
 	port := googletest.FreePort() // the framework listens by itself
 	settings := append([]string{"GOMAXPROCS=1", "PORT=" + port}, r.stage.Trust...)
-	t := target{address: net.JoinHostPort(loopback, port), payload: r.payload}
+	t := target{address: net.JoinHostPort(loopback, port), request: message(r.payload), arrivals: 1}
 	switch s.program {
 	case empty:
 		settings = append(settings, "FUNCTION_TARGET=Empty")
 	case bare:
 		settings = append(settings, r.stage.Bare...)
 		t.accepted = `"name":"phones/`
+	case node:
+		settings = append(append(settings, r.stage.Node...), "FUNCTION_TARGET=send", "NODE_ENV=production")
+		t.accepted = `"code":"accepted"`
 	default:
 		settings = append(append(settings, r.stage.Function...), "FUNCTION_TARGET=Send", envProfile+"="+profile)
-		t.accepted = `"code":"accepted"`
+		if s.settings != nil {
+			settings = append(append(settings, s.settings...), "RCSHOOK_URL=http://"+t.address)
+		}
+		t.accepted = cmp.Or(s.accepted, `"code":"accepted"`)
 	}
 	begin := time.Now()
 	p, err := r.launch(ctx, s, nil, settings...)

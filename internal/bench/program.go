@@ -23,6 +23,7 @@ const (
 	function = "function"
 	bare     = "bare program"   // does the same job, without the promises
 	empty    = "empty function" // does nothing
+	node     = "Node"           // does the same job with Google's libraries
 	platform = "platform"
 )
 
@@ -30,10 +31,11 @@ const (
 const (
 	envProgram  = "BENCH_PROGRAM"
 	envDir      = "BENCH_DIR"      // for files of the platform
-	envPlain    = "BENCH_PLAIN"    // not empty: the platform takes messages over plain HTTP
+	envVersion  = "BENCH_VERSION"  // of HTTP, for messages: 2 is over TLS, 1 is not; 0 is over TLS, and any
 	envMessages = "BENCH_MESSAGES" // base URL of the platform
 	envAgent    = "BENCH_AGENT"
 	envToken    = "BENCH_TOKEN"
+	envKey      = "BENCH_KEY"     // file with the key of a service account
 	envProfile  = "BENCH_PROFILE" // file for a CPU profile
 )
 
@@ -67,7 +69,7 @@ func serve(program string, in io.Reader, out io.Writer) error {
 	case bare:
 		go func() { failed <- http.ListenAndServe(net.JoinHostPort(loopback, port), newBareHandler()) }()
 	case platform:
-		if err := startPlatform(os.Getenv(envDir), os.Getenv(envPlain) != "", out); err != nil {
+		if err := startPlatform(os.Getenv(envDir), os.Getenv(envVersion), out); err != nil {
 			return err
 		}
 	default:

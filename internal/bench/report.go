@@ -25,6 +25,9 @@ var targets = map[string]string{
 	"memory after 100000 requests, MB":       "at most 64",
 }
 
+// peerTargets are the targets of the function beside that for Node.
+var peerTargets = map[string]string{"32 at once: CPU for 1,000 requests, ms": "ratio at most 0.15"}
+
 // A report has all measurements. A value of 0 is unknown.
 type report struct {
 	options
@@ -81,6 +84,10 @@ func (r *report) table() [][]string {
 		header = append(header, "other build", "ratio")
 	case r.compare:
 		header = append(header, bare, "ratio")
+	case r.peers:
+		header = append(header, node, "ratio")
+	case r.jobs:
+		header = []string{"", "request", "message", "ratio"}
 	}
 	lines := [][]string{append(header, "target")}
 	for _, name := range r.names {
@@ -93,7 +100,10 @@ func (r *report) table() [][]string {
 			}
 		}
 		target := targets[name]
-		if strings.HasPrefix(target, "ratio") && !r.compare {
+		switch {
+		case r.peers:
+			target = peerTargets[name]
+		case strings.HasPrefix(target, "ratio") && !r.compare:
 			target = ""
 		}
 		lines = append(lines, append(line, target))

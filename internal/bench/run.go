@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"time"
 )
@@ -14,6 +17,8 @@ import (
 type options struct {
 	compare     bool          // also measure the bare program and the empty function
 	against     string        // file of another build of this command, whose function is measured beside
+	peers       bool          // also measure the function for Node
+	jobs        bool          // measure other requests beside a message
 	concurrency []int         // numbers of concurrent callers
 	rounds      int           // measurements of each kind
 	duration    time.Duration // of one measurement
@@ -39,6 +44,7 @@ type runner struct {
 	options
 	dir    string
 	self   string // file of this command
+	node   string // file of Node
 	stage  stage
 	report *report
 }
@@ -63,13 +69,47 @@ func run(ctx context.Context, o options) (*report, error) {
 		return nil, err
 	}
 	defer p.stop()
-	if err = r.measureStarts(ctx); err == nil {
-		err = r.measureLoad(ctx)
+	if r.peers {
+		err = r.installPeer(ctx)
+	}
+	if err == nil {
+		err = r.measure(ctx)
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return r.report, err
+}
+
+func (r *runner) measure(ctx context.Context) error {
+	if r.jobs {
+		return r.measureJobs(ctx)
+	}
+	if err := r.measureStarts(ctx); err != nil {
+		return err
+	}
+	return r.measureLoad(ctx)
+}
+
+//go:embed node
+var peerFiles embed.FS
+
+// installPeer copies the function for Node to the folder of the run, and installs its
+// libraries there.
+func (r *runner) installPeer(ctx context.Context) (err error) {
+	if r.node, err = exec.LookPath("node"); err != nil {
+		return fmt.Errorf("-peers: %w; install Node and npm", err)
+	}
+	if err := os.CopyFS(r.dir, peerFiles); err != nil {
+		return err
+	}
+	r.progress("npm install")
+	npm := exec.CommandContext(ctx, "npm", "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts")
+	npm.Dir = filepath.Join(r.dir, "node")
+	if out, err := npm.CombinedOutput(); err != nil {
+		return fmt.Errorf("-peers: npm install: %w; check the connection to the registry of npm\n%s", err, out)
+	}
+	return nil
 }
 
 // startPlatform starts the process of the platform.
@@ -79,11 +119,14 @@ func (r *runner) startPlatform(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	defer in.Close()
-	settings := []string{envDir + "=" + r.dir}
-	if r.plain {
-		settings = append(settings, envPlain+"=true")
+	version := "2"
+	switch {
+	case r.plain:
+		version = "1"
+	case r.peers:
+		version = "0"
 	}
-	p, err := r.launch(ctx, subject{program: platform, file: r.self}, out, settings...)
+	p, err := r.launch(ctx, subject{program: platform, file: r.self}, out, envDir+"="+r.dir, envVersion+"="+version)
 	out.Close()
 	if err != nil {
 		return nil, err
@@ -102,6 +145,9 @@ func (r *runner) subjects(with string) []subject {
 		all = append(all, subject{column: 1, program: function, file: r.against})
 	case r.compare:
 		all = append(all, subject{column: 1, program: with, file: r.self})
+	case r.peers:
+		framework := filepath.Join(r.dir, "node/node_modules/@google-cloud/functions-framework/build/src/main.js")
+		all = append(all, subject{column: 1, program: node, file: r.node, args: []string{framework, "--source=" + filepath.Join(r.dir, "node")}})
 	}
 	return all
 }
@@ -165,25 +211,40 @@ func (r *runner) measureLoad(ctx context.Context) error {
 
 // measureRound measures the rate and the resources of a process under load.
 func (r *runner) measureRound(ctx context.Context, p *process, callers int) error {
-	var before time.Duration
-	res, err := r.drive(ctx, p, load{callers: callers, duration: r.duration, onStart: func() { before, _ = p.resources() }})
+	got, err := r.sample(ctx, p, p.target, callers)
 	if err != nil {
 		return err
 	}
-	after, memory := p.resources()
-	cpu, elapsed, at := (after - before).Seconds(), res.elapsed.Seconds(), fmt.Sprintf("%d at once: ", callers)
-	r.report.add(at+"requests per second", p.column, float64(res.requests)/elapsed)
-	r.report.add(at+"CPU for 1,000 requests, ms", p.column, cpu*1e6/float64(max(1, res.requests)))
-	r.report.add(at+"CPU in use, %", p.column, 100*cpu/elapsed)
-	r.report.add(at+"memory, MB", p.column, memory)
+	at := fmt.Sprintf("%d at once: ", callers)
+	r.report.add(at+"requests per second", p.column, got.rate)
+	r.report.add(at+"CPU for 1,000 requests, ms", p.column, got.cpu)
+	r.report.add(at+"CPU in use, %", p.column, got.cpu*got.rate/1e4)
+	r.report.add(at+"memory, MB", p.column, got.memory)
 	return nil
+}
+
+// A sample is one measurement of a process under load.
+type sample struct {
+	rate   float64 // requests per second
+	cpu    float64 // for 1,000 requests, in ms
+	memory float64 // in MB
+}
+
+func (r *runner) sample(ctx context.Context, p *process, t target, callers int) (sample, error) {
+	var before time.Duration
+	res, err := r.drive(ctx, p, t, load{callers: callers, duration: r.duration, onStart: func() { before, _ = p.resources() }})
+	if err != nil {
+		return sample{}, err
+	}
+	after, memory := p.resources()
+	return sample{float64(res.requests) / res.elapsed.Seconds(), (after - before).Seconds() * 1e6 / float64(max(1, res.requests)), memory}, nil
 }
 
 // measureMemory sends requests until the process has had the given number, and records its
 // memory.
 func (r *runner) measureMemory(ctx context.Context, p *process, requests int) error {
 	if missing := requests - p.requests; missing > 0 {
-		if _, err := r.drive(ctx, p, load{callers: min(fillCallers, missing), requests: missing}); err != nil {
+		if _, err := r.drive(ctx, p, p.target, load{callers: min(fillCallers, missing), requests: missing}); err != nil {
 			return err
 		}
 	}
@@ -192,37 +253,41 @@ func (r *runner) measureMemory(ctx context.Context, p *process, requests int) er
 	return nil
 }
 
-// drive runs a load against a process. It checks that the platform got one message for
-// each accepted request.
-func (r *runner) drive(ctx context.Context, p *process, l load) (result, error) {
-	before, err := r.messages(ctx)
+// drive runs a load against a process. It checks that the platform got as many requests as
+// the accepted ones cause.
+func (r *runner) drive(ctx context.Context, p *process, t target, l load) (result, error) {
+	before, err := r.arrivals(ctx)
 	if err != nil {
 		return result{}, err
 	}
-	res, err := l.run(ctx, p.target)
+	res, err := l.run(ctx, t)
 	if err != nil {
 		return res, fmt.Errorf("%s, %d at once: %w", p.program, l.callers, err)
 	}
-	after, err := r.messages(ctx)
-	if sent := l.callers + res.requests; err == nil && after-before != sent {
-		err = fmt.Errorf("%s, %d at once: %d requests were accepted, but the platform got %d messages", p.program, l.callers, sent, after-before)
+	after, err := r.arrivals(ctx)
+	if sent := l.callers + res.requests; err == nil && after-before != sent*t.arrivals {
+		err = fmt.Errorf("%s, %d at once: %d requests were accepted, but the platform got %d in place of %d", p.program, l.callers, sent, after-before, sent*t.arrivals)
 	}
 	p.requests += l.callers + res.requests
 	return res, err
 }
 
-// messages returns the number of messages that the platform has taken.
-func (r *runner) messages(ctx context.Context) (n int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.stage.Count, nil)
+// arrivals returns the number of requests that the platform has taken.
+func (r *runner) arrivals(ctx context.Context) (n int, err error) {
+	return n, r.ask(ctx, "", &n)
+}
+
+// ask decodes a response of the platform about what it has taken.
+func (r *runner) ask(ctx context.Context, path string, out any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.stage.Taken+path, nil)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	res, err := client.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer res.Body.Close()
-	err = json.NewDecoder(res.Body).Decode(&n)
-	return n, err
+	return json.NewDecoder(res.Body).Decode(out)
 }

@@ -115,6 +115,47 @@ func TestRun_plain(t *testing.T) {
 	}
 }
 
+// TestRun_jobs checks that each job is measured beside a message, and that slow targets do
+// not delay the response to their event.
+func TestRun_jobs(t *testing.T) {
+	t.Parallel()
+	o := small()
+	o.compare, o.jobs, o.requests = false, true, 50
+	report, err := run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.names) != 7*3+1 || report.names[len(report.names)-1] != slowRow {
+		t.Errorf("measured %q", report.names)
+	}
+	for name, values := range report.values {
+		if len(values[0]) != len(values[1]) || !strings.Contains(name, "CPU") && slices.Min(values[0]) <= 0 {
+			t.Errorf("%s: %v", name, values)
+		}
+	}
+	if took := report.values[slowRow][0][0]; took >= 1000*slowTime.Seconds() {
+		t.Errorf("the response to an event took %v ms", took)
+	}
+}
+
+// TestRun_peers installs the function for Node, and measures it.
+func TestRun_peers(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("RCSHOOKTEST_NETWORK") == "" {
+		t.Skip("needs npm and the network, and RCSHOOKTEST_NETWORK is not set")
+	}
+	o := small()
+	o.compare, o.peers, o.rounds, o.requests = false, true, 1, 50
+	o.payload = `{"to": "+12025550123", "title": "Order shipped", "text": "measured", "image": "https://example.com/box.jpg", "buttons": ["Track|https://example.com/t", "Thanks"]}`
+	report, err := run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rate := report.values["32 at once: requests per second"]; len(rate[0]) != 1 || len(rate[1]) != 1 || slices.Min(rate[1]) <= 0 {
+		t.Errorf("measured %v", rate)
+	}
+}
+
 // TestRun_errors checks that an invalid run fails.
 func TestRun_errors(t *testing.T) {
 	t.Parallel()
@@ -129,7 +170,7 @@ func TestRun_errors(t *testing.T) {
 	}{
 		{"rejected payload", t.Context(), function, `{"to": "+12025550123"}`, `not accepted; the response was 422: {`},
 		{"rejected number", t.Context(), function, `{"to": "1", "text": "a"}`, `not accepted; the response was 422: {`},
-		{"accepted and not sent", t.Context(), liar, "", `liar, 32 at once: 999 requests were accepted, but the platform got 0 messages`},
+		{"accepted and not sent", t.Context(), liar, "", `liar, 32 at once: 999 requests were accepted, but the platform got 0 in place of 999`},
 		{"a process that exits", t.Context(), "unknown", "", "the unknown does not respond: it exited\n" + `unknown program "unknown"`},
 		{"canceled", canceled, function, "", context.Canceled.Error()},
 	} {
