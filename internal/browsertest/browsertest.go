@@ -99,11 +99,14 @@ func findBrowser() (string, error) {
 	return "", errNoBrowser
 }
 
-// Main runs the tests of a package and closes the browser, which outlives them.
-func Main(m *testing.M) {
+// Main runs the tests of a package, closes the browser, which outlives them, and exits.
+func Main(m *testing.M, cleanup ...func()) {
 	code := m.Run()
 	if ctx, err := browser(); err == nil {
 		_ = chromedp.Cancel(ctx)
+	}
+	for _, f := range cleanup {
+		f()
 	}
 	os.Exit(code)
 }

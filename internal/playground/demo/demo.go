@@ -123,6 +123,9 @@ func (f *Function) Close() error {
 	return f.function.Close()
 }
 
+// Flush waits until the function has the events of the simulator.
+func (f *Function) Flush() error { return f.sim.Flush(context.Background()) }
+
 // ServeHTTP serves a request.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/_sim/") || strings.HasPrefix(r.URL.Path, "/_dev/") {

@@ -19,13 +19,12 @@ import (
 	"strings"
 	"sync"
 	"syscall/js"
-	"time"
 
 	"github.com/rcshook/rcshook/internal/playground/demo"
 )
 
 func main() {
-	function, err := demo.New(demo.Options{Delay: time.Second})
+	function, err := demo.New(demo.Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -30,6 +30,7 @@ async function start() {
     Object.defineProperty(self, name, { value: undefined });
   }
   await go.run(instance);
+  throw new Error("the engine stopped");
 }
 
 start().catch((e) => postMessage({ failed: e.message }));
