@@ -138,7 +138,7 @@ func runCheck(ctx context.Context, args []string, std stdio) error {
 	}
 	problems, failedTargets := file.Targets(ctx)
 	for _, problem := range problems {
-		fmt.Fprintln(std.out, "FAIL", problem)
+		fmt.Fprintln(std.out, "FAIL", problem.Detail)
 	}
 	summary := doctor.Contents(file.File)
 	if len(file.Sources) > 0 {
@@ -250,8 +250,12 @@ func (c *checker) runCase(ctx context.Context, s *source.Source, folder, name, k
 	if difference := diff.Diff(wantFile, check.Indent(want), "result", got); difference != nil {
 		return fail("unexpected messages\n%s", bytes.TrimSpace(difference))
 	}
-	if problems := check.NullTexts(ctx, s, event, kind); len(problems) > 0 {
-		return fail("a value that an event may lack becomes the word null\n%s", strings.Join(problems, "\n"))
+	lines := ""
+	for _, text := range check.NullTexts(ctx, s, event, kind) {
+		lines += fmt.Sprintf("\n  %s, without %s", text.Pointer, strings.Join(text.Without, " or "))
+	}
+	if lines != "" {
+		return fail("a value that an event may lack becomes the word null%s\n  Write another value for it, as in \\(.name | present // \"there\").", lines)
 	}
 	fmt.Fprintf(c.out, "ok   %s/%s\n", s.Name, name)
 	return nil

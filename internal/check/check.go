@@ -102,17 +102,17 @@ func Open(name string, data []byte, s Settings) (*File, error) {
 	return f, nil
 }
 
-// Warning is a probable mistake. At is the zero value if the mistake has no place in the file.
-type Warning struct {
+// Finding is a problem of a file that is valid. At is the zero value if it has no place in the file.
+type Finding struct {
 	At     config.Position
 	Detail string
 }
 
-func (w Warning) String() string {
-	if at := w.At.String(); at != "" {
-		return at + ": " + w.Detail
+func (f Finding) String() string {
+	if at := f.At.String(); at != "" {
+		return at + ": " + f.Detail
 	}
-	return w.Detail
+	return f.Detail
 }
 
 // exampleWord matches a word in the URL of a fallback that a recipe leaves to the user, such as
@@ -124,8 +124,8 @@ var setsTraffic = regexp.MustCompile(`traffic|\botp["']?\s*:`)
 
 // Warnings returns the probable mistakes: events that no target gets, fallbacks that are too
 // early, sources without a traffic type, and keys that are easy to guess.
-func (f *File) Warnings() (warnings []Warning) {
-	warn := func(at config.Position, detail string) { warnings = append(warnings, Warning{at, detail}) }
+func (f *File) Warnings() (warnings []Finding) {
+	warn := func(at config.Position, detail string) { warnings = append(warnings, Finding{at, detail}) }
 	hasToken := func(a config.Agent) bool { return len(a.WebhookTokens) > 0 }
 	if f.settings.Environ != nil && len(f.Events) > 0 && f.config.WebhookToken == "" && !slices.ContainsFunc(slices.Collect(maps.Values(f.config.Agents)), hasToken) {
 		warn(config.Position{}, "the targets of events get nothing, because no agent has a client token; use deploy.sh --events, or set RCSHOOK_WEBHOOK_TOKEN or webhook_token")
@@ -170,7 +170,7 @@ func (f *File) Warnings() (warnings []Warning) {
 
 // Targets runs the programs of the targets on samples of the events that they want. It returns
 // the problems, and the number of targets that have some. Nothing is posted.
-func (f *File) Targets(ctx context.Context) (problems []string, failed int) {
+func (f *File) Targets(ctx context.Context) (problems []Finding, failed int) {
 	rehearsal := *f
 	rehearsal.config.Agents = maps.Clone(f.config.Agents)
 	for name, a := range rehearsal.config.Agents {
@@ -178,7 +178,10 @@ func (f *File) Targets(ctx context.Context) (problems []string, failed int) {
 		rehearsal.config.Agents[name] = a
 	}
 	run := func(name string, t *target.Target, settings *config.Target, samples []*events.Event) {
-		types := make(map[string][]string) // by the problem
+		types, at := make(map[string][]string), settings.At.Of("map") // by the problem
+		if settings.Send.Text != "" {
+			at = settings.At.Of("send")
+		}
 		for _, e := range samples {
 			if err := rehearsal.target(ctx, t, settings, e); err != nil {
 				types[err.Error()] = append(types[err.Error()], e.Type)
@@ -189,7 +192,8 @@ func (f *File) Targets(ctx context.Context) (problems []string, failed int) {
 			if len(all) > 4 {
 				all = append(all[:3], fmt.Sprintf("%d other types", len(all)-3))
 			}
-			problems = append(problems, fmt.Sprintf("%s: a sample of %s: %s", name, strings.Join(all, ", "), strings.TrimSpace(problem)))
+			detail := fmt.Sprintf("%s: a sample of %s: %s", name, strings.Join(all, ", "), strings.TrimSpace(problem))
+			problems = append(problems, Finding{at, detail})
 		}
 		failed += min(len(types), 1)
 	}

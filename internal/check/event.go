@@ -16,15 +16,15 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
 // ParseEvent parses the event of a case. Its kind is the extension of its file: json, or http
-// for headers, an empty line and a body of any type. Without a kind, an event that starts like
-// JSON is JSON.
+// for headers, an empty line and a body of any type; empty for that of [KindOf].
 func ParseEvent(event []byte, kind string) (*source.Request, error) {
 	r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/json"}}, Body: event}
-	if start := bytes.TrimSpace(event); kind == "json" || kind == "" && (bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("["))) {
+	if cmp.Or(kind, KindOf(event)) == "json" {
 		return r, nil
 	}
 	head, body, ok := strings.Cut(strings.ReplaceAll(string(event), "\r\n", "\n"), "\n\n")
@@ -43,6 +43,14 @@ func ParseEvent(event []byte, kind string) (*source.Request, error) {
 	}
 	r.Body = []byte(body)
 	return r, nil
+}
+
+// KindOf returns the kind of an event: json if it starts like an object or an array, else http.
+func KindOf(event []byte) string {
+	if start := bytes.TrimSpace(event); bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("[")) {
+		return "json"
+	}
+	return "http"
 }
 
 // FormatEvent returns the event of a case, and its kind; see [ParseEvent]. A nil request gives an
@@ -80,6 +88,12 @@ func (f *File) Messages(ctx context.Context, s *source.Source, event []byte, kin
 	return f.Map(ctx, s, r, event, eventTime(r))
 }
 
+// BelowHeaders returns the error of a body with its position in the event, which may have
+// headers above the body.
+func BelowHeaders(err *payload.BodyError, event, body []byte) *payload.BodyError {
+	return err.Below(bytes.Count(event, []byte("\n")) - bytes.Count(body, []byte("\n")))
+}
+
 // message is a message in a NAME.want.json.
 type message struct {
 	To      []string        `json:"to"`
@@ -92,8 +106,7 @@ type message struct {
 func (f *File) Map(ctx context.Context, s *source.Source, r *source.Request, event []byte, now time.Time) ([]byte, error) {
 	received, err := s.Map(ctx, r, now)
 	if body, ok := errors.AsType[*payload.BodyError](err); ok {
-		headers := bytes.Count(event, []byte("\n")) - bytes.Count(r.Body, []byte("\n"))
-		return nil, errors.New("invalid event: " + body.Below(headers).Detail)
+		return nil, errors.New("invalid event: " + BelowHeaders(body, event, r.Body).Detail)
 	}
 	if mapping, ok := errors.AsType[*source.MappingError](err); ok {
 		detail := mapping.Unredacted()
@@ -120,8 +133,13 @@ func (f *File) Map(ctx context.Context, s *source.Source, r *source.Request, eve
 	return Indent(text), err
 }
 
+// Prepare is [prepare.Message] with the settings of the function.
+func (f *File) Prepare(in prepare.Input, from config.Source, now time.Time) (*send.Message, error) {
+	return prepare.Message(in, &f.config, from, now)
+}
+
 func (f *File) prepare(in prepare.Input, from config.Source, now time.Time) (message, error) {
-	prepared, err := prepare.Message(in, &f.config, from, now)
+	prepared, err := f.Prepare(in, from, now)
 	if unknown, ok := errors.AsType[*prepare.UnknownAgentError](err); ok {
 		return message{}, fmt.Errorf("%s: unknown agent: %w", cmp.Or(unknown.Pointer, "agent"), unknown)
 	}
@@ -152,9 +170,15 @@ func (f *File) prepare(in prepare.Input, from config.Source, now time.Time) (mes
 	return made, nil
 }
 
-// NullTexts maps an event without each of its fields, and reports the texts in which the
-// mapping then writes null, a line each, and the fix.
-func NullTexts(ctx context.Context, s *source.Source, event []byte, kind string) (problems []string) {
+// NullText is a text of a message in which the mapping writes null.
+type NullText struct {
+	Pointer string   `json:"pointer"` // of the text in the payload
+	Without []string `json:"without"` // pointers to fields in the event without which it does so
+}
+
+// NullTexts maps an event without each of its fields, and returns the texts in which the
+// mapping then writes null.
+func NullTexts(ctx context.Context, s *source.Source, event []byte, kind string) (texts []NullText) {
 	r, err := ParseEvent(event, kind)
 	if err != nil {
 		return nil // [File.Messages] reports it
@@ -186,12 +210,9 @@ func NullTexts(ctx context.Context, s *source.Source, event []byte, kind string)
 		fields[text] = slices.DeleteFunc(fields[text], func(outer string) bool { // a field in it is enough
 			return slices.ContainsFunc(fields[text], func(inner string) bool { return strings.HasPrefix(inner, outer+"/") })
 		})
-		problems = append(problems, fmt.Sprintf("  %s, without %s", text, strings.Join(fields[text], " or ")))
+		texts = append(texts, NullText{text, fields[text]})
 	}
-	if len(problems) > 0 {
-		problems = append(problems, `  Write another value for it, as in \(.name | present // "there").`)
-	}
-	return problems
+	return texts
 }
 
 // Indent formats JSON for comparison. Other text is returned unchanged.

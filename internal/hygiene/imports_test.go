@@ -51,7 +51,7 @@ var allowed = map[string][]string{
 // importers are the only packages that may import a package.
 var importers = map[string][]string{
 	"internal/server":   {"", "cmd/rcshook", "internal/bench", "internal/playground/demo"},
-	"internal/response": {"internal/server", "internal/client", "internal/bulk", "internal/doctor", "cmd/rcshook"},
+	"internal/response": {"internal/server", "internal/client", "internal/bulk", "internal/doctor", "internal/playground/demo", "cmd/rcshook"},
 }
 
 // listed is one package, as go list describes it.

@@ -99,12 +99,27 @@ type sample struct {
 // Groups are the groups of presets, in the order of lists.
 var Groups = []string{"sign-in", "shop", "payment", "calendar", "form", "delivery", "alert", "support", "developer", "google", "any"}
 
+// Description describes a preset for lists.
+type Description struct {
+	Name  string `json:"name"`
+	Group string `json:"group"`
+	About string `json:"about"`
+}
+
+// Describe returns the descriptions of the presets, sorted by name.
+func Describe() (all []Description) {
+	for _, name := range Presets() {
+		p, _ := loadPreset(name)
+		all = append(all, Description{name, p.Group, p.About})
+	}
+	return all
+}
+
 // Grouped returns the names of the presets of each group.
 func Grouped() map[string][]string {
 	grouped := make(map[string][]string)
-	for _, name := range Presets() {
-		p, _ := loadPreset(name)
-		grouped[p.Group] = append(grouped[p.Group], name)
+	for _, d := range Describe() {
+		grouped[d.Group] = append(grouped[d.Group], d.Name)
 	}
 	return grouped
 }

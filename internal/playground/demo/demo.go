@@ -51,7 +51,8 @@ type Options struct {
 }
 
 // Function is the function and the simulator. It serves the paths of the simulator and of
-// the phone page below /_sim/ and /_dev/, and the function at all others.
+// the phone page below /_sim/ and /_dev/, those of mappings below /_play/, and the function at
+// all others.
 type Function struct {
 	sim      *rbmtest.Simulator
 	function *server.Server
@@ -128,11 +129,14 @@ func (f *Function) Flush() error { return f.sim.Flush(context.Background()) }
 
 // ServeHTTP serves a request.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/_sim/") || strings.HasPrefix(r.URL.Path, "/_dev/") {
+	switch area, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); area {
+	case "_sim", "_dev":
 		f.sim.ServeHTTP(w, r)
-		return
+	case "_play":
+		mapsHandler(f.now).ServeHTTP(w, r)
+	default:
+		f.function.ServeHTTP(w, r)
 	}
-	f.function.ServeHTTP(w, r)
 }
 
 // serveFunction serves the events of the simulator.
