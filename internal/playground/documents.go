@@ -37,8 +37,13 @@ var (
 	)))
 )
 
-// repository is the address of the files that are not pages of the site.
-const repository = "https://github.com/rcshook/rcshook/"
+const (
+	// repository is the address of the files that are not pages of the site.
+	repository = "https://github.com/rcshook/rcshook/"
+
+	// published is the address of the site, which the documents link on GitHub.
+	published = "https://rcshook.github.io/rcshook/"
+)
 
 // A document is a Markdown file for users, and its page on the site.
 type document struct {
@@ -219,6 +224,8 @@ func (d *document) prepare(root string, docs map[string]*document) error {
 		to, file := d.find(target, docs)
 		switch {
 		case target == "":
+		case target == published:
+			link.Destination = []byte(d.URL("../index.html") + fragment)
 		case to != nil:
 			link.Destination = []byte(d.URL(to.Path) + fragment)
 		case !strings.Contains(target, ":"):
