@@ -155,13 +155,16 @@ func (c *Client) Delete(ctx context.Context, i Integration) error {
 //
 // Google docs: https://docs.cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets/create
 func CreateSecret(ctx context.Context, client *platform.Client, name, value string) error {
-	base := client.SecretManager + "/v1/"
+	base := "https://secretmanager.googleapis.com"
+	if client.SecretManager != "" {
+		base = client.SecretManager
+	}
 	project, id, _ := strings.Cut(name, "/secrets/")
-	err := client.Call(ctx, http.MethodPost, base+project+"/secrets?secretId="+id,
+	err := client.Call(ctx, http.MethodPost, base+"/v1/"+project+"/secrets?secretId="+id,
 		map[string]any{"replication": map[string]any{"automatic": struct{}{}}}, nil)
 	if e, ok := errors.AsType[*google.APIError](err); err != nil && (!ok || e.Status != "ALREADY_EXISTS") {
 		return err
 	}
-	return client.Call(ctx, http.MethodPost, base+name+":addVersion",
+	return client.Call(ctx, http.MethodPost, base+"/v1/"+name+":addVersion",
 		map[string]any{"payload": map[string]string{"data": base64.StdEncoding.EncodeToString([]byte(value))}}, nil)
 }

@@ -16,7 +16,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
+
+	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 
 	"github.com/rcshook/rcshook/internal/google"
 )
@@ -48,7 +51,7 @@ type Options struct {
 	// Scope is the OAuth scope of the token; empty means cloud-platform.
 	Scope string
 
-	// SecretManager is the base URL of Secret Manager; empty means Google's.
+	// SecretManager is a base URL to use instead of Google's; may be empty.
 	SecretManager string
 }
 
@@ -57,19 +60,20 @@ type Options struct {
 type Client struct {
 	Options
 
-	token *google.Cached[Token]
-	http  *http.Client
+	token   *google.Cached[Token]
+	manager func() (*secretmanager.Client, error)
+	http    *http.Client
 }
 
 // New returns a client. It does no I/O.
 func New(o Options) *Client {
 	c := &Client{Options: o}
 	c.Scope = cmp.Or(c.Scope, scope)
-	c.SecretManager = cmp.Or(c.SecretManager, "https://secretmanager.googleapis.com")
 	c.token = &google.Cached[Token]{
 		Background: o.Background, Now: o.Now, Timeout: TokenTimeout, OnError: c.TokenNotRenewed,
 		Fetch: func(ctx context.Context) (Token, google.Lease, error) { return c.DefaultToken(ctx, c.Scope) },
 	}
+	c.manager = sync.OnceValues(c.newManager)
 	c.http = &http.Client{
 		Transport: c,
 		// The token is for the API that was called, not for the target of a redirect.
