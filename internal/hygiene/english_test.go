@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 var under = flag.String("under", "", "check only the files below this folder of the repository")
@@ -41,6 +43,7 @@ var interfaceNames = regexp.MustCompile("-skip-faulty|-patience|`faulty`|`begun`
 // documents, and in the sources of the phone page and the deployment.
 func TestEnglish(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t)
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/rcshook/rcshook/internal/mapping/limit"
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 func compile(t *testing.T, text string) *gojq.Code {
@@ -25,21 +26,13 @@ func compile(t *testing.T, text string) *gojq.Code {
 	return code
 }
 
-// skipWithRace skips a test of one goroutine that takes minutes with the race detector.
-func skipWithRace(t *testing.T) {
-	t.Helper()
-	if raceEnabled {
-		t.Skip("has one goroutine")
-	}
-}
-
 // still is a clock that lets programs run forever.
 func still() time.Duration { return 0 }
 
 // A program fails when it holds too much memory, in lists, in objects or by recursion.
 // The test is not parallel, because it looks at the memory of the process.
 func TestMeter_memory(t *testing.T) {
-	skipWithRace(t)
+	racetest.Skip(t)
 	deep := any(1)
 	for range 9900 {
 		deep = []any{deep}

@@ -18,13 +18,14 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/rcshook/rcshook/internal/mapping/limit"
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 // The programs of gojq's own tests have the same results with limits. Some never end, so
 // they are compared up to a number of instructions or results.
 func TestRewrite_official(t *testing.T) {
 	t.Parallel()
-	skipWithRace(t)
+	racetest.Skip(t)
 	folder, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/itchyny/gojq").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/rcshook/rcshook/internal/mapping/limit"
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 // regexpCalls are calls of all functions of regular expressions; $r is an expression and
@@ -24,7 +25,7 @@ const regexpCalls = `
 // The functions of regular expressions have the results of gojq.
 func TestMatch_results(t *testing.T) {
 	t.Parallel()
-	skipWithRace(t)
+	racetest.Skip(t)
 	expressions := []string{
 		"", "a", "b*", "a*?", "^", "$", "(?m)^", "(?m)$", `\b`, `\B`, `\A`, `\z`, "a|", "|a", "ab|a", "a|ab", ".", "(?s).", "x*", "(?<x>a)", "(?<x>a)|(?<y>b)",
 		"(a)(b)?", "(?<x>a)(?<x>b)?", "((a)|(b))*", "(?<x>)", "(?:)", "[^a-z]", `\s+`, `[ä-ü]`, `\p{L}+`, `(?i)A`, `\Qa.b`, `\Q(\E.`, "é|e", "^a", "a$", `\bab`, `(^|b)a`,
@@ -47,7 +48,7 @@ func TestMatch_results(t *testing.T) {
 // The time grows with the length of the text. Gojq needs minutes for these.
 func TestMatch_long(t *testing.T) {
 	t.Parallel()
-	skipWithRace(t)
+	racetest.Skip(t)
 	const n = 250_000
 	letters, list := strings.Repeat("é", n/2), strings.Repeat("1,  ", n/4)
 	for _, test := range []struct {
