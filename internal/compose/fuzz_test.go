@@ -183,20 +183,6 @@ func FuzzButton(f *testing.F) {
 		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, object)); diff != "" {
 			t.Errorf("%q and its object form (-text +object):\n%s", text, diff)
 		}
-		line, ok := object.Line()
-		if !ok {
-			t.Fatalf("%q has no text form after a round trip", text)
-		}
-		back, ok := oneButton(t, line)
-		if !ok {
-			t.Fatalf("the text form of %q is %q, which is not a button", text, line)
-		}
-		if diff := cmp.Diff(suggestionOf(t, b), suggestionOf(t, back)); diff != "" {
-			t.Errorf("%q and its text form %q (-first +second):\n%s", text, line, diff)
-		}
-		if again, _ := back.Line(); again != line {
-			t.Errorf("the text form of %q is %q, whose text form is %q", text, line, again)
-		}
 	})
 }
 

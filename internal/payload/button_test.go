@@ -200,34 +200,3 @@ func TestButton_postback(t *testing.T) {
 		}
 	}
 }
-
-// Line reports buttons that only the object form can express.
-func TestButton_Line(t *testing.T) {
-	t.Parallel()
-	for object, want := range map[string]string{
-		`{"label": "a", "url": "https://example.com/?a|=b", "postback": "a"}`:                                                "a|https://example.com/?a|=b|=a",
-		`{"label": "a", "url": "https://example.com", "postback": "b|=c"}`:                                                   "",
-		`{"label": "a", "reply": "b|=c"}`:                                                                                    "a|=b|=c",
-		`{"label": "a|b"}`:                                                                                                   "",
-		`{"label": "a\nb"}`:                                                                                                  "",
-		`{"label": "{a"}`:                                                                                                    "",
-		`{"label": "a", "reply": "b\nc"}`:                                                                                    "",
-		`{"label": "a", "url": "mailto:a@b.c"}`:                                                                              "",
-		`{"label": "a", "url": "https://example.com", "webview": "browser"}`:                                                 "",
-		`{"label": "a", "url": "https://example.com", "description": "b"}`:                                                   "",
-		`{"label": "a", "url": "https://example.com", "fallback_url": "https://example.com"}`:                                "",
-		`{"label": "a", "lat": 0, "lng": 0, "place": "b"}`:                                                                   "",
-		`{"label": "a", "lat": 0, "lng": 1e-7, "place": "b | c+d"}`:                                                          "a|geo:0,0.0000001?q=b %7C c%2Bd",
-		`{"label": "a", "event": {"start": "2026-12-01T10:00Z", "end": "2026-12-01T11:00Z", "description": "b"}}`:            "",
-		`{"label": "a", "event": {"title": "b\nc", "start": "2026-12-01T10:00Z", "end": "2026-12-01T11:00Z"}}`:               "",
-		`{"label": "a", "event": {"title": "b|c", "start": "2026-12-01T10:00+01:00", "end": "2026-12-01T11:00:00.5+01:00"}}`: "a|cal:2026-12-01T10:00:00+01:00/2026-12-01T11:00:00.5+01:00/b|c",
-	} {
-		p := decode(t, asJSON, withButtons(object))
-		if len(p.Errors) > 0 || len(p.Top.Buttons.Items) != 1 {
-			t.Fatalf("%s: %v", object, p.Errors)
-		}
-		if got, ok := p.Top.Buttons.Items[0].Line(); ok != (want != "") || ok && got != want {
-			t.Errorf("Line of %s = %q, %v, want %q", object, got, ok, want)
-		}
-	}
-}
