@@ -356,16 +356,6 @@ func newAlgorithm(name, key string) (algorithm, bool) {
 	return algorithm{}, false
 }
 
-// NewKeys returns random secrets for an algorithm of signatures: a public and a private
-// key, or the same secret twice.
-func NewKeys(algorithm string) (receiver, sender []byte) {
-	a, ok := newAlgorithm(algorithm, "text")
-	if !ok {
-		panic("source: unknown algorithm " + algorithm)
-	}
-	return a.newKeys()
-}
-
 var errNotHex = errors.New("must be a key in hex, two digits for each byte; copy it as the sender shows it")
 
 func newHMAC(newHash func() hash.Hash, key string) algorithm {
