@@ -286,25 +286,15 @@ func ParseFile(name string, data []byte) (File, error) {
 		agents = append(agents, DefaultAgent) // that of the environment
 	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Agents)) {
-		a := raw.Agents[key]
-		if a.At == nil { // an empty entry
-			a.At = Positions{"": {File: name, Path: "agents." + key}}
-		}
-		f.Agents[key] = r.agent(a)
+		f.Agents[key] = r.agent(raw.Agents[key])
 	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Sources)) {
 		s := raw.Sources[key]
 		s.Name = key
-		if s.At == nil {
-			s.At = Positions{"": {File: name, Path: "sources." + key}}
-		}
 		f.Sources[key] = r.source(s)
 	}
 	for _, key := range slices.Sorted(maps.Keys(raw.Events)) {
 		t := raw.Events[key]
-		if t == nil { // an empty entry
-			t = &Target{At: Positions{"": {File: name, Path: "events." + key}}}
-		}
 		t.Name = key
 		r.name(key, t.At[""], "")
 		r.target(t, false)
@@ -313,15 +303,9 @@ func ParseFile(name string, data []byte) (File, error) {
 	}
 	for key, c := range raw.Callers {
 		c.Name = key
-		if c.At == nil {
-			c.At = Positions{"": {File: name, Path: "callers." + key}}
-		}
 		f.Callers[key] = c
 	}
 	for key, b := range raw.Brands {
-		if b == nil {
-			b = &Brand{At: Positions{"": {File: name, Path: "brands." + key}}}
-		}
 		b.Name = key
 		f.Brands[key] = b
 	}

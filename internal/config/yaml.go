@@ -418,6 +418,9 @@ func (d *yamlDecoder) named(n *yaml.Node, v reflect.Value, at Position) {
 			}
 			item := reflect.New(v.Type().Elem()).Elem()
 			d.value(value, item, at)
+			if item.IsZero() && fields != nil { // without keys, or rejected
+				d.value(&yaml.Node{Kind: yaml.MappingNode}, item, Position{File: d.file, Path: at.Path})
+			}
 			v.SetMapIndex(reflect.ValueOf(name), item)
 		}
 	})
