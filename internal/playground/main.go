@@ -152,6 +152,7 @@ func (s *site) addPhone() error {
 <meta name="referrer" content="no-referrer">
 <meta name="description" content="Write a payload and see the RCS message that rcshook makes of it, in your browser.">`},
 		{`<script type="module" src="js/app.js"></script>`, `<link rel="stylesheet" href="playground/playground.css">
+<link rel="stylesheet" href="playground/maps.css">
 <link rel="preload" href="playground/recorded.json" as="fetch" crossorigin>
 <script type="module" src="playground/playground.js"></script>
 <script type="module" src="js/app.js"></script>`},

@@ -6,6 +6,7 @@ import { icon } from "../js/icons.js";
 import { formats } from "./copyas.js";
 import { hung, scriptURL } from "./engine.js";
 import { linkTo, payloadOf } from "./link.js";
+import "./maps.js";
 
 const megabytes = (bytes) => (bytes / 1_000_000).toFixed(1);
 const verdict = () => document.querySelector(".verdict");
