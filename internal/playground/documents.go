@@ -23,6 +23,7 @@ import (
 	"github.com/yuin/goldmark/text"
 
 	"github.com/rcshook/rcshook/internal/docstest"
+	"github.com/rcshook/rcshook/internal/source"
 )
 
 var (
@@ -250,6 +251,13 @@ func (d *document) prepare(root string, docs map[string]*document) error {
 			cell.SetAttributeString("class", []byte("right"))
 		}
 	}
+	for _, t := range nodes[*table.Table](d.tree) {
+		if plainText(t.FirstChild().FirstChild(), d.source) == "preset" {
+			for _, row := range nodes[*table.TableRow](t) {
+				d.linkPreset(row.FirstChild())
+			}
+		}
+	}
 	for _, block := range nodes[*ast.FencedCodeBlock](d.tree) {
 		info := ""
 		if block.Info != nil {
@@ -258,6 +266,17 @@ func (d *document) prepare(root string, docs map[string]*document) error {
 		d.addLinks(block, tryLinks(info, string(block.Lines().Value(d.source))))
 	}
 	return nil
+}
+
+// linkPreset links the preset that a cell of a table names.
+func (d *document) linkPreset(cell ast.Node) {
+	name := cell.FirstChild()
+	if text := plainText(cell, d.source); slices.Contains(source.Presets(), text) {
+		link := ast.NewLink()
+		link.Destination = []byte(d.URL("../index.html#preset=" + text))
+		cell.ReplaceChild(cell, name, link)
+		link.AppendChild(link, name)
+	}
 }
 
 // A tryLink opens an example in the playground.

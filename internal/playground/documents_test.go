@@ -231,6 +231,11 @@ func TestDocuments_examples(t *testing.T) {
 			t.Logf("%s: %d payloads and %d mappings have a link", d.file, len(linked["payload"]), len(linked["preset"]))
 		}
 	}
+	for _, preset := range presets {
+		if !strings.Contains(pages["sources.html"], `<td><a href="../index.html#preset=`+preset+`"><code>`+preset+`</code></a></td>`) {
+			t.Errorf("docs/sources.md: the preset %s has no link", preset)
+		}
+	}
 	t.Logf("links: %v", total)
 	if total["payload"] < 38 || total["preset"] < 10 {
 		t.Errorf("got the links %v", total)
