@@ -253,7 +253,7 @@ func TestDocuments_page(t *testing.T) {
 		if path.Ext(name) != ".html" {
 			continue
 		}
-		for _, want := range []string{"default-src 'none'", "documents rcshook " + version, `<a class="skip" href="#content">`, `<main id="content">`} {
+		for _, want := range []string{"default-src 'none'", "Version: " + version + ". ", `<a class="skip" href="#content">`, `<main id="content">`} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s does not contain %s", name, want)
 			}
@@ -265,6 +265,24 @@ func TestDocuments_page(t *testing.T) {
 		}
 		if n := strings.Count(text, "<h1"); n != 1 {
 			t.Errorf("%s has %d titles", name, n)
+		}
+	}
+}
+
+// TestDocumentedVersion reads the version from a CHANGELOG before and after a release.
+func TestDocumentedVersion(t *testing.T) {
+	t.Parallel()
+	for changes, want := range map[string]string{
+		"# Changes\n\nText.\n\n## Unreleased\n\nNews.\n\n## 0.1.0\n": "unreleased",
+		"# Changes\n\n## 0.2.0-rc.1\n\n## 0.1.0\n":                   "0.2.0-rc.1",
+		"# Changes\n": "",
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "CHANGELOG.md"), []byte(changes), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := documentedVersion(dir); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", changes, got, err, want)
 		}
 	}
 }
