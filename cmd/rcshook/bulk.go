@@ -77,9 +77,7 @@ type bulkOptions struct {
 	campaign bulk.Campaign
 	runner   bulk.Runner
 
-	dryRun, skipInvalid, force bool
-
-	unreachable int
+	dryRun, skipInvalid, reachable, force bool
 }
 
 func parseBulkFlags(args []string) (*bulkOptions, error) {
@@ -94,7 +92,7 @@ func parseBulkFlags(args []string) (*bulkOptions, error) {
 	flags.StringVar(&o.results, "results", "", "")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "")
 	flags.BoolVar(&o.skipInvalid, "skip-faulty", false, "")
-	flags.BoolVar(&o.campaign.KeepPhones, "reachable", false, "")
+	flags.BoolVar(&o.reachable, "reachable", false, "")
 	flags.BoolVar(&o.force, "force", false, "")
 	flags.Float64Var(&o.runner.Rate, "rate", 50, "")
 	flags.IntVar(&o.runner.Concurrency, "concurrency", 16, "")
@@ -145,6 +143,7 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	defer journal.Done.Close()
 	summary, err := o.check(ctx, journal, std)
 	if err != nil {
 		return err
@@ -163,7 +162,9 @@ func runBulk(ctx context.Context, args []string, std stdio) error {
 			fmt.Fprintf(std.out, "\nWithout -dry-run, this would stop the command: %v\n", err)
 		}
 	}
-	if err := o.reach(ctx, summary, std); err != nil {
+	err = o.reach(ctx, journal, summary, std)
+	defer o.runner.Unreachable.Close()
+	if err != nil {
 		return err
 	}
 	if o.dryRun {
@@ -202,9 +203,9 @@ func (o *bulkOptions) check(ctx context.Context, journal *bulk.Journal, std stdi
 }
 
 // reach asks the platform which numbers are reachable, as the agent in the environment.
-func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdio) error {
+func (o *bulkOptions) reach(ctx context.Context, journal *bulk.Journal, summary *bulk.Summary, std stdio) error {
 	left := summary.Valid - summary.Done
-	if !o.campaign.KeepPhones || left == 0 {
+	if !o.reachable || left == 0 {
 		return nil
 	}
 	if o.campaign.NamesAgent() {
@@ -230,7 +231,7 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 	})
 	l := sending.LookUp{Agent: lookUpAs(agents, a)}
 	m := newMeter(std.err, "checking reachability", "numbers")
-	found, err := summary.Reach(ctx, func(ctx context.Context, phones []string) ([]string, error) {
+	unreachable, err := o.campaign.Reach(ctx, summary, journal.Done, func(ctx context.Context, phones []string) ([]string, error) {
 		reachable, err := sender.Reachable(ctx, l, phones)
 		return slices.DeleteFunc(phones, func(to string) bool { return !reachable[to] }), err
 	}, func(checked int) { m.set(int64(checked), int64(left)) })
@@ -241,11 +242,11 @@ func (o *bulkOptions) reach(ctx context.Context, summary *bulk.Summary, std stdi
 	case err != nil:
 		return fmt.Errorf("-reachable: %w", err)
 	}
-	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", left-len(found), left)
-	if len(found) == left {
+	o.runner.Unreachable = unreachable
+	fmt.Fprintf(std.out, "Reachable: %d of %d; the others will be skipped\n", left-unreachable.Len(), left)
+	if unreachable.Len() == left {
 		return errors.New("-reachable: no number is reachable: check that the agent is launched, or send without -reachable")
 	}
-	o.runner.Unreachable, o.unreachable = found.Contains, len(found)
 	return nil
 }
 
@@ -273,7 +274,7 @@ func (o *bulkOptions) send(ctx context.Context, c *client.Client, journal *bulk.
 	if err := journal.Start(head, time.Now()); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.out, "\nSending %s through %s\n", count(left-o.unreachable, "message"), o.url)
+	fmt.Fprintf(std.out, "\nSending %s through %s\n", count(left-o.runner.Unreachable.Len(), "message"), o.url)
 	m := newMeter(std.err, "sending", "messages")
 	var rows atomic.Int64
 	counts := newCounts()

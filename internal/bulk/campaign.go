@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"regexp"
 	"slices"
@@ -41,9 +40,6 @@ type Campaign struct {
 	// AllowPremiumNumbers reports that the function sends to premium-rate numbers.
 	AllowPremiumNumbers bool
 
-	// KeepPhones makes Check keep the numbers for [Summary.Reach].
-	KeepPhones bool
-
 	// Now is the clock; the default is [time.Now].
 	Now func() time.Time
 
@@ -51,7 +47,6 @@ type Campaign struct {
 	fields     []fieldColumn   // the columns that are fields of the payload
 	known      map[string]bool // the fields of message and columns
 	addCountry bool            // rows may need Country
-	seed       maphash.Seed
 }
 
 // fieldColumn is a column that is a field of the payload.
@@ -69,7 +64,6 @@ const notUTF8 = `not UTF-8; save the sheet as "CSV UTF-8"`
 // MatchColumns matches the columns with the message. It returns the names of the columns that are
 // not used. The error is of type [Errors].
 func (c *Campaign) MatchColumns() (unused []string, err error) {
-	c.seed = maphash.MakeSeed()
 	c.key, c.fields, c.known, c.addCountry = -1, nil, map[string]bool{}, c.Country != ""
 	var errs Errors
 	index := map[string][]int{} // of columns, by folded name
@@ -153,6 +147,7 @@ type Message struct {
 	Row     int
 	Key, To string
 	Body    []byte // the payload
+	Done    bool   // it was sent before
 
 	// Errors are the reasons why it cannot be sent. With errors, Key, To and Body may
 	// be missing, and Composed is nil.
@@ -160,15 +155,25 @@ type Message struct {
 	Composed *compose.Composed
 }
 
-// messages returns the message of each row.
-func (c *Campaign) messages(ctx context.Context, pass *Pass) iter.Seq2[*Message, error] {
+// messages returns the message of each row. The set done has the keys of rows that are done.
+func (c *Campaign) messages(ctx context.Context, pass *Pass, done *Set) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		// The function may have a queue, and any agents.
 		function := config.Config{Queue: "unknown", AllowPremiumNumbers: c.AllowPremiumNumbers}
-		r := renderer{Campaign: c, function: function, now: time.Now(), numbers: map[uint64]uint32{}, keys: map[uint64]uint32{}}
+		r := renderer{Campaign: c, function: function, now: time.Now(), done: done}
 		if c.Now != nil {
 			r.now = c.Now()
 		}
+		var err error
+		if r.numbers, err = newSet(c.Table.lines); err == nil && c.key >= 0 {
+			r.keys, err = newSet(c.Table.lines)
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer r.numbers.Close()
+		defer r.keys.Close()
 		for row, err := range c.Table.Rows(pass) {
 			if err == nil {
 				err = ctx.Err()
@@ -177,30 +182,30 @@ func (c *Campaign) messages(ctx context.Context, pass *Pass) iter.Seq2[*Message,
 				yield(nil, err)
 				return
 			}
-			if !yield(r.message(row), nil) {
+			if m, err := r.message(row); !yield(m, err) || err != nil {
 				return
 			}
 		}
 	}
 }
 
-// renderer makes messages from rows. It keeps a hash of each number and key to find
-// duplicates. A false duplicate in a million rows occurs once in ten million campaigns.
+// renderer makes messages from rows.
 type renderer struct {
 	*Campaign
 	function config.Config
 	now      time.Time
-	numbers  map[uint64]uint32 // row by hash
-	keys     map[uint64]uint32 // only with a key column
+	done     *Set
+	numbers  *Set
+	keys     *Set // only with a key column
 }
 
-func (r *renderer) message(row Row) *Message {
+func (r *renderer) message(row Row) (*Message, error) {
 	m := &Message{Row: row.Number}
 	if r.key >= 0 {
 		m.Key = row.Cells[r.key]
 	}
 	if r.render(m, row); len(m.Errors) > 0 {
-		return m
+		return m, nil
 	}
 	prepared, err := prepare.Message(prepare.Input{ContentType: "application/json", Body: m.Body}, &r.function, config.Source{}, r.now)
 	var to []payload.Recipient
@@ -211,10 +216,10 @@ func (r *renderer) message(row Row) *Message {
 		}
 	} else if destination, ok := errors.AsType[*prepare.DestinationError](err); ok {
 		m.Errors = destination.Errors
-		return m
+		return m, nil
 	} else if err != nil {
 		m.fail("", "%v", err)
-		return m
+		return m, nil
 	} else {
 		to = prepared.To
 	}
@@ -222,30 +227,31 @@ func (r *renderer) message(row Row) *Message {
 		m.Errors = append([]payload.Error{{Pointer: to[1].Pointer, Detail: fmt.Sprintf("expected one number per row, got %d", len(to))}}, m.Errors...)
 	}
 	if len(m.Errors) > 0 {
-		return m
+		return m, nil
 	}
 	m.To = to[0].E164
-	r.findDuplicate(m, "number", r.numbers, m.To)
+	err = m.findDuplicate("number", r.numbers, m.To)
 	if r.key < 0 {
 		m.Key = m.To
 		m.Body = r.addKey(m.Body, m.Key)
-	} else {
-		r.findDuplicate(m, r.Table.Columns[r.key], r.keys, m.Key)
+	} else if err == nil {
+		err = m.findDuplicate(r.Table.Columns[r.key], r.keys, m.Key)
 	}
-	if len(m.Errors) == 0 {
-		m.Composed = prepared.Message
+	if len(m.Errors) > 0 || err != nil {
+		return m, err
 	}
-	return m
+	m.Composed = prepared.Message
+	m.Done, err = r.done.Contains(m.Key)
+	return m, err
 }
 
 // findDuplicate adds an error if an earlier row has the same value.
-func (r *renderer) findDuplicate(m *Message, what string, seen map[uint64]uint32, value string) {
-	hash := maphash.String(r.seed, value)
-	if first, ok := seen[hash]; ok {
+func (m *Message) findDuplicate(what string, seen *Set, value string) error {
+	first, err := seen.add(value, m.Row)
+	if err == nil && first != m.Row {
 		m.fail("", "the %s is the same as in row %d", what, first)
-		return
 	}
-	seen[hash] = uint32(m.Row)
+	return err
 }
 
 func (m *Message) fail(pointer, format string, args ...any) {

@@ -162,7 +162,7 @@ func TestMessages(t *testing.T) {
 				}
 			}
 			var got []string
-			for m, err := range c.messages(t.Context(), new(Pass)) {
+			for m, err := range c.messages(t.Context(), new(Pass), nil) {
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -248,7 +248,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := 0
-	s, err := c.Check(t.Context(), func(key string) bool { return key == "+12025550199" }, func(int64, int64) { calls++ })
+	s, err := c.Check(t.Context(), newTestSet(t, "+12025550199"), func(int64, int64) { calls++ })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,8 @@ package bulk
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/compose"
@@ -37,7 +37,7 @@ type Summary struct {
 	// TableHash is a hash of the table.
 	TableHash string
 
-	phones []uint64 // to send to; only if Campaign.KeepPhones is set
+	regions map[rbm.Region]int // the rows that are not done
 }
 
 // Issue is an error or a warning of several rows.
@@ -48,14 +48,13 @@ type Issue struct {
 	Rows    []int // the first few
 }
 
-// Check checks all rows, and sends nothing. The function done reports whether the row with
-// the given key was already sent. After every thousand rows, progress gets the number of
-// bytes read. Both may be nil.
-func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progress func(read, size int64)) (*Summary, error) {
-	s := &Summary{Billing: map[string]int{}}
+// Check checks all rows, and sends nothing. The set done has the keys of rows that were sent
+// before. After every thousand rows, progress gets the number of bytes read. Both may be nil.
+func (c *Campaign) Check(ctx context.Context, done *Set, progress func(read, size int64)) (*Summary, error) {
+	s := &Summary{Billing: map[string]int{}, regions: map[rbm.Region]int{}}
 	errs, warnings := issueGroups{}, issueGroups{}
 	pass := new(Pass)
-	for m, err := range c.messages(ctx, pass) {
+	for m, err := range c.messages(ctx, pass, done) {
 		if err != nil {
 			return nil, err
 		}
@@ -70,10 +69,10 @@ func (c *Campaign) Check(ctx context.Context, done func(key string) bool, progre
 			continue
 		}
 		s.Valid++
-		if done != nil && done(m.Key) {
+		if m.Done {
 			s.Done++
-		} else if c.KeepPhones {
-			s.phones = append(s.phones, phoneNumber(m.To))
+		} else {
+			s.regions[send.RegionOf(m.To)]++
 		}
 		n := int64(len(m.Composed.Encoded))
 		s.Bytes += n
@@ -136,54 +135,53 @@ func (all issueGroups) sorted() []Issue {
 	return list
 }
 
-// UnreachableSet contains unreachable numbers.
-type UnreachableSet map[uint64]struct{}
-
-// Contains reports whether a number in E.164 format is unreachable.
-func (u UnreachableSet) Contains(to string) bool {
-	_, ok := u[phoneNumber(to)]
-	return ok
-}
-
-// phoneNumber returns a number in E.164 format, which has at most 15 digits.
-func phoneNumber(to string) uint64 {
-	n, _ := strconv.ParseUint(strings.TrimPrefix(to, "+"), 10, 64)
-	return n
-}
-
-// Reach asks the platform which numbers of a check are reachable, in batches of similar
-// size with numbers of one region. After each, progress gets the number of checked ones; it
-// may be nil.
-func (s *Summary) Reach(ctx context.Context, ask func(ctx context.Context, phones []string) (reachable []string, err error), progress func(checked int)) (UnreachableSet, error) {
-	u := UnreachableSet{}
-	regions := make(map[rbm.Region][]uint64)
-	for _, phone := range s.phones {
-		region := send.RegionOf(formatPhone(phone))
-		regions[region] = append(regions[region], phone)
+// Reach asks the platform which numbers are reachable, in batches of similar size with
+// numbers of one region, and returns the others. The summary is that of a check with the
+// same rows done. After each batch, progress gets the number of checked ones; it may be nil.
+func (c *Campaign) Reach(ctx context.Context, s *Summary, done *Set,
+	ask func(ctx context.Context, phones []string) (reachable []string, err error), progress func(checked int),
+) (unreachable *Set, err error) {
+	if unreachable, err = newSet(int64(s.Valid - s.Done)); err != nil {
+		return nil, err
 	}
-	checked := 0
-	for _, phones := range regions {
-		batches := (len(phones) + rbm.MaxBatchUsers - 1) / rbm.MaxBatchUsers
-		for part := range slices.Chunk(phones, (len(phones)+batches-1)/batches) {
-			batch := make([]string, len(part))
-			for i, phone := range part {
-				u[phone] = struct{}{}
-				batch[i] = formatPhone(phone)
+	defer func() {
+		if err != nil {
+			unreachable.Close()
+		}
+	}()
+	checked, batches, left := 0, map[rbm.Region][]string{}, maps.Clone(s.regions)
+	for m, err := range c.messages(ctx, new(Pass), done) {
+		if err != nil {
+			return unreachable, err
+		}
+		if len(m.Errors) > 0 || m.Done {
+			continue
+		}
+		region := send.RegionOf(m.To)
+		batch := append(batches[region], m.To)
+		batches[region] = batch
+		all := s.regions[region]
+		n := (all-1)/rbm.MaxBatchUsers + 1
+		if left[region]--; left[region] > 0 && len(batch) < (all+n-1)/n {
+			continue
+		}
+		batches[region] = nil
+		reachable, err := ask(ctx, slices.Clone(batch))
+		if err != nil {
+			return unreachable, err
+		}
+		slices.Sort(reachable)
+		for _, to := range batch {
+			if _, ok := slices.BinarySearch(reachable, to); ok {
+				continue
 			}
-			reachable, err := ask(ctx, batch)
-			if err != nil {
-				return nil, err
-			}
-			for _, to := range reachable {
-				delete(u, phoneNumber(to))
-			}
-			if checked += len(batch); progress != nil {
-				progress(checked)
+			if _, err := unreachable.add(to, m.Row); err != nil {
+				return unreachable, err
 			}
 		}
+		if checked += len(batch); progress != nil {
+			progress(checked)
+		}
 	}
-	return u, nil
+	return unreachable, nil
 }
-
-// formatPhone is the inverse of phoneNumber.
-func formatPhone(phone uint64) string { return "+" + strconv.FormatUint(phone, 10) }

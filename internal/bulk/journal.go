@@ -4,7 +4,6 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"os"
 	"slices"
@@ -56,15 +55,16 @@ type Head struct {
 var journalColumns = []string{"row", "key", "to", "state", "code", "message_id", "time", "detail"}
 
 // Journal is a CSV file with the results of all runs. Written entries survive a crash; an
-// incomplete last line is removed. In memory it keeps a hash of the key of each done row.
+// incomplete last line is removed.
 type Journal struct {
+	// Done has the keys of the rows that are done. The caller closes it.
+	Done *Set
+
 	path string
 	head Head
 	file *os.File // after the start of a run
 	size int64    // of the complete lines
 	seen int64    // of the file when it was read
-	seed maphash.Seed
-	done map[uint64]struct{}
 
 	mu    sync.Mutex // for the following
 	lines *csv.Writer
@@ -79,7 +79,7 @@ func (j *Journal) errorf(format string, args ...any) error {
 
 // ReadJournal reads the file, if it exists. [Journal.Start] is the first to change it.
 func ReadJournal(path string) (*Journal, error) {
-	j := &Journal{path: path, seed: maphash.MakeSeed(), done: map[uint64]struct{}{}}
+	j := &Journal{path: path}
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -94,7 +94,11 @@ func ReadJournal(path string) (*Journal, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return j, j.read(f)
+	if err := j.read(f); err != nil {
+		j.Done.Close()
+		return nil, err
+	}
+	return j, nil
 }
 
 func (j *Journal) read(f *os.File) error {
@@ -103,26 +107,41 @@ func (j *Journal) read(f *os.File) error {
 		return err
 	}
 	j.seen = info.Size()
-	r := csv.NewReader(f)
+	lines, err := countLines(f)
+	if err != nil {
+		return err
+	}
+	if j.Done, err = newSet(lines); err != nil {
+		return err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], j.seen-1); err != nil {
+		return err
+	}
+	r := csv.NewReader(io.LimitReader(f, j.seen))
 	r.ReuseRecord = true
 	r.FieldsPerRecord = len(journalColumns)
 	for line := 1; ; line++ {
 		record, err := r.Read()
-		var last [1]byte
-		_, unread := f.ReadAt(last[:], r.InputOffset()-1)
-		complete := err == nil && unread == nil && last[0] == '\n'
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case !complete && r.InputOffset() >= info.Size() && (line > 1 || startsJournal(f, info.Size())):
+		case r.InputOffset() == j.seen && (err != nil || last[0] != '\n') && (line > 1 || startsJournal(f, j.seen)):
 			return nil // an incomplete line; its row will be sent again
 		case line == 1 && (err != nil || !slices.Equal(record, journalColumns)):
 			return j.errorf("is not a results file of this command, or was saved by another program: choose another with -results")
-		case err == nil && line > 1:
-			err = j.readEntry(record)
+		}
+		done := ""
+		if err == nil && line > 1 {
+			done, err = j.readEntry(record)
 		}
 		if err != nil {
 			return j.errorf("is damaged at line %d: %w", line, err)
+		}
+		if done != "" {
+			if _, err := j.Done.add(done, line); err != nil {
+				return err
+			}
 		}
 		j.size = r.InputOffset()
 	}
@@ -137,22 +156,23 @@ func startsJournal(f *os.File, size int64) bool {
 	return err == nil && int64(n) == size && strings.HasPrefix(strings.Join(journalColumns, ","), strings.TrimRight(string(text), "\x00"))
 }
 
-func (j *Journal) readEntry(record []string) error {
+// readEntry returns the key of a row that is done, or "".
+func (j *Journal) readEntry(record []string) (done string, err error) {
 	key, state, detail := strings.TrimPrefix(record[1], "'"), State(record[3]), record[7]
 	switch state {
 	case started:
 		j.head = Head{Campaign: strings.Clone(key)} // without the rest of the line
 		n, err := fmt.Sscanf(detail, headFormat, &j.head.Message, &j.head.Table, &j.head.Function)
 		if n < 2 { // old files lack the function
-			return fmt.Errorf("the hash of the message is missing: %w", err)
+			return "", fmt.Errorf("the hash of the message is missing: %w", err)
 		}
 	case Sent, Queued, Refused, Unreachable, OptedOut:
-		j.done[maphash.String(j.seed, key)] = struct{}{}
+		return key, nil
 	case Open, Invalid:
 	default:
-		return fmt.Errorf("unknown state %q", state)
+		return "", fmt.Errorf("unknown state %q", state)
 	}
-	return nil
+	return "", nil
 }
 
 // headFormat is the format of the detail of a start.
@@ -176,12 +196,6 @@ func (j *Journal) Match(h Head) error {
 			"or start a campaign with another name for other recipients")
 	}
 	return nil
-}
-
-// Done reports whether the row of a key is done.
-func (j *Journal) Done(key string) bool {
-	_, ok := j.done[maphash.String(j.seed, key)]
-	return ok
 }
 
 // Start starts a run. It fails if another run writes, or has written, to the file.

@@ -49,6 +49,15 @@ func record(t *testing.T, path string, entries ...Entry) *Journal {
 	return j
 }
 
+func isDone(t *testing.T, j *Journal, key string) bool {
+	t.Helper()
+	done, err := j.Done.Contains(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
 func TestJournal(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "results.csv")
@@ -74,12 +83,12 @@ func TestJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]bool{"a": true, "b,\n\"c\"": false, "d": true, "": false, "e": true, "g": true, "h": true, "f": false, "sale": false} {
-		if j.Done(key) != want {
+		if isDone(t, j, key) != want {
 			t.Errorf("key %q is done: %v", key, !want)
 		}
 	}
-	if len(j.done) != 5 {
-		t.Errorf("%d rows are done, want 5", len(j.done))
+	if j.Done.Len() != 5 {
+		t.Errorf("%d rows are done, want 5", j.Done.Len())
 	}
 	for _, tt := range []struct {
 		head Head
@@ -106,7 +115,7 @@ func TestJournal_withoutFunction(t *testing.T) {
 	t.Parallel()
 	path := file(t, "results.csv", strings.Replace(testJournal, " function https://f1", "", 1))
 	j, err := ReadJournal(path)
-	if err != nil || !j.Done("a") || j.Match(testHead) != nil {
+	if err != nil || !isDone(t, j, "a") || j.Match(testHead) != nil {
 		t.Errorf("%v, %v", err, j.Match(testHead))
 	}
 }
@@ -128,11 +137,11 @@ func TestJournal_truncated(t *testing.T) {
 				if line != "\x00" {
 					end++
 				}
-				if want := cut >= end; j.Done(key) != want {
+				if want := cut >= end; isDone(t, j, key) != want {
 					t.Fatalf("cut at %d: %q is done: %v", cut, key, !want)
 				}
 			}
-			if j, err := ReadJournal(path); err != nil || !j.Done("f") {
+			if j, err := ReadJournal(path); err != nil || !isDone(t, j, "f") {
 				t.Fatalf("cut at %d, continued: %v", cut, err)
 			}
 			if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "\x00") {
@@ -213,7 +222,7 @@ func TestJournal_formulas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range keys {
-		if !j.Done(key) {
+		if !isDone(t, j, key) {
 			t.Errorf("the row of %q is not done", key)
 		}
 		if strings.Contains(string(text), ","+key) && strings.Contains("=@-\t'", key[:1]) {
@@ -240,11 +249,11 @@ func FuzzJournal(f *testing.F) {
 		}
 		record(t, path, Entry{Row: 7, Key: "f", State: Sent})
 		after, err := ReadJournal(path)
-		if err != nil || !after.Done("f") || after.Match(testHead) != nil {
+		if err != nil || !isDone(t, after, "f") || after.Match(testHead) != nil {
 			t.Fatalf("continued: %v", err)
 		}
-		if len(after.done) < len(before.done) {
-			t.Fatalf("%d rows are done, but %d before", len(after.done), len(before.done))
+		if after.Done.Len() < before.Done.Len() {
+			t.Fatalf("%d rows are done, but %d before", after.Done.Len(), before.Done.Len())
 		}
 	})
 }
@@ -278,7 +287,7 @@ func TestJournal_twoRuns(t *testing.T) {
 		t.Errorf("Start = %v, want %s", err, want)
 	}
 	third := open()
-	if !third.Done("k") {
+	if !isDone(t, third, "k") {
 		t.Error("the line of the first run is lost")
 	}
 	if err := third.Start(head, time.Now()); err != nil {

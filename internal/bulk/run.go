@@ -40,8 +40,8 @@ type Runner struct {
 	// the table has changed since the check.
 	SkipInvalid bool
 
-	// Unreachable reports the numbers that are skipped; it may be nil.
-	Unreachable func(to string) bool
+	// Unreachable has the numbers that are skipped.
+	Unreachable *Set
 
 	// Observe gets every entry, from several goroutines; it may be nil.
 	Observe func(Entry)
@@ -99,7 +99,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var rows errgroup.Group
 	rows.SetLimit(r.Concurrency * maxWaiting)
 	probe := slices.ContainsFunc(timeFields, func(name string) bool { return r.Campaign.known[name] })
-	for m, err := range r.Campaign.messages(ctx, new(Pass)) {
+	for m, err := range r.Campaign.messages(ctx, new(Pass), r.Journal.Done) {
 		if err != nil {
 			r.stop(err)
 			break
@@ -156,13 +156,19 @@ func (r *Runner) skip(m *Message) bool {
 		if first.Pointer != "" {
 			e.Detail = first.Pointer + ": " + first.Detail
 		}
-	case r.Journal.Done(m.Key):
+	case m.Done:
 		return true
-	case r.Unreachable != nil && r.Unreachable(m.To):
+	default:
+		unreachable, err := r.Unreachable.Contains(m.To)
+		if err != nil {
+			r.stop(err)
+			return true
+		}
+		if !unreachable {
+			return false
+		}
 		e.Key, e.To = m.Key, m.To
 		e.State, e.Code = Unreachable, string(code.RecipientUnreachable)
-	default:
-		return false
 	}
 	r.record(e)
 	return true

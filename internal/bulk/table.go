@@ -5,8 +5,8 @@
 // messages through the function and records the result of each row in a [Journal], with
 // which a later run continues.
 //
-// The table is read once for the check and once for the run. Memory grows only by a hash
-// of each number and key, which find duplicates and rows that are done.
+// The table is read once for the check and once for the run. A [Set] in a temporary file
+// finds duplicates and rows that are done, so that memory does not grow with the table.
 package bulk
 
 import (
@@ -48,6 +48,7 @@ type Table struct {
 	path  string
 	size  int64
 	mtime time.Time
+	lines int64 // at least the number of rows
 
 	comma           rune
 	carriageReturns bool // instead of line feeds
@@ -116,7 +117,8 @@ func OpenTable(path string) (*Table, error) {
 	for i, name := range t.Columns {
 		t.Columns[i] = cleanName(name)
 	}
-	return t, nil
+	t.lines, err = countLines(f)
+	return t, err
 }
 
 // phoneForm matches a phone number in place of the name of a column. A date is shorter.
