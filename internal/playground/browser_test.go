@@ -1,7 +1,11 @@
 package main
 
 import (
+	"net/url"
+	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/browsertest"
 )
@@ -9,7 +13,7 @@ import (
 // TestPlayground sends what people try first, and sees what comes back.
 func TestPlayground(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900).release()
+	g := open(t, "", 1440, 900, false).release()
 	g.Shows(".preview", "Boarding for the 09:40 ferry")
 	g.write(`{"to": "+12025550123", "text": "Hello from the engine", "buttons": ["Fine", "Docs|https://example.com"]}`)
 	g.Shows(".preview", "Hello from the engine")
@@ -50,7 +54,7 @@ func TestPlayground(t *testing.T) {
 // what was sent, and other payloads wait for it.
 func TestPlayground_beforeEngine(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900)
+	g := open(t, "", 1440, 900, false)
 	g.Shows(".preview", "Boarding for the 09:40 ferry")
 	g.pick("replies", "running 20 minutes late")
 	g.Click("#send")
@@ -87,4 +91,118 @@ func TestPlayground_beforeEngine(t *testing.T) {
 	g.Shows("#inspect", "History")
 	g.Shot("inspect")
 	g.Clean()
+}
+
+// TestPlayground_hang ends an engine that hangs, says so, and starts another.
+func TestPlayground_hang(t *testing.T) {
+	t.Parallel()
+	g := open(t, "", 1440, 900, true).release()
+	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then((m) => m.ask("/hang")).catch((e) => e.message)`)
+	const want = "The engine did not finish within 2 seconds, so it was started again, and the messages are gone."
+	if !strings.HasPrefix(message, want) {
+		t.Errorf("the error is %q, want %q", message, want)
+	}
+	g.Shows("#notice", want)
+	g.Wait(`document.querySelector("#live").dataset.state === "live"`)
+	g.Shot("hang")
+	g.Click("#notice button")
+	g.Wait(`!document.querySelector("#notice")`)
+	g.Clean()
+}
+
+// TestPlayground_offline loads the page again, when its host is gone.
+func TestPlayground_offline(t *testing.T) {
+	t.Parallel()
+	g := open(t, "", 1440, 900, false)
+	browsertest.Eval[bool](g.Tab, `caches.open("rcshook-playground-0").then(() => true)`)
+	g.release()
+	g.Shows("#live-text", "Ready, also offline")
+	g.Wait(`caches.keys().then((names) => names.length === 1 && names[0] !== "rcshook-playground-0")`)
+	g.server.CloseClientConnections()
+	g.server.Close()
+	g.Do(chromedp.Navigate(g.URL + base))
+	g.Wait(`document.querySelector("#live").dataset.state === "live"`)
+	g.write(`{"to": "+12025550123", "text": "Without a network"}`)
+	g.Shows(".preview", "Without a network")
+	g.Click("#send")
+	g.Shows(".rows .bubble", "Without a network")
+	g.Shot("offline")
+	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
+	g.Wait(`document.querySelector("h1").textContent.includes("ayload")`)
+	g.Clean()
+}
+
+// TestPlayground_links opens links to payloads: they fill the editor and send nothing.
+func TestPlayground_links(t *testing.T) {
+	t.Parallel()
+	const hostile = `<img src=x onerror=alert(1)>`
+	link := func(payload string) string { return "#payload=" + url.PathEscape(payload) }
+	g := open(t, link(`{"to": "+12025550123", "text": "`+hostile+`", "buttons": ["<b>Yes</b>"]}`), 1440, 900, false).release()
+	g.Shows(".preview .bubble", hostile)
+	if n := browsertest.Eval[int](g.Tab, `document.querySelectorAll(".rows .row, img[src=x], .preview b").length`); n != 0 {
+		t.Errorf("the link has sent or created %d elements", n)
+	}
+	for fragment, want := range map[string]string{
+		"#payload=":                            "This link is incomplete: what follows #payload= is not JSON.",
+		"#payload=%7B%22to":                    "This link is incomplete: what follows #payload= is not JSON.",
+		"#payload=%E0%A4%A":                    "This link is incomplete: what follows #payload= is not JSON.",
+		link("7"):                              "This link has no payload: expected a JSON object after #payload=.",
+		link(strings.Repeat(" ", 50_000)):      "This link is too long for a payload.",
+		link(`"<img src=x onerror=alert(2)>"`): "This link has no payload: expected a JSON object after #payload=.",
+	} {
+		browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(fragment))
+		g.Shows("#notice", want)
+		g.Click("#notice button")
+		g.Shows(".preview .bubble", hostile)
+	}
+	browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(link(`{"to": "+12025550123", "text": "Another"}`)))
+	g.Shows(".preview .bubble", "Another")
+	// The link of the page leads to the same text.
+	if same := browsertest.Eval[bool](g.Tab, `import("`+base+`playground/link.js").then((m) => {
+		const text = document.querySelector(".editor-text").value;
+		return m.payloadOf(new URL(m.linkTo(text)).hash) === text;
+	})`); !same {
+		t.Error("a link of the page leads to another text")
+	}
+	g.Clean()
+}
+
+// TestPlayground_accessible checks contrast and names of the controls, and the width of a small phone.
+func TestPlayground_accessible(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"light", "dark"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			g := open(t, "", 320, 640, false)
+			g.Scheme(scheme)
+			look := func(what string) {
+				t.Helper()
+				g.Shot("320-" + scheme + "-" + what)
+				for _, bad := range browsertest.Eval[[]string](g.Tab, browsertest.Contrasts) {
+					t.Errorf("%s: not enough contrast: %s", what, bad)
+				}
+				if width := browsertest.Eval[int](g.Tab, `document.scrollingElement.scrollWidth`); width > 320 {
+					t.Errorf("%s: the page is %d wide, want at most 320", what, width)
+				}
+				if wide := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll(".bar, .views, .compose-foot, .copy-as .menu, #notice")]
+					.filter((e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > 320 || e.getBoundingClientRect().left < 0)).map((e) => e.className)`); len(wide) > 0 {
+					t.Errorf("%s: too wide: %q", what, wide)
+				}
+			}
+			g.Shows(".preview", "Boarding")
+			look("phone")
+			g.Click(`.views [data-view=compose]`)
+			g.Click(`.copy-as summary`)
+			g.Wait(`document.querySelector(".copy-as .menu-entry").checkVisibility()`)
+			g.Do(chromedp.ScrollIntoView(chromedp.CSS(".copy-as .menu")))
+			look("compose")
+			g.Named()
+			g.Do(chromedp.Focus(chromedp.CSS(".copy-as .menu-entry")), chromedp.KeyEvent("\x1b"))
+			g.Wait(`!document.querySelector(".copy-as").open && document.activeElement.matches(".copy-as summary")`)
+			browsertest.Eval[string](g.Tab, `location.hash = "#payload=x"`)
+			g.Shows("#notice", "This link is incomplete")
+			look("notice")
+			g.Clean()
+		})
+	}
 }

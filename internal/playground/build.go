@@ -12,7 +12,8 @@ import (
 // engineFile is the compressed engine. Browsers decompress it, so that hosts need not.
 const engineFile = "playground/engine.wasm.gz"
 
-// addEngine compiles the engine and writes it compressed. Without inlining, the engine is smaller.
+// addEngine compiles the engine and writes it compressed. The tag playground leaves out what
+// a browser cannot use; without inlining, the engine is smaller.
 func (s *site) addEngine() error {
 	dir, err := os.MkdirTemp("", "playground")
 	if err != nil {
@@ -20,7 +21,7 @@ func (s *site) addEngine() error {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "engine.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-gcflags", "all=-l",
+	cmd := exec.Command("go", "build", "-tags", "playground", "-trimpath", "-ldflags", "-s -w", "-gcflags", "all=-l",
 		"-o", file, "github.com/rcshook/rcshook/internal/playground/engine")
 	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
 	if out, err := cmd.CombinedOutput(); err != nil {

@@ -55,7 +55,7 @@ func build(out string) error {
 		return err
 	}
 	s := site{dir: out}
-	for _, step := range []func() error{s.addPage, s.addPhone, s.addEngine, s.addRecording, s.addServiceWorker} {
+	for _, step := range []func() error{s.addPage, s.addPhone, s.addEngine, s.addRecording, s.addDocuments, s.addServiceWorker} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -84,7 +84,7 @@ func clear(out string) error {
 }
 
 //go:embed page
-var page embed.FS
+var pageFiles embed.FS
 
 // A site is the folder that is built.
 type site struct {
@@ -134,7 +134,7 @@ func (s *site) addPhone() error {
 	if err := s.copy(phone.Files(), func(name string) string { return name }); err != nil {
 		return err
 	}
-	transport, err := page.ReadFile("page/stream.js")
+	transport, err := pageFiles.ReadFile("page/stream.js")
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *site) addPhone() error {
 // addPage writes the files of the playground, and the support file of WebAssembly that
 // belongs to the compiler.
 func (s *site) addPage() error {
-	own, err := fs.Sub(page, "page")
+	own, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		return err
 	}
@@ -203,6 +203,8 @@ func (s *site) addPage() error {
 	return s.write("playground/wasm_exec.js", support)
 }
 
+func (s *site) addDocuments() error { return writeDocuments(s.dir) }
+
 // addServiceWorker writes the service worker with the list of all files and their hashes.
 func (s *site) addServiceWorker() error {
 	files, _, err := s.files()
@@ -227,7 +229,7 @@ func (s *site) addServiceWorker() error {
 	if err != nil {
 		return err
 	}
-	script, err := page.ReadFile("page/sw.js")
+	script, err := pageFiles.ReadFile("page/sw.js")
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/browsertest"
@@ -38,8 +41,8 @@ type rig struct {
 }
 
 // open opens the page at a width and height, with a fragment. The host holds the engine back until
-// release.
-func open(t *testing.T, fragment string, width, height int64) *rig {
+// release. With hangs, a request for /hang does not end, and the page ends an engine that hangs.
+func open(t *testing.T, fragment string, width, height int64, hangs bool) *rig {
 	t.Helper()
 	g := &rig{gate: make(chan struct{})}
 	g.server = httptest.NewUnstartedServer(nil)
@@ -58,6 +61,12 @@ func open(t *testing.T, fragment string, width, height int64) *rig {
 				return
 			}
 		}
+		if hangs && strings.HasSuffix(r.URL.Path, "/worker.js") {
+			script, _ := os.ReadFile(filepath.Join(dir, "playground", "worker.js"))
+			w.Header().Set("Content-Type", "text/javascript")
+			fmt.Fprintf(w, "%s\naddEventListener('message', ({data}) => { if (data.path === '/hang') for (;;); });", script)
+			return
+		}
 		files.ServeHTTP(w, r)
 	})
 	g.server.Start()
@@ -65,6 +74,11 @@ func open(t *testing.T, fragment string, width, height int64) *rig {
 		g.server.CloseClientConnections()
 		g.server.Close()
 	})
+	if !hangs {
+		// On a busy machine, every request may take longer than the page allows.
+		script := `globalThis.setInterval = ((set) => (f, ms) => set(f, ms === 500 ? 1e6 : ms))(setInterval)`
+		browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	}
 	g.Do(chromedp.Navigate(url + base + fragment))
 	g.Wait(`document.querySelector("#copy-link")`)
 	return g

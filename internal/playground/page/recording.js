@@ -3,7 +3,10 @@
 
 // The clock of the recording stood still at this time.
 const recordedTime = /2001-02-03T04:05:06(\.\d+)?Z/g;
-const uuid = /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g;
+
+// The IDs of messages, and those of events.
+const anyID = /\b(evt_[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b/g;
+const newID = (old) => (old.startsWith("evt_") ? `evt_${crypto.randomUUID().replaceAll("-", "")}` : crypto.randomUUID());
 
 export class Recording {
   /** Calls emit with the events of the messages that are sent. */
@@ -40,7 +43,7 @@ export class Recording {
       JSON.parse(
         JSON.stringify(value)
           .replace(recordedTime, time)
-          .replace(uuid, (id) => ids.get(id) ?? ids.set(id, crypto.randomUUID()).get(id)),
+          .replace(anyID, (id) => ids.get(id) ?? ids.set(id, newID(id)).get(id)),
       );
     const { send, events, read } = fresh({ send: example.send, events: example.events, read: example.read });
     // The engine counts its events from 1, so these are below.
