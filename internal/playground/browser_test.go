@@ -2,9 +2,11 @@ package main
 
 import (
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/browsertest"
@@ -204,5 +206,35 @@ func TestPlayground_accessible(t *testing.T) {
 			look("notice")
 			g.Clean()
 		})
+	}
+}
+
+// TestPlayground_times logs how long people wait on a slow laptop, and checks no time.
+func TestPlayground_times(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("RCSHOOKTEST_TIMES") == "" {
+		t.Skip("set RCSHOOKTEST_TIMES to measure")
+	}
+	for range 3 {
+		g := open(t, "", 1440, 900, false)
+		browsertest.Call(g.Tab, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: 4})
+		close(g.gate)
+		g.Do(chromedp.Navigate(g.URL + base + "?again"))
+		first := `new Promise((done) => {
+			const look = () => document.querySelector(".preview") ? done(performance.now()) : requestAnimationFrame(look);
+			look();
+		})`
+		shown := browsertest.Eval[float64](g.Tab, first)
+		g.Wait(`document.querySelector("#live").dataset.state === "live"`)
+		ready := browsertest.Eval[float64](g.Tab, `performance.now()`)
+		message := browsertest.Eval[float64](g.Tab, `new Promise((done) => {
+			const start = performance.now();
+			const area = document.querySelector(".editor-text");
+			area.value = '{"to": "+12025550123", "title": "Not recorded", "text": "x"}';
+			area.dispatchEvent(new InputEvent("input"));
+			const look = () => document.querySelector(".preview")?.textContent.includes("Not recorded") ? done(performance.now() - start) : requestAnimationFrame(look);
+			look();
+		})`)
+		t.Logf("first message after %.0f ms, engine ready after %.0f ms, the next message %.0f ms after that", shown, ready, message)
 	}
 }
