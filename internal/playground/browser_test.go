@@ -12,7 +12,7 @@ import (
 	"github.com/rcshook/rcshook/internal/browsertest"
 )
 
-// TestPlayground sends what people try first, and sees what comes back.
+// TestPlayground sends each kind of message and an event of a shop, and taps a button.
 func TestPlayground(t *testing.T) {
 	t.Parallel()
 	g := open(t, "", 1440, 900, false).release()
@@ -53,7 +53,7 @@ func TestPlayground(t *testing.T) {
 }
 
 // TestPlayground_beforeEngine uses the page while the engine loads: the examples work, the engine gets
-// what was sent, and other payloads wait for it.
+// the same messages, and other payloads wait for it.
 func TestPlayground_beforeEngine(t *testing.T) {
 	t.Parallel()
 	g := open(t, "", 1440, 900, false)
@@ -95,7 +95,7 @@ func TestPlayground_beforeEngine(t *testing.T) {
 	g.Clean()
 }
 
-// TestPlayground_hang ends an engine that hangs, says so, and starts another.
+// TestPlayground_hang ends an engine that hangs, shows that, and starts another.
 func TestPlayground_hang(t *testing.T) {
 	t.Parallel()
 	g := open(t, "", 1440, 900, true).release()
@@ -145,9 +145,9 @@ func TestPlayground_links(t *testing.T) {
 		t.Errorf("the link has sent or created %d elements", n)
 	}
 	for fragment, want := range map[string]string{
-		"#payload=":                            "This link is incomplete: what follows #payload= is not JSON.",
-		"#payload=%7B%22to":                    "This link is incomplete: what follows #payload= is not JSON.",
-		"#payload=%E0%A4%A":                    "This link is incomplete: what follows #payload= is not JSON.",
+		"#payload=":                            "This link is incomplete: the text after #payload= is not JSON.",
+		"#payload=%7B%22to":                    "This link is incomplete: the text after #payload= is not JSON.",
+		"#payload=%E0%A4%A":                    "This link is incomplete: the text after #payload= is not JSON.",
 		link("7"):                              "This link has no payload: expected a JSON object after #payload=.",
 		link(strings.Repeat(" ", 50_000)):      "This link is too long for a payload.",
 		link(`"<img src=x onerror=alert(2)>"`): "This link has no payload: expected a JSON object after #payload=.",

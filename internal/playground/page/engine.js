@@ -65,8 +65,8 @@ export class Engine {
   }
 
   /**
-   * Ends a worker that hangs. It counts turns and not time, because a computer that slept in between
-   * is no reason.
+   * Ends a worker that hangs. It counts turns of the clock, which stands still while the computer
+   * sleeps.
    */
   watch() {
     this.idle = 0;

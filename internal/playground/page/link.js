@@ -18,7 +18,7 @@ export function payloadOf(fragment) {
     text = decodeURIComponent(fragment.slice(start.length));
     payload = JSON.parse(text);
   } catch {
-    throw new Error("This link is incomplete: what follows #payload= is not JSON.");
+    throw new Error("This link is incomplete: the text after #payload= is not JSON.");
   }
   if (payload === null || typeof payload !== "object") {
     throw new Error("This link has no payload: expected a JSON object after #payload=.");

@@ -1,5 +1,5 @@
-// What the engine said when the site was built: the setup, and the results of the examples. It
-// stands in for the engine until that is ready.
+// The responses of the engine when the site was built: the setup, and the results of the examples.
+// They stand in for the engine until that is ready.
 
 // The clock of the recording stood still at this time.
 const recordedTime = /2001-02-03T04:05:06(\.\d+)?Z/g;
@@ -19,7 +19,7 @@ export class Recording {
   }
 
   /** The response to a request, or undefined if only the engine has it. */
-  answer(path, body) {
+  response(path, body) {
     if (path === "/_dev/setup") return this.setup;
     if (path === "/_sim/numbers") return { numbers: this.numbers };
     if (path !== "/_dev/send" && path !== "/_sim/user") return undefined;
@@ -85,7 +85,7 @@ export class Recording {
     return i >= 0;
   }
 
-  /** What an event says: the same for an event of the recording and for its copy of the engine. */
+  /** Identifies an event: equal for an event of the recording and for its copy from the engine. */
   signature({ kind, message_id, message, payload, push, request }) {
     const about = payload?.delivery?.event ?? payload?.request;
     return JSON.stringify([

@@ -1,6 +1,6 @@
 // The connection to the engine in the worker, in place of that to a server: requests, and the stream
-// of events. Until the engine is ready, the recording answers for it; then the engine gets what was
-// sent in the meantime.
+// of events. Until the engine is ready, the recording stands in for it; then the engine gets the
+// messages that the user has sent.
 
 import { Engine } from "../playground/engine.js";
 import { Recording } from "../playground/recording.js";
@@ -12,12 +12,12 @@ const load = async (address) => (await fetch(address)).json();
 const recorded = load("playground/recorded.json");
 
 let data; // of the recording
-let recording; // in use until the engine has what was sent
+let recording; // in use until the engine has the messages of the user
 let live = Promise.withResolvers();
 let handlers;
 let run = 0; // counts the engines
 
-/** Tells the page about the engine: {state: "loading", "started", "waiting", "ready", "failed", "ended"}. */
+/** Reports the state of the engine to the page: {state: "loading", "started", "waiting", "ready", "failed", "ended"}. */
 const tell = (detail) => document.dispatchEvent(new CustomEvent("engine", { detail }));
 
 const engine = new Engine({
@@ -36,7 +36,7 @@ export async function ask(path, body, signal) {
   const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
   await recorded;
   if (recording) {
-    const known = recording.answer(path, text);
+    const known = recording.response(path, text);
     if (known) return known;
     tell({ state: "waiting" });
     await live.promise;
@@ -86,7 +86,7 @@ function failed(text) {
   tell({ state: "failed", text });
 }
 
-/** Follows the events of the engine, sends it what the recording has answered, and is live. */
+/** Follows the events of the engine, sends it the messages of the recording, and is live. */
 async function replay() {
   const past = recording;
   const mine = run;

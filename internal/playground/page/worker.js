@@ -6,7 +6,7 @@
 
 importScripts("wasm_exec.js");
 
-/** Decompresses the engine, unless the host has said that it is compressed. */
+/** Decompresses the engine, unless the browser has done that for the host. */
 function module(response) {
   if (!response.ok) throw new Error(`status ${response.status}`);
   let loaded = 0;
