@@ -64,6 +64,7 @@ func (r *runner) measureJobs(ctx context.Context) error {
 	return r.measureEach(ctx, jobs, direct, queued)
 }
 
+// measureEach measures the jobs in all rounds, and then the events to slow targets.
 func (r *runner) measureEach(ctx context.Context, jobs []job, direct, queued *process) error {
 	plain := job{"message", direct, direct.target.request, "", direct.target.accepted, 1}
 	for i := range jobs {
@@ -98,9 +99,9 @@ func (r *runner) measureEach(ctx context.Context, jobs []job, direct, queued *pr
 			}
 		}
 	}
+	r.progress("slow targets")
 	slow := job{slowRow, queued, event(slowAgent, "reply"), "", `"code":"received"`, 3}.target()
 	for column, t := range []target{slow, direct.target} {
-		r.progress("slow targets")
 		res, err := load{callers: 1, requests: r.starts + 1}.run(ctx, t)
 		if err != nil {
 			return err

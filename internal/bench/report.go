@@ -23,6 +23,7 @@ var targets = map[string]string{
 	"memory after 1000 requests, MB":         "at most 40",
 	"256 at once: memory, MB":                "at most 64",
 	"memory after 100000 requests, MB":       "at most 64",
+	slowRow:                                  "at most 1000",
 }
 
 // peerTargets are the targets of the function beside that for Node.

@@ -36,6 +36,9 @@ type options struct {
 const (
 	// warmRequests is the number of requests to a process before it is measured.
 	warmRequests = 1000
+	// compileRequests is the number of further requests, after which Node has compiled a
+	// function.
+	compileRequests = 5000
 	// fillCallers is the number of callers while only memory is measured.
 	fillCallers = 32
 )
@@ -187,6 +190,11 @@ func (r *runner) measureLoad(ctx context.Context) error {
 		processes = append(processes, p)
 		if err := r.measureMemory(ctx, p, min(warmRequests, r.requests)); err != nil {
 			return err
+		}
+		if r.peers {
+			if _, err := r.drive(ctx, p, p.target, load{callers: fillCallers, requests: min(compileRequests, r.requests)}); err != nil {
+				return err
+			}
 		}
 	}
 	for round := range r.rounds {
