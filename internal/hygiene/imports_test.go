@@ -140,6 +140,20 @@ func TestImports_wasm(t *testing.T) {
 	}
 }
 
+// TestImports_function tests that the function depends on no package that makes every start
+// slower, and the program larger: gRPC, and the template engine, which makes the linker keep
+// all exported methods.
+func TestImports_function(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, nil, ".") {
+		for _, path := range p.Deps {
+			if path == "google.golang.org/grpc" || path == "text/template" {
+				t.Errorf("the function depends on %s", path)
+			}
+		}
+	}
+}
+
 // TestImports_root tests that the root folder has one Go file: the function build needs
 // all of them to be of one package, and readers need to find it.
 func TestImports_root(t *testing.T) {

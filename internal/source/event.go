@@ -268,14 +268,15 @@ func (s *Source) mapEvent(ctx context.Context, event any, requestKey string, in 
 	return messages, nil
 }
 
-// nullWord is null as a text shows it if a mapping inserted a missing value.
-var nullWord = regexp.MustCompile(`(^|[^\pL\pN_])null($|[^\pL\pN_])`)
+// nullWord is null as a text shows it if a mapping inserted a missing value. It is compiled
+// on first use, because the tables of letters take time at a start.
+var nullWord = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|[^\pL\pN_])null($|[^\pL\pN_])`) })
 
 // nullTexts appends a warning for each text of a payload that contains the word null.
 func nullTexts(warnings []compose.Warning, pointer string, v any) []compose.Warning {
 	switch v := v.(type) {
 	case string:
-		if nullWord.MatchString(v) {
+		if nullWord().MatchString(v) {
 			warnings = append(warnings, compose.Warning{Pointer: pointer, Detail: "contains null: the mapping inserted a value that this event does not have; " +
 				`write another value for it, as in \(.name | present // "there")`})
 		}

@@ -134,8 +134,12 @@ func (e *ChallengeError) Error() string {
 	return fmt.Sprintf("query parameter %s: expected from 1 to 256 letters, digits, spaces, and any of -._~+/=:", e.Query)
 }
 
-// challengeText is a text that has no meaning to a browser, whatever it takes it for.
-var challengeText = regexp.MustCompile(`^[A-Za-z0-9 ._~+/=:-]{1,256}$`)
+// challengeText is a text that has no meaning to a browser, whatever it takes it for. Its
+// length is checked apart: a counted repetition takes time at each start.
+var challengeText = regexp.MustCompile(`^[A-Za-z0-9 ._~+/=:-]+$`)
+
+// maxChallenge is the maximum number of characters of a challenge.
+const maxChallenge = 256
 
 // openChallenge prepares the challenge of the sender.
 func (s *Source) openChallenge() (problems []config.Problem) {
@@ -175,7 +179,7 @@ func (s *Source) Challenge(ctx context.Context, query string) (string, error) {
 			return "", standardwebhook.Errorf(ErrUnauthorized, "query parameter %s: expected the verify token of this source", s.challenge.Token)
 		}
 	}
-	if text := values[s.challenge.Query]; challengeText.MatchString(text) {
+	if text := values[s.challenge.Query]; len(text) <= maxChallenge && challengeText.MatchString(text) {
 		return text, nil
 	}
 	return "", &ChallengeError{s.challenge.Query}

@@ -93,7 +93,11 @@ func (c *Client) TokenNotRenewed(err error, l google.Lease) google.Lease {
 	return l
 }
 
-var errorCode = regexp.MustCompile(`^[a-z_]{3,40}$`)
+// errorCode matches the codes of RFC 6749, which cannot quote the request.
+var errorCode = regexp.MustCompile(`^[a-z_]+$`)
+
+// maxErrorCode is far above the length of these codes.
+const maxErrorCode = 40
 
 // tokenError separates rejections by the token endpoint from transient failures. It
 // keeps nothing of a response but its error code.
@@ -119,7 +123,7 @@ func tokenError(ctx context.Context, err error, transport *boundTransport) error
 	if json.Unmarshal(response.Body, &body) != nil || body.Error == "" {
 		return fmt.Errorf("%w: HTTP %d without the error of a token endpoint", google.ErrTokenUnavailable, status)
 	}
-	if !errorCode.MatchString(body.Error) {
+	if len(body.Error) > maxErrorCode || !errorCode.MatchString(body.Error) {
 		body.Error = "token_refused"
 	}
 	return &google.TokenError{Code: body.Error, Status: status}

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/itchyny/gojq"
 )
@@ -138,8 +139,9 @@ def gsub($re; f; $flags): sub($re; f; $flags + "g");
 def gsub($re; f): sub($re; f; "g");
 .`
 
-// definitions are all functions that hide those of jq.
-var definitions = func() []*gojq.FuncDef {
+// definitions returns all functions that hide those of jq. They are parsed on first use,
+// because most deployments have no mapping.
+var definitions = sync.OnceValue(func() []*gojq.FuncDef {
 	var text strings.Builder
 	for _, guard := range guards {
 		head, body, _ := strings.Cut(guard, ": ")
@@ -147,7 +149,7 @@ var definitions = func() []*gojq.FuncDef {
 		text.WriteString("def __jq_" + head + ": " + head + "; def " + head + ": " + strings.ReplaceAll(body, "@", "__jq_"+name) + ";\n")
 	}
 	return parse(text.String() + replacements).FuncDefs
-}()
+})
 
 // define adds the definitions that a program uses.
 func define(query *gojq.Query) {
@@ -158,7 +160,7 @@ func define(query *gojq.Query) {
 		}
 	}
 	Walk(query, note)
-	for _, d := range slices.Backward(definitions) {
+	for _, d := range slices.Backward(definitions()) {
 		if used[d.Name] {
 			Walk(d.Body, note)
 			query.FuncDefs = append([]*gojq.FuncDef{d}, query.FuncDefs...)
