@@ -60,7 +60,7 @@ func (d Duration) String() string {
 
 // MarshalJSON implements [json.Marshaler] with the form of [Duration.String].
 func (d Duration) MarshalJSON() ([]byte, error) {
-	return json.Marshal(d.String())
+	return strconv.AppendQuote(nil, d.String()), nil
 }
 
 // UnmarshalJSON implements [json.Unmarshaler] with [ParseDuration].
