@@ -89,7 +89,7 @@ memory after 100000 requests, MB         unknown    at most 64
 `},
 		{"beside the bare program", options{compare: true}, true, `|  | function | bare program | ratio | target |
 | --- | ---: | ---: | ---: | --- |
-| start to first response, ms (beside: empty function) | 15.0 | 7.5 | 2.00 | ratio at most 1.5 |
+| start to first response, ms (beside: empty function) | 15.0 | 7.5 | 2.00 | ratio at most 1.3 |
 | memory after 1000 requests, MB | 30.0 | unknown | unknown | at most 40 |
 | 32 at once: requests per second | 15000 | 30000 | 0.50 | ratio at least 0.75 |
 | 32 at once: CPU for 1,000 requests, ms | 30.0 | 24.0 | 1.25 | ratio at most 1.5 |
