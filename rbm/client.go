@@ -1,7 +1,6 @@
 package rbm
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +147,10 @@ func New(c Config) (*Client, error) {
 		}
 		base = strings.TrimRight(c.Endpoint, "/")
 	}
-	h := cmp.Or(c.HTTPClient, http.DefaultClient)
+	h := c.HTTPClient
+	if h == nil {
+		h = http.DefaultClient
+	}
 	if c.HTTPClient != nil && (h.CheckRedirect != nil || h.Jar != nil) {
 		return nil, errors.New("rbm: HTTPClient: CheckRedirect and Jar are not supported; remove them")
 	}
@@ -170,7 +172,7 @@ func New(c Config) (*Client, error) {
 		observe: c.Observe,
 	}
 	if client.transport == nil {
-		client.transport = http.DefaultTransport
+		client.transport = defaultTransport()
 	}
 	if h.Timeout > 0 {
 		client.retry.AttemptTimeout = min(client.retry.AttemptTimeout, h.Timeout)
@@ -219,28 +221,4 @@ var hosts = map[Region]string{
 	RegionUS:     "https://us-rcsbusinessmessaging.googleapis.com",
 	RegionEurope: "https://europe-rcsbusinessmessaging.googleapis.com",
 	RegionAsia:   "https://asia-rcsbusinessmessaging.googleapis.com",
-}
-
-// NewTransport returns an HTTP transport with settings for this API: at most four
-// HTTP/2 connections per host that carry many requests each, so that a burst does not
-// open a connection per request.
-//
-// Pings detect a dead connection within 17 seconds. In a serverless process that was
-// frozen for over 15 seconds, where most connections die, it takes 2 seconds, so that
-// the first request can still be retried in time.
-//
-// Set MaxConnsPerHost to 0 for plain HTTP, as to a simulator: an HTTP/1 connection
-// carries one request at a time.
-func NewTransport() *http.Transport {
-	t := &http.Transport{Proxy: http.ProxyFromEnvironment}
-	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
-		t = standard.Clone()
-	}
-	t.ForceAttemptHTTP2 = true
-	t.MaxConnsPerHost = 4
-	t.MaxIdleConnsPerHost = 64
-	t.IdleConnTimeout = 90 * time.Second
-	t.TLSHandshakeTimeout = 5 * time.Second
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 2 * time.Second}
-	return t
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,7 +223,7 @@ func (o *bulkOptions) reach(ctx context.Context, journal *bulk.Journal, summary 
 		return fmt.Errorf("-reachable: %w", err)
 	}
 	sender := sending.New(sending.Options{
-		HTTP:      &http.Client{Transport: transport},
+		Transport: transport,
 		Endpoint:  cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + server.Version(),
 		Now:       time.Now,

@@ -74,9 +74,6 @@ func New(cfg config.Config, opts Options) *Directory {
 		byID:       make(map[string]*entry),
 		secrets:    make(map[config.Secret]*google.Cached[[]byte]),
 	}
-	if opts.Transport == nil {
-		opts.Transport = http.DefaultTransport
-	}
 	if d.interval <= 0 {
 		d.interval = defaultRefresh
 	}

@@ -12,13 +12,12 @@ import (
 
 // followers are the HTTP clients that have no CheckRedirect of their own.
 var followers = map[string]string{
-	"internal/server/server.go": "package rbm uses only its transport, and package send sets CheckRedirect",
-	"cmd/rcshook/bulk.go":       "package rbm uses only its transport",
-	"internal/doctor/doctor.go": "package rbm uses only its transport",
-	"internal/source/google.go": "its transport returns the response of one request, without its headers",
-	"internal/client/client.go": "its transport is a handler in this process",
-	"internal/bench/program.go": "calls programs on this machine",
-	"rbm/client.go":             "uses only the transport of the default client",
+	"internal/send/send.go":          "package rbm uses only its transport",
+	"internal/doctor/doctor.go":      "package rbm uses only its transport",
+	"internal/source/google_keys.go": "its transport returns the response of one request, without its headers",
+	"internal/client/client.go":      "its transport is a handler in this process",
+	"internal/bench/program.go":      "calls programs on this machine",
+	"rbm/client.go":                  "uses only the transport of the default client",
 }
 
 // TestClients lists the HTTP clients of the module. Each one must refuse redirects, which

@@ -154,6 +154,23 @@ func TestImports_function(t *testing.T) {
 	}
 }
 
+// TestImports_engine tests that the engine of the playground needs no client libraries of
+// Google, and no packages for public keys but those of the standard library.
+func TestImports_engine(t *testing.T) {
+	t.Parallel()
+	all := list(t, []string{"GOOS=js", "GOARCH=wasm"}, "-tags", "playground", "./internal/playground/engine")
+	if len(all) != 1 || len(all[0].Deps) == 0 {
+		t.Fatalf("go list returned %d packages, want the engine", len(all))
+	}
+	for _, path := range all[0].Deps {
+		for _, unwanted := range []string{"cloud.google.com/", "google.golang.org/api", "google.golang.org/grpc", "golang.org/x/oauth2", "github.com/coreos/go-oidc", "golang.org/x/text/encoding"} {
+			if strings.HasPrefix(path, unwanted) {
+				t.Errorf("the engine depends on %s", path)
+			}
+		}
+	}
+}
+
 // TestImports_root tests that the root folder has one Go file: the function build needs
 // all of them to be of one package, and readers need to find it.
 func TestImports_root(t *testing.T) {

@@ -68,7 +68,7 @@ func inBubble(t *testing.T, perSecond float64, f func(t *testing.T, s *Sender, w
 		sim := new(rbmtest.Simulator)
 		t.Cleanup(sim.Close)
 		w := &wire{sim: sim, start: time.Now()}
-		s := New(Options{HTTP: &http.Client{Transport: w}, Endpoint: simulator, Now: time.Now, Allow: func(context.Context, *Message, string) error { return nil }})
+		s := New(Options{Transport: w, Endpoint: simulator, Now: time.Now, Allow: func(context.Context, *Message, string) error { return nil }})
 		a := &Agent{
 			Name: "default", ID: "agent", Limit: NewRateLimiter(perSecond),
 			Token: func(context.Context) (string, error) { return sim.Token(), nil },

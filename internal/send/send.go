@@ -36,8 +36,8 @@ type Sender struct {
 
 // Options configure a [Sender].
 type Options struct {
-	// HTTP makes the requests to RBM.
-	HTTP *http.Client
+	// Transport makes the requests to RBM.
+	Transport http.RoundTripper
 
 	// Endpoint is a base URL to use instead of Google's; it may be empty.
 	Endpoint string
@@ -323,7 +323,7 @@ func (s *Sender) call(ctx context.Context, a *Agent, r *Result, wait func(contex
 		client, err := rbm.New(rbm.Config{
 			AgentID:    a.ID,
 			Token:      a.Token,
-			HTTPClient: s.options.HTTP,
+			HTTPClient: &http.Client{Transport: s.options.Transport},
 			Region:     region,
 			Endpoint:   s.options.Endpoint,
 			Retry:      s.options.Retry,

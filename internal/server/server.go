@@ -154,14 +154,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if s.transport == nil {
-		transport := rbm.NewTransport()
-		if s.cfg.RBMEndpoint != "" {
-			// A simulator or a proxy may support HTTP/1 only, which needs a connection
-			// for each concurrent request.
-			transport.MaxConnsPerHost = 0
-			transport.MaxIdleConns, transport.MaxIdleConnsPerHost = 0, 512
-		}
-		s.transport = transport
+		s.transport = newTransport(&s.cfg)
 	}
 	s.optOutTimeout = o.OptOutTimeout
 	if err := s.readFile(ctx, o); err != nil {
@@ -197,7 +190,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		s.limits[name] = send.NewRateLimiter(a.MessagesPerSecond)
 	}
 	s.sender = send.New(send.Options{
-		HTTP:      &http.Client{Transport: trace.Transport{Base: s.transport}},
+		Transport: trace.Transport{Base: s.transport},
 		Endpoint:  s.cfg.RBMEndpoint,
 		UserAgent: "rcshook/" + Version(),
 		Retry:     o.Retry,

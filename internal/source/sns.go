@@ -2,13 +2,7 @@ package source
 
 import (
 	"context"
-	"crypto"
-	"crypto/rsa"
-	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -89,28 +83,16 @@ func (s snsScheme) verify(_ context.Context, r *Request, _ [][]byte, now time.Ti
 	if err != nil || !ok {
 		return standardwebhook.Errorf(ErrSignature, "the message or its signature is not in the format of Amazon SNS")
 	}
-	var hash crypto.Hash
-	var digest []byte
-	switch m["SignatureVersion"] {
-	case "1":
-		sum := sha1.Sum(content)
-		hash, digest = crypto.SHA1, sum[:]
-	case "2":
-		sum := sha256.Sum256(content)
-		hash, digest = crypto.SHA256, sum[:]
-	default:
+	version := m["SignatureVersion"]
+	if version != "1" && version != "2" {
 		return standardwebhook.Errorf(ErrSignature, "unknown SignatureVersion: expected 1 or 2")
 	}
 	certificate := s.client.certificate(m["SigningCertURL"])
 	if certificate == nil {
 		return &missingCertificate{m["SigningCertURL"]}
 	}
-	key, ok := certificate.PublicKey.(*rsa.PublicKey)
-	if !ok || now.Before(certificate.NotBefore) || now.After(certificate.NotAfter) {
-		return standardwebhook.Errorf(ErrSignature, "the certificate of the message is not valid at this time")
-	}
-	if rsa.VerifyPKCS1v15(key, hash, digest, signature) != nil {
-		return standardwebhook.Errorf(ErrSignature, "the signature does not match the message")
+	if err := certificate.verify(version, content, signature, now); err != nil {
+		return err
 	}
 	at, err := clocks["rfc3339"].parse(m["Timestamp"])
 	if err != nil {
@@ -195,13 +177,10 @@ type snsClient struct {
 	fetching  *semaphore.Weighted
 
 	mu           sync.Mutex
-	certificates map[string]*x509.Certificate // by address
+	certificates map[string]*certificate // by address
 }
 
 func newSNSClient(transport http.RoundTripper) *snsClient {
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
 	return &snsClient{transport: transport, fetching: semaphore.NewWeighted(maxFetches)}
 }
 
@@ -215,7 +194,7 @@ const (
 )
 
 // certificate returns the certificate at an address from the cache, or nil.
-func (c *snsClient) certificate(address string) *x509.Certificate {
+func (c *snsClient) certificate(address string) *certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.certificates[address]
@@ -238,20 +217,16 @@ func (c *snsClient) fetch(ctx context.Context, address string) error {
 		if err != nil {
 			return nil, err
 		}
-		block, _ := pem.Decode(data)
-		if block == nil || block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
+		parsed, err := parseCertificate(data)
 		if err != nil {
 			return nil, fmt.Errorf("%w: the response is not a certificate", ErrAmazon)
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.certificates == nil || len(c.certificates) >= maxCertificates {
-			c.certificates = make(map[string]*x509.Certificate)
+			c.certificates = make(map[string]*certificate)
 		}
-		c.certificates[address] = certificate
+		c.certificates[address] = parsed
 		return nil, nil
 	})
 	return err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
@@ -74,7 +73,7 @@ func CheckShared(secret []byte) error {
 	if err != nil {
 		return nil
 	}
-	if _, err := x509.ParsePKIXPublicKey(der); err != nil {
+	if _, err := parsePKIX(der); err != nil {
 		return nil
 	}
 	return errShared
@@ -104,7 +103,7 @@ func ParsePublicKey(secret []byte) (ed25519.PublicKey, error) {
 	if err == nil && len(data) == ed25519.PublicKeySize {
 		return data, nil
 	}
-	if key, err := x509.ParsePKIXPublicKey(data); err == nil {
+	if key, err := parsePKIX(data); err == nil {
 		if public, ok := key.(ed25519.PublicKey); ok {
 			return public, nil
 		}

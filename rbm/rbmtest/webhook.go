@@ -284,17 +284,9 @@ func (s *Simulator) Waiting() int {
 	return len(s.pushes)
 }
 
-// pushClient does not follow redirects, because any status but 200 is a failure. It keeps
-// no idle connections, so that no goroutine outlives a push.
-var pushClient = &http.Client{
-	Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
-	Timeout:       pushTimeout,
-	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-}
-
 // post sends JSON to a webhook and returns the first 4 KiB of the response. Close ends it.
 func (s *Simulator) post(ctx context.Context, target string, body []byte, header http.Header) (status int, response string, err error) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithTimeout(ctx, pushTimeout)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
@@ -303,15 +295,17 @@ func (s *Simulator) post(ctx context.Context, target string, body []byte, header
 	}
 	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
-	client := *pushClient
-	if s.Transport != nil {
-		client.Transport = s.Transport
+	if user := req.URL.User; user != nil {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
 	}
-	resp, err := client.Do(req)
+	transport := s.Transport
+	if transport == nil {
+		transport = pushTransport()
+	}
+	// Unlike a client, a transport follows no redirects: any status but 200 is a failure.
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		if urlErr, ok := errors.AsType[*url.Error](err); ok {
-			err = urlErr.Err // without the URL, whose query may be secret
-		}
 		return 0, "", err
 	}
 	defer resp.Body.Close()

@@ -1,6 +1,5 @@
-// Package platform calls Google Cloud as the account that the function runs as, that
-// is with Application Default Credentials. It reads secrets, and carries requests to
-// other APIs.
+//go:build !playground
+
 package platform
 
 import (
@@ -12,48 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
 	"sync"
-	"time"
 
 	secretmanager "cloud.google.com/go/secretmanager/apiv1"
 
 	"github.com/rcshook/rcshook/internal/google"
 )
-
-// Timeouts of one fetch, with its retry.
-const (
-	TokenTimeout  = 5 * time.Second
-	SecretTimeout = 3 * time.Second
-)
-
-// Options configure a [Client]. Every field but the last three is required.
-type Options struct {
-	// Transport carries all requests except those to the metadata server.
-	Transport http.RoundTripper
-
-	// Now returns the wall clock time, without a monotonic reading.
-	Now func() time.Time
-
-	// Background runs the renewals of the token.
-	Background *google.Background
-
-	// Log gets a warning when the token cannot be renewed.
-	Log *slog.Logger
-
-	// Credentials are Application Default Credentials as JSON. Nil means that they are
-	// found in the environment.
-	Credentials []byte
-
-	// Scope is the OAuth scope of the token; empty means cloud-platform.
-	Scope string
-
-	// SecretManager is a base URL to use instead of Google's; may be empty.
-	SecretManager string
-}
 
 // Client calls APIs of Google Cloud. As an [http.RoundTripper] it adds the access
 // token of the function's account. It is safe for concurrent use.
@@ -67,6 +33,9 @@ type Client struct {
 
 // New returns a client. It does no I/O.
 func New(o Options) *Client {
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
 	c := &Client{Options: o}
 	c.Scope = cmp.Or(c.Scope, scope)
 	c.token = &google.Cached[Token]{

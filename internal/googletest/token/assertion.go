@@ -1,3 +1,5 @@
+//go:build !playground
+
 package token
 
 import (
@@ -24,15 +26,6 @@ const (
 	maxSkew          = 5 * time.Minute // how far the signer's clock may be ahead
 	maxAssertionLife = time.Hour       // between iat and exp
 )
-
-// googleAudiences are the token URIs of Google that assertions may name.
-//
-// Google docs: https://developers.google.com/identity/protocols/oauth2/service-account
-var googleAudiences = []string{
-	"https://oauth2.googleapis.com/token",
-	"https://www.googleapis.com/oauth2/v4/token",
-	"https://accounts.google.com/o/oauth2/token",
-}
 
 // KeyOptions are the contents of a key file. The zero value fits a server that is not
 // reached through a network.

@@ -171,6 +171,15 @@ func (s *Server) WriteToken(w http.ResponseWriter, grant Grant) {
 	})
 }
 
+// googleAudiences are the token URIs of Google that assertions may name.
+//
+// Google docs: https://developers.google.com/identity/protocols/oauth2/service-account
+var googleAudiences = []string{
+	"https://oauth2.googleapis.com/token",
+	"https://www.googleapis.com/oauth2/v4/token",
+	"https://accounts.google.com/o/oauth2/token",
+}
+
 // exchange reads a token request and returns the grant it asks for.
 func (s *Server) exchange(r *http.Request) (Grant, *tokenError) {
 	form := r.PostForm

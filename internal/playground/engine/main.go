@@ -8,6 +8,8 @@
 // and posts each response as {id, status, headers, body}, with lower-case names of headers.
 // A stream is posted as {id, chunk} for each flush, and {id, done: true} at its end.
 // {id, cancel: true} ends a request early. The engine is ready when it posts {ready: true}.
+// While requests are in flight it posts {alive: true} every second: a request may wait, as
+// for a number that does not respond, but a busy engine posts nothing.
 package main
 
 import (
@@ -19,6 +21,7 @@ import (
 	"strings"
 	"sync"
 	"syscall/js"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/playground/demo"
 )
@@ -35,7 +38,13 @@ func main() {
 		return nil
 	}))
 	post(map[string]any{"ready": true})
-	select {}
+	for range time.Tick(time.Second) {
+		e.mu.Lock()
+		if len(e.cancel) > 0 {
+			post(map[string]any{"alive": true})
+		}
+		e.mu.Unlock()
+	}
 }
 
 // engine serves the requests of the page.

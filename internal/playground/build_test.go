@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"testing"
+)
+
+// maxEngine is the largest size of the compressed engine, in bytes. Most of it are gojq, the
+// tables of phone numbers, and the names of languages that their library brings along.
+const maxEngine = 5_400_000
+
+// TestBuildEngine tests the size of the engine, and that it is not linked with TLS: its
+// transports are handlers in the same process. It runs with the tests in a browser, because
+// it compiles the standard library again.
+func TestBuildEngine(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("RCSHOOKTEST_BROWSER") == "" {
+		t.Skip("RCSHOOKTEST_BROWSER is not set")
+	}
+	engine, err := buildEngine()
+	if err != nil {
+		t.Fatal(err)
+	}
+	compressed, err := compress(engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes, compressed %d", len(engine), len(compressed))
+	if len(compressed) > maxEngine {
+		t.Errorf("the compressed engine has %d bytes, want at most %d", len(compressed), maxEngine)
+	}
+	for name, want := range map[string]bool{
+		"net/http.(*ServeMux).ServeHTTP":     true, // the names of functions are in the engine
+		"net/http.(*Transport).RoundTrip":    false,
+		"crypto/tls.(*Conn).clientHandshake": false,
+		"crypto/x509.ParsePKIXPublicKey":     false,
+		"crypto/rsa.VerifyPKCS1v15":          false,
+	} {
+		if got := bytes.Contains(engine, []byte(name)); got != want {
+			t.Errorf("the engine contains %s: %t, want %t", name, got, want)
+		}
+	}
+}
