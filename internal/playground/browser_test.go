@@ -15,7 +15,7 @@ import (
 // TestPlayground sends each kind of message and an event of a shop, and taps a button.
 func TestPlayground(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900, false).release()
+	g := open(t, "", 1440, 900).release()
 	g.Shows(".preview", "Boarding for the 09:40 ferry")
 	g.write(`{"to": "+12025550123", "text": "Hello from the engine", "buttons": ["Fine", "Docs|https://example.com"]}`)
 	g.Shows(".preview", "Hello from the engine")
@@ -45,7 +45,7 @@ func TestPlayground(t *testing.T) {
 	g.Click(".chips .chip")
 	g.Shows(".row-user", "I'll wait")
 	g.Click("#tab-events")
-	g.Shows("#events .event-type", "reply")
+	g.Shows("#events .event-type", "button")
 	g.Shows("#events .target", "your-crm")
 	g.Click("#events .event:first-child summary")
 	g.Shot("events")
@@ -56,7 +56,7 @@ func TestPlayground(t *testing.T) {
 // the same messages, and other payloads wait for it.
 func TestPlayground_beforeEngine(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900, false)
+	g := open(t, "", 1440, 900)
 	g.Shows(".preview", "Boarding for the 09:40 ferry")
 	g.pick("replies", "running 20 minutes late")
 	g.Click("#send")
@@ -85,7 +85,7 @@ func TestPlayground_beforeEngine(t *testing.T) {
 	g.Click(".rows .card-button:nth-child(3)")
 	g.Shows(".row-user", "Change time")
 	g.Click("#tab-events")
-	g.Shows("#events .event-type", "reply")
+	g.Shows("#events .event-type", "button")
 	if n := browsertest.Eval[int](g.Tab, `[...document.querySelectorAll("#events .event")].filter((e) => ["delivered", "read"].includes(e.dataset.type)).length`); n != 4 {
 		t.Errorf("%d receipts of 2 messages, want 4", n)
 	}
@@ -98,7 +98,7 @@ func TestPlayground_beforeEngine(t *testing.T) {
 // TestPlayground_hang ends an engine that hangs, shows that, and starts another.
 func TestPlayground_hang(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900, true).release()
+	g := openPage(t, "", 1440, 900, true).release()
 	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then((m) => m.ask("/hang")).catch((e) => e.message)`)
 	const want = "The engine did not finish within 2 seconds, so it was started again, and the messages are gone."
 	if !strings.HasPrefix(message, want) {
@@ -115,7 +115,7 @@ func TestPlayground_hang(t *testing.T) {
 // TestPlayground_offline loads the page again, when its host is gone.
 func TestPlayground_offline(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900, false)
+	g := open(t, "", 1440, 900)
 	browsertest.Eval[bool](g.Tab, `caches.open("rcshook-playground-0").then(() => true)`)
 	g.release()
 	g.Shows("#live-text", "Ready, also offline")
@@ -139,7 +139,7 @@ func TestPlayground_links(t *testing.T) {
 	t.Parallel()
 	const hostile = `<img src=x onerror=alert(1)>`
 	link := func(payload string) string { return "#payload=" + url.PathEscape(payload) }
-	g := open(t, link(`{"to": "+12025550123", "text": "`+hostile+`", "buttons": ["<b>Yes</b>"]}`), 1440, 900, false).release()
+	g := open(t, link(`{"to": "+12025550123", "text": "`+hostile+`", "buttons": ["<b>Yes</b>"]}`), 1440, 900).release()
 	g.Shows(".preview .bubble", hostile)
 	if n := browsertest.Eval[int](g.Tab, `document.querySelectorAll(".rows .row, img[src=x], .preview b").length`); n != 0 {
 		t.Errorf("the link has sent or created %d elements", n)
@@ -175,7 +175,7 @@ func TestPlayground_accessible(t *testing.T) {
 	for _, scheme := range []string{"light", "dark"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			g := open(t, "", 320, 640, false)
+			g := open(t, "", 320, 640)
 			g.Scheme(scheme)
 			look := func(what string) {
 				t.Helper()
@@ -216,7 +216,7 @@ func TestPlayground_times(t *testing.T) {
 		t.Skip("set RCSHOOKTEST_TIMES to measure")
 	}
 	for range 3 {
-		g := open(t, "", 1440, 900, false)
+		g := open(t, "", 1440, 900)
 		browsertest.Call(g.Tab, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: 4})
 		close(g.gate)
 		g.Do(chromedp.Navigate(g.URL + base + "?again"))

@@ -20,7 +20,7 @@ import (
 // and with what the tools have.
 func TestCopyAs(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 1440, 900, false)
+	g := open(t, "", 1440, 900)
 	var examples []struct {
 		Name    string
 		Payload map[string]any

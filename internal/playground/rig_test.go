@@ -41,8 +41,15 @@ type rig struct {
 }
 
 // open opens the page at a width and height, with a fragment. The host holds the engine back until
-// release. With hangs, a request for /hang does not end, and the page ends an engine that hangs.
-func open(t *testing.T, fragment string, width, height int64, hangs bool) *rig {
+// release.
+func open(t *testing.T, fragment string, width, height int64) *rig {
+	t.Helper()
+	return openPage(t, fragment, width, height, false)
+}
+
+// openPage is open. With hangs, a request for /hang does not end, and the page ends an engine that
+// hangs.
+func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *rig {
 	t.Helper()
 	g := &rig{gate: make(chan struct{})}
 	g.server = httptest.NewUnstartedServer(nil)
