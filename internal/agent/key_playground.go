@@ -4,6 +4,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/google"
@@ -16,7 +17,9 @@ type key struct{ tokens *google.Cached[string] }
 
 func newAccount(d *Directory, setting config.Secret) *account {
 	tokens := newCached(d, secretTimeout, nil, func(context.Context) (string, google.Lease, error) {
-		return setting.Literal(), google.Lease{}, nil
+		var credentials struct{ Token string }
+		err := json.Unmarshal([]byte(setting.Literal()), &credentials)
+		return credentials.Token, google.Lease{}, err
 	})
 	return &account{newCached(d, keyTimeout, nil, func(context.Context) (*key, google.Lease, error) {
 		return &key{tokens}, google.Lease{}, nil
