@@ -27,6 +27,7 @@ import (
 	"strings"
 
 	"github.com/rcshook/rcshook/internal/phone"
+	"github.com/rcshook/rcshook/internal/source"
 )
 
 func main() {
@@ -191,6 +192,14 @@ func (s *site) addPage() error {
 		if err := os.Remove(filepath.Join(s.dir, "playground", name)); err != nil {
 			return err
 		}
+	}
+	// The engine would take long to decode the files of all presets.
+	presets, err := json.Marshal(map[string]any{"groups": source.Groups, "presets": source.Describe()})
+	if err != nil {
+		return err
+	}
+	if err := s.write("playground/presets.json", presets); err != nil {
+		return err
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

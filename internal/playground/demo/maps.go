@@ -27,7 +27,7 @@ const (
 	maxTrial = 256 << 10
 
 	// maxVariants limits the time in which an event is mapped without each of its fields.
-	maxVariants = mapping.MaxTime
+	maxVariants = mapping.MaxTime / 2
 
 	fileName = "rcshook.yaml"
 )
@@ -325,13 +325,9 @@ func findings(all []check.Finding) (problems []problem) {
 	return problems
 }
 
-// mapsHandler serves the tab for mappings: GET /_play/presets, POST /_play/map and
-// POST /_play/check.
+// mapsHandler serves the tab for mappings: POST /_play/map and POST /_play/check.
 func mapsHandler(now func() time.Time) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /_play/presets", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"groups": source.Groups, "presets": source.Describe()})
-	})
 	mux.HandleFunc("POST /_play/map", func(w http.ResponseWriter, r *http.Request) {
 		var trial mapTrial
 		if readJSON(w, r, &trial) {

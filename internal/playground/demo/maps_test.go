@@ -97,17 +97,7 @@ func TestMaps(t *testing.T) {
 func TestMaps_presets(t *testing.T) {
 	t.Parallel()
 	f := open(t)
-	var list struct {
-		Groups  []string
-		Presets []source.Description
-	}
-	if err := json.Unmarshal([]byte(ask(t, f, "/_play/presets", nil)), &list); err != nil {
-		t.Fatal(err)
-	}
-	if len(list.Presets) != len(source.Presets()) || len(list.Groups) != len(source.Groups) {
-		t.Fatalf("got %d presets in %d groups, want %d in %d", len(list.Presets), len(list.Groups), len(source.Presets()), len(source.Groups))
-	}
-	for _, preset := range list.Presets {
+	for _, preset := range source.Describe() {
 		if preset.About == "" || preset.Group == "" {
 			t.Errorf("%s has no description or group", preset.Name)
 		}

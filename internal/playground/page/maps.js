@@ -83,7 +83,7 @@ class Maps {
   async start() {
     this.started = true;
     fill(pane, h("p.pane-empty", "Loading the engine"));
-    const { groups, presets } = await ask("/_play/presets");
+    const { groups, presets } = await ask("playground/presets.json");
     this.presets = new Map(presets.map((p) => [p.name, p]));
     this.ownGroup = h("optgroup", { label: fileName, hidden: true });
     fill(
