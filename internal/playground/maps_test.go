@@ -25,7 +25,7 @@ func (g *rig) edit(editor, text string) {
 // file and the case.
 func TestMaps(t *testing.T) {
 	t.Parallel()
-	g := open(t, "#preset=shopify", 1440, 900, false).release()
+	g := open(t, "#preset=shopify", 1440, 900).release()
 	g.Wait(`document.querySelector("#tab-maps").getAttribute("aria-selected") === "true"`)
 	g.Shows("#maps-verdict", "Text to +1 202 555 0123")
 	g.Shows(".preview", "Hi Ada, your order #1001 ($19.90) is on its way.")
@@ -104,7 +104,7 @@ func unzip(t *testing.T, encoded string) map[string]string {
 // TestMaps_file pastes a file with problems, repairs it, and maps an event with its source.
 func TestMaps_file(t *testing.T) {
 	t.Parallel()
-	g := open(t, "", 390, 844, false).release()
+	g := open(t, "", 390, 844).release()
 	g.Click(`.views [data-view="maps"]`)
 	g.Shows("#maps-verdict", "Text to")
 	g.Shot("maps-narrow")
@@ -130,7 +130,7 @@ func TestMaps_file(t *testing.T) {
 func TestMaps_access(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"light", "dark"} {
-		g := open(t, "#preset=stripe", 320, 640, false).release()
+		g := open(t, "#preset=stripe", 320, 640).release()
 		g.Scheme(scheme)
 		g.Shows("#maps-verdict", "Text to")
 		if wide := browsertest.Eval[int](g.Tab, `document.documentElement.scrollWidth`); wide > 320 {
