@@ -531,7 +531,7 @@ environment() {
   iam) settings+=(RCSHOOK_ALLOW_UNAUTHENTICATED=true) ;;
   esac
   settings+=("GOOGLE_CLOUD_PROJECT=$project") # the project of the traces of log lines
-  settings+=(GOGC=200 GOMEMLIMIT=200MiB)      # collects garbage half as often as by default, and more often near four fifths of --memory
+  settings+=(GOMEMLIMIT=200MiB)               # four fifths of --memory; near it, Go collects garbage more often
   [ -z "$rcs_region" ] || settings+=("RCSHOOK_REGION=$rcs_region")
   [ -z "$events" ] || settings+=("RCSHOOK_WEBHOOK_TOKEN=$at-webhook-token")
   [ -z "$opt_out" ] || settings+=("RCSHOOK_OPT_OUT_STORE=gs://$bucket/rcs-opt-outs" "RCSHOOK_OPT_OUT_KEY=$at-opt-out-key")

@@ -44,7 +44,7 @@ locals {
 
   environment = merge(
     { GOOGLE_CLOUD_PROJECT = var.project_id }, # the project of the traces of log lines
-    { GOGC = "200", GOMEMLIMIT = local.memory_limit }, # collects garbage half as often as by default
+    { GOMEMLIMIT = local.memory_limit },
     var.settings,
     { for setting, secret in local.named_secrets : setting => join("", [
       "projects/${var.project_id}/secrets/${secret}",

@@ -97,10 +97,6 @@ run "secrets_are_created_empty" {
     error_message = "expected no secret in the environment"
   }
   assert {
-    condition     = local.environment.GOGC == "200"
-    error_message = "expected garbage to be collected half as often as by default"
-  }
-  assert {
     condition     = local.environment.GOMEMLIMIT == "204MiB"
     error_message = "expected GOMEMLIMIT to match the memory"
   }

@@ -103,7 +103,6 @@ func (r *runner) start(ctx context.Context, s subject, profile string) (*process
 		t.accepted = `"code":"accepted"`
 	default:
 		settings = append(append(settings, r.stage.Function...), "FUNCTION_TARGET=Send", envProfile+"="+profile)
-		settings = append(settings, "GOGC=200", "GOMEMLIMIT=200MiB") // as in deploy.sh
 		if s.settings != nil {
 			settings = append(append(settings, s.settings...), "RCSHOOK_URL=http://"+t.address)
 		}

@@ -140,20 +140,6 @@ func TestImports_wasm(t *testing.T) {
 	}
 }
 
-// TestImports_function tests that the function depends on no package that makes every start
-// slower, and the program larger: gRPC, and the template engine, which makes the linker keep
-// all exported methods.
-func TestImports_function(t *testing.T) {
-	t.Parallel()
-	for _, p := range list(t, nil, ".") {
-		for _, path := range p.Deps {
-			if path == "google.golang.org/grpc" || path == "text/template" {
-				t.Errorf("the function depends on %s", path)
-			}
-		}
-	}
-}
-
 // TestImports_engine tests that the engine of the playground needs no client libraries of
 // Google, and no packages for public keys but those of the standard library.
 func TestImports_engine(t *testing.T) {
