@@ -22,7 +22,10 @@ async function activate() {
 
 async function respond(path, request) {
   const cache = await caches.open(name);
-  return (await cache.match(path)) ?? fetch(request);
+  const found = await cache.match(path);
+  if (!found) return fetch(request);
+  // Some hosts redirect index.html to its folder, and browsers open no page from a redirect.
+  return found.redirected ? new Response(found.body, { headers: found.headers }) : found;
 }
 
 self.addEventListener("install", (e) => e.waitUntil(install()));
