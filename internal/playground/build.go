@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // engineFile is the compressed engine. Browsers decompress it, so that hosts need not.
@@ -34,14 +35,66 @@ func buildEngine() ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
+	modules, err := leaveOutPlaces(dir)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the modules of the engine: %w", err)
+	}
 	file := filepath.Join(dir, "engine.wasm")
-	cmd := exec.Command("go", "build", "-trimpath", "-tags", "playground", "-ldflags", "-s -w", "-gcflags", "all=-l",
-		"-o", file, "github.com/rcshook/rcshook/internal/playground/engine")
-	cmd.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build the engine: %w\n%s", err, out)
+	_, err = run([]string{"GOOS=js", "GOARCH=wasm"}, "build", "-modfile", modules, "-trimpath", "-tags", "playground",
+		"-ldflags", "-s -w", "-gcflags", "all=-l", "-o", file, "github.com/rcshook/rcshook/internal/playground/engine")
+	if err != nil {
+		return nil, fmt.Errorf("build the engine: %w", err)
 	}
 	return os.ReadFile(file)
+}
+
+// leaveOutPlaces returns a copy of go.mod in which the library for phone numbers has no names
+// of places, carriers and time zones. The function does not use them, but their tables, with
+// those of all languages, are a sixth of the engine.
+func leaveOutPlaces(dir string) (modfile string, err error) {
+	const library = "github.com/nyaruka/phonenumbers"
+	root, err := run(nil, "list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return "", err
+	}
+	original, err := run(nil, "list", "-m", "-f", "{{.Dir}}", library)
+	if err != nil {
+		return "", err
+	}
+	smaller := filepath.Join(dir, "phonenumbers")
+	if err := os.CopyFS(smaller, os.DirFS(original)); err != nil {
+		return "", err
+	}
+	for _, name := range []string{"geocoding.go", "carrier.go", "timezone.go"} {
+		if err := os.Remove(filepath.Join(smaller, name)); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			return "", err
+		}
+	}
+	modfile = filepath.Join(dir, "go.mod")
+	_, err = run(nil, "mod", "edit", "-replace", library+"="+smaller, modfile)
+	return modfile, err
+}
+
+// run runs the go command and returns its output.
+func run(environ []string, args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), environ...)
+	var failure bytes.Buffer
+	cmd.Stderr = &failure
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, &failure)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // compress compresses data with gzip.
