@@ -8,6 +8,7 @@ package demo
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/rcshook/rcshook/internal/googletest"
+	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/phone"
 	"github.com/rcshook/rcshook/internal/server"
 	"github.com/rcshook/rcshook/internal/source"
@@ -48,6 +50,10 @@ type Options struct {
 
 	// Now is the clock; nil means [time.Now].
 	Now func() time.Time
+
+	// MaxVariants limits the time in which an event is mapped without each of its fields;
+	// zero means half of [mapping.MaxTime].
+	MaxVariants time.Duration
 }
 
 // Function is the function and the simulator. It serves the paths of the simulator and of
@@ -60,6 +66,8 @@ type Function struct {
 	secret   string // of the sources
 	now      func() time.Time
 	events   atomic.Int64 // sample events that were sent
+
+	maxVariants time.Duration
 }
 
 // New returns a new function, to which the simulator sends its events.
@@ -67,7 +75,7 @@ func New(o Options) (*Function, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &Function{now: o.Now, secret: rand.Text() + rand.Text()}
+	f := &Function{now: o.Now, secret: rand.Text() + rand.Text(), maxVariants: cmp.Or(o.MaxVariants, mapping.MaxTime/2)}
 	f.sim = &rbmtest.Simulator{Delay: o.Delay, Now: o.Now, Agents: []rbmtest.AgentConfig{{ID: agentID}}}
 	f.sim.Transport = googletest.Transport{Handler: http.HandlerFunc(f.serveFunction)}
 	file, err := f.file()
@@ -133,7 +141,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "_sim", "_dev":
 		f.sim.ServeHTTP(w, r)
 	case "_play":
-		mapsHandler(f.now).ServeHTTP(w, r)
+		mapsHandler(f.now, f.maxVariants).ServeHTTP(w, r)
 	default:
 		f.function.ServeHTTP(w, r)
 	}

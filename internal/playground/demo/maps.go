@@ -26,9 +26,6 @@ const (
 	// maxTrial limits the bytes of a request, as the function limits those of a webhook.
 	maxTrial = 256 << 10
 
-	// maxVariants limits the time in which an event is mapped without each of its fields.
-	maxVariants = mapping.MaxTime / 2
-
 	fileName = "rcshook.yaml"
 )
 
@@ -157,7 +154,7 @@ func (m *mapTrial) open() (t trial, problems []problem) {
 }
 
 // run maps the event of a trial. Nothing is sent.
-func (m *mapTrial) run(ctx context.Context, now time.Time) (result mapResult) {
+func (m *mapTrial) run(ctx context.Context, now time.Time, maxVariants time.Duration) (result mapResult) {
 	result = mapResult{Problems: []problem{}, Messages: []mapMessage{}, Nulls: []check.NullText{}}
 	if m.Map != nil {
 		result.Map = *m.Map
@@ -326,12 +323,12 @@ func findings(all []check.Finding) (problems []problem) {
 }
 
 // mapsHandler serves the tab for mappings: POST /_play/map and POST /_play/check.
-func mapsHandler(now func() time.Time) http.Handler {
+func mapsHandler(now func() time.Time, maxVariants time.Duration) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /_play/map", func(w http.ResponseWriter, r *http.Request) {
 		var trial mapTrial
 		if readJSON(w, r, &trial) {
-			writeJSON(w, http.StatusOK, trial.run(r.Context(), now()))
+			writeJSON(w, http.StatusOK, trial.run(r.Context(), now(), maxVariants))
 		}
 	})
 	mux.HandleFunc("POST /_play/check", func(w http.ResponseWriter, r *http.Request) {
