@@ -310,6 +310,10 @@ func TestParseFile_indentation(t *testing.T) {
 			"f.yaml:5:4: invalid YAML: expected 2 or 4 spaces at the start of the line, got 3",
 		},
 		{
+			"lines that end in a carriage return alone", "agents:\r  shop:\r    id: `a`\r",
+			"f.yaml:3:9: invalid YAML: expected a value; quote it if it starts with %, @ or a backtick",
+		},
+		{
 			"program less indented than its first line", `sources:
   shop:
     preset: shopify
@@ -635,7 +639,7 @@ func TestProgram_At(t *testing.T) {
 // No file makes the parser panic, and every error lists problems.
 func FuzzParseFile(f *testing.F) {
 	f.Add(wholeFile)
-	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x", "agents: {a: {fallback: {after: auto}}}"} {
+	for _, seed := range []string{"", "a: [", "a: {b: |\n x\n", "- &a *a", "\t", "? a\n: b", "<<: {}", "sources: {s: {secret: [\"\\q\"]}}", "a: !!binary x", "\r`", "\u2028`", "agents: {a: {fallback: {after: auto}}}"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

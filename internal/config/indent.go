@@ -39,7 +39,7 @@ func explainSyntax(lines [][]byte, context, stopped int) (line, column int, text
 		return found(line, "expected %s at the start of the line, as in line %d, got %d", spaces(indent), like, width(lines[line-1]))
 	}
 	for i, data := range lines[:min(stopped, len(lines))] {
-		number, content := i+1, strings.TrimRight(strings.TrimLeft(string(data), " "), " \r")
+		number, content := i+1, strings.TrimRight(strings.TrimLeft(string(data), " "), " ")
 		indent := width(data)
 		if content == "" {
 			continue
@@ -113,7 +113,7 @@ func explainSyntax(lines [][]byte, context, stopped int) (line, column int, text
 		}
 		if programForm.MatchString(content) && !blockForm.MatchString(content) {
 			name, _, _ := strings.Cut(content, ":")
-			next := slices.IndexFunc(lines[number:], func(line []byte) bool { return len(bytes.Trim(line, " \r")) > 0 })
+			next := slices.IndexFunc(lines[number:], func(line []byte) bool { return len(bytes.Trim(line, " ")) > 0 })
 			if isCause() || openForm.MatchString(content) && next >= 0 && !keyForm.Match(bytes.TrimLeft(lines[number+next], " ")) {
 				return found(number, "expected %s: | and the program in the lines below, indented further", name)
 			}

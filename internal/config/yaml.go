@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 		}
 		return []Problem{at.Problemf("%v; save the file as UTF-8", err)}
 	}
-	d := yamlDecoder{file: file, lines: bytes.Split(data, []byte("\n")), root: reflect.TypeOf(v).Elem()}
+	d := yamlDecoder{file: file, lines: splitLines(data), root: reflect.TypeOf(v).Elem()}
 	var documents []*yaml.Node
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	for err == nil {
@@ -105,6 +106,19 @@ func DecodeYAML(file string, data []byte, v any) []Problem {
 		d.problem(d.at(documents[1], ""), "second document; a file must contain only one")
 	}
 	return d.problems
+}
+
+// lineBreak is what ends a line in YAML 1.1, whose rules the parser counts by:
+// https://yaml.org/spec/1.1/#id871136
+var lineBreak = regexp.MustCompile("\r\n|[\n\r\u0085\u2028\u2029]")
+
+func splitLines(data []byte) (lines [][]byte) {
+	start := 0
+	for _, at := range lineBreak.FindAllIndex(data, -1) {
+		lines = append(lines, data[start:at[0]])
+		start = at[1]
+	}
+	return append(lines, data[start:])
 }
 
 type yamlDecoder struct {
