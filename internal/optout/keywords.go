@@ -7,7 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -170,12 +169,12 @@ func (k Keywords) lists() []list {
 	return []list{{"stop", Stop, k.Stop}, {"start", Start, k.Start}, {"help", Help, k.Help}}
 }
 
-// dotless unites the letters i of Turkish keyboards with the i of the keywords. Case folding
-// leaves a capital i with a dot as an i with a combining dot.
-var dotless = strings.NewReplacer("i\u0307", "i", "ı", "i")
+// alike unites the letters i of Turkish keyboards, also with a combining dot, with the i of
+// the keywords, and ß with its other spelling.
+var alike = strings.NewReplacer("i\u0307", "i", "ß", "ss")
 
-// normalize returns a text in the form in which keywords are compared: with Unicode case
-// folding, one form of accents, letter widths and hyphens, single spaces, and without
+// normalize returns a text in the form in which keywords are compared: in one
+// case, with one form of accents, letter widths and hyphens, single spaces, and without
 // invisible characters and one final period or exclamation mark.
 func normalize(text string) string {
 	text = strings.Map(func(r rune) rune {
@@ -189,8 +188,8 @@ func normalize(text string) string {
 		}
 		return r
 	}, text)
-	text = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(text)))
-	text = strings.Join(strings.Fields(dotless.Replace(text)), " ")
+	text = norm.NFKC.String(strings.ToLower(strings.ToUpper(norm.NFKC.String(text))))
+	text = strings.Join(strings.Fields(alike.Replace(text)), " ")
 	if n := len(text); n > 0 && (text[n-1] == '.' || text[n-1] == '!') {
 		text = strings.TrimSuffix(text[:n-1], " ")
 	}

@@ -1,7 +1,7 @@
 package optout
 
 import (
-	"golang.org/x/text/language"
+	"strings"
 
 	"github.com/rcshook/rcshook/internal/phonenumber"
 )
@@ -60,12 +60,24 @@ func Texts(kind Kind, language string) (text, chip string) {
 	return "", ""
 }
 
+// countries have one of the languages of [Texts] as their main language, by the Unicode CLDR.
+// English is that of the others here.
+var countries = map[string]string{
+	"de": "AT CH DE LI",
+	"es": "AR BO CL CO CR CU DO EC ES GQ GT HN MX NI PA PE PR SV UY VE",
+	"fr": "BF BJ BL CF CG CI CM FR GA GF GN GP LU MC MF MQ NC PF PM RE SC SN TD TF TG WF YT",
+	"pt": "AO BR CV GW MZ PT ST TL",
+}
+
 // Language returns the main language of the country of an E.164 number if [Texts] has it,
-// or en. The Unicode CLDR defines the main language of a country.
+// or en.
 func Language(phone string) string {
-	base, _ := language.Make("und-" + phonenumber.CountryOf(phone)).Base()
-	if _, ok := texts[base.String()]; ok {
-		return base.String()
+	if country := phonenumber.CountryOf(phone); country != "" {
+		for language, list := range countries {
+			if strings.Contains(list, country) {
+				return language
+			}
+		}
 	}
 	return "en"
 }

@@ -4,6 +4,11 @@ import (
 	"regexp"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+	"golang.org/x/text/language"
+
+	"github.com/rcshook/rcshook/internal/phonenumber"
 )
 
 // TestTexts checks the length of the default texts, and that the keywords that they name do
@@ -60,6 +65,26 @@ func TestLanguage(t *testing.T) {
 	} {
 		if got := Language(phone); got != want {
 			t.Errorf("Language(%s) = %s, want %s", phone, got, want)
+		}
+	}
+}
+
+// TestLanguage_CLDR compares the languages of all countries with the Unicode CLDR.
+func TestLanguage_CLDR(t *testing.T) {
+	t.Parallel()
+	for region := range phonenumbers.GetSupportedRegions() {
+		example := phonenumbers.GetExampleNumberForType(region, phonenumbers.MOBILE)
+		if example == nil {
+			continue
+		}
+		phone := phonenumbers.Format(example, phonenumbers.E164)
+		base, _ := language.Make("und-" + phonenumber.CountryOf(phone)).Base()
+		want := base.String()
+		if _, ok := texts[want]; !ok {
+			want = "en"
+		}
+		if got := Language(phone); got != want {
+			t.Errorf("Language of %s = %s, want %s", region, got, want)
 		}
 	}
 }
