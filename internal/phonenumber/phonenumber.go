@@ -13,7 +13,6 @@ import (
 	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
-	"google.golang.org/protobuf/proto"
 )
 
 // Options describe where a text comes from.
@@ -399,9 +398,9 @@ func parse(e164 string) number {
 	if err != nil || err2 != nil {
 		return number{}
 	}
-	n := number{&phonenumbers.PhoneNumber{CountryCode: proto.Int32(int32(country)), NationalNumber: proto.Uint64(significant)}}
+	n := number{&phonenumbers.PhoneNumber{CountryCode: new(int32(country)), NationalNumber: &significant}}
 	if zeros := len(rest) - len(strings.TrimLeft(rest, "0")); zeros > 0 {
-		n.ItalianLeadingZero, n.NumberOfLeadingZeros = proto.Bool(true), proto.Int32(int32(zeros))
+		n.ItalianLeadingZero, n.NumberOfLeadingZeros = new(true), new(int32(zeros))
 	}
 	return n
 }

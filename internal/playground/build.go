@@ -35,7 +35,7 @@ func buildEngine() ([]byte, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	modules, err := leaveOutPlaces(dir)
+	modules, err := smallerNumbers(dir)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the modules of the engine: %w", err)
 	}
@@ -46,42 +46,6 @@ func buildEngine() ([]byte, error) {
 		return nil, fmt.Errorf("build the engine: %w", err)
 	}
 	return os.ReadFile(file)
-}
-
-// leaveOutPlaces returns a copy of go.mod in which the library for phone numbers has no names
-// of places, carriers and time zones. The function does not use them, but their tables, with
-// those of all languages, are a sixth of the engine.
-func leaveOutPlaces(dir string) (modfile string, err error) {
-	const library = "github.com/nyaruka/phonenumbers"
-	root, err := run(nil, "list", "-m", "-f", "{{.Dir}}")
-	if err != nil {
-		return "", err
-	}
-	original, err := run(nil, "list", "-m", "-f", "{{.Dir}}", library)
-	if err != nil {
-		return "", err
-	}
-	smaller := filepath.Join(dir, "phonenumbers")
-	if err := os.CopyFS(smaller, os.DirFS(original)); err != nil {
-		return "", err
-	}
-	for _, name := range []string{"geocoding.go", "carrier.go", "timezone.go"} {
-		if err := os.Remove(filepath.Join(smaller, name)); err != nil {
-			return "", err
-		}
-	}
-	for _, name := range []string{"go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-			return "", err
-		}
-	}
-	modfile = filepath.Join(dir, "go.mod")
-	_, err = run(nil, "mod", "edit", "-replace", library+"="+smaller, modfile)
-	return modfile, err
 }
 
 // run runs the go command and returns its output.

@@ -7,7 +7,7 @@ import (
 )
 
 // maxEngine is the largest size of the compressed engine, in bytes.
-const maxEngine = 4_550_000
+const maxEngine = 4_000_000
 
 // TestBuildEngine tests the size of the engine, and that it is not linked with TLS: its
 // transports are handlers in the same process. It runs with the tests in a browser, because
@@ -39,5 +39,20 @@ func TestBuildEngine(t *testing.T) {
 		if got := bytes.Contains(engine, []byte(name)); got != want {
 			t.Errorf("the engine contains %s: %t, want %t", name, got, want)
 		}
+	}
+}
+
+// TestSmallerNumbers runs the tests of phone numbers with the library of the engine.
+func TestSmallerNumbers(t *testing.T) {
+	t.Parallel()
+	if os.Getenv("RCSHOOKTEST_BROWSER") == "" {
+		t.Skip("RCSHOOKTEST_BROWSER is not set")
+	}
+	modfile, err := smallerNumbers(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := run(nil, "test", "-modfile", modfile, "github.com/rcshook/rcshook/internal/phonenumber"); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

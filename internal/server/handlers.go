@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,17 +27,6 @@ import (
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
-
-// OpenAPI is the OpenAPI 3.1 description of the HTTP interface.
-//
-//go:embed openapi.json
-var OpenAPI []byte
-
-// OpenAPINarrow is an OpenAPI 3.0 description for generators of clients, with the
-// documented names only. Its server is [ServerPlaceholder].
-//
-//go:embed openapi-3.0.json
-var OpenAPINarrow []byte
 
 // ServerPlaceholder stands for the URL of the function in [OpenAPINarrow]: generators
 // need an absolute one.
