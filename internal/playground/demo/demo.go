@@ -1,9 +1,8 @@
 // Package demo is the function and the simulator of RCS Business Messaging in one handler,
 // without a network, keys and accounts. The playground runs it in a browser.
 //
-// The function is the real one, [server.Server], with these limits: it has no queue, no
-// Secret Manager and no store of opt-outs. So it refuses schedule_at and fallbacks, and
-// STOP becomes an event, but blocks no message.
+// The function is the real one, [server.Server], with these limits: it has no queue and no
+// Secret Manager, so it refuses schedule_at and fallbacks. Opt-outs are in memory.
 package demo
 
 import (
@@ -11,10 +10,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 	// The simulator, and the system that gets the events. Both are in this process.
 	simulatorURL = "http://localhost"
 	targetHost   = "crm.example"
+	optOutPath   = "/opted-out" // of that system
 
 	// functionURL is the address that the page shows.
 	functionURL = "https://your-function.example/"
@@ -66,6 +68,7 @@ type Function struct {
 	secret   string // of the sources
 	now      func() time.Time
 	events   atomic.Int64 // sample events that were sent
+	optedOut sync.Map     // phone numbers
 
 	maxVariants time.Duration
 }
@@ -111,7 +114,7 @@ func New(o Options) (*Function, error) {
 // file returns the rcshook.yaml of the function.
 func (f *Function) file() ([]byte, error) {
 	var file bytes.Buffer
-	fmt.Fprintf(&file, "events:\n  your-crm: {url: \"https://%s/rcs\"}\nsources:\n", targetHost)
+	fmt.Fprintf(&file, "opt_out: {store: {url: \"https://%s%s\"}}\nevents:\n  your-crm: {url: \"https://%[1]s/rcs\"}\nsources:\n", targetHost, optOutPath)
 	for _, name := range presets {
 		example, err := source.Example(name, "")
 		if err != nil {
@@ -139,6 +142,9 @@ func (f *Function) Flush() error { return f.sim.Flush(context.Background()) }
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch area, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); area {
 	case "_sim", "_dev":
+		if r.URL.Path == "/_sim/reset" {
+			f.optedOut.Clear()
+		}
 		f.sim.ServeHTTP(w, r)
 	case "_play":
 		mapsHandler(f.now, f.maxVariants).ServeHTTP(w, r)
@@ -151,15 +157,28 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *Function) serveFunction(w http.ResponseWriter, r *http.Request) { f.function.ServeHTTP(w, r) }
 
 // serveOutside serves the requests of the function: those to the simulator, and those to
-// the target, whose content the page shows.
+// the system that gets the events, whose content the page shows. That system also knows who
+// opted out.
 func (f *Function) serveOutside(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Host != targetHost {
 		f.sim.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
-	if err != nil {
+	var event struct{ Type, Phone string }
+	if err != nil || json.Unmarshal(body, &event) != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if r.URL.Path == optOutPath {
+		_, optedOut := f.optedOut.Load(event.Phone)
+		writeJSON(w, http.StatusOK, map[string]bool{"opted_out": optedOut})
+		return
+	}
+	switch event.Type {
+	case "unsubscribed":
+		f.optedOut.Store(event.Phone, true)
+	case "subscribed":
+		f.optedOut.Delete(event.Phone)
 	}
 	f.sim.Note(phone.Note{Request: &phone.Request{ID: r.Header.Get("Webhook-Id"), URL: r.URL.String(), Body: string(body)}})
 }
