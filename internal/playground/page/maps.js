@@ -54,6 +54,8 @@ class Maps {
   constructor() {
     this.picker = h("select.field", { id: "maps-sender", onchange: () => this.choose(this.picker.value) });
     this.about = h("p.maps-about");
+    this.how = h("a", "More on sources");
+    this.how.href = "docs/sources.html";
     this.map = new TextEditor("Mapping in jq", () => this.edited());
     this.event = new TextEditor("Event", () => this.edited());
     this.file = new TextEditor(fileName, () => this.fileEdited());
@@ -128,7 +130,7 @@ class Maps {
     this.trial = inFile ? { file: this.file.text, source: value.slice(ofFile.length) } : { preset: value };
     this.mapFrame.hidden = inFile;
     this.link.hidden = inFile;
-    fill(this.about, inFile ? "The mapping is in the file." : this.presets.get(value)?.about);
+    fill(this.about, inFile ? "The mapping is in the file. " : "The mapping turns this event into messages. ", this.how);
     if (!inFile) history.replaceState(null, "", `#preset=${value}`);
     const result = await this.run(this.trial);
     if (!result) return;
