@@ -1,15 +1,18 @@
-// The service worker: the whole site without a network, after the first load. The builder puts
-// the version of the site and its files, each with its hash, in front.
+// The service worker: the playground without a network, after the first load, and each document
+// after it was opened. The builder puts the version of the site and its files, each with its hash,
+// in front.
 
 const prefix = "rcshook-playground-";
 const name = prefix + version;
 const scope = new URL(self.registration.scope).pathname;
-const paths = new Set(files.map(([path]) => path));
+const hashes = new Map(files);
+
+/** The hashes keep files of two versions apart, whatever the host and the browser have cached. */
+const fresh = (path) => new Request(path, { integrity: hashes.get(path), cache: "no-cache" });
 
 async function install() {
   const cache = await caches.open(name);
-  // The hashes keep files of two versions apart, whatever the host and the browser have cached.
-  await cache.addAll(files.map(([path, integrity]) => new Request(path, { integrity, cache: "no-cache" })));
+  await cache.addAll([...hashes.keys()].filter((path) => !path.startsWith("docs/")).map(fresh));
   await self.skipWaiting();
 }
 
@@ -22,8 +25,12 @@ async function activate() {
 
 async function respond(path, request) {
   const cache = await caches.open(name);
-  const found = await cache.match(path);
-  if (!found) return fetch(request);
+  let found = await cache.match(path);
+  if (!found) {
+    found = await fetch(fresh(path)).catch(() => undefined); // the host may have a newer version
+    if (!found?.ok) return fetch(request);
+    await cache.put(path, found.clone());
+  }
   // Some hosts redirect index.html to its folder, and browsers open no page from a redirect.
   return found.redirected ? new Response(found.body, { headers: found.headers }) : found;
 }
@@ -34,5 +41,5 @@ self.addEventListener("fetch", (e) => {
   const url = new URL(e.request.url);
   if (url.origin !== location.origin || !url.pathname.startsWith(scope)) return;
   const path = decodeURI(url.pathname.slice(scope.length)).replace(/(^|\/)$/, "$1index.html");
-  if (paths.has(path)) e.respondWith(respond(path, e.request));
+  if (hashes.has(path)) e.respondWith(respond(path, e.request));
 });
