@@ -99,8 +99,13 @@ func TestPlayground_beforeEngine(t *testing.T) {
 func TestPlayground_hang(t *testing.T) {
 	t.Parallel()
 	g := openPage(t, "", 1440, 900, true).release()
-	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then((m) => m.ask("/hang")).catch((e) => e.message)`)
-	const want = "The engine did not finish within 2 seconds, so it was started again, and the messages are gone."
+	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then(async ({ask}) => {
+		const response = ask("/hang").catch((e) => e.message);
+		await new Promise((posted) => setTimeout(posted));
+		for (let i = 0; i < 4; i++) turn();
+		return response;
+	})`)
+	const want = "The engine did not respond for 2 seconds, so it was started again, and the messages are gone."
 	if !strings.HasPrefix(message, want) {
 		t.Errorf("the error is %q, want %q", message, want)
 	}
@@ -109,10 +114,39 @@ func TestPlayground_hang(t *testing.T) {
 	g.Shot("hang")
 	g.Click("#notice button")
 	g.Wait(`!document.querySelector("#notice")`)
+	g.write(`{"to": "+12025550123", "text": "After the engine hung"}`)
+	g.Shows(".preview", "After the engine hung")
 	g.Clean()
 }
 
-// TestPlayground_offline loads the page again, when its host is gone.
+// TestPlayground_late gives up on a request that waits, although the engine serves others, and keeps
+// the engine.
+func TestPlayground_late(t *testing.T) {
+	t.Parallel()
+	g := openPage(t, "", 1440, 900, true).release()
+	g.Click("#send")
+	g.Shows(".rows .bubble", "Boarding for the 09:40 ferry")
+	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then(async ({ask}) => {
+		let message = "";
+		ask("/wait").catch((e) => (message = e.message));
+		for (let i = 0; i < 60; i++) {
+			if (message) return "too early: " + message;
+			await ask("/_sim/numbers");
+			turn();
+		}
+		await ask("/_sim/numbers");
+		return message;
+	})`)
+	if want := "The engine did not finish the request within 30 seconds, so it was canceled."; message != want {
+		t.Errorf("the error is %q, want %q", message, want)
+	}
+	if shown := g.Text(".rows .bubble"); !strings.Contains(shown, "Boarding for the 09:40 ferry") {
+		t.Errorf("the phone shows %q, want the message from before", shown)
+	}
+	g.Clean()
+}
+
+// TestPlayground_offline loads the page and a document again, when their host is gone.
 func TestPlayground_offline(t *testing.T) {
 	t.Parallel()
 	g := open(t, "", 1440, 900)
@@ -120,6 +154,13 @@ func TestPlayground_offline(t *testing.T) {
 	g.release()
 	g.Shows("#live-text", "Ready, also offline")
 	g.Wait(`caches.keys().then((names) => names.length === 1 && names[0] !== "rcshook-playground-0")`)
+	const kept = `caches.keys().then(([name]) => caches.open(name)).then((cache) => cache.keys())
+		.then((all) => all.map((r) => new URL(r.url).pathname).filter((path) => path.includes("/docs/")))`
+	if docs := browsertest.Eval[[]string](g.Tab, kept); len(docs) > 0 {
+		t.Errorf("the first load has kept the documents %q, want none", docs)
+	}
+	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
+	g.Wait(kept + `.then((paths) => ["payload.html", "document.css"].every((name) => paths.includes("` + base + `docs/" + name)))`)
 	g.server.CloseClientConnections()
 	g.server.Close()
 	g.Do(chromedp.Navigate(g.URL + base))
@@ -130,7 +171,7 @@ func TestPlayground_offline(t *testing.T) {
 	g.Shows(".rows .bubble", "Without a network")
 	g.Shot("offline")
 	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
-	g.Wait(`document.querySelector("h1").textContent.includes("ayload")`)
+	g.Wait(`document.querySelector("h1").textContent.includes("ayload") && [...document.styleSheets].every((s) => s.cssRules.length > 0)`)
 	g.Clean()
 }
 

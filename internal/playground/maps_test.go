@@ -101,6 +101,24 @@ func unzip(t *testing.T, encoded string) map[string]string {
 	return files
 }
 
+// TestMaps_endless writes programs that do not end: each is stopped, and the engine keeps the
+// messages.
+func TestMaps_endless(t *testing.T) {
+	t.Parallel()
+	g := open(t, "#preset=shopify", 1440, 900).release()
+	g.Shows(".preview", "Hi Ada")
+	g.Click("#maps-send")
+	g.Shows(".rows .bubble", "Hi Ada")
+	for _, program := range []string{"def f: f; f", "[range(1e12)]", "[limit(1e9; repeat(1))] | length"} {
+		g.edit("#maps-map", program)
+		g.Wait(`/the map (takes longer than 500ms|uses more than 48 MiB)/.test(document.querySelector("#maps-problems").innerText)`)
+		g.edit("#maps-map", `{to: .phone, text: "It ends"}`)
+		g.Shows(".preview", "It ends")
+	}
+	g.Shows(".rows .bubble", "Hi Ada")
+	g.Clean()
+}
+
 // TestMaps_file pastes a file with problems, repairs it, and maps an event with its source.
 func TestMaps_file(t *testing.T) {
 	t.Parallel()

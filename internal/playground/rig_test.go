@@ -47,8 +47,8 @@ func open(t *testing.T, fragment string, width, height int64) *rig {
 	return openPage(t, fragment, width, height, false)
 }
 
-// openPage is open. With hangs, a request for /hang does not end, and the page ends an engine that
-// hangs.
+// openPage is open. With hangs, the worker never finishes a request for /hang, and gets no request
+// for /wait. The clock on which the page gives up stands still until turn.
 func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *rig {
 	t.Helper()
 	g := &rig{gate: make(chan struct{})}
@@ -71,7 +71,11 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 		if hangs && strings.HasSuffix(r.URL.Path, "/worker.js") {
 			script, _ := os.ReadFile(filepath.Join(dir, "playground", "worker.js"))
 			w.Header().Set("Content-Type", "text/javascript")
-			fmt.Fprintf(w, "%s\naddEventListener('message', ({data}) => { if (data.path === '/hang') for (;;); });", script)
+			fmt.Fprintf(w, `%s
+				addEventListener("message", (e) => {
+					while (e.data.path === "/hang");
+					if (e.data.path === "/wait") e.stopImmediatePropagation();
+				});`, script)
 			return
 		}
 		files.ServeHTTP(w, r)
@@ -81,11 +85,8 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 		g.server.CloseClientConnections()
 		g.server.Close()
 	})
-	if !hangs {
-		// On a busy machine, every request may take longer than the page allows.
-		script := `globalThis.setInterval = ((set) => (f, ms) => set(f, ms === 500 ? 1e6 : ms))(setInterval)`
-		browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
-	}
+	script := `globalThis.setInterval = (f) => ((globalThis.turn = f), 1)`
+	browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	g.Do(chromedp.Navigate(url + base + fragment))
 	g.Wait(`document.querySelector("#copy-link")`)
 	return g

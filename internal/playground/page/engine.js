@@ -1,8 +1,11 @@
 // The page's side of the worker: requests to the engine, and what becomes of an engine that hangs.
 
-// An engine that posts nothing for so many turns of the clock, while a request waits, is ended.
-const turn = 500;
-const turns = 4;
+// The turns of the clock, which stands still while the computer sleeps, after which the page ends an
+// engine that does not respond to a ping, and cancels a request. The function needs 20 seconds at
+// most.
+const turn = 500; // milliseconds
+const engineTurns = 4;
+const requestTurns = 60;
 
 // The only addresses from which the page runs a script later.
 const scripts = ["playground/worker.js", "sw.js"];
@@ -18,14 +21,17 @@ const policy = globalThis.trustedTypes?.createPolicy("playground", check) ?? che
 export const scriptURL = (address) => policy.createScriptURL(address);
 
 export const hung =
-  "The engine did not finish within 2 seconds, so it was started again, and the messages are gone. " +
-  "Make the program shorter, for example a jq program that does not end, and send again.";
+  "The engine did not respond for 2 seconds, so it was started again, and the messages are gone. " +
+  "Change what you sent before you try again.";
+
+const late = "The engine did not finish the request within 30 seconds, so it was canceled.";
 
 export class Engine {
-  /** Calls loaded with the number of bytes, ready, failed with a text, and ended after a request that hangs. */
+  /** Calls loaded with the number of bytes, ready, failed with a text, and ended when it hangs. */
   constructor({ loaded, ready, failed, ended }) {
     Object.assign(this, { loaded, ready, failed, ended });
     this.last = 0;
+    this.silent = 0; // turns since the engine posted a message
     this.pending = new Map();
   }
 
@@ -42,41 +48,47 @@ export class Engine {
     signal?.throwIfAborted();
     const id = ++this.last;
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject, chunk });
+      this.pending.set(id, { resolve, reject, chunk, turns: 0 });
       this.worker.postMessage({ id, method, path, body });
-      this.watch();
-      signal?.addEventListener("abort", () => {
-        if (!this.pending.delete(id)) return;
-        this.worker.postMessage({ id, cancel: true });
-        reject(signal.reason);
-      });
+      this.clock ??= setInterval(() => this.look(), turn);
+      signal?.addEventListener("abort", () => this.cancel(id, signal.reason));
     });
   }
 
+  cancel(id, reason) {
+    const request = this.pending.get(id);
+    if (!request) return;
+    this.pending.delete(id);
+    this.worker.postMessage({ id, cancel: true });
+    request.reject(reason);
+  }
+
   receive(message) {
-    this.idle = 0;
+    this.silent = 0;
     if (message.ready) return this.ready();
     if (message.failed) return this.failed(message.failed);
     if (message.loaded) return this.loaded(message.loaded);
+    if (message.pong) return;
     const request = this.pending.get(message.id);
     if (message.chunk !== undefined) return request?.chunk?.(message.chunk);
     this.pending.delete(message.id);
     request?.resolve(message);
   }
 
-  /**
-   * Ends a worker that hangs. It counts turns of the clock, which stands still while the computer
-   * sleeps.
-   */
-  watch() {
-    this.idle = 0;
-    this.clock ??= setInterval(() => {
-      const waits = [...this.pending.values()].some((r) => !r.chunk);
-      if (waits && ++this.idle >= turns) this.end();
-      else if (waits) return;
+  /** Looks for an engine that hangs, and for requests that take too long. */
+  look() {
+    const waiting = [...this.pending].filter(([, request]) => !request.chunk);
+    if (waiting.length === 0) {
       clearInterval(this.clock);
       this.clock = undefined;
-    }, turn);
+      this.silent = 0;
+      return;
+    }
+    if (++this.silent >= engineTurns) return this.end();
+    this.worker.postMessage({ ping: true });
+    for (const [id, request] of waiting) {
+      if (++request.turns >= requestTurns) this.cancel(id, new Error(late));
+    }
   }
 
   end() {

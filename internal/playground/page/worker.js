@@ -1,8 +1,9 @@
 // The worker with the engine: the function and the simulator, compiled to WebAssembly.
 //
-// The engine gets {id, method, path, body}, and posts {id, status, headers, body}. For a stream it
-// posts {id, chunk} many times, and {id, done}; {id, cancel: true} ends a request. This file posts
-// {loaded} while it loads the engine, and {failed} if it cannot; the engine posts {ready: true}.
+// The engine gets {id, method, path, body}, and posts {id, status, body}. For a stream it posts
+// {id, chunk} many times, and {id, done}; {id, cancel: true} ends a request. It posts {pong} to
+// {ping}, unless it is busy. This file posts {loaded} while it loads the engine, and {failed} if it
+// cannot; the engine posts {ready: true}.
 
 importScripts("wasm_exec.js");
 
