@@ -1,10 +1,13 @@
 package response
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/google"
+	"github.com/rcshook/rcshook/internal/optout"
 	"github.com/rcshook/rcshook/internal/queue"
 )
 
@@ -21,6 +24,7 @@ func TestSecretAdvice(t *testing.T) {
 		want string // a part of the advice
 	}{
 		{google.SecretError{Kind: google.NotFound, Reason: "not_found", Resource: id}, "gcloud secrets create agent-id --project=p-1 --data-file=FILE"},
+		{google.SecretError{Kind: google.NotFound, Reason: "not_found", Resource: "projects/p-1/secrets/agent-id"}, "gcloud secrets create agent-id --project=p-1 --data-file=FILE"},
 		{google.SecretError{Kind: google.Denied, Reason: "permission_denied", Resource: key}, "gcloud secrets add-iam-policy-binding key --project=p-1 --member=serviceAccount:SERVICE_ACCOUNT --role=roles/secretmanager.secretAccessor"},
 		{google.SecretError{Kind: google.Denied, Reason: "api_disabled", Resource: key}, "gcloud services enable secretmanager.googleapis.com --project=p-1"},
 		{google.SecretError{Kind: google.Denied, Reason: "unauthenticated", Resource: key}, "gcloud auth application-default login"},
@@ -78,6 +82,31 @@ func TestQueueAdvice(t *testing.T) {
 		e := &queue.Error{Reason: reason, Queue: "projects/p-1/locations/europe-west1/queues/messages", Account: "tasks@p-1"}
 		if got := QueueAdvice(e); !strings.Contains(got, want) {
 			t.Errorf("QueueAdvice(%s) = %q, want %q in it", reason, got, want)
+		}
+	}
+}
+
+func TestStoreAdvice(t *testing.T) {
+	t.Parallel()
+	const create, grant = "gcloud storage buckets create gs://b-1 --project=PROJECT", "gcloud storage buckets add-iam-policy-binding gs://b-1 --member"
+	for _, test := range []struct {
+		err  error
+		want []string // a part of each step
+	}{
+		{optout.ErrNoKey, []string{"rcshook optouts init"}},
+		{optout.ErrBrand, []string{"rcshook optouts init", "use the former one"}},
+		{optout.ErrKey, []string{"rcshook optouts rekey"}},
+		{optout.ErrRekeying, []string{"rcshook optouts rekey"}},
+		{errors.New("no response"), nil},
+		{&google.APIError{Code: 404, Status: "NOT_FOUND"}, []string{create, grant}},
+		{&google.APIError{Code: 404}, nil}, // the page of a proxy
+		{&google.APIError{Code: 403, Status: "PERMISSION_DENIED"}, []string{grant}},
+		{&google.APIError{Code: 403}, nil},
+		{&google.APIError{Code: 429, Status: "RESOURCE_EXHAUSTED"}, nil},
+	} {
+		got := StoreAdvice(test.err, "gs://b-1/opt-outs")
+		if !slices.EqualFunc(got, test.want, strings.Contains) {
+			t.Errorf("StoreAdvice(%v) = %q, want %q in it", test.err, got, test.want)
 		}
 	}
 }

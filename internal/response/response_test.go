@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,7 +18,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/rcshook/rcshook/internal/code"
+	"github.com/rcshook/rcshook/internal/compose"
+	"github.com/rcshook/rcshook/internal/payload"
+	"github.com/rcshook/rcshook/internal/send"
 	"github.com/rcshook/rcshook/internal/source"
+	"github.com/rcshook/rcshook/internal/target"
+	"github.com/rcshook/rcshook/rbm"
 )
 
 func TestMask(t *testing.T) {
@@ -47,6 +54,10 @@ func TestWrite(t *testing.T) {
 		{"failure", New(code.InvalidBody), 400, http.Header{"Content-Type": {"application/problem+json"}}},
 		{
 			"a part of a second is a whole one", &Response{Status: 429, Code: code.RateLimited, RetryAfter: 1500 * time.Millisecond}, 429,
+			http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"2"}},
+		},
+		{
+			"whole seconds", &Response{Status: 429, Code: code.RateLimited, RetryAfter: 2 * time.Second}, 429,
 			http.Header{"Content-Type": {"application/problem+json"}, "Retry-After": {"2"}},
 		},
 		{
@@ -81,6 +92,100 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// gone is the connection of a caller that has disconnected.
+type gone struct{ http.ResponseWriter }
+
+func (gone) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestWrite_gone(t *testing.T) {
+	t.Parallel()
+	if err := New(code.Accepted).Write(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodPost, "/", nil)); err == nil {
+		t.Error("Write = nil, want the error of the connection")
+	}
+}
+
+func TestAcceptsOnlyJSON(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string]bool{
+		"":                 false,
+		"*/*":              false,
+		"application/json": true,
+		"application/json, application/problem+json":     false,
+		"application/json, application/problem+json;q=0": true,
+		"application/json;q=0":                           false,
+		"application/json;q=0.1":                         true,
+		"application/problem+json;q, application/json":   true,
+	} {
+		if got := acceptsOnlyJSON(http.Header{"Accept": {accept}}); got != want {
+			t.Errorf("acceptsOnlyJSON(%q) = %t", accept, got)
+		}
+	}
+}
+
+// TestRedact tests that only the log has the cause.
+func TestRedact(t *testing.T) {
+	t.Parallel()
+	for want, problem := range map[string]*Problem{
+		"secret_invalid":         {Code: code.SecretInvalid, Detail: "secret"},
+		"secret_invalid: no key": {Code: code.SecretInvalid, Detail: "secret", Err: errors.New("no key")},
+	} {
+		resp := FromError(Redact(problem, "not ready"))
+		if resp.Code != code.SecretInvalid || resp.Detail != "not ready" || resp.Err.Error() != want {
+			t.Errorf("%s: %s, cause %v, want %s", resp.Code, resp.Detail, resp.Err, want)
+		}
+	}
+}
+
+func TestFromError_wait(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		code       code.Code
+		wait, want time.Duration
+	}{
+		{code.RateLimited, 0, 30 * time.Second},
+		{code.RateLimited, 5 * time.Second, 5 * time.Second},
+		{code.Internal, 5 * time.Second, 0}, // no Retry-After at this status
+	} {
+		if got := FromError(&Problem{Code: test.code, RetryAfter: test.wait}).RetryAfter; got != test.want {
+			t.Errorf("%s with a wait of %v: %v, want %v", test.code, test.wait, got, test.want)
+		}
+	}
+}
+
+// TestSetProfile_final tests that a sender that would retry for days learns nothing of an
+// error after which a retry is useless.
+func TestSetProfile_final(t *testing.T) {
+	t.Parallel()
+	for profile, want := range map[Profile]int{Strict: 422, All: 422, Soft: 200} {
+		resp := FromResult(&send.Result{Fallback: true, Err: rbm.ErrUnreachable, FallbackErr: target.ErrUnsure})
+		if resp.SetProfile(profile); resp.Status != want || resp.Code != code.FallbackUnavailable || resp.Retry != code.RetryNever {
+			t.Errorf("%s: %d %s %s, want %d", profile, resp.Status, resp.Code, resp.Retry, want)
+		}
+	}
+}
+
+// TestSetSource tests the advice that only the sender of a webhook gets.
+func TestSetSource(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		resp   *Response
+		action string
+	}{
+		{New(code.Unauthorized), "Set the secret of this source at the sender, in the way that its preset expects."},
+		{New(code.InvalidBody), "Send JSON, a form or text, as the map of this source expects it."},
+		{FromError(&Problem{Code: code.InvalidBody, Action: "Use POST."}), "Use POST."},
+		{New(code.PayloadTooLarge), "Send at most 256 KiB. Send pictures and files as URLs, not as data."},
+	} {
+		if test.resp.SetSource("shop", nil, false, ""); test.resp.Action != test.action {
+			t.Errorf("%s: action %q, want %q", test.resp.Code, test.resp.Action, test.action)
+		}
+	}
+	resp := FromResult(&send.Result{Receipt: &rbm.Receipt{}, OtherContent: true})
+	if resp.SetSource("shop", nil, false, ""); !slices.Equal(resp.Warnings, []compose.Warning{otherEvent}) {
+		t.Errorf("warnings %v, want that the map returns the same ID", resp.Warnings)
+	}
+}
+
 func TestJoin(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -96,6 +201,8 @@ func TestJoin(t *testing.T) {
 		{"all unreachable", []code.Code{code.RecipientUnreachable, code.RecipientUnreachable}, code.RecipientUnreachable, false, 422, 200},
 		{"mixed", []code.Code{code.Accepted, code.RecipientUnreachable}, code.Mixed, false, 207, 200},
 		{"failed in two ways", []code.Code{code.RateLimited, code.UpstreamUnavailable}, code.Mixed, false, 207, 503},
+		{"one limited", []code.Code{code.Accepted, code.RateLimited}, code.Mixed, false, 207, 429},
+		{"one conflict", []code.Code{code.Accepted, code.AlreadyDelivered}, code.Mixed, false, 207, 200},
 		{"one to be sent again", []code.Code{code.Accepted, code.UpstreamUnavailable, code.RateLimited}, code.Mixed, false, 207, 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -120,6 +227,28 @@ func TestJoin(t *testing.T) {
 				t.Errorf("soft status %d, want %d", all.Status, test.soft)
 			}
 		})
+	}
+}
+
+// TestJoin_all tests the profile whose status is that of a result that failed.
+func TestJoin_all(t *testing.T) {
+	t.Parallel()
+	for c, want := range map[code.Code]int{code.InvalidBody: 400, code.RecipientUnreachable: 422, code.Queued: 200} {
+		all := Join([]*Response{New(code.Accepted), New(c)})
+		if all.SetProfile(All); all.Status != want {
+			t.Errorf("status %d with a result %s, want %d", all.Status, c, want)
+		}
+	}
+}
+
+// TestJoin_cause tests that the log has the first cause.
+func TestJoin_cause(t *testing.T) {
+	t.Parallel()
+	first, second := errors.New("first"), errors.New("second")
+	results := []*Response{New(code.Accepted), New(code.Internal), New(code.Internal)}
+	results[1].Err, results[2].Err = first, second
+	if all := Join(results); all.Err != first {
+		t.Errorf("cause %v, want %v", all.Err, first)
 	}
 }
 
@@ -183,6 +312,50 @@ func TestTraceInLog(t *testing.T) {
 	}
 }
 
+// TestLog tests the whole log line, without its times.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		resp     Response
+		attempts int
+		writeErr error
+		want     string
+	}{
+		{
+			Response{Status: 200, Code: code.Accepted, Retry: code.RetryNone, OK: true},
+			0, nil,
+			`{"severity":"INFO","message":"accepted","method":"POST","path":"/","status":200,"code":"accepted","retry":"none",` +
+				`"logging.googleapis.com/labels":{"code":"accepted"}}`,
+		},
+		{
+			Response{
+				Status: 503, Code: code.TargetUnavailable, Retry: code.RetryLater, Source: "shop", Caller: "crm", Agent: "main", To: "+12025550123",
+				MessageID: "id-1", Event: "delivered", EventType: "DELIVERED", Target: "hub", EventAge: 90 * time.Second, Cause: "timeout",
+				Upstream: &Upstream{Status: 404, Reason: "NOT_FOUND", Message: "no"}, Errors: []payload.Error{{Pointer: "/to"}},
+				Warnings: []compose.Warning{{Pointer: "/text"}}, Results: []*Response{{}, {}}, Err: errors.New("failed"),
+			},
+			2, errors.New("broken pipe"),
+			`{"severity":"WARNING","message":"target_unavailable","method":"POST","path":"/","status":503,"code":"target_unavailable","retry":"later",` +
+				`"source":"shop","caller":"crm","agent":"main",` +
+				`"logging.googleapis.com/labels":{"code":"target_unavailable","source":"shop","caller":"crm","agent":"main","target":"hub"},` +
+				`"to":"+12*******23","message_id":"id-1","event":"delivered","event_type":"DELIVERED","target":"hub","event_age_s":90,"reason":"timeout",` +
+				`"upstream_status":404,"upstream_reason":"NOT_FOUND","errors":1,"warnings":["/text"],"recipients":2,"cause":"failed",` +
+				`"attempts":2,"upstream_ms":600,"caller_gone":true}`,
+		},
+	} {
+		log := NewLog(httptest.NewRequest(http.MethodPost, "/", nil))
+		for range test.attempts {
+			log.Attempt(rbm.Attempt{Duration: 300 * time.Millisecond})
+		}
+		var out strings.Builder
+		log.Write(t.Context(), NewLogger(&out), &test.resp, test.writeErr)
+		got := regexp.MustCompile(`"(time|request_id)":"[^"]*",|,"total_ms":\d+`).ReplaceAllString(strings.TrimSpace(out.String()), "")
+		if got != test.want {
+			t.Errorf("log line\n%s, want\n%s", got, test.want)
+		}
+	}
+}
+
 func TestKnownPath(t *testing.T) {
 	t.Parallel()
 	for path, want := range map[string]string{
@@ -216,6 +389,9 @@ func TestLog_respond(t *testing.T) {
 		{code.Accepted, errors.New("the respond calls error"), `"severity":"WARNING","message":"accepted"`},
 		{code.Document, errors.New("not ready"), `"severity":"INFO","message":"served"`},
 		{code.Ignored, nil, `"severity":"INFO","message":"ignored"`},
+		{code.AgentNotLaunched, nil, `"severity":"WARNING","message":"agent_not_launched"`},
+		{code.UpstreamUnavailable, nil, `"severity":"WARNING","message":"upstream_unavailable"`},
+		{code.SecretNotFound, nil, `"severity":"ERROR","message":"secret_not_found"`},
 	} {
 		resp := New(test.code)
 		resp.Err = test.err

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/rcshook/rcshook/internal/code"
 )
@@ -29,6 +30,10 @@ func TestTable(t *testing.T) {
 		}
 		if done := r.strict < 300 && c != code.Mixed; done != (r.retry == code.RetryNone) {
 			t.Errorf("%s: status %d with retry %q", c, r.strict, r.retry)
+		}
+		wait := r.strict == http.StatusTooManyRequests || r.strict == http.StatusServiceUnavailable || r.strict == http.StatusGatewayTimeout
+		if wait != (r.wait >= time.Second && r.wait <= 30*time.Second) || !wait && r.wait != 0 {
+			t.Errorf("%s: status %d with a wait of %v", c, r.strict, r.wait)
 		}
 		if r.strict == http.StatusGone || r.strict/100 == 3 {
 			t.Errorf("%s: senders disable the webhook at status %d", c, r.strict)
