@@ -60,11 +60,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	text := fmt.Sprintf("rate limit: expected a wait of at most the time left, got %v", e.RetryAfter)
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
-	}
-	return text
+	return fmt.Sprintf("rate limit: expected a wait of at most the time left, got %v", e.RetryAfter)
 }
 
 func (e *LimitError) Unwrap() error { return e.Err }
