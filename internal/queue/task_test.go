@@ -2,10 +2,13 @@ package queue
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,6 +114,7 @@ func TestDecode_invalid(t *testing.T) {
 		{"", ErrTask},
 		{"{}", ErrTask},
 		{"[]", ErrTask},
+		{`{"version": 1, "agent": "a", "to": "+1", "message": {}}`, nil},
 		{`{"version": 1, "agent": "a", "to": "+1"}`, ErrTask},
 		{`{"version": 1, "agent": "a", "message": {}}`, ErrTask},
 		{`{"version": 1, "to": "+1", "message": {}}`, ErrTask},
@@ -242,5 +246,61 @@ func TestDecodeHandover_invalid(t *testing.T) {
 	}
 	if _, err := DecodeHandover(Fallback, name, []byte(start+`"agent": "a", "at": "2026-12-01T12:00:00Z"}`)); !errors.Is(err, ErrTask) {
 		t.Errorf("DecodeHandover of another job = %v, want %v", err, ErrTask)
+	}
+}
+
+func TestDecodeDelivery_invalid(t *testing.T) {
+	t.Parallel()
+	const whole = `{"version": 1, "target": "hub", "event_id": "id-1", "event": {}}`
+	name := (&Delivery{Target: "hub", EventID: "id-1"}).taskID()
+	for _, test := range []struct {
+		name, body string
+		want       error
+	}{
+		{name, whole, nil},
+		{name, strings.Replace(whole, "1", "2", 1), nil},
+		{name, strings.Replace(whole, "1", "3", 1), ErrVersion},
+		{name, `{"version": 3, "recipient": "+1"}`, ErrVersion},
+		{name, `{"version": 3, "target": 1}`, ErrTask},
+		{name, strings.Replace(whole, "1", "0", 1), ErrTask},
+		{name, `{"version": 1, "target": "hub", "event_id": "id-1"}`, ErrTask},
+		{(&Delivery{EventID: "id-1"}).taskID(), strings.Replace(whole, "hub", "", 1), ErrTask},
+		{(&Delivery{Target: "hub"}).taskID(), strings.Replace(whole, "id-1", "", 1), ErrTask},
+		{name, strings.Replace(whole, "hub", "crm", 1), ErrTask},
+		{name, "[]", ErrTask},
+	} {
+		if _, err := DecodeDelivery(test.name, []byte(test.body)); !errors.Is(err, test.want) {
+			t.Errorf("DecodeDelivery(%s) = %v, want %v", test.body, err, test.want)
+		}
+	}
+}
+
+// hangs is Cloud Tasks if it never responds.
+type hangs struct{ attempts []time.Duration }
+
+func (h *hangs) Ready(context.Context) error { return nil }
+
+func (h *hangs) Call(ctx context.Context, _, _ string, _, _ any) error {
+	start := time.Now()
+	<-ctx.Done()
+	h.attempts = append(h.attempts, time.Since(start))
+	return ctx.Err()
+}
+
+// TestAdd_hangs tests that the attempts of a call share its time, also if the caller has less.
+func TestAdd_hangs(t *testing.T) {
+	t.Parallel()
+	for caller, want := range map[time.Duration][]time.Duration{
+		time.Minute: {2500 * time.Millisecond, 2450 * time.Millisecond},
+		time.Second: {500 * time.Millisecond, 450 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), caller)
+			defer cancel()
+			h := new(hangs)
+			if _, _, err := New(Options{API: h}).Add(ctx, newTask(t, text("Hello")), Place{}); err == nil || !slices.Equal(h.attempts, want) {
+				t.Errorf("a caller with %v: %v after attempts of %v, want %v", caller, err, h.attempts, want)
+			}
+		})
 	}
 }
