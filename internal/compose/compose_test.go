@@ -179,6 +179,40 @@ func TestMessage_defaults(t *testing.T) {
 	}
 }
 
+// TestMessage_schedule tests the limits of the time of a message, and of its expiration.
+func TestMessage_schedule(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, fields string
+		want         time.Time // zero means now
+		problems     []string
+	}{
+		{"now", `"schedule_at": "2026-11-22T12:00:00Z"`, time.Time{}, nil},
+		{"a second later", `"schedule_at": "2026-11-22T12:00:01Z"`, now.Add(time.Second), nil},
+		{"latest", `"schedule_at": "2026-12-22T12:00:00Z"`, now.Add(30 * day), nil},
+		{"too late", `"schedule_at": "2026-12-22T12:00:01Z"`, time.Time{}, []string{"/schedule_at: expected at most 30 days ahead, got 31 [31/30]"}},
+		{"expires then", `"schedule_at": "2026-12-01T12:00:00Z", "expires_at": "2026-12-01T12:00:00Z"`, time.Time{}, []string{`/expires_at: the message would expire before "schedule_at"`}},
+		{"expires a second later", `"schedule_at": "2026-12-01T12:00:00Z", "expires_at": "2026-12-01T12:00:01Z"`, now.Add(9 * day), nil},
+		{"expires as late as possible", `"schedule_at": "2026-12-01T12:00:00Z", "expires_at": "2026-12-16T12:00:00Z"`, now.Add(9 * day), nil},
+		{"expires too late", `"schedule_at": "2026-12-01T12:00:00Z", "expires_at": "2026-12-16T12:00:01Z"`, time.Time{}, []string{`/expires_at: expected at most 15 days after "schedule_at"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := payload.Decode(asJSON, []byte(`{"to": "+12025550123", "text": "a", `+tt.fields+`}`), payload.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := compose.Message(p, compose.Defaults{MaxDelay: 30 * day}, now)
+			if diff := cmp.Diff(tt.problems, lines(err)); diff != "" {
+				t.Fatalf("problems (-want +got):\n%s", diff)
+			}
+			if err == nil && !c.At.Equal(tt.want) {
+				t.Errorf("it is sent at %v, want %v", c.At, tt.want)
+			}
+		})
+	}
+}
+
 // Message does not change the payload, so a second call returns the same message.
 func TestMessage_repeated(t *testing.T) {
 	t.Parallel()

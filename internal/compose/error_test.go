@@ -53,6 +53,9 @@ func TestMessage_errors(t *testing.T) {
 		{"only buttons on a card", `"cards": [{"title": "a"}, {"buttons": "Yes"}]`, []string{`/cards/1: a card needs a title, a text, an image or a video`}},
 		{"only flat buttons on a card", `"card1_title": "a", "card2_buttons": "Yes"`, []string{`/card2_buttons: a card needs a title, a text, an image or a video`}},
 		{"a typo in a card", `"cards": [{"title": "a"}, {"titl": "b"}]`, []string{`/cards/1/titl: unknown field; did you mean "title"?`}},
+		{"too many, and one is wrong", `"text": "a", "buttons": ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", {"label": "a", "url": ["b"]}]`, []string{
+			"/buttons: too many chips: expected at most 11, got 12 [12/11]", "/buttons/11/url: expected text, got a list",
+		}},
 		{"media alone, horizontal", `"image": "https://example.com", "layout": "horizontal"`, []string{`/layout: a horizontal card needs a title, a text or buttons beside its media`}},
 		{"media alone, horizontal, in a card", `"card": {"image": "https://example.com", "layout": "horizontal"}`, []string{`/card/layout: a horizontal card needs a title, a text or buttons beside its media`}},
 		{"tall and small", `"card_width": "small", "cards": [{"title": "a", "image": "https://example.com", "height": "tall"}, {"title": "b"}]`, []string{`/cards/0/height: tall media does not fit on small cards; choose height short or medium, or card_width medium`}},

@@ -137,6 +137,7 @@ func TestMessage_fallbackErrors(t *testing.T) {
 			"/fallback_text: the text is too long: expected at most 3072 characters, got 3073 [3073/3072]",
 			"/text: missing content: send text, or title or image for a card, or cards, file or raw",
 		}},
+		{"the longest text", `"text": "a", "fallback_text": "` + strings.Repeat("a", 3072) + `"`, queue, false, nil},
 		{"a list of texts", `"text": "a", "fallback_text": ["b"]`, queue, false, []string{"/fallback_text: expected text, got a list"}},
 
 		{"later than the queue keeps it", `"text": "a", "fallback_after": "1h", ` + late, queue, false, []string{

@@ -206,10 +206,8 @@ func (w *warner) checkLink(t payload.Text) {
 	if strings.EqualFold(scheme, "http") {
 		w.warn(t.Position, "devices may refuse to load http links; use https")
 	}
-	if i := strings.IndexAny(rest, "/?#:"); i >= 0 {
-		rest = rest[:i]
-	}
-	if slices.Contains(shorteners, strings.ToLower(rest)) {
+	host := rest[:strings.IndexAny(rest+"/", "/?#:")]
+	if slices.Contains(shorteners, strings.ToLower(host)) {
 		w.warn(t.Position, "short links redirect, and the platform does not follow redirects to files; use the final URL")
 	}
 }

@@ -29,11 +29,14 @@ func TestMessage_warnings(t *testing.T) {
 		{"text not yet long", `"text": "` + strings.Repeat("ä", 2918) + `"`, nil},
 		{"long text of a card", `"title": "a", "text": "` + strings.Repeat("a", 1900) + `"`, []string{"/text: the text is near its limit: 1900 of 2000 characters"}},
 		{"long title", `"cards": [{"title": "` + strings.Repeat("a", 190) + `"}]`, []string{"/cards/0/title: the title is near its limit: 190 of 200 characters"}},
+		{"message not yet long", `"file": "https://example.com/` + strings.Repeat("a", 237_499-len(`{"contentMessage":{"contentInfo":{"fileUrl":"https://example.com/"}}}`)) + `"`, nil},
+		{"message that is just long", `"file": "https://example.com/` + strings.Repeat("a", 237_500-len(`{"contentMessage":{"contentInfo":{"fileUrl":"https://example.com/"}}}`)) + `"`, []string{": the message as JSON is near its limit: 237500 of 250000 bytes"}},
 		{"long message", `"image": "https://example.com/` + strings.Repeat("a", 240_000) + `"`, []string{": the message as JSON is near its limit: 240174 of 250000 bytes"}},
 
 		{"same labels", `"text": "a", "buttons": ["Go|https://example.com/1", "Go|https://example.com/2"]`, []string{"/buttons/1: another button has the same label"}},
 		{"opt-out", `"text": "a", "buttons": ["Stop", "No more|=STOP", "Cancel|=CANCEL"]`, []string{"/buttons/1: the postback is a word that unsubscribes or subscribes the user, so targets get no button event for a tap"}},
 		{"same labels in a text", `"title": "a", "buttons": "Go,Go"`, []string{"/buttons: item 2 of this text: another button has the same label"}},
+		{"fallback URL", `"text": "a", "buttons": [{"label": "Yes", "fallback_url": "https://example.com/"}, {"label": "Go", "url": "https://example.com/", "fallback_url": "https://example.com/"}]`, []string{"/buttons/0/fallback_url: has no effect: a reply does not open anything"}},
 		{"search", `"text": "a", "chips": ["Go|geo:0,0?q=Shop"]`, []string{"/chips/0: only Google Messages on Android searches the map; coordinates work everywhere"}},
 
 		{"plain http", `"image": "HTTP://example.com/a.png", "thumbnail": "https://example.com"`, []string{"/image: devices may refuse to load http links; use https"}},
