@@ -532,6 +532,26 @@ func TestFind_outages(t *testing.T) {
 	}
 }
 
+// TestBucket_generation tests that a response that names the object but no generation is an
+// error: the object would look like one that does not exist.
+func TestBucket_generation(t *testing.T) {
+	t.Parallel()
+	const foreign = "the response is not from Cloud Storage"
+	object := nameOf(key, "harborline", phone)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		s := newStage(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+			if r.Method == method && (strings.HasSuffix(r.URL.Path, object) || r.URL.Query().Get("name") == object) {
+				respond(200, fmt.Sprintf(`{"name": %q, "generation": "0"}`, object))(w)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+		if _, err := s.started(t).Apply(t.Context(), record(optout.OptedOut, at(0))); errorText(err) != foreign {
+			t.Errorf("%s: %v, want %s", method, err, foreign)
+		}
+	}
+}
+
 func TestFind_hangs(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, nil)
@@ -572,6 +592,7 @@ func TestApply_unknown(t *testing.T) {
 		want          string
 	}{
 		{"written, 503", true, false, 503, "<nil>"},
+		{"written, 500", true, false, 500, "<nil>"},
 		{"written, no response", true, true, 0, "<nil>"},
 		{"written, invalid response", true, false, 200, "<nil>"},
 		{"not written, 503", false, false, 503, "HTTP 503"},
