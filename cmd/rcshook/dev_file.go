@@ -332,18 +332,9 @@ func newEventID() string { return fmt.Sprintf("%04d", eventIDs.Add(1)) }
 // eventRequest returns a signed request with an event for a source, or its sample event if
 // the event is empty. Headers that the event lacks are those of the sample.
 func (f *devFile) eventRequest(s *source.Source, text string) (*http.Request, error) {
-	event := s.Sample(newEventID())
-	if text != "" {
-		own, err := check.ParseEvent([]byte(text), "")
-		if err != nil {
-			return nil, err
-		}
-		if event != nil {
-			own.Query = event.Query
-			maps.Copy(event.Header, own.Header)
-			own.Header = event.Header
-		}
-		event = own
+	event, err := check.OwnEvent(text, s.Sample(newEventID()))
+	if err != nil {
+		return nil, err
 	}
 	if event == nil {
 		return nil, errors.New("the source has no sample event; send an event of your own")

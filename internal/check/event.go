@@ -45,6 +45,21 @@ func ParseEvent(event []byte, kind string) (*source.Request, error) {
 	return r, nil
 }
 
+// OwnEvent returns the event that a user wrote in place of a sample, which may be nil. What it
+// lacks is that of the sample. An empty text stands for the sample.
+func OwnEvent(text string, sample *source.Request) (*source.Request, error) {
+	if text == "" {
+		return sample, nil
+	}
+	own, err := ParseEvent([]byte(text), "")
+	if err == nil && sample != nil {
+		own.Query = sample.Query
+		maps.Copy(sample.Header, own.Header)
+		own.Header = sample.Header
+	}
+	return own, err
+}
+
 // KindOf returns the kind of an event: json if it starts like an object or an array, else http.
 func KindOf(event []byte) string {
 	if start := bytes.TrimSpace(event); bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("[")) {
