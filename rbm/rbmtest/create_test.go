@@ -2,6 +2,7 @@ package rbmtest_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -108,6 +109,22 @@ func TestDuplicates(t *testing.T) {
 	equal(t, "status", conflict.status, 409)
 	equal(t, "message", conflict.message(t), "Requested entity already exists")
 	equal(t, "messages", len(strict.Messages()), 1)
+}
+
+func TestMaxMessages(t *testing.T) {
+	t.Parallel()
+	g := start(t, &rbmtest.Simulator{MaxMessages: 20})
+	for i := range 21 {
+		g.create(t, phone, fmt.Sprint(i), text)
+	}
+	messages := g.Messages()
+	equal(t, "messages", len(messages), 19)
+	equal(t, "oldest", messages[0].MessageID, "2")
+	equal(t, "attempts of a forgotten message", g.Attempts("1"), 0)
+	g.create(t, phone, "1", text)
+	equal(t, "messages with an ID that was forgotten", len(g.Messages()), 20)
+	g.create(t, phone, "2", text)
+	equal(t, "messages with an ID that is known", len(g.Messages()), 20)
 }
 
 func TestCreate_concurrentDuplicates(t *testing.T) {

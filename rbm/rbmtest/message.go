@@ -296,6 +296,9 @@ func (s *Simulator) accept(c *call) (any, *apiError) {
 	m.expires = m.Detail.Expires
 	response := s.messageResponse(m)
 	m.Detail.Response = encodeJSON(response)
+	if s.MaxMessages > 0 && len(s.messages) >= s.MaxMessages {
+		s.forgetMessages(max(s.MaxMessages/10, 1))
+	}
 	s.messages = append(s.messages, m)
 	s.ids[c.key()] = &usedID{response, m}
 	s.lastAgent[c.phone] = m.AgentID

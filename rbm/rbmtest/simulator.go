@@ -62,6 +62,10 @@ type Simulator struct {
 	// means at once. With Now, [Simulator.Tick] delivers.
 	Delay time.Duration
 
+	// MaxMessages limits the messages that are kept. Beyond it the oldest tenth is forgotten,
+	// with the IDs. Zero means no limit.
+	MaxMessages int
+
 	// Transport pushes events to webhooks; nil means a transport without idle connections.
 	Transport http.RoundTripper
 
@@ -193,6 +197,16 @@ func (s *Simulator) init() {
 func (s *Simulator) lock() {
 	s.init()
 	s.mu.Lock()
+}
+
+// forgetMessages forgets the n oldest messages. s.mu must be held.
+func (s *Simulator) forgetMessages(n int) {
+	for _, m := range s.messages[:n] {
+		key := idKey{m.AgentID, m.MessageID}
+		delete(s.ids, key)
+		delete(s.requests.attempts, key)
+	}
+	s.messages = slices.Delete(s.messages, 0, n)
 }
 
 // reset forgets everything except keys, tokens and webhooks. s.mu must be held.
