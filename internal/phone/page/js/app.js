@@ -103,6 +103,7 @@ function choose(key) {
 }
 
 function setPreview(preview) {
+  screen.closeSheet?.();
   if (!preview && !state.preview) return;
   if (preview) {
     preview.key = `${preview.phone} ${preview.agent}`;

@@ -263,7 +263,7 @@ export class Compose {
     const lines = broken ? [this.editor.markBroken()] : this.editor.mark(problems);
     const shown = broken ? [{ pointer: "", detail: str(response.detail) }] : problems;
     return shown.map((f, i) => {
-      const text = h("span.problem-text", f.pointer ? [h("code", f.pointer), ": "] : null, f.detail);
+      const text = h("span.problem-text", f.pointer && [h("code", f.pointer), ": "], f.detail);
       return h(
         "li",
         { data: f.mild ? { tone: "wait" } : {} },
@@ -297,7 +297,7 @@ export class Compose {
             .join(", "),
         ),
       ),
-      response.action ? h("p.response-action", str(response.action)) : null,
+      response.action && h("p.response-action", str(response.action)),
       jsonView(Object.keys(response).length > 0 ? response : reply.body, "Response of the function"),
       reply.outcome && reply.body ? [h("h3.caption", "The sender gets"), jsonView(reply.body, "The sender gets")] : null,
     );

@@ -76,8 +76,8 @@ export class Conversations {
         store.isOnline(c.phone)
           ? null
           : h("span.badge.quiet", { title: "offline" }, icon("airplane"), h("span.unseen", "offline")),
-        waiting > 0 ? h("span.badge.quiet", { title: `${waiting} waiting` }, String(waiting)) : null,
-        news > 0 ? h("span.badge", String(news), h("span.unseen", " unread")) : null,
+        waiting > 0 && h("span.badge.quiet", { title: `${waiting} waiting` }, String(waiting)),
+        news > 0 && h("span.badge", String(news), h("span.unseen", " unread")),
       );
     }
     if (selected === e.button.hasAttribute("aria-current")) return;

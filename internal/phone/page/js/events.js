@@ -86,7 +86,7 @@ export function targetList(group) {
       h("span.target-name", name),
       h("span.pill", { data: { tone: tones[last.outcome] ?? "bad" } }, str(last.outcome)),
       h("span.target-status", status.join(", ")),
-      last.error ? h("span.target-error", str(last.error).replace(`target ${name}: `, "")) : null,
+      last.error && h("span.target-error", str(last.error).replace(`target ${name}: `, "")),
     );
   });
 }

@@ -119,7 +119,7 @@ export function cardMedia(media) {
 }
 
 function mediaBox(m, height) {
-  return h("div.media", { data: { kind: m.kind, height } }, picture(m, true), m.kind === "video" ? playIcon() : null);
+  return h("div.media", { data: { kind: m.kind, height } }, picture(m, true), m.kind === "video" && playIcon());
 }
 
 /** A message that is a file. */
@@ -130,7 +130,7 @@ export function fileBubble(content) {
 function fileBox(m) {
   if (m.kind === "audio") return soundBubble(m);
   if (m.kind === "pdf" || (m.kind === "file" && !m.thumbnail && !m.unknown)) return documentBubble(m);
-  return h("div.bubble.file", { data: { kind: m.kind } }, picture(m, false), m.kind === "video" ? playIcon() : null);
+  return h("div.bubble.file", { data: { kind: m.kind } }, picture(m, false), m.kind === "video" && playIcon());
 }
 
 function documentBubble(m) {

@@ -75,8 +75,8 @@ export class Screen {
             ? "Send one from a terminal, or pick an example in Compose."
             : "Messages sent to the simulator appear here.",
         ),
-        command ? h("pre.invite-command", { tabindex: "0" }, command) : null,
-        command ? button : null,
+        command && h("pre.invite-command", { tabindex: "0" }, command),
+        command && button,
       ),
     );
   }
@@ -122,7 +122,7 @@ export class Screen {
       h(
         "div.status-bar",
         h("span.status-number", phoneNumber(c.phone)),
-        device.iphone ? h("span.status-device", "iPhone") : null,
+        device.iphone && h("span.status-device", "iPhone"),
         this.signal,
       ),
       h(
@@ -331,13 +331,17 @@ export class Screen {
     );
     const shade = h("div.shade", { onclick: () => this.closeOverlays() });
     this.root.append(shade, el);
-    this.overlay = { close: () => (shade.remove(), el.remove(), before?.isConnected && before.focus()) };
+    this.closeSheet = () => {
+      this.closeSheet = undefined;
+      shade.remove();
+      el.remove();
+      if (!document.activeElement.closest(".panel")) before.focus();
+    };
     (el.querySelector("[data-first]") ?? close).focus();
   }
 
   closeOverlays() {
-    this.overlay?.close();
-    this.overlay = undefined;
+    this.closeSheet?.();
     if (this.menu) {
       this.closeMenu();
       this.menuButton.focus();
@@ -367,7 +371,7 @@ export class Screen {
         ? entry("Subscribe", () => this.act({ action: "subscribe", text_only: device.iphone }))
         : entry("Unsubscribe", () => this.act({ action: "unsubscribe", text_only: device.iphone })),
       entry(device.iphone ? "Show an Android phone" : "Show an iPhone", () => this.actions.setDevice(!device.iphone)),
-      device.iphone ? entry("Differences of an iPhone", () => this.open(deviceSheet())) : null,
+      device.iphone && entry("Differences of an iPhone", () => this.open(deviceSheet())),
     );
     this.menuButton.after(this.menu);
     this.menuButton.setAttribute("aria-expanded", "true");

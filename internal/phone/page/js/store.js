@@ -17,6 +17,7 @@ const typingTime = 20_000;
 
 // The number of events that are shown.
 const maxEvents = 300;
+const maxItems = 500; // in a conversation
 
 export class Store {
   /** Calls changed with the key of a conversation, or null for all. */
@@ -90,7 +91,7 @@ export class Store {
     if (!item) {
       item = { kind, key, id, at: new Date(time), serial: ++this.serial, requests: [], timeline: [] };
       c.byKey.set(key, item);
-      c.items.push(item);
+      if (c.items.push(item) > maxItems) c.byKey.delete(c.items.shift().key);
     }
     return item;
   }
