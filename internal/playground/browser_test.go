@@ -25,7 +25,10 @@ func TestPlayground(t *testing.T) {
 	g.pick("card", "Your ferry leaves")
 	g.Click("#send")
 	g.Shows(".rows .card", "Your ferry leaves")
+	g.Click(".rows .card-button:nth-child(2)")
+	g.Shows(".sheet", "Pier 2")
 	g.pick("carousel", "Orrin Island")
+	g.Wait(`!document.querySelector(".sheet")`)
 	g.Click("#send")
 	g.Shows(".rows .carousel", "Orrin Island")
 	g.Shot("carousel")
@@ -49,6 +52,16 @@ func TestPlayground(t *testing.T) {
 	g.Shows("#events .target", "your-crm")
 	g.Click("#events .event:first-child summary")
 	g.Shot("events")
+
+	// A conversation has a limit.
+	if oldest := browsertest.Eval[string](g.Tab, `import("`+base+`js/store.js").then(({Store}) => {
+		const store = new Store(() => {});
+		for (let id = 0; id < 600; id++) store.apply({id, kind: "user_message", phone: "+12025550123", message_id: String(id), time: "2026-12-01T09:00:00Z", payload: {text: "Hello"}});
+		const [c] = store.conversations.values();
+		return [c.items.length, c.byKey.size, c.items[0].id].join(" ");
+	})`); oldest != "500 500 100" {
+		t.Errorf("after 600 replies a conversation has items, keys, and the oldest item %s, want 500 500 100", oldest)
+	}
 	g.Clean()
 }
 

@@ -70,6 +70,10 @@ func TestMaps(t *testing.T) {
 		!strings.Contains(files["cases/shopify/sample.want.json"], `"text": "Hi Grace"`) || len(files) != 3 {
 		t.Errorf("the archive contains %v", files)
 	}
+	g.Click("#maps-results a")
+	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
+	g.Wait(`JSON.parse(document.querySelector("#compose .editor-text").value).text === "Hi Grace"`)
+	g.Click("#tab-maps")
 	g.Click("#maps-reset")
 	g.Shows(".preview", "Hi Ada, your order")
 	g.Clean()

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/check"
 	"github.com/rcshook/rcshook/internal/googletest"
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/phone"
@@ -54,7 +55,7 @@ type Options struct {
 	Now func() time.Time
 
 	// MaxVariants limits the time in which an event is mapped without each of its fields;
-	// zero means half of [mapping.MaxTime].
+	// zero means [mapping.MaxTime].
 	MaxVariants time.Duration
 }
 
@@ -78,8 +79,8 @@ func New(o Options) (*Function, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	f := &Function{now: o.Now, secret: rand.Text() + rand.Text(), maxVariants: cmp.Or(o.MaxVariants, mapping.MaxTime/2)}
-	f.sim = &rbmtest.Simulator{Delay: o.Delay, Now: o.Now, Agents: []rbmtest.AgentConfig{{ID: agentID}}}
+	f := &Function{now: o.Now, secret: rand.Text() + rand.Text(), maxVariants: cmp.Or(o.MaxVariants, mapping.MaxTime)}
+	f.sim = &rbmtest.Simulator{Delay: o.Delay, Now: o.Now, MaxMessages: 1000, Agents: []rbmtest.AgentConfig{{ID: agentID}}}
 	f.sim.Transport = googletest.Transport{Handler: http.HandlerFunc(f.serveFunction)}
 	file, err := f.file()
 	if err != nil {
@@ -187,8 +188,9 @@ func (f *Function) serveOutside(w http.ResponseWriter, r *http.Request) {
 func (f *Function) phoneSources() []phone.Source {
 	var all []phone.Source
 	for _, s := range f.sources {
+		sample, _ := check.FormatEvent(s.Sample("0001"))
 		all = append(all, phone.Source{
-			Name: s.Name, About: s.Description(), Sample: string(s.Sample("0001").Body),
+			Name: s.Name, About: s.Description(), Sample: string(sample),
 			Request: func(event string) (*http.Request, error) { return f.eventRequest(s, event) },
 		})
 	}
@@ -197,18 +199,18 @@ func (f *Function) phoneSources() []phone.Source {
 
 // eventRequest returns a signed request with an event for a source, or with its sample
 // event and a new ID if the event is empty.
-func (f *Function) eventRequest(s *source.Source, event string) (*http.Request, error) {
-	signed := s.Sample(fmt.Sprintf("%04d", f.events.Add(1)))
-	if event != "" {
-		signed.Body = []byte(event)
-	}
-	if err := s.Sign(signed, []byte(f.secret), f.now()); err != nil {
-		return nil, err
-	}
-	r, err := http.NewRequest(signed.Method, functionURL+"hooks/"+s.Name, bytes.NewReader(signed.Body))
+func (f *Function) eventRequest(s *source.Source, text string) (*http.Request, error) {
+	event, err := check.OwnEvent(text, s.Sample(fmt.Sprintf("%04d", f.events.Add(1))))
 	if err != nil {
 		return nil, err
 	}
-	r.URL.RawQuery, r.Header = signed.Query, signed.Header
+	if err := s.Sign(event, []byte(f.secret), f.now()); err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequest(event.Method, functionURL+"hooks/"+s.Name, bytes.NewReader(event.Body))
+	if err != nil {
+		return nil, err
+	}
+	r.URL.RawQuery, r.Header = event.Query, event.Header
 	return r, nil
 }

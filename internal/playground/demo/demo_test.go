@@ -99,6 +99,29 @@ func TestHook(t *testing.T) {
 	}
 }
 
+// TestHook_own sends events that a user wrote: a body, a body with headers, which may be a form,
+// and a text that is neither.
+func TestHook_own(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	const order = `{"phone": "+12025550123", "name": "#7", "total_price": "5", "currency": "USD"}`
+	for _, test := range []struct{ event, want string }{
+		{order, `"code":"accepted"`},
+		{"X-Shopify-Topic: orders/paid\n\n" + order, `"code":"accepted"`},
+		{"Content-Type: application/x-www-form-urlencoded\n\nphone=%2B12025550123", `"code":"accepted"`},
+		{"phone=1", `{"error":"the empty line between headers and body is missing"}`},
+	} {
+		body, err := json.Marshal(object{"source": "shopify", "event": test.event})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := request(t, f, http.MethodPost, "/_dev/hook", string(body))
+		if got := strings.ReplaceAll(w.Body.String(), `\"`, `"`); !strings.Contains(got, test.want) {
+			t.Errorf("%s: got %d %s, want %s", test.event, w.Code, got, test.want)
+		}
+	}
+}
+
 // TestEvents taps a button and follows the stream to the event that the target gets.
 func TestEvents(t *testing.T) {
 	t.Parallel()

@@ -2,11 +2,13 @@
 // check of an rcshook.yaml. Nothing is sent while the texts are edited.
 
 import { byID, copy, fill, h, list, obj, str } from "../js/dom.js";
+import { write } from "../js/compose.js";
 import { Editor } from "../js/editor.js";
 import { count, phoneNumber, plural } from "../js/format.js";
 import { jsonView } from "../js/json.js";
 import { kindOf } from "../js/store.js";
 import { ask } from "../js/stream.js";
+import { linkTo } from "./link.js";
 import { addTab } from "./tabs.js";
 import { zip } from "./zip.js";
 
@@ -209,6 +211,7 @@ class Maps {
             "div.response-head",
             h("h3.caption", title),
             h("span.pill", { data: { tone: m.send ? "good" : "bad" } }, `${m.status} ${str(response.code)}`),
+            m.payload?.to && composeLink(m.payload),
           ),
           jsonView(m.payload, title),
           h("details", h("summary.caption", "Response of the function"), jsonView(response, "Response of the function")),
@@ -347,6 +350,13 @@ function planOf(response) {
     traffic: agent_message.messageTrafficType,
     bytes,
   };
+}
+
+/** A link that opens a payload in the editor for payloads. */
+function composeLink(payload) {
+  const link = h("a", "Edit in Compose");
+  link.href = linkTo(write(payload));
+  return link;
 }
 
 function preview(detail) {

@@ -35,6 +35,7 @@ function followLink() {
   try {
     const text = payloadOf(location.hash);
     if (text) edit(text);
+    if (text && byID("compose").hidden) byID("tab-compose").click();
     return text !== "";
   } catch (e) {
     notice(`${e.message} Ask for the link again, or pick an example.`);
