@@ -68,6 +68,37 @@ func TestNew_incomplete(t *testing.T) {
 	}
 }
 
+// TestNew_unknown tests that an event of an unknown kind keeps what it has in common with
+// the known ones: its person, and an ID.
+func TestNew_unknown(t *testing.T) {
+	t.Parallel()
+	const (
+		event   = `{"x": 1, "eventId": "E1"}`
+		message = `{"x": 1, "messageId": "E1"}`
+	)
+	for data, phone := range map[string]string{
+		`{"x": 1}`:                                         "",
+		`{"x": 1, "senderPhoneNumber": "+1"}`:              "+1",
+		`{"x": 1, "phoneNumber": "+2"}`:                    "+2",
+		`{"senderPhoneNumber": "+1", "phoneNumber": "+2"}`: "+1",
+	} {
+		if e := events.New([]byte(data), noon); e.Type != "other" || e.Phone != phone || e.Raw != data {
+			t.Errorf("%s: type %s, phone %q, raw %s, want %q", data, e.Type, e.Phone, e.Raw, phone)
+		}
+	}
+	want := events.New([]byte(event), noon).ID
+	for data, same := range map[string]bool{
+		message: true,
+		`{"y": 2, "eventId": "E1", "messageId": "other"}`: true,
+		`{"x": 1, "eventId": "E2", "messageId": "E1"}`:    false,
+		`{"x": 1}`: false,
+	} {
+		if got := events.New([]byte(data), noon).ID; (got == want) != same {
+			t.Errorf("%s: ID %s, that of %s is %s; want the same: %t", data, got, event, want, same)
+		}
+	}
+}
+
 // TestSamples tests that there is a sample of each type, and that each has every key. The
 // documentation and GET /events/sample show them.
 func TestSamples(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/rcshook/rcshook/internal/config"
@@ -116,6 +117,19 @@ func TestReceive(t *testing.T) {
 				t.Errorf("the event belongs to %q, want %q", agent, test.agent)
 			}
 		})
+	}
+}
+
+// TestReceive_names tests the order of the agents that share an ID.
+func TestReceive_names(t *testing.T) {
+	t.Parallel()
+	v := vault{ids: map[string]string{"a": "a_agent", "b": "a_agent", "default": "a_agent", "y": "a_agent", "z": "a_agent"}}
+	signature, body := request("common", `{"text": "Hi", "agentId": "a_agent"}`)
+	for range 20 { // the order of a map is random
+		got, err := v.receiver(map[string]config.Agent{"z": {}, "b": {}, "default": {}, "a": {}, "y": {}}, "common").Receive(t.Context(), signature, body, noon)
+		if want := []string{"default", "a", "b", "y", "z"}; err != nil || !slices.Equal(got.Agents, want) {
+			t.Fatalf("agents %v, %v, want %v", got.Agents, err, want)
+		}
 	}
 }
 

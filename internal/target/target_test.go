@@ -208,6 +208,7 @@ func TestDeliver_shape(t *testing.T) {
 		{"nested form", `form: true, map: '{a: [1]}'`, nil, target.Never, "target crm: form: a member of the object is nested; expected a string, a number or a boolean"},
 		{"form of an array", `form: true, map: '[.phone]'`, nil, target.Never, "target crm: form: expected an object of strings, numbers and booleans"},
 		{"form of a text", `form: true, map: '.phone'`, nil, target.Never, "target crm: form: expected an object of strings, numbers and booleans"},
+		{"form that is as large as possible", `form: true, map: '{a: ("x" * 524287 * 2)}'`, []string{"a=" + strings.Repeat("x", 1<<20-2)}, target.OK, ""},
 		{"form that is too large", `form: true, map: '{a: ("+" * 400000)}'`, nil, target.Never, "target crm: map: the result is longer than 1024 KiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
