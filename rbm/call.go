@@ -39,9 +39,9 @@ type call struct {
 	media  string        // content type of body; empty means JSON
 	extra  time.Duration // added to the timeout of an attempt
 
-	// check returns an error if a decoded response, a *T, is not the response to this
-	// call. It may be nil.
-	check func(result any) error
+	// check returns an error if a response is not the response to this call. It may be
+	// nil.
+	check func(value) error
 
 	// fresh adds a new request ID to the URL of each attempt. The platform ignores a
 	// request ID that it knows, and does not document its response then.
@@ -53,18 +53,27 @@ type call struct {
 
 // do makes the call and decodes the response into a new T.
 func do[T any](ctx context.Context, c *Client, k call) (*T, error) {
+	v, err := c.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
 	result := new(T)
-	attempt := func(n int) error { return c.attempt(ctx, k, n, result) }
-	var err error
+	v.fill(result)
+	return result, nil
+}
+
+// call makes the call and returns the response.
+func (c *Client) call(ctx context.Context, k call) (response value, err error) {
+	attempt := func(n int) (err error) {
+		response, err = c.attempt(ctx, k, n)
+		return err
+	}
 	if !k.once {
 		err = c.retryCall(ctx, k.method, attempt)
 	} else if err = c.beforeAttempt(ctx, k.method); err == nil {
 		err = attempt(1)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return result, nil
+	return response, err
 }
 
 // retryCall makes attempts until one succeeds or another one cannot help.
@@ -141,22 +150,23 @@ func (r Retry) pause(ctx context.Context, e *Error, n int) (time.Duration, bool)
 	return e.RetryAfter + rand.N(min(random, room-e.RetryAfter)+1), true
 }
 
-func (c *Client) attempt(ctx context.Context, k call, n int, result any) error {
+func (c *Client) attempt(ctx context.Context, k call, n int) (response value, err error) {
 	ctx, cancel := context.WithTimeout(ctx, c.retry.AttemptTimeout+k.extra)
 	defer cancel()
 	req, err := k.request(ctx)
 	if err != nil {
-		return err
+		return value{}, err
 	}
-	return c.roundTrip(req, k.method, n, func(resp *http.Response, body []byte) error {
+	err = c.roundTrip(req, k.method, n, func(resp *http.Response, body []byte) (err error) {
 		if resp.StatusCode < 200 || resp.StatusCode > 299 {
 			return errorFrom(resp, body)
 		}
-		if err := decodeResponse(body, result); err != nil || k.check == nil {
+		if response, err = readResponse(body); err != nil || k.check == nil {
 			return err
 		}
-		return k.check(result)
+		return k.check(response)
 	})
+	return response, err
 }
 
 func (k *call) request(ctx context.Context) (*http.Request, error) {

@@ -1,9 +1,6 @@
 package rbm
 
-import (
-	"encoding/json"
-	"testing"
-)
+import "testing"
 
 // TestSameContent tests that only another content is another message, however the
 // platform writes it.
@@ -23,6 +20,7 @@ func TestSameContent(t *testing.T) {
 		{"times in UTC", event, `{"suggestions":[{"action":{"createCalendarEventAction":{"title":"Doors","startTime":"2026-12-05T18:00:00Z","endTime":"2026-12-05T19:00:00Z"},"text":"Save","postbackData":"s"}}],"text":"Doors"}`, true},
 		{"not readable", `{"text":"a"}`, `{"text":7}`, true},
 		{"another text", `{"text":"a"}`, `{"text":"b"}`, false},
+		{"more space in it", `{"text":"a\\\" b"}`, `{"text":"a\\\"  b"}`, false},
 		{"a longer text", `{"text":"a"}`, `{"text":"ab"}`, false},
 		{"a part of it", `{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"y"}}]}`, `{"text":"a"}`, false},
 		{"more than it", `{"text":"a"}`, `{"text":"a","suggestions":[{"reply":{"text":"Yes","postbackData":"y"}}]}`, false},
@@ -30,7 +28,7 @@ func TestSameContent(t *testing.T) {
 		{"another time", event, `{"suggestions":[{"action":{"createCalendarEventAction":{"title":"Doors","startTime":"2026-12-05T19:00:00Z","endTime":"2026-12-05T20:00:00Z"},"text":"Save","postbackData":"s"}}],"text":"Doors"}`, false},
 	} {
 		message := []byte(`{"contentMessage":` + test.sent + `,"ttl":"60s"}`)
-		if got := sameContent(message, json.RawMessage(test.got)); got != test.want {
+		if got := sameContent(message, test.got); got != test.want {
 			t.Errorf("%s: sameContent = %t, want %t", test.name, got, test.want)
 		}
 	}

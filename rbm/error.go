@@ -1,7 +1,6 @@
 package rbm
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -319,25 +317,16 @@ func asType[T error](err error) bool {
 	return ok
 }
 
-// decodeResponse fills the struct that dst points to. It ignores unknown fields and
-// mismatched types, since the platform may change its responses.
-func decodeResponse(data []byte, dst any) error {
-	err := json.Unmarshal(data, dst)
-	if !bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) || asType[*json.SyntaxError](err) {
-		return errUnreadable
+// readResponse reads the object of a response.
+func readResponse(data []byte) (value, error) {
+	v, problem := scan(data)
+	switch {
+	case problem != "" || v.kind != kindObject:
+		return value{}, errUnreadable
+	case v.member("error").kind != kindNull:
+		return value{}, errFailed
 	}
-	if bytes.Contains(data, []byte(`"error"`)) { // perhaps in a text
-		var envelope struct{ Error json.RawMessage }
-		if _ = json.Unmarshal(data, &envelope); envelope.Error != nil {
-			return errFailed
-		}
-	}
-	if err != nil { // encoding/json stops at the first invalid time
-		v, _ := scan(data)
-		d := decoder{lenient: true}
-		d.object(new(path), v, reflect.ValueOf(dst).Elem())
-	}
-	return nil
+	return v, nil
 }
 
 // maxRetryAfter limits a requested delay, to keep arithmetic with it in range.

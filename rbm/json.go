@@ -1,9 +1,9 @@
 package rbm
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -12,7 +12,7 @@ import (
 // duplicates of their members, because violations are about them.
 type value struct {
 	kind    kind
-	text    string   // of a string, a number or a boolean
+	text    string   // of a string, a number or a boolean; of an object or a list, as JSON
 	members []member // of an object or, without names, of a list
 }
 
@@ -54,20 +54,22 @@ const maxDepth = 100
 // scanner reads a JSON document. Like the platform it also accepts strings in single
 // quotes; see [ParseAgentMessage].
 type scanner struct {
-	data    []byte
+	data    string
 	pos     int
 	depth   int
-	problem string // the first one
-	at      int    // its offset
+	open    []member // of the open objects and lists, so that each list of them is allocated once
+	problem string   // the first one
+	at      int      // its offset
 }
 
 // scan reads one JSON document. problem is empty if it is valid.
-func scan(data []byte) (v value, problem string) {
-	s := &scanner{data: data}
+func scan(document []byte) (v value, problem string) {
+	data := string(document) // the texts of the values share its memory
+	s := &scanner{data: data, open: make([]member, 0, 16)}
 	switch {
-	case len(bytes.TrimSpace(data)) == 0:
+	case strings.TrimSpace(data) == "":
 		return value{}, "the document is empty"
-	case !utf8.Valid(data):
+	case !utf8.ValidString(data):
 		s.fail("not UTF-8")
 	default:
 		v = s.value()
@@ -79,8 +81,8 @@ func scan(data []byte) (v value, problem string) {
 		return v, ""
 	}
 	before := data[:min(s.at, len(data))]
-	line := bytes.Count(before, []byte("\n")) + 1
-	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
+	line := strings.Count(before, "\n") + 1
+	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 	return value{}, fmt.Sprintf("invalid JSON: %s (line %d, column %d)", s.problem, line, column)
 }
 
@@ -116,7 +118,7 @@ func (s *scanner) word(set string) string {
 	for s.pos < len(s.data) && strings.IndexByte(set, s.data[s.pos]) >= 0 {
 		s.pos++
 	}
-	return string(s.data[start:s.pos])
+	return s.data[start:s.pos]
 }
 
 func (s *scanner) value() value {
@@ -144,7 +146,7 @@ func (s *scanner) value() value {
 
 // nested reads an object or a list. A comma after the last member is allowed.
 func (s *scanner) nested(k kind, closing byte) value {
-	v := value{kind: k}
+	start, first := s.pos, len(s.open)
 	if s.depth++; s.depth > maxDepth {
 		s.fail("nested too deeply")
 	}
@@ -161,7 +163,7 @@ func (s *scanner) nested(k kind, closing byte) value {
 			}
 		}
 		m.value = s.value()
-		v.members = append(v.members, m)
+		s.open = append(s.open, m)
 		switch s.peek() {
 		case ',':
 			s.pos++
@@ -171,6 +173,8 @@ func (s *scanner) nested(k kind, closing byte) value {
 		}
 	}
 	s.depth--
+	v := value{kind: k, text: s.data[start:s.pos], members: slices.Clone(s.open[first:])}
+	s.open = s.open[:first]
 	return v
 }
 
@@ -197,17 +201,17 @@ func (s *scanner) name() (name string) {
 var escapes = strings.NewReplacer(`\\`, `\\`, `\"`, `\"`, `\'`, `'`, `"`, `\"`)
 
 // text reads a string in either kind of quotes.
-func (s *scanner) text() (text string) {
+func (s *scanner) text() string {
 	quote, start, escaped := s.data[s.pos], s.pos+1, false
 	for s.pos++; s.pos < len(s.data); s.pos++ {
 		switch c := s.data[s.pos]; {
 		case c == quote:
-			text = string(s.data[start:s.pos])
+			text := s.data[start:s.pos]
 			if quote == '\'' {
 				text = escapes.Replace(text)
 			}
-			if (escaped || quote == '\'') && json.Unmarshal([]byte(`"`+text+`"`), &text) != nil {
-				s.fail("invalid escape in a string")
+			if escaped || quote == '\'' {
+				text = s.unquote(text)
 			}
 			s.pos++
 			return text
@@ -222,4 +226,12 @@ func (s *scanner) text() (text string) {
 	s.pos = len(s.data) // a backslash at the end passes it
 	s.expect("the end of a string")
 	return ""
+}
+
+// unquote resolves the escapes in the inside of a string in double quotes.
+func (s *scanner) unquote(inside string) (text string) {
+	if json.Unmarshal([]byte(`"`+inside+`"`), &text) != nil {
+		s.fail("invalid escape in a string")
+	}
+	return text
 }

@@ -135,6 +135,13 @@ type decoder struct {
 	violations []Violation
 }
 
+// fill sets the struct that dst points to from a document of the platform. It ignores
+// unknown fields and mismatched types, since the platform may change its documents.
+func (v value) fill(dst any) {
+	d := decoder{lenient: true}
+	d.object(new(path), v, reflect.ValueOf(dst).Elem())
+}
+
 func (d *decoder) add(p *path, rule Rule, detail string) {
 	if !d.lenient && len(d.violations) < maxViolations {
 		d.violations = append(d.violations, Violation{Pointer: p.pointer(), Rule: rule, Detail: detail})

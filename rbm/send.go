@@ -2,7 +2,6 @@ package rbm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,26 +50,27 @@ func (c *Client) SendMessage(ctx context.Context, phone, messageID string, m *Ag
 	if err != nil {
 		return nil, fmt.Errorf("rbm: encode message: %w", err)
 	}
-	return send(ctx, c, phone, messageID, body, func(sent *AgentMessage) string { return sent.Name })
+	response, err := c.send(ctx, phone, messageID, body)
+	if err != nil {
+		return nil, err
+	}
+	sent := new(AgentMessage)
+	response.fill(sent)
+	return sent, nil
 }
 
 // SendEncoded is [Client.SendMessage] for a message in JSON, as [AgentMessage.Encode]
 // returns it: one that goes to several users or was stored. It does not check the
 // message, and reads only the parts of the response that the caller cannot know.
 func (c *Client) SendEncoded(ctx context.Context, phone, messageID string, message []byte) (*Receipt, error) {
-	type response struct {
-		Name, SendTime, ExpireTime string
-
-		ContentMessage json.RawMessage
-	}
-	sent, err := send(ctx, c, phone, messageID, message, func(sent *response) string { return sent.Name })
+	response, err := c.send(ctx, phone, messageID, message)
 	if err != nil {
 		return nil, err
 	}
-	r := &Receipt{Name: sent.Name}
-	r.SendTime, _ = parseTime(sent.SendTime)
-	r.ExpireTime, _ = parseTime(sent.ExpireTime)
-	r.OtherContent = !sameContent(message, sent.ContentMessage)
+	r := &Receipt{Name: response.member("name").text}
+	r.SendTime, _ = parseTime(response.member("sendTime").text)
+	r.ExpireTime, _ = parseTime(response.member("expireTime").text)
+	r.OtherContent = !sameContent(message, response.member("contentMessage").text)
 	return r, nil
 }
 
@@ -88,14 +88,14 @@ type Receipt struct {
 	OtherContent bool
 }
 
-// send posts a message and decodes the response into a T. A response without the name of
-// this message is not from the platform: a proxy may respond to anything with an object.
-func send[T any](ctx context.Context, c *Client, phone, messageID string, message []byte, name func(*T) string) (*T, error) {
+// send posts a message and returns the response. A response without the name of this
+// message is not from the platform: a proxy may respond to anything with an object.
+func (c *Client) send(ctx context.Context, phone, messageID string, message []byte) (value, error) {
 	if err := checkPhoneAndID(phone, messageID); err != nil {
-		return nil, err
+		return value{}, err
 	}
-	check := func(result any) error {
-		number, ok := strings.CutSuffix(name(result.(*T)), "/agentMessages/"+messageID)
+	check := func(response value) error {
+		number, ok := strings.CutSuffix(response.member("name").text, "/agentMessages/"+messageID)
 		switch {
 		case ok && strings.HasSuffix(number, "phones/"+phone):
 			return nil
@@ -104,7 +104,7 @@ func send[T any](ctx context.Context, c *Client, phone, messageID string, messag
 		}
 		return errNotOurs
 	}
-	return do[T](ctx, c, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message, check: check})
+	return c.call(ctx, call{method: methodSend, verb: http.MethodPost, url: c.MessageURL(phone, messageID), body: message, check: check})
 }
 
 // isDerived reports whether an ID is derived from a number, as by [MessageID], so that it

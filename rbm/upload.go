@@ -320,11 +320,12 @@ func (s *uploadSession) accept(resp *http.Response, body []byte) error {
 	before := s.confirmed
 	switch resp.StatusCode {
 	case http.StatusOK, http.StatusCreated:
-		file := new(File)
-		if err := decodeResponse(body, file); err != nil {
+		v, err := readResponse(body)
+		if err != nil {
 			return err
 		}
-		s.file = file
+		s.file = new(File)
+		v.fill(s.file)
 		s.confirmed = s.start + int64(len(s.chunk))
 	case http.StatusPermanentRedirect: // here it means that the upload is incomplete
 		confirmed, ok := confirmedRange(resp.Header.Get("Range"))

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"reflect"
 )
 
 // Headers of the requests that the platform sends to a webhook.
@@ -213,8 +212,7 @@ func ParseEvent(data []byte) (Event, error) {
 	default:
 		return nil, ErrUnknownEvent
 	}
-	d := decoder{lenient: true}
-	d.object(new(path), v, reflect.ValueOf(event).Elem())
+	v.fill(event)
 	if m, ok := event.(*UserMessage); ok && m.MessageID == "" {
 		m.MessageID = v.member("eventId").text // in some examples of the guides
 	}
