@@ -204,7 +204,7 @@ func (c *checker) uri(p *path, s string, limit int) *url.URL {
 	if s == "" || !c.text(p, s, limit) {
 		return nil
 	}
-	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("\"<>\\^`{|}", r) }) {
+	if strings.ContainsAny(s, "\"<>\\^`{|}") || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		c.add(p, RuleFormat, "must be a URL; percent-encode spaces and other characters that a URL cannot hold")
 		return nil
 	}
