@@ -26,10 +26,10 @@ func NewLogger(w io.Writer) *slog.Logger {
 			}
 			switch a.Key {
 			case slog.LevelKey:
-				a.Key = "severity"
-				if a.Value.Any() == slog.LevelWarn {
-					a.Value = slog.StringValue("WARNING")
+				if level, _ := a.Value.Any().(slog.Level); level != slog.LevelWarn {
+					return slog.String("severity", level.String())
 				}
+				return slog.String("severity", "WARNING")
 			case slog.MessageKey:
 				a.Key = "message"
 			}
