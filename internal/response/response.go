@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
@@ -243,11 +244,13 @@ func (resp *Response) Replace(status int, contentType string, body []byte) {
 	}
 }
 
+// always are the headers of every response.
+var always = http.Header{"Cache-Control": {"no-store"}, "X-Content-Type-Options": {"nosniff"}}
+
 // Write writes the response to a request.
 func (resp *Response) Write(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	maps.Copy(h, always)
 	if resp.RequestID != "" {
 		h.Set("X-Request-Id", resp.RequestID)
 	}
