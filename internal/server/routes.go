@@ -96,8 +96,8 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // base URL that ends with a slash causes them, and ServeMux would redirect. It reports
 // false for dot segments and for encoded slashes, which ServeMux would match.
 func cleanPath(u *url.URL) (string, bool) {
-	segments := strings.Split(u.Path, "/")
-	dots := slices.Contains(segments, ".") || slices.Contains(segments, "..")
+	closed := u.Path + "/"
+	dots := strings.Contains(closed, "/./") || strings.Contains(closed, "/../")
 	return path.Clean(u.Path), strings.HasPrefix(u.Path, "/") && !dots && !strings.Contains(strings.ToLower(u.EscapedPath()), "%2f")
 }
 

@@ -104,7 +104,7 @@ func wrongKey(key string) error {
 }
 
 func requestKey(h http.Header) (string, error) {
-	if key := strings.TrimSpace(h.Get("X-API-Key")); key != "" {
+	if key := strings.TrimSpace(h.Get("X-Api-Key")); key != "" {
 		return key, nil
 	}
 	authorization := strings.TrimSpace(h.Get("Authorization"))
