@@ -357,6 +357,9 @@ func parseFloat(s string) (float64, error) {
 // parseTime parses RFC 3339 with at most nine decimals, from year 1 on. [time.Parse]
 // also accepts more decimals, a comma before them, and an hour of one digit.
 func parseTime(s string) (time.Time, bool) {
+	if s == "" { // a field that is missing
+		return time.Time{}, false
+	}
 	t, err := time.Parse(time.RFC3339, s)
 	_, decimals, _ := strings.Cut(s, ".")
 	count := len(decimals) - len(strings.TrimLeft(decimals, "0123456789"))
