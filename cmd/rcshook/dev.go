@@ -30,6 +30,9 @@ import (
 // other machines.
 const host = "127.0.0.1"
 
+// maxMessages is how many messages the simulator keeps: they need about 5 KB each.
+const maxMessages = 100_000
+
 // devKey is the API key of the function in dev.
 const devKey = "dev"
 
@@ -252,7 +255,7 @@ func dev(ctx context.Context, args []string, std stdio) error {
 	}
 	defer os.RemoveAll(dir)
 
-	sim := platform.New(&rbmtest.Simulator{Delay: o.delay})
+	sim := platform.New(&rbmtest.Simulator{Delay: o.delay, MaxMessages: maxMessages})
 	forwarded := ""
 	if o.host != "" {
 		sim.AdminHosts = []string{o.host}
