@@ -262,9 +262,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 	const limit = 1 << 20
 	defer resp.Body.Close()
 	var data bytes.Buffer
-	if resp.ContentLength > 0 && resp.ContentLength <= limit {
-		data.Grow(int(resp.ContentLength) + bytes.MinRead) // otherwise the buffer grows once more at the end
-	}
+	data.Grow(int(min(max(resp.ContentLength, 0), limit)) + bytes.MinRead) // otherwise the buffer grows once more at the end
 	_, err := data.ReadFrom(io.LimitReader(resp.Body, limit+1))
 	if err == nil && data.Len() > limit {
 		err = errUnreadable

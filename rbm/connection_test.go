@@ -40,7 +40,12 @@ func TestSendMessage_brokenConnection(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var requests atomic.Int32
-			client := serve(t, rbm.Config{}, func(w http.ResponseWriter, r *http.Request) {
+			unsent := func(a rbm.Attempt) {
+				if a.Unsent {
+					t.Errorf("attempt %d is reported as not sent", a.Number)
+				}
+			}
+			client := serve(t, rbm.Config{Observe: unsent}, func(w http.ResponseWriter, r *http.Request) {
 				io.Copy(io.Discard, r.Body)
 				if requests.Add(1) > 3 {
 					respond200(w, accepted)
@@ -63,8 +68,16 @@ func TestSendMessage_brokenConnection(t *testing.T) {
 
 func TestSendMessage_connectionRefused(t *testing.T) {
 	t.Parallel()
-	client := newClient(t, rbm.Config{Endpoint: googletest.ClosedURL})
+	unsent := 0
+	client := newClient(t, rbm.Config{Endpoint: googletest.ClosedURL, Observe: func(a rbm.Attempt) {
+		if a.Unsent && !a.Resent {
+			unsent++
+		}
+	}})
 	_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+	if unsent != 4 {
+		t.Errorf("%d attempts are reported as not sent, want 4", unsent)
+	}
 	const want = "rbm: phones.agentMessages.create: connection refused, after 4 attempts"
 	if !errors.Is(err, rbm.ErrUnavailable) || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
@@ -103,19 +116,27 @@ func TestSendMessage_deadIdleConnection(t *testing.T) {
 			go serveOnce(conn)
 		}
 	}()
-	var resent []bool
-	client := newClient(t, rbm.Config{
-		Endpoint:   "http://" + listener.Addr().String(),
-		HTTPClient: &http.Client{Transport: rbm.NewTransport()},
-		Observe:    func(a rbm.Attempt) { resent = append(resent, a.Resent) },
-	})
-	for range 3 {
-		if _, err := client.SendMessage(t.Context(), phone, messageID, hello); err != nil {
-			t.Fatal(err)
+	for method, call := range map[string]func(*rbm.Client) error{
+		"send": func(c *rbm.Client) error {
+			_, err := c.SendMessage(t.Context(), phone, messageID, hello)
+			return err
+		},
+		"revoke": func(c *rbm.Client) error { return c.RevokeMessage(t.Context(), phone, messageID) }, // without a body
+	} {
+		var resent []bool
+		client := newClient(t, rbm.Config{
+			Endpoint:   "http://" + listener.Addr().String(),
+			HTTPClient: &http.Client{Transport: rbm.NewTransport()},
+			Observe:    func(a rbm.Attempt) { resent = append(resent, a.Resent) },
+		})
+		for range 3 {
+			if err := call(client); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
-	if diff := cmp.Diff([]bool{false, true, true}, resent); diff != "" {
-		t.Errorf("Resent of an attempt for each of 3 messages (-want +got):\n%s", diff)
+		if diff := cmp.Diff([]bool{false, true, true}, resent); diff != "" {
+			t.Errorf("%s: Resent of an attempt for each of 3 messages (-want +got):\n%s", method, diff)
+		}
 	}
 }
 

@@ -91,6 +91,7 @@ func TestRetry(t *testing.T) {
 		attempts int
 	}{
 		{"at once", play(ok), nil, 1},
+		{"any 2xx", play(returns(299, accepted)), nil, 1},
 		{"500", play(returns(500, ""), ok), nil, 2},
 		{"502, 503, 504", play(returns(502, "<html>"), unavailable, returns(504, ""), ok), nil, 4},
 		{"429", play(returns(429, ""), ok), nil, 2},
@@ -101,6 +102,7 @@ func TestRetry(t *testing.T) {
 		{"always a truncated 429", play(breaksWith(429)), rbm.ErrRateLimited, 4},
 		{"response that is not JSON", play(returns(200, "<html>"), ok), nil, 2},
 		{"response that is not an object", play(returns(200, "[]"), ok), nil, 2},
+		{"longest response", play(returns(200, accepted+strings.Repeat(" ", 1<<20-len(accepted)))), nil, 1},
 		{"endless response", play(returns(200, accepted+strings.Repeat(" ", 1<<20)), ok), nil, 2},
 		{"attempt that hangs", play(hangs, ok), nil, 2},
 		{"agent lookup", play(returns(403, agentLookup), ok), nil, 2},
@@ -228,6 +230,7 @@ func TestRetry_deadline(t *testing.T) {
 	}{
 		{"no time left for a long wait", 5 * time.Second, "10", 1, 0, 10 * time.Second},
 		{"no time left after the wait", 5 * time.Second, "5", 1, 0, 5 * time.Second},
+		{"no time left for an attempt", 100 * time.Millisecond, "0", 1, 0, 0},
 		{"just enough time", 5 * time.Second, "4", 2, 4 * time.Second, 4 * time.Second},
 		{"no deadline, a minute", 0, "60", 2, time.Minute, time.Minute},
 		{"no deadline, more than a minute", 0, "61", 1, 0, 61 * time.Second},
@@ -266,9 +269,9 @@ func TestRetry_deadline(t *testing.T) {
 func TestRetry_shortDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for range 100 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			script := play(unavailable, returns(200, accepted))
+		for i := range 100 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			script := play(returns(503, "", "Retry-After", fmt.Sprint(i%2)), returns(200, accepted))
 			client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{BaseDelay: time.Hour, MaxDelay: time.Hour}})
 			_, err := client.SendMessage(ctx, phone, messageID, hello)
 			cancel()

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -241,6 +243,19 @@ func TestUploadFile_invalidRange(t *testing.T) {
 	if !errors.Is(err, rbm.ErrUnavailable) {
 		t.Errorf("error %v, want %v", err, rbm.ErrUnavailable)
 	}
+}
+
+// TestUploadFile_hangs tests that an attempt has a second more for each 128 KiB.
+func TestUploadFile_hangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		script := play(hangs)
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: script}, Retry: rbm.Retry{MaxAttempts: 1, AttemptTimeout: 5 * time.Second}})
+		_, err := client.UploadFile(t.Context(), &rbm.Upload{Content: bytes.NewReader(bytesOf(256 << 10)), ContentType: "image/png"})
+		if took := time.Since(script.start); !errors.Is(err, rbm.ErrTimeout) || took != 7*time.Second {
+			t.Errorf("error %v after %v, want a timeout after 7 s", err, took)
+		}
+	})
 }
 
 func TestUploadFile_rejected(t *testing.T) {
