@@ -87,6 +87,8 @@ func TestRun_functions(t *testing.T) {
 		{"date with the abbreviation of its zone", ".t | date(\"%T\"; \"America/New_York\")", `{"t":"2026-12-04 13:00:00 EST"}`, `"13:00:00"`},
 		{"date of microseconds", ".t | date(\"%F\")", `{"t":1796115598000000}`, `"2026-12-01"`},
 		{"date of nanoseconds", ".t | date(\"%F\")", `{"t":"1796115598000000000"}`, `"2026-12-01"`},
+		{"date of a day", ".t | date(\"%F %T\")", `{"t":"2026-12-04"}`, `"2026-12-04 00:00:00"`},
+		{"date of many seconds", "[.[] | date(\"%F\")]", `[99999999999, 100000000000, -100000000000]`, `["5138-11-16","1973-03-03","-1199-02-15"]`},
 		{"date of nothing", "[.[] | date(\"%F\")]", `["", " ", null]`, `[null,null,null]`},
 		{"money of nothing", "[money(.[]; \"USD\"), money(5; .[])]", `["", " ", null]`, `[null,null,null,null,null,null]`},
 		{"minor units of the sender", "money_minor(50000; .c)", `{"c":"isk"}`, `"ISK` + "\u00a0" + `500"`},
@@ -99,6 +101,11 @@ func TestRun_functions(t *testing.T) {
 		{"truncate a short string", ".t | truncate(3)", `{"t":"äöü"}`, `"äöü"`},
 		{"truncate keeps accents", ".t | truncate(3)", "{\"t\":\"ae\u0301o\u0302u\"}", `"a…"`},
 		{"truncate keeps emoji", ".t | truncate(4)", `{"t":"a👨‍👩‍👧b"}`, `"a…"`},
+		{"truncate to the sign", ".t | truncate(1)", `{"t":"ab"}`, `"…"`},
+		{"truncate a single emoji", ".t | truncate(2)", `{"t":"👨‍👩‍👧b"}`, `"…"`},
+		{"truncate keeps skin tones", "[.[] | truncate(2)]", `["👋🏻b", "👋🏿b", "👋🏺b", "👋🐀b"]`, `["…","…","👋…","👋…"]`},
+		{"truncate keeps flags", "[.[] | truncate(2)]", "[\"🇦🇿b\", \"🇿🇦b\", \"🇦bb\", \"🇦\U0001F1E5b\", \"🇦\U0001F200b\", \"\U0001F1E5🇦b\", \"\U0001F200🇦b\"]", "[\"…\",\"…\",\"🇦…\",\"🇦…\",\"🇦…\",\"\U0001F1E5…\",\"\U0001F200…\"]"},
+		{"truncate after two thirds", "[.[] | truncate(10)]", `["abcdefg hijkl", "abcdef ghijkl"]`, `["abcdefg…","abcdef gh…"]`},
 		{"truncate a number", ".t | truncate(3)", `{"t":12345}`, `"12…"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -111,8 +118,7 @@ func TestRun_functions(t *testing.T) {
 	}
 }
 
-// A failing program explains why, and quotes nothing of its input.
-// An event can name a zone in many ways, where the file system has the zones.
+// TestRun_zones tests that the cache is bounded. An event can name a zone in many ways, where the file system has the zones.
 func TestRun_zones(t *testing.T) {
 	t.Parallel()
 	if _, err := time.LoadLocation("Europe//Berlin"); err != nil {
@@ -127,6 +133,7 @@ func TestRun_zones(t *testing.T) {
 	}
 }
 
+// A failing program explains why, and quotes nothing of its input.
 func TestRun_errors(t *testing.T) {
 	t.Parallel()
 	const private = "+12025550123"
@@ -167,22 +174,26 @@ func TestRun_errors(t *testing.T) {
 			if strings.Contains(err.Error(), private) {
 				t.Errorf("the error quotes the input: %v", err)
 			}
+			if quotes := failure.Detail == "calls error"; (failure.Err != nil) != quotes && !strings.HasPrefix(failure.Detail, "fails: ") {
+				t.Errorf("%s: the error of jq is %v, want one: %t", test.program, failure.Err, quotes)
+			}
 		})
 	}
 }
 
 func TestRun_variables(t *testing.T) {
 	t.Parallel()
-	calls := 0
-	lazy := func() any { calls++; return "lazy" }
 	for _, test := range []struct {
 		program, want string
 		calls         int
 	}{
 		{"$a + now", "1796115601", 0},
 		{"$b", "lazy", 1},
+		{"$first", "lazy", 1},
 	} {
-		results, err := compile(t, test.program, "$a", "$b").Run(t.Context(), now, nil, 1, lazy)
+		calls := 0
+		lazy := func() any { calls++; return "lazy" }
+		results, err := compile(t, test.program, "$first", "$a", "$b").Run(t.Context(), now, nil, lazy, 1, lazy)
 		if err != nil || len(results.Values) != 1 {
 			t.Fatalf("%s = %v, %v, want one result", test.program, results, err)
 		}
@@ -201,8 +212,18 @@ func TestRun_canceled(t *testing.T) {
 	}
 }
 
+func TestRun_manyResults(t *testing.T) {
+	t.Parallel()
+	if results, err := compile(t, "range(1000)").Run(t.Context(), now, nil); err != nil || len(results.Values) != 1000 {
+		t.Errorf("%d results, %v, want 1000", len(results.Values), err)
+	}
+}
+
 func TestEncode(t *testing.T) {
 	t.Parallel()
+	if data, err := mapping.Encode(json.Number("12345"), 5); err != nil || string(data) != "12345" {
+		t.Errorf("Encode = %s, %v", data, err)
+	}
 	if data, err := mapping.Encode(map[string]any{"to": "x"}, 10); err != nil || string(data) != `{"to":"x"}` {
 		t.Errorf("Encode = %s, %v", data, err)
 	}
@@ -210,7 +231,7 @@ func TestEncode(t *testing.T) {
 	for range 40 {
 		nested = []any{nested, nested}
 	}
-	for _, v := range []any{"0123456789", nested} {
+	for _, v := range []any{"0123456789", "\x01\x02\x03", nested} {
 		if _, err := mapping.Encode(v, 10); !errors.Is(err, mapping.ErrTooLarge) {
 			t.Errorf("Encode = %v, want ErrTooLarge", err)
 		}
