@@ -17,6 +17,9 @@ func (c *composer) topCard() *rbm.AgentContentMessage {
 	return c.standalone(card)
 }
 
+// card composes the one card of the payload.
+func (c *composer) card() *rbm.AgentContentMessage { return c.complete(*c.payload.Card) }
+
 // complete composes one card, completed with the card fields at the top of the payload.
 func (c *composer) complete(card payload.Card) *rbm.AgentContentMessage {
 	p := c.payload

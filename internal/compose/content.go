@@ -9,10 +9,10 @@ import (
 
 // onlyKind returns a function that composes the kind of message that the payload asks for,
 // and reports all further kinds. It returns false if the payload has no content.
-func (c *composer) onlyKind() (build func() *rbm.AgentContentMessage, ok bool) {
+func (c *composer) onlyKind() (build func(*composer) *rbm.AgentContentMessage, ok bool) {
 	p := c.payload
 	var at payload.Position
-	add := func(other payload.Position, f func() *rbm.AgentContentMessage) {
+	add := func(other payload.Position, f func(*composer) *rbm.AgentContentMessage) {
 		switch {
 		case !other.Sent():
 		case at.Sent():
@@ -22,18 +22,18 @@ func (c *composer) onlyKind() (build func() *rbm.AgentContentMessage, ok bool) {
 		}
 	}
 	add(p.Raw.Position, nil)
-	add(p.CardsAt, c.cards)
+	add(p.CardsAt, (*composer).cards)
 	if p.Card != nil {
-		add(p.Card.Position, func() *rbm.AgentContentMessage { return c.complete(*p.Card) })
+		add(p.Card.Position, (*composer).card)
 	}
-	add(firstSent(p.Top.Title, p.Top.Image, p.Top.Video, p.Top.Description), c.topCard)
-	add(p.File.Position, c.file)
+	add(firstSent(p.Top.Title, p.Top.Image, p.Top.Video, p.Top.Description), (*composer).topCard)
+	add(p.File.Position, (*composer).file)
 	switch at {
 	case p.Raw.Position, p.File.Position: // or no kind yet
-		add(p.Text.Position, c.text)
+		add(p.Text.Position, (*composer).text)
 	case p.CardsAt:
 		if len(p.Cards) != 1 {
-			add(p.Text.Position, c.text)
+			add(p.Text.Position, (*composer).text)
 		}
 	}
 	return build, at.Sent()
@@ -52,7 +52,7 @@ func firstSent(texts ...payload.Text) payload.Position {
 func (c *composer) content() *rbm.AgentContentMessage {
 	build, ok := c.onlyKind()
 	if ok {
-		return build()
+		return build(c)
 	}
 	c.payload.Root.MarkInvalid()
 	if !c.payload.ContentExplained {
