@@ -180,6 +180,7 @@ func TestCheckAgentMessage_limits(t *testing.T) {
 		{"nearest expireTime", `{"contentMessage":{"text":"Hi"},"expireTime":"2027-01-01T12:00:00.000000001Z"}`},
 		{"unspecified traffic", `{"contentMessage":{"text":"Hi"},"messageTrafficType":"MESSAGE_TRAFFIC_TYPE_UNSPECIFIED"}`},
 		{"poles", withAction(`"viewLocationAction":{"latLong":{"latitude":-90,"longitude":180}}`)},
+		{"other pole", withAction(`"viewLocationAction":{"latLong":{"latitude":90,"longitude":-180}}`)},
 		{"place and query", withAction(`"viewLocationAction":{"latLong":{"latitude":0,"longitude":0},"label":"L","query":"Q"}`)},
 		{"star and hash", withAction(`"dialAction":{"phoneNumber":"*#+09"}`)},
 		{"letters outside ASCII in a URL", withAction(`"openUrlAction":{"url":"https://münchen.example/straße?q=ä"}`)},

@@ -78,6 +78,7 @@ func TestNew_invalidConfig(t *testing.T) {
 		{rbm.Config{AgentID: "@rbm.goog"}, "rbm: the agent ID is missing"},
 		{rbm.Config{AgentID: "a b"}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
 		{rbm.Config{AgentID: "a\n"}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
+		{rbm.Config{AgentID: "a\x7f"}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
 		{rbm.Config{AgentID: strings.Repeat("a", 201)}, "rbm: invalid agent ID: expected a word such as my_brand_k3x9a1bc_agent"},
 		{rbm.Config{AgentID: "a", Region: "mars"}, `rbm: unknown region "mars": expected us, europe, asia or none`},
 		{rbm.Config{AgentID: "a", Endpoint: "localhost:8081"}, "rbm: invalid endpoint: expected a base URL such as http://localhost:8081"},
@@ -93,6 +94,15 @@ func TestNew_invalidConfig(t *testing.T) {
 	for _, test := range tests {
 		if _, err := rbm.New(test.config); err == nil || err.Error() != test.want {
 			t.Errorf("New(%+v): error %v, want %s", test.config, err, test.want)
+		}
+	}
+}
+
+func TestNew_agentID(t *testing.T) {
+	t.Parallel()
+	for _, id := range []string{"!", "~", strings.Repeat("a", 200), "my_agent@rbm.goog"} {
+		if _, err := rbm.New(rbm.Config{AgentID: id}); err != nil {
+			t.Errorf("New(%s): %v", id, err)
 		}
 	}
 }

@@ -48,8 +48,9 @@ func TestDuration(t *testing.T) {
 			t.Errorf("Unmarshal(%s) = %s, %v; want the error %s", bad, d, err, want)
 		}
 	}
-	long, err := rbm.ParseDuration("999999999999.5s")
-	if err != nil || long != math.MaxInt64 {
-		t.Errorf("ParseDuration of 31,700 years = %d, %v; want the longest", long, err)
+	for text, want := range map[string]rbm.Duration{"9223372035.9s": 9223372035_900000000, "9223372036.9s": math.MaxInt64, "999999999999.5s": math.MaxInt64} {
+		if got, err := rbm.ParseDuration(text); err != nil || got != want {
+			t.Errorf("ParseDuration(%s) = %d, %v, want %d", text, got, err, want)
+		}
 	}
 }

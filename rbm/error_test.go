@@ -168,6 +168,14 @@ func TestError_fromResponse(t *testing.T) {
 			rbm.Error{StatusCode: 403, Message: "m", Reason: "forbidden"},
 		},
 		{
+			"longest code and message", 400, nil, `{"error":{"message":"` + strings.Repeat("m", 4096) + `","status":"` + strings.Repeat("A", 64) + `"}}`,
+			rbm.Error{StatusCode: 400, Message: strings.Repeat("m", 4096), Status: strings.Repeat("A", 64)},
+		},
+		{
+			"a longer code and message", 400, nil, `{"error":{"message":"` + strings.Repeat("m", 4095) + `ä","status":"` + strings.Repeat("A", 65) + `"}}`,
+			rbm.Error{StatusCode: 400, Message: strings.Repeat("m", 4095)},
+		},
+		{
 			"codes that are not words", 400, nil, `{"error":{"message":"m","status":"+12025550123","details":[{"reason":"a b"}]}}`,
 			rbm.Error{StatusCode: 400, Message: "m"},
 		},

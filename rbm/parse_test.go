@@ -343,10 +343,14 @@ func TestParseAgentMessage_times(t *testing.T) {
 
 func TestCheckAgentMessage_atMost100(t *testing.T) {
 	t.Parallel()
-	in := `{` + strings.Repeat(`"nonsense":1,`, 5000) + `"contentMessage":{}}`
-	_, got := rbm.CheckAgentMessage([]byte(in), now)
-	if len(got) != 100 {
-		t.Errorf("%d violations, want 100", len(got))
+	for _, in := range []string{
+		`{` + strings.Repeat(`"nonsense":1,`, 5000) + `"contentMessage":{}}`,
+		`{"contentMessage":{"text":"Hi","suggestions":[` + strings.Repeat(`{},`, 200) + `{}]}}`,
+	} {
+		_, got := rbm.CheckAgentMessage([]byte(in), now)
+		if len(got) != 100 {
+			t.Errorf("%s: %d violations, want 100", in[:20], len(got))
+		}
 	}
 }
 

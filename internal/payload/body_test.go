@@ -62,6 +62,8 @@ func TestParseBody(t *testing.T) {
 		{"upload", multipart, multipartForm("name=a; filename=x.png\nContent-Type: image/png\n\n\xff", "name=b\n\n1"), `form a=file b="1"`},
 		{"JSON file", multipart, multipartForm("name=event; filename=event.json\nContent-Type: application/json\n\n{\"a\": 1}"), `JSON {"a": 1}`},
 		{"JSON file as curl sends it", multipart, multipartForm("name=event; filename=event.json\nContent-Type: application/octet-stream\n\n[1]"), `JSON [1]`},
+		{"JSON file without a type", multipart, multipartForm("name=event; filename=event.JSON\n\n[1]"), `JSON [1]`},
+		{"text file with a name of JSON", multipart, multipartForm("name=event; filename=event.json\nContent-Type: text/plain\n\n[1]"), `form event=file`},
 		{"JSON file in base64", multipart, multipartForm("name=e; filename=e\nContent-Type: application/json; utf-8\nContent-Transfer-Encoding: base64\n\nW10="), `JSON []`},
 		{"JSON file in UTF-16", multipart, multipartForm("name=e; filename=e\nContent-Type: application/json\n\n" + utf16), `JSON {}`},
 		{

@@ -3,6 +3,7 @@ package payload_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,7 @@ func TestDecode_unreadable(t *testing.T) {
 		{"long field name", asForm, strings.Repeat("a", 257) + "=1", "a field name is longer than 256 bytes"},
 		{"no boundary", "multipart/form-data", "--X--", "invalid multipart form: the Content-Type has no boundary"},
 		{"other boundary", multipart, "--Y\r\n\r\n--Y--", "invalid multipart form: it is empty or truncated, or its boundary differs from the Content-Type"},
+		{"no parts", multipart, "--X--\r\n", "invalid multipart form: it is empty or truncated, or its boundary differs from the Content-Type"},
 		{"multipart breaks off", multipart, "--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+1", "invalid multipart form: it is truncated inside a field"},
 		{"part without a name", multipart, "--X\r\n\r\na\r\n--X--\r\n", "invalid multipart form: a part has no name"},
 	} {
@@ -98,6 +100,26 @@ func TestDecode_unreadable(t *testing.T) {
 				t.Errorf("Decode: %v\nwant %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestDecode_limits tests the largest names and lists that are read.
+func TestDecode_limits(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("a", 256)
+	for _, tt := range []struct {
+		name, contentType, body, problem string
+		want                             bool
+	}{
+		{"long name", asJSON, `{"` + name + `":1}`, "/" + name, true}, // it is only unknown
+		{"long field name", asForm, name + "=1", "/" + name, true},
+		{"a hundred buttons", asForm, "buttons=" + strings.Repeat("a%0A", 99) + "a", "/buttons", false},
+		{"one more", asForm, "buttons=" + strings.Repeat("a%0A", 100) + "a", "/buttons", true},
+	} {
+		found := slices.ContainsFunc(problems(t, tt.contentType, tt.body), func(line string) bool { return strings.HasPrefix(line, tt.problem+": ") })
+		if found != tt.want {
+			t.Errorf("%s: an error at %s: %t, want %t", tt.name, tt.problem, found, tt.want)
+		}
 	}
 }
 
@@ -144,6 +166,9 @@ func TestDecode_contentType(t *testing.T) {
 		{"application/json; charset=shift_jis", "{\"text\": \"\x83\x5c\"}", "the charset of JSON must be utf-8"},
 		{"application/json, text/plain", json, "expected one content type, got two; send one of " + payload.Accepted},
 		{"json; =", json, "expected the form type/subtype; send one of " + payload.Accepted},
+		{strings.Repeat("a", 98) + "/b", json, strings.Repeat("a", 98) + "/b; this body looks like JSON: send Content-Type: application/json"},
+		{strings.Repeat("a", 98) + "/b, " + strings.Repeat("a", 98) + "/b", json, strings.Repeat("a", 98) + "/b; this body looks like JSON: send Content-Type: application/json"},
+		{strings.Repeat("a", 99) + "/b", json, "expected the form type/subtype; send one of " + payload.Accepted},
 		{strings.Repeat("a", 101), json, "expected the form type/subtype; send one of " + payload.Accepted},
 	} {
 		_, err := payload.Decode(tt.contentType, []byte(tt.body), payload.Options{})

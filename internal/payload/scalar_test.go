@@ -16,7 +16,7 @@ func TestParseDuration(t *testing.T) {
 		"4h": 4 * time.Hour, "2d": 48 * time.Hour, "1d12h": 36 * time.Hour, " 10 M ": 10 * time.Minute,
 		"10 minutes": 10 * time.Minute, "1 hour 30 min": 90 * time.Minute, "2 days": 48 * time.Hour,
 		"3.5s": 3500 * time.Millisecond, "3600.5": 3600500 * time.Millisecond, "0": 0, "1e3": 0, ".5h": 30 * time.Minute,
-		"15d": 15 * 24 * time.Hour,
+		"15d": 15 * 24 * time.Hour, "1 day": 24 * time.Hour, "36500d": 36500 * 24 * time.Hour,
 	} {
 		got, ok := payload.ParseDuration(text)
 		if text == "1e3" {
@@ -29,7 +29,7 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("ParseDuration(%q) = %v, %v, want %v", text, got, ok, want)
 		}
 	}
-	for _, text := range []string{"", " ", "m", "-5", "-5s", "+5", "10x", "10m5", "5 5", "1h 5", "1..5s", "soon", "10 m m", "99999999999999999999d", "PT10M", "1,5h"} {
+	for _, text := range []string{"", " ", "m", "-5", "-5s", "+5", "10x", "10m5", "5 5", "1h 5", "1..5s", "soon", "10 m m", "99999999999999999999d", "36500d1s", "PT10M", "1,5h"} {
 		if got, ok := payload.ParseDuration(text); ok {
 			t.Errorf("ParseDuration(%q) = %v, want an error", text, got)
 		}

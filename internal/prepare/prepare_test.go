@@ -11,6 +11,7 @@ import (
 	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/payload"
 	"github.com/rcshook/rcshook/internal/prepare"
+	"github.com/rcshook/rcshook/internal/typo"
 )
 
 // TestMessage_fallbackQueue tests which queue keeps a message with a fallback. One that
@@ -96,6 +97,26 @@ func TestMessage_unknownFallback(t *testing.T) {
 	in := prepare.Input{ContentType: "application/json", Body: []byte(strings.Replace(body, ": 5}", ": true}", 1))}
 	if m, err := prepare.Message(in, new(config.Config), config.Source{}, time.Now()); err != nil || len(m.Message.Warnings) > 0 {
 		t.Errorf("got %+v, %v; want a message without warnings", m, err)
+	}
+}
+
+// TestUnknownAgentError tests that the error quotes no more of a name than a word.
+func TestUnknownAgentError(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("x", typo.MaxLength)
+	for _, test := range []struct {
+		name  string
+		names []string
+		want  string
+	}{
+		{"crae", []string{"care", "shop"}, `expected one of the agents care, shop, got "crae"; did you mean care?`},
+		{"", []string{"care"}, `expected the agent care, got "default"`},
+		{longest, []string{"care"}, `expected the agent care, got "` + longest + `"`},
+		{longest + "x", []string{"care"}, `expected the agent care, got "` + longest + `..."`},
+	} {
+		if got := (&prepare.UnknownAgentError{Name: test.name, Names: test.names}).Error(); got != test.want {
+			t.Errorf("%q: %s, want %s", test.name, got, test.want)
+		}
 	}
 }
 
