@@ -2,6 +2,7 @@ package response
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -13,6 +14,29 @@ import (
 	"github.com/rcshook/rcshook/internal/trace"
 	"github.com/rcshook/rcshook/rbm"
 )
+
+// NewLogger returns a logger for Cloud Logging: JSON with the keys severity and message.
+//
+// Cloud Logging docs: https://docs.cloud.google.com/logging/docs/structured-logging
+func NewLogger(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) > 0 {
+				return a
+			}
+			switch a.Key {
+			case slog.LevelKey:
+				if level, _ := a.Value.Any().(slog.Level); level != slog.LevelWarn {
+					return slog.String("severity", level.String())
+				}
+				return slog.String("severity", "WARNING")
+			case slog.MessageKey:
+				a.Key = "message"
+			}
+			return a
+		},
+	}))
+}
 
 // Log collects the data of the one log line that a request gets.
 type Log struct {
