@@ -346,6 +346,7 @@ func TestCheckAgentMessage_atMost100(t *testing.T) {
 	for _, in := range []string{
 		`{` + strings.Repeat(`"nonsense":1,`, 5000) + `"contentMessage":{}}`,
 		`{"contentMessage":{"text":"Hi","suggestions":[` + strings.Repeat(`{},`, 200) + `{}]}}`,
+		`{"contentMessage":{"text":"Hi","suggestions":[` + strings.Repeat(`{"reply":1},`, 200) + `{}]}}`,
 	} {
 		_, got := rbm.CheckAgentMessage([]byte(in), now)
 		if len(got) != 100 {

@@ -167,6 +167,15 @@ func TestMethods(t *testing.T) {
 
 // TestMethods_invalidArguments checks that invalid arguments are reported before anything
 // is sent.
+func TestBatchGetUsers_invalid(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, rbm.Config{Endpoint: "http://localhost:1", Region: rbm.RegionUS})
+	const want = "number 2 of the list"
+	if _, err := client.BatchGetUsers(t.Context(), []string{phone, "+"}); !errors.Is(err, rbm.ErrInvalidPhone) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("error %v, want that of %s", err, want)
+	}
+}
+
 func TestMethods_invalidArguments(t *testing.T) {
 	t.Parallel()
 	client := newClient(t, rbm.Config{Endpoint: "http://localhost:1"})
