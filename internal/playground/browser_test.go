@@ -81,6 +81,19 @@ func TestPlayground_beforeEngine(t *testing.T) {
 	g.Wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 2`)
 	g.Shot("before-engine")
 	rows := browsertest.Eval[[]string](g.Tab, `[...document.querySelectorAll(".rows .row")].map((r) => (r.mark = true, r.dataset.key))`)
+	g.write(`{"to": "+12025550123", "text": "Given up"}`)
+	g.Shows(".verdict", "Loading the engine")
+	g.pick("card", "Your ferry leaves")
+	g.Shows(".verdict", "Card to")
+	// Neither the progress nor the request of another tab replaces the verdict.
+	browsertest.Eval[bool](g.Tab, `document.dispatchEvent(new CustomEvent("engine", {detail: {state: "loading", bytes: 1e6, of: 4e6}}))`)
+	g.Shows("#live-text", "Loading the engine: 1.0 of 4.0 MB")
+	g.Click("#tab-maps")
+	g.Shows("#maps-verdict", "Loading the engine")
+	g.Click("#tab-compose")
+	if verdict := g.Text(".verdict"); !strings.Contains(verdict, "Card to") {
+		t.Errorf("the verdict on the card is %q", verdict)
+	}
 	g.write(`{"to": "+12025550123", "text": "Written before"}`)
 	g.Shows(".verdict", "Loading the engine")
 	g.Shot("waiting")
@@ -108,27 +121,54 @@ func TestPlayground_beforeEngine(t *testing.T) {
 	g.Clean()
 }
 
-// TestPlayground_hang ends an engine that hangs, shows that, and starts another.
+// TestPlayground_hang ends an engine that hangs, and one that has stopped, shows that, and starts
+// another.
 func TestPlayground_hang(t *testing.T) {
 	t.Parallel()
-	g := openPage(t, "", 1440, 900, true).release()
-	message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then(async ({ask}) => {
-		const response = ask("/hang").catch((e) => e.message);
-		await new Promise((posted) => setTimeout(posted));
-		for (let i = 0; i < 4; i++) turn();
-		return response;
-	})`)
-	const want = "The engine did not respond for 2 seconds, so it was started again, and the messages are gone."
-	if !strings.HasPrefix(message, want) {
-		t.Errorf("the error is %q, want %q", message, want)
+	g := openPage(t, "#preset=shopify", 1440, 900, true).release()
+	g.Click("#tab-compose")
+	for _, test := range []struct{ request, turns, want string }{
+		{"/hang", "4", "The engine did not respond for 2 seconds, so it was started again, and the messages are gone."},
+		{"/stop", "0", "The engine stopped, so it was started again, and the messages are gone."},
+	} {
+		message := browsertest.Eval[string](g.Tab, `import("`+base+`js/stream.js").then(async ({ask}) => {
+			const response = ask("`+test.request+`").catch((e) => e.message);
+			await new Promise((posted) => setTimeout(posted));
+			for (let i = 0; i < `+test.turns+`; i++) turn();
+			return response;
+		})`)
+		if !strings.HasPrefix(message, test.want) {
+			t.Errorf("the error is %q, want %q", message, test.want)
+		}
+		g.Shows("#notice", test.want)
+		g.Wait(`document.querySelector("#live").dataset.state === "live"`)
+		g.Shot("hang")
+		g.Click("#notice button")
+		g.Wait(`!document.querySelector("#notice")`)
 	}
-	g.Shows("#notice", want)
-	g.Wait(`document.querySelector("#live").dataset.state === "live"`)
-	g.Shot("hang")
-	g.Click("#notice button")
-	g.Wait(`!document.querySelector("#notice")`)
+	if tab := browsertest.Eval[string](g.Tab, `document.querySelector(".tab[aria-selected=true]").id`); tab != "tab-compose" {
+		t.Errorf("after the engine was started again, the page shows %s, want tab-compose", tab)
+	}
 	g.write(`{"to": "+12025550123", "text": "After the engine hung"}`)
 	g.Shows(".preview", "After the engine hung")
+	g.Clean()
+}
+
+// TestPlayground_hangAtStart ends an engine that hangs at a message of the recording. A request that
+// waits for it fails too.
+func TestPlayground_hangAtStart(t *testing.T) {
+	t.Parallel()
+	g := openPage(t, "", 1440, 900, true)
+	g.Shows(".preview", "Boarding")
+	g.Click("#send")
+	g.Shows(".rows .bubble", "Boarding")
+	browsertest.Eval[bool](g.Tab, `import("`+base+`js/stream.js").then(({ask}) =>
+		(ask("/_sim/messages").catch((e) => (globalThis.failed = e.message)), true))`)
+	close(g.gate)
+	g.Wait(`(globalThis.turn?.(), document.querySelector("#notice"))`)
+	const want = "The engine did not respond for 2 seconds"
+	g.Wait(`globalThis.failed?.startsWith("` + want + `")`)
+	g.Shows("#notice", want)
 	g.Clean()
 }
 
@@ -219,6 +259,13 @@ func TestPlayground_links(t *testing.T) {
 		return m.payloadOf(new URL(m.linkTo(text)).hash) === text;
 	})`); !same {
 		t.Error("a link of the page leads to another text")
+	}
+	// A text that no link can hold is not copied.
+	for _, text := range []string{`{"to": `, `{"to": "+12025550123", "text": "` + strings.Repeat(" ", 34_000) + `"}`} {
+		g.write(text)
+		g.Wait(`document.querySelectorAll(".problems li").length === 1`)
+		g.Click("#copy-link")
+		g.Shows(".verdict", "A link needs a JSON object")
 	}
 	g.Clean()
 }

@@ -76,6 +76,9 @@ func TestMaps(t *testing.T) {
 	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
 	g.Wait(`JSON.parse(document.querySelector("#compose .editor-text").value).text === "Hi Grace"`)
 	g.Click("#tab-maps")
+	g.Click("#maps-results a") // again
+	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
+	g.Click("#tab-maps")
 	g.Click("#maps-reset")
 	g.Shows(".preview", "Hi Ada, your order")
 	g.Clean()

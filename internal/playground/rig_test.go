@@ -31,7 +31,8 @@ var built func() (string, error)
 // base is the path of the site on its host, which is not the root.
 const base = "/rcshook/"
 
-// rig is the site on a host that only serves files, in a tab of a browser.
+// rig is the site on a host that only serves files, with the headers of the site, in a tab of a
+// browser.
 type rig struct {
 	*browsertest.Tab
 	server *httptest.Server
@@ -47,8 +48,9 @@ func open(t *testing.T, fragment string, width, height int64) *rig {
 	return openPage(t, fragment, width, height, false)
 }
 
-// openPage is open. With hangs, the worker never finishes a request for /hang, and gets no request
-// for /wait. The clock on which the page gives up stands still until turn.
+// openPage is open. With hangs, the worker never finishes a request for /hang or with a message_id,
+// gets no request for /wait, and stops at one for /stop. The clock on which the page gives up stands
+// still until turn.
 func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *rig {
 	t.Helper()
 	g := &rig{gate: make(chan struct{})}
@@ -61,6 +63,11 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 	}
 	files := http.StripPrefix(base, http.FileServer(http.Dir(dir)))
 	g.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for line := range strings.Lines(headers) {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), ": "); ok {
+				w.Header().Set(name, value)
+			}
+		}
 		if strings.HasSuffix(r.URL.Path, engineFile) {
 			select {
 			case <-g.gate:
@@ -73,7 +80,8 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 			w.Header().Set("Content-Type", "text/javascript")
 			fmt.Fprintf(w, `%s
 				addEventListener("message", (e) => {
-					while (e.data.path === "/hang");
+					while (e.data.path === "/hang" || e.data.body?.includes("message_id"));
+					if (e.data.path === "/stop") postMessage({failed: "the engine stopped"});
 					if (e.data.path === "/wait") e.stopImmediatePropagation();
 				});`, script)
 			return

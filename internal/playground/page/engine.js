@@ -20,14 +20,17 @@ const policy = globalThis.trustedTypes?.createPolicy("playground", check) ?? che
 /** The address of a script of the playground, as browsers with trusted types want it. */
 export const scriptURL = (address) => policy.createScriptURL(address);
 
-export const hung =
-  "The engine did not respond for 2 seconds, so it was started again, and the messages are gone. " +
-  "Change what you sent before you try again.";
+const again = "so it was started again, and the messages are gone. Change what you sent before you try again.";
+const hung = `The engine did not respond for 2 seconds, ${again}`;
+const stopped = `The engine stopped, ${again}`;
 
 const late = "The engine did not finish the request within 30 seconds, so it was canceled.";
 
 export class Engine {
-  /** Calls loaded with the number of bytes, ready, failed with a text, and ended when it hangs. */
+  /**
+   * Calls loaded with the number of bytes, ready, failed with a text if the engine does not start, and
+   * ended with a text if it hangs or stops later.
+   */
   constructor({ loaded, ready, failed, ended }) {
     Object.assign(this, { loaded, ready, failed, ended });
     this.last = 0;
@@ -37,10 +40,10 @@ export class Engine {
 
   /** Starts the worker, in place of the one before. */
   start() {
-    this.worker?.terminate();
-    this.worker = new Worker(scriptURL("playground/worker.js"));
+    this.started = false;
+    this.worker = new Worker(scriptURL("playground/worker.js"), { type: "module" });
     this.worker.onmessage = ({ data }) => this.receive(data);
-    this.worker.onerror = (e) => this.failed(e.message || "the worker did not start");
+    this.worker.onerror = (e) => this.broken(e.message || "the worker did not start");
   }
 
   /** Sends a request; returns {status, body}. A stream calls chunk with each part of its body. */
@@ -65,8 +68,11 @@ export class Engine {
 
   receive(message) {
     this.silent = 0;
-    if (message.ready) return this.ready();
-    if (message.failed) return this.failed(message.failed);
+    if (message.ready) {
+      this.started = true;
+      return this.ready();
+    }
+    if (message.failed) return this.broken(message.failed);
     if (message.loaded) return this.loaded(message.loaded);
     if (message.pong) return;
     const request = this.pending.get(message.id);
@@ -84,17 +90,23 @@ export class Engine {
       this.silent = 0;
       return;
     }
-    if (++this.silent >= engineTurns) return this.end();
+    if (++this.silent >= engineTurns) return this.end(hung);
     this.worker.postMessage({ ping: true });
     for (const [id, request] of waiting) {
       if (++request.turns >= requestTurns) this.cancel(id, new Error(late));
     }
   }
 
-  end() {
+  broken(text) {
+    if (this.started) this.end(stopped);
+    else this.failed(text);
+  }
+
+  end(text) {
+    this.worker.onmessage = this.worker.onerror = null; // messages may be on their way
     this.worker.terminate();
-    for (const { reject } of this.pending.values()) reject(new Error(hung));
+    for (const { reject } of this.pending.values()) reject(new Error(text));
     this.pending.clear();
-    this.ended();
+    this.ended(text);
   }
 }

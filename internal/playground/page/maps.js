@@ -354,7 +354,9 @@ function planOf(response) {
 
 /** A link that opens a payload in the editor for payloads. */
 function composeLink(payload) {
-  const link = h("a", "Edit in Compose");
+  // Browsers ignore a click if the address is already that of the link.
+  const onclick = () => location.href === link.href && dispatchEvent(new Event("hashchange"));
+  const link = h("a", { onclick }, "Edit in Compose");
   link.href = linkTo(write(payload));
   return link;
 }
@@ -372,7 +374,7 @@ function shown() {
 }
 
 /** Opens the preset in the address. */
-function follow() {
+export function followPreset() {
   const name = /^#preset=([\w-]+)$/.exec(location.hash)?.[1];
   if (!name) return;
   if (maps.presets && name !== maps.chosen) maps.choose(name);
@@ -381,5 +383,4 @@ function follow() {
 }
 
 new MutationObserver(shown).observe(pane, { attributeFilter: ["hidden"] });
-addEventListener("hashchange", follow);
-document.addEventListener("engine", ({ detail }) => detail.state === "started" && follow());
+addEventListener("hashchange", followPreset);

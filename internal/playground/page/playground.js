@@ -4,16 +4,20 @@
 import { byID, copy, h, setText } from "../js/dom.js";
 import { icon } from "../js/icons.js";
 import { formats } from "./copyas.js";
-import { hung, scriptURL } from "./engine.js";
+import { scriptURL } from "./engine.js";
 import { linkTo, payloadOf } from "./link.js";
-import "./maps.js";
+import { followPreset } from "./maps.js";
 
 const megabytes = (bytes) => (bytes / 1_000_000).toFixed(1);
 const verdict = () => document.querySelector(".verdict");
 const editor = () => document.querySelector(".editor-text");
 
+const say = (element, tone, text) => {
+  element.dataset.tone = tone;
+  setText(element, text);
+};
+
 let progress = "Loading the engine";
-let waiting = false; // a request waits for the engine
 
 /** Shows a text over the page, with more elements, until it is closed. */
 function notice(text, ...more) {
@@ -45,7 +49,7 @@ function followLink() {
 
 /** The buttons below the editor, in place of the one that copies a curl command. */
 function copyButtons() {
-  const link = h("button.button", { id: "copy-link", onclick: () => copy(link, linkTo(editor().value)) }, "Copy link");
+  const link = h("button.button", { id: "copy-link", onclick: () => copyLink(link) }, "Copy link");
   const entries = Object.entries(formats).map(([name, make]) => {
     const entry = h("button.menu-entry", { data: { format: name }, onclick: () => copyAs(entry, make) }, name);
     return entry;
@@ -64,7 +68,17 @@ function copyAs(entry, make) {
   try {
     copy(entry, make(JSON.parse(editor().value)));
   } catch {
-    setText(verdict(), "Only JSON can be copied. Fix the payload first.");
+    say(verdict(), "bad", "Only JSON can be copied. Fix the payload first.");
+  }
+}
+
+function copyLink(button) {
+  const address = linkTo(editor().value);
+  try {
+    payloadOf(new URL(address).hash);
+    copy(button, address);
+  } catch {
+    say(verdict(), "bad", "A link needs a JSON object, encoded in at most 100,000 characters. Change the payload first.");
   }
 }
 
@@ -74,7 +88,6 @@ const states = {
   loading({ bytes, of }) {
     progress = `Loading the engine: ${megabytes(bytes)} of ${megabytes(of)} MB`;
     setText(byID("live-text"), progress);
-    if (waiting) setText(verdict(), progress);
   },
   started() {
     setText(byID("live-text"), progress);
@@ -82,18 +95,17 @@ const states = {
     started = true;
     addEventListener("hashchange", followLink);
     copyButtons();
+    followPreset();
     const draft = sessionStorage.getItem("rcshook.draft");
     if (followLink()) return;
     if (draft) edit(draft);
     else document.querySelector(".example").click();
   },
-  waiting() {
-    waiting = true;
-    verdict().dataset.tone = "";
-    setText(verdict(), progress);
+  waiting({ path }) {
+    if (path === "/_play/map") say(byID("maps-verdict"), "", "Loading the engine");
+    if (path.startsWith("/_dev/")) say(verdict(), "", "Loading the engine");
   },
   ready() {
-    waiting = false;
     setText(byID("live-text"), "Ready");
     keep();
   },
@@ -102,9 +114,9 @@ const states = {
     const again = h("button.button.small", { onclick: () => location.reload() }, "Load the page again");
     notice(`The engine was not loaded: ${text}. The examples work without it.`, again);
   },
-  ended() {
+  ended({ text }) {
     progress = "Loading the engine";
-    notice(hung);
+    notice(text);
   },
 };
 

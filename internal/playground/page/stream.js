@@ -24,8 +24,9 @@ const engine = new Engine({
   loaded: (bytes) => tell({ state: "loading", bytes, of: data.engine }),
   ready: () => replay(),
   failed,
-  ended() {
-    tell({ state: "ended" });
+  ended(text) {
+    live.reject(new Error(text)); // of requests that wait for its first messages
+    tell({ state: "ended", text });
     begin();
   },
 });
@@ -38,7 +39,7 @@ export async function ask(path, body, signal) {
   if (recording) {
     const known = recording.response(path, text);
     if (known) return known;
-    tell({ state: "waiting" });
+    tell({ state: "waiting", path });
     await live.promise;
   }
   return request(body === undefined ? "GET" : "POST", path, text, signal);

@@ -5,7 +5,7 @@
 // {ping}, unless it is busy. This file posts {loaded} while it loads the engine, and {failed} if it
 // cannot; the engine posts {ready: true}.
 
-importScripts("wasm_exec.js");
+import "./wasm_exec.js"; // importScripts needs a policy of trusted types
 
 /** Decompresses the engine, unless the browser has done that for the host. */
 function module(response) {
@@ -27,7 +27,7 @@ async function start() {
   const go = new Go();
   const { instance } = await WebAssembly.instantiateStreaming(module(await fetch("engine.wasm.gz")), go.importObject);
   // Nothing leaves the page: the engine has no network.
-  for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource", "importScripts"]) {
+  for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "WebTransport", "EventSource"]) {
     Object.defineProperty(self, name, { value: undefined });
   }
   await go.run(instance);
