@@ -13,6 +13,8 @@ import (
 // engineFile is the compressed engine. Browsers decompress it, so that hosts need not.
 const engineFile = "playground/engine.wasm.gz"
 
+const enginePackage = "github.com/rcshook/rcshook/internal/playground/engine"
+
 // addEngine compiles the engine and writes it compressed.
 func (s *site) addEngine() error {
 	engine, err := buildEngine()
@@ -41,17 +43,17 @@ func buildEngine() ([]byte, error) {
 	}
 	file := filepath.Join(dir, "engine.wasm")
 	_, err = run([]string{"GOOS=js", "GOARCH=wasm"}, "build", "-modfile", modules, "-trimpath", "-tags", "playground",
-		"-ldflags", "-s -w", "-gcflags", "all=-l", "-o", file, "github.com/rcshook/rcshook/internal/playground/engine")
+		"-ldflags", "-s -w", "-gcflags", "all=-l", "-o", file, enginePackage)
 	if err != nil {
 		return nil, fmt.Errorf("build the engine: %w", err)
 	}
 	return os.ReadFile(file)
 }
 
-// run runs the go command and returns its output.
+// run runs the go command without a workspace, which allows no -modfile, and returns its output.
 func run(environ []string, args ...string) (string, error) {
 	cmd := exec.Command("go", args...)
-	cmd.Env = append(os.Environ(), environ...)
+	cmd.Env = append(append(os.Environ(), "GOWORK=off"), environ...)
 	var failure bytes.Buffer
 	cmd.Stderr = &failure
 	out, err := cmd.Output()
@@ -60,6 +62,9 @@ func run(environ []string, args ...string) (string, error) {
 	}
 	return strings.TrimSpace(string(out)), nil
 }
+
+// moduleRoot returns the folder of this repository.
+func moduleRoot() (string, error) { return run(nil, "list", "-m", "-f", "{{.Dir}}") }
 
 // compress compresses data with gzip.
 func compress(data []byte) ([]byte, error) {

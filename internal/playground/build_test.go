@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 )
 
@@ -54,5 +56,25 @@ func TestSmallerNumbers(t *testing.T) {
 	}
 	if out, err := run(nil, "test", "-modfile", modfile, "github.com/rcshook/rcshook/internal/phonenumber"); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestSmallerNumbers_workspace prepares the modules in a workspace, and lists a package with them.
+func TestSmallerNumbers_workspace(t *testing.T) {
+	root, err := moduleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := filepath.Join(t.TempDir(), "go.work")
+	if err := os.WriteFile(work, []byte("go 1.26\n\nuse "+strconv.Quote(root)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOWORK", work)
+	modfile, err := smallerNumbers(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(nil, "list", "-modfile", modfile, "-deps", "github.com/rcshook/rcshook/internal/phonenumber"); err != nil {
+		t.Error(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/url"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -71,11 +70,10 @@ type group struct {
 // writeDocuments writes the documents of this repository as pages into the folder docs of the
 // site.
 func writeDocuments(out string) error {
-	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	root, err := moduleRoot()
 	if err != nil {
-		return fmt.Errorf("go env GOMOD: %w", err)
+		return err
 	}
-	root := filepath.Dir(strings.TrimSpace(string(gomod)))
 	docs, err := readDocuments(root)
 	if err != nil {
 		return err
@@ -102,6 +100,9 @@ func writeDocuments(out string) error {
 				return err
 			}
 		}
+	}
+	if err := writeLicenses(filepath.Join(out, "licenses.txt")); err != nil {
+		return err
 	}
 	return os.WriteFile(filepath.Join(out, "document.css"), documentCSS, 0o644)
 }

@@ -286,3 +286,20 @@ func TestDocumentedVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestDocuments_licenses checks the licenses of the engine.
+func TestDocuments_licenses(t *testing.T) {
+	t.Parallel()
+	text := readPages(t)["licenses.txt"]
+	for _, want := range []string{
+		"\n== Go go1.", "The Go Authors", "\n== github.com/nyaruka/phonenumbers v", "Nyaruka\n", "\n== github.com/itchyny/gojq v",
+		"\n== go.yaml.in/yaml/v4 v4.0.0: NOTICE\n", "\n== github.com/rcshook/rcshook : LICENSE\n",
+	} {
+		if strings.Count(text, want) == 0 {
+			t.Errorf("the licenses do not contain %q", want)
+		}
+	}
+	if strings.Contains(text, "github.com/yuin/goldmark") {
+		t.Error("the licenses are not those of the engine: they contain that of goldmark")
+	}
+}

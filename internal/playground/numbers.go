@@ -28,7 +28,7 @@ var proto []byte
 //   - no builder of its metadata, which needs XML.
 //   - messages without reflection for protocol buffers, a tenth of the engine.
 func smallerNumbers(dir string) (modfile string, err error) {
-	root, err := run(nil, "list", "-m", "-f", "{{.Dir}}")
+	root, err := moduleRoot()
 	if err != nil {
 		return "", err
 	}
