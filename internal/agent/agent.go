@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -215,9 +214,8 @@ type entry struct {
 	id           *google.Cached[string]
 	account      *account
 
-	current atomic.Pointer[Agent] // replaced when the ID or the key changes, and by Renew
-
 	mu       sync.Mutex
+	current  *Agent        // replaced when the ID or the key changes, and by Renew
 	renewal  chan struct{} // closed when the renewal in flight has ended; nil if there is none
 	renewals *rate.Limiter
 }
@@ -234,16 +232,13 @@ func (e *entry) agent(ctx context.Context) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a := e.current.Load(); a != nil && a.ID == id && a.key == key {
-		return a, nil
-	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if a := e.current.Load(); a != nil && a.ID == id && a.key == key {
+	if a := e.current; a != nil && a.ID == id && a.key == key {
 		return a, nil
 	}
 	a := &Agent{Name: e.name, ID: id, Region: e.region, entry: e, key: key}
-	e.current.Store(a)
+	e.current = a
 	return a, nil
 }
 
@@ -275,7 +270,7 @@ func (d *Directory) Renew(ctx context.Context, a *Agent) (*Agent, error) {
 func (e *entry) renew(d *Directory, a *Agent) <-chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.current.Load() != a {
+	if e.current != a {
 		return nil
 	}
 	if e.renewal == nil && e.renewals.AllowN(d.now(), 1) {
@@ -300,8 +295,8 @@ func (e *entry) reloadSecrets(ctx context.Context, old *Agent, done chan struct{
 		old.key.tokens.Reset() // a new key has a new token
 	}
 	// A new pointer marks the renewal: later calls with the old agent are ignored.
-	renewed := *e.current.Load()
-	e.current.Store(&renewed)
+	renewed := *e.current
+	e.current = &renewed
 	e.renewal = nil
 	close(done)
 }
