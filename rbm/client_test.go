@@ -229,6 +229,14 @@ func TestSendMessage_checks(t *testing.T) {
 	}
 }
 
+func TestRevokeMessage_longest(t *testing.T) {
+	t.Parallel()
+	client := serve(t, rbm.Config{}, func(w http.ResponseWriter, _ *http.Request) { respond200(w, "{}") })
+	if err := client.RevokeMessage(t.Context(), "+123456789012345", strings.Repeat("a", 128)); err != nil {
+		t.Errorf("error %v, want none", err)
+	}
+}
+
 func TestSendMessage_invalidArguments(t *testing.T) {
 	t.Parallel()
 	client := serve(t, rbm.Config{}, func(_ http.ResponseWriter, r *http.Request) {
@@ -348,8 +356,11 @@ func TestNewTransport(t *testing.T) {
 	if transport == http.DefaultTransport {
 		t.Fatal("NewTransport returned http.DefaultTransport")
 	}
-	if !transport.ForceAttemptHTTP2 || transport.MaxConnsPerHost != 4 || transport.HTTP2.SendPingTimeout == 0 || transport.HTTP2.PingTimeout != 2*time.Second || transport.Proxy == nil {
+	if !transport.ForceAttemptHTTP2 || transport.MaxConnsPerHost != 4 || transport.HTTP2.SendPingTimeout != 15*time.Second || transport.HTTP2.PingTimeout != 2*time.Second || transport.Proxy == nil {
 		t.Errorf("NewTransport = %+v", transport)
+	}
+	if transport.IdleConnTimeout != 90*time.Second || transport.TLSHandshakeTimeout != 5*time.Second {
+		t.Errorf("NewTransport: timeouts of %v and %v", transport.IdleConnTimeout, transport.TLSHandshakeTimeout)
 	}
 }
 
