@@ -3,6 +3,9 @@ package payload
 import (
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestFindField(t *testing.T) {
@@ -47,8 +50,9 @@ func TestErrors_Error(t *testing.T) {
 func TestSorted_same(t *testing.T) {
 	t.Parallel()
 	e := Errors{{Pointer: "/a", Detail: "1"}, {Pointer: "/a", Detail: "1"}, {Pointer: "/a", Detail: "2"}, {Pointer: "/b", Detail: "2"}}
-	if got := e.Sorted(); len(got) != 3 {
-		t.Errorf("%v, want 3 errors", got)
+	want := Errors{{Pointer: "/a", Detail: "1"}, {Pointer: "/a", Detail: "2"}, {Pointer: "/b", Detail: "2"}}
+	if diff := cmp.Diff(want, e.Sorted(), cmpopts.IgnoreUnexported(Error{})); diff != "" {
+		t.Errorf("sorted (-want +got):\n%s", diff)
 	}
 }
 
