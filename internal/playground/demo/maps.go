@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/rcshook/rcshook/internal/check"
@@ -272,8 +273,8 @@ func (m *mapTrial) files(ctx context.Context, t trial, event []byte) ([]textFile
 			return nil, err
 		}
 		folder := cmp.Or(s.Config.Cases, path.Join("cases", s.Name))
-		if !filepath.IsLocal(folder) {
-			return nil, errors.New("the cases of the source are outside of the folder of the file")
+		if !filepath.IsLocal(folder) || strings.ContainsAny(folder, `\:`) { // the archive may be unpacked on Windows
+			return nil, errors.New("cases must be a folder below that of the file, with slashes")
 		}
 		return []textFile{
 			{fileName, string(text)},

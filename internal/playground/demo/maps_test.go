@@ -57,6 +57,7 @@ func TestMaps(t *testing.T) {
 		"null-perhaps":    {"/_play/map", object{"preset": "shopify", "map": `{to: .phone, text: "Hi \(.customer.first_name)"}`}},
 		"two-errors":      {"/_play/map", object{"preset": "shopify", "map": `{to: "1", text: "", butons: ["Yes"]}`}},
 		"two-messages":    {"/_play/map", object{"preset": "shopify", "map": `{to: (.phone, "+12025550124"), text: "Hi"}`}},
+		"file-outside":    {"/_play/map", object{"file": file + "    cases: '..\\..\\startup'\n", "download": true}},
 		"nothing":         {"/_play/map", object{"preset": "shopify", "map": "empty"}},
 		"reply":           {"/_play/map", object{"preset": "slack", "event": `{"type": "url_verification", "challenge": "abc"}`}},
 		"broken-event":    {"/_play/map", object{"preset": "shopify", "event": "{\n  \"phone\": \"+12025550123\"\n  \"name\": 1\n}"}},

@@ -15,7 +15,7 @@ function crc32(bytes) {
 const numbers = (...pairs) =>
   Uint8Array.from(pairs.flatMap(([value, size]) => Array.from({ length: size }, (_, i) => (value >>> (8 * i)) & 0xff)));
 
-/** An archive of files with names in ASCII: {name, text}. */
+/** An archive of files: {name, text}. */
 export function zip(files) {
   const encoder = new TextEncoder();
   const parts = [];
