@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/rcshook/rcshook/internal/browsertest"
@@ -216,7 +217,12 @@ func TestPlayground_offline(t *testing.T) {
 	g.Wait(kept + `.then((paths) => ["payload.html", "document.css"].every((name) => paths.includes("` + base + `docs/" + name)))`)
 	g.server.CloseClientConnections()
 	g.server.Close()
+	// A new version that is there before the engine is ready, is offered too.
+	browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		document.addEventListener("engine", ({detail}) => detail.state === "started" && navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))`})
 	g.Do(chromedp.Navigate(g.URL + base))
+	g.Shows("#notice", "There is a new version of this page.")
+	g.Click("#notice [aria-label=Close]")
 	g.Wait(`document.querySelector("#live").dataset.state === "live"`)
 	g.write(`{"to": "+12025550123", "text": "Without a network"}`)
 	g.Shows(".preview", "Without a network")

@@ -122,20 +122,18 @@ const states = {
 
 document.addEventListener("engine", ({ detail }) => states[detail.state](detail));
 
-/** Keeps the site for use without a network, and offers a new version of it. */
+const { serviceWorker } = navigator; // undefined if the site is not served with HTTPS
+
+if (serviceWorker?.controller) {
+  serviceWorker.addEventListener("controllerchange", () => {
+    const again = h("button.button.small", { onclick: () => location.reload() }, "Load the new version");
+    notice("There is a new version of this page.", again);
+  });
+}
+
+/** Keeps the site for use without a network. */
 async function keep() {
-  const { serviceWorker } = navigator;
-  if (!serviceWorker) return; // the site is not served with HTTPS
-  if (serviceWorker.controller) {
-    serviceWorker.addEventListener(
-      "controllerchange",
-      () => {
-        const again = h("button.button.small", { onclick: () => location.reload() }, "Load the new version");
-        notice("There is a new version of this page.", again);
-      },
-      { once: true },
-    );
-  }
+  if (!serviceWorker) return;
   await serviceWorker.register(scriptURL("sw.js")).catch(() => {});
   await serviceWorker.ready;
   setText(byID("live-text"), "Ready, also offline");
