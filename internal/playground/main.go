@@ -156,8 +156,9 @@ func (s *site) addPhone() error {
 <link rel="preload" href="playground/recorded.json" as="fetch" crossorigin>
 <script type="module" src="playground/playground.js"></script>
 <script type="module" src="js/app.js"></script>`},
+		{"<title>rcshook phone</title>", "<title>rcshook playground</title>"},
 		{`<p class="endpoint" id="endpoint"></p>`, `<p id="endpoint" hidden></p>
-  <p class="about">Nothing is sent: this page runs in your browser. <a href="docs/index.html">Docs</a></p>`},
+  <p class="about">rcshook turns webhooks into RCS messages. Try it: this page runs in your browser and sends nothing. <a href="docs/index.html">Docs</a></p>`},
 		{`id="images"`, `id="images" hidden`},
 		{`Without it, <a href="_sim/messages">/_sim/messages</a> lists the messages.`, `The <a href="docs/index.html">documents</a> need none.`},
 	} {

@@ -89,6 +89,14 @@ function n8n(payload) {
   return JSON.stringify({ nodes: [node], connections: {} }, null, 2);
 }
 
+/** A command for PowerShell. The bytes are UTF-8 in all versions of it. */
+const powershell = (payload) => `$payload = @'
+${JSON.stringify(payload, null, 2)}
+'@
+$headers = @{ Authorization = '${`Bearer ${setup.key}`.replaceAll("'", "''")}' }
+Invoke-RestMethod -Method Post -Uri '${setup.function.replaceAll("'", "''")}' -Headers $headers -ContentType application/json -Body ([Text.Encoding]::UTF8.GetBytes($payload))
+`;
+
 /** A program in Go that posts the payload with the standard library. */
 function go(payload) {
   const json = JSON.stringify(payload, null, 2);
@@ -128,4 +136,10 @@ func main() {
 }
 
 /** The formats by name. Each makes text of a payload. */
-export const formats = { curl: (payload) => curl(payload), "Zapier fields": zapier, "n8n node": n8n, "Go program": go };
+export const formats = {
+  curl: (payload) => curl(payload),
+  PowerShell: powershell,
+  "Zapier fields": zapier,
+  "n8n node": n8n,
+  "Go program": go,
+};

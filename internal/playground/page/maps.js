@@ -2,7 +2,7 @@
 // check of an rcshook.yaml. Nothing is sent while the texts are edited.
 
 import { byID, copy, fill, h, list, obj, str } from "../js/dom.js";
-import { write } from "../js/compose.js";
+import { planOf, write } from "../js/compose.js";
 import { Editor } from "../js/editor.js";
 import { count, phoneNumber, plural } from "../js/format.js";
 import { jsonView } from "../js/json.js";
@@ -334,22 +334,6 @@ class Maps {
     this.event.area.focus();
     this.picker.scrollIntoView({ block: "nearest" });
   }
-}
-
-/** The preview of a response on the phone; undefined if it has no dry run. */
-function planOf(response) {
-  const plans = [response, ...list(response.results)].map((r) => obj(r.dry_run));
-  const { agent_message, bytes } = plans.find((d) => d.agent_message) ?? {};
-  const address = plans.map((d) => str(d.url)).find(Boolean);
-  if (!agent_message || !address) return undefined;
-  const url = new URL(address);
-  return {
-    phone: decodeURIComponent(url.pathname.split("/")[3]),
-    agent: url.searchParams.get("agentId"),
-    content: obj(agent_message.contentMessage),
-    traffic: agent_message.messageTrafficType,
-    bytes,
-  };
 }
 
 /** A link that opens a payload in the editor for payloads. */

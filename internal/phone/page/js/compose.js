@@ -1,5 +1,4 @@
-// Compose: an editor for a payload. The function checks it with dry_run while it is
-// edited, and sends it on demand.
+// Compose: an editor for a payload, which the function checks with dry_run.
 
 import { copy, fill, h, list, obj, str } from "./dom.js";
 import { curl } from "./curl.js";
@@ -11,11 +10,11 @@ import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
 import { ask } from "./stream.js";
 
-// The delay of the dry run after the last change, in milliseconds.
+// The delay of a dry run in ms.
 const delay = 300;
 const draftKey = "rcshook.draft";
 
-// Codes of messages that the platform, and so the phone, does not get.
+// The phone does not get these messages.
 const unsent = new Set(["recipient_opted_out", "opt_out_unavailable"]);
 
 export class Compose {
@@ -99,6 +98,7 @@ export class Compose {
       ),
     );
     const examples = await ask("examples.json");
+    this.failing = new Set(examples.filter((e) => e.to_matters).map((e) => e.payload.to));
     fill(
       this.picker,
       examples.map((e) =>
@@ -141,10 +141,10 @@ export class Compose {
   /** Puts an example into the editor, addressed to the selected number. */
   use(example) {
     const payload = { ...example.payload };
-    if (!example.to_matters && this.number()) payload.to = this.number();
-    for (const b of this.picker.children) b.setAttribute("aria-pressed", String(b.dataset.example === example.name));
+    const to = this.number();
+    if (!example.to_matters && to && !this.failing.has(to)) payload.to = to;
     this.editor.text = write(payload);
-    this.edited(0);
+    this.edited(0, example.name);
   }
 
   /** Changes the recipient. */
@@ -157,7 +157,8 @@ export class Compose {
     this.edited(0);
   }
 
-  edited(wait = delay) {
+  edited(wait = delay, example = "") {
+    for (const b of this.picker.children) b.setAttribute("aria-pressed", String(b.dataset.example === example));
     sessionStorage.setItem(draftKey, this.editor.text);
     clearTimeout(this.timer);
     this.dryRun?.abort();
@@ -168,12 +169,10 @@ export class Compose {
   async check() {
     const text = asDryRun(this.editor.text);
     if (!text) {
-      this.preview(null);
-      this.setStatus(
-        "bad",
-        this.editor.text.trim() ? "A payload must be a JSON object" : "Write a payload or pick an example",
-      );
-      return fill(this.problems);
+      fill(this.problems);
+      return this.fail({
+        message: this.editor.text.trim() ? "A payload must be a JSON object" : "Write a payload or pick an example",
+      });
     }
     this.dryRun = new AbortController();
     try {
@@ -214,6 +213,7 @@ export class Compose {
 
   fail(e) {
     this.preview(null);
+    this.response.hidden = true;
     this.setStatus("bad", e.message);
   }
 
@@ -232,15 +232,11 @@ export class Compose {
     }
     if (source) this.editor.mark([]);
     fill(this.problems, source ? [] : this.listProblems(response));
-    const plan = [response, ...list(response.results)].map((a) => obj(a.dry_run)).find((d) => d.agent_message);
+    const plan = planOf(response);
     if (plan) {
-      const message = obj(plan.agent_message);
-      const content = obj(message.contentMessage);
-      const url = new URL(plan.url);
-      const phone = decodeURIComponent(url.pathname.split("/")[3]);
-      const agent = url.searchParams.get("agentId");
-      this.preview({ phone, agent, content, traffic: message.messageTrafficType });
-      this.setStatus("good", `${kindOf(content)} to ${phoneNumber(phone)}, ${count(plan.bytes)} bytes`);
+      this.preview(plan);
+      const more = plan.more ? ` and ${plan.more} more` : "";
+      this.setStatus("good", `${kindOf(plan.content)} to ${phoneNumber(plan.phone)}${more}, ${count(plan.bytes)} bytes`);
     } else {
       this.preview(null);
       const ignored = source && response.code === "ignored";
@@ -304,6 +300,22 @@ export class Compose {
   }
 }
 
+/** The first message of a dry run, and how many more there are, or undefined. */
+export function planOf(response) {
+  const plans = [response, ...list(response.results)].map((r) => obj(r.dry_run));
+  const { url, agent_message, bytes } = Object.assign({}, ...plans.reverse());
+  if (!agent_message || !url) return undefined;
+  const { pathname, searchParams } = new URL(url);
+  return {
+    phone: decodeURIComponent(pathname.split("/")[3]),
+    agent: searchParams.get("agentId"),
+    content: obj(agent_message.contentMessage),
+    traffic: agent_message.messageTrafficType,
+    bytes,
+    more: plans.filter((p) => p.url).length - 1,
+  };
+}
+
 /** Formats JSON with short objects and lists on one line. */
 export function write(value, indent = "") {
   if (value === null || typeof value !== "object") return JSON.stringify(value);
@@ -316,11 +328,7 @@ export function write(value, indent = "") {
   return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
-/**
- * The payload with dry_run set, or "" if it does not start like one. The member is
- * inserted as text at the front: invalid JSON stays invalid at the same place, and text
- * that only the function can parse is not sent.
- */
+/** The payload with dry_run at its front, or "". Invalid JSON stays invalid at the same place. */
 export function asDryRun(text) {
   const start = /^[\s\ufeff]*\[?\s*\{/.exec(text)?.[0];
   if (!start) return "";

@@ -1,6 +1,5 @@
 // A text area for JSON with line numbers, colors, and marks for problems. The marks are
-// in a layer behind the text with the same layout, so the text area itself stays an
-// ordinary one for browsers and screen readers.
+// in a layer behind the text, which stays an ordinary text area for screen readers.
 
 import { fill, h } from "./dom.js";
 import { maxColored, locate, placeOf, tokens } from "./json.js";

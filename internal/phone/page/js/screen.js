@@ -18,8 +18,8 @@ import { image } from "./url.js";
 export class Screen {
   /**
    * actions: act(action) posts a user action, inspect(item) and selected() control the
-   * inspector, pushed(item) returns the delivery status of an event, receipts.get and
-   * receipts.set control read receipts, setDevice(iphone) selects the kind of the phone.
+   * inspector, pushed(item) is the delivery status of an event, receipts are for messages
+   * that were read, and setDevice(iphone) selects the phone.
    */
   constructor(root, actions) {
     this.root = root;

@@ -1,5 +1,4 @@
-// The state of all conversations, computed from the events of the simulator. A
-// conversation has items in the order of arrival. This module renders nothing.
+// The state of all conversations, from the events of the simulator.
 //
 // An item is one of
 //   agent    a message from the agent

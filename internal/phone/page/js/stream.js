@@ -33,9 +33,7 @@ const delays = [500, 1000, 2000, 4000];
 /**
  * Keeps a stream of events open. It calls start with the setup of every new simulator
  * process, event once for each event, and state with "connecting", "live" or "lost".
- *
- * The reconnection of EventSource itself is not enough: after a restart of the simulator
- * it would request the events after a number that does not exist yet.
+ * EventSource alone would ask a new process for the events after those of the old one.
  */
 export function follow({ start, event, state }) {
   let boot = "";
