@@ -53,6 +53,13 @@ func TestCopyAs(t *testing.T) {
 		}
 		equal(t, e.Name+" curl", e.Payload, out)
 
+		_, here, _ := strings.Cut(copies["PowerShell"], "$payload = @'\n")
+		here, command, ok := strings.Cut(here, "\n'@\n")
+		if !ok || !strings.Contains(command, "'Bearer "+yourKey+"'") || !strings.Contains(command, "-Uri '"+yourURL+"'") {
+			t.Errorf("%s: the command for PowerShell has no payload, URL or key: %s", e.Name, copies["PowerShell"])
+		}
+		equal(t, e.Name+" PowerShell", e.Payload, []byte(here))
+
 		dir := t.TempDir()
 		file := filepath.Join(dir, "main.go")
 		if err := os.WriteFile(file, []byte(copies["Go program"]+"\nfunc init() { os.Stdout.WriteString(payload); os.Exit(0) }\n"), 0o644); err != nil {

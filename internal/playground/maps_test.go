@@ -53,6 +53,7 @@ func TestMaps(t *testing.T) {
 	g.Shows("#maps-problems .problem-line", "Event, line 2")
 	g.edit("#maps-event", "{\"phone\": \"+12025550124\",\n \"customer\": {\"first_name\": \"Grace\"}, \"order_status_url\": \"https://example.com/1\"}")
 	g.Shows(".preview", "Hi Grace")
+	link := browsertest.Eval[string](g.Tab, `location.hash`)
 	g.Click("#maps-send")
 	g.Shows("#maps-verdict", "Sent 1 message")
 	g.Shows(".rows .bubble", "Hi Grace")
@@ -72,6 +73,10 @@ func TestMaps(t *testing.T) {
 		!strings.Contains(files["cases/shopify/sample.want.json"], `"text": "Hi Grace"`) || len(files) != 3 {
 		t.Errorf("the archive contains %v", files)
 	}
+	opened := open(t, link, 1440, 900).release()
+	opened.Shows(".preview", "Hi Grace")
+	opened.Clean()
+
 	g.Click("#maps-results a")
 	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
 	g.Wait(`JSON.parse(document.querySelector("#compose .editor-text").value).text === "Hi Grace"`)

@@ -81,6 +81,7 @@ class Maps {
     this.mapFrame = h("div.editor-frame", { id: "maps-map" }, h("h3.maps-title", "Mapping (jq)"), this.map.el);
     this.chosen = firstPreset;
     this.trial = {};
+    this.sample = {};
   }
 
   /** Builds the pane when it is shown first. */
@@ -120,11 +121,11 @@ class Maps {
         this.fileSources,
       ),
     );
-    await this.choose(this.chosen);
+    await this.choose(this.chosen, this.linked);
   }
 
-  /** Shows the mapping and the sample event of a preset, or of a source of the file. */
-  async choose(value) {
+  /** Shows the mapping and the sample event of a preset, or those of a link, or of a source of the file. */
+  async choose(value, { map, event } = {}) {
     this.chosen = value;
     if (!this.presets) return;
     this.picker.value = value;
@@ -133,22 +134,31 @@ class Maps {
     this.mapFrame.hidden = inFile;
     this.link.hidden = inFile;
     fill(this.about, inFile ? "The mapping is in the file. " : "The mapping turns this event into messages. ", this.how);
-    if (!inFile) history.replaceState(null, "", `#preset=${value}`);
     const result = await this.run(this.trial);
     if (!result) return;
-    this.map.text = result.map;
-    this.event.text = result.event;
-    this.show(result);
+    this.sample = result;
+    this.map.text = map ?? result.map;
+    this.event.text = event ?? result.event;
+    history.replaceState(null, "", this.address());
+    if (map ?? event) this.edited(0);
+    else this.show(result);
   }
 
+  /** A link to the preset, with the texts that were edited. */
   address() {
-    return `${location.href.replace(/#.*$/, "")}#preset=${this.picker.value}`;
+    const page = location.href.replace(/#.*$/, "");
+    if (!this.trial.preset) return page;
+    const fields = { preset: this.trial.preset };
+    if (this.map.text !== this.sample.map) fields.map = this.map.text;
+    if (this.event.text !== this.sample.event) fields.event = this.event.text;
+    return `${page}#${Object.entries(fields).map(([k, v]) => `${k}=${encodeURIComponent(v)}`).join("&")}`;
   }
 
   edited(wait = delay) {
     clearTimeout(this.timer);
     this.running?.abort();
     this.timer = setTimeout(async () => {
+      if (wait > 0) history.replaceState(null, "", this.address()); // a reload keeps the texts
       const result = await this.run(this.asTrial());
       if (result) this.show(result);
     }, wait);
@@ -357,12 +367,13 @@ function shown() {
   else if (maps.presets) maps.edited(0);
 }
 
-/** Opens the preset in the address. */
+/** Opens the preset in the address, with its mapping and event. */
 export function followPreset() {
-  const name = /^#preset=([\w-]+)$/.exec(location.hash)?.[1];
-  if (!name) return;
-  if (maps.presets && name !== maps.chosen) maps.choose(name);
-  maps.chosen = name;
+  const { preset, ...texts } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  if (!preset) return;
+  if (maps.presets) maps.choose(preset, texts);
+  maps.chosen = preset;
+  maps.linked = texts;
   byID("tab-maps").click();
 }
 
