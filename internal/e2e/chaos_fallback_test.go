@@ -487,8 +487,9 @@ func TestFallback_event(t *testing.T) {
 	}
 }
 
-// TestFallback_inFlight tests that an attempt to send ends well before the fallback revokes
-// the message: a request that arrives after that is not revoked.
+// TestFallback_inFlight tests that no request to send begins after the fallback is due, and
+// that the last one ends well before the fallback revokes the message: a request that arrives
+// after that is not revoked.
 func TestFallback_inFlight(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -506,8 +507,8 @@ func TestFallback_inFlight(t *testing.T) {
 			if f.ended > 5*time.Second {
 				late++
 			}
-			if f.began > 10*time.Second {
-				l.report(id, "a request began %v after the message, and its fallback was due after 5s", f.began)
+			if f.began >= 5*time.Second || f.ended > 10*time.Second {
+				l.report(id, "a request lasted from %v to %v, and its fallback was due after 5s", f.began, f.ended)
 			}
 		}
 		if late == 0 || len(l.all(id, "sms")) != 1 {

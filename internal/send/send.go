@@ -252,6 +252,14 @@ func (s *Sender) sendTo(ctx context.Context, m *Message, to string) (r Result) {
 	if m.Required {
 		wait = nil
 	}
+	if due := m.Message.FallbackAt; !due.IsZero() {
+		wait = func(ctx context.Context) error {
+			if !s.options.Now().Before(due) {
+				return context.DeadlineExceeded // the watch may already have revoked the message
+			}
+			return limit.Wait(ctx)
+		}
+	}
 	r.Err = s.call(ctx, m.Agent, &r, wait, func(c *rbm.Client) error {
 		if m.DryRun {
 			r.Preview = &Preview{c.MessageURL(to, r.MessageID), m.Message, m.Fallback != nil}
