@@ -487,6 +487,31 @@ func TestFallback_event(t *testing.T) {
 	}
 }
 
+// TestFallback_eventAndReceipt tests that a receipt that arrives after the SMS does not prevent
+// the event of the fallback, which the queue does not have yet.
+func TestFallback_eventAndReceipt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		l := newLedger(t, func(what, _ string) fate {
+			if (what == "add event" || what == "delete") && time.Since(start) < 5*time.Minute {
+				return brokenBefore
+			}
+			return served
+		})
+		for _, name := range []string{"instance-2", "instance-3"} { // others do not know that the SMS is sent
+			l.kill(name, 24*time.Hour)
+		}
+		l.sim.SetOnline("+12025560001", false)
+		time.AfterFunc(2*time.Minute, func() { l.sim.SetOnline("+12025560001", true) })
+		id := l.send(`{"to": "+12025560001", "text": "Hello", "traffic": "otp", "fallback_after": "60s", "idempotency_key": "1"}`)
+		l.settle()
+		if len(l.all(id, "sms")) != 1 || len(l.all(id, "event delivered")) != 1 || len(l.all(id, "event fallback")) != 1 {
+			l.report(id, "want one SMS and both events")
+		}
+	})
+}
+
 // TestFallback_inFlight tests that no request to send begins after the fallback is due, and
 // that the last one ends well before the fallback revokes the message: a request that arrives
 // after that is not revoked.

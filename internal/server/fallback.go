@@ -381,7 +381,7 @@ func (s *Server) fallbackTask(c *call) (*response.Response, error) {
 	return s.handover(c, queue.Fallback, func(ctx context.Context, h *queue.Handover, previous int) *response.Response {
 		// The server remembers that the fallback has the message, until the targets of events
 		// know that too.
-		key := "fallback\n" + h.AgentID + "\n" + h.To + "\n" + h.ID
+		key := fallbackKey(h.Message)
 		if previous != statusDone && !s.delivered.Contains(key) {
 			if res := s.giveToFallback(ctx, h, previous); res != nil {
 				return res
@@ -395,6 +395,10 @@ func (s *Server) fallbackTask(c *call) (*response.Response, error) {
 		res.Cause = h.Reason
 		return res
 	})
+}
+
+func fallbackKey(m queue.Message) string {
+	return "fallback\n" + m.AgentID + "\n" + m.To + "\n" + m.ID
 }
 
 // giveToFallback revokes a message and gives it to its fallback. It returns the response to
@@ -440,14 +444,14 @@ func (s *Server) revokeTask(ctx context.Context, h *queue.Handover) send.Result 
 }
 
 // disarm deletes the watch of a delivered message, or the task for its fallback if the watch
-// is gone. RBM repeats the event after an error.
+// is gone. That task stays if it only has to add the event of the fallback. RBM repeats the event after an error.
 func (s *Server) disarm(ctx context.Context, e *events.Event, agents []string) error {
 	if e.Type != "delivered" || s.cfg.Queue == "" || !s.mayFallBack(agents) {
 		return nil
 	}
 	m := queue.Message{ID: e.MessageID, AgentID: e.AgentID, To: numberOf(e)}
 	removed, err := s.deleteTask(ctx, s.cfg.Queue, queue.Watch, m)
-	if err == nil && removed != queue.Removed {
+	if err == nil && removed != queue.Removed && !s.delivered.Contains(fallbackKey(m)) {
 		_, err = s.deleteTask(ctx, s.cfg.Queue, queue.Fallback, m)
 	}
 	return err
