@@ -58,7 +58,6 @@ func TestChaos_events(t *testing.T) {
 type eventChaos struct {
 	*stage
 	function *process
-	agentID  string
 	queued   bool
 	targets  *chaosTargets
 	platform *http.Client
@@ -70,20 +69,25 @@ type eventChaos struct {
 	total    struct{ events, requests, deliveries, replies, confirmations, lost, lostReplies, duplicated int }
 }
 
+// chaosFile is a file for the URL of chaosTargets, which may be continued with other targets.
+const chaosFile = `opt_out: {reply: unsubscribed, welcome_back: subscribed, help: help}
+events:
+  crm: {url: "%[1]s/crm", secret: %[2]s}
+  log: {url: "%[1]s/log", secret: %[2]s, only: [reply, button, delivered, failed]}
+  bot: {send: 'select(.type == "button") | {text: .id}'}
+`
+
 func newEventChaos(t *testing.T, queued bool) *eventChaos {
 	t.Helper()
 	s := &eventChaos{
-		stage: newStage(t), agentID: "rcshook_demo_k3x9a1bc_agent", queued: queued, targets: &chaosTargets{got: map[string]map[string]int{}},
+		stage: newStage(t), queued: queued, targets: &chaosTargets{got: map[string]map[string]int{}},
 		platform: &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: chaosPosters}},
 	}
 	s.sim.Now, s.tasks.Now = nil, nil // processes use the real time
 	web := httptest.NewServer(s.targets)
 	t.Cleanup(web.Close)
 	t.Cleanup(web.CloseClientConnections)
-	file := fmt.Sprintf("events:\n"+
-		"  crm: {url: %[1]q, secret: %[2]s}\n"+
-		"  log: {url: %[3]q, secret: %[2]s, only: [reply, button, delivered, failed]}\n"+
-		"  bot: {send: 'select(.type == \"button\") | {text: .id}'}\n", web.URL+"/crm", standardSecret, web.URL+"/log")
+	file := fmt.Sprintf(chaosFile, web.URL, standardSecret)
 	if queued {
 		file += fmt.Sprintf("  dead: {url: %q, secret: %s}\n", web.URL+"/dead", standardSecret)
 	}
@@ -151,6 +155,12 @@ func (c *chaosTargets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+func (c *chaosTargets) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.got)
+}
+
 // has reports whether a target has an event.
 func (c *chaosTargets) has(path, id string) bool {
 	c.mu.Lock()
@@ -166,14 +176,21 @@ type chaosEvent struct {
 
 var eventNumber atomic.Int64
 
-func newChaosEvent(t *testing.T, agentID string) chaosEvent {
+// chaosTypes are the types of events that the platform sends.
+var chaosTypes = slices.DeleteFunc(slices.Clone(config.EventTypes), func(eventType string) bool { return eventType == "failed" || eventType == "fallback" })
+
+// newChaosEvent returns the next event, which is of the next type.
+func newChaosEvent(t *testing.T) chaosEvent {
 	n := eventNumber.Add(1)
-	types := slices.DeleteFunc(slices.Clone(config.EventTypes), func(eventType string) bool { return eventType == "failed" || eventType == "fallback" })
-	data, ok := events.SampleData(types[n%int64(len(types))], agentID, fmt.Sprint(n), time.Now())
+	return chaosEventOf(t, n, chaosTypes[n%int64(len(chaosTypes))], fmt.Sprintf("+1202%d", 5600000+n%300000))
+}
+
+func chaosEventOf(t *testing.T, n int64, eventType, phone string) chaosEvent {
+	data, ok := events.SampleData(eventType, stageAgent, fmt.Sprint(n), time.Now())
 	if !ok {
-		t.Errorf("no sample of %s", types[n%int64(len(types))])
+		t.Errorf("no sample of %s", eventType)
 	}
-	data = bytes.ReplaceAll(data, []byte("+12025550123"), fmt.Appendf(nil, "+1202556%04d", n%10000))
+	data = bytes.ReplaceAll(data, []byte("+12025550123"), []byte(phone))
 	e := events.New(data, time.Now())
 	at := "\n" + e.Time.Truncate(time.Microsecond).Format(time.RFC3339Nano)
 	switch {
@@ -194,7 +211,7 @@ func (s *eventChaos) round(t *testing.T) {
 	s.targets.alive.Store(false)
 	for i := range all {
 		for range chaosEvents {
-			all[i] = append(all[i], newChaosEvent(t, s.agentID))
+			all[i] = append(all[i], newChaosEvent(t))
 		}
 		wg.Go(func() {
 			queue := slices.Clone(all[i])
@@ -202,6 +219,7 @@ func (s *eventChaos) round(t *testing.T) {
 			rand.Shuffle(len(queue), func(a, b int) { queue[a], queue[b] = queue[b], queue[a] })
 			for _, e := range queue {
 				s.post(t, e)
+				s.fail(t, s.posted.Add(1))
 			}
 		})
 	}
@@ -210,7 +228,14 @@ func (s *eventChaos) round(t *testing.T) {
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	replies := map[string]int{} // by event ID; confirmations by number
+	s.compare(t, slices.Concat(all...))
+	s.sim.Reset()
+	s.tasks.Reset()
+}
+
+// compare compares the events with what the targets and the users got.
+func (s *eventChaos) compare(t *testing.T, all []chaosEvent) {
+	replies := map[string]int{} // by event ID; confirmations by number and type
 	for _, m := range s.sim.Messages() {
 		var message struct {
 			ContentMessage     struct{ Text string }
@@ -220,12 +245,12 @@ func (s *eventChaos) round(t *testing.T) {
 			t.Fatal(err)
 		}
 		if message.MessageTrafficType == "ACKNOWLEDGEMENT" {
-			replies[m.To]++
+			replies[m.To+" "+message.ContentMessage.Text]++
 		} else {
 			replies[message.ContentMessage.Text]++
 		}
 	}
-	for _, e := range slices.Concat(all...) {
+	for _, e := range all {
 		s.total.events++
 		for _, path := range s.wanted(e) {
 			s.total.deliveries++
@@ -240,7 +265,7 @@ func (s *eventChaos) round(t *testing.T) {
 			s.total.replies++
 		case "unsubscribed", "subscribed", "help":
 			s.total.confirmations++
-			reply = e.Phone
+			reply = e.Phone + " " + e.Type
 		default:
 			continue
 		}
@@ -253,8 +278,6 @@ func (s *eventChaos) round(t *testing.T) {
 			t.Errorf("%d replies to %s", n, e.ID)
 		}
 	}
-	s.sim.Reset()
-	s.tasks.Reset()
 }
 
 // wanted returns the paths of the targets that want an event.
@@ -302,7 +325,7 @@ func (s *eventChaos) post(t *testing.T, e chaosEvent) {
 			if res.StatusCode < 500 && res.StatusCode != http.StatusTooManyRequests { // of a confirmation
 				t.Errorf("status %d", res.StatusCode)
 			}
-			<-time.After(2 * time.Millisecond)
+			<-time.After(20 * time.Millisecond)
 			continue
 		}
 		if took := int64(time.Since(start)); took > s.slowest.Load() {
@@ -313,7 +336,6 @@ func (s *eventChaos) post(t *testing.T, e chaosEvent) {
 				t.Errorf("200 before %s had the event %s", path, e.ID)
 			}
 		}
-		s.fail(t, s.posted.Add(1))
 		return
 	}
 	t.Errorf("no 200 for %s (%s)", e.ID, e.Type)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,6 +48,10 @@ type ledger struct {
 	// fate decides what happens to a request.
 	fate func(what, id string) fate
 
+	pause  time.Duration        // of settle
+	delay  func() time.Duration // of late responses
+	active atomic.Int64         // requests that are served
+
 	mu    sync.Mutex
 	facts map[string][]fact    // by message ID
 	names map[string][2]string // of tasks: their job and message ID
@@ -71,7 +76,8 @@ const (
 
 func newLedger(t *testing.T, fate func(what, id string) fate) *ledger {
 	t.Helper()
-	l := &ledger{fate: fate, start: time.Now(), facts: map[string][]fact{}, names: map[string][2]string{}, due: map[string]time.Time{}}
+	l := &ledger{fate: fate, pause: time.Minute, delay: func() time.Duration { return rand.N(20 * time.Second) }}
+	l.reset()
 	l.world = newWorld(t, chaosQueue, l.platform, l.queue, l.pushes, l.dispatches)
 	l.net.host("sms").serve(t, worldSMS, l.target(func(string) string { return "sms" }))
 	l.net.host("crm").serve(t, worldCRM, l.target(func(kind string) string { return "event " + kind }))
@@ -80,6 +86,13 @@ func newLedger(t *testing.T, fate func(what, id string) fate) *ledger {
 	}
 	l.connect()
 	return l
+}
+
+// reset forgets everything.
+func (l *ledger) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.start, l.facts, l.names, l.due = time.Now(), map[string][]fact{}, map[string][2]string{}, map[string]time.Time{}
 }
 
 func (l *ledger) add(id, what, by string, began time.Time, done bool, status int) {
@@ -102,6 +115,8 @@ func (l *ledger) all(id, what string) (found []fact) {
 
 // serve serves a request as its fate is, and records it.
 func (l *ledger) serve(w http.ResponseWriter, r *http.Request, h http.Handler, what, id string) {
+	l.active.Add(1)
+	defer l.active.Add(-1)
 	began, done, status := time.Now(), false, 0
 	how := l.fate(what, id)
 	defer func() { l.add(id, what, r.RemoteAddr, began, done, status) }()
@@ -143,7 +158,7 @@ func (l *ledger) serve(w http.ResponseWriter, r *http.Request, h http.Handler, w
 		l.kill(r.RemoteAddr, rand.N(3*time.Second))
 		lose()
 	case late:
-		time.Sleep(rand.N(20 * time.Second))
+		time.Sleep(l.delay())
 	}
 	body, header := do()
 	if r.Context().Err() != nil {
@@ -330,16 +345,17 @@ func (l *ledger) send(body string) string {
 	return ""
 }
 
-// settle waits until the queue is empty and the platform has pushed everything.
+// settle waits until the queue is empty, the platform has pushed everything, and all late
+// responses are over.
 func (l *ledger) settle() {
 	for range 24 * 60 {
-		if len(l.tasks.Waiting()) == 0 && l.sim.Waiting() == 0 {
+		if len(l.tasks.Waiting()) == 0 && l.sim.Waiting() == 0 && l.active.Load() == 0 {
 			return
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(l.pause)
 	}
 	for _, task := range l.tasks.Tasks() {
-		l.t.Errorf("a task is left after a day: %s %v", task.Path, task.Statuses)
+		l.t.Errorf("a task is left: %s %v", task.Path, task.Statuses)
 	}
 }
 
@@ -650,41 +666,15 @@ func fallbackRound(t *testing.T, messages int) {
 	all := make([]chaosMessage, messages)
 	var sending sync.WaitGroup
 	for i := range all {
-		m := &all[i]
-		m.phone = fmt.Sprintf("+1202556%04d", i)
-		traffic := []string{"otp", "transaction", "promotion", ""}[rand.N(4)]
-		m.repeats = traffic == "otp" || traffic == "transaction"
-		after := 30*time.Second + rand.N(time.Minute).Truncate(time.Second)
 		begin := rand.N(chaosSends)
-		switch {
-		case i%50 == 49:
-			l.sim.SetBehavior(m.phone, rbmtest.Behavior{Refusal: rbmtest.Unreachable})
-		case i%3 == 1: // late
-			l.sim.SetOnline(m.phone, false)
-			time.AfterFunc(begin+rand.N(3*after), func() { l.sim.SetOnline(m.phone, true) })
-		case i%3 == 2: // never
-			l.sim.SetOnline(m.phone, false)
-		}
-		body := fmt.Sprintf(`{"to": %q, "text": "Your code is %04d", "fallback_after": %q, "idempotency_key": "code", "traffic": %q}`, m.phone, i, after, traffic)
-		if traffic == "" {
-			body = strings.Replace(body, `, "traffic": ""`, "", 1)
-		}
 		sending.Go(func() {
 			time.Sleep(begin)
-			m.id = l.send(body)
+			all[i] = l.sendMessage(i, "default", 30*time.Second+rand.N(time.Minute))
 		})
 	}
 	sending.Wait()
-	l.settle()
-	for _, m := range all {
-		l.sim.SetOnline(m.phone, true)
-	}
-	l.settle()
-	arrived := l.arrived()
 	var totals counter
-	for _, m := range all {
-		totals.add(l.audit(m, arrived[m.id]), 1)
-	}
+	l.compare(all, &totals)
 	l.mu.Lock()
 	facts := 0
 	for _, of := range l.facts {
@@ -692,6 +682,39 @@ func fallbackRound(t *testing.T, messages int) {
 	}
 	l.mu.Unlock()
 	t.Logf("%d messages, %d requests, %d instances, in %v of simulated time\n%s", messages, facts, l.started, time.Since(start).Round(time.Second), &totals)
+}
+
+// sendMessage sends the i-th message as an agent.
+func (l *ledger) sendMessage(i int, agent string, after time.Duration) (m chaosMessage) {
+	m.phone = fmt.Sprintf("+1202557%04d", i%10000)
+	traffic := []string{"otp", "transaction", "promotion", ""}[rand.N(4)]
+	m.repeats = traffic == "otp" || traffic == "transaction"
+	switch {
+	case i%50 == 49:
+		l.sim.SetBehavior(m.phone, rbmtest.Behavior{Refusal: rbmtest.Unreachable})
+	case i%3 == 1: // late
+		l.sim.SetOnline(m.phone, false)
+		time.AfterFunc(rand.N(3*after), func() { l.sim.SetOnline(m.phone, true) })
+	case i%3 == 2: // never
+		l.sim.SetOnline(m.phone, false)
+	}
+	body := fmt.Sprintf(`{"to": %q, "agent": %q, "text": "Your code is %04d", "fallback_after": %q, "idempotency_key": "code", "traffic": %q}`,
+		m.phone, agent, i, after.Truncate(time.Second), traffic)
+	m.id = l.send(strings.Replace(body, `, "traffic": ""`, "", 1))
+	return m
+}
+
+// compare waits until everything is over, and compares the messages with the records.
+func (l *ledger) compare(all []chaosMessage, totals *counter) {
+	l.settle()
+	for _, m := range all {
+		l.sim.SetOnline(m.phone, true)
+	}
+	l.settle()
+	arrived := l.arrived()
+	for _, m := range all {
+		totals.add(l.audit(m, arrived[m.id]), 1)
+	}
 }
 
 // audit checks that the records explain what a message became, and returns that.
@@ -770,9 +793,12 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 	case before(l.all(m.id, "remove send"), func(f fact) bool { return f.done }) &&
 		(before(l.all(m.id, "create"), func(f fact) bool { return f.done && lost(f) }) || before(l.all(m.id, "run send"), lost)):
 		outcome += ", accepted with a lost response"
+	case before(l.all(m.id, "remove send"), func(f fact) bool { return f.done }) &&
+		before(l.all(m.id, "create"), func(f fact) bool { return f.done && !l.start.Add(f.ended).Before(l.due[m.id]) }):
+		outcome += ", accepted when it was due"
 	case before(l.all(m.id, "delete"), unknown):
 		outcome += ", result of DELETE lost"
-	case before(l.all(m.id, "remove send"), unknown):
+	case before(l.all(m.id, "remove send"), unknown), len(l.all(m.id, "remove send")) > len(l.all(m.id, "run watch")): // it was repeated
 		outcome += ", result of a removal lost"
 	case before(l.all(m.id, "run watch"), func(f fact) bool { return f.status == 0 }):
 		outcome += ", watch interrupted"

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -26,6 +27,10 @@ import (
 
 // asFunction is the variable that makes the test binary serve the function.
 const asFunction = "TEST_AS_FUNCTION"
+
+// closable is its value for a function that starts with its first request and shuts down
+// with one for /_close.
+const closable = "closable"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asFunction) != "" {
@@ -55,9 +60,20 @@ func serveFunction() {
 		os.Exit(0)
 	}()
 	mux := http.NewServeMux()
-	function := &server.Function{Environ: os.Environ, Log: os.Stderr, Transport: transport}
-	mux.Handle("/", function)
 	mux.HandleFunc("/_usage", serveUsage)
+	if os.Getenv(asFunction) == closable {
+		function := sync.OnceValue(func() *server.Server {
+			s, err := server.New(context.Background(), server.Options{Environ: os.Environ(), Log: os.Stderr, Transport: transport})
+			if err != nil {
+				panic(err)
+			}
+			return s
+		})
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { function().ServeHTTP(w, r) })
+		mux.HandleFunc("/_close", func(w http.ResponseWriter, r *http.Request) { function().Close(); serveUsage(w, r) })
+	} else {
+		mux.Handle("/", &server.Function{Environ: os.Environ, Log: os.Stderr, Transport: transport})
+	}
 	panic(http.Serve(listener, mux))
 }
 
@@ -83,6 +99,7 @@ type process struct {
 	listener *os.File
 	environ  []string
 	log      tailWriter
+	all      io.Writer // gets the whole log in place of log, if it is set
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -96,7 +113,7 @@ func (s *stage) process(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	p := &process{url: "http://" + listener.Addr().String(), environ: append(environWithout("RCSHOOK_"), asFunction+"=1")}
+	p := &process{url: "http://" + listener.Addr().String(), environ: append(environWithout("RCSHOOK_"), asFunction+"=1"), all: s.processLog}
 	if p.listener, err = listener.(*net.TCPListener).File(); err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +167,9 @@ func (p *process) start(t *testing.T) {
 	}
 	p.cmd = exec.Command(self)
 	p.cmd.Env, p.cmd.ExtraFiles, p.cmd.Stderr = p.environ, []*os.File{p.listener}, &p.log
+	if p.all != nil {
+		p.cmd.Stderr = p.all
+	}
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Error(err)
 		return
@@ -166,10 +186,23 @@ func (p *process) kill() {
 	p.stdin.Close()
 }
 
-// usage returns the current usage of the process.
-func (p *process) usage(t *testing.T) usage {
+// settle returns the usage of the process, from a path, when it has at most that many
+// goroutines, or after ten seconds. Connections close asynchronously.
+func (p *process) settle(t *testing.T, path string, goroutines int) (now usage) {
 	t.Helper()
-	res, err := http.Get(p.url + "/_usage")
+	for range 1000 {
+		if now = p.usage(t, path); now.Goroutines <= goroutines {
+			break
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+	return now
+}
+
+// usage returns the current usage of the process, from a path.
+func (p *process) usage(t *testing.T, path string) usage {
+	t.Helper()
+	res, err := http.Get(p.url + path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,6 +212,15 @@ func (p *process) usage(t *testing.T) usage {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// resident returns the resident memory of the process in bytes. It is known on Linux only,
+// and 0 elsewhere.
+func (p *process) resident() int {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid)) // missing on other systems
+	var size, resident int
+	_, _ = fmt.Sscan(string(text), &size, &resident)
+	return resident * os.Getpagesize()
 }
 
 // tailWriter is a writer that keeps the last bytes.

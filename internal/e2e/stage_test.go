@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -41,6 +42,7 @@ type stage struct {
 	tasks    *tasks.Server
 	fallback *fallback
 
+	processLog    io.Writer     // gets the whole log of a process, if it is set
 	optOutTimeout time.Duration // long, because machines can be busy
 }
 
@@ -247,6 +249,12 @@ func (l *logged) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(p)
+}
+
+func (l *logged) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Reset()
 }
 
 func (l *logged) String() string {
