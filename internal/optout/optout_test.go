@@ -2,6 +2,7 @@ package optout_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,15 @@ func brands(t *testing.T, o optout.Options) *optout.Directory {
 		t.Fatal(err)
 	}
 	return d
+}
+
+func TestOpen_words(t *testing.T) {
+	t.Parallel()
+	settings := &config.OptOut{Keywords: config.Keywords{Stop: []string{"ENOUGH", strings.Repeat("a", 50)}}}
+	_, err := optout.Open(optout.Options{Brands: map[string]*config.Brand{"plain": {Name: "plain", OptOut: settings}}})
+	if err == nil || !strings.Contains(err.Error(), "word 2: ") {
+		t.Errorf("Open = %v, want an error about word 2", err)
+	}
 }
 
 // TestHandle_memory tests what a function without a store knows of earlier signals: which

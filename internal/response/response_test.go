@@ -198,6 +198,7 @@ func TestJoin(t *testing.T) {
 	}{
 		{"all accepted", []code.Code{code.Accepted, code.Accepted}, code.Accepted, true, 200, 200},
 		{"some of them before", []code.Code{code.Accepted, code.Duplicate}, code.Accepted, true, 200, 200},
+		{"queued, some of them before", []code.Code{code.Queued, code.Duplicate}, code.Queued, true, 200, 200},
 		{"all unreachable", []code.Code{code.RecipientUnreachable, code.RecipientUnreachable}, code.RecipientUnreachable, false, 422, 200},
 		{"mixed", []code.Code{code.Accepted, code.RecipientUnreachable}, code.Mixed, false, 207, 200},
 		{"failed in two ways", []code.Code{code.RateLimited, code.UpstreamUnavailable}, code.Mixed, false, 207, 503},

@@ -131,8 +131,8 @@ type Message struct {
 	Limit  *RateLimiter
 }
 
-// Result is what happened to a message for one recipient. Err is nil if exactly one
-// of Receipt, Task, Duplicate, Preview, Revoked and Fallback reports success.
+// Result is what happened to a message for one recipient. Err is nil after success: of
+// what Receipt, Task, Duplicate, Preview or Fallback reports, or else of a revocation.
 type Result struct {
 	Agent     string // its name in the configuration
 	To        string
@@ -143,7 +143,6 @@ type Result struct {
 	Task      *Task        // the queue has the message
 	Duplicate bool         // this process sent the message before
 	Preview   *Preview     // dry run
-	Revoked   bool         // RBM revoked the message
 
 	// OtherContent reports that another message was sent with this ID, and this one was
 	// not. The receipt is that of the other message.
@@ -319,7 +318,6 @@ func isVerdict(err error) bool {
 func (s *Sender) Revoke(ctx context.Context, a *Agent, to, id string) Result {
 	r := Result{Agent: a.Name, To: to, MessageID: id}
 	r.Err = s.call(ctx, a, &r, nil, func(c *rbm.Client) error { return c.RevokeMessage(ctx, to, id) })
-	r.Revoked = r.Err == nil
 	return r
 }
 

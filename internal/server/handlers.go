@@ -358,7 +358,7 @@ func (s *Server) revoke(c *call) (*response.Response, error) {
 	if errors.Is(result.Err, rbm.ErrAlreadyDelivered) {
 		switch removed {
 		case queue.Removed:
-			result.Revoked, result.Err = true, nil // RBM does not have it yet, or not any more
+			result.Err = nil // RBM does not have it yet, or not any more
 		case queue.Unsure:
 			result.MaybeSent = true
 		}

@@ -103,7 +103,7 @@ func describeNarrow() object {
 			"/messages/{message_id}": object{
 				"delete": with(narrowOperation("Messages", "revokeMessage", "Revoke a message that is not delivered yet",
 					"A message that waits in the queue is deleted from it.",
-					code.AlreadyDelivered, "Result", body(response.FromResult(&send.Result{Agent: accepted.Agent, To: accepted.To, MessageID: accepted.MessageID, Revoked: true}))), object{
+					code.AlreadyDelivered, "Result", body(response.FromResult(&send.Result{Agent: accepted.Agent, To: accepted.To, MessageID: accepted.MessageID}))), object{
 					"parameters": []any{
 						object{"name": "message_id", "in": "path", "required": true, "schema": object{"type": "string"}, "description": "the message_id of the response to the send"},
 						object{"name": "to", "in": "query", "required": true, "schema": object{"type": "string"}, "description": "the recipient, in E.164", "example": accepted.To},
