@@ -147,7 +147,10 @@ func (m *mapTrial) open() (t trial, problems []problem) {
 	parsed.Sources[m.Preset] = c
 	t.file = check.New(parsed, check.Settings{})
 	opened, err := source.Open(parsed.Sources, source.Options{Agents: []string{config.DefaultAgent}, Phone: t.file.Phone()})
-	if err != nil {
+	switch {
+	case err != nil && strings.TrimSpace(c.Map.Text) == "":
+		return t, []problem{{In: "map", Line: 1, Column: 1, Detail: `is empty; write a jq program that returns a payload, such as {to: .phone, text: "Hello"}`}}
+	case err != nil:
 		return t, problemsOf(err)
 	}
 	t.source = opened.All()[0]

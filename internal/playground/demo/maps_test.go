@@ -48,6 +48,7 @@ func TestMaps(t *testing.T) {
 		"shopify":         {"/_play/map", object{"preset": "shopify"}},
 		"headers":         {"/_play/map", object{"preset": "github", "download": true}},
 		"form":            {"/_play/map", object{"preset": "twilio"}},
+		"empty-map":       {"/_play/map", object{"preset": "shopify", "map": "\n"}},
 		"no-map":          {"/_play/map", object{"preset": "hmac"}},
 		"syntax":          {"/_play/map", object{"preset": "shopify", "map": "{\n  to: .phone,\n  text: (\"Hi\"\n}"}},
 		"unknown-name":    {"/_play/map", object{"preset": "shopify", "map": "{to: .phone,\n text: uper(.name)}"}},

@@ -86,7 +86,7 @@ let started = false;
 
 const states = {
   loading({ bytes, of }) {
-    progress = `Loading the engine: ${megabytes(bytes)} of ${megabytes(of)} MB`;
+    progress = bytes < of ? `Loading the engine: ${megabytes(bytes)} of ${megabytes(of)} MB` : "Starting the engine";
     setText(byID("live-text"), progress);
   },
   started() {
