@@ -185,7 +185,8 @@ func TestNarrow(t *testing.T) {
 	g.Clean()
 }
 
-// TestLongConversation shows a thousand messages. It logs the times without checking them.
+// TestLongConversation shows the last 500 of a thousand messages. It logs the times without
+// checking them.
 func TestLongConversation(t *testing.T) {
 	t.Parallel()
 	g := serve(t, phone.Options{})
@@ -194,8 +195,8 @@ func TestLongConversation(t *testing.T) {
 	}
 	start := time.Now()
 	g.open(1440, 900)
-	g.Wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 1000`)
-	t.Logf("1,000 messages were shown and read %v after the page was opened", time.Since(start))
+	g.Wait(`document.querySelectorAll(".row-agent[data-state=read]").length === 500`)
+	t.Logf("500 messages were shown and read %v after the page was opened", time.Since(start))
 	if !browsertest.Eval[bool](g.Tab, `[...document.querySelectorAll(".row")].at(-1).getBoundingClientRect().bottom <= innerHeight`) {
 		t.Error("the latest message is not in view")
 	}

@@ -276,9 +276,13 @@ func TestPlayground_links(t *testing.T) {
 		t.Error("a link of the page leads to another text")
 	}
 	// A text that no link can hold is not copied.
-	for _, text := range []string{`{"to": `, `{"to": "+12025550123", "text": "` + strings.Repeat(" ", 34_000) + `"}`} {
-		g.write(text)
-		g.Wait(`document.querySelectorAll(".problems li").length === 1`)
+	for _, test := range []struct{ text, pointers string }{
+		{`{"to": `, "[]"},
+		{`{"to": "+12025550123", "text": "` + strings.Repeat(" ", 34_000) + `"}`, `["/text"]`},
+	} {
+		g.write(test.text)
+		g.Wait(`document.querySelectorAll(".problems li").length === 1 &&
+			JSON.stringify([...document.querySelectorAll(".problems code")].map((e) => e.textContent)) === ` + browsertest.Quote(test.pointers))
 		g.Click("#copy-link")
 		g.Shows(".verdict", "A link needs a JSON object")
 	}

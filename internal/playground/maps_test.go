@@ -81,7 +81,7 @@ func TestMaps(t *testing.T) {
 	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
 	g.Wait(`JSON.parse(document.querySelector("#compose .editor-text").value).text === "Hi Grace"`)
 	g.Click("#tab-maps")
-	g.Click("#maps-results a") // again
+	g.Wait(`(document.querySelector("#maps-results a").click(), true)`) // again, while the messages are made again
 	g.Wait(`document.querySelector("#tab-compose").getAttribute("aria-selected") === "true"`)
 	g.Click("#tab-maps")
 	g.Click("#maps-reset")
