@@ -38,8 +38,8 @@ const (
 //
 //	go test -run TestEndurance -chaos 60m -timeout 90m -v ./internal/e2e
 func TestEndurance(t *testing.T) {
-	if testing.Short() && *chaosFor == 0 {
-		t.Skip("takes half a minute")
+	if raceFactor == 1 && *chaosFor == 0 {
+		t.Skip("takes half a minute: it runs with -race or -chaos")
 	}
 	// The messages of a round may take 25 seconds longer to become SMS.
 	load, after := 4*time.Second, 2*time.Second
