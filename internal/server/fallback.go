@@ -444,7 +444,8 @@ func (s *Server) revokeTask(ctx context.Context, h *queue.Handover) send.Result 
 }
 
 // disarm deletes the watch of a delivered message, or the task for its fallback if the watch
-// is gone. That task stays if it only has to add the event of the fallback. RBM repeats the event after an error.
+// is gone. That task stays if the SMS is out and only the event of the fallback is missing.
+// RBM repeats the event after an error.
 func (s *Server) disarm(ctx context.Context, e *events.Event, agents []string) error {
 	if e.Type != "delivered" || s.cfg.Queue == "" || !s.mayFallBack(agents) {
 		return nil
