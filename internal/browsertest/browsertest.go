@@ -57,7 +57,9 @@ func Open(t *testing.T, url string, width, height int64) *Tab {
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(tab.listen))
 	t.Cleanup(cancel)
 	tab.Context = ctx
-	// The first step creates the tab and must not have a deadline.
+	// The first step creates the tab, and the tab ends with the deadline of its context.
+	late := time.AfterFunc(Timeout, cancel)
+	defer late.Stop()
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
 		t.Fatal(err)
 	}

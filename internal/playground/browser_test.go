@@ -224,8 +224,7 @@ func TestPlayground_offline(t *testing.T) {
 	}
 	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
 	g.Wait(kept + `.then((paths) => ["payload.html", "document.css"].every((name) => paths.includes("` + base + `docs/" + name)))`)
-	g.server.CloseClientConnections()
-	g.server.Close()
+	g.server.Config.Close()
 	// A new version that is there before the engine is ready, is offered too.
 	browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
 		document.addEventListener("engine", ({detail}) => detail.state === "started" && navigator.serviceWorker.dispatchEvent(new Event("controllerchange")))`})

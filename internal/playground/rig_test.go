@@ -55,6 +55,9 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 	t.Helper()
 	g := &rig{gate: make(chan struct{})}
 	g.server = httptest.NewUnstartedServer(nil)
+	// It is closed after the tab. Close of httptest would wait for requests, and a browser may repeat
+	// those whose connection was closed.
+	t.Cleanup(func() { g.server.Config.Close() })
 	url := "http://" + g.server.Listener.Addr().String()
 	g.Tab = browsertest.Open(t, url, width, height)
 	dir, err := built()
@@ -89,10 +92,6 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 		files.ServeHTTP(w, r)
 	})
 	g.server.Start()
-	t.Cleanup(func() {
-		g.server.CloseClientConnections()
-		g.server.Close()
-	})
 	script := `globalThis.setInterval = (f) => ((globalThis.turn = f), 1)`
 	browsertest.Call(g.Tab, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
 	g.Do(chromedp.Navigate(url + base + fragment))
