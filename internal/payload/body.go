@@ -226,14 +226,17 @@ func parseContentType(header string) (media string, params map[string]string, er
 	if header == "" || header == "application/json" { // the common case is free
 		return header, nil, nil
 	}
-	if media, params, err = mime.ParseMediaType(header); err == nil && strings.Contains(media, "/") && len(media) <= maxMedia {
+	isValid := func(media string, err error) bool {
+		return err == nil && strings.Contains(media, "/") && len(media) <= maxMedia
+	}
+	if media, params, err = mime.ParseMediaType(header); isValid(media, err) {
 		return media, params, nil
 	}
 	media, params = "", make(map[string]string)
 	for item := range strings.SplitSeq(header, ",") {
 		first, rest, _ := strings.Cut(item, ";")
 		parsed, _, err := mime.ParseMediaType(first)
-		if err != nil || !strings.Contains(parsed, "/") || len(parsed) > maxMedia {
+		if !isValid(parsed, err) {
 			return "", nil, &ContentTypeError{fmt.Sprintf("expected the form type/subtype; send one of %s", Accepted)}
 		}
 		if media != "" && media != parsed {

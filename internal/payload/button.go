@@ -63,8 +63,9 @@ const maxButtons = 100
 func (r *reader) checkButtonCount(n *node, count int) bool {
 	if count > maxButtons {
 		r.errorf(n, "%d buttons are more than any message allows", count)
+		return false
 	}
-	return count <= maxButtons
+	return true
 }
 
 // buttons reads a list of buttons, or all of them in one text.

@@ -51,7 +51,7 @@ func splitButtons(text string) []string {
 	default:
 		start, end := 0, 0
 		for part := range strings.SplitAfterSeq(text, ",") {
-			if end > 0 && strings.Contains(part, "|") {
+			if strings.Contains(part, "|") {
 				items = append(items, strings.TrimSuffix(text[start:end], ","))
 				start = end
 			}

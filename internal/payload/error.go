@@ -124,11 +124,8 @@ var (
 // missing there may be the invalid one.
 func (p Position) MarkInvalid() {
 	n := p.node
-	for ; n != nil && n.gathered && len(n.children) > 0; n = n.children[0] {
-		n.invalid = true
-	}
-	if n != nil {
-		n.invalid = true
+	for n.invalid = true; n.gathered; n.invalid = true {
+		n = n.children[0]
 	}
 }
 
@@ -176,7 +173,7 @@ func (p Position) Missing(name, format string, args ...any) Error {
 // Excess returns the position of the first item beyond a limit if the list was gathered
 // from flat keys and so has no position of its own. Otherwise it returns p.
 func (p Position) Excess(limit int) Position {
-	if p.node == nil || !p.node.gathered || p.node.kind != kindList || limit >= len(p.node.children) {
+	if !p.node.gathered || p.node.kind != kindList || limit >= len(p.node.children) {
 		return p
 	}
 	return p.node.children[limit].position()

@@ -177,9 +177,6 @@ func nearest(level Level, name string) (fieldID, string) {
 		known := names[level][near]
 		return known.id, known.name
 	}
-	if len(name) > typo.MaxLength {
-		return 0, ""
-	}
 	for _, stem := range stems[level] {
 		if rest, ok := strings.CutPrefix(name, stem.text); ok && !stem.numbered {
 			if _, inner := nearest(stem.level, rest); inner != "" {

@@ -36,10 +36,13 @@ func (r *reader) missing(p Position, name, format string, args ...any) {
 
 func (r *reader) report(p Position, e Error) {
 	p.MarkInvalid()
-	if len(r.errors) < maxErrors {
+	if !r.isFull() {
 		r.errors = append(r.errors, e)
 	}
 }
+
+// isFull reports whether no more errors are collected.
+func (r *reader) isFull() bool { return len(r.errors) >= maxErrors }
 
 // record is an object folded onto the fields of its level.
 type record struct {
@@ -186,7 +189,7 @@ func (r *reader) conflictingItem(previous, c *node) {
 // unknown reports an unknown member and suggests the field with the most similar name. A
 // payload with a typo must not send half a message.
 func (r *reader) unknown(f *record, c *node, name string) {
-	if len(r.errors) >= maxErrors { // skips the work
+	if r.isFull() { // skips the work
 		c.position().MarkInvalid()
 		return
 	}
@@ -228,7 +231,7 @@ func completeKey(c *node, name string) string {
 		return name
 	}
 	start := len(c.key)
-	for left := len(c.rest); left > 0 && start > 0; {
+	for left := len(c.rest); left > 0; {
 		if start--; !isSeparator(c.key[start]) {
 			left--
 		}

@@ -135,7 +135,7 @@ func (p *jsonParser) last(n int) string {
 
 // string returns the content of the string literal that the decoder just read.
 func (p *jsonParser) string(literal jsontext.Value) string {
-	if bytes.IndexByte(literal, '\\') < 0 {
+	if !bytes.ContainsRune(literal, '\\') {
 		s := p.last(len(literal))
 		s = s[1 : len(s)-1]
 		if len(p.text) > maxShared {

@@ -77,13 +77,11 @@ func (r *reader) bool(n *node) Value[bool] {
 	if n == nil {
 		return Value[bool]{}
 	}
-	if n.kind < kindList {
-		switch strings.ToLower(strings.TrimSpace(n.scalar())) {
-		case "true", "yes", "on", "1", "y", "t":
-			return Value[bool]{true, n.position()}
-		case "false", "no", "off", "0", "n", "f":
-			return Value[bool]{false, n.position()}
-		}
+	switch strings.ToLower(strings.TrimSpace(n.scalar())) {
+	case "true", "yes", "on", "1", "y", "t":
+		return Value[bool]{true, n.position()}
+	case "false", "no", "off", "0", "n", "f":
+		return Value[bool]{false, n.position()}
 	}
 	r.wrongType(n, "true or false")
 	return Value[bool]{}

@@ -98,7 +98,7 @@ func (n *node) isEmpty() bool {
 // equal reports whether two nodes hold the same value in any spelling: the number 600 and
 // the text "600" are equal.
 func (n *node) equal(m *node) bool {
-	if n.kind < kindList && m.kind < kindList {
+	if max(n.kind, m.kind) < kindList {
 		return n.scalar() == m.scalar()
 	}
 	return n.kind == m.kind && slices.EqualFunc(n.children, m.children, func(a, b *node) bool {
@@ -130,7 +130,7 @@ type location struct {
 // location returns the location of n. A container for flat keys has the location of the
 // first of them.
 func (n *node) location() location {
-	for n.gathered && len(n.children) > 0 {
+	for n.gathered {
 		n = n.children[0]
 	}
 	at := location{seq: n.seq}
