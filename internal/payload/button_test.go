@@ -139,6 +139,7 @@ func TestDecode_buttonObjectErrors(t *testing.T) {
 		{"view without a URL", `[{"label": "a", "webview": "tall"}]`, []string{`/buttons/0/url: missing: the URL for the web view`}},
 		{"place without a position", `[{"label": "a", "place": "Shop"}]`, []string{`/buttons/0/place: place is the label of a pin at latitude and longitude, which are missing; to search the map, send query`}},
 		{"description of nothing", `[{"label": "a", "description": "Shop"}]`, []string{`/buttons/0/description: description belongs to a url, which is missing`}},
+		{"event in flat keys", `[{"label": "a", "event_start": "2026-12-01T10:00Z"}]`, []string{"/buttons/0/event_start: missing: the end time of the event"}},
 		{"very many", `"` + strings.Repeat("a,", 101) + `"`, []string{"/buttons: 101 buttons are more than any message allows"}},
 		{"very many in a list", `[` + strings.Repeat(`"a",`, 100) + `"a"]`, []string{"/buttons: 101 buttons are more than any message allows"}},
 		{"boolean", `[true]`, []string{"/buttons/0: expected an object, or text that contains one as JSON, got a boolean"}},
@@ -146,6 +147,7 @@ func TestDecode_buttonObjectErrors(t *testing.T) {
 		{"two lines in one item", `["Yes\nNo"]`, []string{"/buttons/0: unexpected line break; write one button per item of the list"}},
 		{"broken JSON", `"[\"Yes\""`, []string{"/buttons: cannot read the JSON in this text: unexpected end of the JSON at line 1, column 7"}},
 		{"template that was not filled in", `"{{label}}"`, []string{"/buttons: cannot read the JSON in this text: invalid JSON at line 1, column 3: a template placeholder was not filled in"}},
+		{"the only one in a text", `"Go|htps://example.com"`, []string{"/buttons: unsupported link scheme \"htps:\"; did you mean \"https:\"?"}},
 		{"one of several in a text", `"Yes,No,Go|htps://example.com"`, []string{"/buttons: item 2 of this text: unsupported link scheme \"htps:\"; did you mean \"https:\"?"}},
 		{"in JSON in a text", `"[{\"label\": \"a\", \"phone\": \"x\"}]"`, []string{"/buttons: in the JSON text, at /0/phone: expected a phone number of digits, *, # and a leading +"}},
 	} {
@@ -183,6 +185,7 @@ func TestButton_postback(t *testing.T) {
 		"Yes|=ORDER_YES":                "ORDER_YES",
 		"Yes|=a|=b":                     "a|=b",
 		"Yes|=":                         "Yes",
+		"Yes||=ORDER_YES":               "ORDER_YES", // a template without a target
 		"Call us|tel:112":               "call-us",
 		"  Call  us! |tel:112":          "call-us",
 		"Größe 5 & mehr|tel:112":        "größe-5-mehr",

@@ -78,7 +78,8 @@ func TestDecode_unreadable(t *testing.T) {
 		{"not UTF-8", asJSON, "{\"text\": \"\xff\"}", "invalid UTF-8 at line 1, column 11"},
 		{"half a surrogate", asJSON, `{"text": "\ud800"}`, "invalid JSON at line 1, column 11"},
 		{"too deep", asJSON, `{"a":` + deep + `}`, "nested more than 32 levels deep at line 1, column 37"},
-		{"too many values", asJSON, "[" + strings.Repeat("0,", 10_000) + "0]", "more than 10000 values"},
+		{"too many values", asJSON, "[" + strings.Repeat("0,", 9_999) + "0]", "more than 10000 values"},
+		{"as many values as are read", asJSON, "[" + strings.Repeat("0,", 9_998) + "0]", "expected one object, got a list of 9999; send one object per request"},
 		{"long name", asJSON, `{"` + strings.Repeat("a", 257) + `":1}`, "a field name is longer than 256 bytes at line 1, column 261"},
 		{"broken escape", asForm, "text=a&to=%zz", "invalid percent-encoding in the field that starts at byte 8"},
 		{"broken escape in a name", asForm, "%=a", "invalid percent-encoding in the field that starts at byte 1"},
@@ -195,6 +196,58 @@ func TestDecode_fields(t *testing.T) {
 	}
 }
 
+func TestDecode_messageID(t *testing.T) {
+	t.Parallel()
+	const random, version5 = "9F2504E0-4F89-41D3-9A0C-0305E82C3301", "74738ff5-5367-5958-9aee-98fffdcd1876"
+	const notOwn = "/message_id: must not be a version 5 UUID, which could be the ID of another caller's message; use idempotency_key, or a random UUID"
+	for _, tt := range []struct {
+		sent      string
+		ownKeys   bool
+		want, err string
+	}{
+		{random, false, strings.ToLower(random), ""},
+		{random, true, strings.ToLower(random), ""},
+		{version5, false, version5, ""},
+		{version5, true, "", notOwn},
+	} {
+		p, err := payload.Decode(asJSON, []byte(`{"to": "+12025550123", "message_id": "`+tt.sent+`"}`), payload.Options{OwnKeys: tt.ownKeys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, e := range p.Errors {
+			got += e.Pointer + ": " + e.Detail
+		}
+		if p.MessageID != tt.want || got != tt.err {
+			t.Errorf("%s, own keys %t: ID %q, errors %q", tt.sent, tt.ownKeys, p.MessageID, got)
+		}
+	}
+}
+
+func TestDecodeNumbers(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, body, want string }{
+		{"all fields", `{"to": ["2025550123", "+442079460018"], "agent": " shop ", "country": "US"}`, "[{+12025550123 /to/0} {+442079460018 /to/1}] shop <nil>"},
+		{"fields of messages", `{"text": "", "to": "abc"}`, "[]  [/text: is a field of messages; expected only to, agent and country /to: not a phone number: it contains letters]"},
+		{"most numbers", `{"to": [` + strings.Repeat(`"",`, 10_000) + `"+12025550123", "+12025550124"]}`, "[{+12025550123 /to/10000} {+12025550124 /to/10001}]  <nil>"},
+		{"too many numbers", `{"to": "+12025550123,+12025550124,+12025550125,+12025550126,+12025550127"}`, "[]  [/to: too many recipients: expected at most 4, got 5]"},
+		{"not JSON", `{`, "[]  payload: unreadable body: unexpected end of the JSON at line 1, column 2"},
+	} {
+		to, agent, err := payload.DecodeNumbers(asJSON, []byte(tt.body), payload.Options{MaxNumbers: 4})
+		got := fmt.Sprint(to, " ", agent, " ", err)
+		if errs, ok := err.(payload.Errors); ok {
+			var lines []string
+			for _, e := range errs {
+				lines = append(lines, e.Pointer+": "+e.Detail)
+			}
+			got = fmt.Sprint(to, " ", agent, " ", lines)
+		}
+		if got != tt.want {
+			t.Errorf("%s:\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // The limit on cards does not count empty ones.
 func TestDecode_manyCards(t *testing.T) {
 	t.Parallel()
@@ -243,7 +296,13 @@ func TestCheckSyntax(t *testing.T) {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
-	if err := payload.CheckSyntax([]byte(" 1 \n")); err != nil {
-		t.Errorf("a number: %v", err)
+	for text, want := range map[string]string{
+		" 1 \n": "<nil>",
+		strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000): "<nil>",
+		strings.Repeat("[", 10_001) + strings.Repeat("]", 10_001): "payload: unreadable body: nested too deeply at line 1, column 10001",
+	} {
+		if err := payload.CheckSyntax([]byte(text)); fmt.Sprint(err) != want {
+			t.Errorf("%.9q: %v, want %s", text, err, want)
+		}
 	}
 }

@@ -53,9 +53,10 @@ func TestDecode_recipients(t *testing.T) {
 
 func TestDecode_recipientErrors(t *testing.T) {
 	t.Parallel()
-	var many []string
+	var many, numbered []string
 	for i := range 1200 {
 		many = append(many, fmt.Sprintf("+1202555%04d", i))
+		numbered = append(numbered, fmt.Sprintf(`"to%d": "%s"`, i, many[i]))
 	}
 	const letters = "not a phone number: it contains letters"
 	for _, tt := range []struct {
@@ -65,7 +66,7 @@ func TestDecode_recipientErrors(t *testing.T) {
 		{"none", `"to": ""`, []string{"/to: missing: expected a phone number such as +12025550123"}},
 		{"empty list", `"to": []`, []string{"/to: missing: expected a phone number such as +12025550123"}},
 		{"one of a list", `"to": ["+12025550123", "abc"]`, []string{"/to/1: " + letters}},
-		{"one of a text", `"to": "+12025550123, abc"`, []string{"/to: item 2 of this text: " + letters}},
+		{"two of a text", `"to": "+12025550123, abc, abc"`, []string{"/to: item 2 of this text: " + letters, "/to: item 3 of this text: " + letters}},
 		{"in a list in a text", `"to": "[\"+12025550123\",\"abc\"]"`, []string{"/to: in the JSON text, at /1: " + letters}},
 		{"alias", `"Phone Number": "abc"`, []string{"/Phone Number: " + letters}},
 		{"object", `"to": {"a": 1}`, []string{"/to: expected a phone number or a list of them, got an object"}},
@@ -81,6 +82,10 @@ func TestDecode_recipientErrors(t *testing.T) {
 		{"hundred and one", `"to": ["` + strings.Join(many[:101], `","`) + `"]`, []string{"/to: too many recipients: expected at most 100, got 101 [101/100]"}},
 		{"hundred and one in a text", `"to": "` + strings.Join(many[:101], `,`) + `"`, []string{"/to: too many recipients: expected at most 100, got 101 [101/100]"}},
 		{"many more", `"to": "` + strings.Join(many, `,`) + `"`, []string{"/to: too many recipients: expected at most 100, got 1200 [1200/100]"}},
+		{"thousand, mostly the same", `"to": "` + strings.Repeat(many[0]+",", 999) + `abc"`, []string{"/to: item 1000 of this text: " + letters}},
+		{"thousand and one, all the same", `"to": "` + strings.Repeat(many[0]+",", 1001) + `"`, []string{"/to: too many recipients: expected at most 100, got 1001 [1001/100]"}},
+		{"hundred and one, numbered", strings.Join(numbered[:101], ","), []string{"/to100: too many recipients: expected at most 100, got 101 [101/100]"}},
+		{"hundred and one in a hundred keys", strings.Join(numbered[:99], ",") + `, "to99": "` + many[99] + "," + many[100] + `"`, []string{"/to0: too many recipients: expected at most 100, got 101 [101/100]"}},
 		{"message ID and two", `"to": "+12025550123,+12025550124", "message_id": "00000000-0000-4000-8000-000000000000"`, []string{"/message_id: a message_id needs exactly one recipient, got 2; use idempotency_key"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -147,10 +147,11 @@ func TestDecode_idempotencyKey(t *testing.T) {
 
 func TestDecode_uploads(t *testing.T) {
 	t.Parallel()
-	body := "--X\r\nContent-Disposition: form-data; name=\"to\"\r\n\r\n+12025550123\r\n" +
-		"--X\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n\x89PNG\xff\r\n--X--\r\n"
-	want := []string{"/image: uploads are not supported here; send the URL of a file instead"}
-	if diff := cmp.Diff(want, problems(t, "multipart/form-data; boundary=X", body)); diff != "" {
-		t.Errorf("errors (-want +got):\n%s", diff)
+	const image = "name=image; filename=a.png\nContent-Type: image/png\n\n\x89PNG\xff"
+	for _, other := range []string{"name=to\n\n+12025550123", "name=to; filename=to.json\n\n[\"+12025550123\"]"} {
+		want := []string{"/image: uploads are not supported here; send the URL of a file instead"}
+		if diff := cmp.Diff(want, problems(t, "multipart/form-data; boundary=X", multipartForm(other, image))); diff != "" {
+			t.Errorf("errors beside %q (-want +got):\n%s", other, diff)
+		}
 	}
 }
