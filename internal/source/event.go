@@ -171,7 +171,7 @@ func (s *Source) mapRequest(ctx context.Context, r *Request, now time.Time, secr
 	if err != nil {
 		return nil, err
 	}
-	if s.mapper == nil && s.events == nil && s.eventID == nil && s.reply == nil {
+	if s.mapper == nil && s.eventID == nil {
 		return &Received{Messages: []Message{{ContentType(r.Header), r.Body, s.key(requestKey, -1), nil}}}, nil
 	}
 	return s.slots.run(ctx, func(ctx context.Context) (*Received, error) {
@@ -196,6 +196,10 @@ func (s *Source) mapBody(ctx context.Context, r *Request, requestKey string, in 
 		}
 		return &Received{Reply: reply}, nil
 	}
+	if s.mapper == nil {
+		id, err := s.identify(ctx, body, requestKey, in)
+		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1), nil}}}, err
+	}
 	events := []any{body}
 	if s.events != nil {
 		found, err := s.run(ctx, "events", s.events, body, in)
@@ -203,10 +207,6 @@ func (s *Source) mapBody(ctx context.Context, r *Request, requestKey string, in 
 			return nil, err
 		}
 		events = found.Values
-	}
-	if s.mapper == nil && s.events == nil {
-		id, err := s.identify(ctx, body, requestKey, in)
-		return &Received{Messages: []Message{{contentType, r.Body, s.key(id, -1), nil}}}, err
 	}
 	received := new(Received)
 	for i, event := range events {
@@ -233,11 +233,9 @@ func (s *Source) mapEvent(ctx context.Context, event any, requestKey string, in 
 	if err != nil {
 		return nil, err
 	}
-	results := mapping.Results{Values: []any{event}}
-	if s.mapper != nil {
-		if results, err = s.run(ctx, "map", s.mapper, event, in); err != nil {
-			return nil, err
-		}
+	results, err := s.run(ctx, "map", s.mapper, event, in)
+	if err != nil {
+		return nil, err
 	}
 	numbered := len(results.Values) > 1
 	var payloads []any

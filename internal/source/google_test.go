@@ -50,7 +50,8 @@ func TestGoogleTokens(t *testing.T) {
 		{"not an ID token", "Bearer dev", source.ErrUnauthorized},
 		{"without signature", "Bearer eyJhbGciOiJub25lIn0.e30.", source.ErrUnauthorized},
 		{"unknown algorithm", "Bearer eyJhbGciOiJmZXRjaGluZyBrZXlzIn0.e30.AAAA", source.ErrUnauthorized}, // {"alg":"fetching keys"}
-		{"not valid yet", claims(func(c *token.Claims) { c.NotBefore = now.Add(time.Hour).Unix() }), source.ErrStale},
+		{"not valid yet, within the leeway", claims(func(c *token.Claims) { c.NotBefore = now.Add(5 * time.Minute).Unix() }), nil},
+		{"not valid yet", claims(func(c *token.Claims) { c.NotBefore = now.Add(5*time.Minute + time.Second).Unix() }), source.ErrStale},
 		{"another audience", claims(func(c *token.Claims) { c.Audience = "https://elsewhere.example.com" }), source.ErrUnauthorized},
 		{"another account", claims(func(c *token.Claims) { c.Email = "someone@else.iam.gserviceaccount.com" }), source.ErrUnauthorized},
 		{"unverified email", claims(func(c *token.Claims) { c.Verified = false }), source.ErrUnauthorized},
@@ -84,26 +85,6 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestGoogleTokens_fetches(t *testing.T) {
 	t.Parallel()
 	issuer, stranger := newIssuer(t), newIssuer(t)
-	var fetches atomic.Int32
-	var down atomic.Bool
-	tokens := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if fetches.Add(1); down.Load() {
-			http.Error(w, "down", http.StatusServiceUnavailable)
-			return
-		}
-		if r.URL.Path != issuer.Path() {
-			t.Errorf("unexpected request for %s", r.URL)
-		}
-		issuer.ServeHTTP(w, r)
-	})}, []string{audience}, []string{robot})
-	verify := func(token string) error {
-		return tokens.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + token}}, now)
-	}
-	down.Store(true)
-	if err := verify(issuer.Token(audience, robot, now)); !errors.Is(err, source.ErrKeys) {
-		t.Errorf("while Google is down: %v, want ErrKeys", err)
-	}
-	down.Store(false)
 	for _, response := range []string{"<html>", "{}", `{"keys": []}`, `{"error": {"code": 503}}`} {
 		garbage := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Write([]byte(response))
@@ -118,11 +99,13 @@ func TestGoogleTokens_fetches(t *testing.T) {
 			t.Errorf("without a response: %v, want ErrKeys", err)
 		}
 	})
+	var fetches atomic.Int32
 	fresh := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fetches.Add(1)
+		if fetches.Add(1); r.URL.String() != "https://www.googleapis.com"+issuer.Path() {
+			t.Errorf("unexpected request for %s", r.URL)
+		}
 		issuer.ServeHTTP(w, r)
 	})}, []string{audience}, []string{robot})
-	fetches.Store(0)
 	for range 20 {
 		if err := fresh.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + issuer.Token(audience, robot, now)}}, now); err != nil {
 			t.Fatal(err)
@@ -134,4 +117,39 @@ func TestGoogleTokens_fetches(t *testing.T) {
 	if n := fetches.Load(); n != 1 {
 		t.Errorf("the keys were fetched %d times, want once", n)
 	}
+}
+
+// TestGoogleTokens_pauses checks that keys are fetched again a second after an error, and, for a
+// token with an unknown key, 30 seconds after a response.
+func TestGoogleTokens_pauses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		issuer, next := newIssuer(t), newIssuer(t)
+		var serving http.Handler
+		fetches := 0
+		tokens := source.NewGoogleTokens("", direct{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fetches++
+			serving.ServeHTTP(w, r)
+		})}, []string{audience}, []string{robot})
+		for i, step := range []struct {
+			after   time.Duration
+			serving http.Handler
+			signer  *token.Issuer
+			want    error
+			fetches int
+		}{
+			{0, http.NotFoundHandler(), issuer, source.ErrKeys, 1},
+			{time.Second, issuer, issuer, source.ErrKeys, 1},
+			{1, issuer, issuer, nil, 2},
+			{30 * time.Second, next, next, source.ErrSignature, 2},
+			{1, next, next, nil, 3},
+		} {
+			time.Sleep(step.after)
+			serving = step.serving
+			err := tokens.Verify(t.Context(), http.Header{"Authorization": {"Bearer " + step.signer.Token(audience, robot, now)}}, now)
+			if !errors.Is(err, step.want) || step.want == nil && err != nil || fetches != step.fetches {
+				t.Errorf("step %d: %v after %d fetches, want %v after %d", i, err, fetches, step.want, step.fetches)
+			}
+		}
+	})
 }

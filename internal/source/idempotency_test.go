@@ -21,6 +21,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}{
 		{"none", header(), "", ""},
 		{"empty", header("Idempotency-Key", " "), "", ""},
+		{"empty before the header of standard webhooks", header("Idempotency-Key", " ", "webhook-id", "b"), "b", ""},
 		{"unquoted", header("Idempotency-Key", "order-1042"), "order-1042", ""},
 		{"quoted", header("Idempotency-Key", `"order-1042"`), "order-1042", ""},
 		{"quoted with escapes", header("Idempotency-Key", `"a\"b\\c"`), `a"b\c`, ""},

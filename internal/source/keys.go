@@ -97,7 +97,7 @@ func wrongKey(key string) error {
 			return ErrTwice
 		}
 	}
-	if key != "" && strings.ContainsRune("\"'`<[{(“‘", []rune(key)[0]) {
+	if strings.IndexAny(key, "\"'`<[{(“‘") == 0 {
 		return ErrQuoted
 	}
 	return ErrWrongKey

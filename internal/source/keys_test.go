@@ -35,6 +35,9 @@ func TestKeys(t *testing.T) {
 		{"wrong key", header("Authorization", "Bearer newkey"), source.ErrWrongKey},
 		{"prefix of a key", header("X-API-Key", "new"), source.ErrWrongKey},
 		{"two keys in one", header("X-API-Key", "old-key\nnew-key"), source.ErrWrongKey},
+		{"bearer twice", header("Authorization", "Bearer Bearer new-key"), source.ErrTwice},
+		{"quoted key", header("Authorization", "Bearer “new-key”"), source.ErrQuoted},
+		{"quote within a key", header("X-API-Key", `new"key`), source.ErrWrongKey},
 		{"key in upper case", header("X-API-Key", "NEW-KEY"), source.ErrWrongKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {

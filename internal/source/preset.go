@@ -57,7 +57,8 @@ type preset struct {
 	Phone string `yaml:"phone"`
 
 	// Payload means that the user decides what the sender posts, so that no mapping is
-	// needed. Map is the default mapping, for payloads in an envelope.
+	// needed. Map is the default mapping, for payloads in an envelope. A preset with Events
+	// or Reply always has a mapping.
 	Payload bool           `yaml:"payload"`
 	Map     config.Program `yaml:"map"`
 

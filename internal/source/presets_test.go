@@ -571,8 +571,8 @@ func TestReceive_longPing(t *testing.T) {
 	t.Parallel()
 	s, _ := rehearsal(t, "slack")
 	for body, want := range map[string]error{
-		"ssl_check=1&token=" + strings.Repeat("a", 2000): nil,
-		"ssl_check=1&token=" + strings.Repeat("a", 2048): source.ErrUnauthorized,
+		"ssl_check=1&token=" + strings.Repeat("a", 2030): nil,
+		"ssl_check=1&token=" + strings.Repeat("a", 2031): source.ErrUnauthorized,
 	} {
 		r := &source.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Body: []byte(body)}
 		if _, err := s.Receive(t.Context(), r, now); !errors.Is(err, want) {

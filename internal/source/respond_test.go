@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -31,6 +32,8 @@ func TestRespond(t *testing.T) {
 		{name: "text", program: `{content_type: "text/xml", body: "<Response/>"}`, want: source.Response{ContentType: "text/xml", Body: []byte("<Response/>")}},
 		{name: "empty text", program: `{content_type: "text/plain", body: ""}`, want: source.Response{ContentType: "text/plain", Body: []byte{}}},
 		{name: "status only", program: `{status: 204}`, want: source.Response{Status: 204, ContentType: "application/json"}},
+		{name: "largest status", program: `{status: 599}`, want: source.Response{Status: 599, ContentType: "application/json"}},
+		{name: "longest text", program: `{content_type: "text/plain", body: ("a" * 65536)}`, want: source.Response{ContentType: "text/plain", Body: bytes.Repeat([]byte("a"), 65536)}},
 		{name: "status of the outcome", program: `{status, body: .code}`, want: source.Response{Status: 200, ContentType: "application/json", Body: []byte(`"accepted"`)}},
 		{name: "event", program: `{body: $event.n}`, body: `{"n": 9007199254740993}`, want: source.Response{ContentType: "application/json", Body: []byte("9007199254740993")}},
 		{name: "invalid event", program: `{body: [$event]}`, body: `{"n": `, want: source.Response{ContentType: "application/json", Body: []byte("[null]")}},

@@ -290,10 +290,7 @@ func (g *signature) sign(r *Request, secret []byte, now time.Time) error {
 		return err
 	}
 	for _, p := range parts {
-		timestamp := ""
-		if g.tolerance > 0 {
-			timestamp = g.clock.format(now)
-		}
+		timestamp := g.clock.format(now)
 		content, err := g.build(p, timestamp, r.url(g.url))
 		if err != nil {
 			return err

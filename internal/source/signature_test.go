@@ -1,6 +1,13 @@
 package source_test
 
 import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"strings"
@@ -58,6 +65,7 @@ func TestVerify_rules(t *testing.T) {
 		{"hex key in upper case", onfleet, "00112233445566778899AABBCCDDEEFF", header("X-Onfleet-Signature", onfleetSum), body, at, ""},
 		{"hex key, base64 signature", adyenPlatform, hexKey, header("HmacSignature", "p+Bumww7xxaEF7bx01Bc+64ExLCXlQc2GrQ68NTtm2w="), body, at, ""},
 		{"Standard Webhooks with a key that is text", bigCommerce, "test-secret", header("Webhook-Id", "msg_test", "Webhook-Timestamp", "1700000000", "Webhook-Signature", bigCommerceSum), body, at, ""},
+		{"prefix without a token", config.Scheme{Type: "token", Header: []string{"X-T"}, Prefix: "t="}, "s", header("X-T", "t="), body, at, "the token in the header X-T is not the token of this source"},
 		{
 			"Standard Webhooks with a key that is base64",
 			config.Scheme{Type: "standard-webhooks"},
@@ -183,6 +191,58 @@ func TestVerify_manySignatures(t *testing.T) {
 		r.Header.Set("Stripe-Signature", timestamp+strings.Repeat(",v1=00", wrong)+","+signature)
 		if err := source.Verify(t.Context(), s, r, now); !errors.Is(err, want) || want == nil && err != nil {
 			t.Errorf("after %d other signatures: %v, want %v", wrong, err, want)
+		}
+	}
+}
+
+// TestVerify_busy tests that few requests of a source are verified at once, and that other
+// sources do not wait for them.
+func TestVerify_busy(t *testing.T) {
+	t.Parallel()
+	d, err := source.Open(map[string]config.Source{
+		"a": {Name: "a", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
+		"b": {Name: "b", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
+	}, source.Options{Secrets: literal})
+	if err != nil {
+		t.Fatal(err)
+	}
+	flooded, _ := d.Find("a")
+	other, _ := d.Find("b")
+	r := &source.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte("{}")}
+	empty := source.FillVerifying(flooded)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := source.Verify(ctx, flooded, r, now); !errors.Is(err, source.ErrBusy) {
+		t.Errorf("flooded source: %v, want ErrBusy", err)
+	}
+	if err := source.Verify(t.Context(), other, r, now); !errors.Is(err, source.ErrUnauthorized) {
+		t.Errorf("other source: %v, want ErrUnauthorized", err)
+	}
+	empty()
+	if err := source.Verify(t.Context(), flooded, r, now); !errors.Is(err, source.ErrUnauthorized) {
+		t.Errorf("after the flood: %v, want ErrUnauthorized", err)
+	}
+}
+
+// A public key is not a shared secret: strangers have it too.
+func TestCheckSecret_publicKey(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public := []byte(base64.StdEncoding.EncodeToString(der))
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	for algorithm, valid := range map[string]bool{"": false, "sha1": false, "ecdsa-p256": true} {
+		s := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"projects/p/secrets/s"}, Scheme: config.Scheme{Algorithm: algorithm}}, nil)
+		for _, key := range [][]byte{public, text} {
+			if err := s.CheckSecret(key); (err == nil) != valid {
+				t.Errorf("a public key with the algorithm %q: %v, want valid: %t", algorithm, err, valid)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rcshook/rcshook/internal/config"
 	"github.com/rcshook/rcshook/internal/mapping"
 	"github.com/rcshook/rcshook/internal/source"
 )
@@ -60,7 +61,7 @@ func TestSlots_endless(t *testing.T) {
 }
 
 // Another source waits for few webhooks of a source that sends many, and for none whose
-// step goes on after its time.
+// step goes on after its time. Two such steps are too many.
 func TestSlots_others(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -90,6 +91,11 @@ func TestSlots_others(t *testing.T) {
 				t.Errorf("Run = %v, %v", got, err)
 			}
 		}
+		go slots.Run(t.Context(), func(context.Context) (*source.Received, error) { <-end; return nil, nil })
+		time.Sleep(mapping.MaxTime + 1)
+		if _, err := other.Run(t.Context(), quick); err != source.ErrOverdue {
+			t.Errorf("after a second step that goes on: %v, want ErrOverdue", err)
+		}
 		close(end)
 	})
 }
@@ -107,5 +113,29 @@ func TestSlots_panic(t *testing.T) {
 			}()
 			slots.Run(t.Context(), func(context.Context) (*source.Received, error) { panic("broken") })
 		}()
+	}
+}
+
+// hoard is a context that allocates 8 MiB whenever a program asks for its error, as other
+// requests might.
+type hoard struct {
+	context.Context
+	held [][]byte
+}
+
+func (h *hoard) Err() error {
+	if len(h.held) < 20 {
+		h.held = append(h.held, make([]byte, 8<<20))
+	}
+	return h.Context.Err()
+}
+
+// TestMap_memory checks the error of a program that ends because others use the memory. It is
+// not parallel: other programs would end too.
+func TestMap_memory(t *testing.T) {
+	s := open(t, config.Source{Preset: "bearer", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "last(range(infinite))"}}, nil)
+	runtime.GC() // the heap at the start counts
+	if _, err := s.Map(&hoard{Context: t.Context()}, &source.Request{Body: []byte("{}")}, now); err != source.ErrMemory {
+		t.Errorf("Map = %v, want ErrMemory", err)
 	}
 }

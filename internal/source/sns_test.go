@@ -327,6 +327,30 @@ func TestSNS_changed(t *testing.T) {
 	}
 }
 
+// TestSNS_certificates checks that 16 certificates are cached, and no more.
+func TestSNS_certificates(t *testing.T) {
+	t.Parallel()
+	a := newAmazon(t)
+	s := openSNS(t, a)
+	verify := func(i int) {
+		r := snsRequest(t, a.message(t, map[string]any{"SigningCertURL": fmt.Sprintf("%s/SimpleNotificationService-%032x.pem", snsHost, i)}))
+		if err := source.Verify(t.Context(), s, r, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 32 {
+		verify(i % 16)
+	}
+	if n := len(a.seen()); n != 16 {
+		t.Errorf("%d fetches of 16 certificates, want 16", n)
+	}
+	verify(16)
+	verify(0)
+	if n := len(a.seen()); n != 2 {
+		t.Errorf("%d fetches after a certificate more, want 2", n)
+	}
+}
+
 // TestSNS_confirm checks that a verified confirmation of the own topic, and nothing else,
 // makes a request to the host of SNS.
 func TestSNS_confirm(t *testing.T) {

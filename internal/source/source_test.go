@@ -2,13 +2,7 @@ package source_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"net/http"
 	"strings"
@@ -62,6 +56,7 @@ func TestMap(t *testing.T) {
 		{"now", "now | todate", `{}`, `"2026-12-01T09:00:00Z"`},
 		{"null", "null", `{}`, ""},
 		{"list", "[., null, .]", `1`, "1 1"},
+		{"as many messages as allowed", "range(100) | 0", `1`, strings.Repeat("0 ", 99) + "0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -80,7 +75,7 @@ func TestMap_errors(t *testing.T) {
 	for _, test := range []struct{ name, mapping, want string }{
 		{"type", ".p + 1", "the map fails: cannot add: string"},
 		{"forever", "def f: f; f", "the map takes longer than 500ms"},
-		{"many messages", "range(200)", "the webhook results in more than 100 messages"},
+		{"many messages", "range(101)", "the webhook results in more than 100 messages"},
 		{"long string", `"x" * 2000000000 | length`, "the map makes a string of more than 1 MiB"},
 		{"far too large", `{t: reduce range(40) as $i ([]; [., .])}`, "the map returns a payload of more than 256 KiB"},
 		{"large", "{t: (.p * 30000)}", "the map returns a payload of more than 256 KiB"},
@@ -153,6 +148,27 @@ func TestMap_waits(t *testing.T) {
 			t.Errorf("Map after waiting longer than the limit of programs: %v", errors.Join(errs[long]...))
 		}
 	})
+}
+
+// A source without a program passes payloads on as they are, and does not wait for the programs
+// of others.
+func TestMap_payload(t *testing.T) {
+	t.Parallel()
+	c := config.Source{Preset: "bearer", Secrets: []config.Secret{"s"}}
+	r := &source.Request{Header: header("Content-Type", "application/x-www-form-urlencoded", "Idempotency-Key", "k"), Body: []byte("text=a+b&id=7")}
+	for id, key := range map[string]string{"": "hook\nit\nk", ".id": "hook\nit\n7"} {
+		c.EventID.Text = id
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if id == "" {
+			cancel() // no program has to wait
+		}
+		received, err := open(t, c, nil).Map(ctx, r, now)
+		want := &source.Received{Messages: []source.Message{{ContentType: "application/x-www-form-urlencoded", Body: r.Body, Key: key}}}
+		if diff := cmp.Diff(want, received); err != nil || diff != "" {
+			t.Errorf("event_id %q: %v (-want +got):\n%s", id, err, diff)
+		}
+	}
 }
 
 func TestMap_bodies(t *testing.T) {
@@ -243,6 +259,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:11 sources.s.emails is required: the email of the service account that calls; an audience does not identify the caller",
 		}},
 		{"audience of a bearer", "{preset: bearer, secret: x, audience: y}", []string{"f:1:42 sources.s.audience and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub"}},
+		{"emails of a bearer", "{preset: bearer, secret: x, audience: y, emails: z}", []string{"f:1:42 sources.s.audience and emails are only for senders with Google's ID tokens, such as the presets google-oidc and pubsub"}},
 		{"SNS", "{preset: sns, secret: x}", []string{
 			"f:1:28 sources.s.secret is not used by this sender: Amazon signs with its own keys",
 			"f:1:11 sources.s.topic is required: the ARN of the topic, because Amazon SNS signs for any AWS account",
@@ -410,14 +427,15 @@ func TestFindByToken(t *testing.T) {
 func TestReceive_signatureFormat(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		scheme config.Scheme
-		want   string
+		scheme      config.Scheme
+		value, want string
 	}{
-		{config.Scheme{}, "a signature in hex"},
-		{config.Scheme{Encoding: "base64", Prefix: "v1="}, `a signature in base64 after "v1="`},
+		{config.Scheme{}, "sha256=?", "a signature in hex"},
+		{config.Scheme{Encoding: "base64", Prefix: "v1="}, "sha256=?", `a signature in base64 after "v1="`},
+		{config.Scheme{Encoding: "base64", Prefix: "v1="}, "v1=", `a signature in base64 after "v1="`},
 	} {
 		s := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"new"}, Scheme: test.scheme}, nil)
-		r := &source.Request{Header: http.Header{"X-Signature": {"sha256=?"}}, Body: []byte(`{}`)}
+		r := &source.Request{Header: http.Header{"X-Signature": {test.value}}, Body: []byte(`{}`)}
 		_, err := s.Receive(t.Context(), r, now)
 		if want := "the header X-Signature has no signature in the format of this sender: expected " + test.want; err == nil || err.Error() != want || !errors.Is(err, source.ErrSignature) {
 			t.Errorf("%v, want %s", err, want)
@@ -505,56 +523,4 @@ func FuzzMap(f *testing.F) {
 			}
 		}
 	})
-}
-
-// TestVerify_busy tests that few requests of a source are verified at once, and that other
-// sources do not wait for them.
-func TestVerify_busy(t *testing.T) {
-	t.Parallel()
-	d, err := source.Open(map[string]config.Source{
-		"a": {Name: "a", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
-		"b": {Name: "b", Preset: "github", Secrets: []config.Secret{"s"}, Map: config.Program{Text: "."}},
-	}, source.Options{Secrets: literal})
-	if err != nil {
-		t.Fatal(err)
-	}
-	flooded, _ := d.Find("a")
-	other, _ := d.Find("b")
-	r := &source.Request{Method: http.MethodPost, Header: http.Header{}, Body: []byte("{}")}
-	empty := source.FillVerifying(flooded)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := source.Verify(ctx, flooded, r, now); !errors.Is(err, source.ErrBusy) {
-		t.Errorf("flooded source: %v, want ErrBusy", err)
-	}
-	if err := source.Verify(t.Context(), other, r, now); !errors.Is(err, source.ErrUnauthorized) {
-		t.Errorf("other source: %v, want ErrUnauthorized", err)
-	}
-	empty()
-	if err := source.Verify(t.Context(), flooded, r, now); !errors.Is(err, source.ErrUnauthorized) {
-		t.Errorf("after the flood: %v, want ErrUnauthorized", err)
-	}
-}
-
-// A public key is not a shared secret: strangers have it too.
-func TestCheckSecret_publicKey(t *testing.T) {
-	t.Parallel()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
-	public := []byte(base64.StdEncoding.EncodeToString(der))
-	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	for algorithm, valid := range map[string]bool{"": false, "sha1": false, "ecdsa-p256": true} {
-		s := open(t, config.Source{Preset: "hmac", Secrets: []config.Secret{"projects/p/secrets/s"}, Scheme: config.Scheme{Algorithm: algorithm}}, nil)
-		for _, key := range [][]byte{public, text} {
-			if err := s.CheckSecret(key); (err == nil) != valid {
-				t.Errorf("a public key with the algorithm %q: %v, want valid: %t", algorithm, err, valid)
-			}
-		}
-	}
 }
