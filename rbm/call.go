@@ -246,7 +246,7 @@ func (c *Client) exchange(req *http.Request, method string, accept func(*http.Re
 		return 0, ok && dial.Op == "dial", &Error{Err: err}
 	}
 	body, err := readBody(resp)
-	if err != nil && resp.StatusCode < 500 && resp.StatusCode != http.StatusTooManyRequests {
+	if err != nil && resp.StatusCode/100 != 5 && resp.StatusCode != http.StatusTooManyRequests {
 		return resp.StatusCode, false, &Error{StatusCode: resp.StatusCode, Err: err} // a truncated response is a failed attempt
 	}
 	err = accept(resp, body)

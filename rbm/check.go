@@ -108,11 +108,9 @@ func (c *checker) text(p *path, s string, limit int) bool {
 		c.add(p, RuleFormat, "must be UTF-8")
 		return false
 	}
-	if limit > 0 && len(s) > limit { // the bytes are an upper bound of the characters
-		if n := utf8.RuneCountInString(s); n > limit {
-			c.limit(p, RuleTooLong, limit, n, fmt.Sprintf("must be at most %d characters", limit))
-			return false
-		}
+	if n := utf8.RuneCountInString(s); limit > 0 && n > limit {
+		c.limit(p, RuleTooLong, limit, n, fmt.Sprintf("must be at most %d characters", limit))
+		return false
 	}
 	return true
 }

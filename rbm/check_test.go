@@ -283,6 +283,11 @@ func TestCheck(t *testing.T) {
 		{"exactly 250 KB", full, nil},
 		{"more than 250 KB", big, violations{{"", rbm.RuleTooLong, 250_000, len(size), ""}}},
 	}
+	endless := hi()
+	endless.ContentMessage.Suggestions = make([]rbm.Suggestion, 200)
+	if n := len(endless.Check(now)); n != 100 {
+		t.Errorf("%d violations in 200 suggestions, want 100", n)
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -192,15 +192,21 @@ func positiveOr[T int | time.Duration](n, otherwise T) T {
 
 // defaultUserAgent returns the name of this package with the version of its module.
 var defaultUserAgent = sync.OnceValue(func() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if version, ok := strings.CutPrefix(m.Version, "v"); ok && m.Path == "github.com/rcshook/rcshook" {
-				return "rcshook-rbm/" + version
-			}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = new(debug.BuildInfo)
+	}
+	return userAgentOf(info)
+})
+
+func userAgentOf(info *debug.BuildInfo) string {
+	for _, m := range append(info.Deps, &info.Main) {
+		if version, ok := strings.CutPrefix(m.Version, "v"); ok && m.Path == "github.com/rcshook/rcshook" {
+			return "rcshook-rbm/" + version
 		}
 	}
 	return "rcshook-rbm/devel"
-})
+}
 
 // Region selects the host of the API. Google recommends the region nearest to the
 // caller; users.batchGet needs the region of the phone numbers.

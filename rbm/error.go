@@ -204,7 +204,7 @@ func (e *Error) kind() error {
 		return ErrPermissionDenied
 	case e.StatusCode == http.StatusTooManyRequests:
 		return ErrRateLimited
-	case e.StatusCode < 400 || e.StatusCode >= 500 || e.StatusCode == http.StatusRequestTimeout:
+	case e.StatusCode/100 != 4 || e.StatusCode == http.StatusRequestTimeout:
 		return ErrUnavailable
 	case e.StatusCode == http.StatusConflict:
 		return ErrAlreadyExists
@@ -360,9 +360,7 @@ func errorFrom(resp *http.Response, body []byte) *Error {
 		return e
 	}
 	const maxMessage = 4 << 10
-	if e.Message = status.Message; len(e.Message) > maxMessage {
-		e.Message = strings.ToValidUTF8(e.Message[:maxMessage], "")
-	}
+	e.Message = strings.ToValidUTF8(status.Message[:min(len(status.Message), maxMessage)], "")
 	e.Status = errorCode(status.Status)
 	for _, old := range status.Errors {
 		e.Reason = errorCode(old.Reason)

@@ -115,9 +115,7 @@ const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 // word takes the bytes up to the first one that is not in the set.
 func (s *scanner) word(set string) string {
 	start := s.pos
-	for s.pos < len(s.data) && strings.IndexByte(set, s.data[s.pos]) >= 0 {
-		s.pos++
-	}
+	s.pos = len(s.data) - len(strings.TrimLeft(s.data[start:], set))
 	return s.data[start:s.pos]
 }
 
@@ -183,7 +181,7 @@ func (s *scanner) name() (name string) {
 	switch c := s.peek(); {
 	case c == '"' || c == '\'':
 		name = s.text()
-	case strings.IndexByte(letters+"_$", c) >= 0:
+	case strings.ContainsRune(letters+"_$", rune(c)):
 		name = s.word(letters + "_$0123456789")
 	default:
 		s.expect("a name")
@@ -208,9 +206,9 @@ func (s *scanner) text() string {
 		case c == quote:
 			text := s.data[start:s.pos]
 			if quote == '\'' {
-				text = escapes.Replace(text)
+				text, escaped = escapes.Replace(text), true
 			}
-			if escaped || quote == '\'' {
+			if escaped {
 				text = s.unquote(text)
 			}
 			s.pos++

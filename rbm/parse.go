@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/rcshook/rcshook/internal/typo"
 )
@@ -233,7 +234,7 @@ func (d *decoder) decode(p *path, v value, dst reflect.Value) {
 		dst.SetString(v.text)
 	default:
 		n, err := parseFloat(v.text)
-		switch whole := err == nil && n == math.Trunc(n) && math.Abs(n) <= 1<<53; {
+		switch whole := err == nil && n == float64(int64(n)); {
 		case t.Kind() == reflect.Float64 && err == nil:
 			dst.SetFloat(n)
 		case t.Kind() == reflect.Float64:
@@ -331,12 +332,11 @@ func fieldsOf(t reflect.Type) []structField {
 
 func snakeCase(camel string) string {
 	var b strings.Builder
-	for _, c := range []byte(camel) {
-		if 'A' <= c && c <= 'Z' {
+	for _, c := range camel {
+		if unicode.IsUpper(c) {
 			b.WriteByte('_')
-			c += 'a' - 'A'
 		}
-		b.WriteByte(c)
+		b.WriteRune(unicode.ToLower(c))
 	}
 	return b.String()
 }

@@ -178,6 +178,7 @@ func TestParseAgentMessage_invalid(t *testing.T) {
 		{"cut off", `{"contentMessage":`, []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "invalid JSON: unexpected end of the document (line 1, column 19)"}}},
 		{"line and column", "{\n  \"é\" 1}", []rbm.Violation{{Rule: rbm.RuleSyntax, Detail: "invalid JSON: expected a colon (line 2, column 7)"}}},
 		{"list", `[]`, []rbm.Violation{{Rule: rbm.RuleType, Detail: "must be an object, not a list"}}},
+		{"deepest list", strings.Repeat("[", 100) + strings.Repeat("]", 100), []rbm.Violation{{Rule: rbm.RuleType, Detail: "must be an object, not a list"}}},
 		{"null", `null`, []rbm.Violation{{Rule: rbm.RuleType, Detail: "must be an object, not null"}}},
 		{"unknown field", `{"contentMesage":{"text":"Hi"}}`, []rbm.Violation{
 			{Pointer: "/contentMesage", Rule: rbm.RuleUnknown, Detail: "is an unknown field; did you mean contentMessage?"},

@@ -80,6 +80,18 @@ var unavailable = returns(503, `{"error":{"code":503,"message":"The service is c
 
 const agentLookup = `{"error":{"code":403,"message":"There was an error looking up the RBM agent. This may be a transient error, in which case a retry can help.","status":"PERMISSION_DENIED"}}`
 
+// TestSendMessage_truncatedError checks that the end of a 500 is not needed, but that of a 404.
+func TestSendMessage_truncatedError(t *testing.T) {
+	t.Parallel()
+	for status, want := range map[int]error{500: nil, 404: io.ErrUnexpectedEOF} {
+		client := newClient(t, rbm.Config{HTTPClient: &http.Client{Transport: play(breaksWith(status))}, Retry: rbm.Retry{MaxAttempts: 1}})
+		_, err := client.SendMessage(t.Context(), phone, messageID, hello)
+		if e, ok := errors.AsType[*rbm.Error](err); !ok || e.StatusCode != status || e.Err != want {
+			t.Errorf("%d: %+v, want the status and the cause %v", status, err, want)
+		}
+	}
+}
+
 // TestRetry checks which responses are retried, in the time of synctest.
 func TestRetry(t *testing.T) {
 	t.Parallel()

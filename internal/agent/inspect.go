@@ -84,7 +84,7 @@ func (d *Directory) Newest(ctx context.Context, s config.Secret, refused *google
 	if !found || err != nil {
 		return ""
 	}
-	for n := latest - 1; n > 0 && n >= latest-maxOlder; n-- {
+	for n := latest - 1; n >= max(1, latest-maxOlder); n-- {
 		_, err := d.Inspect(ctx, config.Secret(base+"/versions/"+strconv.Itoa(n)))
 		if err == nil {
 			return strconv.Itoa(n)

@@ -95,6 +95,7 @@ func TestRun_functions(t *testing.T) {
 		{"present", "[.[] | present]", `[null, "", " \u200b", [], {}, 0, false, "a", [null]]`, `[0,false,"a",[null]]`},
 		{"present with another value", "[.[] | present // \"there\"]", `[null, "", "Ada"]`, `["there","there","Ada"]`},
 		{"surround", "[.[] | surround(\" (\"; \")\")]", `[null, "", "a", 5]`, `["",""," (a)"," (5)"]`},
+		{"surround a number with an exponent", ".n | surround(\"<\"; \">\")", `{"n":1.25e2}`, `"<125>"`},
 		{"date of null", "{d: (.t | date(\"%F\"))}", `{}`, `{"d":null}`},
 		{"truncate", ".t | truncate(12)", `{"t":"The quick brown fox"}`, `"The quick…"`},
 		{"truncate within a word", ".t | truncate(6)", `{"t":"Donaudampfschiff"}`, `"Donau…"`},
