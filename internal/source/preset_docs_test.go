@@ -62,7 +62,7 @@ func TestPresets_groups(t *testing.T) {
 }
 
 // TestPresets_facts checks that every preset has either a phone number in its
-// sample or a map with a fixed recipient.
+// sample or a map with a fixed recipient, and that one with events or a reply has a map.
 func TestPresets_facts(t *testing.T) {
 	t.Parallel()
 	for _, name := range Presets() {
@@ -72,6 +72,9 @@ func TestPresets_facts(t *testing.T) {
 			t.Errorf("%s: the event has no phone number, but the map has no fixed recipient", name)
 		} else if p.Phone != "" && (ownPayload || fixed) {
 			t.Errorf("%s: the event has the phone number %s, but the map does not use it", name, p.Phone)
+		}
+		if p.Payload && p.Map.Text == "" && p.Events.Text+p.Reply.Text != "" {
+			t.Errorf("%s: has events or a reply, but needs no map", name)
 		}
 	}
 }
