@@ -198,8 +198,8 @@ func TestToken_absurdLifetime(t *testing.T) {
 				t.Fatalf("expires_in %s: Token = %q, %v", lifetime, token, err)
 			}
 		}
-		if got := fetched.Load(); got >= 12 { // a slow request is repeated, so there may be two
-			t.Errorf("expires_in %s: a token for each message, want it to be used again", lifetime)
+		if got := fetched.Load(); got > 2 { // a slow request is repeated once
+			t.Errorf("expires_in %s: %d tokens for 12 messages, want 1", lifetime, got)
 		}
 	}
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // Timeout limits every wait. It is only reached when something is broken.
-const Timeout = 5 * time.Minute
+const Timeout = 2 * time.Minute
 
 // Tab is a tab of the browser, in a profile of its own.
 type Tab struct {
@@ -59,7 +59,7 @@ func Open(t *testing.T, url string, width, height int64) *Tab {
 	late := time.AfterFunc(Timeout, cancel)
 	defer late.Stop()
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height)); err != nil {
-		t.Fatal(err)
+		t.Fatalf("open a tab: %v", err)
 	}
 	Call(tab, network.Enable, network.EnableParams{})
 	Call(tab, cdplog.Enable, cdp.Empty{})

@@ -57,7 +57,10 @@ func openPage(t *testing.T, fragment string, width, height int64, hangs bool) *r
 	g.server = httptest.NewUnstartedServer(nil)
 	// It is closed after the tab. Close of httptest would wait for requests, and a browser may repeat
 	// those whose connection was closed.
-	t.Cleanup(func() { g.server.Config.Close() })
+	t.Cleanup(func() {
+		g.server.Listener.Close() // a skipped test starts no server
+		g.server.Config.Close()
+	})
 	url := "http://" + g.server.Listener.Addr().String()
 	g.Tab = browsertest.Open(t, url, width, height)
 	dir, err := built()

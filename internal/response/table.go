@@ -104,7 +104,7 @@ var table = map[code.Code]row{
 	},
 
 	code.RecipientOptedOut: {
-		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "The recipient opted out of these messages", "the opt-out covers all agents of the brand and this traffic type; without one, a message is a promotion",
+		http.StatusUnprocessableEntity, http.StatusOK, code.RetryNever, 0, "The recipient opted out of these messages", "the opt-out covers all agents of the brand and this traffic type; a message without a traffic type counts as a promotion",
 		"Do not send it by SMS or another agent of the brand either. The recipient can write START to get such messages again.", "",
 	},
 	code.RecipientUnreachable: {
