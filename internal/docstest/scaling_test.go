@@ -88,12 +88,6 @@ type need struct {
 	dollars   float64 // per million messages
 }
 
-// requirements returns the requirements for n requests per message that take latency
-// together.
-func (m model) requirements(rate float64, n int, latency time.Duration) need {
-	return m.work(rate, float64(n), float64(n), latency)
-}
-
 // work returns the requirements for a number of requests per message, which take latency
 // together, and the CPU of a number of plain messages.
 func (m model) work(rate, requests, cpu float64, latency time.Duration) need {
@@ -107,12 +101,12 @@ func (m model) work(rate, requests, cpu float64, latency time.Duration) need {
 }
 
 // direct returns the requirements without a queue.
-func (m model) direct(rate float64) need { return m.requirements(rate, 1, m.Latency) }
+func (m model) direct(rate float64) need { return m.work(rate, 1, 1, m.Latency) }
 
 // queued returns the requirements with a queue: two requests to the function and two
 // operations of the queue per message.
 func (m model) queued(rate float64) need {
-	out := m.requirements(rate, 2, m.Latency+m.TaskLatency)
+	out := m.work(rate, 2, m.QueuedCPU+m.TaskCPU, m.Latency+m.TaskLatency)
 	out.dollars += 2 * m.MillionOperations
 	return out
 }
@@ -177,7 +171,7 @@ func (m model) lateTables() string {
 	}
 	b.WriteString("\n| part of one function | suffices until, messages per second | then |\n| --- | ---: | --- |\n")
 	for _, l := range m.limits() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.part, thousands(int(l.rate)), l.fix)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.part, thousands(int(math.Round(l.rate))), l.fix)
 	}
 	return b.String()
 }
@@ -257,8 +251,8 @@ func TestScaling(t *testing.T) {
 		"dispatches of a queue":         fmt.Sprintf("at most %d tasks a second", scaling.QueueRate),
 		"CPU per request":               fmt.Sprintf("%.2f ms", scaling.CPU.Seconds()*1000),
 		"memory with 256 at once":       fmt.Sprintf("%.0f MB", scaling.Memory),
-		"messages per instance, by CPU": fmt.Sprintf("%s messages a second", thousands(int(scaling.Utilization/scaling.CPU.Seconds()))),
-		"messages, by concurrency":      fmt.Sprintf("%d messages a second", int(scaling.Utilization*float64(scaling.Concurrency)/scaling.Latency.Seconds())),
+		"messages per instance, by CPU": fmt.Sprintf("%s messages a second", thousands(int(math.Round(scaling.Utilization/scaling.CPU.Seconds())))),
+		"messages, by concurrency":      fmt.Sprintf("%.0f messages a second", scaling.Utilization*float64(scaling.Concurrency)/scaling.Latency.Seconds()),
 		"secrets at the highest rate":   fmt.Sprintf("%d a minute", int(math.Ceil(float64(top.instances*secretsPerInstance)/refreshMinutes))),
 		"quota of secrets":              thousands(scaling.SecretsPerMinute) + " a minute",
 		"requests per instance":         fmt.Sprintf("%d requests at once", rbm.NewTransport().MaxConnsPerHost*scaling.Streams),
