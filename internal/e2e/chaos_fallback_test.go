@@ -786,6 +786,9 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 
 	// Both: RBM could not tell, or an instance could not tell others.
 	first := sms[0]
+	lateRemoval := func(f fact) bool { // by the task that sends, minutes after the watch was due
+		return unknown(f) && l.start.Add(f.began).After(l.due[m.id].Add(time.Minute))
+	}
 	before := func(all []fact, test func(fact) bool) bool {
 		return slices.ContainsFunc(all, func(f fact) bool { return f.began <= first.began && test(f) })
 	}
@@ -800,6 +803,8 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 		outcome += ", result of DELETE lost"
 	case before(l.all(m.id, "remove send"), unknown), len(l.all(m.id, "remove send")) > len(l.all(m.id, "run watch")): // it was repeated
 		outcome += ", result of a removal lost"
+	case m.repeats && before(l.all(m.id, "remove watch"), lateRemoval):
+		outcome += ", result of a late removal lost"
 	case before(l.all(m.id, "run watch"), func(f fact) bool { return f.status == 0 }):
 		outcome += ", watch interrupted"
 	case m.repeats && before(l.all(m.id, "delete"), func(f fact) bool {
@@ -819,7 +824,7 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 		armed := slices.ContainsFunc(l.all(m.id, "add watch"), isBefore) && l.start.Add(receipt.ended).Before(l.due[m.id])
 		watched := slices.ContainsFunc(l.all(m.id, "run watch"), isBefore)
 		given := slices.ContainsFunc(l.all(m.id, "run fallback"), func(f fact) bool { return f.began <= receipt.ended })
-		if armed || watched && !given {
+		if (armed || watched && !given) && !(m.repeats && before(l.all(m.id, "remove watch"), lateRemoval)) {
 			l.report(m.id, "an SMS although the function knew that the message was delivered")
 		}
 	}

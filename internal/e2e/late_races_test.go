@@ -472,6 +472,32 @@ func TestLate_races(t *testing.T) {
 			same(outcome{"delete 404", 1, "fallback timeout"}),
 		},
 		{
+			"the queue is late, sends first, and the result of the removal of the watch is lost",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(31 * time.Minute)
+				l.lose("delete watch")
+				l.expectRun("send", http.StatusOK)
+			},
+			perTraffic{outcome{"delete 404", 1, "fallback timeout"}, outcome{"", 0, gaveUp}},
+		},
+		{
+			"the queue is late, sends first, and both results of the removal are lost",
+			lateSetup{},
+			func(l *lateStage, traffic string) {
+				l.send(online, traffic)
+				l.wait(31 * time.Minute)
+				l.on("delete watch", func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
+					l.replace("delete watch", http.StatusServiceUnavailable)
+					next.ServeHTTP(httptest.NewRecorder(), r)
+					panic(http.ErrAbortHandler)
+				})
+				l.expectRun("send", http.StatusOK)
+			},
+			perTraffic{outcome{"delete 404", 1, "fallback timeout"}, outcome{"", 0, gaveUp}},
+		},
+		{
 			"the queue is late by 13 hours, and sends first",
 			lateSetup{},
 			func(l *lateStage, traffic string) {

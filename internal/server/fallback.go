@@ -133,7 +133,11 @@ func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, e
 	h.At = t.NotAfter // the queue may be late
 	if isDue {
 		h.Reason, h.At = "timeout", t.FallbackAt
-		if res := s.awaitWatch(ctx, m, t); res != nil {
+		unsure, res := s.awaitWatch(ctx, m, t)
+		if unsure && !mayRepeat(h.Traffic) {
+			res = s.stop(ctx, &h, &response.Problem{Code: code.FallbackUnavailable, Detail: "the message may be delivered: the response of the queue was lost"})
+		}
+		if res != nil {
 			return res
 		}
 	}
@@ -143,27 +147,31 @@ func (s *Server) sendLate(ctx context.Context, m *send.Message, t *queue.Task, e
 }
 
 // awaitWatch returns the response to a task that its watch should have deleted. It returns
-// nil if the watch has not done so in time, and now is deleted itself.
-func (s *Server) awaitWatch(ctx context.Context, m *send.Message, t *queue.Task) *response.Response {
+// nil if the watch has not done so in time, and now is deleted itself. Unsure reports that a
+// delivery receipt may have deleted it before.
+func (s *Server) awaitWatch(ctx context.Context, m *send.Message, t *queue.Task) (unsure bool, res *response.Response) {
 	waiting := repeat(&response.Problem{Code: code.Expired, Detail: "its fallback is due"}, http.StatusInternalServerError)
 	if s.now().Sub(t.FallbackAt) < watchTime {
-		return waiting
+		return false, waiting
 	}
 	removed, err := s.queue.Delete(ctx, s.cfg.Queue, queue.Watch, t.Message)
-	if failed, ok := errors.AsType[*queue.Error](err); ok && failed.Reason != "permission_denied" {
-		return repeat(err, http.StatusInternalServerError)
-	}
-	if err != nil || removed != queue.Missing {
-		return nil
+	failed, ok := errors.AsType[*queue.Error](err)
+	switch {
+	case ok && failed.Reason == "permission_denied":
+		return false, nil
+	case ok && !failed.MaybeDone:
+		return false, repeat(err, http.StatusInternalServerError)
+	case removed != queue.Missing:
+		return removed == queue.Unsure, nil
 	}
 	// A delivery receipt has deleted the watch, unless it was never added.
 	repeated, err := s.addWatch(ctx, m, t, queue.Place{Queue: s.cfg.Queue, Header: trace.FromContext(ctx).Header()})
 	if err != nil || !repeated {
-		return waiting
+		return false, waiting
 	}
-	res := response.New(code.Ignored)
+	res = response.New(code.Ignored)
 	res.Cause = "delivered"
-	return res
+	return false, res
 }
 
 // fallBack gives a message to its fallback because RCS cannot deliver it.
