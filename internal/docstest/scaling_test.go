@@ -63,7 +63,7 @@ type model struct {
 }
 
 var scaling = model{
-	CPU: 400 * time.Microsecond, Memory: 57.4, LogBytes: 480,
+	CPU: 170 * time.Microsecond, Memory: 60.1, LogBytes: 480,
 	Latency: 200 * time.Millisecond, TaskLatency: 50 * time.Millisecond, Streams: 100,
 	Concurrency: 250, Instances: 10, InstanceGiB: 0.25,
 	Utilization: 0.6, VCPUSecond: 0.000024, GiBSecond: 0.0000025, MillionRequests: 0.40,
@@ -171,7 +171,7 @@ func (m model) lateTables() string {
 	}
 	b.WriteString("\n| part of one function | suffices until, messages per second | then |\n| --- | ---: | --- |\n")
 	for _, l := range m.limits() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.part, thousands(int(math.Round(l.rate))), l.fix)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", l.part, thousands(int(l.rate)), l.fix)
 	}
 	return b.String()
 }
