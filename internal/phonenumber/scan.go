@@ -28,7 +28,7 @@ func scan(text string) (written, error) {
 	if digits, ok, err := decimal(s); err != nil {
 		return written{}, err
 	} else if ok {
-		return written{digits: digits, text: digits}, nil
+		return written{digits: digits, text: digits, plus: strings.HasPrefix(s, "+")}, nil
 	}
 	var w written
 	var digits, all strings.Builder
