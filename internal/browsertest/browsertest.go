@@ -240,13 +240,25 @@ func (tab *Tab) Click(selector string) {
 		const [x, y] = place();
 		return x === before[0] && y === before[1] && e.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
 	})()`, Quote(selector))
-	tab.Wait(at)
-	point := Eval[[]float64](tab, at)
-	for len(point) != 2 { // it has moved
+	// A page that replaces the element while the button is down gets no click.
+	const tries = 20
+	for range tries {
 		tab.Wait(at)
-		point = Eval[[]float64](tab, at)
+		point := Eval[[]float64](tab, at)
+		if len(point) != 2 { // it has moved
+			continue
+		}
+		Eval[bool](tab, `(globalThis.clicked = false, addEventListener("click", (e) => (globalThis.clicked = Boolean(e.target.closest(`+Quote(selector)+`))), {capture: true, once: true}), true)`)
+		tab.Do(chromedp.MouseClickXY(point[0], point[1]))
+		ok, err := chromedp.Run(tab.Context, chromedp.Evaluate[bool](`globalThis.clicked !== false`)) // undefined on the next page
+		if ok || err != nil && strings.Contains(err.Error(), "navigated") {
+			return
+		}
+		if err != nil {
+			tab.T.Fatal(err)
+		}
 	}
-	tab.Do(chromedp.MouseClickXY(point[0], point[1]))
+	tab.T.Fatalf("%d clicks did not reach %s", tries, selector)
 }
 
 // Scheme sets the preferred color scheme, and reduced motion.
