@@ -467,7 +467,7 @@ func TestOptOut_order(t *testing.T) {
 				case sent.stop != newest.stop:
 					want = "ignored"
 				}
-				got := f.tell(t, sent)
+				got := again(func() result { return f.tell(t, sent) })
 				if got.expect(t, fmt.Sprintf("sequence %d, signal %d", i, n), http.StatusOK, want); want == "ignored" && got.Cause != "superseded" {
 					t.Errorf("sequence %d: ignored because of %q", i, got.Cause)
 				}
@@ -988,7 +988,9 @@ func TestOptOut_withoutStore(t *testing.T) {
 		people = append(people, phone)
 		text, menu := stopped(phone, at)
 		for _, s := range []signal{text, menu, text, menu} {
-			all.Go(func() { f.tell(t, s).expect(t, "signal", http.StatusOK, "received") })
+			all.Go(func() {
+				again(func() result { return f.tell(t, s) }).expect(t, "signal", http.StatusOK, "received")
+			})
 		}
 	}
 	all.Wait()
