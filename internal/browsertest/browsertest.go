@@ -224,9 +224,28 @@ func (tab *Tab) Shows(selector, text string) {
 	tab.Wait(fmt.Sprintf(`[...document.querySelectorAll(%s)].some((e) => e.checkVisibility() && e.textContent.includes(%s))`, Quote(selector), Quote(text)))
 }
 
-// Click clicks an element with the mouse. The element must be visible, at rest, and not
-// covered.
+// Click clicks an element with the mouse.
 func (tab *Tab) Click(selector string) {
+	tab.T.Helper()
+	const tries = 20
+	for range tries {
+		x, y := tab.Middle(selector)
+		Eval[bool](tab, `(globalThis.hit = false, addEventListener("mousedown", (e) => (globalThis.hit = Boolean(e.target.closest(`+Quote(selector)+`))), {capture: true, once: true}), true)`)
+		tab.Do(chromedp.MouseClickXY(x, y))
+		hit, err := chromedp.Run(tab.Context, chromedp.Evaluate[bool](`globalThis.hit !== false`)) // undefined on the next page
+		if hit || err != nil && strings.Contains(err.Error(), "navigated") {
+			return
+		}
+		if err != nil {
+			tab.T.Fatal(err)
+		}
+		// The element moved away before the button was down.
+	}
+	tab.T.Fatalf("%d clicks missed %s", tries, selector)
+}
+
+// Middle returns the middle of an element, which must be visible, at rest, and not covered.
+func (tab *Tab) Middle(selector string) (x, y float64) {
 	tab.T.Helper()
 	at := fmt.Sprintf(`(async () => {
 		const e = document.querySelector(%s);
@@ -240,25 +259,12 @@ func (tab *Tab) Click(selector string) {
 		const [x, y] = place();
 		return x === before[0] && y === before[1] && e.contains(document.elementFromPoint(x, y)) ? [x, y] : null;
 	})()`, Quote(selector))
-	// A page that replaces the element while the button is down gets no click.
-	const tries = 20
-	for range tries {
+	for {
 		tab.Wait(at)
-		point := Eval[[]float64](tab, at)
-		if len(point) != 2 { // it has moved
-			continue
-		}
-		Eval[bool](tab, `(globalThis.clicked = false, addEventListener("click", (e) => (globalThis.clicked = Boolean(e.target.closest(`+Quote(selector)+`))), {capture: true, once: true}), true)`)
-		tab.Do(chromedp.MouseClickXY(point[0], point[1]))
-		ok, err := chromedp.Run(tab.Context, chromedp.Evaluate[bool](`globalThis.clicked !== false`)) // undefined on the next page
-		if ok || err != nil && strings.Contains(err.Error(), "navigated") {
-			return
-		}
-		if err != nil {
-			tab.T.Fatal(err)
+		if point := Eval[[]float64](tab, at); len(point) == 2 { // it has not moved again
+			return point[0], point[1]
 		}
 	}
-	tab.T.Fatalf("%d clicks did not reach %s", tries, selector)
 }
 
 // Scheme sets the preferred color scheme, and reduced motion.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
@@ -45,6 +46,28 @@ func TestChips(t *testing.T) {
 	// The button of the card still works.
 	g.Click(".card-button")
 	g.Wait(`document.querySelectorAll(".row-user").length === 2`)
+	g.Clean()
+}
+
+// TestChips_pressed gets a message, which has no chips, while the mouse button is down on a
+// chip. The tap counts, and then the chips disappear.
+func TestChips_pressed(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	g.post(`{"to": "` + phoneNumber + `", "text": "Ferry", "buttons": ["Fine"]}`)
+	g.Shows(".chip", "Fine")
+	x, y := g.Middle(".chip")
+	mouse := func(kind input.DispatchMouseEventType) {
+		g.Do(chromedp.MouseEvent(kind, x, y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	}
+	mouse(input.DispatchMouseEventTypeMousePressed)
+	g.post(`{"to": "` + phoneNumber + `", "text": "It has left"}`)
+	g.Shows("#announcer", "It has left")
+	g.Wait(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+	mouse(input.DispatchMouseEventTypeMouseReleased)
+	g.Shows(".row-user .bubble", "Fine")
+	g.Shows(".row-agent:nth-child(3) .bubble", "It has left")
+	g.Wait(`!document.querySelector(".chips")`)
 	g.Clean()
 }
 

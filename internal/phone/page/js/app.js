@@ -1,5 +1,5 @@
-// The page: events arrive through the stream, go into the store, and are rendered at
-// most once per frame. An idle page runs no code.
+// The page: events from the stream go into the store and are rendered at most once per frame.
+// An idle page runs no code.
 
 import { Compose } from "./compose.js";
 import { Conversations, showNumbers } from "./conversations.js";
@@ -44,7 +44,9 @@ const store = new Store(refresh);
 function refresh() {
   state.frame ||= requestAnimationFrame(() => {
     state.frame = 0;
-    render();
+    // A render could replace a pressed button, and its click would be lost.
+    if (document.querySelector("button:active")) refresh();
+    else render();
   });
 }
 
@@ -215,10 +217,7 @@ function showTab(name) {
 
 function showView(name) {
   desk.dataset.view = name;
-  for (const b of document.querySelectorAll(".views button")) {
-    if (b.dataset.view === name) b.setAttribute("aria-current", "true");
-    else b.removeAttribute("aria-current");
-  }
+  for (const b of document.querySelectorAll(".views button")) b.ariaCurrent = b.dataset.view === name || null;
   if (tabs.includes(name) && state.tab !== name) showTab(name);
   refresh();
 }

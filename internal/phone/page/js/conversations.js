@@ -81,12 +81,8 @@ export class Conversations {
       );
     }
     if (selected === e.button.hasAttribute("aria-current")) return;
-    if (selected) {
-      e.button.setAttribute("aria-current", "true");
-      this.show(e);
-    } else {
-      e.button.removeAttribute("aria-current");
-    }
+    e.button.ariaCurrent = selected || null;
+    if (selected) this.show(e);
   }
 }
 
