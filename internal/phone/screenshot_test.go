@@ -26,6 +26,7 @@ func TestReadmeScreenshot(t *testing.T) {
 		}
 	}
 	g.Click(`[data-phone="` + phoneNumber + `"]`)
+	g.Shows(".chip", "Take the 18:00")
 	g.Click(`.chip:nth-child(2)`)
 	g.Shows(".row-user", "Take the 18:00")
 	g.post(`{"to": "+12025550177", "text": "Your season ticket is ready"}`)

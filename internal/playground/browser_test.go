@@ -55,7 +55,8 @@ func TestPlayground(t *testing.T) {
 
 	g.pick("replies", "running 20 minutes late")
 	g.Click("#send")
-	g.Click(".chips .chip")
+	g.Shows(".tail > .rail .chip", "I'll wait")
+	g.Click(".tail > .rail .chip")
 	g.Shows(".row-user", "I'll wait")
 	g.Click("#tab-events")
 	g.Shows("#events .event-type", "button")
