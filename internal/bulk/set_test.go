@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 func newTestSet(t testing.TB, texts ...string) *Set {
@@ -113,6 +115,7 @@ func TestSet_noSpace(t *testing.T) {
 // TestCheck_memory checks a table whose rows are done, and measures the memory that is in use
 // at its last row. It is not parallel, so that other tests do not count.
 func TestCheck_memory(t *testing.T) {
+	racetest.Skip(t)
 	const rows, maxBytes = 100_000, 5 << 20
 	c, path := doneCampaign(t, rows)
 	inUse := func() int64 {

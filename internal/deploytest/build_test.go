@@ -124,6 +124,7 @@ var function struct {
 
 func builtFunction(t *testing.T) string {
 	t.Helper()
+	skipSlow(t)
 	function.Lock()
 	defer function.Unlock()
 	if function.program == "" {
@@ -213,8 +214,8 @@ func main() {
 // inCI reports whether the tests run in .ci/run, with the network and enough time.
 var inCI = os.Getenv("RCSHOOKTEST_NETWORK") != ""
 
-// skipSlow skips a test outside of .ci/run. With the flags of releases and images, all packages
-// of the standard library and all dependencies are compiled again.
+// skipSlow skips a test outside of .ci/run: a build in another folder, or with the flags of
+// releases and images, compiles many packages again.
 func skipSlow(t *testing.T) {
 	t.Helper()
 	if !inCI {

@@ -1,4 +1,5 @@
-// Package racetest is for tests of one goroutine, in which the race detector finds nothing.
+// Package racetest is for long tests in which the race detector finds nothing: of one goroutine,
+// or of one large request after the other.
 package racetest
 
 import (
@@ -13,11 +14,11 @@ func Enabled() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// Skip skips a long test that starts no goroutine, if the race detector watches it. Without
-// it, the test is many times faster.
+// Skip skips such a test if the race detector watches it. Without the detector, the test is
+// many times faster.
 func Skip(t testing.TB) {
 	t.Helper()
 	if Enabled() {
-		t.Skip("has one goroutine")
+		t.Skip("nothing in it is concurrent")
 	}
 }

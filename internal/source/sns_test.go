@@ -29,6 +29,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/config"
+	"github.com/rcshook/rcshook/internal/racetest"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -273,6 +274,7 @@ func TestSNS_raw(t *testing.T) {
 // the mapping sees is the same. The certificate is fetched once.
 func TestSNS_changed(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t)
 	a := newAmazon(t)
 	s := openSNS(t, a)
 	receive := func(r *source.Request) *source.Received {

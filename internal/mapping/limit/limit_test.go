@@ -13,11 +13,13 @@ import (
 	"github.com/itchyny/gojq"
 
 	"github.com/rcshook/rcshook/internal/mapping/limit"
+	"github.com/rcshook/rcshook/internal/racetest"
 )
 
 // A program fails before it makes a very large value, even if the input decides the
 // size. The test is not parallel, because it counts allocations.
 func TestRewrite_exceeded(t *testing.T) {
+	racetest.Skip(t)
 	const (
 		text  = "error: makes a string of more than 1 MiB"
 		list  = "error: makes an array of more than 262144 items"

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rcshook/rcshook/internal/check"
+	"github.com/rcshook/rcshook/internal/racetest"
 	"github.com/rcshook/rcshook/internal/source"
 )
 
@@ -98,6 +99,7 @@ func TestMaps(t *testing.T) {
 // contains null.
 func TestMaps_presets(t *testing.T) {
 	t.Parallel()
+	racetest.Skip(t)
 	f := open(t)
 	for _, preset := range source.Describe() {
 		if preset.About == "" || preset.Group == "" {
