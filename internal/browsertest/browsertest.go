@@ -207,8 +207,7 @@ func (tab *Tab) Wait(expression string) {
 	}
 	if !ok {
 		tab.Shot("failed")
-		tab.T.Fatalf("it never came true that %s\nthe phone shows: %q\ncompose shows: %q", expression,
-			Eval[string](tab, `document.querySelector("#screen").innerText`), Eval[string](tab, `document.querySelector("#compose").innerText`))
+		tab.T.Fatalf("it never came true that %s\nthe page shows: %q", expression, Eval[string](tab, `document.body.innerText`))
 	}
 }
 
