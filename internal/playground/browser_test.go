@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,20 @@ func TestPlayground(t *testing.T) {
 	g.Shows("#events .target", "your-crm")
 	g.Click("#events .event:first-child summary")
 	g.Shot("events")
+
+	// A dry run does not look up opt-outs, so the page adds a note.
+	g.Click("#tab-compose")
+	browsertest.Eval[bool](g.Tab, `import("`+base+`js/stream.js").then(({ask}) =>
+		ask("/_sim/user", {action: "text", phone: "+12025550123", agent_id: "harborline_demo_agent", text: "STOP"})).then(() => true)`)
+	g.Shows(".rows", "Unsubscribed")
+	g.write(`{"to": "+12025550123", "text": "An offer"}`)
+	g.Shows("#response-note", "A dry run does not look up opt-outs. This number has opted out")
+	g.Shot("opted-out")
+	g.Click("#send")
+	g.Shows("#response .pill", "recipient_opted_out")
+	g.write(`{"to": "+12025550124", "text": "An offer"}`)
+	g.Shows(".verdict", "Text to +1 202 555 0124")
+	g.Wait(`!document.querySelector("#response-note")`)
 
 	// A conversation has a limit.
 	if oldest := browsertest.Eval[string](g.Tab, `import("`+base+`js/store.js").then(({Store}) => {
@@ -220,8 +235,9 @@ func TestPlayground_offline(t *testing.T) {
 	g.Wait(`caches.keys().then((names) => names.length === 1 && names[0] !== "rcshook-playground-0")`)
 	const kept = `caches.keys().then(([name]) => caches.open(name)).then((cache) => cache.keys())
 		.then((all) => all.map((r) => new URL(r.url).pathname).filter((path) => path.includes("/docs/")))`
-	if docs := browsertest.Eval[[]string](g.Tab, kept); len(docs) > 0 {
-		t.Errorf("the first load has kept the documents %q, want none", docs)
+	want := []string{base + "docs/document.css", base + "docs/responses.html"} // which responses link
+	if docs := browsertest.Eval[[]string](g.Tab, kept); !slices.Equal(docs, want) {
+		t.Errorf("the first load has kept the documents %q, want %q", docs, want)
 	}
 	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
 	g.Wait(kept + `.then((paths) => ["payload.html", "document.css"].every((name) => paths.includes("` + base + `docs/" + name)))`)
@@ -240,6 +256,8 @@ func TestPlayground_offline(t *testing.T) {
 	g.Shot("offline")
 	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
 	g.Wait(`document.querySelector("h1").textContent.includes("ayload") && [...document.styleSheets].every((s) => s.cssRules.length > 0)`)
+	g.Do(chromedp.Navigate(g.URL + base + "docs/responses.html#invalid_payload"))
+	g.Wait(`document.querySelector(":target")?.textContent === "invalid_payload"`)
 	g.Clean()
 }
 
@@ -268,6 +286,32 @@ func TestPlayground_links(t *testing.T) {
 	}
 	browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(link(`{"to": "+12025550123", "text": "Another"}`)))
 	g.Shows(".preview .bubble", "Another")
+	// A message that needs a queue is previewed without it, with a note about the queue.
+	for _, test := range []struct{ fields, want, document string }{
+		{`"schedule_at": "2026-01-02T03:04Z"`, "has no queue. With one, the function sends this message at once, because that time is past.", "queue.html"},
+		{`"send_at": "2999-01-02T12:00Z"`, "has no queue. With one, the function sends this message on Jan 2, 2999", "queue.html"},
+		{`"fallback_after": "20s"`, "has no fallback. With one, an SMS replaces this message if it is not delivered within 20s.", "fallback.html"},
+	} {
+		browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(link(`{"to": "+12025550123", "text": "Later", `+test.fields+`}`)))
+		g.Shows("#response-note", test.want)
+		g.Shows(".preview .bubble", "Later")
+		g.Wait(`document.querySelector("#response-note a").getAttribute("href") === "docs/` + test.document + `"`)
+		g.Click(".preview-close")
+		g.Wait(`!document.querySelector(".preview")`)
+	}
+	g.Shot("no-fallback")
+	// The response links the document of the site.
+	if found := browsertest.Eval[string](g.Tab, `(async () => {
+		const link = document.querySelector("#response pre a");
+		const page = await (await fetch(link.href)).text();
+		return [link.textContent, link.pathname, link.hash, page.includes(`+"`id=\"${link.hash.slice(1)}\"`"+`)].join(" ");
+	})()`); found != "https://github.com/rcshook/rcshook/blob/main/docs/responses.md#invalid_payload "+base+"docs/responses.html #invalid_payload true" {
+		t.Errorf("the response links %s", found)
+	}
+	// The second key from the start of the page leads to the editor.
+	browsertest.Eval[bool](g.Tab, `document.activeElement.blur(), document.querySelector(".skip").focus(), true`)
+	g.Do(chromedp.KeyEvent("\t"), chromedp.KeyEvent("\r"))
+	g.Wait(`document.activeElement.matches("#compose .editor-text")`)
 	// The link of the page leads to the same text.
 	if same := browsertest.Eval[bool](g.Tab, `import("`+base+`playground/link.js").then((m) => {
 		const text = document.querySelector(".editor-text").value;
@@ -314,8 +358,18 @@ func TestPlayground_accessible(t *testing.T) {
 			g.Shows(".preview", "Boarding")
 			look("phone")
 			g.Click(`.views [data-view=compose]`)
+			g.Click(`[data-example="carousel"]`)
+			g.Click(`.views [data-view=phone]`)
+			g.Shows(".preview .carousel", "Orrin Island")
+			look("carousel")
+			g.Click(".preview .rail-on")
+			g.Wait(`(({right}) => right > 0 && right <= 320)(document.querySelector(".preview .carousel .card:nth-child(2)").getBoundingClientRect())`)
+			look("carousel-next")
+			g.Click(`.views [data-view=compose]`)
 			g.Click(`.copy-as summary`)
 			g.Wait(`document.querySelector(".copy-as .menu-entry").checkVisibility()`)
+			g.Click(`[data-format="n8n node"]`)
+			g.Shows(".copy-place", "n8n")
 			g.Do(chromedp.ScrollIntoView(chromedp.CSS(".copy-as .menu")))
 			look("compose")
 			g.Named()

@@ -124,6 +124,20 @@ func TestCopyAs(t *testing.T) {
 	g.Click(`[data-format="n8n node"]`)
 	g.Shows(`[data-format="n8n node"]`, "Copied")
 	g.Wait(`JSON.parse(globalThis.copied).nodes.length === 1`)
+	g.Shows(".copy-place", "Click the canvas of n8n")
+	g.Wait(`document.querySelector(".copy-place a").getAttribute("href") === "docs/recipes/n8n.html"`)
+	g.Shot("copied")
+	// Each format has a line, whose document exists.
+	for _, bad := range browsertest.Eval[[]string](g.Tab, `import("`+base+`playground/copyas.js").then(({formats, places}) =>
+		Promise.all(Object.keys(formats).map(async (name) => {
+			const [text, address] = places[name];
+			const [path, id] = address.split("#");
+			const page = await fetch("docs/" + path);
+			const found = page.ok && (!id || (await page.text()).includes('id="' + id + '"'));
+			return text && found ? "" : name;
+		}))).then((all) => all.filter(Boolean))`) {
+		t.Errorf("the link for %s leads nowhere", bad)
+	}
 	g.Clean()
 }
 

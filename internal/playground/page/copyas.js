@@ -135,6 +135,15 @@ func main() {
 `;
 }
 
+/** Where to paste each format, and the document about it with the text of its link. */
+export const places = {
+  curl: ["Paste it into a terminal, with your URL and key.", "index.html#deploy", "Deploy"],
+  PowerShell: ["Paste it into PowerShell, with your URL and key.", "index.html#deploy", "Deploy"],
+  "Zapier fields": ["Type the values into the fields of the action in your Zap.", "recipes/zapier.html#the-zap", "Zapier"],
+  "n8n node": ["Click the canvas of n8n and paste. First install n8n-nodes-rcshook.", "recipes/n8n.html", "n8n"],
+  "Go program": ["Save it as main.go with your URL and key, and run it.", "clients.html", "Typed clients"],
+};
+
 /** The formats by name. Each makes text of a payload. */
 export const formats = {
   curl: (payload) => curl(payload),

@@ -2,6 +2,7 @@
 // editor and does nothing else.
 
 import { write } from "../js/compose.js";
+import { h } from "../js/dom.js";
 
 const start = "#payload=";
 const most = 100_000; // characters
@@ -28,3 +29,10 @@ export function payloadOf(fragment) {
 
 /** A link to a payload. */
 export const linkTo = (text) => location.href.replace(/#.*$/, "") + start + encodeURIComponent(text);
+
+/** A link to a document of this site. It opens a new tab, because the messages are in this one. */
+export function docLink(address, label) {
+  const link = h("a", { target: "_blank" }, label);
+  link.href = `docs/${address}`;
+  return link;
+}

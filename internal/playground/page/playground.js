@@ -1,12 +1,13 @@
 // What the playground adds to the phone page: the state of the engine, links to payloads, and
 // copies for other tools. It runs before app.js.
 
-import { byID, copy, h, setText } from "../js/dom.js";
+import { byID, copy, fill, h, setText } from "../js/dom.js";
 import { icon } from "../js/icons.js";
-import { formats } from "./copyas.js";
+import { formats, places } from "./copyas.js";
 import { scriptURL } from "./engine.js";
-import { linkTo, payloadOf } from "./link.js";
+import { docLink, linkTo, payloadOf } from "./link.js";
 import { followPreset } from "./maps.js";
+import { addNotes } from "./notes.js";
 
 const megabytes = (bytes) => (bytes / 1_000_000).toFixed(1);
 const verdict = () => document.querySelector(".verdict");
@@ -54,7 +55,9 @@ function copyButtons() {
     const entry = h("button.menu-entry", { data: { format: name }, onclick: () => copyAs(entry, make) }, name);
     return entry;
   });
-  const menu = h("details.copy-as", h("summary.button", "Copy as"), h("div.menu", entries));
+  const place = h("p.copy-place", { role: "status" });
+  const menu = h("details.copy-as", h("summary.button", "Copy as"), h("div.menu", place, entries));
+  menu.addEventListener("toggle", () => fill(place));
   menu.addEventListener("keydown", (e) => {
     if (e.key !== "Escape" || !menu.open) return;
     menu.open = false;
@@ -67,6 +70,8 @@ function copyButtons() {
 function copyAs(entry, make) {
   try {
     copy(entry, make(JSON.parse(editor().value)));
+    const [text, address, label] = places[entry.dataset.format];
+    fill(document.querySelector(".copy-place"), `${text} `, docLink(address, label));
   } catch {
     say(verdict(), "bad", "Only JSON can be copied. Fix the payload first.");
   }
@@ -82,6 +87,18 @@ function copyLink(button) {
   }
 }
 
+/** The link at the front of the page to the editor, which is far behind. */
+function skipToEditor() {
+  const link = h("a.skip", "Skip to the editor");
+  link.href = "#compose";
+  link.addEventListener("click", (e) => {
+    e.preventDefault();
+    byID("tab-compose").click();
+    editor().focus();
+  });
+  document.querySelector(".skip").after(link);
+}
+
 let started = false;
 
 const states = {
@@ -95,6 +112,8 @@ const states = {
     started = true;
     addEventListener("hashchange", followLink);
     copyButtons();
+    skipToEditor();
+    addNotes();
     followPreset();
     const draft = sessionStorage.getItem("rcshook.draft");
     if (followLink()) return;

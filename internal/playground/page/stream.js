@@ -17,6 +17,9 @@ let live = Promise.withResolvers();
 let handlers;
 let run = 0; // counts the engines
 
+/** The numbers that have opted out. */
+export const optedOut = new Set();
+
 /** Reports the state of the engine to the page: {state: "loading", "started", "waiting", "ready", "failed", "ended"}. */
 const tell = (detail) => document.dispatchEvent(new CustomEvent("engine", { detail }));
 
@@ -69,9 +72,18 @@ export async function follow(given) {
   begin();
 }
 
+/** Keeps the numbers of opt-outs. */
+function note({ kind, payload }) {
+  const { type, phone } = payload?.delivery?.event ?? {};
+  if (kind === "reset") optedOut.clear();
+  if (type === "unsubscribed") optedOut.add(phone);
+  if (type === "subscribed") optedOut.delete(phone);
+}
+
 /** Starts with the recording, and loads the engine. */
 async function begin() {
   run++;
+  optedOut.clear();
   live = Promise.withResolvers();
   live.promise.catch(() => {}); // each request that waits reports it
   recording = new Recording(data, handlers.event);
@@ -98,6 +110,7 @@ async function replay() {
     for (const part of parts) {
       const data = /^data: (.*)$/m.exec(part)?.[1];
       const event = data && JSON.parse(data);
+      if (event) note(event);
       if (event && !past.repeats(event)) handlers.event(event);
     }
   };

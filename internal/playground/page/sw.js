@@ -1,18 +1,19 @@
-// The service worker: the playground without a network, after the first load, and each document
-// after it was opened. The builder puts the version of the site and its files, each with its hash,
+// The service worker: the playground without a network, after the first load, with the document that
+// responses link, and each other document after it was opened. The builder puts the version of the site and its files, each with its hash,
 // in front.
 
 const prefix = "rcshook-playground-";
 const name = prefix + version;
 const scope = new URL(self.registration.scope).pathname;
 const hashes = new Map(files);
+const linked = ["docs/responses.html", "docs/document.css"];
 
 /** The hashes keep files of two versions apart, whatever the host and the browser have cached. */
 const fresh = (path) => new Request(path, { integrity: hashes.get(path), cache: "no-cache" });
 
 async function install() {
   const cache = await caches.open(name);
-  await cache.addAll([...hashes.keys()].filter((path) => !path.startsWith("docs/")).map(fresh));
+  await cache.addAll([...hashes.keys()].filter((path) => !path.startsWith("docs/") || linked.includes(path)).map(fresh));
   await self.skipWaiting();
 }
 
