@@ -16,8 +16,12 @@ var (
 	notSlug = regexp.MustCompile(`[^\w\- ]`)
 )
 
+// statusItem matches the start of a list that Markdown makes of a status code.
+var statusItem = regexp.MustCompile(`^[1-5]\d\d\. `)
+
 // TestDocuments checks that the relative links of all documents lead to files and headings
-// that exist, and that prose has at most 100 characters per line.
+// that exist, that prose has at most 100 characters per line, and that no paragraph that starts
+// with a status, such as "404.", is a list.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -31,6 +35,9 @@ func TestDocuments(t *testing.T) {
 		for line := range strings.Lines(text) {
 			if len([]rune(line)) > 101 && !strings.HasPrefix(line, "|") && strings.Contains(strings.TrimSpace(line), " ") {
 				t.Errorf("%s: this line is longer than 100 characters: %s", path, line)
+			}
+			if statusItem.MatchString(line) {
+				t.Errorf("%s: this is item %.3s of a list: %s", path, line, line)
 			}
 		}
 		return nil

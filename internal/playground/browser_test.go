@@ -256,6 +256,8 @@ func TestPlayground_offline(t *testing.T) {
 	g.Shot("offline")
 	g.Do(chromedp.Navigate(g.URL + base + "docs/payload.html"))
 	g.Wait(`document.querySelector("h1").textContent.includes("ayload") && [...document.styleSheets].every((s) => s.cssRules.length > 0)`)
+	g.Do(chromedp.Navigate(g.URL + base + "docs/queue.html"))
+	g.Shows("body", "This document was not opened before")
 	g.Do(chromedp.Navigate(g.URL + base + "docs/responses.html#invalid_payload"))
 	g.Wait(`document.querySelector(":target")?.textContent === "invalid_payload"`)
 	g.Clean()
@@ -294,6 +296,8 @@ func TestPlayground_links(t *testing.T) {
 	} {
 		browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(link(`{"to": "+12025550123", "text": "Later", `+test.fields+`}`)))
 		g.Shows("#response-note", test.want)
+		g.Shows("#compose .verdict", "Only a preview, without ")
+		g.Wait(`!document.querySelector("#response .response-action:not(#response-note)")`)
 		g.Shows(".preview .bubble", "Later")
 		g.Wait(`document.querySelector("#response-note a").getAttribute("href") === "docs/` + test.document + `"`)
 		g.Click(".preview-close")

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/rcshook/rcshook/internal/browsertest"
 )
 
@@ -25,7 +27,16 @@ func (g *rig) edit(editor, text string) {
 // file and the case.
 func TestMaps(t *testing.T) {
 	t.Parallel()
-	g := open(t, "#preset=shopify", 1440, 900).release()
+	g := open(t, "#preset=shopify", 1440, 900)
+	// A payload of the user is in the editor, and another tab is shown while the engine loads.
+	browsertest.Eval[bool](g.Tab, `(sessionStorage.setItem("rcshook.draft", '{"to": "+12025550108", "text": "Mine"}'), true)`)
+	g.Do(chromedp.Reload())
+	g.Wait(`document.querySelector("#maps-sender option")`)
+	g.Click("#tab-events")
+	g.Click("#tab-maps")
+	g.release()
+	g.Wait(`document.querySelector("#response pre")?.textContent.includes("Mine")`) // the dry run of the payload
+	g.Shows(".preview", "Hi Ada")
 	g.Wait(`document.querySelector("#tab-maps").getAttribute("aria-selected") === "true"`)
 	g.Shows("#maps-verdict", "Text to +1 202 555 0123")
 	g.Shows(".preview", "Hi Ada, your order #1001 ($19.90) is on its way.")

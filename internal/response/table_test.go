@@ -50,7 +50,7 @@ func TestDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []code.Code
-	for _, m := range regexp.MustCompile(`(?m)^### (\w+)\n(\d+)(, soft (\d+))?`).FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^### (\w+)\n\*\*(\d+)(, soft (\d+))?`).FindAllStringSubmatch(string(page), -1) {
 		c := code.Code(m[1])
 		documented = append(documented, c)
 		r := table[c]

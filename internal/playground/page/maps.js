@@ -127,6 +127,7 @@ class Maps {
   /** Shows the mapping and the sample event of a preset, or those of a link, or of a source of the file. */
   async choose(value, { map, event } = {}) {
     this.chosen = value;
+    this.filled = false;
     if (!this.presets) return;
     this.picker.value = value;
     const inFile = value.startsWith(ofFile);
@@ -139,6 +140,7 @@ class Maps {
     this.sample = result;
     this.map.text = map ?? result.map;
     this.event.text = event ?? result.event;
+    this.filled = true;
     history.replaceState(null, "", this.address());
     if (map ?? event) this.edited(0);
     else this.show(result);
@@ -364,7 +366,7 @@ const maps = new Maps();
 function shown() {
   if (pane.hidden) return;
   if (!maps.started) maps.start().catch((e) => fill(pane, h("p.pane-empty", e.message)));
-  else if (maps.presets) maps.edited(0);
+  else if (maps.filled) maps.edited(0);
 }
 
 /** Opens the preset in the address, with its mapping and event. */

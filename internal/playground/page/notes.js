@@ -21,7 +21,7 @@ function timeOf(value) {
   const time = new Date(value);
   if (Number.isNaN(time.getTime())) return "at that time";
   if (time < new Date()) return "at once, because that time is past";
-  return `on ${time.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}`;
+  return `on ${time.toLocaleString([], { dateStyle: "medium", timeStyle: "long" })}`;
 }
 
 /** The note on errors that only a function without a queue returns, and the preview without their fields. */
@@ -46,9 +46,20 @@ function withoutQueue(errors) {
       ];
 }
 
+/** Takes back the page's advice, because the payload is right. */
+function notAnError(errors) {
+  byID("response").querySelector(".response-action")?.remove();
+  const verdict = document.querySelector("#compose .verdict");
+  verdict.dataset.tone = "";
+  fill(verdict, `Only a preview, without ${errors.map((e) => e.pointer.slice(1)).join(" and ")}`);
+}
+
 function noteOn(response) {
   const errors = list(response.errors).filter((e) => /needs a queue|has a fallback/.test(e.detail));
-  if (errors.length > 0) return withoutQueue(errors);
+  if (errors.length > 0) {
+    if (errors.length === response.errors.length) notAnError(errors);
+    return withoutQueue(errors);
+  }
   if ([response, ...list(response.results)].some((r) => r.dry_run && optedOut.has(r.to))) {
     return ["A dry run does not look up opt-outs. This number has opted out, so the message may be refused. ", docLink("opt-out.html", "Opt-outs")];
   }

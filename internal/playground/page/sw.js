@@ -1,6 +1,6 @@
 // The service worker: the playground without a network, after the first load, with the document that
-// responses link, and each other document after it was opened. The builder puts the version of the site and its files, each with its hash,
-// in front.
+// responses link, and each other document after it was opened. The builder puts the version of the
+// site and its files, each with its hash, in front.
 
 const prefix = "rcshook-playground-";
 const name = prefix + version;
@@ -24,12 +24,20 @@ async function activate() {
   await self.clients.claim();
 }
 
+/** The page in place of a document that was not opened before, without a network. */
+const offline = () =>
+  new Response(
+    `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
+<title>No network</title><p>This document was not opened before, so it needs a network. Open it again when you are online.`,
+    { headers: { "Content-Type": "text/html" } },
+  );
+
 async function respond(path, request) {
   const cache = await caches.open(name);
   let found = await cache.match(path);
   if (!found) {
     found = await fetch(fresh(path)).catch(() => undefined); // the host may have a newer version
-    if (!found?.ok) return fetch(request);
+    if (!found?.ok) return fetch(request).catch(offline);
     await cache.put(path, found.clone());
   }
   // Some hosts redirect index.html to its folder, and browsers open no page from a redirect.

@@ -22,7 +22,7 @@ const tabs = [...document.querySelectorAll(".pane")].map((p) => p.id);
 const kept = (name) => sessionStorage.getItem(`rcshook.${name}`) ?? "";
 const keep = (name, value) => sessionStorage.setItem(`rcshook.${name}`, value);
 
-/** Everything that changes on the page besides the store. */
+/** All that changes on the page besides the store. */
 const state = {
   selected: kept("conversation"), // the key of the conversation on the phone
   chosen: kept("conversation") !== "", // the user selected it
@@ -81,7 +81,7 @@ const conversations = new Conversations((key) => {
 });
 
 const compose = new Compose(byID("compose"), {
-  preview: setPreview,
+  preview: (p) => byID("compose").hidden || setPreview(p),
   number: () => store.conversations.get(state.selected)?.phone,
   sent: (response) => {
     setPreview(null);
