@@ -2,6 +2,7 @@ package optout
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -169,9 +170,9 @@ func (k Keywords) lists() []list {
 	return []list{{"stop", Stop, k.Stop}, {"start", Start, k.Start}, {"help", Help, k.Help}}
 }
 
-// alike unites the letters i of Turkish keyboards, also with a combining dot, with the i of
-// the keywords, and ß with its other spelling.
-var alike = strings.NewReplacer("i\u0307", "i", "ß", "ss")
+// dottedI is the letter i of Turkish keyboards, which can have further combining dots. It is
+// the i of the keywords.
+var dottedI = regexp.MustCompile("i\u0307+")
 
 // normalize returns a text in the form in which keywords are compared: in one
 // case, with one form of accents, letter widths and hyphens, single spaces, and without
@@ -189,7 +190,8 @@ func normalize(text string) string {
 		return r
 	}, text)
 	text = norm.NFKC.String(strings.ToLower(strings.ToUpper(norm.NFKC.String(text))))
-	text = strings.Join(strings.Fields(alike.Replace(text)), " ")
+	text = strings.ReplaceAll(dottedI.ReplaceAllString(text, "i"), "ß", "ss")
+	text = strings.Join(strings.Fields(text), " ")
 	if n := len(text); n > 0 && (text[n-1] == '.' || text[n-1] == '!') {
 		text = strings.TrimSuffix(text[:n-1], " ")
 	}

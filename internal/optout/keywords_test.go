@@ -124,6 +124,8 @@ func TestFromText_variants(t *testing.T) {
 		{"dotted capital i", "UNSUBSCRİBE", "UNSUBSCRIBE"},
 		{"dotless i", "unsubscrıbe", "UNSUBSCRIBE"},
 		{"capital i and a combining dot", "HI\u0307LFE", "HILFE"},
+		{"dotted capital i and a combining dot", "\u0130\u0307NFO", "INFO"},
+		{"i with two combining dots", "i\u0307\u0307nfo", "INFO"},
 		{"composed", "d\u00e9marrer", "DÉMARRER"},
 		{"decomposed", "DE\u0301MARRER", "DÉMARRER"},
 		{"decomposed cedilla", "comec\u0327ar", "COMEÇAR"},
@@ -332,7 +334,7 @@ func TestCheck(t *testing.T) {
 func FuzzFromText(f *testing.F) {
 	k := Keywords{Stop: []string{"Schließen", "ΤΈΛΟΣ", "HỦY", "no more"}, Start: []string{"Zurück"}, Help: []string{"contact us"}}
 	for _, text := range []string{
-		"STOP", "Opt-out", "opt\u00a0 out!", "DE\u0301MARRER", "UNSUBSCRİBE", "unsubscrıbe", "SCHLIESSEN", "τέλος", "STOP 🛑", "\ufeffＳＴＯＰ", "\xff", "I\u0307NFO", "hủy .", "ŉ", "cancel",
+		"STOP", "Opt-out", "opt\u00a0 out!", "DE\u0301MARRER", "UNSUBSCRİBE", "unsubscrıbe", "SCHLIESSEN", "τέλος", "STOP 🛑", "\ufeffＳＴＯＰ", "\xff", "I\u0307NFO", "\u0130\u0307NFO", "hủy .", "ŉ", "cancel",
 	} {
 		f.Add(american, text)
 		f.Add(german, text)
