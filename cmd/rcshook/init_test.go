@@ -248,11 +248,12 @@ func TestInit_questions(t *testing.T) {
 	// Ctrl-C ends it while it waits.
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	silent, _, err := os.Pipe()
+	silent, other, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer silent.Close()
+	defer other.Close() // the garbage collector must not close it before
 	if err := new(initOptions).ask(ctx, stdio{in: silent, out: new(bytes.Buffer)}); err == nil || err.Error() != "stopped; nothing is written" {
 		t.Errorf("after Ctrl-C: %v", err)
 	}
