@@ -25,19 +25,21 @@ async function activate() {
 }
 
 /** The page in place of a document that was not opened before, without a network. */
-const offline = () =>
-  new Response(
+const offline = (request) => {
+  if (request.mode !== "navigate") return Response.error();
+  return new Response(
     `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
 <title>No network</title><p>This document was not opened before, so it needs a network. Open it again when you are online.`,
     { headers: { "Content-Type": "text/html" } },
   );
+};
 
 async function respond(path, request) {
   const cache = await caches.open(name);
   let found = await cache.match(path);
   if (!found) {
     found = await fetch(fresh(path)).catch(() => undefined); // the host may have a newer version
-    if (!found?.ok) return fetch(request).catch(offline);
+    if (!found?.ok) return fetch(request).catch(() => offline(request));
     await cache.put(path, found.clone());
   }
   // Some hosts redirect index.html to its folder, and browsers open no page from a redirect.
