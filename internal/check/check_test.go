@@ -43,7 +43,7 @@ events:
 	want := []string{
 		"f.yaml:3:5 sources.shop.preset is not a preset; did you mean shopify?",
 		"f.yaml:8:5 events.crm.url must be a URL such as https://example.com/path",
-		"f.yaml:11:23 events.log.map invalid jq: unexpected EOF",
+		"f.yaml:11:11 events.log.map invalid jq: the { here is never closed",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("problems %q, want %q", got, want)

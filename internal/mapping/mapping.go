@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/itchyny/gojq"
 
@@ -77,11 +78,8 @@ func Compile(p config.Program, o Options, variables ...string) (*Program, []conf
 	}
 	query, err := gojq.Parse(p.Text)
 	if err != nil {
-		offset := len(p.Text)
-		if e, ok := errors.AsType[*gojq.ParseError](err); ok {
-			offset = e.Offset - len(e.Token)
-		}
-		return nil, []config.Problem{p.At(offset).Problemf("invalid jq: %s", err)}
+		offset, reason := diagnose(p.Text, err)
+		return nil, []config.Problem{p.At(offset).Problemf("invalid jq: %s", reason)}
 	}
 	var problems []config.Problem
 	for _, i := range query.Imports {
@@ -119,6 +117,42 @@ func Compile(p config.Program, o Options, variables ...string) (*Program, []conf
 		return nil, []config.Problem{p.At(locate(p.Text, name)).Problemf("invalid jq: %s%s", err, hint)}
 	}
 	return program, nil
+}
+
+// diagnose returns where and why a program does not parse. The parser reports only the end of
+// a program that ends too early; the mistake is usually the last bracket that is still open.
+func diagnose(text string, err error) (offset int, reason string) {
+	e, ok := errors.AsType[*gojq.ParseError](err)
+	if !ok {
+		return len(text), err.Error()
+	}
+	if e.Token != "" {
+		return e.Offset - len(e.Token), err.Error()
+	}
+	var open []int // where the brackets and strings begin that are open
+	for i := 0; i < len(text); i++ {
+		inString := len(open) > 0 && text[open[len(open)-1]] == '"'
+		switch c := text[i]; {
+		case inString && c == '\\':
+			if i++; i < len(text) && text[i] == '(' {
+				open = append(open, i)
+			}
+		case inString && c != '"':
+		case c == '#':
+			for i+1 < len(text) && text[i+1] != '\n' {
+				i++
+			}
+		case inString || strings.IndexByte(")]}", c) >= 0:
+			open = open[:max(len(open)-1, 0)]
+		case strings.IndexByte("\"([{", c) >= 0:
+			open = append(open, i)
+		}
+	}
+	if len(open) > 0 {
+		last := open[len(open)-1]
+		return last, fmt.Sprintf("the %c here is never closed", text[last])
+	}
+	return len(strings.TrimRightFunc(text, unicode.IsSpace)), `the program ends too early: an expression, or an "end", is missing`
 }
 
 // nearest returns the name that an unknown one was probably meant to be, as the end of an

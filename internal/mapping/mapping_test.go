@@ -267,6 +267,32 @@ func TestRun_position(t *testing.T) {
 	}
 }
 
+func TestCompile_syntax(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		program, want string
+	}{
+		{"{to: .a | }", `1:11 invalid jq: unexpected token "}"`},
+		{"{\n  to: .a,\n  text: \"Hi\"\n", "1:1 invalid jq: the { here is never closed"},
+		{".a\n| {to: (.b | e164", "2:8 invalid jq: the ( here is never closed"},
+		{`[.a[] | "Hi \(.b"]`, "1:17 invalid jq: the \" here is never closed"},
+		{`"\"[" | "{" | [.a`, "1:15 invalid jq: the [ here is never closed"},
+		{"{a: .a} # }\n| {b: .c # }", "2:3 invalid jq: the { here is never closed"},
+		{`{"a\(.b`, "1:5 invalid jq: the ( here is never closed"},
+		{`"a`, "1:1 invalid jq: the \" here is never closed"},
+		{`"a\`, "1:1 invalid jq: the \" here is never closed"},
+		{".a |\n\n", `1:5 invalid jq: the program ends too early: an expression, or an "end", is missing`},
+		{"if .a then .b", `1:14 invalid jq: the program ends too early: an expression, or an "end", is missing`},
+	} {
+		_, problems := mapping.Compile(config.Program{Text: test.program}, mapping.Options{})
+		if len(problems) != 1 {
+			t.Errorf("%q: %d problems, want one", test.program, len(problems))
+		} else if got := strings.TrimPrefix(problems[0].String(), ":"); got != test.want {
+			t.Errorf("%q: %s, want %s", test.program, got, test.want)
+		}
+	}
+}
+
 // TestRun_null checks that Results report a null that became text, however it did.
 func TestRun_null(t *testing.T) {
 	t.Parallel()

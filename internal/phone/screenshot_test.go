@@ -105,9 +105,9 @@ func (g *rig) tourEvents(narrow bool) {
 	g.Shot(name("11-inspect"))
 	g.sim.Note(phone.Note{Reload: &phone.Reload{File: "rcshook.yaml", Problems: []string{
 		"rcshook.yaml:2:4 sources.shop.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
-		"rcshook.yaml:4:50 events.crm.map invalid jq: unexpected EOF",
+		"rcshook.yaml:4:49 events.crm.map invalid jq: the { here is never closed",
 	}}})
-	g.Shows("#reload", "unexpected EOF")
+	g.Shows("#reload", "never closed")
 	g.Shot(name("12-reload"))
 }
 

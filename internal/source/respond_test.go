@@ -165,7 +165,7 @@ func TestOpen_challenge(t *testing.T) {
 		`challenge: {query: q}, verify_token: "x"`: "f.yaml:1:66 sources.it.verify_token is not used: the challenge of this sender has no token",
 		`verify_token: "x"`:                        "f.yaml:1:43 sources.it.verify_token is not used: the challenge of this sender has no token",
 		`challenge: {query: q, token: t, x: y}`:    "f.yaml:1:75 sources.it.challenge.x is an unknown key; the keys are query, token",
-		`respond: "{body: .code"`:                  "f.yaml:1:65 sources.it.respond invalid jq: unexpected EOF",
+		`respond: "{body: .code"`:                  "f.yaml:1:53 sources.it.respond invalid jq: the { here is never closed",
 		`respond: "{body: $even}"`:                 "f.yaml:1:60 sources.it.respond invalid jq: variable not defined: $even; did you mean $event?",
 		`map: "{to: $event.phone}"`:                "variable not defined: $event",
 	} {

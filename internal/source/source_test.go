@@ -231,7 +231,7 @@ func TestOpen_problems(t *testing.T) {
 	}{
 		{"no secret", "{preset: bearer}", []string{"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET"}},
 		{"syntax error", "{preset: bearer, secret: x, map: \"{to: .a | }\"}", []string{"f:1:58 sources.s.map invalid jq: unexpected token \"}\""}},
-		{"incomplete", "{preset: bearer, secret: x, map: '.a | '}", []string{"f:1:53 sources.s.map invalid jq: unexpected EOF"}},
+		{"incomplete", "{preset: bearer, secret: x, map: '.a | '}", []string{"f:1:52 sources.s.map invalid jq: the program ends too early: an expression, or an \"end\", is missing"}},
 		{"empty", "{preset: bearer, secret: x, map: ''}", []string{"f:1:48 sources.s.map invalid jq: the program is empty"}},
 		{"function", "{preset: bearer, secret: x, map: '.foo | foo(1)'}", []string{"f:1:55 sources.s.map invalid jq: function not defined: foo/1"}},
 		{"misspelled agent", "{preset: bearer, secret: x, agent: defalt}", []string{"f:1:42 sources.s.agent is not the name of an agent in this file or the environment; did you mean default?"}},
@@ -296,7 +296,7 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:15 sources.s.preset is not a preset; did you mean shopify?",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
 			"f:1:41 sources.s.scheme.encoding must be hex or base64",
-			"f:1:67 sources.s.map invalid jq: unexpected EOF",
+			"f:1:66 sources.s.map invalid jq: the { here is never closed",
 			"f:1:81 sources.s.event_id must not use env: mappings have no access to the environment, which may hold secrets",
 			"f:1:87 sources.s.agent is not the name of an agent in this file or the environment",
 		}},
@@ -308,11 +308,11 @@ func TestOpen_problems(t *testing.T) {
 			"f:1:15 sources.s.preset is not a preset; rcshook init lists them; for any other sender, use preset hmac and a scheme",
 			"f:1:11 sources.s.secret is required: a secret, or the name of one in Secret Manager, projects/PROJECT/secrets/SECRET",
 			"f:1:47 sources.s.scheme.key must be text, base64 or hex",
-			"f:1:65 sources.s.map invalid jq: unexpected EOF",
+			"f:1:64 sources.s.map invalid jq: the { here is never closed",
 			"f:1:68 sources.s.agent is not the name of an agent in this file or the environment",
 		}},
 		{"event_id without map", "{preset: stripe, secret: x, event_id: '{'}", []string{
-			"f:1:54 sources.s.event_id invalid jq: unexpected EOF",
+			"f:1:53 sources.s.event_id invalid jq: the { here is never closed",
 			"f:1:11 sources.s.map is required: a jq program that turns the events of this sender into payloads, such as {to: .phone, text: \"Thank you\"}",
 		}},
 		{"URL and public key", "{scheme: {type: signature, header: X-S, algorithm: ed25519, content: '{url}{body}'}, secret: abc, map: .}", []string{

@@ -367,7 +367,7 @@ func TestNew_problems(t *testing.T) {
 			"all", `{url: "https://example.com", secret: "whsec_%", map: '.a | nme', ok: '.status =='}`, nil,
 			[]string{
 				"f.yaml:2:67 events.crm.map invalid jq: function not defined: nme/0",
-				"f.yaml:2:88 events.crm.ok invalid jq: unexpected EOF",
+				"f.yaml:2:88 events.crm.ok invalid jq: the program ends too early: an expression, or an \"end\", is missing",
 				"f.yaml:2:37 events.crm.secret must be base64, optionally after whsec_ or v1,whsec_",
 			},
 		},
