@@ -54,49 +54,53 @@ func TestNewCall(t *testing.T) {
 // prepared gets a response that asks for a retry.
 func TestPrepare_overloaded(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, "RCSHOOK_TIMEOUT=50ms")
-	for s.preparing.TryAcquire(1) {
-	}
-	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"to": "+12025550123", "text": "a"}`))
-	r.Header.Set("Authorization", "Bearer key")
-	s.ServeHTTP(w, r)
-	const detail = `"detail":"timed out waiting to process the body: too many requests in progress"`
-	if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"overloaded","retry":"later"`) || !strings.Contains(body, detail) {
-		t.Errorf("%d: %s", w.Code, body)
-	}
+	synctest.Test(t, func(t *testing.T) { // so that a busy machine does not use up the timeout
+		s := newServer(t, "RCSHOOK_TIMEOUT=50ms")
+		for s.preparing.TryAcquire(1) {
+		}
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", strings.NewReader(`{"to": "+12025550123", "text": "a"}`))
+		r.Header.Set("Authorization", "Bearer key")
+		s.ServeHTTP(w, r)
+		const detail = `"detail":"timed out waiting to process the body: too many requests in progress"`
+		if body := w.Body.String(); w.Code != http.StatusServiceUnavailable || !strings.Contains(body, `"code":"overloaded","retry":"later"`) || !strings.Contains(body, detail) {
+			t.Errorf("%d: %s", w.Code, body)
+		}
+	})
 }
 
 // TestMemory_overloaded tests that large messages in flight do not use up the memory, and
 // that a webhook does not wait for it.
 func TestMemory_overloaded(t *testing.T) {
 	t.Parallel()
-	file := filepath.Join(t.TempDir(), "rcshook.yaml")
-	if err := os.WriteFile(file, []byte("sources: {it: {preset: bearer, secret: s3cret}}"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := newServer(t, "RCSHOOK_CONFIG="+file, "RCSHOOK_TIMEOUT=50ms")
-	for path, key := range map[string]string{"/": "key", "/hooks/it": "s3cret"} {
-		for left, want := range map[int64]string{100: "too many large messages in progress", 1000: ""} {
-			if !s.memory.TryAcquire(maxMemory - left) {
-				t.Fatal("a message is in flight")
-			}
-			w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"to": "+12025550123", "text": "a", "dry_run": true}`))
-			r.Header.Set("Authorization", "Bearer "+key)
-			s.ServeHTTP(w, r)
-			s.memory.Release(maxMemory - left)
-			var got response.Response
-			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-				t.Fatal(err)
-			}
-			if got.Detail != want || want != "" && got.Code != code.Overloaded {
-				t.Errorf("%s with %d bytes left: %s: %s, want %q", path, left, got.Code, got.Detail, want)
-			}
+	synctest.Test(t, func(t *testing.T) { // so that a busy machine does not use up the timeout
+		file := filepath.Join(t.TempDir(), "rcshook.yaml")
+		if err := os.WriteFile(file, []byte("sources: {it: {preset: bearer, secret: s3cret}}"), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		if !s.memory.TryAcquire(maxMemory) {
-			t.Errorf("%s: memory is not released", path)
+		s := newServer(t, "RCSHOOK_CONFIG="+file, "RCSHOOK_TIMEOUT=50ms")
+		for path, key := range map[string]string{"/": "key", "/hooks/it": "s3cret"} {
+			for left, want := range map[int64]string{100: "too many large messages in progress", 1000: ""} {
+				if !s.memory.TryAcquire(maxMemory - left) {
+					t.Fatal("a message is in flight")
+				}
+				w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"to": "+12025550123", "text": "a", "dry_run": true}`))
+				r.Header.Set("Authorization", "Bearer "+key)
+				s.ServeHTTP(w, r)
+				s.memory.Release(maxMemory - left)
+				var got response.Response
+				if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+					t.Fatal(err)
+				}
+				if got.Detail != want || want != "" && got.Code != code.Overloaded {
+					t.Errorf("%s with %d bytes left: %s: %s, want %q", path, left, got.Code, got.Detail, want)
+				}
+			}
+			if !s.memory.TryAcquire(maxMemory) {
+				t.Errorf("%s: memory is not released", path)
+			}
+			s.memory.Release(maxMemory)
 		}
-		s.memory.Release(maxMemory)
-	}
+	})
 }
 
 // TestWeakKeys tests that the log warns once about a key that is easy to guess.
