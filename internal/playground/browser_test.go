@@ -62,6 +62,7 @@ func TestPlayground(t *testing.T) {
 	g.Click("#tab-events")
 	g.Shows("#events .event-type", "button")
 	g.Shows("#events .target", "your-crm")
+	g.Shows("#events-note", "Nothing leaves the page. Targets")
 	g.Click("#events .event:first-child summary")
 	g.Shot("events")
 

@@ -1,5 +1,5 @@
-// What the playground adds to a response of the function: links to the documents of this site, and a
-// note about what the playground does not have. The response stays as it is.
+// What the playground adds to responses of the function and to events: links to the documents of
+// this site, and notes about what differs from a deployment. The responses stay as they are.
 
 import { planOf } from "../js/compose.js";
 import { byID, fill, h, list } from "../js/dom.js";
@@ -66,8 +66,24 @@ function noteOn(response) {
   return undefined;
 }
 
-/** Follows the responses that the page shows. */
+/** Says, above the events, what their target is. */
+function explainTarget() {
+  const note = h(
+    "p.response-action",
+    { id: "events-note" },
+    "your-crm is a target that this page made up: it receives the events as your system would. Nothing leaves the page. ",
+    docLink("events.html#targets", "Targets"),
+  );
+  new MutationObserver((_, observer) => {
+    if (!document.querySelector("#events .event")) return;
+    byID("events").prepend(note);
+    observer.disconnect();
+  }).observe(byID("events"), { childList: true, subtree: true });
+}
+
+/** Follows the responses and events that the page shows. */
 export function addNotes() {
+  explainTarget();
   const observer = new MutationObserver(() => {
     const shown = byID("response").querySelector("pre");
     try {

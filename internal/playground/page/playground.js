@@ -69,9 +69,10 @@ function copyButtons() {
 
 function copyAs(entry, make) {
   try {
-    copy(entry, make(JSON.parse(editor().value)));
+    const copied = h("b", " ");
+    copy(copied, make(JSON.parse(editor().value)));
     const [text, address, label] = places[entry.dataset.format];
-    fill(document.querySelector(".copy-place"), `${text} `, docLink(address, label));
+    fill(document.querySelector(".copy-place"), copied, `${text} `, docLink(address, label));
   } catch {
     say(verdict(), "bad", "Only JSON can be copied. Fix the payload first.");
   }
