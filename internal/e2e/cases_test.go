@@ -128,6 +128,7 @@ func (s *stage) play(t *testing.T, folder string) {
 	if err := s.tasks.Settle(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	web.Close() // a large response may arrive before its log line
 	checkLog(t, []byte(log.String()), len(requests)*setup.Times)
 	v := variable{s.url, requests}
 	compare(t, filepath.Join(folder, "response.http"), v.hide(strings.Join(responses, "\n###\n\n")))

@@ -139,8 +139,8 @@ func (s *Simulator) serveAPI(w http.ResponseWriter, r *http.Request) {
 // serveCall performs steps 2 and 3 and leaves the rest to next. Failures with Page come
 // first, as from a proxy in front of the platform.
 func (s *Simulator) serveCall(w http.ResponseWriter, r *http.Request, c *call, next func(http.ResponseWriter, *http.Request, *call)) {
-	sw := &statusWriter{ResponseWriter: w}
-	defer func() { s.record(c, sw.status) }()
+	sw := &statusWriter{ResponseWriter: w, record: func(status int) { s.record(c, status) }}
+	defer sw.end()
 	if f := s.takeFailure(c.name, c.phone, c.key(), c.scope == "", true); f != nil {
 		s.serveFailure(sw, r, f, nil)
 		return
@@ -417,13 +417,22 @@ func writeAPI(w http.ResponseWriter, r *http.Request, status int, body any) {
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	record func(status int)
 }
 
 func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		w.record(status)
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// end records a request that ends without a response.
+func (w *statusWriter) end() {
+	if w.status == 0 {
+		w.record(0)
+	}
 }
 
 // Unwrap is for [http.ResponseController].

@@ -306,47 +306,66 @@ func (s *Simulator) startUpload(w http.ResponseWriter, r *http.Request, contentT
 		total = n
 	}
 	id := rand.Text()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.uploads) >= maxUploads {
-		maps.DeleteFunc(s.uploads, func(_ string, u *upload) bool { return u.done != nil })
-	}
-	if len(s.uploads) >= maxUploads {
+	if !s.addUpload(id, &upload{contentType: contentType, total: total}) {
 		return platformError(http.StatusTooManyRequests, "", 0)
 	}
-	s.uploads[id] = &upload{contentType: contentType, total: total}
 	w.Header().Set("Location", origin(r)+"/upload/v1/files?uploadType=resumable&upload_id="+id)
 	w.Header().Set("X-GUploader-UploadID", id)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
+// addUpload adds an upload, unless there are too many.
+func (s *Simulator) addUpload(id string, u *upload) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.uploads) >= maxUploads {
+		maps.DeleteFunc(s.uploads, func(_ string, u *upload) bool { return u.done != nil })
+	}
+	if len(s.uploads) >= maxUploads {
+		return false
+	}
+	s.uploads[id] = u
+	return true
+}
+
 // resume adds the next bytes to an upload, or reports its progress.
 func (s *Simulator) resume(w http.ResponseWriter, r *http.Request, id string, data []byte) *apiError {
+	done, received, refusal := s.addBytes(id, r.Header, data)
+	switch {
+	case refusal != nil:
+		return refusal
+	case done != nil:
+		writeAPI(w, r, http.StatusOK, done)
+		return nil
+	}
+	if received > 0 {
+		w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", received-1))
+	}
+	w.WriteHeader(http.StatusPermanentRedirect) // 308: resume incomplete
+	return nil
+}
+
+// addBytes adds bytes to an upload, and returns its file if it is complete, or the number
+// of bytes it has.
+func (s *Simulator) addBytes(id string, header http.Header, data []byte) (done *rbm.File, received int, refusal *apiError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.uploads[id]
 	if u == nil {
-		return errEntityNotFound
+		return nil, 0, errEntityNotFound
 	}
-	complete, refusal := u.add(r.Header, data)
-	switch {
-	case refusal != nil:
-		return refusal
-	case !complete:
-		if len(u.data) > 0 {
-			w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", len(u.data)-1))
-		}
-		w.WriteHeader(http.StatusPermanentRedirect) // 308: resume incomplete
-		return nil
-	case u.done == nil:
+	complete, refusal := u.add(header, data)
+	if refusal != nil || !complete {
+		return nil, len(u.data), refusal
+	}
+	if u.done == nil {
 		if refusal := checkFile(u.contentType, u.data); refusal != nil {
-			return refusal
+			return nil, 0, refusal
 		}
 		u.done, u.data = s.storeFile(u.contentType, u.data), nil
 	}
-	writeAPI(w, r, http.StatusOK, u.done)
-	return nil
+	return u.done, 0, nil
 }
 
 // contentRange is the header of a part: bytes 0-9/20, bytes 0-9/*, bytes */20.

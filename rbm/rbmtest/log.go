@@ -304,7 +304,7 @@ type Request struct {
 	// Status is the status of the response; 0 if the connection ended without one.
 	Status int `json:"status"`
 
-	// Ended is the end of the request.
+	// Ended is when the response began, or the connection ended without one.
 	Ended time.Time `json:"ended"`
 }
 
@@ -314,8 +314,9 @@ type requestLog struct {
 	attempts map[idKey]int
 }
 
-// Requests returns the last 10,000 requests for the RBM API in the order in which they
-// ended, failed ones included.
+// Requests returns the last 10,000 requests for the RBM API in the order of their
+// responses, failed ones included. A request is in the list before its caller has the
+// response.
 func (s *Simulator) Requests() []Request {
 	s.lock()
 	defer s.mu.Unlock()

@@ -3,6 +3,8 @@ package rbmtest_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -330,5 +332,36 @@ func TestUSFields(t *testing.T) {
 			}
 		}
 		equal(t, tt.name+" billing", g.Messages()[2*i+1].Detail.Billing, tt.billing)
+	}
+}
+
+// checker calls check before it takes the status of a response.
+type checker struct {
+	http.ResponseWriter
+	check func(status int)
+}
+
+func (c checker) WriteHeader(status int) {
+	c.check(status)
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// TestRequests_beforeResponse checks that a caller with a response finds its request in the
+// list.
+func TestRequests_beforeResponse(t *testing.T) {
+	t.Parallel()
+	g := start(t, new(rbmtest.Simulator))
+	for i, token := range []string{g.token, "invalid"} {
+		want := []int{http.StatusOK, http.StatusUnauthorized}[i]
+		r := httptest.NewRequest(http.MethodGet, "/v1/phones/"+phone+"/capabilities?requestId=1&agentId="+agent, nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		g.ServeHTTP(checker{httptest.NewRecorder(), func(status int) {
+			if list := g.Requests(); status != want || len(list) != i+1 || list[i].Status != want {
+				t.Errorf("before the response %d, the list is %+v, want %d", status, list, want)
+			}
+		}}, r)
+		if n := len(g.Requests()); n != i+1 {
+			t.Errorf("after the response, the list has %d requests, want %d", n, i+1)
+		}
 	}
 }
