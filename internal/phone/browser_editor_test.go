@@ -311,3 +311,26 @@ func TestCurl(t *testing.T) {
 	}
 	g.Clean()
 }
+
+// TestCompose_hidden checks that a preview that arrives while another tab is shown is there
+// when Compose is shown again.
+func TestCompose_hidden(t *testing.T) {
+	t.Parallel()
+	g := serve(t, phone.Options{}).open(1440, 900)
+	write := func(text, then string) {
+		browsertest.Eval[bool](g.Tab, `(() => {
+			const area = document.querySelector(".editor-text");
+			area.value = `+browsertest.Quote(`{"to": "+12025550123", "text": "`+text+`"}`)+`;
+			area.dispatchEvent(new InputEvent("input", {bubbles: true}));
+			`+then+`
+			return true;
+		})()`)
+	}
+	write("First", "")
+	g.Shows(".preview", "First")
+	write("Second", `document.querySelector("#tab-events").click();`)
+	g.Wait(`document.querySelector("#response pre").textContent.includes("Second")`) // behind the other tab
+	g.Shows(".preview", "First")
+	g.Click("#tab-compose")
+	g.Shows(".preview", "Second")
+}

@@ -294,6 +294,7 @@ func TestPlayground_links(t *testing.T) {
 		{`"schedule_at": "2026-01-02T03:04Z"`, "has no queue. With one, the function sends this message at once, because that time is past.", "queue.html"},
 		{`"send_at": "2999-01-02T12:00Z"`, "has no queue. With one, the function sends this message on Jan 2, 2999", "queue.html"},
 		{`"fallback_after": "20s"`, "has no fallback. With one, an SMS replaces this message if it is not delivered within 20s.", "fallback.html"},
+		{`"fallback_after": 120`, "if it is not delivered within 120 seconds.", "fallback.html"},
 	} {
 		browsertest.Eval[string](g.Tab, `location.hash = `+browsertest.Quote(link(`{"to": "+12025550123", "text": "Later", `+test.fields+`}`)))
 		g.Shows("#response-note", test.want)
@@ -305,6 +306,21 @@ func TestPlayground_links(t *testing.T) {
 		g.Wait(`!document.querySelector(".preview")`)
 	}
 	g.Shot("no-fallback")
+	for _, payload := range []string{
+		"\ufeff" + `{"to": "+12025550123", "text": "Byte order mark", "schedule_at": "2999-01-02T12:00Z"}`,
+		`[{"to": "+12025550123", "text": "In a list", "schedule_at": "2999-01-02T12:00Z"}]`,
+	} {
+		g.write(payload)
+		g.Shows("#response-note", "The playground has no queue. With one, the function sends this message on ")
+		g.Shows("#compose .verdict", "Only a preview, without schedule_at")
+		_, text, _ := strings.Cut(payload, `"text": "`)
+		text, _, _ = strings.Cut(text, `"`)
+		g.Shows(".preview .bubble", text)
+	}
+	// Another error has to be fixed first.
+	g.write(`{"to": "+12025550123", "text": "Two errors", "schedule_at": "2999-01-02T12:00Z", "titel": "x"}`)
+	g.Shows("#compose .problems", "titel")
+	g.Wait(`!document.querySelector("#response-note") && document.querySelector("#compose .verdict").dataset.tone === "bad"`)
 	// The response links the document of the site.
 	if found := browsertest.Eval[string](g.Tab, `(async () => {
 		const link = document.querySelector("#response pre a");

@@ -29,16 +29,23 @@ func TestMaps(t *testing.T) {
 	t.Parallel()
 	g := open(t, "#preset=shopify", 1440, 900)
 	// A payload of the user is in the editor, and another tab is shown while the engine loads.
-	browsertest.Eval[bool](g.Tab, `(sessionStorage.setItem("rcshook.draft", '{"to": "+12025550108", "text": "Mine"}'), true)`)
+	browsertest.Eval[bool](g.Tab, `(sessionStorage.setItem("rcshook.draft", '{"to": "+12025550108", "text": "Mine", "schedule_at": "2999-01-02T12:00Z"}'), true)`)
 	g.Do(chromedp.Reload())
 	g.Wait(`document.querySelector("#maps-sender option")`)
 	g.Click("#tab-events")
 	g.Click("#tab-maps")
 	g.release()
-	g.Wait(`document.querySelector("#response pre")?.textContent.includes("Mine")`) // the dry run of the payload
+	g.Wait(`document.querySelector("#response pre")?.textContent.includes("/schedule_at")`) // the dry run of the payload
 	g.Shows(".preview", "Hi Ada")
 	g.Wait(`document.querySelector("#tab-maps").getAttribute("aria-selected") === "true"`)
 	g.Shows("#maps-verdict", "Text to +1 202 555 0123")
+	// The payload is previewed without its time when its tab is shown.
+	browsertest.Eval[bool](g.Tab, `import("`+base+`js/stream.js").then(({ask}) => ask("/_sim/numbers")).then(() => true)`)
+	g.Shows(".preview", "Hi Ada")
+	g.Click("#tab-compose")
+	g.Shows(".preview", "Mine")
+	g.Shows("#response-note", "The playground has no queue.")
+	g.Click("#tab-maps")
 	g.Shows(".preview", "Hi Ada, your order #1001 ($19.90) is on its way.")
 	g.Shot("maps")
 

@@ -197,6 +197,7 @@ class Maps {
 
   /** Shows what became of the event. */
   show(result) {
+    this.filled = true;
     const messages = list(result.messages);
     this.messages = messages;
     this.showProblems(result);

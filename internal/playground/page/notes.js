@@ -1,8 +1,9 @@
 // What the playground adds to responses of the function and to events: links to the documents of
 // this site, and notes about what differs from a deployment. The responses stay as they are.
 
-import { planOf } from "../js/compose.js";
-import { byID, fill, h, list } from "../js/dom.js";
+import { asDryRun, planOf } from "../js/compose.js";
+import { byID, fill, h, list, obj } from "../js/dom.js";
+import { plural } from "../js/format.js";
 import { ask, optedOut } from "../js/stream.js";
 import { docLink } from "./link.js";
 
@@ -24,46 +25,71 @@ function timeOf(value) {
   return `on ${time.toLocaleString([], { dateStyle: "medium", timeStyle: "long" })}`;
 }
 
-/** The note on errors that only a function without a queue returns, and the preview without their fields. */
-function withoutQueue(errors) {
+/** Removes the field at a JSON pointer, and returns its value. */
+function take(payload, pointer) {
+  const names = pointer.split("/").slice(1);
+  const field = names.pop();
+  const parent = names.reduce((at, name) => at[name], payload);
+  const value = parent[field];
+  delete parent[field];
+  return value;
+}
+
+/** Calls show when the pane Compose is on the page. */
+function inCompose(show) {
+  if (byID("compose").hidden) byID("tab-compose").addEventListener("click", show, { once: true });
+  else show();
+}
+
+/** Previews the editor's payload without the fields that only a function with a queue takes, and says so. */
+async function previewWithout(errors) {
   const editor = document.querySelector(".editor-text");
   const text = editor.value;
-  const payload = JSON.parse(text);
+  const payload = JSON.parse(text.replace(/^\ufeff/, ""));
   const scheduled = errors.find((e) => e.detail.includes("scheduling needs a queue"));
-  const value = payload[(scheduled ?? errors[0]).pointer.slice(1)] ?? "that time";
-  for (const e of errors) delete payload[e.pointer.slice(1)];
-  ask("/_dev/send", { ...payload, dry_run: true })
-    .then((reply) => {
-      const detail = planOf(JSON.parse(reply.body));
-      if (detail && editor.value === text) document.dispatchEvent(new CustomEvent("preview", { detail }));
-    })
-    .catch(() => {}); // without a preview
-  return scheduled
-    ? [`The playground has no queue. With one, the function sends this message ${timeOf(value)}. `, docLink("queue.html", "The queue")]
-    : [
-        `The playground has no fallback. With one, an SMS replaces this message if it is not delivered within ${value}. `,
-        docLink("fallback.html", "The fallback"),
-      ];
+  const values = new Map(errors.map((e) => [e, take(payload, e.pointer)]));
+  const value = values.get(scheduled ?? errors[0]);
+  const reply = await ask("/_dev/send", asDryRun(JSON.stringify(payload)));
+  const detail = planOf(JSON.parse(reply.body));
+  if (!detail) return;
+  inCompose(() => {
+    const shown = byID("response").querySelector("pre");
+    if (editor.value !== text || !shown) return;
+    document.dispatchEvent(new CustomEvent("preview", { detail }));
+    byID("response").querySelector(".response-action")?.remove();
+    const verdict = document.querySelector("#compose .verdict");
+    verdict.dataset.tone = "";
+    const names = new Set(errors.map((e) => e.pointer.split("/").at(-1)));
+    fill(verdict, `Only a preview, without ${[...names].join(" and ")}`);
+    const limit = typeof value === "number" ? plural(value, "second") : value;
+    addNote(
+      shown,
+      scheduled
+        ? [`The playground has no queue. With one, the function sends this message ${timeOf(value)}. `, docLink("queue.html", "The queue")]
+        : [
+            `The playground has no fallback. With one, an SMS replaces this message if it is not delivered within ${limit}. `,
+            docLink("fallback.html", "The fallback"),
+          ],
+    );
+  });
 }
 
-/** Takes back the page's advice, because the payload is right. */
-function notAnError(errors) {
-  byID("response").querySelector(".response-action")?.remove();
-  const verdict = document.querySelector("#compose .verdict");
-  verdict.dataset.tone = "";
-  fill(verdict, `Only a preview, without ${errors.map((e) => e.pointer.slice(1)).join(" and ")}`);
+function addNote(shown, note) {
+  byID("response-note")?.remove();
+  shown.before(h("p.response-action", { id: "response-note" }, note));
 }
 
-function noteOn(response) {
+/** Adds the note on a response. */
+function noteOn(shown, response) {
   const errors = list(response.errors).filter((e) => /needs a queue|has a fallback/.test(e.detail));
-  if (errors.length > 0) {
-    if (errors.length === response.errors.length) notAnError(errors);
-    return withoutQueue(errors);
+  if (errors.length > 0 && errors.length === response.errors.length) {
+    previewWithout(errors).catch(() => {}); // the response shows the errors
+  } else if ([response, ...list(response.results)].some((r) => r.dry_run && optedOut.has(r.to))) {
+    addNote(shown, [
+      "A dry run does not look up opt-outs. This number has opted out, so the message may be refused. ",
+      docLink("opt-out.html", "Opt-outs"),
+    ]);
   }
-  if ([response, ...list(response.results)].some((r) => r.dry_run && optedOut.has(r.to))) {
-    return ["A dry run does not look up opt-outs. This number has opted out, so the message may be refused. ", docLink("opt-out.html", "Opt-outs")];
-  }
-  return undefined;
 }
 
 /** Says, above the events, what their target is. */
@@ -84,16 +110,17 @@ function explainTarget() {
 /** Follows the responses and events that the page shows. */
 export function addNotes() {
   explainTarget();
-  const observer = new MutationObserver(() => {
-    const shown = byID("response").querySelector("pre");
-    try {
-      const note = noteOn(JSON.parse(shown.textContent));
-      if (note) shown.before(h("p.response-action", { id: "response-note" }, note));
-    } catch {
-      // The response is not JSON.
-    }
+  const response = byID("response");
+  let last;
+  new MutationObserver(() => {
+    const shown = response.querySelector("pre");
+    if (!shown || shown === last) return; // a note
+    last = shown;
     linkDocuments();
-    observer.takeRecords(); // of the note
-  });
-  observer.observe(byID("response"), { childList: true });
+    try {
+      noteOn(shown, obj(JSON.parse(shown.textContent)));
+    } catch (e) {
+      if (!(e instanceof SyntaxError)) throw e; // the response is no JSON
+    }
+  }).observe(response, { childList: true });
 }

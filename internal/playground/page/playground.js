@@ -67,15 +67,18 @@ function copyButtons() {
   byID("curl").replaceWith(link, menu);
 }
 
-function copyAs(entry, make) {
+async function copyAs(entry, make) {
+  const place = document.querySelector(".copy-place");
+  const [text, address, label] = places[entry.dataset.format];
+  const copied = h("b", " ");
+  fill(place, copied);
   try {
-    const copied = h("b", " ");
-    copy(copied, make(JSON.parse(editor().value)));
-    const [text, address, label] = places[entry.dataset.format];
-    fill(document.querySelector(".copy-place"), copied, `${text} `, docLink(address, label));
+    await copy(copied, make(JSON.parse(editor().value)));
   } catch {
     say(verdict(), "bad", "Only JSON can be copied. Fix the payload first.");
+    return;
   }
+  if (copied.textContent === "Copied") place.append(`${text} `, docLink(address, label));
 }
 
 function copyLink(button) {

@@ -80,8 +80,10 @@ const conversations = new Conversations((key) => {
   showView("phone");
 });
 
+let held; // a preview that waits until Compose is shown
+
 const compose = new Compose(byID("compose"), {
-  preview: (p) => byID("compose").hidden || setPreview(p),
+  preview: (p) => (byID("compose").hidden ? (held = () => setPreview(p)) : setPreview(p)),
   number: () => store.conversations.get(state.selected)?.phone,
   sent: (response) => {
     setPreview(null);
@@ -212,6 +214,7 @@ function showTab(name) {
   }
   if (narrow.matches && desk.dataset.view !== name) showView(name);
   keep("tab", name);
+  if (name === "compose") held = held?.();
   refresh();
 }
 

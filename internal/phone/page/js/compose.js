@@ -10,8 +10,7 @@ import { setup } from "./setup.js";
 import { kindOf } from "./store.js";
 import { ask } from "./stream.js";
 
-// The delay of a dry run in ms.
-const delay = 300;
+const delay = 300; // ms, of a dry run
 const draftKey = "rcshook.draft";
 
 // The phone does not get these messages.
@@ -222,7 +221,7 @@ export class Compose {
     fill(this.verdict, text);
   }
 
-  /** Shows the response of the function to the editor's text or to a sample event; returns it. */
+  /** Shows the response to the editor's text or to a sample event, and returns it. */
   show(reply, dry, source = "") {
     let response = {};
     try {
@@ -328,7 +327,7 @@ export function write(value, indent = "") {
   return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
-/** The payload with dry_run at its front, or "". Invalid JSON stays invalid at the same place. */
+/** The payload with dry_run at its front, or "". Invalid JSON keeps its fault. */
 export function asDryRun(text) {
   const start = /^[\s\ufeff]*\[?\s*\{/.exec(text)?.[0];
   if (!start) return "";

@@ -94,7 +94,7 @@ export class Editor {
     fill(this.layer, lines);
   }
 
-  /** Splits a token at the start and end of a mark, which ends with its first line at the latest. */
+  /** Splits a token at the ends of a mark, of which only the first line is shown. */
   piece(from, to, className) {
     if (to <= from) return [];
     const mark = this.marks.find((m) => m.from < to && Math.min(m.to, this.endOfLine(m.from)) > from);

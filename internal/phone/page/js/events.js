@@ -40,7 +40,7 @@ export class Events {
   }
 }
 
-/** Creates the view of a group: {group, el, update}. Its parts stay, so that they stay open. */
+/** Creates the view of a group: {group, el, update}. Its parts stay open. */
 function view(group) {
   const type = h("b.event-type.mono");
   const about = h("span.event-about", { dir: "auto" });

@@ -103,7 +103,7 @@ const files = [
   ["voice.m4a", "audio/mp4"],
 ];
 
-/** The sheet that asks for a file and passes it to send. Its content stays with the sender. */
+/** The sheet that asks for a file and passes it to send. */
 export function fileSheet(send) {
   const field = (label, value) =>
     h("input.field", { type: "text", required: true, value, autocomplete: "off", "aria-label": label });

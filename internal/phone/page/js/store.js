@@ -185,7 +185,7 @@ export class Store {
     return item;
   }
 
-  /** Adds a notice for an event that left the function, unless the conversation shows that. */
+  /** Adds a notice for an event that left, unless the conversation shows it. */
   textSubscription(event) {
     const what = { subscribed: "subscribe", unsubscribed: "unsubscribe" }[event.type];
     const c = this.conversations.get(`${event.phone} ${event.agent_id}`);

@@ -62,7 +62,7 @@ function button(className, suggestion, tap) {
   );
 }
 
-/** The chips of a message. A tap calls tap with the pointer and the parsed suggestion. */
+/** The chips of a message. A tap calls tap with the pointer and the suggestion. */
 export function chips(suggestions, tap) {
   return suggestions.map((s, i) => button("chip", s, (about) => tap(`/contentMessage/suggestions/${i}`, about)));
 }
