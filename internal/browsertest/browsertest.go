@@ -238,7 +238,7 @@ func (tab *Tab) Click(selector string) {
 		if err != nil {
 			tab.T.Fatal(err)
 		}
-		// The element moved away before the button was down.
+		tab.T.Logf("a click missed %s, which moved away before the button was down", selector)
 	}
 	tab.T.Fatalf("%d clicks missed %s", tries, selector)
 }

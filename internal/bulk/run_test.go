@@ -301,7 +301,7 @@ func TestRunner_times(t *testing.T) {
 // TestRunner_retryFor checks that a row that cannot be sent is left open.
 func TestRunner_retryFor(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, "RCSHOOK_TIMEOUT=1s")
+	s := newStage(t)
 	s.sim.SetBehavior("+13035550001", rbmtest.Behavior{Failure: &rbmtest.Failure{Status: 503, RetryAfter: time.Hour}})
 	c, _, err := start(t, numbers(3), `{"text": "No {{no}}"}`)
 	if err != nil {

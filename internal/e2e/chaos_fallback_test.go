@@ -753,13 +753,19 @@ func (l *ledger) audit(m chaosMessage, delivered time.Time) (outcome string) {
 
 	// Another SMS follows only a request or an attempt whose result is unknown. On a busy
 	// machine, a request can also time out.
-	timeout := strings.Contains(l.logOf(m.id), "fallback: no response: timeout")
+	timeouts := strings.Count(l.logOf(m.id), "fallback: no response: timeout")
 	slices.SortFunc(sms, func(a, b fact) int { return cmp.Compare(a.began, b.began) })
 	for i := 1; i < len(sms); i++ {
 		between := func(run fact) bool {
 			return run.status == 0 && sms[i-1].began <= run.ended && run.began <= sms[i].began
 		}
-		if !m.repeats || !timeout && !lost(sms[i-1]) && !slices.ContainsFunc(l.all(m.id, "run fallback"), between) {
+		switch {
+		case !m.repeats:
+			l.report(m.id, "%d SMS, although it must not be repeated", len(sms))
+		case lost(sms[i-1]) || slices.ContainsFunc(l.all(m.id, "run fallback"), between):
+		case timeouts > 0:
+			timeouts--
+		default:
 			l.report(m.id, "%d SMS", len(sms))
 		}
 	}

@@ -245,7 +245,14 @@ func TestHooks_concurrent(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 10 {
 				wg.Go(func() {
-					if response := r.doOnce(t, web.URL); !strings.Contains(response, accepted) &&
+					response := r.doOnce(t, web.URL)
+					for range 50 { // on a busy machine, ten at once can take longer than the sender waits
+						if !strings.HasPrefix(response, "HTTP/1.1 503 ") && !strings.HasPrefix(response, "HTTP/1.1 504 ") {
+							break
+						}
+						response = r.doOnce(t, web.URL)
+					}
+					if !strings.Contains(response, accepted) &&
 						!strings.HasPrefix(response, "HTTP/1.1 204") && (!from.Empty || response != "HTTP/1.1 200 OK\n") {
 						t.Errorf("response %s", response)
 					}

@@ -97,7 +97,7 @@ func newLate(t *testing.T, o lateSetup) *lateStage {
 	}
 	queue := httptest.NewServer(http.HandlerFunc(l.serveTasks))
 	t.Cleanup(queue.Close)
-	l.rbm = httptest.NewServer(http.HandlerFunc(l.serveRBM))
+	l.rbm = l.listenRBM("127.0.0.1:" + googletest.FreePort()) // which no other test gets while it is closed
 	t.Cleanup(l.rbm.Close)
 	s.env["RCSHOOK_TASKS_ENDPOINT"], s.env["RCSHOOK_RBM_ENDPOINT"] = queue.URL, l.rbm.URL
 	if !o.queueless {
@@ -200,13 +200,19 @@ func (l *lateStage) refuse() {
 
 func (l *lateStage) accept() {
 	l.t.Helper()
-	listener, err := net.Listen("tcp", l.rbm.Listener.Addr().String())
+	l.t.Cleanup(l.listenRBM(l.rbm.Listener.Addr().String()).Close)
+}
+
+// listenRBM serves RBM at an address.
+func (l *lateStage) listenRBM(address string) *httptest.Server {
+	l.t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	web := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(l.serveRBM)}}
 	web.Start()
-	l.t.Cleanup(web.Close)
+	return web
 }
 
 // copyOf returns the only task for a job.

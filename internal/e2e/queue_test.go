@@ -184,7 +184,7 @@ func TestTask(t *testing.T) {
 			if test.arrange != nil {
 				test.arrange(s)
 			}
-			override := map[string]*string{"RCSHOOK_TIMEOUT": pointer("2s")}
+			override := map[string]*string{"RCSHOOK_TIMEOUT": pointer("4s")}
 			if test.countries != nil || test.caller != nil || test.source != nil {
 				agent := map[string]any{"id": s.env["RCSHOOK_AGENT_ID"], "credentials": s.env["RCSHOOK_CREDENTIALS"]}
 				content := map[string]any{"agents": map[string]any{"default": agent}}

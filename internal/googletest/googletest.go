@@ -245,7 +245,7 @@ func readJSON(r io.Reader, v any) error {
 	if err := dec.Decode(v); err == io.EOF {
 		return nil
 	} else if err != nil {
-		return fmt.Errorf("%w; the paths and their bodies are in https://pkg.go.dev/github.com/rcshook/rcshook/rbm/rbmtest#hdr-Over_HTTP", err)
+		return fmt.Errorf("%w; the paths of the simulator and their bodies are in https://pkg.go.dev/github.com/rcshook/rcshook/rbm/rbmtest#hdr-Over_HTTP", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("expected one JSON value")

@@ -190,7 +190,8 @@ func normalize(text string) string {
 		return r
 	}, text)
 	text = norm.NFKC.String(strings.ToLower(strings.ToUpper(norm.NFKC.String(text))))
-	text = strings.ReplaceAll(dottedI.ReplaceAllString(text, "i"), "ß", "ss")
+	text = norm.NFKC.String(dottedI.ReplaceAllString(text, "i")) // another accent of the i now belongs to it
+	text = strings.ReplaceAll(text, "ß", "ss")
 	text = strings.Join(strings.Fields(text), " ")
 	if n := len(text); n > 0 && (text[n-1] == '.' || text[n-1] == '!') {
 		text = strings.TrimSuffix(text[:n-1], " ")

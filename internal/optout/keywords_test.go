@@ -86,6 +86,17 @@ func TestFromText_builtIn(t *testing.T) {
 	}
 }
 
+// TestFromText_dottedI tests that an accent after the dot of an i belongs to the i.
+func TestFromText_dottedI(t *testing.T) {
+	t.Parallel()
+	k := Keywords{Start: []string{"Sí"}}
+	for _, text := range []string{"sí", "SÍ", "si\u0301", "si\u0307\u0301", "S\u0130\u0301", "s\u0131\u0307\u0301"} {
+		if got, ok := k.FromText(american, text); !ok || got.Keyword != "SÍ" {
+			t.Errorf("FromText(%+q) = %+v, want the keyword", text, got)
+		}
+	}
+}
+
 func TestFromText_variants(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, text, keyword string }{
@@ -332,9 +343,9 @@ func TestCheck(t *testing.T) {
 // FuzzFromText checks that the result does not depend on case and on space around the text,
 // that only whole texts are keywords, and that a keyword is recognized as itself.
 func FuzzFromText(f *testing.F) {
-	k := Keywords{Stop: []string{"Schließen", "ΤΈΛΟΣ", "HỦY", "no more"}, Start: []string{"Zurück"}, Help: []string{"contact us"}}
+	k := Keywords{Stop: []string{"Schließen", "ΤΈΛΟΣ", "HỦY", "no more"}, Start: []string{"Zurück", "Sí"}, Help: []string{"contact us"}}
 	for _, text := range []string{
-		"STOP", "Opt-out", "opt\u00a0 out!", "DE\u0301MARRER", "UNSUBSCRİBE", "unsubscrıbe", "SCHLIESSEN", "τέλος", "STOP 🛑", "\ufeffＳＴＯＰ", "\xff", "I\u0307NFO", "\u0130\u0307NFO", "hủy .", "ŉ", "cancel",
+		"STOP", "Opt-out", "opt\u00a0 out!", "DE\u0301MARRER", "UNSUBSCRİBE", "unsubscrıbe", "SCHLIESSEN", "τέλος", "STOP 🛑", "\ufeffＳＴＯＰ", "\xff", "I\u0307NFO", "\u0130\u0307NFO", "Si\u0307\u0301", "hủy .", "ŉ", "cancel",
 	} {
 		f.Add(american, text)
 		f.Add(german, text)

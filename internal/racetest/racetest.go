@@ -1,5 +1,4 @@
-// Package racetest is for long tests in which the race detector finds nothing: of one goroutine,
-// or of one large request after the other.
+// Package racetest is for long tests whose concurrency, if they have any, shorter tests cover.
 package racetest
 
 import (
@@ -19,6 +18,6 @@ func Enabled() bool {
 func Skip(t testing.TB) {
 	t.Helper()
 	if Enabled() {
-		t.Skip("nothing in it is concurrent")
+		t.Skip("it is slow with the race detector, and shorter tests cover its concurrency")
 	}
 }

@@ -216,13 +216,13 @@ func TestDeliver_noResponse(t *testing.T) {
 		{"refused", `url: ` + googletest.ClosedURL, 0, target.Retry, target.Retry, "no connection: the server is unreachable"},
 		{"unknown host", `url: "https://nowhere.invalid/s3cret"`, 0, target.Retry, target.Retry, "no connection: the host was not found"},
 		{"untrusted certificate", `url: ` + untrusted.URL, 0, target.Retry, target.Retry, "no connection: the certificate is invalid"},
-		{"hung handshake", `timeout: 1s, url: "https://` + hung + `"`, 0, target.Retry, target.Retry, "no connection: timeout"},
+		{"hung handshake", `timeout: 3s, url: "https://` + hung + `"`, 0, target.Retry, target.Retry, "no connection: timeout"},
 		{"dropped", `url: "http://` + dropped + `"`, 0, target.Retry, target.Unknown, "no response: the connection failed"},
-		{"hung", `timeout: 1s, url: "http://` + hung + `"`, 0, target.Retry, target.Unknown, "no response: timeout"},
+		{"hung", `timeout: 3s, url: "http://` + hung + `"`, 0, target.Retry, target.Unknown, "no response: timeout"},
 		{"cut", `url: "http://` + cut + `"`, 200, target.OK, target.OK, ""},
 		{"cut with ok", `ok: '"ok"', url: "http://` + cut + `"`, 200, target.Retry, target.Unknown, "HTTP 200; ok needs the whole response: the connection failed"},
-		{"stalled", `timeout: 1s, url: "http://` + stalled + `"`, 500, target.Retry, target.Unknown, "HTTP 500"},
-		{"stalled with ok", `timeout: 1s, ok: '"ok"', url: "http://` + stalled + `"`, 500, target.Retry, target.Unknown, "HTTP 500; ok needs the whole response: timeout"},
+		{"stalled", `timeout: 3s, url: "http://` + stalled + `"`, 500, target.Retry, target.Unknown, "HTTP 500"},
+		{"stalled with ok", `timeout: 3s, ok: '"ok"', url: "http://` + stalled + `"`, 500, target.Retry, target.Unknown, "HTTP 500; ok needs the whole response: timeout"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -179,7 +179,7 @@ func TestFailure_json(t *testing.T) {
 		{`{"failures":[{"status":500,"count":-1}]}`, "must not be negative"},
 		{`{"failures":[{"delay":true}]}`, "time: expected a string"},
 		{`{"failures":[{"delay":"soon"}]}`, "invalid duration"},
-		{`{"failures":[{"stat":500}]}`, `unknown field "stat"; the paths and their bodies are in https://pkg.go.dev/github.com/rcshook/rcshook/rbm/rbmtest#hdr-Over_HTTP`},
+		{`{"failures":[{"stat":500}]}`, `unknown field "stat"; the paths of the simulator and their bodies are in https://pkg.go.dev/github.com/rcshook/rcshook/rbm/rbmtest#hdr-Over_HTTP`},
 		{`{"failures":[]} {}`, "expected one JSON value"},
 	}
 	for _, tt := range tests {
