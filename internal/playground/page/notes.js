@@ -41,7 +41,7 @@ function inCompose(show) {
   else show();
 }
 
-/** Previews the editor's payload without the fields that only a function with a queue takes, and says so. */
+/** Previews the editor's payload without the fields that only a function with a queue takes, with a note. */
 async function previewWithout(errors) {
   const editor = document.querySelector(".editor-text");
   const text = editor.value;
@@ -92,7 +92,7 @@ function noteOn(shown, response) {
   }
 }
 
-/** Says, above the events, what their target is. */
+/** Explains the target, above the events. */
 function explainTarget() {
   const note = h(
     "p.response-action",
@@ -120,7 +120,7 @@ export function addNotes() {
     try {
       noteOn(shown, obj(JSON.parse(shown.textContent)));
     } catch (e) {
-      if (!(e instanceof SyntaxError)) throw e; // the response is no JSON
+      if (!(e instanceof SyntaxError)) throw e; // the response is not JSON
     }
   }).observe(response, { childList: true });
 }

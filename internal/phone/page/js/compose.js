@@ -327,7 +327,7 @@ export function write(value, indent = "") {
   return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
 }
 
-/** The payload with dry_run at its front, or "". Invalid JSON keeps its fault. */
+/** The payload with dry_run at its front, or "". Invalid JSON stays invalid. */
 export function asDryRun(text) {
   const start = /^[\s\ufeff]*\[?\s*\{/.exec(text)?.[0];
   if (!start) return "";
