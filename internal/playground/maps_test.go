@@ -42,7 +42,7 @@ func TestMaps(t *testing.T) {
 	// The payload is previewed without its time when its tab is shown.
 	browsertest.Eval[bool](g.Tab, `import("`+base+`js/stream.js").then(({ask}) => ask("/_sim/numbers")).then(() => true)`)
 	g.Shows(".preview", "Hi Ada")
-	g.Click("#tab-compose")
+	browsertest.Eval[bool](g.Tab, `document.querySelector("#tab-maps").dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight"}))`)
 	g.Shows(".preview", "Mine")
 	g.Shows("#response-note", "The playground has no queue.")
 	g.Click("#tab-maps")

@@ -35,10 +35,18 @@ function take(payload, pointer) {
   return value;
 }
 
-/** Calls show when the pane Compose is on the page. */
+/** Calls show as soon as the pane Compose is on the page, however it is opened. */
 function inCompose(show) {
-  if (byID("compose").hidden) byID("tab-compose").addEventListener("click", show, { once: true });
-  else show();
+  const pane = byID("compose");
+  if (!pane.hidden) {
+    show();
+    return;
+  }
+  new MutationObserver((_, observer) => {
+    if (pane.hidden) return;
+    observer.disconnect();
+    show();
+  }).observe(pane, { attributeFilter: ["hidden"] });
 }
 
 /** Previews the editor's payload without the fields that only a function with a queue takes, with a note. */
